@@ -1,0 +1,67 @@
+"""The two questions a load balancer and an operator ask: is the process alive, and can it serve."""
+
+import logging
+from collections.abc import Callable
+
+import redis
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db import Error, connection
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
+
+logger = logging.getLogger(__name__)
+OPERATORS = "Operators"
+BROKER_PATIENCE = 0.25  # seconds; a health page that hangs is taken for a dead process
+
+
+@login_not_required
+@require_safe
+def healthz(request: HttpRequest) -> HttpResponse:
+    """200 while the process answers; asks nothing else."""
+    return HttpResponse("ok", content_type="text/plain")
+
+
+@login_not_required
+@require_safe
+def readyz(request: HttpRequest) -> JsonResponse:
+    """503 only without the database, else 200 with `{"status": "ok" | "degraded"}`; the parts by name only for Operators."""
+    if not database_answers():
+        return JsonResponse({"status": "unavailable"}, status=503)
+    parts = {name: check() for name, check in PARTS.items()}
+    answer: dict[str, object] = {"status": "ok" if all(parts.values()) else "degraded"}
+    if _is_operator(request.user):
+        answer["parts"] = parts
+    return JsonResponse(answer)
+
+
+def database_answers() -> bool:
+    """Whether one trivial query succeeds."""
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Error:
+        logger.exception("The database does not answer")
+        return False
+    return True
+
+
+def broker_answers() -> bool:
+    """Whether Redis answers a ping within BROKER_PATIENCE, tried once."""
+    options = {"socket_connect_timeout": BROKER_PATIENCE, "socket_timeout": BROKER_PATIENCE}
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, retry=None, **options) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
+
+
+PARTS: dict[str, Callable[[], bool]] = {"broker": broker_answers}
+
+
+def _is_operator(user: AbstractBaseUser | AnonymousUser) -> bool:
+    """Whether the reader may know which part is unwell."""
+    if not user.is_authenticated:
+        return False
+    return user.is_superuser or user.groups.filter(name=OPERATORS).exists()

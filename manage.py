@@ -1,0 +1,21 @@
+#!/usr/bin/env python
+"""Django's command line for the portal: `python manage.py help` lists the commands."""
+
+import os
+import sys
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import execute_from_command_line
+
+
+def main() -> None:
+    """Run one management command; a wrong environment ends in one sentence instead of a traceback."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    try:
+        execute_from_command_line(sys.argv)
+    except ImproperlyConfigured as error:
+        sys.exit(f"portal: {error}")
+
+
+if __name__ == "__main__":
+    main()

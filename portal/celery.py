@@ -1,0 +1,25 @@
+"""The Celery application (`celery -A portal worker`, `celery -A portal beat`)."""
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging, worker_init
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+
+app = Celery("portal")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks()
+
+
+@setup_logging.connect
+def keep_django_logging(**_kwargs: Any) -> None:
+    """Leave logging as `settings.LOGGING` set it up: a connected receiver is what stops Celery's own set-up."""
+
+
+@worker_init.connect
+def require_fivetran_credentials(**_kwargs: Any) -> None:
+    """Refuse to start a worker that could not call Fivetran; raises ImproperlyConfigured with what to set."""
+    settings.FIVETRAN_CREDENTIALS()

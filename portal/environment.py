@@ -1,0 +1,150 @@
+"""Reading the environment, with errors that say what to do.
+
+Every reader takes the name of one variable; a variable `NAME_FILE` that names a file wins over `NAME` (the way of Docker
+secrets). All of them raise ImproperlyConfigured when the value cannot be used.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.FileAwareEnv()
+LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+def text(name: str, default: str = "") -> str:
+    """The value without surrounding white space (files end in a newline); `default` when it is absent or empty."""
+    try:
+        return env.str(name, default=default).strip() or default
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"{name}_FILE names a file that cannot be read ({error.strerror}: {error.filename}). Correct the path or unset {name}_FILE."
+        ) from error
+
+
+def required(name: str, instruction: str) -> str:
+    """The value of a variable without which nothing works; `instruction` says how to get one."""
+    value = text(name)
+    if not value:
+        raise ImproperlyConfigured(f"{name} is not set. {instruction}")
+    return value
+
+
+def flag(name: str, default: bool) -> bool:
+    """A switch: 1, true, yes, on or 0, false, no, off."""
+    value = text(name).lower()
+    if not value:
+        return default
+    if value in {"1", "true", "yes", "on"}:
+        return True
+    if value in {"0", "false", "no", "off"}:
+        return False
+    raise ImproperlyConfigured(f"{name} is {value!r}. Set it to true or false.")
+
+
+def whole(name: str, default: int, minimum: int = 0) -> int:
+    """A whole number, at least `minimum`."""
+    value = text(name, str(default))
+    try:
+        number = int(value)
+    except ValueError:
+        number = minimum - 1
+    if number < minimum:
+        raise ImproperlyConfigured(f"{name} is {value!r}. Set it to a whole number, {minimum} or more.")
+    return number
+
+
+def seconds(name: str, default: float) -> float:
+    """A length of time in seconds, more than 0."""
+    value = text(name, str(default))
+    try:
+        number = float(value)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < 1e9:
+        raise ImproperlyConfigured(f"{name} is {value!r}. Set it to a number of seconds above 0.")
+    return number
+
+
+def names(name: str, default: list[str] | None = None) -> list[str]:
+    """A list written with commas."""
+    return [item.strip() for item in text(name).split(",") if item.strip()] or list(default or [])
+
+
+def is_loopback(url: str) -> bool:
+    """Whether the URL's host is this machine, by name (no look-up is made)."""
+    return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
+
+
+def web_address(name: str, default: str, *, https_unless_loopback: bool = False) -> str:
+    """An http(s) URL without a trailing slash, query or fragment."""
+    value = text(name, default).rstrip("/")
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or parts.username:
+        raise ImproperlyConfigured(f"{name} is {value!r}. Set it to an address such as {default}.")
+    if https_unless_loopback and parts.scheme != "https" and not is_loopback(value):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}. Use https: plain http is accepted only for this machine (127.0.0.1)."
+        )
+    return value
+
+
+def api_root(name: str, default: str) -> str:
+    """Fivetran's API root: https, or http to loopback, without the `/v1` that the client adds."""
+    value = web_address(name, default, https_unless_loopback=True)
+    if urlsplit(value).path.endswith("/v1"):
+        raise ImproperlyConfigured(f"{name} is {value!r}. Leave out /v1: the portal adds it.")
+    return value
+
+
+def redis_urls(name: str, default: str) -> tuple[str, str]:
+    """One Redis address in the two spellings its readers want: (redis-py and Django's cache, Celery).
+
+    Accepts redis://, rediss:// and a socket as unix:///path?db=N or redis+socket:///path?virtual_host=N.
+    Sources: redis-py `from_url`, kombu `transport/redis.py`.
+    """
+    parts = urlsplit(text(name, default))
+    if parts.scheme in {"redis", "rediss"} and parts.hostname:
+        return parts.geturl(), parts.geturl()
+    if parts.scheme in {"unix", "redis+socket"} and parts.path.startswith("/"):
+        place = f"{parts.netloc}{parts.path}"
+        number = parse_qs(parts.query).get("db") or parse_qs(parts.query).get("virtual_host") or ["0"]
+        return f"unix://{place}?db={number[0]}", f"redis+socket://{place}?virtual_host={number[0]}"
+    raise ImproperlyConfigured(
+        f"{name} is not an address of Redis. Use redis://HOST:6379/0, rediss://… or unix:///PATH."
+    )
+
+
+def fresh_pair(key_name: str, secret_name: str) -> Callable[[], tuple[str, str]]:
+    """A function that reads both secrets anew at each call, so that a rotated file needs no restart."""
+
+    def read() -> tuple[str, str]:
+        pair = _read_now(key_name), _read_now(secret_name)
+        if not all(pair):
+            raise ImproperlyConfigured(
+                f"{key_name} and {secret_name} are not set. Create a system key in Fivetran (Account Settings, API), then set both, "
+                f"or {key_name}_FILE and {secret_name}_FILE to files that hold them. For a trial without an account: make run."
+            )
+        return pair
+
+    return read
+
+
+def _read_now(name: str) -> str:
+    """A secret's present value, from its file when one is named."""
+    path = env.ENVIRON.env.get(f"{name}_FILE")
+    if not path:
+        return str(env.ENVIRON.env.get(name, "")).strip()
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ImproperlyConfigured(
+            f"{name}_FILE names a file that cannot be read: {path}. Correct the path."
+        ) from error

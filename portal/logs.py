@@ -1,0 +1,47 @@
+"""Log lines that cannot be forged and do not talk: one record is one line, and Fivetran's key pair never shows."""
+
+import base64
+import logging
+import re
+
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
+
+HIDDEN = "[hidden]"
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+def one_line(text: str) -> str:
+    """`text` with control characters, line ends and direction marks written as escapes, a tab as a space."""
+    return _CONTROL.sub(lambda found: _escape(found.group()), text)
+
+
+def _escape(character: str) -> str:
+    if character == "\t":
+        return " "
+    return {"\n": "\\n", "\r": "\\r"}.get(character) or f"\\u{ord(character):04x}"
+
+
+class OneLine(logging.Formatter):
+    """Formats a record, its traceback included, as one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The finished line, without its end."""
+        return one_line(redacted(super().format(record)))
+
+
+def redacted(text: str) -> str:
+    """`text` without the API key, its secret and the Basic token made of both (RFC 7617)."""
+    for secret in _secrets():
+        text = text.replace(secret, HIDDEN)
+    return text
+
+
+def _secrets() -> list[str]:
+    """What must not be printed now, longest first. Empty while no credentials are configured."""
+    try:
+        key, secret = settings.FIVETRAN_CREDENTIALS()
+    except ImproperlyConfigured:
+        return []
+    token = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    return sorted((token, key, secret), key=len, reverse=True)

@@ -1,0 +1,314 @@
+"""The site's settings. Every variable of the environment is read here, once, with an error that says what to do.
+
+The defaults are those of production; `make run` and the tests set variables, nothing below asks where it runs.
+"""
+
+import ssl
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from kombu import Exchange, Queue
+
+from portal import environment as read
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+# --- who may talk to us --------------------------------------------------------------------------------------------
+DEBUG = read.flag("DEBUG", default=False)
+SECRET_KEY = read.required(
+    "SECRET_KEY",
+    "Set it to a long random text, for instance the output of "
+    "`python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`, or set SECRET_KEY_FILE to a file that holds one. "
+    "For a trial without any configuration: make run.",
+)
+PORT = read.whole("PORT", 8000, minimum=1)
+PUBLIC_URL = read.web_address("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
+_HTTPS = PUBLIC_URL.startswith("https:")
+_OWN_HOSTS = (
+    ["127.0.0.1", "localhost", "[::1]"] if read.is_loopback(PUBLIC_URL) else [str(urlsplit(PUBLIC_URL).hostname)]
+)
+ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", _OWN_HOSTS)
+CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS", ["{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL))])
+TRUSTED_PROXY_HOPS = read.whole("TRUSTED_PROXY_HOPS", 0)
+
+# --- what the site is made of --------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "portal.apps.PortalConfig",
+    "connections",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.humanize",
+    "portal.apps.TrimmedStaticFiles",
+    "axes",
+    "crispy_forms",
+    "crispy_bootstrap5",
+    "csp",
+    "django_htmx",
+]
+MIDDLEWARE = [
+    "csp.middleware.CSPMiddleware",  # first, so that redirects and error pages carry the policy too
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "portal.middleware.no_store",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "portal.middleware.idle_limit",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "axes.middleware.AxesMiddleware",
+]
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
+CRISPY_TEMPLATE_PACK = "bootstrap5"
+CRISPY_FAIL_SILENTLY = False
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- database ------------------------------------------------------------------------------------------------------
+# A request that waits longer than this on the database fails instead of holding a thread; 0 (for migrations) never.
+STATEMENT_TIMEOUT = read.whole("STATEMENT_TIMEOUT", 5)
+LOCK_TIMEOUT = 2  # seconds
+
+
+def _database() -> dict[str, Any]:
+    """Django's settings for the database that DATABASE_URL names, with the options its engine needs here."""
+    url = read.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
+    database: dict[str, Any] = {**read.env.db_url_config(url)}
+    options = database.setdefault("OPTIONS", {})
+    match database.get("ENGINE"):
+        case "django.db.backends.sqlite3":
+            # IMMEDIATE: a transaction that reads first and writes later cannot be refused half-way (SQLITE_BUSY).
+            options |= {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"}
+            database["CONN_MAX_AGE"] = 0
+        case "django.db.backends.postgresql":
+            limits = [f"-c statement_timeout={STATEMENT_TIMEOUT}s", f"-c lock_timeout={LOCK_TIMEOUT}s"]
+            # Django's own pool, because the worker's pool is threads: without it each task opens a new session.
+            options |= {"pool": {"min_size": 1, "max_size": 20, "timeout": 5}}
+            options |= {"connect_timeout": 5, "options": " ".join(limits) if STATEMENT_TIMEOUT else ""}
+            database |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
+        case _:
+            raise ImproperlyConfigured(
+                "DATABASE_URL is not usable. Set it to postgresql://USER:PASSWORD@HOST:5432/NAME, or unset it for an SQLite file."
+            )
+    return database
+
+
+DATABASES = {"default": _database()}
+
+# --- Redis: broker and cache ---------------------------------------------------------------------------------------
+REDIS_URL, _BROKER_URL = read.redis_urls("REDIS_URL", "redis://127.0.0.1:6379/0")
+_CACHE: dict[str, Any] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
+if read.text("REDIS_URL"):
+    _CACHE = {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "KEY_PREFIX": "portal",
+        "OPTIONS": {"socket_connect_timeout": 0.5, "socket_timeout": 0.5},
+    }
+CACHES = {"default": _CACHE}
+
+# --- Celery: the message is a doorbell, the row is the queue -------------------------------------------------------
+CELERY_BROKER_URL = _BROKER_URL
+CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if _BROKER_URL.startswith("rediss:") else None
+CELERY_RESULT_BACKEND = None
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False  # the default, set on purpose: a late acknowledgement would run a started task again
+CELERY_TASK_REJECT_ON_WORKER_LOST = False
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_PUBLISH_RETRY_POLICY = {"max_retries": 1, "interval_start": 0, "interval_step": 0.1, "interval_max": 0.1}
+CELERY_BROKER_TRANSPORT_OPTIONS = {
+    "visibility_timeout": 3600,
+    "socket_connect_timeout": 2,
+    "socket_timeout": 5,  # without it a hung Redis holds the worker for ever
+    "socket_keepalive": True,
+    "health_check_interval": 25,
+}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the default gives up after 100 tries
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+# Threads: a submission waits for Fivetran for minutes and computes nothing; a process for each costs 80 MB.
+CELERY_WORKER_POOL = "threads"
+CELERY_WORKER_CONCURRENCY = 16
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_SEND_TASK_EVENTS = False
+CELERY_WORKER_REDIRECT_STDOUTS = False
+CELERY_TIMEZONE = TIME_ZONE
+# Both lanes are declared, so that a plain `celery -A portal worker` serves both.
+CELERY_TASK_QUEUES = [Queue(lane, Exchange(lane, type="direct"), routing_key=lane) for lane in ("slow", "control")]
+CELERY_TASK_DEFAULT_QUEUE = "control"
+CELERY_TASK_DEFAULT_EXCHANGE = "control"
+CELERY_TASK_DEFAULT_ROUTING_KEY = "control"
+CELERY_TASK_CREATE_MISSING_QUEUES = False
+CELERY_TASK_ROUTES = {
+    "submit": {"queue": "slow"},
+    "run_tests": {"queue": "slow"},
+    "sweep": {"queue": "control"},
+    "notify": {"queue": "control"},
+    "refresh_catalog": {"queue": "control"},
+}
+
+# --- the product: Fivetran and the clocks (seconds) ----------------------------------------------------------------
+FIVETRAN_BASE_URL = read.api_root("FIVETRAN_BASE_URL", "https://api.fivetran.com")
+FIVETRAN_CREDENTIALS = read.fresh_pair("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
+FIVETRAN_PROXY_URL = read.text("FIVETRAN_PROXY_URL")
+FIVETRAN_CA_BUNDLE = read.text("FIVETRAN_CA_BUNDLE")
+CONNECT_CARD_REDIRECT_HOSTS = read.names("CONNECT_CARD_REDIRECT_HOSTS")
+CREATIONS_PER_MINUTE = read.whole("CREATIONS_PER_MINUTE", 40)
+EXPIRE_DAYS = read.whole("EXPIRE_DAYS", 30, minimum=1)
+SUBMIT_CONNECT_TIMEOUT = read.seconds("SUBMIT_CONNECT_TIMEOUT", 5)
+SUBMIT_READ_TIMEOUT = read.seconds("SUBMIT_READ_TIMEOUT", 900)
+SUBMIT_DEADLINE = read.seconds("SUBMIT_DEADLINE", 930)
+SETTLE_SECONDS = read.seconds("SETTLE_SECONDS", 900)
+SWEEP_INTERVAL = read.seconds("SWEEP_INTERVAL", 30)
+CLAIM_LEASE = read.seconds("CLAIM_LEASE", 60)
+PROBE_SECONDS = read.seconds("PROBE_SECONDS", 30)
+NOTIFY_INTERVAL = 30
+CATALOG_INTERVAL = 15 * 60
+
+
+def _every(task: str, interval: float) -> dict[str, Any]:
+    """A beat entry. A message that nobody took before the next one is due is dropped."""
+    return {"task": task, "schedule": interval, "options": {"expires": max(interval, 10)}}
+
+
+CELERY_BEAT_SCHEDULE = {
+    "sweep": _every("sweep", SWEEP_INTERVAL),
+    "notify": _every("notify", NOTIFY_INTERVAL),
+    "refresh catalog": _every("refresh_catalog", CATALOG_INTERVAL),
+}
+
+# --- log-in --------------------------------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "login"
+PASSWORD_RESET_TIMEOUT = 3600
+AXES_HANDLER = "portal.throttle.LoginThrottle"
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_FAILURE_LIMIT = 5
+LOGIN_FAILURES_PER_ADDRESS = 50
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "portal.middleware.client_address"
+AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
+AXES_VERBOSE = False
+SESSION_IDLE_LIMIT = timedelta(hours=1)
+SESSION_ABSOLUTE_LIMIT = timedelta(hours=10)
+SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE_LIMIT.total_seconds())
+
+# --- what browsers are told ----------------------------------------------------------------------------------------
+_SELF, _NOTHING = ["'self'"], ["'none'"]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": _NOTHING,
+        "script-src": _SELF,
+        "style-src": _SELF,
+        "img-src": ["'self'", "data:"],  # data: for the arrows and ticks inside Bootstrap's style sheet
+        "connect-src": _SELF,
+        "font-src": _SELF,
+        "form-action": _SELF,
+        "base-uri": _NOTHING,
+        "frame-ancestors": _NOTHING,
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+# Not no-referrer: with that Chromium sends `Origin: null` and Django's CSRF check refuses every form.
+SECURE_REFERRER_POLICY = "same-origin"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _HTTPS
+SESSION_COOKIE_NAME = "__Host-sessionid" if _HTTPS else "sessionid"
+CSRF_COOKIE_NAME = "__Host-csrftoken" if _HTTPS else "csrftoken"
+SECURE_HSTS_SECONDS = int(timedelta(days=365).total_seconds()) if _HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = _HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_HOPS else None
+# W021 asks for the browsers' preload list: that is the decision of whoever owns the whole domain.
+SILENCED_SYSTEM_CHECKS = ["security.W021"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+
+# --- static files --------------------------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(read.text("STATIC_ROOT", str(BASE_DIR / "staticfiles")))
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+
+
+def _bootstrap_folder() -> Path:
+    """Where the package `bootstrap-wrapper` keeps Bootstrap's built files."""
+    from bootstrap_wrapper import get_bootstrap_dir
+
+    return Path(get_bootstrap_dir())
+
+
+STATICFILES_DIRS = [("bootstrap", _bootstrap_folder())]
+
+# --- mail ----------------------------------------------------------------------------------------------------------
+_MAIL = read.env.email_url_config(read.text("EMAIL_URL", "consolemail://"))
+EMAIL_BACKEND = _MAIL["EMAIL_BACKEND"]
+EMAIL_HOST = _MAIL["EMAIL_HOST"] or "localhost"
+EMAIL_PORT = _MAIL["EMAIL_PORT"] or 25
+EMAIL_HOST_USER = _MAIL["EMAIL_HOST_USER"] or ""
+EMAIL_HOST_PASSWORD = _MAIL["EMAIL_HOST_PASSWORD"] or ""
+EMAIL_USE_TLS = _MAIL.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_SSL", False)
+EMAIL_FILE_PATH = _MAIL["EMAIL_FILE_PATH"] or None
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = read.text("DEFAULT_FROM_EMAIL", f"portal@{urlsplit(PUBLIC_URL).hostname}")
+
+# --- logs: one line a record, on standard error --------------------------------------------------------------------
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"()": "portal.logs.OneLine", "format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        # Celery names each start and end of a task at INFO; the request's own timeline says it better.
+        "celery.worker.strategy": {"level": "WARNING"},
+        "celery.app.trace": {"level": "WARNING"},
+        "celery.beat": {"level": "WARNING"},
+    },
+}
