@@ -1,0 +1,1 @@
+"""Fivetran's REST API: the client, what its errors say, and a local stand-in."""

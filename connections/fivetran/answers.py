@@ -1,0 +1,218 @@
+"""From a reply or a failure to what we know: an Answer or one of the five errors, and nothing else."""
+
+import json
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from ssl import SSLCertVerificationError
+from typing import Any
+
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from .errors import (
+    CODE_LENGTH,
+    MESSAGE_LENGTH,
+    REQUEST_ID_LENGTH,
+    FivetranError,
+    NotSent,
+    RateLimited,
+    Refused,
+    Unauthorized,
+    Unknown,
+    clean,
+)
+from .transport import Reply, TooLate, TunnelFailed
+
+REFUSALS = frozenset({400, 403, 404, 405, 406, 415, 422})
+MAX_DEPTH = 64
+# Striking a shorter one out would only garble texts.
+SHORTEST_SECRET = 6
+RETRY_AFTER_RANGE = (1.0, 7_200.0)
+
+_NEVER_CONNECTED = (NewConnectionError, NameResolutionError, ConnectTimeoutError, TunnelFailed, TooLate)
+# PostgreSQL takes neither in text or jsonb, and UTF-8 has no bytes for the second.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]+")
+
+Usable = Callable[[dict[str, Any]], bool]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A 200 or 201 whose `data` can be used. `repr` leaves `data` out: it may hold the address of a Connect Card."""
+
+    status: int
+    code: str
+    message: str
+    data: dict[str, Any] = field(repr=False)
+    request_id: str
+    duration_ms: int
+
+
+def read_json(body: bytes) -> Any:
+    """The value in `body`, strictly: no NaN or infinity, no key twice, at most 64 levels; else ValueError.
+
+    Characters that no database can store come out as U+FFFD.
+    """
+    try:
+        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return _storable(value, 0)
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands there twice")
+    return found
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("number too large")
+    return number
+
+
+def _storable(value: Any, depth: int) -> Any:
+    if depth > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    if isinstance(value, str):
+        return _UNSTORABLE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_storable(item, depth + 1) for item in value]
+    if isinstance(value, dict):
+        return {_storable(key, depth): _storable(item, depth + 1) for key, item in value.items()}
+    return value
+
+
+def judge_reply(
+    reply: Reply, usable: Usable, *, secrets: tuple[str, ...], expired: bool, duration_ms: int
+) -> Answer | FivetranError:
+    """An Answer when `data` passes `usable`, else the error to raise; `secrets` are struck from all texts.
+
+    `expired` says that the deadline cut the reply off: it may be a 201 with half of its headers and no body.
+    """
+    envelope, flaw = _envelope(reply)
+    if flaw and expired:
+        flaw = "it was cut off when the time allowed had passed"
+    request_id = _text(reply.headers.get("X-Request-Id"), REQUEST_ID_LENGTH, secrets)
+    code = _text(envelope.get("code"), CODE_LENGTH, secrets)
+    message = _text(envelope.get("message"), MESSAGE_LENGTH, secrets)
+    if reply.status in (200, 201):
+        data = envelope.get("data")
+        if not flaw and isinstance(data, dict) and usable(data):
+            return Answer(reply.status, code, message, data, request_id, duration_ms)
+        flaw = flaw or "what was asked for is not in it"
+    elif reply.status < 400:
+        flaw = "it is a redirect, which is never followed" if reply.status >= 300 else "its status is not 200 or 201"
+    error = _definite(reply, envelope, code, message) or Unknown(
+        flaw and f"The answer cannot be used: {flaw}." or message or "The answer says nothing."
+    )
+    error.status, error.code, error.request_id, error.duration_ms = reply.status, code, request_id, duration_ms
+    return error
+
+
+def _envelope(reply: Reply) -> tuple[dict[str, Any], str]:
+    """The JSON object of the reply ({} without one) and what is wrong with it ("" when nothing is)."""
+    if reply.body is None:
+        return {}, "it is too long or packed"
+    try:
+        envelope = read_json(reply.body)
+    except ValueError:
+        return {}, "it is not the JSON of Fivetran" if reply.body else "it is empty"
+    return (envelope, "") if isinstance(envelope, dict) else ({}, "it is not the JSON of Fivetran")
+
+
+def _definite(reply: Reply, envelope: dict[str, Any], code: str, message: str) -> FivetranError | None:
+    """The error of a refusal that certainly had no effect, None for every other reply."""
+    # Without Fivetran's own error body it may be a machine on the way that speaks, and the request may have gone on.
+    if not (code and isinstance(envelope.get("message"), str)):
+        return None
+    if reply.status == 401:
+        return Unauthorized(message)
+    if reply.status == 429:
+        limited = RateLimited(message)
+        limited.retry_after = retry_after(reply.headers.get("Retry-After"), reply.headers.get("Date"))
+        return limited
+    taken = reply.status in (400, 409) and (code == "SchemaExists" or "already exists" in message.lower())
+    if taken or reply.status in REFUSALS:
+        refused = Refused(message)
+        refused.name_taken = taken
+        return refused
+    return None
+
+
+def retry_after(value: str | None, date: str | None = None) -> float | None:
+    """Seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3), within 1 to 7,200; None where it cannot be read.
+
+    A date counts from the `Date` header of the same answer where there is one, so a wrong clock here changes nothing.
+    """
+    text = (value or "").strip()
+    if _WHOLE_NUMBER.fullmatch(text):
+        seconds = float(text)
+    else:
+        until, since = _http_date(text), _http_date(date or "") or datetime.now(UTC)
+        if until is None:
+            return None
+        seconds = (until - since).total_seconds()
+    return min(max(seconds, RETRY_AFTER_RANGE[0]), RETRY_AFTER_RANGE[1])
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def judge_failure(failure: Exception, *, secrets: tuple[str, ...], expired: bool, duration_ms: int) -> FivetranError:
+    """What an exception of `exchange()` says about the effect: NotSent only by a cause that proves it, else Unknown.
+
+    The class that requests raises proves nothing: ConnectionError is both "refused" and "closed after reading".
+    """
+    causes = list(_causes(failure))
+    certificate = any(isinstance(cause, SSLCertVerificationError) for cause in causes)
+    # The words of the innermost cause only: those further out repeat the address with its query.
+    text = _text(f"{type(causes[-1]).__name__}: {causes[-1]}", MESSAGE_LENGTH, secrets)
+    if any(isinstance(cause, TooLate) for cause in causes):
+        text = "The time allowed had passed before anything was sent."
+    elif expired:
+        text = "The time allowed had passed before the answer was complete."
+    if certificate or any(isinstance(cause, _NEVER_CONNECTED) for cause in causes):
+        unsent = NotSent(text, duration_ms=duration_ms)
+        unsent.certificate = certificate
+        return unsent
+    return Unknown(text, duration_ms=duration_ms)
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """`error` and what it was made of. Not `__context__`: that is whatever else was being handled at the time."""
+    seen: set[int] = set()
+    waiting = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if id(cause) in seen:
+            continue
+        seen.add(id(cause))
+        yield cause
+        inner = [*cause.args, getattr(cause, "reason", None), getattr(cause, "original_error", None), cause.__cause__]
+        waiting += [item for item in inner if isinstance(item, BaseException)]
+
+
+def _text(text: object, length: int, secrets: tuple[str, ...]) -> str:
+    # Struck out before the cut, which could leave half a secret, and after the cleaning, which could join two halves.
+    cleaned = clean(text, 4 * length)
+    for secret in secrets:
+        if len(secret) >= SHORTEST_SECRET:
+            cleaned = cleaned.replace(secret, "[hidden]")
+    return cleaned[:length]

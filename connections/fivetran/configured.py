@@ -1,0 +1,29 @@
+"""The client as the site's settings describe it; the only module here that knows Django."""
+
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+
+from .client import FivetranClient
+
+
+def client(**overrides: Any) -> FivetranClient:
+    """The client for the configured API root; `overrides` are keyword arguments of FivetranClient.
+
+    The same settings give the same instance, so that its GETs share connections. Unusable settings: ValueError.
+    """
+    options = {
+        "connect_timeout": settings.SUBMIT_CONNECT_TIMEOUT,
+        "create_read_timeout": settings.SUBMIT_READ_TIMEOUT,
+        "create_deadline": settings.SUBMIT_DEADLINE,
+        "proxy_url": settings.FIVETRAN_PROXY_URL,
+        "ca_bundle": settings.FIVETRAN_CA_BUNDLE,
+        **overrides,
+    }
+    return _made(settings.FIVETRAN_BASE_URL, settings.FIVETRAN_CREDENTIALS, tuple(sorted(options.items())))
+
+
+@lru_cache(maxsize=8)
+def _made(base_url: str, credentials: Any, options: tuple[tuple[str, Any], ...]) -> FivetranClient:
+    return FivetranClient(base_url, credentials, **dict(options))

@@ -1,0 +1,84 @@
+"""What is known after a call to Fivetran that brought no usable answer.
+
+Callers `match` over five classes. They say what we know about the effect at Fivetran, not what HTTP said: the call that
+creates a connection is not idempotent, so only certainty decides whether it may be sent again.
+"""
+
+import re
+
+MESSAGE_LENGTH = 2_000
+CODE_LENGTH = 100
+REQUEST_ID_LENGTH = 200
+
+# C0 and C1 controls, surrogates that no database takes, and the marks that turn the reading direction of what follows.
+_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_BLANK = re.compile("[\t\n\r\u2028\u2029]+")
+
+
+def clean(text: object, length: int) -> str:
+    """Text from outside without control characters, at most `length` characters; anything but text gives ""."""
+    if not isinstance(text, str):
+        return ""
+    return _UNPRINTABLE.sub("", _BLANK.sub(" ", text[: length * 4])).strip()[:length]
+
+
+class FivetranError(Exception):
+    """A call without a usable answer; never raised itself, only its five children.
+
+    `message` is for people (at most 2,000 characters, no control characters), `code` is Fivetran's own word for it (""
+    when there was none), `status` the HTTP status or None without an answer, `request_id` the `X-Request-Id` of the
+    answer, `duration_ms` the time from the start of the call. None of them ever holds the key or the secret.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        status: int | None = None,
+        code: str = "",
+        request_id: str = "",
+        duration_ms: int = 0,
+    ) -> None:
+        self.message = clean(message, MESSAGE_LENGTH)
+        self.status = status
+        self.code = clean(code, CODE_LENGTH)
+        self.request_id = clean(request_id, REQUEST_ID_LENGTH)
+        self.duration_ms = duration_ms
+        super().__init__(self.message)
+
+    def __str__(self) -> str:
+        facts = [
+            f"HTTP {self.status}" if self.status is not None else "no answer",
+            self.code,
+            f"request {self.request_id}" if self.request_id else "",
+        ]
+        return f"{self.message} ({', '.join(fact for fact in facts if fact)})"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}: {self}>"
+
+
+class NotSent(FivetranError):
+    """The request certainly never reached Fivetran; `certificate` when its certificate (or the proxy's) was refused."""
+
+    certificate = False
+
+
+class Refused(FivetranError):
+    """Fivetran refused with its own JSON error body and did nothing; `name_taken`: the destination name is in use."""
+
+    name_taken = False
+
+
+class RateLimited(FivetranError):
+    """429; `retry_after` in seconds (1 to 7,200) or None where Fivetran did not say."""
+
+    retry_after: float | None = None
+
+
+class Unauthorized(FivetranError):
+    """401, or no key could be read (then `status` is None and nothing was sent)."""
+
+
+class Unknown(FivetranError):
+    """Anything else: the call may or may not have had its effect."""

@@ -1,0 +1,214 @@
+"""One HTTP exchange with a total deadline and a bounded body; knows nothing of what Fivetran's answers mean.
+
+Timeouts of sockets bound the gap between two bytes only: an answer that drips one byte a second never meets them. So a
+timer shuts down the sockets of a call that outlasts its deadline, whether it shakes hands, reads headers or a body.
+"""
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.cookies import RequestsCookieJar
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+CHUNK = 64 * 1024
+
+
+def boottime() -> float:
+    """Seconds on a clock that no one sets and that counts the time a machine is suspended, where the system has one."""
+    if hasattr(time, "CLOCK_BOOTTIME"):
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return time.monotonic()
+
+
+class TooLate(Exception):
+    """The time allowed had passed before the first byte of the request was sent."""
+
+
+class TunnelFailed(OSError):
+    """The proxy did not open a tunnel to Fivetran, so no byte of the request left this machine for Fivetran."""
+
+
+class Deadline:
+    """The end of one call at a time: `running()` around it, `watch()` for each socket it opens."""
+
+    def __init__(self) -> None:
+        self.passed = False
+        self._give_up_at: float | None = None
+        self._lock = threading.Lock()
+        self._twins: list[socket.socket] = []
+
+    @contextmanager
+    def running(self, seconds: float, give_up_at: float | None = None) -> Iterator[None]:
+        """Ends what happens inside after `seconds`; nothing is sent once `boottime()` is past `give_up_at`."""
+        self.passed, self._give_up_at = False, give_up_at
+        timer = threading.Timer(seconds, self._end)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            # A timer that fired just now may still be at it; it must not meet the sockets of the next call.
+            timer.join()
+            self._forget()
+
+    def watch(self, connected: socket.socket) -> None:
+        """Registers a socket for the rest of the call; raises TooLate when the deadline has passed."""
+        # A second descriptor of the same connection: wrapping a socket in TLS takes the first one away from its object,
+        # and an object in use by the calling thread is not ours to touch.
+        twin = socket.socket(fileno=os.dup(connected.fileno()))
+        with self._lock:
+            self._twins.append(twin)
+        self.check()
+
+    def check(self) -> None:
+        """Raises TooLate when nothing may be sent any more."""
+        if self.passed or (self._give_up_at is not None and boottime() > self._give_up_at):
+            raise TooLate
+
+    def _end(self) -> None:
+        with self._lock:
+            self.passed = True
+            for twin in self._twins:
+                with suppress(OSError):  # closed by the other side already
+                    twin.shutdown(socket.SHUT_RDWR)
+
+    def _forget(self) -> None:
+        with self._lock:
+            for twin in self._twins:
+                twin.close()
+            self._twins.clear()
+
+
+def _pool_classes(deadline: Deadline) -> dict[str, type[HTTPConnectionPool]]:
+    """urllib3's pools, with connections that report to `deadline`."""
+
+    class Watched(HTTPConnection):
+        def _new_conn(self) -> socket.socket:
+            connected = super()._new_conn()
+            try:
+                deadline.watch(connected)
+            except TooLate:
+                connected.close()
+                raise
+            return connected
+
+        def _tunnel(self) -> None:
+            try:
+                super()._tunnel()  # type: ignore[misc]  # of http.client; urllib3 calls it too
+            except Exception as error:
+                raise TunnelFailed(str(error)) from error
+
+        def request(self, *args: Any, **kwargs: Any) -> None:
+            # Connecting may have taken seconds, so the last look at the clock comes between that and the first byte.
+            if self.sock is None:
+                self.connect()
+            deadline.watch(self.sock)
+            super().request(*args, **kwargs)
+
+    class WatchedTLS(Watched, HTTPSConnection):
+        pass
+
+    class Pool(HTTPConnectionPool):
+        ConnectionCls = Watched
+
+    class PoolTLS(HTTPSConnectionPool):
+        ConnectionCls = WatchedTLS
+
+    return {"http": Pool, "https": PoolTLS}
+
+
+class _Adapter(HTTPAdapter):
+    def __init__(self, deadline: Deadline) -> None:
+        self._classes = _pool_classes(deadline)
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = self._classes
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = self._classes
+        return manager
+
+
+class Wire(requests.Session):
+    """A session that keeps a deadline, follows nothing, keeps no cookies and takes nothing from the environment."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.deadline = Deadline()
+        self.trust_env = False
+        self.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
+        adapter = _Adapter(self.deadline)
+        self.mount("https://", adapter)
+        self.mount("http://", adapter)
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        """None: even with redirects off, requests reads and unpacks the whole body of one to prepare the next call."""
+        return None
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds: to connect, between two bytes, for the whole; and the `boottime()` after which nothing is sent."""
+
+    connect: float
+    read: float
+    total: float
+    give_up_at: float | None = None
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: `body` is None where it was over the cap or packed though we asked for it plain."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes | None
+
+
+def exchange(
+    wire: Wire, request: requests.Request, timing: Timing, *, cap: int, proxies: dict[str, str], verify: bool | str
+) -> Reply:
+    """Sends `request` once and reads at most `cap` bytes of the answer.
+
+    Raises whatever requests, urllib3 or the socket raise, and TooLate.
+    """
+    prepared = wire.prepare_request(request)
+    with wire.deadline.running(timing.total, timing.give_up_at):
+        response = wire.send(
+            prepared,
+            stream=True,
+            allow_redirects=False,
+            timeout=(timing.connect, timing.read),
+            proxies=proxies,
+            verify=verify,
+        )
+        try:
+            return Reply(response.status_code, response.headers, _body(response, cap))
+        finally:
+            response.close()
+
+
+def _body(response: requests.Response, cap: int) -> bytes | None:
+    # Never unpacked: 200 KB of gzip can hold 200 MB.
+    if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        return None
+    body = bytearray()
+    while chunk := response.raw.read(CHUNK, decode_content=False):
+        body += chunk
+        if len(body) > cap:
+            return None
+    return bytes(body)
