@@ -1,0 +1,106 @@
+"""Fetching what Fivetran offers: list calls with all pages, one kind after the other, each replaced whole or not at all."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import transaction
+from django.db.models.functions import Now
+
+from connections.fivetran import configured
+from connections.fivetran.client import FivetranClient
+from connections.fivetran.errors import FivetranError, RateLimited, Unauthorized
+from connections.models import CatalogEntry, CatalogRefresh, Kind
+
+log = logging.getLogger(__name__)
+DETAILS_A_REFRESH = 60  # services whose metadata a refresh fetches ahead; every other one is fetched when first chosen
+_NAME_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class _Source:
+    """Where a kind comes from, which key is its id, and which of its keys make a name for people."""
+
+    fetch: Callable[[FivetranClient], Iterable[Mapping[str, Any]]]
+    id_key: str
+    names: tuple[str, ...]
+
+
+def _account(client: FivetranClient) -> list[Mapping[str, Any]]:
+    return [client.get_account().data]
+
+
+_SOURCES: dict[Kind, _Source] = {
+    Kind.ACCOUNT: _Source(_account, "account_id", ("account_name",)),
+    Kind.GROUP: _Source(FivetranClient.list_groups, "id", ("name",)),
+    Kind.DESTINATION: _Source(FivetranClient.list_destinations, "id", ("service",)),
+    Kind.SERVICE: _Source(FivetranClient.list_connector_types, "id", ("name",)),
+    Kind.PRIVATE_LINK: _Source(FivetranClient.list_private_links, "id", ("name",)),
+    Kind.PROXY_AGENT: _Source(FivetranClient.list_proxies, "id", ("display_name",)),
+    Kind.HYBRID_AGENT: _Source(FivetranClient.list_hybrid_agents, "id", ("display_name",)),
+}
+
+
+def refresh_all() -> dict[Kind, str]:
+    """Fetch every kind; returns kind -> what went wrong ("" where nothing did).
+
+    A kind that fails keeps its last good copy. A wait (429) or a bad key (401) ends the round: more calls cannot help.
+    """
+    client = configured.client()
+    outcome: dict[Kind, str] = {}
+    for kind in _SOURCES:
+        outcome[kind], go_on = _refresh(client, kind)
+        if not go_on:
+            return outcome
+    missing = CatalogEntry.objects.filter(kind=Kind.SERVICE, detail=None).values_list("fivetran_id", flat=True)
+    for service in missing.order_by("detail_at", "id")[:DETAILS_A_REFRESH]:
+        if not refresh_service(service, client=client):
+            break
+    return outcome
+
+
+def _refresh(client: FivetranClient, kind: Kind) -> tuple[str, bool]:
+    """Fetch one kind; returns what went wrong, and whether the next kind is worth asking for."""
+    source = _SOURCES[kind]
+    log_row, _ = CatalogRefresh.objects.get_or_create(kind=kind)
+    mine = CatalogRefresh.objects.filter(pk=log_row.pk)
+    try:
+        items = list(source.fetch(client))
+    except FivetranError as error:
+        why = f"{type(error).__name__}: {error.message}"[:500]
+        mine.update(tried_at=Now(), error=why)
+        log.warning("the catalog's %s could not be refreshed: %s", kind.label, type(error).__name__)
+        return why, not isinstance(error, (RateLimited, Unauthorized))
+    entries = {entry.fivetran_id: entry for item in items if (entry := _entry(kind, source, item))}
+    with transaction.atomic():
+        CatalogEntry.objects.bulk_create(
+            entries.values(),
+            update_conflicts=True,
+            unique_fields=["kind", "fivetran_id"],
+            update_fields=["name", "data"],
+        )
+        CatalogEntry.objects.filter(kind=kind).exclude(fivetran_id__in=list(entries)).delete()
+        mine.update(tried_at=Now(), fetched_at=Now(), error="")
+    return "", True
+
+
+def _entry(kind: Kind, source: _Source, item: Mapping[str, Any]) -> CatalogEntry | None:
+    """An item as a row; None for one without an id, which nothing could refer to."""
+    fivetran_id = item.get(source.id_key)
+    if not isinstance(fivetran_id, str) or not 0 < len(fivetran_id) <= 200:
+        return None
+    name = next((str(item[key]) for key in source.names if item.get(key)), fivetran_id)
+    return CatalogEntry(kind=kind, fivetran_id=fivetran_id, name=name[:_NAME_LENGTH], data=dict(item))
+
+
+def refresh_service(service: str, *, client: FivetranClient | None = None) -> bool:
+    """Fetch one service's metadata (its config and auth fields); whether it succeeded. An old copy stays otherwise."""
+    entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
+    try:
+        detail = (client or configured.client()).get_connector_type(service).data
+    except (FivetranError, ValueError) as error:
+        log.warning("the metadata of a service could not be fetched: %s", type(error).__name__)
+        entry.update(detail_at=Now())
+        return False
+    return entry.update(detail=dict(detail), detail_at=Now()) == 1

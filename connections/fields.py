@@ -1,0 +1,343 @@
+"""The fields of `POST /v1/connections` as data: type, choices, default, label, help, and where each stands on the page.
+
+Source of names, types, choices and defaults: Fivetran's API reference for "Create a connection" and its published
+OpenAPI file. Where those disagree (`data_delay_sensitivity`), the default is written out in every body.
+The form, the body, the words of the review and the tests read this table; nothing else lists the fields.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from connections.rules import RULES, check
+
+
+class Type(StrEnum):
+    """The JSON type a value has in the body; ID is a string that names something at Fivetran."""
+
+    STRING = "string"
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    CHOICE = "choice"
+    ID = "id"
+    URI = "uri"
+
+
+class Section(StrEnum):
+    """The groups of the form, in the order in which a person thinks."""
+
+    WHAT = "What"
+    WHO = "Who and why"
+    WHEN = "When it syncs"
+    HOW = "How it connects"
+    TOLD = "What to be told"
+    SETUP = "Setup"
+
+
+Choice = tuple[Any, str]
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of the form. `path` is its place in the API body; `ours` fields never go to Fivetran.
+
+    `enter` is the sentence shown when a required value is missing; `constant` fields have no control.
+    """
+
+    path: str
+    type: Type
+    section: Section
+    label: str
+    help: str = ""
+    choices: tuple[Choice, ...] = ()
+    default: Any = None
+    required: bool = False
+    ours: bool = False
+    constant: bool = False
+    enter: str = ""
+    max_length: int = 255
+
+    @property
+    def name(self) -> str:
+        """The control's `name`: the path with `__` for `.`."""
+        return self.path.replace(".", "__")
+
+
+_FREQUENCIES: tuple[Choice, ...] = (
+    (1, "Every minute"),
+    (5, "Every 5 minutes"),
+    (15, "Every 15 minutes"),
+    (30, "Every 30 minutes"),
+    (60, "Every hour"),
+    (120, "Every 2 hours"),
+    (180, "Every 3 hours"),
+    (360, "Every 6 hours"),
+    (480, "Every 8 hours"),
+    (720, "Every 12 hours"),
+    (1440, "Every 24 hours (daily)"),
+)
+_HOURS: tuple[Choice, ...] = tuple((f"{hour:02d}:00", f"{hour:02d}:00 UTC") for hour in range(24))
+_SENSITIVITIES: tuple[Choice, ...] = (
+    ("LOW", "Low"),
+    ("NORMAL", "Normal"),
+    ("HIGH", "High"),
+    ("CUSTOM", "Custom threshold (Enterprise plan or above)"),
+    ("SYNC_FREQUENCY", "Follow the sync frequency"),
+)
+_NETWORKING: tuple[Choice, ...] = (
+    ("Directly", "Directly"),
+    ("PrivateLink", "PrivateLink"),
+    ("SshTunnel", "SSH tunnel"),
+    ("ProxyAgent", "Proxy agent"),
+)
+
+FIELDS: tuple[Field, ...] = (
+    Field(
+        "service",
+        Type.ID,
+        Section.WHAT,
+        "Service",
+        "The source that Fivetran reads from.",
+        required=True,
+        enter="Choose a service, for example google_sheets",
+    ),
+    Field(
+        "group_id",
+        Type.ID,
+        Section.WHAT,
+        "Destination",
+        "The warehouse the data goes to. Its id is Fivetran's group id.",
+        required=True,
+        enter="Choose a destination",
+    ),
+    Field(
+        "source_owner",
+        Type.STRING,
+        Section.WHO,
+        "Source owner",
+        "Who holds the credentials of the source: a username or an e-mail address. Leave empty if that is you.",
+        ours=True,
+        max_length=254,
+    ),
+    Field(
+        "reason",
+        Type.STRING,
+        Section.WHO,
+        "Reason",
+        "What the data is for. The approver decides on this.",
+        required=True,
+        ours=True,
+        enter="Enter the reason for this connection",
+        max_length=2000,
+    ),
+    Field(
+        "sync_frequency",
+        Type.INTEGER,
+        Section.WHEN,
+        "Sync frequency",
+        "How often Fivetran looks for new data.",
+        choices=_FREQUENCIES,
+        default=360,
+    ),
+    Field(
+        "daily_sync_time",
+        Type.CHOICE,
+        Section.WHEN,
+        "Daily sync time",
+        "UTC by Fivetran's API file; check once against your account. Empty: Fivetran's own baseline time.",
+        choices=_HOURS,
+    ),
+    Field(
+        "schedule_type",
+        Type.CHOICE,
+        Section.WHEN,
+        "Schedule type",
+        "Manual: syncs run only when somebody starts them.",
+        choices=(("auto", "Automatic"), ("manual", "Manual")),
+        default="auto",
+    ),
+    Field("paused", Type.BOOLEAN, Section.WHEN, "Create paused", "No sync starts until it is unpaused.", default=False),
+    Field(
+        "pause_after_trial",
+        Type.BOOLEAN,
+        Section.WHEN,
+        "Pause after the free trial",
+        "Fivetran pauses the connection when its free trial period ends.",
+        default=False,
+    ),
+    Field(
+        "networking_method",
+        Type.CHOICE,
+        Section.HOW,
+        "Networking method",
+        "How Fivetran reaches the source.",
+        choices=_NETWORKING,
+        default="Directly",
+    ),
+    Field(
+        "private_link_id",
+        Type.ID,
+        Section.HOW,
+        "PrivateLink ID",
+        "The private link that reaches the source.",
+        enter="Choose the private link",
+    ),
+    Field(
+        "proxy_agent_id",
+        Type.ID,
+        Section.HOW,
+        "Proxy agent ID",
+        "The proxy agent that reaches the source.",
+        enter="Choose the proxy agent",
+    ),
+    Field(
+        "hybrid_deployment_agent_id",
+        Type.ID,
+        Section.HOW,
+        "Hybrid deployment agent ID",
+        "Empty: the destination's own agent, if it has one.",
+    ),
+    Field(
+        "trust_certificates",
+        Type.BOOLEAN,
+        Section.HOW,
+        "Trust certificates without review",
+        "Off: a person approves the source's TLS certificate. Approvers see this as a risk.",
+        default=False,
+    ),
+    Field(
+        "trust_fingerprints",
+        Type.BOOLEAN,
+        Section.HOW,
+        "Trust SSH fingerprints without review",
+        "Off: a person approves the SSH host's fingerprint. Approvers see this as a risk.",
+        default=False,
+    ),
+    Field(
+        "data_delay_sensitivity",
+        Type.CHOICE,
+        Section.TOLD,
+        "Data delay sensitivity",
+        "When Fivetran warns that data is late.",
+        choices=_SENSITIVITIES,
+        default="NORMAL",
+    ),
+    Field(
+        "data_delay_threshold",
+        Type.INTEGER,
+        Section.TOLD,
+        "Data delay threshold (minutes)",
+        "Warn when data is later than this many minutes.",
+        enter="Enter the threshold in minutes, 1 or more",
+    ),
+    Field(
+        "run_setup_tests",
+        Type.BOOLEAN,
+        Section.SETUP,
+        "Run setup tests",
+        "Fivetran tests the connection while creating it.",
+        default=True,
+    ),
+    Field(
+        "use_connect_card",
+        Type.BOOLEAN,
+        Section.SETUP,
+        "Hand the credentials over by Connect Card",
+        "The source owner enters the credentials at Fivetran, never here.",
+        default=False,
+        ours=True,
+    ),
+    Field(
+        "connect_card_config.redirect_uri",
+        Type.URI,
+        Section.SETUP,
+        "Return address",
+        "Where Fivetran sends the source owner afterwards. Leave it as it is.",
+        enter="Enter the return address, beginning with https:// or http://",
+        max_length=2000,
+    ),
+    Field(
+        "connect_card_config.hide_setup_guide",
+        Type.BOOLEAN,
+        Section.SETUP,
+        "Hide the setup guide in the Connect Card",
+        default=False,
+    ),
+    Field(
+        "destination_schema_names",
+        Type.STRING,
+        Section.SETUP,
+        "Destination schema names",
+        # With Fivetran's naming the schema name is the connection's name and unique: what makes a lost answer findable.
+        "Fivetran's naming, always.",
+        default="FIVETRAN_NAMING",
+        constant=True,
+    ),
+)
+
+BY_PATH: dict[str, Field] = {field.path: field for field in FIELDS}
+
+# The keys of `config` that name the destination schema (OpenAPI: one of four shapes for a service), in naming order.
+NAMING: dict[str, Field] = {
+    field.path: field
+    for field in (
+        Field(
+            "config.schema",
+            Type.STRING,
+            Section.WHAT,
+            "Destination schema",
+            "Permanent: it cannot be changed later. Small letters, digits and _.",
+            enter="Enter the destination schema, for example sales_eu",
+            max_length=63,
+        ),
+        Field(
+            "config.table",
+            Type.STRING,
+            Section.WHAT,
+            "Destination table",
+            "Permanent: it cannot be changed later. Small letters, digits and _.",
+            enter="Enter the destination table, for example orders",
+            max_length=63,
+        ),
+        Field(
+            "config.table_group_name",
+            Type.STRING,
+            Section.WHAT,
+            "Table group name",
+            "Permanent: it cannot be changed later. Small letters, digits and _.",
+            enter="Enter the table group name, for example invoices",
+            max_length=63,
+        ),
+        Field(
+            "config.schema_prefix",
+            Type.STRING,
+            Section.WHAT,
+            "Destination schema prefix",
+            "Permanent: it cannot be changed later. Each source schema gets this prefix. Small letters, digits and _.",
+            enter="Enter the schema prefix, for example crm",
+            max_length=63,
+        ),
+    )
+}
+NAMING_SHAPES: tuple[tuple[str, ...], ...] = (
+    ("schema",),
+    ("schema", "table"),
+    ("schema", "table_group_name"),
+    ("schema_prefix",),
+)
+# Fivetran's own connector SDK accepts exactly these names.
+NAME_PATTERN = r"^[_a-z][_a-z0-9]*$"
+
+
+def defaults() -> dict[str, Any]:
+    """path -> default for every field that has one."""
+    return {field.path: field.default for field in FIELDS if field.default is not None}
+
+
+def applicable(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` over the defaults, with forced values set and values of fields that do not apply left out."""
+    answers = {**defaults(), **values}
+    verdict = check(answers, RULES)
+    answers.update(verdict.forced)
+    return {path: value for path, value in answers.items() if path not in verdict.hidden}

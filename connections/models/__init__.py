@@ -1,0 +1,32 @@
+"""The rows of the portal. Each family has a module of its own; import from here."""
+
+from connections.models.attempt import Attempt, Ending
+from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind
+from connections.models.connection import Connection, SetupTest, SetupTestRun, SetupTestsState
+from connections.models.event import Event, EventKind
+from connections.models.gate import ApiGate, GateReason
+from connections.models.notice import Notice, NoticeKind
+from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
+
+__all__ = [
+    "ApiGate",
+    "Attempt",
+    "CatalogEntry",
+    "CatalogRefresh",
+    "Connection",
+    "ConnectionRequest",
+    "Ending",
+    "Event",
+    "EventKind",
+    "GateReason",
+    "IllegalMove",
+    "Kind",
+    "MovedOn",
+    "Notice",
+    "NoticeKind",
+    "SetupTest",
+    "SetupTestRun",
+    "SetupTestsState",
+    "advance",
+    "open_request",
+]

@@ -1,0 +1,64 @@
+"""Every call about a request that went, or may have gone, to Fivetran."""
+
+from enum import StrEnum
+
+from django.db import models
+from django.db.models.functions import Now
+
+
+class Ending(StrEnum):
+    """How a call ended, in the words of what we know afterwards (`connections.fivetran.errors`)."""
+
+    OPEN = "open"  # written before the call; stays if the worker dies in it
+    ANSWERED = "answered"
+    NOT_SENT = "not_sent"
+    REFUSED = "refused"
+    RATE_LIMITED = "rate_limited"
+    UNAUTHORIZED = "unauthorized"
+    UNKNOWN = "unknown"
+
+    @property
+    def label(self) -> str:
+        """The ending as a person reads it."""
+        return _LABELS[self]
+
+
+_LABELS = {
+    Ending.OPEN: "No answer recorded",
+    Ending.ANSWERED: "Answered",
+    Ending.NOT_SENT: "Fivetran was not reached",
+    Ending.REFUSED: "Refused",
+    Ending.RATE_LIMITED: "Asked to wait",
+    Ending.UNAUTHORIZED: "API key not accepted",
+    Ending.UNKNOWN: "Outcome unclear",
+}
+
+
+class Attempt(models.Model):
+    """One call: what was asked, when, for how long, and what came back. Never a body."""
+
+    class Call(models.TextChoices):
+        """What the call was for."""
+
+        CREATE = "create", "POST /v1/connections"
+        LOOK_UP = "look_up", "Look-up by name"
+        TESTS = "tests", "Setup tests"
+
+    request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, related_name="attempts")
+    call = models.CharField(max_length=10, choices=Call.choices)
+    started_at = models.DateTimeField(db_default=Now())
+    duration_ms = models.PositiveIntegerField(null=True)
+    ending = models.CharField(max_length=20, choices=[(e.value, e.label) for e in Ending], default=Ending.OPEN)
+    http_status = models.PositiveSmallIntegerField(null=True)
+    code = models.CharField(max_length=100, blank=True)
+    message = models.TextField(blank=True)
+    x_request_id = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        """Newest first within a request."""
+
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        """The call and its ending."""
+        return f"{self.call} {self.ending}"

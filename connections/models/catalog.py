@@ -1,0 +1,51 @@
+"""What Fivetran offers, as last heard: services, groups, destinations, agents and links. The last good copy stays."""
+
+from django.db import models
+
+
+class Kind(models.TextChoices):
+    """What an entry of the catalog is."""
+
+    ACCOUNT = "account", "Account"
+    SERVICE = "service", "Services"
+    GROUP = "group", "Groups"
+    DESTINATION = "destination", "Destinations"
+    PRIVATE_LINK = "private_link", "Private links"
+    PROXY_AGENT = "proxy_agent", "Proxy agents"
+    HYBRID_AGENT = "hybrid_agent", "Hybrid deployment agents"
+
+
+class CatalogEntry(models.Model):
+    """One thing of the Fivetran account, as its list call described it."""
+
+    kind = models.CharField(max_length=20, choices=Kind.choices)
+    fivetran_id = models.CharField(max_length=200)
+    name = models.CharField(max_length=300)
+    data = models.JSONField(default=dict)
+    # A service's own metadata call (its config and auth fields), fetched when first needed.
+    detail = models.JSONField(null=True)
+    detail_at = models.DateTimeField(null=True)
+
+    class Meta:
+        """One row a thing, listed by name."""
+
+        ordering = ["name", "fivetran_id"]
+        verbose_name_plural = "catalog entries"
+        constraints = [models.UniqueConstraint(fields=["kind", "fivetran_id"], name="one_entry_per_thing")]
+
+    def __str__(self) -> str:
+        """Name and id."""
+        return f"{self.name} ({self.fivetran_id})"
+
+
+class CatalogRefresh(models.Model):
+    """When a kind was last tried and last fetched whole, and what went wrong since."""
+
+    kind = models.CharField(max_length=20, choices=Kind.choices, unique=True)
+    tried_at = models.DateTimeField(null=True)
+    fetched_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        """The kind."""
+        return self.kind

@@ -1,0 +1,46 @@
+"""Who is told what: rows written with the event that caused them, and sent once by the worker."""
+
+from django.conf import settings
+from django.db import models
+from django.db.models.functions import Now
+
+
+class NoticeKind(models.TextChoices):
+    """What a mail is about."""
+
+    SUBMITTED = "submitted", "A request waits for approval"
+    APPROVED = "approved", "Approved"
+    REJECTED = "rejected", "Rejected"
+    CHANGES_REQUESTED = "changes_requested", "Changes requested"
+    EXPIRED = "expired", "Expired"
+    CREATED = "created", "Created"
+    FAILED = "failed", "Refused by Fivetran"
+    ATTENTION = "attention", "Needs an operator"
+
+
+class Notice(models.Model):
+    """One mail to one person about one version of a request."""
+
+    request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, related_name="notices")
+    kind = models.CharField(max_length=20, choices=NoticeKind.choices)
+    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    version = models.PositiveIntegerField()
+    created_at = models.DateTimeField(db_default=Now())
+    next_try_at = models.DateTimeField(db_default=Now())
+    tries = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+    error = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        """A person is told a thing once; the worker looks for what is unsent."""
+
+        constraints = [
+            models.UniqueConstraint(fields=["request", "kind", "recipient", "version"], name="one_notice_per_person")
+        ]
+        indexes = [
+            models.Index(fields=["next_try_at"], condition=models.Q(sent_at__isnull=True), name="notice_unsent")
+        ]
+
+    def __str__(self) -> str:
+        """Kind and request."""
+        return f"{self.kind} of request {self.request_id}"

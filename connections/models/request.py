@@ -1,0 +1,215 @@
+"""The request: one row a connection that somebody asked for, and `advance`, the only writer of its status."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from connections.models.event import Event, EventKind
+from connections.states import DECIDED, LIVE, Actor, Status, transition
+
+_NAME_HELD = Q(status__in=sorted(LIVE)) | Q(status=Status.CREATED, gone_at__isnull=True)
+_UNNAMED = sorted({Status.DRAFT, Status.WITHDRAWN})
+
+
+class IllegalMove(Exception):
+    """The table of `connections.states` has no such move, or not for this actor, or it needs a reason."""
+
+
+class MovedOn(Exception):
+    """The row no longer is where the caller saw it: somebody or something else moved first. Nothing was changed."""
+
+
+class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
+    """The questions that are asked about requests."""
+
+    def waiting_for_approval(self) -> "ConnectionRequestQuerySet":
+        """What an approver has to decide, oldest first."""
+        return self.filter(status=Status.PENDING).order_by("submitted_at", "id")
+
+    def due(self) -> "ConnectionRequestQuerySet":
+        """Approved requests that may be sent now by the database's clock, in the order of their approval."""
+        return self.filter(status=Status.APPROVED, next_try_at__lte=Now()).order_by("approved_at", "id")
+
+    def holding(self, group_id: str, schema: str) -> "ConnectionRequestQuerySet":
+        """The request that holds the destination name `schema` in the group, if any (at most one)."""
+        return self.filter(_NAME_HELD, group_id=group_id, schema=schema)
+
+
+class ConnectionRequest(models.Model):
+    """A colleague's request for one connection, from draft to its end, with everything that was decided and sent."""
+
+    status = models.CharField(max_length=20, choices=[(s.value, s.label) for s in Status], editable=False)
+    status_since = models.DateTimeField(db_default=Now(), editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_requests")
+    source_owner = models.CharField(max_length=254, blank=True)
+    reason = models.TextField(blank=True)
+    form_token = models.UUIDField(default=uuid.uuid4, editable=False)
+    cloned_from = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="clones")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    submitted_at = models.DateTimeField(null=True, editable=False)
+
+    # What was typed (path -> value) and, from the submission on, the very body that will be sent.
+    values = models.JSONField(default=dict, editable=False)
+    payload = models.JSONField(null=True, editable=False)
+    digest = models.CharField(max_length=64, blank=True, editable=False)
+
+    # Written beside the body so that lists, filters and constraints need not open it.
+    service = models.CharField(max_length=100, blank=True)
+    service_name = models.CharField(max_length=200, blank=True)
+    group_id = models.CharField(max_length=100, blank=True)
+    group_name = models.CharField(max_length=200, blank=True)
+    schema = models.CharField(max_length=200, blank=True)
+    search = models.TextField(blank=True, editable=False)
+
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, editable=False)
+    decision_reason = models.TextField(blank=True)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    approved_at = models.DateTimeField(null=True, editable=False)
+    approved_digest = models.CharField(max_length=64, blank=True, editable=False)
+    # The Fivetran account (API root and id) for which it was approved; it is never sent to another one.
+    approved_account = models.CharField(max_length=300, blank=True, editable=False)
+
+    # The worker's own: a claim is a token with a lease; every time is the database's clock.
+    token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    next_try_at = models.DateTimeField(null=True, editable=False)
+    attempts_used = models.PositiveSmallIntegerField(default=0, editable=False)
+    first_sent_at = models.DateTimeField(null=True, editable=False)
+    sent_at = models.DateTimeField(null=True, editable=False)
+    deadline_at = models.DateTimeField(null=True, editable=False)
+    unknown_at = models.DateTimeField(null=True, editable=False)
+    lookups = models.PositiveSmallIntegerField(default=0, editable=False)
+    next_lookup_at = models.DateTimeField(null=True, editable=False)
+    note = models.CharField(max_length=500, blank=True, editable=False)
+
+    connection_id = models.CharField(max_length=100, null=True, unique=True, editable=False)
+    gone_at = models.DateTimeField(null=True, editable=False)
+    failure_code = models.CharField(max_length=100, blank=True, editable=False)
+    failure_message = models.TextField(blank=True, editable=False)
+
+    objects = ConnectionRequestQuerySet.as_manager()
+
+    class Meta:
+        """Indexes for the lists, constraints that refuse impossible rows, and the portal's own permissions."""
+
+        verbose_name = "connection request"
+        permissions = [
+            ("approve_request", "Can approve, reject and ask for changes"),
+            ("view_all_requests", "Can see everybody's requests"),
+            ("operate_portal", "Can settle requests that need a person, and pause sending"),
+        ]
+        indexes = [
+            models.Index(F("requester"), F("id").desc(), name="request_by_requester"),
+            models.Index(F("status"), F("id").desc(), name="request_by_status"),
+            models.Index(F("service"), F("id").desc(), name="request_by_service"),
+            models.Index(F("group_id"), F("id").desc(), name="request_by_group"),
+            models.Index(fields=["submitted_at"], name="request_by_submission"),
+            models.Index(fields=["next_try_at"], condition=Q(status=Status.APPROVED), name="request_due"),
+        ]
+        constraints = [
+            models.UniqueConstraint(fields=["requester", "form_token"], name="one_request_per_form"),
+            models.UniqueConstraint(fields=["group_id", "schema"], condition=_NAME_HELD, name="one_request_per_name"),
+            models.CheckConstraint(condition=Q(status__in=[s.value for s in Status]), name="known_status"),
+            models.CheckConstraint(condition=~Q(approved_by=F("requester")), name="four_eyes"),
+            models.CheckConstraint(
+                condition=~Q(status__in=sorted(DECIDED))
+                | Q(approved_by__isnull=False, approved_at__isnull=False, approved_digest=F("digest")),
+                name="approval_covers_the_body",
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=_UNNAMED)
+                | (~Q(service="") & ~Q(group_id="") & ~Q(schema="") & ~Q(digest="") & Q(submitted_at__isnull=False)),
+                name="submitted_is_complete",
+            ),
+            models.CheckConstraint(
+                condition=Q(status=Status.CREATED, connection_id__isnull=False)
+                | (~Q(status=Status.CREATED) & Q(connection_id__isnull=True)),
+                name="connection_id_iff_created",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status__in=[Status.CLAIMED, Status.SENDING])
+                | Q(token__isnull=False, lease_until__isnull=False),
+                name="claim_has_token_and_lease",
+            ),
+            models.CheckConstraint(
+                condition=~Q(status=Status.SENDING) | Q(sent_at__isnull=False, first_sent_at__isnull=False),
+                name="sending_says_since_when",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """A short name for the admin and logs, without anything that was typed but the destination name."""
+        return f"#{self.pk} {self.service or 'draft'} {self.schema}".strip()
+
+    @property
+    def state(self) -> Status:
+        """The status as a member of the table, with its label and owner."""
+        return Status(self.status)
+
+
+def open_request(*, status: Status, requester: AbstractBaseUser, **columns: Any) -> ConnectionRequest:
+    """Insert a new request in `status` (draft or pending) with its first event; runs in one transaction.
+
+    Raises IllegalMove for another status, IntegrityError where a constraint refuses the row.
+    """
+    if transition(None, status) is None:
+        raise IllegalMove(f"A request cannot begin as {status}.")
+    with transaction.atomic():
+        request = ConnectionRequest.objects.create(status=status, requester=requester, **columns)
+        Event.objects.create(
+            request=request, kind=EventKind.MOVED, target=status, actor=Actor.REQUESTER, by=requester, version=1
+        )
+    request.refresh_from_db()
+    return request
+
+
+def advance(
+    request: ConnectionRequest,
+    target: Status,
+    *,
+    actor: Actor,
+    by: AbstractBaseUser | None = None,
+    reason: str = "",
+    guard: Q | None = None,
+    detail: dict[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """Move `request` from the status it was read with to `target`: one conditional UPDATE and one event row.
+
+    `guard` narrows the UPDATE further (a token, a version, a digest, a lease by `Now()`); `changes` are columns written
+    by the same statement and may be expressions; `detail` goes to the event. Afterwards `request` is fresh.
+    Raises IllegalMove (no such move, wrong actor, reason missing), MovedOn (not exactly one row matched),
+    IntegrityError (a constraint refused). In each of these cases nothing was written.
+    """
+    source = request.state
+    move = transition(source, target)
+    if move is None or actor not in move.actors:
+        raise IllegalMove(f"{actor} cannot move a request from {source} to {target}.")
+    if move.needs_reason and not reason.strip():
+        raise IllegalMove(f"Moving a request from {source} to {target} needs a reason.")
+    with transaction.atomic():
+        changed = ConnectionRequest.objects.filter(guard or Q(), pk=request.pk, status=source).update(
+            status=target, status_since=Now(), version=F("version") + 1, **changes
+        )
+        if changed != 1:
+            raise MovedOn(f"Request {request.pk} is no longer {source}, or no longer as it was seen.")
+        request.refresh_from_db()
+        Event.objects.create(
+            request=request,
+            kind=EventKind.MOVED,
+            source=source,
+            target=target,
+            actor=actor,
+            by=by,
+            reason=reason.strip(),
+            detail=detail or {},
+            version=request.version,
+        )

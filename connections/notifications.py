@@ -1,0 +1,86 @@
+"""Who is told what, once: notices are rows, written with the event that causes them and mailed by the worker.
+
+A mail says what happened and links to the request; it never holds the body, a credential or a Connect Card.
+"""
+
+import logging
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.mail import send_mail
+from django.db.models import F
+from django.db.models.functions import Now
+from django.template.loader import render_to_string
+
+from connections.models import ConnectionRequest, Notice, NoticeKind
+
+log = logging.getLogger(__name__)
+TRIES = 5
+LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
+
+
+def tell(request: ConnectionRequest, kind: NoticeKind, *recipients: Any) -> None:
+    """Write a notice for each active recipient, in the caller's transaction; telling twice writes nothing new."""
+    Notice.objects.bulk_create(
+        [
+            Notice(request=request, kind=kind, recipient=person, version=request.version)
+            for person in recipients
+            if person.is_active
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def operators() -> Any:
+    """The active users who operate the portal (superusers included)."""
+    holders = get_user_model()._default_manager.with_perm(  # type: ignore[attr-defined]  # UserManager's own method
+        "connections.operate_portal", backend="django.contrib.auth.backends.ModelBackend"
+    )
+    return holders.filter(is_active=True)
+
+
+def send_due(limit: int = 100) -> int:
+    """Mail up to `limit` unsent notices and return how many went out. A failing mail is tried again, five times in all.
+
+    A notice is claimed by one conditional update, so any number of senders send it once.
+    """
+    due = Notice.objects.filter(sent_at=None, next_try_at__lte=Now(), tries__lt=TRIES)
+    sent = 0
+    for notice in due.select_related("request", "recipient").order_by("id")[:limit]:
+        claim = due.filter(pk=notice.pk).update(tries=F("tries") + 1, next_try_at=Now() + LEASE)
+        if claim == 1:
+            sent += _send(notice)
+    return sent
+
+
+def _send(notice: Notice) -> bool:
+    row = Notice.objects.filter(pk=notice.pk)
+    address = notice.recipient.email
+    if not address or not notice.recipient.is_active:
+        row.update(sent_at=Now(), error="no address")
+        return False
+    context = {"notice": notice, "request": notice.request, "url": link(notice.request)}
+    try:
+        send_mail(
+            subject=_one_line(f"[Connections] {notice.get_kind_display()}: request #{notice.request_id}"),
+            message=render_to_string("connections/mail/notice.txt", context),
+            from_email=settings.DEFAULT_FROM_EMAIL,
+            recipient_list=[address],
+        )
+    except Exception as error:  # smtplib, socket and template errors alike: one bad notice must not stop the others
+        log.warning("notice %s was not sent: %s", notice.pk, type(error).__name__)
+        row.update(error=type(error).__name__)
+        return False
+    row.update(sent_at=Now(), error="")
+    return True
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def link(request: ConnectionRequest) -> str:
+    """The address of the request's page, as people reach it from outside."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}/requests/{request.pk}/"

@@ -1,0 +1,127 @@
+"""From the form's values to the body of `POST /v1/connections`: the body, its digest, its natural key, its public face.
+
+The body that is built at submission is stored, shown to the approver, bound to the approval by its digest and sent as
+it is; nothing rebuilds it later.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from connections.fields import BY_PATH, FIELDS, NAMING, applicable
+
+__all__ = ["MASK", "NAMING", "build_body", "canonical", "digest", "in_words", "is_secret", "masked", "natural_key", "risks"]
+
+MASK = "******"  # what Fivetran itself answers in place of a secret
+_SECRET_WORDS = ("password", "secret", "token", "private_key", "passphrase", "api_key", "credential")
+
+
+def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The JSON body for `values` (path -> typed value).
+
+    Every applicable field is written out with its default, except empty values and `networking_method` Directly, which
+    says nothing. Values that do not apply, and our own fields, are not in it.
+    """
+    answers = applicable(values)
+    body: dict[str, Any] = {}
+    for field in FIELDS:
+        value = answers.get(field.path)
+        if field.ours or value in (None, "") or (field.path, value) == ("networking_method", "Directly"):
+            continue
+        _put(body, field.path, value)
+    for path, value in answers.items():
+        if path.startswith("config.") and value not in (None, "", [], {}):
+            _put(body, path, value)
+    return body
+
+
+def _put(body: dict[str, Any], path: str, value: Any) -> None:
+    *parents, last = path.split(".")
+    for parent in parents:
+        body = body.setdefault(parent, {})
+    body[last] = value
+
+
+def canonical(body: Mapping[str, Any]) -> bytes:
+    """The one spelling of `body` that is hashed: UTF-8 JSON, sorted keys, no white space (after RFC 8785)."""
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest(body: Mapping[str, Any]) -> str:
+    """SHA-256 of the canonical body, in 64 hexadecimal digits: what an approval is bound to."""
+    return hashlib.sha256(canonical(body)).hexdigest()
+
+
+def natural_key(config: Mapping[str, Any]) -> str:
+    """The connection's name at Fivetran, as its `schema` filter wants it.
+
+    `schema_prefix`, `schema.table`, `schema.table_group_name` or `schema` (OpenAPI descriptions of the config objects).
+    Empty where `config` names nothing.
+    """
+    if prefix := config.get("schema_prefix"):
+        return str(prefix)
+    parts = [config.get("schema"), config.get("table") or config.get("table_group_name")]
+    return ".".join(str(part) for part in parts if part)
+
+
+def masked(body: Mapping[str, Any]) -> dict[str, Any]:
+    """`body` as people may see it: any value below a key that names a secret becomes Fivetran's own mask."""
+    return {key: _masked(key, value) for key, value in body.items()}
+
+
+def _masked(key: str, value: Any) -> Any:
+    if is_secret(key):
+        return MASK
+    if isinstance(value, Mapping):
+        return masked(value)
+    if isinstance(value, list):
+        return [_masked("", item) for item in value]
+    return value
+
+
+def is_secret(key: str) -> bool:
+    """Whether a config key is a secret by its name (the published metadata does not mark all of them)."""
+    return any(word in key.lower() for word in _SECRET_WORDS)
+
+
+def in_words(values: Mapping[str, Any]) -> list[str]:
+    """What is asked for, in short phrases for the review: "every 6 hours", "direct connection", "setup tests on"."""
+    answers = applicable(values)
+    schedule = "only when started by hand" if answers["schedule_type"] == "manual" else _words("sync_frequency", answers)
+    if time := answers.get("daily_sync_time"):
+        schedule = f"daily at {time} UTC"
+    networking = _words("networking_method", answers)
+    phrases = [
+        schedule,
+        "direct connection" if answers["networking_method"] == "Directly" else f"by {networking}",
+        "setup tests on" if answers["run_setup_tests"] else "setup tests off",
+    ]
+    said = {
+        "paused": "created paused",
+        "pause_after_trial": "paused after the trial",
+        "trust_certificates": "certificates trusted without review",
+        "trust_fingerprints": "SSH fingerprints trusted without review",
+        "use_connect_card": "credentials handed over by Connect Card",
+    }
+    phrases += [words for path, words in said.items() if answers.get(path)]
+    if answers["data_delay_sensitivity"] == "CUSTOM":
+        phrases.append(f"warns after {answers.get('data_delay_threshold') or '?'} minutes of delay")
+    return phrases
+
+
+def _words(path: str, answers: Mapping[str, Any]) -> str:
+    labels = {value: label for value, label in BY_PATH[path].choices}
+    return str(labels.get(answers[path], answers[path])).lower()
+
+
+def risks(body: Mapping[str, Any]) -> list[str]:
+    """What an approver should notice in `body`, in words; empty where there is nothing."""
+    found = []
+    if body.get("trust_certificates"):
+        found.append("Trusts any TLS certificate without review")
+    if body.get("trust_fingerprints"):
+        found.append("Trusts any SSH fingerprint without review")
+    if body.get("sync_frequency") == 1 and body.get("schedule_type") != "manual":
+        found.append("Syncs every minute")
+    return found

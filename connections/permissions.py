@@ -1,0 +1,137 @@
+"""Who may do what. `check_can_x` raises Denied with the reason in words; `can_x` is its boolean.
+
+The same sentence stands on the disabled button, on the 403 page and in the tests. Whether a status allows a move is
+part of the answer, so a page needs only this module to decide what to offer.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q
+
+from connections.models import ConnectionRequest, SetupTestsState
+from connections.models.request import ConnectionRequestQuerySet
+from connections.states import EDITABLE, WITHDRAWABLE, Status
+
+User = AbstractBaseUser | AnonymousUser
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+
+
+class Denied(PermissionDenied):
+    """Not allowed; `reason` says why, in a sentence for the person who tried."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def _has(user: User, codename: str) -> bool:
+    return bool(user.is_active and isinstance(user, PermissionsMixin) and user.has_perm(f"connections.{codename}"))
+
+
+def is_approver(user: User) -> bool:
+    """Whether `user` holds the right to decide (group Approvers, or superuser)."""
+    return _has(user, "approve_request")
+
+
+def is_operator(user: User) -> bool:
+    """Whether `user` holds the right to operate the portal (group Operators, or superuser)."""
+    return _has(user, "operate_portal")
+
+
+def sees_everything(user: User) -> bool:
+    """Whether `user` sees everybody's requests."""
+    return any(_has(user, name) for name in ("view_all_requests", "approve_request", "operate_portal"))
+
+
+def visible_to(user: User) -> ConnectionRequestQuerySet:
+    """The requests that exist for `user`; every page, export and fragment starts from it."""
+    if sees_everything(user):
+        return ConnectionRequest.objects.all()
+    return ConnectionRequest.objects.filter(requester_id=user.pk or 0)
+
+
+def approvers_for(request_or_user: ConnectionRequest | User) -> Any:
+    """The active users who may decide a request of this requester: holders of the right, never the requester."""
+    requester_id = (
+        request_or_user.requester_id if isinstance(request_or_user, ConnectionRequest) else request_or_user.pk
+    )
+    holders = get_user_model()._default_manager.with_perm(  # type: ignore[attr-defined]  # UserManager's own method
+        "connections.approve_request", backend=_BACKEND
+    )
+    return holders.filter(is_active=True).exclude(pk=requester_id)
+
+
+def check_can_file(user: User) -> None:
+    """Raise Denied unless `user` may submit requests: anybody active, while somebody else can approve them."""
+    if not user.is_active:
+        raise Denied("Your account is not active.")
+    if not approvers_for(user).exists():
+        raise Denied("Nobody can approve this request yet: ask an administrator to add an approver.")
+
+
+def _check_own(user: User, request: ConnectionRequest, verb: str) -> None:
+    if not user.is_active or request.requester_id != user.pk:
+        raise Denied(f"Only {request.requester} can {verb} this request.")
+
+
+def check_can_edit(user: User, request: ConnectionRequest) -> None:
+    """Raise Denied unless `user` is the requester and the request is not decided yet."""
+    _check_own(user, request, "edit")
+    if request.state not in EDITABLE:
+        raise Denied(f"It can no longer be edited: {request.state.label}.")
+
+
+def check_can_withdraw(user: User, request: ConnectionRequest) -> None:
+    """Raise Denied unless `user` is the requester and nothing has started at Fivetran."""
+    _check_own(user, request, "withdraw")
+    if request.state not in WITHDRAWABLE:
+        raise Denied(f"It can no longer be withdrawn: {request.state.label}.")
+
+
+def check_can_clone(user: User, request: ConnectionRequest) -> None:
+    """Raise Denied unless the request exists for `user`; a clone holds no secret, for none is stored."""
+    if not visible_to(user).filter(pk=request.pk).exists():
+        raise Denied("This request is not yours to see.")
+
+
+def check_can_decide(user: User, request: ConnectionRequest) -> None:
+    """Raise Denied unless `user` may approve, reject or ask for changes, is not the requester, and it is pending."""
+    if not is_approver(user):
+        raise Denied("Only approvers can decide on requests.")
+    if request.requester_id == user.pk:
+        raise Denied("Nobody can decide on their own request.")
+    if request.state is not Status.PENDING:
+        by = f" by {request.decided_by}" if request.decided_by and request.decided_at else ""
+        raise Denied(f"There is nothing to decide: it is already “{request.state.label}”{by}.")
+
+
+def check_can_rerun_tests(user: User, request: ConnectionRequest) -> None:
+    """Raise Denied unless the request is created, `user` is its requester or an operator, and no run is under way."""
+    if request.requester_id != user.pk and not (is_operator(user) or is_approver(user)):
+        raise Denied("Only the requester, approvers and operators can run the setup tests.")
+    if request.state is not Status.CREATED or request.gone_at:
+        raise Denied("There is no connection to test.")
+    if request.connection.tests in (SetupTestsState.DUE, SetupTestsState.RUNNING):
+        raise Denied("The setup tests are already on their way.")
+
+
+def _can(check: Callable[[User, ConnectionRequest], None]) -> Callable[[User, ConnectionRequest], bool]:
+    def can(user: User, request: ConnectionRequest) -> bool:
+        try:
+            check(user, request)
+        except Denied:
+            return False
+        return True
+
+    return can
+
+
+can_edit = _can(check_can_edit)
+can_withdraw = _can(check_can_withdraw)
+can_clone = _can(check_can_clone)
+can_decide = _can(check_can_decide)
+can_rerun_tests = _can(check_can_rerun_tests)

@@ -1,0 +1,13 @@
+"""What the machine does with approved requests: claim, look, send, and settle whatever ended unclearly.
+
+The row is the queue. Every function here may be called at any time, by any number of workers, for any id, and does
+nothing unless the row says so.
+"""
+
+from connections.provisioning.gate import probe
+from connections.provisioning.reconciliation import reconcile
+from connections.provisioning.sending import submit, submit_next
+from connections.provisioning.sweeping import Due, sweep
+from connections.provisioning.testing import run_tests
+
+__all__ = ["Due", "probe", "reconcile", "run_tests", "submit", "submit_next", "sweep"]

@@ -1,0 +1,31 @@
+"""Which Fivetran account the current key belongs to: asked once a key and process, compared before every sending."""
+
+import hashlib
+
+from connections.fivetran.client import FivetranClient
+from connections.fivetran.errors import Refused
+
+# A key belongs to one account for ever, so an answer holds as long as key and address stay the same. Hashed: the
+# process need not keep a second copy of the secret.
+_known: dict[bytes, str] = {}
+
+
+def same(client: FivetranClient, approved: str) -> bool:
+    """Whether `approved` ("API root account_id", from the approval) is where this client's calls go.
+
+    An id that either side does not know cannot contradict. Raises FivetranError when Fivetran does not answer.
+    """
+    root, _, account_id = approved.partition(" ")
+    if root != client.base_url:
+        return False
+    return not account_id or _account_id(client) in ("", account_id)
+
+
+def _account_id(client: FivetranClient) -> str:
+    key = hashlib.sha256("\0".join((client.base_url, *client.credentials())).encode()).digest()
+    if key not in _known:
+        try:
+            _known[key] = str(client.get_account().data.get("account_id") or "")
+        except Refused:
+            return ""  # this key may not ask; then the address alone is compared
+    return _known[key]

@@ -1,0 +1,58 @@
+"""Looking a destination name up at Fivetran, and telling whether what is found is the effect of our own call."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.utils.dateparse import parse_datetime
+
+from connections.fivetran.client import FivetranClient
+from connections.fivetran.errors import FivetranError
+from connections.models import Attempt, ConnectionRequest, Ending
+from connections.provisioning import gate, outcome
+
+CLOCK_TOLERANCE = timedelta(minutes=5)  # between Fivetran's clock and the database's
+
+
+def look_up(client: FivetranClient, request: ConnectionRequest, *, note: bool = False) -> list[dict[str, Any]]:
+    """The connections of exactly this name in this group, by one filtered list call.
+
+    With `note`, the look-up is written down as an attempt, whether it succeeds or not. Raises FivetranError.
+    """
+    attempt = Attempt(request=request, call=Attempt.Call.LOOK_UP)
+    try:
+        # Fivetran filters by the whole name; checked here again, since an answer decides about sending a second time.
+        found = [
+            item
+            for item in client.find_connections(request.group_id, request.schema)
+            if item.get("schema") == request.schema and item.get("group_id", request.group_id) == request.group_id
+        ]
+    except FivetranError as error:
+        if note:
+            outcome.close(attempt, error)
+        raise
+    if note:
+        attempt.ending = Ending.ANSWERED
+        attempt.message = f"{len(found)} found"
+        attempt.save()
+        gate.note_answer()
+    return found
+
+
+def ours(request: ConnectionRequest, found: Sequence[dict[str, Any]], first_sent_at: datetime | None) -> bool:
+    """Whether `found` is exactly one connection that our call can have created.
+
+    The same service, not created before the first sending (give or take the clocks), not held by another request.
+    """
+    if len(found) != 1 or first_sent_at is None:
+        return False
+    [item] = found
+    if item.get("service") != request.service or not isinstance(item.get("id"), str):
+        return False
+    try:
+        created_at = parse_datetime(str(item.get("created_at")))
+    except ValueError:
+        return False
+    if created_at is None or created_at.tzinfo is None or created_at < first_sent_at - CLOCK_TOLERANCE:
+        return False
+    return not ConnectionRequest.objects.filter(connection_id=item["id"]).exists()

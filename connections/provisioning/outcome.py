@@ -1,0 +1,217 @@
+"""Writing down how a call ended: one transaction with the row, its event, its attempt and its notices."""
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.db import IntegrityError, InterfaceError, OperationalError
+from django.db import connection as database
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.db.transaction import atomic
+from django.utils.dateparse import parse_datetime
+
+from connections import notifications
+from connections.fivetran.client import Answer
+from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
+from connections.models import (
+    Attempt,
+    Connection,
+    ConnectionRequest,
+    Ending,
+    NoticeKind,
+    SetupTestsState,
+    advance,
+)
+from connections.provisioning import results
+from connections.states import Actor, Status
+
+log = logging.getLogger(__name__)
+PERSIST_SECONDS = 60  # how long an answer is worth keeping while the database is away; then the look-up heals it
+PERSIST_PAUSE = 0.5
+
+__all__ = [
+    "atomic",
+    "close",
+    "ending_of",
+    "persist",
+    "released",
+    "to_attention",
+    "to_created",
+    "to_failed",
+    "to_unknown",
+    "waiting_note",
+]
+
+
+def persist(write: Callable[[], None]) -> None:
+    """Run `write`, again and again on fresh connections while the database does not answer, for a minute at most."""
+    end = time.monotonic() + PERSIST_SECONDS
+    while True:
+        try:
+            return write()
+        except (OperationalError, InterfaceError):
+            if time.monotonic() > end:
+                raise
+            log.warning("the database does not take the result; trying again")
+            database.close()
+            time.sleep(PERSIST_PAUSE)  # a fixed pause between tries of a bounded loop
+
+
+def released(pause: float) -> dict[str, Any]:
+    """The columns of a row that goes back to the queue, due again after `pause` seconds."""
+    return {
+        "token": None,
+        "lease_until": None,
+        "deadline_at": None,
+        "next_try_at": Now() + timedelta(seconds=pause),
+    }
+
+
+_ENDINGS: dict[type[FivetranError], Ending] = {
+    NotSent: Ending.NOT_SENT,
+    Refused: Ending.REFUSED,
+    RateLimited: Ending.RATE_LIMITED,
+    Unauthorized: Ending.UNAUTHORIZED,
+}
+
+
+def ending_of(error: FivetranError) -> Ending:
+    """The ending in the words of an attempt."""
+    return _ENDINGS.get(type(error), Ending.UNKNOWN)
+
+
+def close(attempt: Attempt, result: Answer | FivetranError) -> None:
+    """Complete the attempt that was written before the call."""
+    attempt.ending = ending_of(result) if isinstance(result, FivetranError) else Ending.ANSWERED
+    attempt.http_status = result.status
+    attempt.code = result.code
+    attempt.message = result.message
+    attempt.x_request_id = result.request_id
+    attempt.duration_ms = result.duration_ms
+    attempt.save()
+
+
+def waiting_note(error: FivetranError) -> str:
+    """Why a request waits, for the people who look at it."""
+    match error:
+        case RateLimited():
+            return "Fivetran asked us to wait."
+        case Unauthorized():
+            return "Fivetran does not accept the portal's API key; an operator has to look."
+        case NotSent(certificate=True):
+            return "Fivetran's certificate was not accepted; nothing was sent."
+        case _:
+            return "Fivetran could not be reached; nothing was sent. The portal tries again by itself."
+
+
+def to_created(
+    request: ConnectionRequest,
+    actor: Actor,
+    data: Mapping[str, Any],
+    *,
+    guard: Q | None = None,
+    adopted: bool = False,
+    **move: Any,
+) -> None:
+    """The connection exists: store its id, Fivetran's status and, from an answer, the setup tests it brought.
+
+    An adopted connection (found, not told) gets its tests run if the approved body asked for them. A connection that
+    another request holds already goes to an operator.
+    """
+    asked_for_tests = bool((request.payload or {}).get("run_setup_tests"))
+    due = adopted and asked_for_tests
+    try:
+        with atomic():
+            advance(
+                request,
+                Status.CREATED,
+                actor=actor,
+                guard=guard,
+                connection_id=data["id"],
+                token=None,
+                lease_until=None,
+                next_try_at=None,
+                next_lookup_at=None,
+                note="",
+                **move,
+            )
+            connection = Connection.objects.create(
+                request=request,
+                adopted=adopted,
+                tests=SetupTestsState.DUE if due else SetupTestsState.NONE,
+                tests_next_try_at=Now() if due else None,
+                fivetran_created_at=_moment(data.get("created_at")),
+                **results.status_columns(data),
+            )
+            if isinstance(data.get("setup_tests"), list) and asked_for_tests and not adopted:
+                results.store_run(connection, data)
+            notifications.tell(request, NoticeKind.CREATED, request.requester)
+    except IntegrityError:
+        log.warning("request %s: connection id is attached to another request", request.pk)
+        request.refresh_from_db()
+        note = "Fivetran answered with a connection that belongs to another request."
+        to_unknown(request, actor, note, guard)
+
+
+def _moment(value: object) -> Any:
+    try:
+        return parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> None:
+    """Fivetran refused, definitely: nothing exists, and the requester can correct and clone."""
+    with atomic():
+        advance(
+            request,
+            Status.FAILED,
+            actor=Actor.WORKER,
+            guard=guard,
+            failure_code=code,
+            failure_message=message,
+            token=None,
+            lease_until=None,
+            next_try_at=None,
+            note="",
+        )
+        notifications.tell(request, NoticeKind.FAILED, request.requester)
+
+
+def to_unknown(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
+    """Nobody knows whether it exists: from now on only looking helps, and the first look is due at once."""
+    advance(
+        request,
+        Status.UNKNOWN,
+        actor=actor,
+        guard=guard,
+        detail={"why": why[:500]},
+        unknown_at=Now(),
+        next_lookup_at=Now(),
+        lookups=0,
+        token=None,
+        lease_until=None,
+        next_try_at=None,
+        note=why[:500],
+    )
+
+
+def to_attention(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
+    """A person has to look; operators are told."""
+    with atomic():
+        advance(
+            request,
+            Status.ATTENTION,
+            actor=actor,
+            guard=guard,
+            detail={"why": why[:500]},
+            token=None,
+            lease_until=None,
+            next_try_at=None,
+            next_lookup_at=None,
+            note=why[:500],
+        )
+        notifications.tell(request, NoticeKind.ATTENTION, *notifications.operators())

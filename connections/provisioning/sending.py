@@ -1,0 +1,235 @@
+"""From an approved request to one `POST /v1/connections`: claim, look the name up, write down, send, write down.
+
+`sending` is committed before the call and never left by sending again: every ending that does not prove that nothing
+was created goes to `unknown`, which only a look-up leaves (`connections.provisioning.reconciliation`).
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.db import connection as database
+from django.db.models import F, Q
+from django.db.models.functions import Coalesce, Now
+
+from connections import payloads
+from connections.fivetran import configured
+from connections.fivetran.client import Answer, boottime
+from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
+from connections.models import Attempt, ConnectionRequest, IllegalMove, MovedOn, advance
+from connections.provisioning import account, gate, matching, outcome
+from connections.states import Actor, Status
+
+log = logging.getLogger(__name__)
+MAX_ATTEMPTS = 5
+UNKNOWN_MARGIN = 1.1  # of the call's deadline: after that no sender is left, whatever became of it
+
+
+def submit(request_id: int) -> None:
+    """Send the approved request with this id, if it is due, the gate is open and nobody else has claimed it."""
+    if not isinstance(request_id, int):  # a message is only a doorbell, and anybody who reaches the broker can ring
+        log.warning("ignored a message with an id that is no number")
+        return
+    request = ConnectionRequest.objects.due().filter(pk=request_id).first()
+    if request is None or not gate.is_open():
+        return
+    wait_until = gate.admit()
+    if wait_until is not None:
+        _wait(request, wait_until)
+        return
+    try:
+        _submit(request)
+    except MovedOn:
+        log.info("request %s moved on while it was being sent", request_id)
+    except Exception as error:
+        log.exception("request %s cannot be processed", request_id)
+        _set_aside(request, f"The portal could not process this request ({type(error).__name__}).")
+
+
+def submit_next() -> None:
+    """Send whichever approved request is due next: a lost doorbell then rarely costs a sweep period."""
+    following = ConnectionRequest.objects.due().values_list("pk", flat=True).first()
+    if following is not None:
+        submit(following)
+
+
+def _wait(request: ConnectionRequest, until: datetime) -> None:
+    """Postpone a row that does not fit into the rate budget; its status stays."""
+    waiting = ConnectionRequest.objects.filter(pk=request.pk, status=Status.APPROVED)
+    waiting.update(next_try_at=until, note="Waiting its turn: the portal spreads creations over time.")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claimed request, the token that proves it, and when it was first sent before this attempt, if ever."""
+
+    request: ConnectionRequest
+    token: uuid.UUID
+    sent_before: datetime | None
+
+    @property
+    def mine(self) -> Q:
+        """The part of every WHERE that fails once somebody else has taken the row over."""
+        return Q(token=self.token)
+
+
+def _submit(request: ConnectionRequest) -> None:
+    claim = _claim(request)
+    if claim is None:
+        return
+    client = configured.client()
+    if not _may_send(claim, client):
+        return
+    attempt, started = _note_sending(claim)
+    database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
+    try:
+        answer = client.create_connection(request.payload, give_up_at=started + settings.SUBMIT_DEADLINE)
+    except FivetranError as error:
+        outcome.persist(lambda: _conclude_error(claim, attempt, error))
+    else:
+        outcome.persist(lambda: _conclude_created(claim, attempt, answer))
+
+
+def _claim(request: ConnectionRequest) -> Claim | None:
+    """Take the row with a token and a lease, or set it aside when it must not be sent."""
+    if payloads.digest(request.payload or {}) != request.approved_digest:
+        _set_aside(request, "The body is not the one that was approved.")
+        return None
+    if request.attempts_used >= MAX_ATTEMPTS:
+        _set_aside(request, f"{MAX_ATTEMPTS} attempts were used up.")
+        return None
+    claim = Claim(request, uuid.uuid4(), request.first_sent_at)
+    advance(
+        request,
+        Status.CLAIMED,
+        actor=Actor.WORKER,
+        guard=Q(next_try_at__lte=Now()),
+        token=claim.token,
+        lease_until=Now() + timedelta(seconds=settings.CLAIM_LEASE),
+        attempts_used=F("attempts_used") + 1,
+        note="",
+    )
+    return claim
+
+
+def _set_aside(request: ConnectionRequest, why: str) -> None:
+    """Leave the row to an operator; the other rows go on."""
+    request.refresh_from_db()
+    try:
+        outcome.to_attention(request, Actor.WORKER, why)
+    except (IllegalMove, MovedOn):
+        log.warning("request %s could not be set aside from %s", request.pk, request.status)
+
+
+def _may_send(claim: Claim, client: Any) -> bool:
+    """The checks that need Fivetran, before anything is sent: the same account, and the name still free."""
+    request = claim.request
+    try:
+        if not account.same(client, request.approved_account):
+            outcome.to_attention(request, Actor.WORKER, "It was approved for another Fivetran account.", claim.mine)
+            return False
+        found = matching.look_up(client, request)
+    except Refused as error:
+        if claim.sent_before is None:
+            return True  # this key may not list there; nothing was sent before, and the POST gives the proper refusal
+        _back(claim, error)
+        return False
+    except FivetranError as error:
+        _back(claim, error)
+        return False
+    if not found:
+        return True
+    _conclude_existing(claim, found)
+    return False
+
+
+def _conclude_existing(claim: Claim, found: list[dict[str, Any]]) -> None:
+    """The name exists already: a stranger's, or the effect of an earlier attempt of ours."""
+    request = claim.request
+    if claim.sent_before is None:
+        message = f"A connection named {request.schema} exists in this destination already."
+        outcome.to_failed(request, "name_taken", message, claim.mine)
+    elif matching.ours(request, found, claim.sent_before):
+        outcome.to_created(request, Actor.WORKER, found[0], guard=claim.mine, adopted=True)
+    else:
+        why = "A connection of this name exists and does not fit what was sent."
+        outcome.to_attention(request, Actor.WORKER, why, claim.mine)
+
+
+def _back(claim: Claim, error: FivetranError) -> None:
+    """Nothing was sent: return the claimed row to the queue, with its attempt."""
+    gate.note_error(error)
+    advance(
+        claim.request,
+        Status.APPROVED,
+        actor=Actor.WORKER,
+        guard=claim.mine,
+        detail={"why": type(error).__name__},
+        **outcome.released(settings.PROBE_SECONDS),
+        attempts_used=F("attempts_used") - 1,
+        note=outcome.waiting_note(error),
+    )
+
+
+def _note_sending(claim: Claim) -> tuple[Attempt, float]:
+    """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit."""
+    with outcome.atomic():
+        advance(
+            claim.request,
+            Status.SENDING,
+            actor=Actor.WORKER,
+            guard=claim.mine & Q(lease_until__gt=Now()),
+            sent_at=Now(),
+            first_sent_at=Coalesce(F("first_sent_at"), Now()),
+            deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * UNKNOWN_MARGIN),
+        )
+        attempt = Attempt.objects.create(request=claim.request, call=Attempt.Call.CREATE)
+    return attempt, boottime()
+
+
+def _conclude_created(claim: Claim, attempt: Attempt, answer: Answer) -> None:
+    with outcome.atomic():
+        outcome.close(attempt, answer)
+        outcome.to_created(claim.request, Actor.WORKER, answer.data, guard=claim.mine)
+    gate.note_answer()
+
+
+def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
+    request = claim.request
+    match error:
+        case NotSent() | RateLimited() | Unauthorized():
+            with outcome.atomic():
+                outcome.close(attempt, error)
+                advance(
+                    request,
+                    Status.APPROVED,
+                    actor=Actor.WORKER,
+                    guard=claim.mine,
+                    detail={"why": type(error).__name__},
+                    **outcome.released(settings.PROBE_SECONDS),
+                    attempts_used=F("attempts_used") - 1,
+                    first_sent_at=claim.sent_before,  # proved to have had no effect, so it was not a sending
+                    note=outcome.waiting_note(error),
+                )
+            gate.note_error(error)
+        case Refused(name_taken=True) if claim.sent_before is not None:
+            _to_unknown(claim, attempt, error, "The name is taken, perhaps by an earlier attempt.")
+        case Refused():
+            with outcome.atomic():
+                outcome.close(attempt, error)
+                code = "name_taken" if error.name_taken else error.code
+                outcome.to_failed(request, code, error.message, claim.mine)
+            gate.note_answer()
+        case _:
+            _to_unknown(claim, attempt, error, error.message)
+            gate.note_error(error)
+
+
+def _to_unknown(claim: Claim, attempt: Attempt, error: FivetranError, why: str) -> None:
+    with outcome.atomic():
+        outcome.close(attempt, error)
+        outcome.to_unknown(claim.request, Actor.WORKER, why, claim.mine)
+

@@ -1,0 +1,100 @@
+"""The sweeper: brings back what a dead worker left, and lists what is due so that it can be rung for.
+
+Ten sweepers at once do what one does: each step is a conditional update.
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from connections import notifications
+from connections.models import (
+    Connection,
+    ConnectionRequest,
+    IllegalMove,
+    MovedOn,
+    NoticeKind,
+    SetupTestsState,
+    advance,
+)
+from connections.provisioning import gate, outcome
+from connections.states import Actor, Status
+
+log = logging.getLogger(__name__)
+BATCH = 500  # rows of one kind a sweep; the rest waits for the next
+
+
+@dataclass(frozen=True)
+class Due:
+    """The ids of requests that something is to be done about now, and whether the gate wants a probe."""
+
+    submit: list[int] = field(default_factory=list)
+    run_tests: list[int] = field(default_factory=list)
+    reconcile: list[int] = field(default_factory=list)
+    probe: bool = False
+
+
+def sweep() -> Due:
+    """Release dead claims, turn dead sendings to `unknown`, expire the old, and say what is due."""
+    _each(_rows(Status.CLAIMED, lease_until__lt=Now()), _release)
+    _each(_rows(Status.SENDING, deadline_at__lt=Now()), _lost)
+    old = Now() - timedelta(days=settings.EXPIRE_DAYS)
+    for status in (Status.PENDING, Status.CHANGES_REQUESTED):
+        _each(_rows(status, status_since__lt=old), _expire)
+    running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
+    running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
+    unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
+    tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
+    may_send = gate.is_open()
+    return Due(
+        submit=list(ConnectionRequest.objects.due().values_list("pk", flat=True)[:BATCH]) if may_send else [],
+        run_tests=list(tests.values_list("request_id", flat=True)[:BATCH]) if may_send else [],
+        reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH]),
+        probe=gate.probe_due(),
+    )
+
+
+def _rows(status: Status, **older: object) -> Iterable[ConnectionRequest]:
+    return ConnectionRequest.objects.filter(status=status, **older).order_by("id")[:BATCH]
+
+
+def _each(rows: Iterable[ConnectionRequest], act: Callable[[ConnectionRequest], None]) -> None:
+    """Do `act` for each row; one that moved on meanwhile, or fails, does not stop the others."""
+    for request in rows:
+        try:
+            act(request)
+        except (MovedOn, IllegalMove):
+            log.info("request %s moved on before the sweeper", request.pk)
+        except Exception:
+            log.exception("the sweeper could not deal with request %s", request.pk)
+
+
+def _release(request: ConnectionRequest) -> None:
+    """A claim whose lease ran out: nothing was sent, so it simply goes back."""
+    advance(
+        request,
+        Status.APPROVED,
+        actor=Actor.SWEEPER,
+        guard=Q(lease_until__lt=Now()),
+        detail={"why": "the worker was lost before sending"},
+        **outcome.released(0),
+    )
+
+
+def _lost(request: ConnectionRequest) -> None:
+    """A sending whose deadline is long over: the worker died in it, and the effect may exist."""
+    outcome.to_unknown(request, Actor.SWEEPER, "The worker was lost while Fivetran was answering.", _DEAD)
+
+
+_DEAD = Q(deadline_at__lt=Now())
+
+
+def _expire(request: ConnectionRequest) -> None:
+    with outcome.atomic():
+        advance(request, Status.EXPIRED, actor=Actor.SWEEPER, reason=f"Nobody decided in {settings.EXPIRE_DAYS} days.")
+        notifications.tell(request, NoticeKind.EXPIRED, request.requester)

@@ -1,0 +1,99 @@
+"""Running the setup tests of a created connection. Repeatable at Fivetran, so a lost run is simply due again."""
+
+import logging
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection as database
+from django.db.models import F
+from django.db.models.functions import Now
+
+from connections.fivetran import configured
+from connections.fivetran.client import Answer
+from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
+from connections.models import Attempt, Connection, ConnectionRequest, Event, EventKind, SetupTestsState
+from connections.provisioning import gate, outcome, results
+from connections.states import Actor
+
+log = logging.getLogger(__name__)
+MAX_ATTEMPTS = 5
+
+
+def run_tests(request_id: int) -> None:
+    """Run the tests of the request's connection if they are due, nobody else runs them and the gate is open."""
+    if not isinstance(request_id, int) or not gate.is_open():
+        return
+    due = Connection.objects.filter(
+        request_id=request_id, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now(), request__gone_at=None
+    )
+    connection = due.select_related("request").first()
+    if connection is None:
+        return
+    wait_until = gate.admit()
+    if wait_until is not None:
+        due.update(tests_next_try_at=wait_until)
+        return
+    token = uuid.uuid4()
+    lease = timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1)
+    claimed = due.filter(tests_token=connection.tests_token).update(
+        tests=SetupTestsState.RUNNING,
+        tests_token=token,
+        tests_lease_until=Now() + lease,
+        tests_attempts=F("tests_attempts") + 1,
+    )
+    if claimed == 1:
+        connection.tests_attempts += 1
+        _run(connection, token)
+
+
+def _run(connection: Connection, token: uuid.UUID) -> None:
+    request = connection.request
+    body = request.payload or {}
+    attempt = Attempt.objects.create(request=request, call=Attempt.Call.TESTS)
+    database.close()  # the tests may last for minutes
+    try:
+        answer = configured.client().run_setup_tests(
+            str(request.connection_id),
+            trust_certificates=bool(body.get("trust_certificates")),
+            trust_fingerprints=bool(body.get("trust_fingerprints")),
+        )
+    except FivetranError as error:
+        outcome.persist(lambda: _not_run(connection, token, attempt, error))
+    else:
+        outcome.persist(lambda: _store(connection, token, attempt, answer))
+
+
+def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: Answer) -> None:
+    request = connection.request
+    with outcome.atomic():
+        outcome.close(attempt, answer)
+        mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
+        if mine.update(tests_token=None, tests_lease_until=None, **results.status_columns(answer.data)) != 1:
+            return  # another run took over; this one's result is in the attempts
+        results.store_run(connection, answer.data, asked_by_id=_asked_by(request))
+        version = ConnectionRequest.objects.values_list("version", flat=True).get(pk=request.pk)
+        Event.objects.create(request=request, kind=EventKind.TESTS_STORED, actor=Actor.WORKER, version=version)
+    gate.note_answer()
+
+
+def _asked_by(request: ConnectionRequest) -> int | None:
+    last = request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
+    return last.by_id if last is not None else None
+
+
+def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
+    """Try again later; after a definite refusal, or five tries, say why and leave it to the button."""
+    gate.note_error(error)
+    final = isinstance(error, Refused) or connection.tests_attempts >= MAX_ATTEMPTS
+    refund = isinstance(error, (NotSent, RateLimited, Unauthorized))
+    with outcome.atomic():
+        outcome.close(attempt, error)
+        Connection.objects.filter(pk=connection.pk, tests_token=token).update(
+            tests=SetupTestsState.STORED if final and not refund else SetupTestsState.DUE,
+            tests_token=None,
+            tests_lease_until=None,
+            tests_attempts=F("tests_attempts") - (1 if refund else 0),
+            tests_next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS),
+            tests_note=error.message[:500],
+        )

@@ -1,0 +1,121 @@
+"""Which fields apply, and which must be filled, given the other answers: pure data, evaluated here and in the browser.
+
+`as_json` gives the browser the very same rules; `tests/cases/rules.json` is run through both evaluators.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class When:
+    """True while the answer at `path` is one of `values` (or, with `negate`, none of them)."""
+
+    path: str
+    values: tuple[Any, ...]
+    negate: bool = False
+
+    def holds(self, answers: Values) -> bool:
+        """Whether `answers` (path -> typed value) satisfies this condition; a missing answer counts as None."""
+        return (answers.get(self.path) in self.values) is not self.negate
+
+
+class Effect(StrEnum):
+    """What a rule says about its field while its conditions hold."""
+
+    APPLIES = "applies"  # and only then: otherwise the field is hidden and not sent
+    REQUIRED = "required"
+    FORCED = "forced"  # its value is `Rule.value`, whatever was chosen
+    NO_EFFECT = "no_effect"  # sent, and Fivetran ignores it: the page says so
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One sentence about one field: `effect` while all of `when` hold. `reason` is that sentence in words."""
+
+    path: str
+    effect: Effect
+    when: tuple[When, ...]
+    reason: str
+    value: Any = None
+
+    def holds(self, answers: Values) -> bool:
+        """Whether every condition of this rule holds for `answers`."""
+        return all(condition.holds(answers) for condition in self.when)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rules say for one set of answers: hidden, required and forced fields, each with the reason."""
+
+    hidden: dict[str, str]
+    required: dict[str, str]
+    forced: dict[str, Any]
+    no_effect: dict[str, str]
+
+
+_DAILY = (When("sync_frequency", (1440,)), When("schedule_type", ("manual",), negate=True))
+_CUSTOM = (When("data_delay_sensitivity", ("CUSTOM",)),)
+_PRIVATE_LINK = (When("networking_method", ("PrivateLink",)),)
+_PROXY = (When("networking_method", ("ProxyAgent",)),)
+_CARD = (When("use_connect_card", (True,)),)
+
+# Sources: the request body's own field descriptions in Fivetran's API reference for POST /v1/connections, and its
+# Connect Card guide (which asks for run_setup_tests=false).
+RULES: tuple[Rule, ...] = (
+    Rule("daily_sync_time", Effect.APPLIES, _DAILY, "only when syncing daily (1440) and not on a manual schedule"),
+    Rule("data_delay_threshold", Effect.APPLIES, _CUSTOM, "only with data delay sensitivity CUSTOM"),
+    Rule("data_delay_threshold", Effect.REQUIRED, _CUSTOM, "CUSTOM needs a threshold"),
+    Rule("private_link_id", Effect.APPLIES, _PRIVATE_LINK, "only with networking method PrivateLink"),
+    Rule("private_link_id", Effect.REQUIRED, _PRIVATE_LINK, "PrivateLink needs a private link"),
+    Rule("proxy_agent_id", Effect.APPLIES, _PROXY, "only with networking method ProxyAgent"),
+    Rule("proxy_agent_id", Effect.REQUIRED, _PROXY, "ProxyAgent needs a proxy agent"),
+    Rule("connect_card_config.redirect_uri", Effect.APPLIES, _CARD, "only when handing over by Connect Card"),
+    Rule("connect_card_config.redirect_uri", Effect.REQUIRED, _CARD, "the Connect Card needs a return address"),
+    Rule("connect_card_config.hide_setup_guide", Effect.APPLIES, _CARD, "only when handing over by Connect Card"),
+    Rule("run_setup_tests", Effect.FORCED, _CARD, "with a Connect Card the tests run after the hand-over", value=False),
+    Rule(
+        "sync_frequency",
+        Effect.NO_EFFECT,
+        (When("schedule_type", ("manual",)),),
+        "with a manual schedule the frequency has no effect",
+    ),
+)
+
+
+def _reasons(rules: Iterable[Rule], effect: Effect, answers: Values, *, holds: bool = True) -> dict[str, str]:
+    return {rule.path: rule.reason for rule in rules if rule.effect is effect and rule.holds(answers) is holds}
+
+
+def check(answers: Values, rules: Iterable[Rule] = RULES) -> Verdict:
+    """Evaluate `rules` over `answers` (path -> typed value; booleans and integers, not their text).
+
+    A field without an APPLIES rule always applies. A hidden field is never required.
+    """
+    rules = tuple(rules)
+    hidden = _reasons(rules, Effect.APPLIES, answers, holds=False)
+    required = _reasons(rules, Effect.REQUIRED, answers)
+    return Verdict(
+        hidden=hidden,
+        required={path: reason for path, reason in required.items() if path not in hidden},
+        forced={rule.path: rule.value for rule in rules if rule.effect is Effect.FORCED and rule.holds(answers)},
+        no_effect=_reasons(rules, Effect.NO_EFFECT, answers),
+    )
+
+
+def as_json(rules: Iterable[Rule] = RULES) -> list[dict[str, Any]]:
+    """The rules as JSON-ready data for the browser's evaluator (`static/connections/rules.js`)."""
+    return [
+        {
+            "path": rule.path,
+            "effect": rule.effect.value,
+            "when": [{"path": w.path, "values": list(w.values), "negate": w.negate} for w in rule.when],
+            "reason": rule.reason,
+            "value": rule.value,
+        }
+        for rule in rules
+    ]

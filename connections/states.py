@@ -1,0 +1,145 @@
+"""The life of a request, on one screen: its statuses, whose turn each is, and every move that is allowed.
+
+Nothing here touches the database. `connections.models.request.advance` is the only writer of a status and refuses
+every move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Owner(StrEnum):
+    """Whose turn it is while a request rests in a status."""
+
+    REQUESTER = "requester"
+    APPROVER = "approver"
+    PORTAL = "portal"
+    OPERATOR = "operator"
+    SOURCE_OWNER = "source owner"
+    NOBODY = "nobody"
+
+
+class Actor(StrEnum):
+    """Who makes a move: a person in a role, or a part of the portal."""
+
+    REQUESTER = "requester"
+    APPROVER = "approver"
+    OPERATOR = "operator"
+    WORKER = "worker"
+    SWEEPER = "sweeper"
+    RECONCILER = "reconciler"
+
+
+class Status(StrEnum):
+    """Where a request stands. The value is stored and is part of the outside contract; the label is for people."""
+
+    label: str
+    owner: Owner
+
+    def __new__(cls, value: str, label: str, owner: Owner) -> "Status":
+        """Attach the label and the owner to the stored value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        member.owner = owner
+        return member
+
+    DRAFT = "draft", "Draft", Owner.REQUESTER
+    PENDING = "pending", "Waiting for approval", Owner.APPROVER
+    CHANGES_REQUESTED = "changes_requested", "Changes requested", Owner.REQUESTER
+    APPROVED = "approved", "Approved, in the queue", Owner.PORTAL
+    CLAIMED = "claimed", "Starting", Owner.PORTAL
+    SENDING = "sending", "Creating at Fivetran", Owner.PORTAL
+    UNKNOWN = "unknown", "Checking with Fivetran", Owner.PORTAL
+    ATTENTION = "attention", "Needs an operator", Owner.OPERATOR
+    CREATED = "created", "Created", Owner.NOBODY
+    FAILED = "failed", "Refused by Fivetran", Owner.REQUESTER
+    REJECTED = "rejected", "Rejected", Owner.NOBODY
+    WITHDRAWN = "withdrawn", "Withdrawn", Owner.NOBODY
+    EXPIRED = "expired", "Expired", Owner.NOBODY
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One allowed move. `source` is None where a request begins; `needs_reason` moves must say why."""
+
+    source: Status | None
+    target: Status
+    actors: frozenset[Actor]
+    needs_reason: bool = False
+
+
+def _move(source: Status | None, target: Status, *actors: Actor, needs_reason: bool = False) -> Transition:
+    return Transition(source, target, frozenset(actors), needs_reason)
+
+
+_S, _A = Status, Actor
+
+TRANSITIONS: tuple[Transition, ...] = (
+    # What people decide.
+    _move(None, _S.DRAFT, _A.REQUESTER),
+    _move(None, _S.PENDING, _A.REQUESTER),
+    _move(_S.DRAFT, _S.PENDING, _A.REQUESTER),
+    _move(_S.PENDING, _S.PENDING, _A.REQUESTER),
+    _move(_S.CHANGES_REQUESTED, _S.PENDING, _A.REQUESTER),
+    _move(_S.PENDING, _S.CHANGES_REQUESTED, _A.APPROVER, needs_reason=True),
+    _move(_S.PENDING, _S.REJECTED, _A.APPROVER, needs_reason=True),
+    _move(_S.PENDING, _S.APPROVED, _A.APPROVER),
+    _move(_S.DRAFT, _S.WITHDRAWN, _A.REQUESTER),
+    _move(_S.PENDING, _S.WITHDRAWN, _A.REQUESTER),
+    _move(_S.CHANGES_REQUESTED, _S.WITHDRAWN, _A.REQUESTER),
+    _move(_S.APPROVED, _S.WITHDRAWN, _A.REQUESTER),
+    _move(_S.PENDING, _S.EXPIRED, _A.SWEEPER),
+    _move(_S.CHANGES_REQUESTED, _S.EXPIRED, _A.SWEEPER),
+    # What the machine does with an approved request. Only `claimed → sending` leads to a POST.
+    _move(_S.APPROVED, _S.CLAIMED, _A.WORKER),
+    _move(_S.CLAIMED, _S.APPROVED, _A.WORKER, _A.SWEEPER),
+    _move(_S.CLAIMED, _S.FAILED, _A.WORKER),
+    _move(_S.CLAIMED, _S.CREATED, _A.WORKER),
+    _move(_S.CLAIMED, _S.SENDING, _A.WORKER),
+    _move(_S.SENDING, _S.CREATED, _A.WORKER),
+    _move(_S.SENDING, _S.APPROVED, _A.WORKER),
+    _move(_S.SENDING, _S.FAILED, _A.WORKER),
+    _move(_S.SENDING, _S.UNKNOWN, _A.WORKER, _A.SWEEPER),
+    # An unclear ending is left only by asking Fivetran, never by sending again blindly.
+    _move(_S.UNKNOWN, _S.CREATED, _A.RECONCILER),
+    _move(_S.UNKNOWN, _S.APPROVED, _A.RECONCILER),
+    _move(_S.UNKNOWN, _S.ATTENTION, _A.RECONCILER),
+    _move(_S.APPROVED, _S.ATTENTION, _A.WORKER, _A.SWEEPER),
+    _move(_S.CLAIMED, _S.ATTENTION, _A.WORKER, _A.SWEEPER),
+    # The operator's three ways out.
+    _move(_S.ATTENTION, _S.CREATED, _A.OPERATOR, needs_reason=True),
+    _move(_S.ATTENTION, _S.APPROVED, _A.OPERATOR, needs_reason=True),
+    _move(_S.ATTENTION, _S.FAILED, _A.OPERATOR, needs_reason=True),
+)
+
+_TABLE = {(move.source, move.target): move for move in TRANSITIONS}
+
+# A destination name is taken while one of these requests asks for it (`created` until it is seen gone at Fivetran).
+LIVE: frozenset[Status] = frozenset(
+    {_S.PENDING, _S.CHANGES_REQUESTED, _S.APPROVED, _S.CLAIMED, _S.SENDING, _S.UNKNOWN, _S.ATTENTION}
+)
+FINAL: frozenset[Status] = frozenset(set(Status) - {move.source for move in TRANSITIONS})
+EDITABLE: frozenset[Status] = frozenset({_S.DRAFT, _S.PENDING, _S.CHANGES_REQUESTED})
+WITHDRAWABLE: frozenset[Status] = frozenset({_S.DRAFT, _S.PENDING, _S.CHANGES_REQUESTED, _S.APPROVED})
+# Every status behind an approval: rows in them carry an approver, a digest and an account.
+DECIDED: frozenset[Status] = frozenset(
+    {_S.APPROVED, _S.CLAIMED, _S.SENDING, _S.UNKNOWN, _S.ATTENTION, _S.CREATED, _S.FAILED}
+)
+
+
+def transition(source: Status | None, target: Status) -> Transition | None:
+    """The allowed move from `source` (None: a new request) to `target`, or None where there is none."""
+    return _TABLE.get((source, target))
+
+
+def mermaid() -> Iterator[str]:
+    """The lines of a Mermaid state diagram drawn from `TRANSITIONS` (syntax: mermaid.js.org, stateDiagram-v2)."""
+    yield "stateDiagram-v2"
+    for move in TRANSITIONS:
+        who = ", ".join(sorted(move.actors))
+        yield f"    {move.source or '[*]'} --> {move.target}: {who}"
+    for status in Status:
+        if status in FINAL:
+            yield f"    {status} --> [*]"

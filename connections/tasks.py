@@ -1,0 +1,107 @@
+"""Celery's view of the portal: a task is a doorbell with an id; the row says whether anything is to be done.
+
+A message may be lost, doubled, late or forged without harm: work starts only by a conditional update of the row, and
+the sweeper rings again for whatever is due.
+"""
+
+import logging
+from typing import Any
+
+from celery import Task, shared_task
+from django.conf import settings
+from kombu.exceptions import OperationalError
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+from redis.retry import Retry
+
+from connections import catalog, notifications, provisioning
+
+log = logging.getLogger(__name__)
+EXPIRES = 600  # seconds; a bell that nobody heard by then is rung again by the sweeper anyway
+PING_SECONDS = 0.25
+PUBLISH_SECONDS = 0.5
+
+
+@shared_task(name="submit")
+def submit(request_id: int) -> None:
+    """Send one approved request, then whichever is due next."""
+    provisioning.submit(request_id)
+    provisioning.submit_next()
+
+
+@shared_task(name="run_tests")
+def run_tests(request_id: int) -> None:
+    """Run the setup tests of one created connection that are due."""
+    provisioning.run_tests(request_id)
+
+
+@shared_task(name="reconcile")
+def reconcile(request_id: int) -> None:
+    """Look up one request whose outcome is unclear."""
+    provisioning.reconcile(request_id)
+
+
+@shared_task(name="sweep")
+def sweep() -> None:
+    """Bring back what was lost and ring for everything that is due."""
+    ring_all(provisioning.sweep())
+
+
+@shared_task(name="probe")
+def probe() -> None:
+    """Ask Fivetran whether the closed gate may open again."""
+    provisioning.probe()
+
+
+@shared_task(name="notify")
+def notify() -> None:
+    """Mail what is unsent."""
+    notifications.send_due()
+
+
+@shared_task(name="refresh_catalog")
+def refresh_catalog() -> None:
+    """Fetch what Fivetran offers."""
+    catalog.refresh_all()
+
+
+def ring_all(due: provisioning.Due) -> None:
+    """Ring once for each row that `provisioning.sweep` found due."""
+    for task, ids in ((submit, due.submit), (run_tests, due.run_tests), (reconcile, due.reconcile)):
+        for request_id in ids:
+            if not ring(task, request_id):
+                return  # the broker is away; the next sweep tries again
+    if due.probe:
+        ring(probe)
+    ring(notify)
+
+
+def ring(task: Task, *args: Any) -> bool:
+    """Publish `task`, within a second even while the broker hangs; whether it was published. Never raises.
+
+    A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one. The publishing uses a
+    connection of its own, since a pooled one may be half open, and short time-outs.
+    """
+    try:
+        _ping()
+        options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS}
+        with task.app.connection_for_write(transport_options={**task.app.conf.broker_transport_options, **options}) as to:
+            task.apply_async(args, expires=EXPIRES, connection=to, retry=False)
+    except (OSError, RedisError, OperationalError) as error:
+        log.warning("%s was not rung (%s); the sweeper will", task.name, type(error).__name__)
+        return False
+    return True
+
+
+def _ping() -> None:
+    client = Redis.from_url(
+        settings.REDIS_URL,
+        socket_timeout=PING_SECONDS,
+        socket_connect_timeout=PING_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+    )
+    try:
+        client.ping()
+    finally:
+        client.close()

@@ -1,0 +1,30 @@
+"""The addresses of the product."""
+
+from django.urls import path
+
+from connections import health
+from connections.views import approvals, filing, fragments, handover, history, home, requests
+
+app_name = "connections"
+urlpatterns = [
+    path("", home.home, name="home"),
+    path("requests/", history.history, name="history"),
+    path("requests/export.csv", history.export_csv, name="export_csv"),
+    path("requests/export.json", history.export_json, name="export_json"),
+    path("requests/new/", filing.new, name="new"),
+    path("requests/new/config/", filing.config_fields, name="config_fields"),
+    path("requests/new/review/", filing.review, name="review"),
+    path("requests/<int:pk>/", requests.detail, name="request"),
+    path("requests/<int:pk>/edit/", filing.edit, name="edit"),
+    path("requests/<int:pk>/clone/", filing.clone, name="clone"),
+    path("requests/<int:pk>/status/", fragments.status, name="status"),
+    path("requests/<int:pk>/withdraw/", requests.withdraw, name="withdraw"),
+    path("requests/<int:pk>/approve/", approvals.approve, name="approve"),
+    path("requests/<int:pk>/reject/", approvals.reject, name="reject"),
+    path("requests/<int:pk>/request-changes/", approvals.request_changes, name="request_changes"),
+    path("requests/<int:pk>/run-tests/", requests.run_tests, name="run_tests"),
+    path("approvals/", approvals.inbox, name="approvals"),
+    path("handover/return/", handover.returned, name="handover_return"),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+]

@@ -1,0 +1,259 @@
+"""What people do with requests. Each verb checks the right, moves the row and tells who needs to know, all or nothing.
+
+Verbs take keywords only and `by=`, the person. They raise `permissions.Denied` (not allowed, with the reason),
+`MovedOn` (somebody was faster; read the row again) and `NameTaken`; whoever calls them needs no other check.
+"""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from connections import notifications, payloads, permissions, tasks
+from connections.models import (
+    CatalogEntry,
+    Connection,
+    ConnectionRequest,
+    Event,
+    EventKind,
+    Kind,
+    MovedOn,
+    NoticeKind,
+    SetupTestsState,
+    advance,
+    open_request,
+)
+from connections.states import Actor, Status
+
+
+class NameTaken(Exception):
+    """Another live request holds this destination name in the group; `holder` is that request."""
+
+    def __init__(self, holder: ConnectionRequest) -> None:
+        super().__init__("The destination name is taken.")
+        self.holder = holder
+
+
+@dataclass(frozen=True)
+class Filing:
+    """What a filled form brings: its values, the names that go with its ids, and the token that makes it count once."""
+
+    values: Mapping[str, Any]
+    service_name: str = ""
+    group_name: str = ""
+    form_token: uuid.UUID | None = None
+    cloned_from: ConnectionRequest | None = None
+
+
+def _columns(filing: Filing, by: AbstractBaseUser) -> dict[str, Any]:
+    """The columns that hold what was typed, and those that lists and filters read."""
+    values = dict(filing.values)
+    config = {path.removeprefix("config."): v for path, v in values.items() if path.startswith("config.")}
+    service, group_id = str(values.get("service") or ""), str(values.get("group_id") or "")
+    schema = payloads.natural_key(config)
+    words = (schema, service, filing.service_name, group_id, filing.group_name, by.get_username())
+    return {
+        "values": values,
+        "reason": values.get("reason") or "",
+        "source_owner": values.get("source_owner") or "",
+        "service": service,
+        "service_name": filing.service_name or service,
+        "group_id": group_id,
+        "group_name": filing.group_name or group_id,
+        "schema": schema,
+        "search": " ".join(word for word in words if word).lower(),
+    }
+
+
+def _body_columns(filing: Filing) -> dict[str, Any]:
+    body = payloads.build_body(filing.values)
+    return {"payload": body, "digest": payloads.digest(body), "submitted_at": Now()}
+
+
+def save_draft(*, by: AbstractBaseUser, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
+    """Keep what was typed, complete or not, as a new draft or in the given one. Nobody is told."""
+    if request is None:
+        return _existing(by, filing) or _open(Status.DRAFT, by, filing)
+    permissions.check_can_edit(by, request)
+    if request.state is not Status.DRAFT:
+        raise permissions.Denied("It was submitted already: submit the changes, or leave it as it is.")
+    changed = ConnectionRequest.objects.filter(pk=request.pk, status=Status.DRAFT, version=request.version).update(
+        version=F("version") + 1, **_columns(filing, by)
+    )
+    if changed != 1:
+        raise MovedOn("The draft was changed in another window.")
+    request.refresh_from_db()
+    return request
+
+
+def _existing(by: AbstractBaseUser, filing: Filing) -> ConnectionRequest | None:
+    if filing.form_token is None:
+        return None
+    return ConnectionRequest.objects.filter(requester_id=by.pk, form_token=filing.form_token).first()
+
+
+def _open(status: Status, by: AbstractBaseUser, filing: Filing, **more: Any) -> ConnectionRequest:
+    return open_request(
+        status=status,
+        requester=by,
+        form_token=filing.form_token or uuid.uuid4(),
+        cloned_from=filing.cloned_from,
+        **_columns(filing, by),
+        **more,
+    )
+
+
+def submit(*, by: AbstractBaseUser, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
+    """Ask for the approval of what was typed: a new request, a draft, one sent back, or a pending one edited.
+
+    The same form sent twice (Back, double click, two tabs) is one request. An edit of a pending request gives it a new
+    version and digest, so an approver who looked at the old one cannot approve it any more.
+    """
+    permissions.check_can_file(by)
+    if request is None:
+        request = _existing(by, filing)
+        if request is not None and request.state is not Status.DRAFT:
+            return request
+    if request is not None:
+        permissions.check_can_edit(by, request)
+    try:
+        with transaction.atomic():
+            request = _to_pending(by, filing, request)
+            notifications.tell(request, NoticeKind.SUBMITTED, *permissions.approvers_for(request))
+            transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+    except IntegrityError:
+        first = _existing(by, filing) if request is None else None
+        if first is not None:
+            return first
+        columns = _columns(filing, by)
+        holder = ConnectionRequest.objects.holding(columns["group_id"], columns["schema"]).first()
+        if holder is None:
+            raise
+        raise NameTaken(holder) from None
+    return request
+
+
+def _to_pending(by: AbstractBaseUser, filing: Filing, request: ConnectionRequest | None) -> ConnectionRequest:
+    if request is None:
+        return _open(Status.PENDING, by, filing, **_body_columns(filing))
+    advance(
+        request,
+        Status.PENDING,
+        actor=Actor.REQUESTER,
+        by=by,
+        guard=Q(version=request.version),
+        **_columns(filing, by),
+        **_body_columns(filing),
+        decided_by=None,
+        decided_at=None,
+        decision_reason="",
+    )
+    return request
+
+
+def withdraw(*, by: AbstractBaseUser, request: ConnectionRequest, reason: str = "") -> None:
+    """Take back a request of one's own, as long as no worker has claimed it."""
+    permissions.check_can_withdraw(by, request)
+    advance(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
+
+
+def approve(*, by: AbstractBaseUser, request: ConnectionRequest, digest: str) -> None:
+    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and ring.
+
+    Raises MovedOn if the body changed since it was shown or somebody else decided first.
+    """
+    permissions.check_can_decide(by, request)
+    with transaction.atomic():
+        advance(
+            request,
+            Status.APPROVED,
+            actor=Actor.APPROVER,
+            by=by,
+            guard=Q(digest=digest),
+            detail={"digest": digest},
+            approved_by=by,
+            approved_at=Now(),
+            approved_digest=digest,
+            approved_account=known_account(),
+            decided_by=by,
+            decided_at=Now(),
+            next_try_at=Now(),
+            note="",
+        )
+        notifications.tell(request, NoticeKind.APPROVED, request.requester)
+        transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
+
+
+def known_account() -> str:
+    """The API root and, once Fivetran told it, the id of the account behind the key: `https://… account_id`."""
+    entry = CatalogEntry.objects.filter(kind=Kind.ACCOUNT).first()
+    return f"{settings.FIVETRAN_BASE_URL} {entry.fivetran_id if entry else ''}".strip()
+
+
+def reject(*, by: AbstractBaseUser, request: ConnectionRequest, reason: str) -> None:
+    """Turn a request down, with a reason."""
+    _decide(by, request, Status.REJECTED, NoticeKind.REJECTED, reason)
+
+
+def request_changes(*, by: AbstractBaseUser, request: ConnectionRequest, reason: str) -> None:
+    """Send a request back to its requester, with what should be different."""
+    _decide(by, request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
+
+
+def _decide(by: AbstractBaseUser, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
+    permissions.check_can_decide(by, request)
+    with transaction.atomic():
+        advance(
+            request,
+            target,
+            actor=Actor.APPROVER,
+            by=by,
+            reason=reason,
+            guard=Q(version=request.version),
+            decided_by=by,
+            decided_at=Now(),
+            decision_reason=reason.strip(),
+        )
+        notifications.tell(request, kind, request.requester)
+        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+
+
+def clone_values(*, by: AbstractBaseUser, request: ConnectionRequest) -> dict[str, Any]:
+    """The values with which a form for a copy of `request` begins; nothing is stored. The names are left to the person.
+
+    Destination names are permanent and unique, so the copy needs its own.
+    """
+    permissions.check_can_clone(by, request)
+    keep_names = request.state in (Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED)
+    return {
+        path: value
+        for path, value in request.values.items()
+        if value != payloads.MASK and (keep_names or path not in payloads.NAMING)
+    }
+
+
+def rerun_tests(*, by: AbstractBaseUser, request: ConnectionRequest) -> None:
+    """Ask for another run of the setup tests of a created connection."""
+    permissions.check_can_rerun_tests(by, request)
+    with transaction.atomic():
+        changed = (
+            Connection.objects.filter(request=request)
+            .exclude(tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING])
+            .update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
+        )
+        if changed != 1:
+            raise MovedOn("The setup tests are already on their way.")
+        actor = Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
+        if by.pk == request.requester_id:
+            actor = Actor.REQUESTER
+        Event.objects.create(
+            request=request, kind=EventKind.TESTS_REQUESTED, actor=actor, by=by, version=request.version
+        )
+        transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)
