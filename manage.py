@@ -11,6 +11,10 @@ from django.core.management import execute_from_command_line
 def main() -> None:
     """Run one management command; a wrong environment ends in one sentence instead of a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    if sys.argv[1:2] == ["demo"]:
+        from portal import demo
+
+        demo.fill(os.environ)
     try:
         execute_from_command_line(sys.argv)
     except ImproperlyConfigured as error:

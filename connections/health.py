@@ -26,7 +26,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 @login_not_required
 @require_safe
 def readyz(request: HttpRequest) -> JsonResponse:
-    """503 only without the database, else 200 with `{"status": "ok" | "degraded"}`; the parts by name only for Operators."""
+    """503 only without the database, else 200 with the status ok or degraded; the parts only for Operators."""
     if not database_answers():
         return JsonResponse({"status": "unavailable"}, status=503)
     parts = {name: check() for name, check in PARTS.items()}

@@ -21,7 +21,7 @@ class PortalConfig(AppConfig):
 
 
 def limit_session(sender: type, request: HttpRequest, **_kwargs: Any) -> None:
-    """End the session at a fixed time after the log-in: Django keeps an expiry that was set as a date (absolute limit)."""
+    """End the session at a fixed time after the log-in: Django keeps an expiry that was set as a date."""
     request.session.set_expiry(timezone.now() + settings.SESSION_ABSOLUTE_LIMIT)
 
 

@@ -1,7 +1,7 @@
 """Reading the environment, with errors that say what to do.
 
-Every reader takes the name of one variable; a variable `NAME_FILE` that names a file wins over `NAME` (the way of Docker
-secrets). All of them raise ImproperlyConfigured when the value cannot be used.
+Every reader takes the name of one variable; a variable `NAME_FILE` that names a file wins over `NAME` (the
+way of Docker secrets). All of them raise ImproperlyConfigured when the value cannot be used.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,8 @@ def text(name: str, default: str = "") -> str:
         return env.str(name, default=default).strip() or default
     except OSError as error:
         raise ImproperlyConfigured(
-            f"{name}_FILE names a file that cannot be read ({error.strerror}: {error.filename}). Correct the path or unset {name}_FILE."
+            f"{name}_FILE names a file that cannot be read ({error.strerror}: {error.filename}). "
+            f"Correct the path or unset {name}_FILE."
         ) from error
 
 
@@ -129,8 +130,9 @@ def fresh_pair(key_name: str, secret_name: str) -> Callable[[], tuple[str, str]]
         pair = _read_now(key_name), _read_now(secret_name)
         if not all(pair):
             raise ImproperlyConfigured(
-                f"{key_name} and {secret_name} are not set. Create a system key in Fivetran (Account Settings, API), then set both, "
-                f"or {key_name}_FILE and {secret_name}_FILE to files that hold them. For a trial without an account: make run."
+                f"{key_name} and {secret_name} are not set. Create a system key in Fivetran (Account Settings, API), "
+                f"then set both, or {key_name}_FILE and {secret_name}_FILE to files that hold them. "
+                "For a trial without an account: make run."
             )
         return pair
 

@@ -43,8 +43,8 @@ def idle_limit(get_response: GetResponse) -> GetResponse:
 def client_address(request: HttpRequest) -> str:
     """The address of the person's machine.
 
-    Behind TRUSTED_PROXY_HOPS proxies it is that many places from the right of X-Forwarded-For: what stands further left was
-    written by the client itself.
+    Behind TRUSTED_PROXY_HOPS proxies it is that many places from the right of X-Forwarded-For: what stands further
+    left was written by the client itself.
     """
     hops = settings.TRUSTED_PROXY_HOPS
     if hops:

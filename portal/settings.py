@@ -116,7 +116,8 @@ def _database() -> dict[str, Any]:
             database |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
         case _:
             raise ImproperlyConfigured(
-                "DATABASE_URL is not usable. Set it to postgresql://USER:PASSWORD@HOST:5432/NAME, or unset it for an SQLite file."
+                "DATABASE_URL is not usable. Set it to postgresql://USER:PASSWORD@HOST:5432/NAME, "
+                "or unset it for an SQLite file."
             )
     return database
 
@@ -172,12 +173,15 @@ CELERY_TASK_ROUTES = {
     "submit": {"queue": "slow"},
     "run_tests": {"queue": "slow"},
     "sweep": {"queue": "control"},
+    "reconcile": {"queue": "control"},
+    "probe": {"queue": "control"},
     "notify": {"queue": "control"},
     "refresh_catalog": {"queue": "control"},
 }
 
 # --- the product: Fivetran and the clocks (seconds) ----------------------------------------------------------------
 FIVETRAN_BASE_URL = read.api_root("FIVETRAN_BASE_URL", "https://api.fivetran.com")
+FIVETRAN_IS_LOCAL = read.is_loopback(FIVETRAN_BASE_URL)
 FIVETRAN_CREDENTIALS = read.fresh_pair("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
 FIVETRAN_PROXY_URL = read.text("FIVETRAN_PROXY_URL")
 FIVETRAN_CA_BUNDLE = read.text("FIVETRAN_CA_BUNDLE")
@@ -296,6 +300,7 @@ EMAIL_TIMEOUT = 10
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = read.text("DEFAULT_FROM_EMAIL", f"portal@{urlsplit(PUBLIC_URL).hostname}")
 
 # --- logs: one line a record, on standard error --------------------------------------------------------------------
+LOG_LEVEL = read.text("LOG_LEVEL", "INFO").upper()
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -303,9 +308,9 @@ LOGGING: dict[str, Any] = {
         "line": {"()": "portal.logs.OneLine", "format": "{asctime} {levelname} {name}: {message}", "style": "{"},
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # Celery names each start and end of a task at INFO; the request's own timeline says it better.
         "celery.worker.strategy": {"level": "WARNING"},
         "celery.app.trace": {"level": "WARNING"},

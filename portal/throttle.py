@@ -11,12 +11,12 @@ from django.http import HttpRequest
 class LoginThrottle(AxesDatabaseHandler):
     """Counts in the database, so that a flushed cache forgives nobody.
 
-    Two limits in AXES_COOLOFF_TIME: AXES_FAILURE_LIMIT for one name from one address, which does not lock that person out
-    elsewhere, and LOGIN_FAILURES_PER_ADDRESS for an address that tries many names.
+    Two limits in AXES_COOLOFF_TIME: AXES_FAILURE_LIMIT for one name from one address, which does not lock that person
+    out elsewhere, and LOGIN_FAILURES_PER_ADDRESS for an address that tries many names.
     """
 
     def get_failures(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
-        """Failures that count against AXES_FAILURE_LIMIT; the address alone counts only once its own limit is reached."""
+        """Failures that count against AXES_FAILURE_LIMIT; the address alone counts once its own limit is reached."""
         pair, address = (_failures(attempts) for attempts in self.get_user_attempts(request, credentials))
         if address >= settings.LOGIN_FAILURES_PER_ADDRESS:
             return max(pair, settings.AXES_FAILURE_LIMIT)

