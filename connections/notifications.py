@@ -5,12 +5,11 @@ A mail says what happened and links to the request; it never holds the body, a c
 
 import logging
 from datetime import timedelta
-from typing import Any
 
 from django.conf import settings
-from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
 from django.core.mail import send_mail
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
@@ -18,10 +17,11 @@ from connections.models import ConnectionRequest, Notice, NoticeKind
 
 log = logging.getLogger(__name__)
 TRIES = 5
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
 
-def tell(request: ConnectionRequest, kind: NoticeKind, *recipients: Any) -> None:
+def tell(request: ConnectionRequest, kind: NoticeKind, *recipients: User) -> None:
     """Write a notice for each active recipient, in the caller's transaction; telling twice writes nothing new."""
     Notice.objects.bulk_create(
         [
@@ -33,11 +33,9 @@ def tell(request: ConnectionRequest, kind: NoticeKind, *recipients: Any) -> None
     )
 
 
-def operators() -> Any:
+def operators() -> QuerySet[User]:
     """The active users who operate the portal (superusers included)."""
-    holders = get_user_model()._default_manager.with_perm(  # type: ignore[attr-defined]  # UserManager's own method
-        "connections.operate_portal", backend="django.contrib.auth.backends.ModelBackend"
-    )
+    holders = User.objects.with_perm("connections.operate_portal", backend=_BACKEND)
     return holders.filter(is_active=True)
 
 
@@ -69,7 +67,7 @@ def _send(notice: Notice) -> bool:
             from_email=settings.DEFAULT_FROM_EMAIL,
             recipient_list=[address],
         )
-    except Exception as error:  # smtplib, socket and template errors alike: one bad notice must not stop the others
+    except Exception as error:  # noqa: BLE001  # smtplib, sockets, templates: one bad notice must not stop the others
         log.warning("notice %s was not sent: %s", notice.pk, type(error).__name__)
         row.update(error=type(error).__name__)
         return False

@@ -11,8 +11,6 @@ from typing import Any
 
 from connections.fields import BY_PATH, FIELDS, NAMING, applicable
 
-__all__ = ["MASK", "NAMING", "build_body", "canonical", "digest", "in_words", "is_secret", "masked", "natural_key", "risks"]
-
 MASK = "******"  # what Fivetran itself answers in place of a secret
 _SECRET_WORDS = ("password", "secret", "token", "private_key", "passphrase", "api_key", "credential")
 
@@ -88,7 +86,9 @@ def is_secret(key: str) -> bool:
 def in_words(values: Mapping[str, Any]) -> list[str]:
     """What is asked for, in short phrases for the review: "every 6 hours", "direct connection", "setup tests on"."""
     answers = applicable(values)
-    schedule = "only when started by hand" if answers["schedule_type"] == "manual" else _words("sync_frequency", answers)
+    schedule = _words("sync_frequency", answers)
+    if answers["schedule_type"] == "manual":
+        schedule = "only when started by hand"
     if time := answers.get("daily_sync_time"):
         schedule = f"daily at {time} UTC"
     networking = _words("networking_method", answers)
@@ -111,8 +111,13 @@ def in_words(values: Mapping[str, Any]) -> list[str]:
 
 
 def _words(path: str, answers: Mapping[str, Any]) -> str:
-    labels = {value: label for value, label in BY_PATH[path].choices}
+    labels = dict(BY_PATH[path].choices)
     return str(labels.get(answers[path], answers[path])).lower()
+
+
+def copied(values: Mapping[str, Any], *, keep_names: bool) -> dict[str, Any]:
+    """`values` for a copy: never a mask in place of a secret, and the destination names only with `keep_names`."""
+    return {path: value for path, value in values.items() if value != MASK and (keep_names or path not in NAMING)}
 
 
 def risks(body: Mapping[str, Any]) -> list[str]:

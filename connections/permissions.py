@@ -5,18 +5,16 @@ part of the answer, so a page needs only this module to decide what to offer.
 """
 
 from collections.abc import Callable
-from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser, PermissionsMixin
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from connections.models import ConnectionRequest, SetupTestsState
 from connections.models.request import ConnectionRequestQuerySet
 from connections.states import EDITABLE, WITHDRAWABLE, Status
 
-User = AbstractBaseUser | AnonymousUser
+Person = User | AnonymousUser
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
@@ -28,44 +26,39 @@ class Denied(PermissionDenied):
         self.reason = reason
 
 
-def _has(user: User, codename: str) -> bool:
-    return bool(user.is_active and isinstance(user, PermissionsMixin) and user.has_perm(f"connections.{codename}"))
+def _has(user: Person, codename: str) -> bool:
+    return bool(user.is_active and user.has_perm(f"connections.{codename}"))
 
 
-def is_approver(user: User) -> bool:
+def is_approver(user: Person) -> bool:
     """Whether `user` holds the right to decide (group Approvers, or superuser)."""
     return _has(user, "approve_request")
 
 
-def is_operator(user: User) -> bool:
+def is_operator(user: Person) -> bool:
     """Whether `user` holds the right to operate the portal (group Operators, or superuser)."""
     return _has(user, "operate_portal")
 
 
-def sees_everything(user: User) -> bool:
+def sees_everything(user: Person) -> bool:
     """Whether `user` sees everybody's requests."""
     return any(_has(user, name) for name in ("view_all_requests", "approve_request", "operate_portal"))
 
 
-def visible_to(user: User) -> ConnectionRequestQuerySet:
+def visible_to(user: Person) -> ConnectionRequestQuerySet:
     """The requests that exist for `user`; every page, export and fragment starts from it."""
     if sees_everything(user):
         return ConnectionRequest.objects.all()
     return ConnectionRequest.objects.filter(requester_id=user.pk or 0)
 
 
-def approvers_for(request_or_user: ConnectionRequest | User) -> Any:
-    """The active users who may decide a request of this requester: holders of the right, never the requester."""
-    requester_id = (
-        request_or_user.requester_id if isinstance(request_or_user, ConnectionRequest) else request_or_user.pk
-    )
-    holders = get_user_model()._default_manager.with_perm(  # type: ignore[attr-defined]  # UserManager's own method
-        "connections.approve_request", backend=_BACKEND
-    )
-    return holders.filter(is_active=True).exclude(pk=requester_id)
+def approvers_for(requester: Person) -> QuerySet[User]:
+    """The active users who may decide on requests of `requester`: holders of the right, never the requester."""
+    holders = User.objects.with_perm("connections.approve_request", backend=_BACKEND)
+    return holders.filter(is_active=True).exclude(pk=requester.pk or 0)
 
 
-def check_can_file(user: User) -> None:
+def check_can_file(user: Person) -> None:
     """Raise Denied unless `user` may submit requests: anybody active, while somebody else can approve them."""
     if not user.is_active:
         raise Denied("Your account is not active.")
@@ -73,32 +66,32 @@ def check_can_file(user: User) -> None:
         raise Denied("Nobody can approve this request yet: ask an administrator to add an approver.")
 
 
-def _check_own(user: User, request: ConnectionRequest, verb: str) -> None:
+def _check_own(user: Person, request: ConnectionRequest, verb: str) -> None:
     if not user.is_active or request.requester_id != user.pk:
         raise Denied(f"Only {request.requester} can {verb} this request.")
 
 
-def check_can_edit(user: User, request: ConnectionRequest) -> None:
+def check_can_edit(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless `user` is the requester and the request is not decided yet."""
     _check_own(user, request, "edit")
     if request.state not in EDITABLE:
         raise Denied(f"It can no longer be edited: {request.state.label}.")
 
 
-def check_can_withdraw(user: User, request: ConnectionRequest) -> None:
+def check_can_withdraw(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless `user` is the requester and nothing has started at Fivetran."""
     _check_own(user, request, "withdraw")
     if request.state not in WITHDRAWABLE:
         raise Denied(f"It can no longer be withdrawn: {request.state.label}.")
 
 
-def check_can_clone(user: User, request: ConnectionRequest) -> None:
+def check_can_clone(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless the request exists for `user`; a clone holds no secret, for none is stored."""
     if not visible_to(user).filter(pk=request.pk).exists():
         raise Denied("This request is not yours to see.")
 
 
-def check_can_decide(user: User, request: ConnectionRequest) -> None:
+def check_can_decide(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless `user` may approve, reject or ask for changes, is not the requester, and it is pending."""
     if not is_approver(user):
         raise Denied("Only approvers can decide on requests.")
@@ -109,7 +102,7 @@ def check_can_decide(user: User, request: ConnectionRequest) -> None:
         raise Denied(f"There is nothing to decide: it is already “{request.state.label}”{by}.")
 
 
-def check_can_rerun_tests(user: User, request: ConnectionRequest) -> None:
+def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless the request is created, `user` is its requester or an operator, and no run is under way."""
     if request.requester_id != user.pk and not (is_operator(user) or is_approver(user)):
         raise Denied("Only the requester, approvers and operators can run the setup tests.")
@@ -119,8 +112,8 @@ def check_can_rerun_tests(user: User, request: ConnectionRequest) -> None:
         raise Denied("The setup tests are already on their way.")
 
 
-def _can(check: Callable[[User, ConnectionRequest], None]) -> Callable[[User, ConnectionRequest], bool]:
-    def can(user: User, request: ConnectionRequest) -> bool:
+def _can(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:
+    def can(user: Person, request: ConnectionRequest) -> bool:
         try:
             check(user, request)
         except Denied:

@@ -37,7 +37,7 @@ class Status(StrEnum):
     label: str
     owner: Owner
 
-    def __new__(cls, value: str, label: str, owner: Owner) -> "Status":
+    def __new__(cls, value: str, label: str = "", owner: Owner = Owner.NOBODY) -> "Status":
         """Attach the label and the owner to the stored value."""
         member = str.__new__(cls, value)
         member._value_ = value

@@ -86,7 +86,8 @@ def ring(task: Task, *args: Any) -> bool:
     try:
         _ping()
         options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS}
-        with task.app.connection_for_write(transport_options={**task.app.conf.broker_transport_options, **options}) as to:
+        options = {**task.app.conf.broker_transport_options, **options}
+        with task.app.connection_for_write(transport_options=options) as to:
             task.apply_async(args, expires=EXPIRES, connection=to, retry=False)
     except (OSError, RedisError, OperationalError) as error:
         log.warning("%s was not rung (%s); the sweeper will", task.name, type(error).__name__)

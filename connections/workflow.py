@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -52,7 +52,7 @@ class Filing:
     cloned_from: ConnectionRequest | None = None
 
 
-def _columns(filing: Filing, by: AbstractBaseUser) -> dict[str, Any]:
+def _columns(filing: Filing, by: User) -> dict[str, Any]:
     """The columns that hold what was typed, and those that lists and filters read."""
     values = dict(filing.values)
     config = {path.removeprefix("config."): v for path, v in values.items() if path.startswith("config.")}
@@ -77,7 +77,7 @@ def _body_columns(filing: Filing) -> dict[str, Any]:
     return {"payload": body, "digest": payloads.digest(body), "submitted_at": Now()}
 
 
-def save_draft(*, by: AbstractBaseUser, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
+def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
     """Keep what was typed, complete or not, as a new draft or in the given one. Nobody is told."""
     if request is None:
         return _existing(by, filing) or _open(Status.DRAFT, by, filing)
@@ -93,13 +93,13 @@ def save_draft(*, by: AbstractBaseUser, filing: Filing, request: ConnectionReque
     return request
 
 
-def _existing(by: AbstractBaseUser, filing: Filing) -> ConnectionRequest | None:
+def _existing(by: User, filing: Filing) -> ConnectionRequest | None:
     if filing.form_token is None:
         return None
     return ConnectionRequest.objects.filter(requester_id=by.pk, form_token=filing.form_token).first()
 
 
-def _open(status: Status, by: AbstractBaseUser, filing: Filing, **more: Any) -> ConnectionRequest:
+def _open(status: Status, by: User, filing: Filing, **more: Any) -> ConnectionRequest:
     return open_request(
         status=status,
         requester=by,
@@ -110,7 +110,7 @@ def _open(status: Status, by: AbstractBaseUser, filing: Filing, **more: Any) -> 
     )
 
 
-def submit(*, by: AbstractBaseUser, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
+def submit(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
     """Ask for the approval of what was typed: a new request, a draft, one sent back, or a pending one edited.
 
     The same form sent twice (Back, double click, two tabs) is one request. An edit of a pending request gives it a new
@@ -126,7 +126,7 @@ def submit(*, by: AbstractBaseUser, filing: Filing, request: ConnectionRequest |
     try:
         with transaction.atomic():
             request = _to_pending(by, filing, request)
-            notifications.tell(request, NoticeKind.SUBMITTED, *permissions.approvers_for(request))
+            notifications.tell(request, NoticeKind.SUBMITTED, *permissions.approvers_for(request.requester))
             transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
     except IntegrityError:
         first = _existing(by, filing) if request is None else None
@@ -140,7 +140,7 @@ def submit(*, by: AbstractBaseUser, filing: Filing, request: ConnectionRequest |
     return request
 
 
-def _to_pending(by: AbstractBaseUser, filing: Filing, request: ConnectionRequest | None) -> ConnectionRequest:
+def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> ConnectionRequest:
     if request is None:
         return _open(Status.PENDING, by, filing, **_body_columns(filing))
     advance(
@@ -158,13 +158,13 @@ def _to_pending(by: AbstractBaseUser, filing: Filing, request: ConnectionRequest
     return request
 
 
-def withdraw(*, by: AbstractBaseUser, request: ConnectionRequest, reason: str = "") -> None:
+def withdraw(*, by: User, request: ConnectionRequest, reason: str = "") -> None:
     """Take back a request of one's own, as long as no worker has claimed it."""
     permissions.check_can_withdraw(by, request)
     advance(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
 
 
-def approve(*, by: AbstractBaseUser, request: ConnectionRequest, digest: str) -> None:
+def approve(*, by: User, request: ConnectionRequest, digest: str) -> None:
     """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and ring.
 
     Raises MovedOn if the body changed since it was shown or somebody else decided first.
@@ -197,17 +197,17 @@ def known_account() -> str:
     return f"{settings.FIVETRAN_BASE_URL} {entry.fivetran_id if entry else ''}".strip()
 
 
-def reject(*, by: AbstractBaseUser, request: ConnectionRequest, reason: str) -> None:
+def reject(*, by: User, request: ConnectionRequest, reason: str) -> None:
     """Turn a request down, with a reason."""
     _decide(by, request, Status.REJECTED, NoticeKind.REJECTED, reason)
 
 
-def request_changes(*, by: AbstractBaseUser, request: ConnectionRequest, reason: str) -> None:
+def request_changes(*, by: User, request: ConnectionRequest, reason: str) -> None:
     """Send a request back to its requester, with what should be different."""
     _decide(by, request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
 
 
-def _decide(by: AbstractBaseUser, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
+def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
     permissions.check_can_decide(by, request)
     with transaction.atomic():
         advance(
@@ -225,21 +225,17 @@ def _decide(by: AbstractBaseUser, request: ConnectionRequest, target: Status, ki
         transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
 
 
-def clone_values(*, by: AbstractBaseUser, request: ConnectionRequest) -> dict[str, Any]:
-    """The values with which a form for a copy of `request` begins; nothing is stored. The names are left to the person.
+def clone_values(*, by: User, request: ConnectionRequest) -> dict[str, Any]:
+    """The values with which a form for a copy of `request` begins; nothing is stored.
 
-    Destination names are permanent and unique, so the copy needs its own.
+    Destination names are permanent and unique: a copy needs its own, unless the original's never came to be.
     """
     permissions.check_can_clone(by, request)
     keep_names = request.state in (Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED)
-    return {
-        path: value
-        for path, value in request.values.items()
-        if value != payloads.MASK and (keep_names or path not in payloads.NAMING)
-    }
+    return payloads.copied(request.values, keep_names=keep_names)
 
 
-def rerun_tests(*, by: AbstractBaseUser, request: ConnectionRequest) -> None:
+def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
     """Ask for another run of the setup tests of a created connection."""
     permissions.check_can_rerun_tests(by, request)
     with transaction.atomic():

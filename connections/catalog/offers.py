@@ -48,7 +48,9 @@ def freshness(kind: Kind) -> Freshness:
 def services() -> list[Option]:
     """The services of the account, by name; those that are not generally available are marked."""
     return [
-        Option(e.fivetran_id, e.name, _LIFECYCLE.get(str(e.data.get("service_status")), ""), str(e.data.get("type", "")))
+        Option(
+            e.fivetran_id, e.name, _LIFECYCLE.get(str(e.data.get("service_status")), ""), str(e.data.get("type", ""))
+        )
         for e in _entries(Kind.SERVICE)
     ]
 

@@ -37,9 +37,7 @@ class Notice(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["request", "kind", "recipient", "version"], name="one_notice_per_person")
         ]
-        indexes = [
-            models.Index(fields=["next_try_at"], condition=models.Q(sent_at__isnull=True), name="notice_unsent")
-        ]
+        indexes = [models.Index(fields=["next_try_at"], condition=models.Q(sent_at__isnull=True), name="notice_unsent")]
 
     def __str__(self) -> str:
         """Kind and request."""

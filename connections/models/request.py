@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
@@ -155,7 +155,7 @@ class ConnectionRequest(models.Model):
         return Status(self.status)
 
 
-def open_request(*, status: Status, requester: AbstractBaseUser, **columns: Any) -> ConnectionRequest:
+def open_request(*, status: Status, requester: User, **columns: Any) -> ConnectionRequest:
     """Insert a new request in `status` (draft or pending) with its first event; runs in one transaction.
 
     Raises IllegalMove for another status, IntegrityError where a constraint refuses the row.
@@ -176,7 +176,7 @@ def advance(
     target: Status,
     *,
     actor: Actor,
-    by: AbstractBaseUser | None = None,
+    by: User | None = None,
     reason: str = "",
     guard: Q | None = None,
     detail: dict[str, Any] | None = None,

@@ -8,6 +8,7 @@ import logging
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -86,11 +87,11 @@ def _submit(request: ConnectionRequest) -> None:
     attempt, started = _note_sending(claim)
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
-        answer = client.create_connection(request.payload, give_up_at=started + settings.SUBMIT_DEADLINE)
+        answer = client.create_connection(request.payload or {}, give_up_at=started + settings.SUBMIT_DEADLINE)
     except FivetranError as error:
-        outcome.persist(lambda: _conclude_error(claim, attempt, error))
+        outcome.persist(partial(_conclude_error, claim, attempt, error))
     else:
-        outcome.persist(lambda: _conclude_created(claim, attempt, answer))
+        outcome.persist(partial(_conclude_created, claim, attempt, answer))
 
 
 def _claim(request: ConnectionRequest) -> Claim | None:
@@ -232,4 +233,3 @@ def _to_unknown(claim: Claim, attempt: Attempt, error: FivetranError, why: str) 
     with outcome.atomic():
         outcome.close(attempt, error)
         outcome.to_unknown(claim.request, Actor.WORKER, why, claim.mine)
-

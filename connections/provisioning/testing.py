@@ -3,6 +3,7 @@
 import logging
 import uuid
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import connection as database
@@ -59,9 +60,9 @@ def _run(connection: Connection, token: uuid.UUID) -> None:
             trust_fingerprints=bool(body.get("trust_fingerprints")),
         )
     except FivetranError as error:
-        outcome.persist(lambda: _not_run(connection, token, attempt, error))
+        outcome.persist(partial(_not_run, connection, token, attempt, error))
     else:
-        outcome.persist(lambda: _store(connection, token, attempt, answer))
+        outcome.persist(partial(_store, connection, token, attempt, answer))
 
 
 def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: Answer) -> None:
