@@ -31,8 +31,18 @@ class Supervisor:
         self._last: dict[str, deque[str]] = {}
         self._selector = selectors.DefaultSelector()
 
-    def start(self, name: str, command: Sequence[str], *, on_orphaned: signal.Signals = signal.SIGKILL) -> None:
-        """Start `command`. On Linux it gets the signal `on_orphaned` when this process dies, however it dies."""
+    def start(
+        self,
+        name: str,
+        command: Sequence[str],
+        *,
+        on_orphaned: signal.Signals = signal.SIGKILL,
+        shown: bool = True,
+    ) -> None:
+        """Start `command`. On Linux it gets the signal `on_orphaned` when this process dies, however it dies.
+
+        What it prints is kept for the day it dies, and passed on if `shown`.
+        """
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -45,7 +55,7 @@ class Supervisor:
         self._last[name] = deque(maxlen=LAST_LINES)
         assert process.stdout is not None  # noqa: S101  (PIPE above)
         os.set_blocking(process.stdout.fileno(), False)
-        self._selector.register(process.stdout, selectors.EVENT_READ, _Lines(name))
+        self._selector.register(process.stdout, selectors.EVENT_READ, _Lines(name, shown))
 
     def wait_until(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
         """Wait for `ready`, watching everybody; raises Died when one ends first or the time is over."""
@@ -89,7 +99,8 @@ class Supervisor:
                 self._selector.unregister(stream)
             for line in lines.take(data):
                 self._last[lines.name].append(line)
-                self.write(f"{lines.name:>9} | {line}")
+                if lines.shown:
+                    self.write(f"{lines.name:>9} | {line}")
 
     def _tail(self, name: str) -> str:
         """The last lines of a process, indented, or nothing."""
@@ -99,8 +110,9 @@ class Supervisor:
 class _Lines:
     """Cuts a byte stream into lines of text."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, shown: bool) -> None:
         self.name = name
+        self.shown = shown
         self._rest = b""
 
     def take(self, data: bytes) -> list[str]:

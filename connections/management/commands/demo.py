@@ -73,7 +73,7 @@ class Command(BaseCommand):
             _require_free(variable, port)
         self._write("Starting: database, broker, Fivetran sandbox, web, worker, scheduler")
         if "broker" in starts:
-            self.supervisor.start("broker", _broker_command(settings.REDIS_URL, scratch))
+            self.supervisor.start("broker", _broker_command(settings.REDIS_URL, scratch), shown=False)
         if "sandbox" in starts:
             state = str(folder / "sandbox.json")
             module = ("-m", "connections.fivetran.sandbox", "--port", str(ports["SANDBOX_PORT"]), "--state", state)

@@ -29,7 +29,8 @@ class Command(BaseCommand):
         if not settings.FIVETRAN_IS_LOCAL:
             raise CommandError(
                 f"FIVETRAN_BASE_URL is {settings.FIVETRAN_BASE_URL}: the demo users are made only beside a local "
-                "stand-in, since everybody knows their password. Create users with `manage.py createsuperuser` and in the admin."
+                "stand-in, since everybody knows their password. Create users with `manage.py createsuperuser` "
+                "and in the admin."
             )
         made = create_people()
         if options["verbosity"] and made:
