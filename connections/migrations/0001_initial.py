@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                 ('lookups', models.PositiveSmallIntegerField(default=0, editable=False)),
                 ('next_lookup_at', models.DateTimeField(editable=False, null=True)),
                 ('note', models.CharField(blank=True, editable=False, max_length=500)),
-                ('connection_id', models.CharField(editable=False, max_length=100, null=True, unique=True)),
+                ('connection_id', models.CharField(editable=False, max_length=255, null=True, unique=True)),
                 ('gone_at', models.DateTimeField(editable=False, null=True)),
                 ('failure_code', models.CharField(blank=True, editable=False, max_length=100)),
                 ('failure_message', models.TextField(blank=True, editable=False)),

@@ -46,16 +46,24 @@ __all__ = [
 ]
 
 
-def persist(write: Callable[[], None]) -> None:
-    """Run `write`, again and again on fresh connections while the database does not answer, for a minute at most."""
+def persist(request: ConnectionRequest, write: Callable[[], None]) -> None:
+    """Run `write`, again and again on fresh connections while the database does not answer, for a minute at most.
+
+    Before each further try `request` is read again: the commit that seemed to fail may have come through, and then
+    `write` finds that it moved on.
+    """
     end = time.monotonic() + PERSIST_SECONDS
+    again = False
     while True:
         try:
+            if again:
+                request.refresh_from_db()
             return write()
         except (OperationalError, InterfaceError):
             if time.monotonic() > end:
                 raise
             log.warning("the database does not take the result; trying again")
+            again = True
             database.close()
             time.sleep(PERSIST_PAUSE)  # a fixed pause between tries of a bounded loop
 

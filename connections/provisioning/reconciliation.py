@@ -37,6 +37,11 @@ def reconcile(request_id: int) -> None:
         _settle(request)
     except MovedOn:
         log.info("request %s moved on while it was looked up", request_id)
+    except Exception as error:
+        log.exception("request %s cannot be settled", request_id)
+        request.refresh_from_db()
+        why = f"The portal could not settle this request ({type(error).__name__})."
+        outcome.to_attention(request, Actor.RECONCILER, why)
 
 
 def _settle(request: ConnectionRequest) -> None:

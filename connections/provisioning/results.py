@@ -49,13 +49,14 @@ def store_run(connection: Connection, data: Mapping[str, Any], *, asked_by_id: i
 
 
 def _text(value: object, length: int) -> str:
+    """`value` as text that any database takes: no NUL, no half of a surrogate pair, no longer than `length`."""
     text = "" if value is None else str(value)
-    return text.replace("\x00", "")[:length]
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:length]
 
 
 def _bounded(value: Any) -> Any:
-    """`value` if its text is short enough to keep, else the beginning of that text."""
+    """`value` if any database takes it and its text is short enough to keep, else the beginning of that text."""
     text = repr(value)
-    if "\\x00" in text or "\\u0000" in text or len(text) > MAX_DETAILS:
-        return text[:MAX_DETAILS]
+    if "\\x00" in text or "\\ud" in text or len(text) > MAX_DETAILS:
+        return _text(text, MAX_DETAILS)
     return value

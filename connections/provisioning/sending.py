@@ -89,9 +89,9 @@ def _submit(request: ConnectionRequest) -> None:
     try:
         answer = client.create_connection(request.payload or {}, give_up_at=started + settings.SUBMIT_DEADLINE)
     except FivetranError as error:
-        outcome.persist(partial(_conclude_error, claim, attempt, error))
+        outcome.persist(request, partial(_conclude_error, claim, attempt, error))
     else:
-        outcome.persist(partial(_conclude_created, claim, attempt, answer))
+        outcome.persist(request, partial(_conclude_created, claim, attempt, answer))
 
 
 def _claim(request: ConnectionRequest) -> Claim | None:

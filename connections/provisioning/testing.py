@@ -60,9 +60,9 @@ def _run(connection: Connection, token: uuid.UUID) -> None:
             trust_fingerprints=bool(body.get("trust_fingerprints")),
         )
     except FivetranError as error:
-        outcome.persist(partial(_not_run, connection, token, attempt, error))
+        outcome.persist(request, partial(_not_run, connection, token, attempt, error))
     else:
-        outcome.persist(partial(_store, connection, token, attempt, answer))
+        outcome.persist(request, partial(_store, connection, token, attempt, answer))
 
 
 def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: Answer) -> None:
