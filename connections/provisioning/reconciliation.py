@@ -4,6 +4,7 @@ import logging
 from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -37,6 +38,8 @@ def reconcile(request_id: int) -> None:
         _settle(request)
     except MovedOn:
         log.info("request %s moved on while it was looked up", request_id)
+    except (OperationalError, InterfaceError):
+        log.warning("the database went away while request %s was looked up", request_id)
     except Exception as error:
         log.exception("request %s cannot be settled", request_id)
         request.refresh_from_db()

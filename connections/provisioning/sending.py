@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db import connection as database
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
@@ -45,6 +46,8 @@ def submit(request_id: int) -> None:
         _submit(request)
     except MovedOn:
         log.info("request %s moved on while it was being sent", request_id)
+    except (OperationalError, InterfaceError):
+        log.warning("the database went away while request %s was being sent; the sweeper heals it", request_id)
     except Exception as error:
         log.exception("request %s cannot be processed", request_id)
         _set_aside(request, f"The portal could not process this request ({type(error).__name__}).")
