@@ -1,0 +1,22 @@
+"""`manage.py sweep`: one round of the sweeper, for cron beside (or instead of) the scheduler."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from connections import provisioning, tasks
+
+
+class Command(BaseCommand):
+    """Brings back what was lost and rings for what is due; harmless at any time and any number of times at once."""
+
+    help = "Release dead claims, expire what is old, and ring for everything that is due."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Print how much is due; a broker that is away is no error, the next round rings again."""
+        due = provisioning.sweep()
+        tasks.ring_all(due)
+        if options["verbosity"]:
+            self.stdout.write(
+                f"Due: {len(due.submit)} to send, {len(due.reconcile)} to look up, {len(due.run_tests)} to test."
+            )
