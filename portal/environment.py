@@ -106,21 +106,30 @@ def api_root(name: str, default: str) -> str:
 
 
 def redis_urls(name: str, default: str) -> tuple[str, str]:
-    """One Redis address in the two spellings its readers want: (redis-py and Django's cache, Celery).
+    """One Redis address in the two spellings its readers want, see `redis_spellings`."""
+    try:
+        return redis_spellings(text(name, default))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} is not an address of Redis. Use redis://HOST:6379/0, rediss://HOST:6380/0 or unix:///PATH."
+        ) from error
+
+
+def redis_spellings(url: str) -> tuple[str, str]:
+    """`url` for redis-py and Django's cache, and for Celery; raises ValueError.
 
     Accepts redis://, rediss:// and a socket as unix:///path?db=N or redis+socket:///path?virtual_host=N.
     Sources: redis-py `from_url`, kombu `transport/redis.py`.
     """
-    parts = urlsplit(text(name, default))
+    parts = urlsplit(url)
     if parts.scheme in {"redis", "rediss"} and parts.hostname:
-        return parts.geturl(), parts.geturl()
+        return url, url
     if parts.scheme in {"unix", "redis+socket"} and parts.path.startswith("/"):
+        query = parse_qs(parts.query)
+        number = (query.get("db") or query.get("virtual_host") or ["0"])[0]
         place = f"{parts.netloc}{parts.path}"
-        number = parse_qs(parts.query).get("db") or parse_qs(parts.query).get("virtual_host") or ["0"]
-        return f"unix://{place}?db={number[0]}", f"redis+socket://{place}?virtual_host={number[0]}"
-    raise ImproperlyConfigured(
-        f"{name} is not an address of Redis. Use redis://HOST:6379/0, rediss://… or unix:///PATH."
-    )
+        return f"unix://{place}?db={number}", f"redis+socket://{place}?virtual_host={number}"
+    raise ValueError(url)
 
 
 def fresh_pair(key_name: str, secret_name: str) -> Callable[[], tuple[str, str]]:

