@@ -1,0 +1,139 @@
+"""The cast, and requests that stand where a test needs them: each has walked the real path, verb by verb."""
+
+import itertools
+import uuid
+from typing import Any
+
+from django.contrib.auth.models import Group, User
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from connections import workflow
+from connections.models import ConnectionRequest, advance
+from connections.provisioning import outcome
+from connections.states import Actor, Status
+from connections.workflow import Filing
+
+GROUPS = {"approver": "Approvers", "operator": "Operators", "auditor": "Auditors"}
+_number = itertools.count(1)
+
+
+def person(role: str = "requester", username: str = "", **columns: Any) -> User:
+    """A new user in `role`: requester, approver, operator, auditor, staff (without any right) or superuser."""
+    username = username or f"{role}{next(_number)}"
+    columns.setdefault("email", f"{username}@example.com")
+    user = User.objects.create(
+        username=username,
+        is_staff=role in {"approver", "staff", "superuser"},
+        is_superuser=role == "superuser",
+        **columns,
+    )
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+    if role in GROUPS:
+        user.groups.add(Group.objects.get(name=GROUPS[role]))
+    return user
+
+
+def values(**changes: Any) -> dict[str, Any]:
+    """What a filled form holds, under a destination name of its own; `__` in a key of `changes` stands for a dot."""
+    filled: dict[str, Any] = {
+        "service": "google_sheets",
+        "group_id": "projected_sickle",
+        "config.schema": f"sheet_{next(_number)}",
+        "config.table": "orders",
+        "reason": "Weekly sales report",
+        "source_owner": "",
+    }
+    return filled | {key.replace("__", "."): value for key, value in changes.items()}
+
+
+def filing(**changes: Any) -> Filing:
+    """A filled form, sent once."""
+    return Filing(
+        values=values(**changes), service_name="Google Sheets", group_name="Warehouse", form_token=uuid.uuid4()
+    )
+
+
+def draft(by: User | None = None, **changes: Any) -> ConnectionRequest:
+    """A stored draft."""
+    return workflow.save_draft(by=by or person(), filing=filing(**changes))
+
+
+def submitted(by: User | None = None, **changes: Any) -> ConnectionRequest:
+    """A request that waits for approval; makes an approver where there is none."""
+    if not User.objects.filter(groups__name="Approvers").exists():
+        person("approver")
+    return workflow.submit(by=by or person(), filing=filing(**changes))
+
+
+def approved(by: User | None = None, approver: User | None = None, **changes: Any) -> ConnectionRequest:
+    """An approved request, due to be sent."""
+    request = submitted(by, **changes)
+    workflow.approve(by=approver or person("approver"), request=request, digest=request.digest)
+    return request
+
+
+def request_in(status: Status, by: User | None = None, approver: User | None = None, **changes: Any) -> ConnectionRequest:
+    """A request in `status`. What a worker does on the way is done with the worker's own moves, without a call."""
+    by, approver = by or person(), approver or person("approver")
+    match status:
+        case Status.DRAFT:
+            return draft(by, **changes)
+        case Status.PENDING | Status.EXPIRED | Status.WITHDRAWN | Status.REJECTED | Status.CHANGES_REQUESTED:
+            request = submitted(by, **changes)
+            _decide(request, status, by, approver)
+        case _:
+            request = approved(by, approver, **changes)
+            _work(request, status)
+    return request
+
+
+def _decide(request: ConnectionRequest, status: Status, by: User, approver: User) -> None:
+    match status:
+        case Status.EXPIRED:
+            advance(request, Status.EXPIRED, actor=Actor.SWEEPER)
+        case Status.WITHDRAWN:
+            workflow.withdraw(by=by, request=request)
+        case Status.REJECTED:
+            workflow.reject(by=approver, request=request, reason="No budget")
+        case Status.CHANGES_REQUESTED:
+            workflow.request_changes(by=approver, request=request, reason="Use the other destination")
+
+
+def _work(request: ConnectionRequest, status: Status) -> None:
+    """From approved to `status`, the way the worker goes."""
+    if status is Status.APPROVED:
+        return
+    lease: dict[str, Any] = {"token": uuid.uuid4(), "lease_until": Now()}
+    advance(request, Status.CLAIMED, actor=Actor.WORKER, **lease)
+    if status is Status.CLAIMED:
+        return
+    advance(request, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now(), deadline_at=Now())
+    match status:
+        case Status.CREATED:
+            outcome.to_created(request, Actor.WORKER, created_data(request))
+        case Status.FAILED:
+            outcome.to_failed(request, "InvalidInput", "Invalid value for 'config.schema'", Q())
+        case Status.UNKNOWN:
+            outcome.to_unknown(request, Actor.WORKER, "No answer in time")
+        case Status.ATTENTION:
+            outcome.to_unknown(request, Actor.WORKER, "No answer in time")
+            outcome.to_attention(request, Actor.RECONCILER, "Two connections of this name")
+
+
+def created_data(request: ConnectionRequest, **changes: Any) -> dict[str, Any]:
+    """`data` of Fivetran's answer to the creation of `request` (Fivetran's API reference, "Create a connection")."""
+    answer: dict[str, Any] = {
+        "id": f"conn_{request.pk}",
+        "service": request.service,
+        "schema": request.schema,
+        "group_id": request.group_id,
+        "created_at": "2026-11-23T07:00:00.000000Z",
+        "status": {"setup_state": "connected", "sync_state": "scheduled", "update_state": "on_schedule"},
+        "setup_tests": [
+            {"title": "Connecting to Google Sheets", "status": "PASSED", "message": "", "details": None},
+            {"title": "Reading the named range", "status": "WARNING", "message": "The range is empty", "details": {}},
+        ],
+    }
+    return answer | changes
