@@ -58,27 +58,27 @@ class FivetranError(Exception):
         return f"<{type(self).__name__}: {self}>"
 
 
-class NotSent(FivetranError):
+class NotSent(FivetranError):  # noqa: N818
     """The request certainly never reached Fivetran; `certificate` when its certificate (or the proxy's) was refused."""
 
     certificate = False
 
 
-class Refused(FivetranError):
+class Refused(FivetranError):  # noqa: N818
     """Fivetran refused with its own JSON error body and did nothing; `name_taken`: the destination name is in use."""
 
     name_taken = False
 
 
-class RateLimited(FivetranError):
+class RateLimited(FivetranError):  # noqa: N818
     """429; `retry_after` in seconds (1 to 7,200) or None where Fivetran did not say."""
 
     retry_after: float | None = None
 
 
-class Unauthorized(FivetranError):
+class Unauthorized(FivetranError):  # noqa: N818
     """401, or no key could be read (then `status` is None and nothing was sent)."""
 
 
-class Unknown(FivetranError):
+class Unknown(FivetranError):  # noqa: N818
     """Anything else: the call may or may not have had its effect."""

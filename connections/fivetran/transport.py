@@ -30,11 +30,11 @@ def boottime() -> float:
     return time.monotonic()
 
 
-class TooLate(Exception):
+class TooLate(Exception):  # noqa: N818
     """The time allowed had passed before the first byte of the request was sent."""
 
 
-class TunnelFailed(OSError):
+class TunnelFailed(OSError):  # noqa: N818
     """The proxy did not open a tunnel to Fivetran, so no byte of the request left this machine for Fivetran."""
 
 
@@ -98,14 +98,14 @@ def _pool_classes(deadline: Deadline) -> dict[str, type[HTTPConnectionPool]]:
             connected = super()._new_conn()
             try:
                 deadline.watch(connected)
-            except TooLate:
+            except Exception:
                 connected.close()
                 raise
             return connected
 
         def _tunnel(self) -> None:
             try:
-                super()._tunnel()  # type: ignore[misc]  # of http.client; urllib3 calls it too
+                super()._tunnel()
             except Exception as error:
                 raise TunnelFailed(str(error)) from error
 

@@ -1,0 +1,203 @@
+"""How a call to Fivetran is made: key, headers, timing, repetition of GETs, paging. `client.py` has the endpoints."""
+
+import base64
+import ipaddress
+import json
+import os
+import random
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+
+from .answers import Answer, Usable, judge_failure, judge_reply
+from .errors import FivetranError, NotSent, Unauthorized, Unknown
+from .transport import Timing, Wire, boottime, exchange
+
+# A created connection with all its setup tests takes some 10 KB.
+POST_BODY_CAP = 1024 * 1024
+# A page of a list is larger by nature: 16 KB for each of 500 items, and yet little memory should it be hostile.
+GET_BODY_CAP = 8 * 1024 * 1024
+PAGE_SIZE = 500
+MAX_PAGES = 200
+GET_TRIES = 3
+GET_REPEATED_STATUSES = frozenset({500, 502, 503, 504})
+CURSOR_LENGTH = 4_096
+
+
+class Caller:
+    """Makes calls under `base_url` (without /v1) with the key pair that `credentials()` gives at each call.
+
+    All times in seconds: `connect_timeout` and `read_timeout` (between two bytes) for every call, `get_deadline` for a
+    GET with its repetitions and for a short POST as a whole; `create_read_timeout` and `create_deadline` for the two
+    calls that run setup tests, which may take over ten minutes. `proxy_url` is used for https only: through plain http
+    the proxy would see the key. `ca_bundle` is a file or folder of certificates to trust instead of certifi's. Nothing
+    is taken from the environment, neither proxies nor .netrc. An instance may be shared by threads and survives a fork.
+
+    Raises ValueError for an address that the key must not be sent to.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        credentials: Callable[[], tuple[str, str]],
+        *,
+        connect_timeout: float = 5.0,
+        read_timeout: float = 30.0,
+        create_read_timeout: float = 900.0,
+        create_deadline: float = 930.0,
+        get_deadline: float = 60.0,
+        proxy_url: str = "",
+        ca_bundle: str = "",
+    ) -> None:
+        self.base_url = _checked_root(base_url)
+        self._credentials = credentials
+        self._quick = Timing(connect_timeout, read_timeout, get_deadline)
+        self._slow = Timing(connect_timeout, create_read_timeout, create_deadline)
+        self._proxies = {"https": _checked_proxy(proxy_url)} if proxy_url else {}
+        if ca_bundle and not Path(ca_bundle).exists():
+            raise ValueError(f"There is no file with certificates at {ca_bundle}.")
+        self._verify: bool | str = ca_bundle or True
+        self._local = threading.local()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.base_url}>"
+
+    def _post(self, path: str, body: Mapping[str, Any], usable: Usable, timing: Timing) -> Answer:
+        # Encoded here, so that a value that is not JSON is the caller's TypeError or ValueError, not an open outcome.
+        content = json.dumps(body, allow_nan=False).encode()
+        request = requests.Request(
+            "POST", f"{self.base_url}/v1{path}", data=content, headers={"Content-Type": "application/json"}
+        )
+        # A kept connection that the server drops just now fails like one dropped after reading: hence a fresh one.
+        with Wire() as wire:
+            ending = self._ending(wire, request, usable, timing, POST_BODY_CAP)
+        if isinstance(ending, FivetranError):
+            raise ending
+        return ending
+
+    def _get(self, path: str, params: Mapping[str, str], usable: Usable) -> Answer:
+        # Not urllib3's Retry: between two tries that reads the whole body of a 5xx into memory, however long it is.
+        until = boottime() + self._quick.total
+        for repeats_left in reversed(range(GET_TRIES)):
+            timing = Timing(self._quick.connect, self._quick.read, max(until - boottime(), 0.001))
+            request = requests.Request("GET", f"{self.base_url}/v1{path}", params=dict(params))
+            ending = self._ending(self._wire(), request, usable, timing, GET_BODY_CAP)
+            if not isinstance(ending, FivetranError):
+                return ending
+            pause = random.uniform(0.1, 0.5) * 2 ** (GET_TRIES - 1 - repeats_left)  # noqa: S311
+            if not repeats_left or not _worth_repeating(ending) or boottime() + pause >= until:
+                raise ending
+            time.sleep(pause)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _items(self, path: str, params: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+        """All items of a list, or an error: never a part of it."""
+        items: list[dict[str, Any]] = []
+        cursors: set[str] = set()
+        query = {**(params or {}), "limit": str(PAGE_SIZE)}
+        while True:
+            answer = self._get(path, query, has_items)
+            items += answer.data["items"]
+            cursor = answer.data.get("next_cursor")
+            if not cursor:
+                return items
+            if cursor in cursors or len(cursors) + 1 >= MAX_PAGES:
+                raise Unknown(
+                    "The list does not end.",
+                    status=answer.status,
+                    request_id=answer.request_id,
+                    duration_ms=answer.duration_ms,
+                )
+            cursors.add(cursor)
+            query["cursor"] = cursor
+
+    def _ending(
+        self, wire: Wire, request: requests.Request, usable: Usable, timing: Timing, cap: int
+    ) -> Answer | FivetranError:
+        """How the call ended. Returned and not raised, so that no traceback leads to frames that hold the key."""
+        started = boottime()
+        try:
+            key, secret = self._credentials()
+            token = base64.b64encode(f"{key}:{secret}".encode()).decode()
+        except Exception as failure:  # noqa: BLE001
+            return Unauthorized(f"The API key could not be read ({type(failure).__name__}).")
+        if not (key and secret):
+            return Unauthorized("There is no API key.")
+        secrets = (token, secret, key)
+        headers = {
+            **request.headers,
+            "Accept": "application/json;version=2",
+            "Accept-Encoding": "identity",
+            "Authorization": f"Basic {token}",
+        }
+        signed = requests.Request(request.method, request.url, headers, params=request.params, data=request.data)
+        try:
+            reply = exchange(wire, signed, timing, cap=cap, proxies=self._proxies, verify=self._verify)
+        # Whatever goes wrong from here on, the request may be at Fivetran: only a proven cause says that it is not.
+        except Exception as failure:  # noqa: BLE001
+            return judge_failure(
+                failure, secrets=secrets, expired=wire.deadline.passed, duration_ms=_milliseconds(started)
+            )
+        return judge_reply(
+            reply, usable, secrets=secrets, expired=wire.deadline.passed, duration_ms=_milliseconds(started)
+        )
+
+    def _wire(self) -> Wire:
+        """This thread's kept session; a new one after a fork, whose sockets would be shared with the parent."""
+        if getattr(self._local, "pid", None) != os.getpid():
+            self._local.wire, self._local.pid = Wire(), os.getpid()
+        wire: Wire = self._local.wire
+        return wire
+
+
+def _milliseconds(started: float) -> int:
+    return round((boottime() - started) * 1000)
+
+
+def _worth_repeating(error: FivetranError) -> bool:
+    if isinstance(error, NotSent):
+        return not error.certificate
+    return isinstance(error, Unknown) and (error.status is None or error.status in GET_REPEATED_STATUSES)
+
+
+def has_items(data: Mapping[str, Any]) -> bool:
+    """Whether `data` is a page of a list: objects only, and a cursor that is text or absent."""
+    items, cursor = data.get("items"), data.get("next_cursor")
+    cursor_fits = cursor is None or (isinstance(cursor, str) and len(cursor) <= CURSOR_LENGTH)
+    return isinstance(items, list) and all(isinstance(item, dict) for item in items) and cursor_fits
+
+
+def _checked_root(base_url: str) -> str:
+    """`base_url` without a slash at its end; ValueError unless it is https, or http to this machine itself."""
+    parts = urlsplit(base_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
+        raise ValueError("The API root must be an http(s) address, such as https://api.fivetran.com.")
+    if parts.username or parts.password or parts.query or parts.fragment:
+        raise ValueError("The API root must not hold a user, a password, a query or a fragment.")
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise ValueError("The API root must be https: over http only this machine itself gets the key.")
+    root = base_url.rstrip("/")
+    if root.endswith("/v1"):
+        raise ValueError("The API root must be given without /v1.")
+    return root
+
+
+def _checked_proxy(proxy_url: str) -> str:
+    parts = urlsplit(proxy_url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("The proxy must be an http(s) address.")
+    return proxy_url
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
