@@ -49,7 +49,9 @@ def visible_to(user: Person) -> ConnectionRequestQuerySet:
     """The requests that exist for `user`; every page, export and fragment starts from it."""
     if sees_everything(user):
         return ConnectionRequest.objects.all()
-    return ConnectionRequest.objects.filter(requester_id=user.pk or 0)
+    if not user.is_active:
+        return ConnectionRequest.objects.none()
+    return ConnectionRequest.objects.filter(requester_id=user.pk)
 
 
 def approvers_for(requester: Person) -> QuerySet[User]:
@@ -104,7 +106,8 @@ def check_can_decide(user: Person, request: ConnectionRequest) -> None:
 
 def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless the request is created, `user` is its requester or an operator, and no run is under way."""
-    if request.requester_id != user.pk and not (is_operator(user) or is_approver(user)):
+    own = user.is_active and request.requester_id == user.pk
+    if not (own or is_operator(user) or is_approver(user)):
         raise Denied("Only the requester, approvers and operators can run the setup tests.")
     if request.state is not Status.CREATED or request.gone_at:
         raise Denied("There is no connection to test.")
