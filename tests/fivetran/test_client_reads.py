@@ -190,7 +190,7 @@ def sent(request: bytes) -> object:
 
 
 def test_setup_tests_are_run_with_an_object_as_body():
-    with serving(reply(200, {"code": "Success", "data": {"id": "abc", "setup_tests": []}})) as server:
+    with serving(pages(reply(200, {"code": "Success", "data": {"id": "abc", "setup_tests": []}}))) as server:
         client = client_for(server.url)
         client.run_setup_tests("abc")
         client.run_setup_tests("abc", trust_certificates=True)

@@ -21,8 +21,6 @@ from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Ref
 
 from .raw_server import client_for, created, refusal, reply, reset, serving
 
-trustme = pytest.importorskip("trustme")
-
 BODY = {"service": "google_sheets"}
 FIVE = (NotSent, Refused, RateLimited, Unauthorized, Unknown)
 
@@ -177,7 +175,7 @@ def test_the_cap_of_an_answer():
 
 @pytest.fixture(scope="module")
 def authority():
-    return trustme.CA()
+    return pytest.importorskip("trustme").CA()
 
 
 def server_context(authority, *names: str, **options) -> ssl.SSLContext:
