@@ -6,6 +6,7 @@ way of Docker secrets). All of them raise ImproperlyConfigured when the value ca
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import environ
@@ -103,6 +104,17 @@ def api_root(name: str, default: str) -> str:
     if urlsplit(value).path.endswith("/v1"):
         raise ImproperlyConfigured(f"{name} is {value!r}. Leave out /v1: the portal adds it.")
     return value
+
+
+def mail(name: str, default: str) -> dict[str, Any]:
+    """Django's EMAIL_ settings for smtp://, smtp+tls:// or smtp+ssl://USER:PASSWORD@HOST:PORT, or consolemail://."""
+    try:
+        settings: dict[str, Any] = env.email_url_config(text(name, default))
+    except (ImproperlyConfigured, ValueError) as error:
+        raise ImproperlyConfigured(
+            f"{name} is not usable. Set it to an address such as smtp+tls://USER:PASSWORD@HOST:587."
+        ) from error
+    return settings
 
 
 def redis_urls(name: str, default: str) -> tuple[str, str]:

@@ -102,6 +102,7 @@ def _database() -> dict[str, Any]:
     """Django's settings for the database that DATABASE_URL names, with the options its engine needs here."""
     url = read.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
     database: dict[str, Any] = {**read.env.db_url_config(url)}
+    database["PASSWORD"] = read.text("DATABASE_PASSWORD") or database.get("PASSWORD", "")
     options = database.setdefault("OPTIONS", {})
     match database.get("ENGINE"):
         case "django.db.backends.sqlite3":
@@ -287,7 +288,7 @@ def _bootstrap_folder() -> Path:
 STATICFILES_DIRS = [("bootstrap", _bootstrap_folder())]
 
 # --- mail ----------------------------------------------------------------------------------------------------------
-_MAIL = read.env.email_url_config(read.text("EMAIL_URL", "consolemail://"))
+_MAIL = read.mail("EMAIL_URL", "consolemail://")
 EMAIL_BACKEND = _MAIL["EMAIL_BACKEND"]
 EMAIL_HOST = _MAIL["EMAIL_HOST"] or "localhost"
 EMAIL_PORT = _MAIL["EMAIL_PORT"] or 25

@@ -1,0 +1,250 @@
+"""The environment becomes settings, or an error that says what to do."""
+
+import json
+import os
+import subprocess
+import sys
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from portal import demo
+from portal import environment as read
+from tests.processes import ROOT
+
+PRODUCTION = {
+    "SECRET_KEY": "s" * 60 + "abcdefghijk",
+    "PUBLIC_URL": "https://portal.example.com",
+    "DATABASE_URL": "postgresql://portal:pw@db.example.com/portal",
+    "REDIS_URL": "rediss://:pw@redis.example.com:6380/1",
+    "EMAIL_URL": "smtp+tls://u:p@mail.example.com:587",
+    "FIVETRAN_API_KEY": "real-key",
+    "FIVETRAN_API_SECRET": "real-secret",
+    "TRUSTED_PROXY_HOPS": "1",
+}
+
+
+def run(code: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """`code` in a fresh interpreter whose environment holds nothing of ours but `environment`."""
+    base = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    command = [sys.executable, *(["-c", code] if code else ["manage.py", "check"])]
+    return subprocess.run(command, env={**base, **environment}, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def settings_of(environment: dict[str, str], *names: str) -> dict[str, Any]:
+    """The named settings under `environment`."""
+    chosen = f"{{name: getattr(settings, name) for name in {names!r}}}"
+    code = f"import json; from portal import settings; print(json.dumps({chosen}, default=str))"
+    result = run(code, environment)
+    assert result.returncode == 0, result.stderr
+    answer: dict[str, Any] = json.loads(result.stdout)
+    return answer
+
+
+def test_a_start_without_a_secret_key_says_what_to_do() -> None:
+    result = run("", {})
+    assert result.returncode == 1
+    assert result.stderr.startswith("portal: SECRET_KEY is not set. Set it to")
+    assert "make run" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("process", ["portal.wsgi", "worker"])
+def test_a_process_without_fivetran_keys_refuses_to_start(process: str) -> None:
+    environment = {"SECRET_KEY": "x", "DATABASE_URL": "sqlite://:memory:"}
+    start = "from portal.celery import require_fivetran_credentials as r; r()"
+    result = run("import portal.wsgi" if process == "portal.wsgi" else start, environment)
+    assert result.returncode == 1
+    assert "FIVETRAN_API_KEY and FIVETRAN_API_SECRET are not set. Create a system key in Fivetran" in result.stderr
+
+
+def test_production_is_strict_about_https() -> None:
+    names = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "ALLOWED_HOSTS")
+    names += ("CSRF_TRUSTED_ORIGINS", "SECURE_PROXY_SSL_HEADER", "DEBUG", "CELERY_BROKER_USE_SSL", "EMAIL_USE_TLS")
+    values = settings_of(PRODUCTION, *names)
+    assert values == {
+        "SESSION_COOKIE_NAME": "__Host-sessionid",
+        "CSRF_COOKIE_NAME": "__Host-csrftoken",
+        "SECURE_SSL_REDIRECT": True,
+        "SECURE_HSTS_SECONDS": 31536000,
+        "ALLOWED_HOSTS": ["portal.example.com"],
+        "CSRF_TRUSTED_ORIGINS": ["https://portal.example.com"],
+        "SECURE_PROXY_SSL_HEADER": ["HTTP_X_FORWARDED_PROTO", "https"],
+        "DEBUG": False,
+        "CELERY_BROKER_USE_SSL": {"ssl_cert_reqs": 2},
+        "EMAIL_USE_TLS": True,
+    }
+
+
+def test_plain_http_gets_no_secure_cookies_that_browsers_would_drop() -> None:
+    names = ("SESSION_COOKIE_NAME", "SESSION_COOKIE_SECURE", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS")
+    values = settings_of({"SECRET_KEY": "x", "PORT": "8010"}, *names, "PUBLIC_URL", "SECURE_PROXY_SSL_HEADER")
+    assert values["PUBLIC_URL"] == "http://127.0.0.1:8010"
+    assert values["SESSION_COOKIE_NAME"] == "sessionid"
+    assert not values["SESSION_COOKIE_SECURE"]
+    assert not values["SECURE_SSL_REDIRECT"]
+    assert values["SECURE_HSTS_SECONDS"] == 0
+    assert values["SECURE_PROXY_SSL_HEADER"] is None
+
+
+def test_postgresql_gets_a_pool_and_time_limits() -> None:
+    database = settings_of(PRODUCTION, "DATABASES")["DATABASES"]["default"]
+    assert database["OPTIONS"]["pool"]["max_size"] >= 16
+    assert database["OPTIONS"]["options"] == "-c statement_timeout=5s -c lock_timeout=2s"
+    assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (0, True)
+    migrating = settings_of({**PRODUCTION, "STATEMENT_TIMEOUT": "0"}, "DATABASES")["DATABASES"]["default"]
+    assert migrating["OPTIONS"]["options"] == ""
+
+
+def test_the_database_password_may_be_a_file_of_its_own(tmp_path: Any) -> None:
+    (tmp_path / "password").write_text("p@ss/word\n")
+    environment = {**PRODUCTION, "DATABASE_URL": "postgresql://portal@db/portal"}
+    environment["DATABASE_PASSWORD_FILE"] = str(tmp_path / "password")
+    assert settings_of(environment, "DATABASES")["DATABASES"]["default"]["PASSWORD"] == "p@ss/word"
+
+
+def test_sqlite_waits_instead_of_failing() -> None:
+    database = settings_of({"SECRET_KEY": "x"}, "DATABASES")["DATABASES"]["default"]
+    assert database["NAME"] == str(ROOT / "db.sqlite3")
+    assert database["OPTIONS"]["transaction_mode"] == "IMMEDIATE"
+    assert "journal_mode=WAL" in database["OPTIONS"]["init_command"]
+    assert database["OPTIONS"]["timeout"] >= 5
+
+
+def test_celery_treats_the_message_as_a_doorbell() -> None:
+    from django.conf import settings
+
+    from portal.celery import app
+
+    assert app.conf.task_acks_late is False
+    assert app.conf.task_reject_on_worker_lost is False
+    assert app.conf.worker_prefetch_multiplier == 1
+    assert app.conf.worker_pool == "threads"
+    assert app.conf.result_backend is None
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.broker_transport_options["socket_timeout"] == 5
+    assert {queue.name for queue in app.conf.task_queues} == {"slow", "control"}
+    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} == {"sweep", "notify", "refresh_catalog"}
+
+
+def test_every_task_has_a_route() -> None:
+    from portal.celery import app
+
+    import_module("connections.tasks")
+    ours = {name for name in app.tasks if not name.startswith("celery.")}
+    assert ours == set(app.conf.task_routes)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("FIVETRAN_BASE_URL", "http://api.fivetran.com", "Use https"),
+        ("FIVETRAN_BASE_URL", "https://api.fivetran.com/v1", "Leave out /v1"),
+        ("FIVETRAN_BASE_URL", "ftp://api.fivetran.com", "Set it to an address such as https://api.fivetran.com"),
+        ("FIVETRAN_BASE_URL", "https://key:secret@api.fivetran.com", "Set it to an address"),
+        ("PUBLIC_URL", "portal.example.com", "Set it to an address"),
+        ("PUBLIC_URL", "http://portal.example.com:99999", "Set it to an address"),
+        ("CREATIONS_PER_MINUTE", "-1", "whole number, 0 or more"),
+        ("CREATIONS_PER_MINUTE", "many", "whole number, 0 or more"),
+        ("EXPIRE_DAYS", "0", "whole number, 1 or more"),
+        ("SUBMIT_DEADLINE", "0", "seconds above 0"),
+        ("SUBMIT_DEADLINE", "nan", "seconds above 0"),
+        ("DEBUG", "maybe", "true or false"),
+        ("REDIS_URL", "memcached://localhost", "not an address of Redis"),
+        ("DATABASE_URL", "nosql://host/name", "DATABASE_URL is not usable"),
+        ("EMAIL_URL", "pigeon://coop", "EMAIL_URL"),
+        ("SECRET_KEY_FILE", "/does/not/exist", "cannot be read"),
+    ],
+)
+def test_a_value_that_cannot_be_used_names_what_can(name: str, value: str, says: str) -> None:
+    result = run("", {"SECRET_KEY": "x", name: value})
+    assert result.returncode == 1
+    assert result.stderr.startswith("portal: "), result.stderr
+    assert name in result.stderr
+    assert says in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "for_redis", "for_celery"),
+    [
+        ("redis://h:6379/3", "redis://h:6379/3", "redis://h:6379/3"),
+        ("unix:///run/r.sock", "unix:///run/r.sock?db=0", "redis+socket:///run/r.sock?virtual_host=0"),
+        ("unix:///run/r.sock?db=4", "unix:///run/r.sock?db=4", "redis+socket:///run/r.sock?virtual_host=4"),
+        ("redis+socket:///r.sock?virtual_host=2", "unix:///r.sock?db=2", "redis+socket:///r.sock?virtual_host=2"),
+        ("unix://:pw@/r.sock", "unix://:pw@/r.sock?db=0", "redis+socket://:pw@/r.sock?virtual_host=0"),
+    ],
+)
+def test_a_redis_address_is_spelled_for_each_reader(given: str, for_redis: str, for_celery: str) -> None:
+    assert read.redis_spellings(given) == (for_redis, for_celery)
+
+
+def test_a_rotated_key_is_read_without_a_restart(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("key", "secret"):
+        (tmp_path / name).write_text(f"old-{name}\n")
+    monkeypatch.setenv("ROTATED_KEY_FILE", str(tmp_path / "key"))
+    monkeypatch.setenv("ROTATED_SECRET_FILE", str(tmp_path / "secret"))
+    credentials = read.fresh_pair("ROTATED_KEY", "ROTATED_SECRET")
+    assert credentials() == ("old-key", "old-secret")
+    (tmp_path / "key").write_text("new-key")
+    assert credentials() == ("new-key", "old-secret")
+    (tmp_path / "key").unlink()
+    with pytest.raises(ImproperlyConfigured, match="ROTATED_KEY_FILE names a file that cannot be read"):
+        credentials()
+
+
+def test_the_key_pair_is_not_in_the_settings() -> None:
+    result = run("import sys; sys.argv[1:] = ['diffsettings', '--all']; import manage; manage.main()", PRODUCTION)
+    assert result.returncode == 0, result.stderr
+    assert "FIVETRAN_CREDENTIALS" in result.stdout
+    assert "real-key" not in result.stdout
+    assert "real-secret" not in result.stdout
+
+
+class TestTrialEnvironment:
+    """portal.demo.fill: what `make run` sets and what it leaves alone."""
+
+    def test_fills_what_is_missing(self, tmp_path: Any) -> None:
+        environment = {"DEMO_DATA": str(tmp_path)}
+        demo.fill(environment)
+        assert environment["FIVETRAN_BASE_URL"] == "http://127.0.0.1:8100"
+        assert environment["FIVETRAN_API_KEY"] == "sandbox-key"
+        assert environment["REDIS_URL"].startswith("unix://")
+        assert environment["DEMO_STARTS"] == "broker,sandbox"
+        clocks = ("CONNECT_TIMEOUT", "READ_TIMEOUT", "DEADLINE")
+        assert [environment[f"SUBMIT_{name}"] for name in clocks] == ["5", "10", "15"]
+        assert "DEBUG" not in environment
+
+    def test_keeps_its_secret_key(self, tmp_path: Any) -> None:
+        first: dict[str, str] = {"DEMO_DATA": str(tmp_path)}
+        second = dict(first)
+        demo.fill(first)
+        demo.fill(second)
+        assert first["SECRET_KEY"] == second["SECRET_KEY"]
+        assert len(first["SECRET_KEY"]) > 50
+        assert (tmp_path / "secret_key").stat().st_mode & 0o077 == 0
+
+    def test_leaves_what_is_set(self, tmp_path: Any) -> None:
+        given = {
+            "DEMO_DATA": str(tmp_path),
+            "REDIS_URL": "redis://r:6379/0",
+            "FIVETRAN_BASE_URL": "https://api.fivetran.com",
+            "FIVETRAN_API_KEY_FILE": "/run/key",
+            "SETTLE_SECONDS": "900",
+        }
+        environment = dict(given)
+        demo.fill(environment)
+        assert given.items() <= environment.items()
+        assert environment["DEMO_STARTS"] == ""
+        assert "FIVETRAN_API_KEY" not in environment
+
+    def test_a_real_key_does_not_go_to_the_stand_in(self, tmp_path: Any) -> None:
+        environment = {
+            "DEMO_DATA": str(tmp_path),
+            "FIVETRAN_API_KEY": "real",
+            "FIVETRAN_API_SECRET_FILE": "/run/secret",
+        }
+        demo.fill(environment)
+        assert environment["FIVETRAN_API_KEY"] == "sandbox-key"
+        assert "FIVETRAN_API_SECRET_FILE" not in environment
