@@ -1,6 +1,7 @@
 """The request: one row a connection that somebody asked for, and `advance`, the only writer of its status."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from django.conf import settings
@@ -180,12 +181,14 @@ def advance(
     reason: str = "",
     guard: Q | None = None,
     detail: dict[str, Any] | None = None,
+    columns: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
     """Move `request` from the status it was read with to `target`: one conditional UPDATE and one event row.
 
     `guard` narrows the UPDATE further (a token, a version, a digest, a lease by `Now()`); `changes` are columns written
-    by the same statement and may be expressions; `detail` goes to the event. Afterwards `request` is fresh.
+    by the same statement and may be expressions (`columns` too, for names that are parameters here); `reason` and
+    `detail` go to the event. Afterwards `request` is fresh.
     Raises IllegalMove (no such move, wrong actor, reason missing), MovedOn (not exactly one row matched),
     IntegrityError (a constraint refused). In each of these cases nothing was written.
     """
@@ -197,7 +200,7 @@ def advance(
         raise IllegalMove(f"Moving a request from {source} to {target} needs a reason.")
     with transaction.atomic():
         changed = ConnectionRequest.objects.filter(guard or Q(), pk=request.pk, status=source).update(
-            status=target, status_since=Now(), version=F("version") + 1, **changes
+            status=target, status_since=Now(), version=F("version") + 1, **changes, **(columns or {})
         )
         if changed != 1:
             raise MovedOn(f"Request {request.pk} is no longer {source}, or no longer as it was seen.")
