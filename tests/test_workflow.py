@@ -1,0 +1,424 @@
+"""The verbs of people, beyond who may: sent twice, edited meanwhile, decided by two at once, rung in vain."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+
+from connections import payloads, tasks, workflow
+from connections.models import ConnectionRequest, Event, EventKind, MovedOn, Notice, NoticeKind
+from connections.permissions import Denied
+from connections.states import Status
+from connections.workflow import Filing, NameTaken
+from tests import factories
+
+ROUNDS = 50
+threaded = pytest.mark.django_db(transaction=True)
+
+
+def fresh(request: ConnectionRequest) -> ConnectionRequest:
+    return ConnectionRequest.objects.get(pk=request.pk)
+
+
+def at_once(*acts: Callable[[], Any]) -> list[Any]:
+    """Run each of `acts` in a thread of its own, released together; returns what each returned or raised."""
+    barrier = threading.Barrier(len(acts))
+    results: list[Any] = [None] * len(acts)
+
+    def run(place: int, act: Callable[[], Any]) -> None:
+        try:
+            barrier.wait(10)
+            results[place] = act()
+        except Exception as error:  # noqa: BLE001  (the test looks at what was raised)
+            results[place] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=pair) for pair in enumerate(acts)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert not any(thread.is_alive() for thread in threads)
+    return results
+
+
+# --- filing ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_a_submission_stores_the_body_its_digest_and_who_asked() -> None:
+    by = factories.person()
+    factories.person("approver")
+    filing = factories.filing(config__schema="sales", config__table="orders", reason="Because")
+    request = workflow.submit(by=by, filing=filing)
+    assert request.status == Status.PENDING
+    assert (request.requester, request.reason, request.schema) == (by, "Because", "sales.orders")
+    assert (request.service_name, request.group_name) == ("Google Sheets", "Warehouse")
+    assert request.payload == payloads.build_body(filing.values)
+    assert request.digest == payloads.digest(request.payload)
+    assert request.submitted_at is not None
+    event = request.events.get()
+    assert (event.kind, event.source, event.target, event.by, event.version) == ("moved", "", "pending", by, 1)
+
+
+@pytest.mark.django_db
+def test_the_same_form_sent_twice_is_one_request() -> None:
+    by = factories.person()
+    factories.person("approver")
+    filing = factories.filing()
+    first = workflow.submit(by=by, filing=filing)
+    assert workflow.submit(by=by, filing=filing) == first
+    assert ConnectionRequest.objects.count() == Event.objects.count() == Notice.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_the_same_form_saved_as_a_draft_and_then_submitted_is_one_request() -> None:
+    by = factories.person()
+    factories.person("approver")
+    filing = factories.filing()
+    saved = workflow.save_draft(by=by, filing=filing)
+    assert workflow.save_draft(by=by, filing=filing) == saved
+    sent = workflow.submit(by=by, filing=filing)
+    assert (sent.pk, sent.status) == (saved.pk, Status.PENDING)
+    assert workflow.submit(by=by, filing=filing) == sent
+    assert [event.target for event in sent.events.order_by("id")] == ["draft", "pending"]
+
+
+@threaded
+def test_a_form_sent_ten_times_at_once_is_one_request() -> None:
+    by = factories.person()
+    factories.person("approver")
+    filing = factories.filing()
+    results = at_once(*[lambda: workflow.submit(by=by, filing=filing)] * 10)
+    request = ConnectionRequest.objects.get()
+    assert results == [request] * 10
+    assert Event.objects.count() == Notice.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_draft_changed_in_another_window_is_not_overwritten() -> None:
+    request = factories.draft()
+    here, there = fresh(request), fresh(request)
+    workflow.save_draft(by=request.requester, filing=factories.filing(reason="here"), request=here)
+    with pytest.raises(MovedOn):
+        workflow.save_draft(by=request.requester, filing=factories.filing(reason="there"), request=there)
+    assert fresh(request).reason == "here"
+
+
+@pytest.mark.django_db
+def test_a_draft_may_be_incomplete_and_holds_no_name() -> None:
+    by = factories.person()
+    request = workflow.save_draft(by=by, filing=Filing(values={"reason": "later"}))
+    assert (request.status, request.service, request.payload) == (Status.DRAFT, "", None)
+
+
+@pytest.mark.django_db
+def test_without_an_approver_nobody_waits_in_vain() -> None:
+    by = factories.person("approver")  # the only one, and nobody approves their own
+    factories.person("approver", is_active=False)
+    with pytest.raises(Denied, match="Nobody can approve"):
+        workflow.submit(by=by, filing=factories.filing())
+    assert not ConnectionRequest.objects.exists()
+    assert workflow.save_draft(by=by, filing=factories.filing()).status == Status.DRAFT
+
+
+@pytest.mark.django_db
+def test_a_name_that_another_request_holds_is_taken() -> None:
+    holder = factories.submitted(config__schema="sales", config__table="orders")
+    with pytest.raises(NameTaken) as taken:
+        factories.submitted(config__schema="sales", config__table="orders")
+    assert taken.value.holder == holder
+    assert ConnectionRequest.objects.count() == 1
+    assert factories.submitted(config__schema="sales", config__table="returns").status == Status.PENDING
+    assert factories.submitted(group_id="other", config__schema="sales", config__table="orders").pk
+
+
+@pytest.mark.django_db
+def test_an_edit_into_a_taken_name_changes_nothing() -> None:
+    holder = factories.submitted()
+    request = factories.submitted(reason="mine")
+    name = {path.replace(".", "__"): holder.values[path] for path in ("config.schema", "config.table")}
+    with pytest.raises(NameTaken):
+        workflow.submit(by=request.requester, filing=factories.filing(**name), request=request)
+    stored = fresh(request)
+    assert (stored.version, stored.reason, stored.digest) == (1, "mine", request.digest)
+
+
+@threaded
+def test_two_people_who_ask_for_one_name_at_once_get_one_request_and_one_reason() -> None:
+    factories.person("approver")
+    people = [factories.person(), factories.person()]
+    same = {"config__schema": "sales", "config__table": "orders"}
+    first, second = at_once(
+        *[lambda by=by: workflow.submit(by=by, filing=factories.filing(**same)) for by in people]  # type: ignore[misc]
+    )
+    held = ConnectionRequest.objects.get()
+    assert sorted([type(first), type(second)], key=str) == sorted([ConnectionRequest, NameTaken], key=str)
+    assert next(r.holder for r in (first, second) if isinstance(r, NameTaken)) == held
+
+
+@pytest.mark.django_db
+def test_what_a_draft_lacked_is_stored_when_it_is_submitted() -> None:
+    factories.person("approver")
+    request = factories.draft(reason="", source_owner="")
+    filing = factories.filing(reason="Because", source_owner="owner@example.com", sync_frequency=60)
+    sent = fresh(workflow.submit(by=request.requester, filing=filing, request=request))
+    assert (sent.reason, sent.source_owner) == ("Because", "owner@example.com")
+    assert sent.schema == f"{filing.values['config.schema']}.orders"
+    assert sent.values == dict(filing.values)
+    assert sent.payload == payloads.build_body(filing.values)
+    assert sent.events.get(target=Status.PENDING).reason == ""
+
+
+# --- edit and clone --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_what_was_edited_after_the_look_cannot_be_approved() -> None:
+    request, approver = factories.submitted(), factories.person("approver")
+    seen = request.digest
+    workflow.submit(by=request.requester, filing=factories.filing(sync_frequency=60), request=fresh(request))
+    edited = fresh(request)
+    assert (edited.version, edited.status) == (2, Status.PENDING)
+    assert edited.digest != seen
+    for row in (request, edited):  # the page before the edit, and a row read after it with the digest from before
+        with pytest.raises(MovedOn):
+            workflow.approve(by=approver, request=row, digest=seen)
+    assert fresh(request).status == Status.PENDING
+    workflow.approve(by=approver, request=edited, digest=edited.digest)
+    assert fresh(request).approved_digest == edited.digest
+
+
+@pytest.mark.django_db
+def test_an_edit_in_two_windows_keeps_the_first() -> None:
+    request = factories.submitted()
+    here, there = fresh(request), fresh(request)
+    workflow.submit(by=request.requester, filing=factories.filing(reason="here"), request=here)
+    with pytest.raises(MovedOn):
+        workflow.submit(by=request.requester, filing=factories.filing(reason="there"), request=there)
+    assert fresh(request).reason == "here"
+
+
+@pytest.mark.django_db
+def test_a_refusal_of_what_was_edited_meanwhile_does_not_count() -> None:
+    request, approver = factories.submitted(), factories.person("approver")
+    seen = fresh(request)
+    workflow.submit(by=request.requester, filing=factories.filing(), request=request)
+    with pytest.raises(MovedOn):
+        workflow.reject(by=approver, request=seen, reason="Not like this")
+
+
+@pytest.mark.django_db
+def test_a_request_sent_back_is_decided_anew() -> None:
+    request = factories.request_in(Status.CHANGES_REQUESTED)
+    assert request.decision_reason == "Use the other destination"
+    workflow.submit(by=request.requester, filing=factories.filing(), request=request)
+    assert (request.status, request.decided_by, request.decision_reason) == (Status.PENDING, None, "")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", list(Status))
+def test_a_clone_leaves_permanent_names_to_the_person_while_they_are_held(status: Status) -> None:
+    request = factories.request_in(status)
+    copy = workflow.clone_values(by=request.requester, request=request)
+    kept = status in {Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED}
+    assert ("config.schema" in copy) is kept
+    assert copy["service"] == "google_sheets"
+
+
+@pytest.mark.django_db
+def test_a_mask_is_never_cloned_as_a_value() -> None:
+    request = factories.draft(config__password=payloads.MASK)
+    assert "config.password" not in workflow.clone_values(by=request.requester, request=request)
+
+
+# --- deciding --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+def test_an_approval_says_who_when_what_and_for_which_account() -> None:
+    approver = factories.person("approver")
+    request = factories.approved(approver=approver)
+    assert (request.approved_by, request.approved_digest, request.decided_by) == (approver, request.digest, approver)
+    assert request.approved_at is not None
+    assert request.next_try_at is not None
+    assert request.approved_account == "http://127.0.0.1:9"
+    assert request.events.first().detail == {"digest": request.digest}  # type: ignore[union-attr]
+    assert list(ConnectionRequest.objects.due()) == [request]
+
+
+@pytest.mark.django_db
+def test_a_withdrawn_request_is_never_due() -> None:
+    request = factories.approved()
+    workflow.withdraw(by=request.requester, request=request)
+    assert not ConnectionRequest.objects.due().exists()
+
+
+def decided(request: ConnectionRequest) -> list[tuple[str, int | None]]:
+    """(status, person) of each decision in the history."""
+    moves = request.events.filter(kind=EventKind.MOVED).exclude(target=Status.PENDING)
+    return list(moves.values_list("target", "by"))
+
+
+@threaded
+def test_two_approvers_at_once_are_one_approval() -> None:
+    first, second = factories.person("approver"), factories.person("approver")
+    requester = factories.person()
+    for _ in range(ROUNDS):
+        request = factories.submitted(requester)
+        seen = {person: fresh(request) for person in (first, second)}
+        results = at_once(
+            *[
+                lambda by=by, row=row: workflow.approve(by=by, request=row, digest=row.digest)  # type: ignore[misc]
+                for by, row in seen.items()
+            ]
+        )
+        stored = fresh(request)
+        losers = [result for result in results if isinstance(result, (MovedOn, Denied))]
+        assert results.count(None) == len(losers) == 1
+        winner = (first, second)[results.index(None)]
+        assert decided(request) == [("approved", winner.pk)]
+        assert (stored.approved_by_id, stored.version) == (winner.pk, 2)
+        assert Notice.objects.filter(request=request, kind=NoticeKind.APPROVED).count() == 1
+
+
+RIVALS: dict[str, Callable[[User, User, ConnectionRequest], Any]] = {
+    "rejected": lambda approver, requester, row: workflow.reject(by=approver, request=row, reason="No"),
+    "changes_requested": lambda approver, requester, row: workflow.request_changes(
+        by=approver, request=row, reason="Other group"
+    ),
+    "withdrawn": lambda approver, requester, row: workflow.withdraw(by=requester, request=row),
+}
+
+
+@threaded
+@pytest.mark.parametrize("rival", RIVALS)
+def test_an_approval_and_its_rival_at_once_are_one_decision(rival: str) -> None:
+    first, second, requester = factories.person("approver"), factories.person("approver"), factories.person()
+    for _ in range(10):
+        request = factories.submitted(requester)
+        one, other = fresh(request), fresh(request)
+        results = at_once(
+            lambda row=one: workflow.approve(by=first, request=row, digest=row.digest),  # type: ignore[misc]
+            lambda row=other: RIVALS[rival](second, requester, row),  # type: ignore[misc]
+        )
+        assert results.count(None) == 1
+        assert isinstance(next(result for result in results if result is not None), (MovedOn, Denied))
+        stored = fresh(request)
+        assert stored.status == ("approved" if results[0] is None else rival)
+        assert [target for target, _by in decided(request)] == [stored.status]
+
+
+@pytest.mark.django_db
+def test_the_loser_reads_who_was_faster() -> None:
+    winner = factories.person("approver", username="winnie")
+    request = factories.approved(approver=winner)
+    with pytest.raises(Denied, match="already “Approved, in the queue” by winnie"):
+        workflow.approve(by=factories.person("approver"), request=fresh(request), digest=request.digest)
+
+
+# --- notices ---------------------------------------------------------------------------------------------------------
+
+
+def told(request: ConnectionRequest, kind: NoticeKind) -> set[str]:
+    return set(request.notices.filter(kind=kind).values_list("recipient__username", flat=True))
+
+
+@pytest.mark.django_db
+def test_approvers_are_told_of_a_submission_but_never_the_requester() -> None:
+    by = factories.person("approver", username="asks")
+    factories.person("approver", username="decides")
+    factories.person("superuser", username="root")
+    factories.person("approver", username="left", is_active=False)
+    factories.person("operator", username="operates")
+    request = workflow.submit(by=by, filing=factories.filing())
+    assert told(request, NoticeKind.SUBMITTED) == {"decides", "root"}
+
+
+@pytest.mark.django_db
+def test_approvers_are_told_again_of_an_edit() -> None:
+    request = factories.submitted()
+    workflow.submit(by=request.requester, filing=factories.filing(), request=request)
+    assert list(request.notices.order_by("id").values_list("version", flat=True)) == [1, 2]
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (Status.APPROVED, NoticeKind.APPROVED),
+        (Status.REJECTED, NoticeKind.REJECTED),
+        (Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED),
+        (Status.CREATED, NoticeKind.CREATED),
+        (Status.FAILED, NoticeKind.FAILED),
+    ],
+)
+def test_the_requester_is_told_of_decision_and_result(status: Status, kind: NoticeKind) -> None:
+    request = factories.request_in(status)
+    assert told(request, kind) == {request.requester.username}
+
+
+# --- the setup tests again -------------------------------------------------------------------------------------------
+
+
+@threaded
+def test_two_clicks_on_run_the_tests_again_are_one_run() -> None:
+    request = factories.request_in(Status.CREATED)
+    results = at_once(*[lambda: workflow.rerun_tests(by=request.requester, request=fresh(request))] * 2)
+    assert results.count(None) == 1
+    assert request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
+
+
+# --- the broker away -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def refusing() -> Iterator[int]:
+    """A port where nobody listens; held by an unconnected socket, so that nobody else can take it."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
+
+
+@pytest.fixture
+def hanging() -> Iterator[int]:
+    """A port that takes connections and never says a word, as a stopped Redis does."""
+    with socket.create_server(("127.0.0.1", 0), backlog=16) as server:
+        yield server.getsockname()[1]
+
+
+@threaded
+@pytest.mark.parametrize("broker", ["refusing", "hanging"])
+def test_an_approval_waits_for_no_broker(broker: str, request: pytest.FixtureRequest, settings: Any) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{request.getfixturevalue(broker)}/0"
+    row, approver = factories.submitted(), factories.person("approver")
+    started = time.monotonic()
+    workflow.approve(by=approver, request=row, digest=row.digest)
+    took = time.monotonic() - started
+    assert took < 1.0
+    assert fresh(row).status == Status.APPROVED
+    assert list(ConnectionRequest.objects.due()) == [row]  # the sweeper rings again for what is due
+
+
+@pytest.mark.django_db
+def test_a_bell_is_rung_only_for_what_was_committed(django_capture_on_commit_callbacks: Any) -> None:
+    row, approver = factories.submitted(), factories.person("approver")
+    with django_capture_on_commit_callbacks() as bells:
+        workflow.approve(by=approver, request=row, digest=row.digest)
+    [bell] = bells
+    assert bell.func is tasks.ring
+    assert bell.args == (tasks.submit, row.pk)
+    with django_capture_on_commit_callbacks() as bells, pytest.raises(Denied):
+        workflow.approve(by=approver, request=row, digest=row.digest)
+    assert bells == []
+
+
+def test_a_bell_that_cannot_be_rung_says_so_and_raises_nothing(refusing: int, settings: Any) -> None:
+    settings.REDIS_URL = f"redis://127.0.0.1:{refusing}/0"
+    assert tasks.ring(tasks.submit, 1) is False
