@@ -1,0 +1,136 @@
+"""The sandbox as a whole: what it knows, and from a request to its answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+import re
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from . import catalog, routes
+from .calls import ApiError, Call
+from .canned import Queue
+from .journal import Holds, Journal
+from .limits import Limits
+from .masking import masked
+from .settings import Settings
+from .state import State
+from .wire import Answer
+
+WITH_BODY = ("POST", "PATCH", "PUT")
+OLD_SPELLING = re.compile(r"^(/v1(?:/groups/[^/]+)?)/connectors(?=/|$)")
+
+
+class Sandbox:
+    """Everything one running sandbox holds."""
+
+    def __init__(
+        self, *, state: Path | None = None, extra_catalog: Path | None = None, settings: Settings | None = None
+    ):
+        """`state`: file to keep connections in (memory without); `extra_catalog`: a file with further services."""
+        self.settings = settings or Settings()
+        self.state = State(state)
+        self.catalog = catalog.load(extra_catalog)
+        self.account: dict[str, Any] = json.loads((catalog.DATA / "account.json").read_text(encoding="utf-8"))
+        self.journal = Journal()
+        self.holds = Holds()
+        self.canned = Queue()
+        self.limits = Limits(self.settings)
+        self.root = ""  # http://127.0.0.1:<port>, known once the port is bound
+
+    def group(self, group_id: object) -> dict[str, Any] | None:
+        """The group of that id, or None."""
+        return next((group for group in self.account["groups"] if group["id"] == group_id), None)
+
+    def answer(self, call: Call) -> Answer:
+        """The answer to a call; notes it in the journal entry of the call."""
+        request_id = str(uuid.uuid4())
+        self._describe(call, request_id)
+        prepared = self.canned.take(call.method, call.path)
+        if prepared is None:
+            answer = self._usual(call)
+        else:
+            usual = self._usual(call) if prepared.effect or prepared.status is None else None
+            call.entry.facts["fault"] = "queued"
+            time.sleep(prepared.delay)
+            answer = prepared.answer(usual, self.settings.hold_seconds)
+        answer.headers.setdefault("X-Request-Id", request_id)
+        call.entry.facts |= {"status": answer.status, "code": _code(answer)}
+        return answer
+
+    def _usual(self, call: Call) -> Answer:
+        is_api = call.path.startswith("/v1/")
+        limit_headers = self.limits.headers() if is_api else {}
+        try:
+            if is_api:
+                self._check_key(call)
+                limit_headers = self.limits.spend(creation=_runs_tests(call))
+            path = OLD_SPELLING.sub(r"\1/connections", call.path)
+            view, names = routes.find(call.method, path)
+            if is_api:
+                _check_media_types(call)
+            answer = view(call, **names)
+        except ApiError as error:
+            answer = error.answer()
+        answer.headers = limit_headers | answer.headers
+        return answer
+
+    def _check_key(self, call: Call) -> None:
+        expected = f"{self.settings.key}:{self.settings.secret}".encode()
+        scheme, _, token = (call.headers.get("Authorization") or "").partition(" ")
+        try:
+            given = base64.b64decode(token.strip(), validate=True)
+        except (ValueError, binascii.Error):
+            given = b""
+        good = scheme.lower() == "basic" and hmac.compare_digest(given, expected)
+        if not good or self.settings.reject_all:
+            raise ApiError(401, "AuthFailed", "Invalid authorization credentials")
+
+    def _describe(self, call: Call, request_id: str) -> None:
+        headers = {name.lower(): value for name, value in call.headers.items()}
+        if "authorization" in headers:
+            headers["authorization"] = headers["authorization"].split(" ")[0] + " ******"
+        query = {name: "******" if name == "auth" else value for name, value in call.query.items()}
+        call.entry.facts |= {"method": call.method, "path": call.path, "query": query, "headers": headers}
+        call.entry.facts |= {"request_id": request_id, "body": self._shown_body(call)}
+
+    def _shown_body(self, call: Call) -> Any:
+        if not call.raw:
+            return None
+        try:
+            body = json.loads(call.raw)
+        except (ValueError, RecursionError):
+            return {"unreadable_bytes": len(call.raw)}
+        return masked(body, self.catalog.get(body["service"]) if _names_service(body) else None)
+
+
+def _names_service(body: Any) -> bool:
+    return isinstance(body, dict) and isinstance(body.get("service"), str)
+
+
+def _runs_tests(call: Call) -> bool:
+    creates = call.path.rstrip("/") in ("/v1/connections", "/v1/connectors")
+    return call.method == "POST" and (creates or call.path.endswith("/test"))
+
+
+def _check_media_types(call: Call) -> None:
+    accept = call.headers.get("Accept") or "*/*"
+    wanted = {part.split(";")[0].strip().lower() for part in accept.split(",")}
+    if not wanted & {"*/*", "application/*", "application/json"}:
+        raise ApiError(406, "NotAcceptable", "HTTP 406 Not Acceptable")
+    kind = (call.headers.get("Content-Type") or "").split(";")[0].strip().lower()
+    if call.method in WITH_BODY and kind != "application/json":
+        raise ApiError(415, "UnsupportedMediaType", "HTTP 415 Unsupported Media Type")
+
+
+def _code(answer: Answer) -> str | None:
+    try:
+        code = json.loads(answer.body[:100_000]).get("code")
+    except (ValueError, AttributeError, RecursionError):
+        return None
+    return code if isinstance(code, str) else None

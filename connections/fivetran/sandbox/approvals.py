@@ -1,0 +1,59 @@
+"""Certificates and fingerprints of a connection: list, approve, look at one, take back."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+from .calls import Call, invalid, not_found, success
+from .connections import existing, now
+from .wire import Answer
+
+KINDS = {"certificates": "certificate", "fingerprints": "fingerprint"}
+CREATED = {"certificates": 200, "fingerprints": 201}  # as the OpenAPI file has it
+
+
+def index(call: Call, connection_id: str, kinds: str) -> Answer:
+    """GET …/certificates and …/fingerprints."""
+    existing(call, connection_id)
+    return call.listing(call.app.state.approvals(connection_id, KINDS[kinds]))
+
+
+def approve(call: Call, connection_id: str, kinds: str) -> Answer:
+    """POST …/certificates {hash, encoded_cert} or …/fingerprints {hash, public_key}; any hash is taken, as live."""
+    existing(call, connection_id)
+    body, kind = call.json(), KINDS[kinds]
+    proof = "encoded_cert" if kind == "certificate" else "public_key"
+    for name in ("hash", proof):
+        if not isinstance(body.get(name), str) or not body[name]:
+            raise invalid(f"Field '{name}' is required")
+    doc: dict[str, Any] = {
+        "id": base64.urlsafe_b64encode(body["hash"].encode()).decode().rstrip("="),
+        "hash": body["hash"],
+        "public_key": body.get("public_key") or "Sun RSA public key, 2048 bits",
+        "validated_date": now(),
+        "validated_by": call.app.account["account"]["user_id"],
+    }
+    if kind == "certificate":
+        raw = body["encoded_cert"].encode()
+        sums = {"sha1": hashlib.sha1(raw, usedforsecurity=False).hexdigest(), "sha256": hashlib.sha256(raw).hexdigest()}
+        doc |= {"name": "Approved certificate", "type": "TLS", **sums}
+    call.app.state.approve(connection_id, kind, doc)
+    call.entry.facts["effect"] = connection_id
+    return success(doc, f"The {kind} has been approved", CREATED[kinds])
+
+
+def retrieve(call: Call, connection_id: str, kinds: str, approval_id: str) -> Answer:
+    """GET …/{hash}: the path value is the Base64URL id."""
+    for doc in call.app.state.approvals(connection_id, KINDS[kinds]):
+        if doc["id"] == approval_id:
+            return success(doc)
+    raise not_found(KINDS[kinds].capitalize(), approval_id)
+
+
+def revoke(call: Call, connection_id: str, kinds: str, approval_id: str) -> Answer:
+    """DELETE …/{hash}."""
+    if not call.app.state.revoke(connection_id, KINDS[kinds], approval_id):
+        raise not_found(KINDS[kinds].capitalize(), approval_id)
+    return success(message=f"The {KINDS[kinds]} has been revoked")

@@ -1,0 +1,57 @@
+"""The command line of the sandbox."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from .app import Sandbox
+from .server import Server
+from .settings import Settings
+
+
+def parser(prog: str | None = None) -> argparse.ArgumentParser:
+    """The options, shared with ``manage.py fivetran_sandbox``."""
+    options = argparse.ArgumentParser(prog=prog or "python -m connections.fivetran.sandbox", description=__doc__)
+    add_options(options)
+    return options
+
+
+def add_options(options: argparse.ArgumentParser, settings_flag: str = "--settings") -> None:
+    """Add the sandbox's options to a parser; `settings_flag` renames the one that Django's commands have already."""
+    options.add_argument("--port", type=int, default=8100, help="port on 127.0.0.1; 0 takes a free one and prints it")
+    options.add_argument("--state", type=Path, help="file that keeps connections over a restart (memory without)")
+    options.add_argument("--catalog", type=Path, help="JSON file, gzipped or not, with further services")
+    options.add_argument("--duplicate-names", action="store_true", help="accept several connections of one name")
+    options.add_argument(settings_flag, default="{}", help="JSON object of settings, e.g. '{\"test_seconds\": 0}'")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or SIGINT; 0 then, 2 when it could not start."""
+    return run(parser().parse_args(arguments))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve with parsed options; prints one line once it is ready."""
+    settings = Settings(unique_names=not options.duplicate_names)
+    try:
+        settings.change(json.loads(options.settings))
+        server = Server(Sandbox(state=options.state, extra_catalog=options.catalog, settings=settings), options.port)
+    except (OSError, ValueError, AttributeError) as error:
+        print(f"The Fivetran sandbox could not start on port {options.port}: {error}", file=sys.stderr)
+        return 2
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    print(f"Fivetran sandbox ready on {server.app.root}", flush=True)
+    stop.wait()
+    server.shutdown()
+    server.server_close()
+    server.app.state.close()
+    return 0

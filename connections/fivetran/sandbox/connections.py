@@ -1,0 +1,214 @@
+"""Connections: creation, reading, changing, testing, syncing."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from . import cards, faults, setup_tests
+from .calls import ApiError, Call, invalid, listing, not_found, success
+from .masking import masked_config
+from .state import NameTaken
+from .validation import OBJECTS, Wanted, card_config, check_creation, check_relations, typed, typed_config
+from .wire import Answer
+
+if TYPE_CHECKING:
+    from .app import Sandbox
+
+TRANSIENT = ("run_setup_tests", "trust_certificates", "trust_fingerprints")
+ONLY_IN_DETAIL = ("config", "setup_tests", "source_sync_details", "connect_card_config")
+
+
+def create(call: Call) -> Answer:
+    """POST /v1/connections."""
+    wanted = check_creation(call.app, call.json())
+    fault = faults.find(wanted.first_name)
+    call.entry.facts["fault"] = fault.prefix if fault else None
+    if fault and fault.before and (answer := fault.before(call, wanted, make)):
+        return answer
+    answer = make(call, wanted)
+    return fault.after(call, answer) if fault and fault.after else answer
+
+
+def make(call: Call, wanted: Wanted) -> Answer:
+    """The effect: store the connection, run its tests when asked, and say 201; ApiError when the name is taken."""
+    app = call.app
+    time.sleep(app.settings.create_seconds)
+    doc = new_connection(app, wanted)
+    try:
+        app.state.add_connection(doc, unique=app.settings.unique_names)
+    except NameTaken:
+        raise name_taken(app, wanted.name) from None
+    call.entry.facts["effect"] = doc["id"]
+    call.reached("effect")
+    if wanted.values["run_setup_tests"]:
+        trust = {name: wanted.values[name] for name in ("trust_certificates", "trust_fingerprints")}
+        setup_tests.run(app, doc, **trust)
+        app.state.save_connection(doc)
+    data = shown(doc)
+    if "connect_card_config" in doc:
+        data["connect_card"] = cards.mint(app, doc)
+    return success(data, "Connection has been created", 201)
+
+
+def name_taken(app: Sandbox, name: str) -> ApiError:
+    """The refusal of a second connection of one name; the real status is not recorded, hence the setting."""
+    message = f'An integration with schema "{name}" already exists, please choose a different schema'
+    return ApiError(app.settings.duplicate_status, "SchemaExists", message)
+
+
+def new_connection(app: Sandbox, wanted: Wanted) -> dict[str, Any]:
+    """A new connection as it is stored; keys beginning with _ are never shown, secrets are not kept."""
+    values = {name: value for name, value in wanted.values.items() if name not in (*TRANSIENT, "auth")}
+    if values.get("external_secrets_keys_config"):
+        values["_auth"] = ["external_secrets_keys_config"]
+    values.pop("external_secrets_keys_config", None)
+    return {
+        "id": new_id(app),
+        "group_id": wanted.group_id,
+        "service": wanted.service.id,
+        "service_version": 1,
+        "schema": wanted.name,
+        "connected_by": app.account["account"]["user_id"],
+        "created_at": now(),
+        **values,
+        "status": first_status(values["paused"]),
+        "config": masked_config(wanted.config, wanted.service),
+        "source_sync_details": {},
+        **({"_auth": sorted(wanted.values["auth"])} if wanted.values.get("auth") else {}),
+        "_first_name": wanted.first_name,
+        "_wrong_secret": "wrong" in list(wanted.config.values()),
+    }
+
+
+def first_status(paused: bool) -> dict[str, Any]:
+    """The status object of a connection whose tests never ran."""
+    return {
+        "setup_state": "incomplete",
+        "sync_state": "paused" if paused else "scheduled",
+        "update_state": "on_schedule",
+        "is_historical_sync": True,
+        "tasks": [],
+        "warnings": [],
+    }
+
+
+def new_id(app: Sandbox) -> str:
+    """Two words that no connection has yet; a number is added when the pair is taken."""
+    words = {part: text.split() for part, text in app.account["words"].items()}
+    pair = f"{secrets.choice(words['first'])}_{secrets.choice(words['second'])}"
+    name = pair
+    while app.state.connection(name):
+        name = f"{pair}_{secrets.randbelow(10**6)}"
+    return name
+
+
+def now() -> str:
+    """The present moment as Fivetran writes it: ISO 8601, UTC, microseconds."""
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def shown(doc: dict[str, Any], *, detail: bool = True) -> dict[str, Any]:
+    """The connection as the API shows it; items of lists carry less."""
+    hidden = () if detail else ONLY_IN_DETAIL
+    return {name: value for name, value in doc.items() if not name.startswith("_") and name not in hidden}
+
+
+def existing(call: Call, connection_id: str) -> dict[str, Any]:
+    """The connection of that id; 404 NotFound_Connection."""
+    doc = call.app.state.connection(connection_id)
+    if doc is None:
+        raise not_found("Connection", connection_id)
+    return doc
+
+
+def retrieve(call: Call, connection_id: str) -> Answer:
+    """GET /v1/connections/{id}."""
+    return success(shown(existing(call, connection_id)))
+
+
+def index(call: Call, group_id: str | None = None) -> Answer:
+    """GET /v1/connections and GET /v1/groups/{id}/connections: `schema` matches the whole name."""
+    if group_id is None:
+        group_id = call.query.get("group_id") or None
+    elif call.app.group(group_id) is None:
+        raise not_found("Group", group_id)
+    skip, limit = call.page()
+    schema = call.query.get("schema") or None
+    docs = call.app.state.list_connections(group_id=group_id, schema=schema, skip=skip, limit=limit + 1)
+    return listing([shown(doc, detail=False) for doc in docs], skip, limit)
+
+
+def change(call: Call, connection_id: str) -> Answer:
+    """PATCH /v1/connections/{id}: at least one lasting field; runs setup tests unless told not to."""
+    doc, body = existing(call, connection_id), call.json()
+    values = typed(body)
+    flags = {name: values.pop(name) for name in TRANSIENT if name in values}
+    service = call.app.catalog.get(doc["service"])
+    config = typed_config(values.pop("config", {}), service) if service else {}
+    if not values and not config:
+        raise invalid("At least one field to update is required")
+    for name in service.naming if service else ():
+        if config.get(name, doc["config"].get(name)) != doc["config"].get(name):
+            raise invalid(f"Field '{name}' can not be changed after creation")
+    for name in ("destination_schema_names", "connect_card_config"):
+        if name in values:
+            raise invalid(f"Field '{name}' can not be changed")
+    lasting = {name: doc[name] for name in doc if name not in OBJECTS} | values
+    check_relations(call.app, lasting)
+    if auth := values.pop("auth", None):
+        doc["_auth"] = sorted({*doc.get("_auth", []), *auth})
+    doc |= values
+    doc["config"] |= masked_config(config, service)
+    doc["_wrong_secret"] = "wrong" in list(config.values())
+    doc["status"]["sync_state"] = "paused" if doc["paused"] else "scheduled"
+    call.entry.facts["effect"] = doc["id"]
+    if flags.pop("run_setup_tests", True):
+        setup_tests.run(call.app, doc, **flags)
+    call.app.state.save_connection(doc)
+    return success(shown(doc), "Connection has been updated")
+
+
+def delete(call: Call, connection_id: str) -> Answer:
+    """DELETE /v1/connections/{id}."""
+    if not call.app.state.delete_connection(connection_id):
+        raise not_found("Connection", connection_id)
+    call.entry.facts["effect"] = connection_id
+    return success(message=f"Connection with id '{connection_id}' has been deleted")
+
+
+def test(call: Call, connection_id: str) -> Answer:
+    """POST /v1/connections/{id}/test: the call lasts as long as the tests; no body at all is refused."""
+    doc, values = existing(call, connection_id), typed(call.json())
+    flags = {name: values.get(name, False) for name in ("trust_certificates", "trust_fingerprints")}
+    setup_tests.run(call.app, doc, **flags)
+    call.app.state.save_connection(doc)
+    call.entry.facts["effect"] = connection_id
+    call.reached("effect")
+    return success(shown(doc), "Setup tests have been completed")
+
+
+def sync(call: Call, connection_id: str) -> Answer:
+    """POST /v1/connections/{id}/sync and /resync: nothing is moved here, only accepted."""
+    doc = existing(call, connection_id)
+    if call.raw:
+        call.json()
+    if doc["status"]["setup_state"] != "connected":
+        message = "We expected the connector's setup state ('status.setup_state') to be 'connected', but it was "
+        raise invalid(f"{message}'{doc['status']['setup_state']}'.")
+    return success(message=f"Sync has been successfully triggered for connection with id '{connection_id}'")
+
+
+def connect_card(call: Call, connection_id: str) -> Answer:
+    """POST /v1/connections/{id}/connect-card."""
+    doc = existing(call, connection_id)
+    config = typed(call.json()).get("connect_card_config")
+    if config is None:
+        raise invalid("Field 'connect_card_config' is required")
+    doc["connect_card_config"] = card_config(config)
+    call.app.state.save_connection(doc)
+    card = cards.mint(call.app, doc)
+    data = {"connector_id": connection_id, "connect_card": card, "connect_card_config": doc["connect_card_config"]}
+    return success(data, "Connection Connect Card has been created")

@@ -1,0 +1,148 @@
+"""The sandbox's own addresses below /_sandbox: for tests and for the curious, without a key, on loopback only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+from .calls import ApiError, Call, invalid
+from .connections import first_status, new_id, now, shown
+from .wire import Answer
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def _plain(value: Any, status: int = 200) -> Answer:
+    return Answer(status, json.dumps(value, ensure_ascii=False, indent=1).encode())
+
+
+def guard(call: Call) -> None:
+    """Refuse callers that a web page sent: a foreign Host, or a body that a form could post."""
+    host = urlsplit(f"//{call.headers.get('Host') or ''}").hostname
+    if host not in LOOPBACK:
+        raise ApiError(403, "Forbidden", "The sandbox's own addresses answer on loopback names only")
+    kind = (call.headers.get("Content-Type") or "").split(";")[0].strip().lower()
+    if call.raw and kind != "application/json":
+        raise ApiError(415, "UnsupportedMediaType", "Send JSON")
+
+
+def _guarded(view: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
+    def guarded(call: Call) -> Answer:
+        guard(call)
+        return view(call)
+
+    guarded.__doc__ = view.__doc__
+    return guarded
+
+
+@_guarded
+def journal(call: Call) -> Answer:
+    """GET /_sandbox/journal?since=&method=&path=: a list, oldest first."""
+    since = call.query.get("since", "0")
+    if not (since.isascii() and since.isdigit()):
+        raise invalid("since must be a number")
+    query = call.query
+    return _plain(call.app.journal.shown(since=int(since), method=query.get("method", ""), path=query.get("path", "")))
+
+
+@_guarded
+def clear_journal(call: Call) -> Answer:
+    """DELETE /_sandbox/journal."""
+    call.app.journal.clear()
+    return _plain({})
+
+
+@_guarded
+def connections(call: Call) -> Answer:
+    """GET /_sandbox/connections: all, as a list; `group_id` and `schema` select."""
+    docs = call.app.state.list_connections(group_id=call.query.get("group_id"), schema=call.query.get("schema"))
+    return _plain([shown(doc) for doc in docs])
+
+
+@_guarded
+def seed(call: Call) -> Answer:
+    """POST /_sandbox/connections: a stranger's connection; any field may be given, group_id, service, schema must."""
+    body = call.json()
+    for name in ("group_id", "service", "schema"):
+        if not isinstance(body.get(name), str):
+            raise invalid(f"Field '{name}' is required")
+    doc: dict[str, Any] = {
+        "id": new_id(call.app),
+        "service_version": 1,
+        "connected_by": "_somebody_else",
+        "created_at": now(),
+        "paused": False,
+        "pause_after_trial": False,
+        "sync_frequency": 360,
+        "schedule_type": "auto",
+        "data_delay_sensitivity": "NORMAL",
+        "data_delay_threshold": 0,
+        "networking_method": "Directly",
+        "destination_schema_names": "FIVETRAN_NAMING",
+        "status": first_status(paused=False),
+        "config": {},
+        "_first_name": body["schema"].split(".")[0],
+        **body,
+    }
+    call.app.state.add_connection(doc, unique=False)
+    return _plain(shown(doc), 201)
+
+
+@_guarded
+def clear_connections(call: Call) -> Answer:
+    """DELETE /_sandbox/connections: forget connections, approvals, webhooks and what faults have counted."""
+    call.app.state.clear()
+    return _plain({})
+
+
+@_guarded
+def settings(call: Call) -> Answer:
+    """GET /_sandbox/settings."""
+    return _plain(call.app.settings.public() | {"next_answers": len(call.app.canned)})
+
+
+@_guarded
+def change_settings(call: Call) -> Answer:
+    """POST /_sandbox/settings: any of the settings; `next_answers` adds to the queue, an empty list clears it."""
+    body = call.json()
+    queued = body.pop("next_answers", None)
+    try:
+        call.app.settings.change(body)
+        if queued == []:
+            call.app.canned.clear()
+        elif queued is not None:
+            call.app.canned.add(queued)
+    except (ValueError, TypeError) as error:
+        raise invalid(str(error)) from None
+    return settings(call)
+
+
+@_guarded
+def held(call: Call) -> Answer:
+    """GET /_sandbox/hold: which phases are held, and which calls wait there."""
+    return _plain(call.app.holds.shown())
+
+
+@_guarded
+def hold(call: Call) -> Answer:
+    """POST /_sandbox/hold {phase, method, path}: stop matching calls (POST /v1/connections unless said) at a phase."""
+    body = call.json()
+    try:
+        call.app.holds.hold(body.get("phase", ""), body.get("method", "POST"), body.get("path", "/v1/connections"))
+    except ValueError as error:
+        raise invalid(str(error)) from None
+    return held(call)
+
+
+@_guarded
+def release(call: Call) -> Answer:
+    """POST /_sandbox/release {phase} or DELETE /_sandbox/hold: let waiting calls go on; without a phase, all."""
+    call.app.holds.release(call.json().get("phase") if call.raw else None)
+    return held(call)
+
+
+def elsewhere(call: Call) -> Answer:
+    """Where redirect_ points. Whoever arrives here followed a redirect that nobody should follow; the journal has it."""
+    return _plain({"code": "Followed", "message": "Nobody should come here"})

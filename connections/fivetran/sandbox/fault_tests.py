@@ -1,0 +1,102 @@
+"""Setup tests that fail on demand. Each takes the connection, the passed results and whether its trust is given."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import Any
+
+Results = list[dict[str, Any]]
+
+
+def expected_hash(connection_id: str) -> str:
+    """The hash of the certificate or fingerprint that this connection's source shows."""
+    return base64.b64encode(hashlib.sha256(connection_id.encode()).digest()).decode()
+
+
+def certificate(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
+    """Validate Certificate with `details` as an array, as Fivetran's page on certificates shows it."""
+    if trusted:
+        return _first(passed, _test("Validate Certificate"))
+    encoded = base64.b64encode(f"certificate of {doc['id']}".encode()).decode()
+    details = [
+        {
+            "hash": expected_hash(doc["id"]),
+            "name": "CN=Example Root CA, OU=Databases, O=Example Ltd, C=DE",
+            "public_key": "Sun RSA public key, 2048 bits\n  params: null\n  modulus: 7685655455\n  public exponent: 65537",
+            "encoded_cert": encoded,
+            "sha1": hashlib.sha1(encoded.encode(), usedforsecurity=False).hexdigest(),
+            "sha256": hashlib.sha256(encoded.encode()).hexdigest(),
+        }
+    ]
+    bad = _test("Validate Certificate", "FAILED", "No trust anchors for this connection") | {"details": details}
+    return _first(_skipped(passed), bad)
+
+
+def fingerprint(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
+    """SSH Tunnel Connection with `details` as an object, as Fivetran's page on fingerprints shows it."""
+    if trusted:
+        return _first(passed, _test("SSH Tunnel Connection"))
+    public_key = base64.b64encode(f"ssh host key of {doc['id']}".encode()).decode()
+    details = {
+        "hash": expected_hash(doc["id"]),
+        "public_key": f"ssh-rsa {public_key}",
+        "type": "ssh-rsa",
+        "name": "bastion.example.com",
+    }
+    bad = _test("SSH Tunnel Connection", "FAILED", "The ssh key might have changed") | {"details": details}
+    return _first(_skipped(passed), bad)
+
+
+def failed(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
+    """One failure, the rest skipped."""
+    details = "Authentication failed (401 Unauthorized). Verify the provided credentials and permissions."
+    bad = _test("Validate Login", "FAILED", "Invalid login credentials") | {"details": details}
+    return _first(_skipped([test for test in passed if test["title"] != "Validate Login"]), bad)
+
+
+def warned(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
+    """All passed, and a warning after them."""
+    return [
+        *passed,
+        _test("Checking quota", "WARNING", "The source allows 100 calls a day; a first sync may take days"),
+    ]
+
+
+def odd(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
+    """Shapes that the documents do not promise: unknown status, details of every type, HTML, right-to-left text."""
+    return [
+        *passed,
+        _test("Checking something new", "PENDING_REVIEW", "A status that no document names"),
+        _test("Details as text", "WARNING", "See details") | {"details": "plain text <b>with</b> markup"},
+        _test("Details as a list", "WARNING", "See details") | {"details": ["one", 2, None, {"three": 3}]},
+        _test("Details as a number", "PASSED") | {"details": 42},
+        _test(
+            "<script>alert('title')</script>", "FAILED", "<script>alert('message')</script><img src=x onerror=alert(1)>"
+        ),
+        _test("Right to left", "WARNING", "\u202eتعذر الاتصال\u202c (connection refused)"),
+        {"title": "No message at all", "status": "PASSED"},
+        _test("Job", "JOB_FAILED", "The job that runs this test did not start"),
+    ]
+
+
+def huge(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
+    """Many tests with long messages, one of them without a place to break the line."""
+    long = (
+        "The source answered slowly and Fivetran tried again, which may happen when a firewall inspects the traffic. "
+        * 4
+    )
+    many = [_test(f"Checking table {number:02} of 60", "PASSED", long) for number in range(1, 60)]
+    return [*many, _test("Checking an unbreakable name", "WARNING", "x" * 600)]
+
+
+def _first(rest: Results, test: dict[str, Any]) -> Results:
+    return [test, *rest]
+
+
+def _test(title: str, status: str = "PASSED", message: str = "") -> dict[str, Any]:
+    return {"title": title, "status": status, "message": message}
+
+
+def _skipped(results: Results) -> Results:
+    return [result | {"status": "SKIPPED"} for result in results]

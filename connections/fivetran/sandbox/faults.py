@@ -1,0 +1,121 @@
+"""Failures on demand: a destination name that begins with one of these prefixes fails in that way.
+
+This table is what the sandbox does and what its start page lists. The name is the value of `config.schema` or
+`config.schema_prefix`; the longest prefix that fits counts. The body is checked first: a bad one is refused as always.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from . import fault_answers as answers
+from . import fault_tests as tests
+
+if TYPE_CHECKING:
+    from .app import Sandbox
+    from .calls import Call
+    from .validation import Wanted
+    from .wire import Answer
+
+Make = Callable[["Call", "Wanted"], "Answer"]
+Before = Callable[["Call", "Wanted", Make], "Answer | None"]
+After = Callable[["Call", "Answer"], "Answer"]
+Tests = Callable[[dict[str, Any], list[dict[str, Any]], bool], list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One way to fail.
+
+    Attributes:
+        prefix: what the destination name begins with.
+        says: one sentence for the start page.
+        before: may answer instead of creating (None goes on as usual).
+        after: changes the answer once the connection exists.
+        tests: changes the results of every run of setup tests; gets the connection, the passed results and whether
+            the certificate or fingerprint is trusted.
+        trust: which approval `tests` looks for: certificate or fingerprint.
+    """
+
+    prefix: str
+    says: str
+    before: Before | None = None
+    after: After | None = None
+    tests: Tests | None = None
+    trust: str = ""
+
+
+FAULTS = (
+    Fault("lost_", "Creates the connection and never answers.", after=answers.never),
+    Fault("lost_before_", "The first call is never answered and creates nothing.", before=answers.never_first),
+    Fault(
+        "late_",
+        "The first call is never answered; the connection appears 3 s after the caller gave up.",
+        before=answers.late,
+    ),
+    Fault("slow_", "Creates the connection and answers after 5 s.", after=answers.slow),
+    Fault("drop_", "Creates the connection and closes without an answer.", after=answers.drop),
+    Fault(
+        "drop_before_", "Reads the first call, closes without an answer, creates nothing.", before=answers.drop_first
+    ),
+    Fault("reset_", "Creates the connection and resets the socket.", after=answers.reset),
+    Fault("cut_", "Creates the connection; the JSON of the 201 stops in the middle.", after=answers.cut),
+    Fault("short_", "Creates the connection; sends half of the announced bytes.", after=answers.short),
+    Fault("noid_", "Creates the connection; the 201 has no id.", after=answers.without_id),
+    Fault("drip_", "Creates the connection; headers and body come a byte each 0.4 s.", after=answers.drip),
+    Fault("bomb_", "Creates the connection; the 201 is 64 MiB long.", after=answers.bomb),
+    Fault("html_", "Creates the connection; answers 502 with an HTML page.", after=answers.html),
+    Fault("error_", "The first call is answered 500 and creates nothing.", before=answers.error_first),
+    Fault("error_after_", "Creates the connection and answers 500.", after=answers.error),
+    Fault("down_", "Always 503 with an HTML page; creates nothing.", before=answers.down),
+    Fault("busy_", "429 twice with Retry-After 2 s, then created.", before=answers.busy),
+    Fault("limited_", "Always 429, without Retry-After.", before=answers.limited),
+    Fault("unauthorized_", "The first call is answered 401.", before=answers.unauthorized),
+    Fault("forbidden_", "Always 403.", before=answers.forbidden),
+    Fault("refused_", "Always 400 InvalidInput.", before=answers.refused),
+    Fault("gone_", "Always 404 NotFound_Group, as if the group had been deleted.", before=answers.gone),
+    Fault("taken_", "Always SchemaExists, as if somebody else had the name.", before=answers.taken),
+    Fault("conflict_", "Always 409 Conflict; creates nothing.", before=answers.conflict),
+    Fault("redirect_", "Always 307 to another address; creates nothing.", before=answers.redirect),
+    Fault(
+        "cert_",
+        "Created, with a certificate to approve; passes once it is approved or certificates are trusted.",
+        tests=tests.certificate,
+        trust="certificate",
+    ),
+    Fault(
+        "finger_",
+        "Created, with an SSH fingerprint to approve; passes once it is approved or fingerprints are trusted.",
+        tests=tests.fingerprint,
+        trust="fingerprint",
+    ),
+    Fault("fails_", "Created; one setup test fails, the rest are skipped.", tests=tests.failed),
+    Fault("warns_", "Created; all pass, one with a warning.", tests=tests.warned),
+    Fault("odd_", "Created; unknown status, details as text and as a list, HTML in a message.", tests=tests.odd),
+    Fault("huge_", "Created; 60 setup tests with very long messages.", tests=tests.huge),
+)
+
+
+def find(name: str) -> Fault | None:
+    """The fault that a destination name asks for, or None."""
+    fitting = [fault for fault in FAULTS if name.startswith(fault.prefix)]
+    return max(fitting, key=lambda fault: len(fault.prefix), default=None)
+
+
+def with_tests(
+    app: Sandbox,
+    doc: dict[str, Any],
+    fault: Fault,
+    passed: list[dict[str, Any]],
+    certificates: bool,
+    fingerprints: bool,
+) -> list[dict[str, Any]]:
+    """The results of the fault's own setup tests; `certificates` and `fingerprints` are the trust flags of the call."""
+    trusted = certificates if fault.trust == "certificate" else fingerprints
+    if fault.trust and not trusted:
+        approved = {item["hash"] for item in app.state.approvals(doc["id"], fault.trust)}
+        trusted = tests.expected_hash(doc["id"]) in approved
+    assert fault.tests
+    return fault.tests(doc, passed, trusted)

@@ -1,0 +1,64 @@
+"""Rate limits: the headers of every answer, and real 429s when a test or a person switched them on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from .calls import ApiError
+from .settings import Settings
+
+HOURLY = 20_000  # calls of a paid account in a rolling hour
+
+
+class Limits:
+    """Rolling windows over all calls and over the calls that run setup tests."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._hour: deque[float] = deque()
+        self._windows: dict[str, deque[float]] = {"calls": deque(), "creations": deque()}
+
+    def spend(self, *, creation: bool) -> dict[str, str]:
+        """Count one call; the rate-limit headers of its answer, or ApiError 429 with Retry-After."""
+        with self._lock:
+            now = time.monotonic()
+            self._hour.append(now)
+            _forget(self._hour, now - 3600)
+            headers = self._headers()
+            self._check("calls", self._settings.rate_limit_per_minute, now, headers)
+            if creation:
+                self._check("creations", self._settings.create_limit_per_minute, now, headers)
+            return headers
+
+    def headers(self) -> dict[str, str]:
+        """The rate-limit headers of a call that costs nothing."""
+        with self._lock:
+            return self._headers()
+
+    def _headers(self) -> dict[str, str]:
+        left = max(0, HOURLY - len(self._hour))
+        return {"X-Rate-Limit": str(HOURLY), "X-Rate-Limit-Remaining": str(left)}
+
+    def _check(self, name: str, most: int, now: float, headers: dict[str, str]) -> None:
+        if not most:
+            return
+        window, seconds = self._windows[name], self._settings.rate_window_seconds
+        _forget(window, now - seconds)
+        if len(window) >= most:
+            wait = max(1, round(window[0] + seconds - now + 0.5))
+            raise too_many(f"Max {most} api calls allowed in one-minute rolling time period", wait, headers)
+        window.append(now)
+
+
+def too_many(message: str, wait: int | None, headers: dict[str, str] | None = None) -> ApiError:
+    """429; `wait` seconds in Retry-After, or no such header when None."""
+    retry = {} if wait is None else {"Retry-After": str(wait)}
+    return ApiError(429, "TooManyRequests", message, {**(headers or {}), **retry})
+
+
+def _forget(times: deque[float], before: float) -> None:
+    while times and times[0] < before:
+        times.popleft()

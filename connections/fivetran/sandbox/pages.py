@@ -1,0 +1,131 @@
+"""The pages a person sees: the start page and the Connect Card. Templates lie in data/, everything is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from string import Template
+from typing import Any
+
+from . import faults
+from .calls import Call
+from .catalog import DATA, Service
+from .wire import Answer
+
+POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
+
+
+def html(text: str, status: int = 200, *, form_target: str = "") -> Answer:
+    """A page: no script, no frame, not stored; `form_target` is the origin that a form's redirect may lead to."""
+    headers = {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": f"{POLICY} {form_target}".strip(),
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-store",
+    }
+    return Answer(status, text.encode(), headers)
+
+
+def style(call: Call) -> Answer:
+    """GET /_sandbox/sandbox.css."""
+    return Answer(200, (DATA / "sandbox.css").read_bytes(), {"Content-Type": "text/css; charset=utf-8"})
+
+
+def start(call: Call) -> Answer:
+    """GET /: what the sandbox is, its key, and the values that provoke failures, from the table that provokes them."""
+    app = call.app
+    statuses = {item["group_id"]: item["setup_status"] for item in app.account["destinations"]}
+    return html(
+        _filled(
+            "start.html",
+            root=escape(app.root),
+            key=escape(app.settings.key),
+            secret=escape(app.settings.secret),
+            faults=_rows((f"<code>{escape(fault.prefix)}</code>", escape(fault.says)) for fault in faults.FAULTS),
+            groups=_rows(
+                (f"<code>{group['id']}</code>", escape(group["name"]), statuses.get(group["id"], "no destination"))
+                for group in app.account["groups"]
+            ),
+            services=_rows(
+                (
+                    f"<code>{escape(item.id)}</code>",
+                    escape(item.about["name"]),
+                    escape(" + ".join(item.naming)),
+                    _status(item),
+                )
+                for item in app.catalog
+            ),
+            count=str(len(app.catalog.services)),
+        )
+    )
+
+
+def message_page(status: int, title: str, text: str) -> Answer:
+    """A page with one sentence."""
+    return html(_filled("message.html", title=escape(title), text=escape(text)), status)
+
+
+def card_page(
+    *,
+    action: str,
+    doc: dict[str, Any],
+    service: Service | None,
+    fields: dict[str, dict[str, Any]],
+    guide: bool,
+    results: list[dict[str, Any]],
+    back: str,
+) -> Answer:
+    """The Connect Card's form; `results` are those of a run that did not pass, `back` the origin of redirect_uri."""
+    name = service.about["name"] if service else doc["service"]
+    steps = f"<aside><h2>Setup guide</h2><p>Have a {escape(name)} account at hand that may read the data.</p></aside>"
+    page = _filled(
+        "card.html",
+        action=escape(action),
+        name=escape(name),
+        schema=escape(doc["schema"]),
+        controls="".join(_control(key, spec, doc["config"].get(key)) for key, spec in fields.items()),
+        results=_results(results),
+        guide=steps if guide else "",
+    )
+    return html(page, form_target=back)
+
+
+def _control(name: str, spec: dict[str, Any], value: Any) -> str:
+    key, title = escape(name), escape(spec.get("title") or name)
+    if spec["type"] == "boolean":
+        return f'<p><label><input type="checkbox" name="{key}" value="true"> {title}</label></p>'
+    if "enum" in spec:
+        options = "".join(
+            f"<option{' selected' if item == value else ''}>{escape(item)}</option>" for item in spec["enum"]
+        )
+        return f'<p><label for="{key}">{title}</label><select id="{key}" name="{key}">{options}</select></p>'
+    secret = spec.get("format") == "password"
+    known = "" if secret or value is None else escape(", ".join(value) if isinstance(value, list) else str(value))
+    kind = "password" if secret else "text"
+    control = f'<input id="{key}" name="{key}" type="{kind}" value="{known}" autocomplete="off">'
+    return f'<p><label for="{key}">{title}</label>{control}</p>'
+
+
+def _results(results: list[dict[str, Any]]) -> str:
+    if not results:
+        return ""
+    items = "".join(
+        f'<li><span class="tag {escape(item["status"].lower())}">{escape(item["status"])}</span> '
+        f"{escape(item['title'])} <small>{escape(item.get('message', ''))}</small></li>"
+        for item in results
+    )
+    return f'<section role="alert"><h2>The tests did not pass</h2><ul class="tests">{items}</ul></section>'
+
+
+def _status(service: Service) -> str:
+    status = service.about["service_status"]
+    return "" if status == "general_availability" else escape(status.replace("_", " "))
+
+
+def _rows(rows: Any) -> str:
+    return "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+
+
+def _filled(template: str, **values: str) -> str:
+    return Template((DATA / template).read_text(encoding="utf-8")).substitute(values)

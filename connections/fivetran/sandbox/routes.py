@@ -1,0 +1,94 @@
+"""Which function answers which method and path."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from . import account, approvals, cards, connections, control, pages, webhooks
+from .calls import ApiError
+from .wire import Answer
+
+View = Callable[..., Answer]
+
+ROUTES: tuple[tuple[str, str, View], ...] = (
+    ("GET", "/v1/account/info", account.info),
+    ("GET", "/v1/groups", account.groups),
+    ("GET", "/v1/groups/{group_id}", account.group),
+    ("GET", "/v1/groups/{group_id}/public-key", account.public_key),
+    ("GET", "/v1/groups/{group_id}/service-account", account.service_account),
+    ("GET", "/v1/groups/{group_id}/connections", connections.index),
+    ("GET", "/v1/destinations", account.destinations),
+    ("GET", "/v1/destinations/{destination_id}", account.destination),
+    ("GET", "/v1/metadata/connector-types", account.connector_types),
+    ("GET", "/v1/metadata/connector-types/{service}", account.connector_type),
+    ("GET", "/public/connector-types", account.public_connector_types),
+    ("GET", "/v1/private-links", account.private_links),
+    ("GET", "/v1/private-links/{link_id}", account.private_link),
+    ("GET", "/v1/proxy", account.proxies),
+    ("GET", "/v1/proxy/{proxy_id}", account.proxy),
+    ("GET", "/v1/hybrid-deployment-agents", account.agents),
+    ("GET", "/v1/hybrid-deployment-agents/{agent_id}", account.agent),
+    ("POST", "/v1/connections", connections.create),
+    ("GET", "/v1/connections", connections.index),
+    ("GET", "/v1/connections/{connection_id}", connections.retrieve),
+    ("PATCH", "/v1/connections/{connection_id}", connections.change),
+    ("DELETE", "/v1/connections/{connection_id}", connections.delete),
+    ("POST", "/v1/connections/{connection_id}/test", connections.test),
+    ("POST", "/v1/connections/{connection_id}/sync", connections.sync),
+    ("POST", "/v1/connections/{connection_id}/resync", connections.sync),
+    ("POST", "/v1/connections/{connection_id}/connect-card", connections.connect_card),
+    ("GET", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}", approvals.index),
+    ("POST", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}", approvals.approve),
+    ("GET", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}/{approval_id}", approvals.retrieve),
+    ("DELETE", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}/{approval_id}", approvals.revoke),
+    ("GET", "/v1/webhooks", webhooks.index),
+    ("POST", "/v1/webhooks/account", webhooks.create),
+    ("POST", "/v1/webhooks/group/{group_id}", webhooks.create),
+    ("GET", "/v1/webhooks/{webhook_id}", webhooks.retrieve),
+    ("PATCH", "/v1/webhooks/{webhook_id}", webhooks.change),
+    ("DELETE", "/v1/webhooks/{webhook_id}", webhooks.delete),
+    ("POST", "/v1/webhooks/{webhook_id}/test", webhooks.test),
+    ("GET", cards.PATH, cards.show),
+    ("POST", cards.PATH, cards.submit),
+    ("GET", "/", pages.start),
+    ("GET", "/_sandbox/sandbox.css", pages.style),
+    ("GET", "/_sandbox/journal", control.journal),
+    ("DELETE", "/_sandbox/journal", control.clear_journal),
+    ("GET", "/_sandbox/connections", control.connections),
+    ("POST", "/_sandbox/connections", control.seed),
+    ("DELETE", "/_sandbox/connections", control.clear_connections),
+    ("GET", "/_sandbox/settings", control.settings),
+    ("POST", "/_sandbox/settings", control.change_settings),
+    ("GET", "/_sandbox/hold", control.held),
+    ("POST", "/_sandbox/hold", control.hold),
+    ("DELETE", "/_sandbox/hold", control.release),
+    ("POST", "/_sandbox/release", control.release),
+    ("GET", "/_sandbox/elsewhere", control.elsewhere),
+    ("POST", "/_sandbox/elsewhere", control.elsewhere),
+)
+
+
+def _compiled(path: str) -> re.Pattern[str]:
+    def group(match: re.Match[str]) -> str:
+        name, _, choice = match[1].partition(":")
+        return f"(?P<{name}>{choice or '[^/]+'})"
+
+    return re.compile(re.sub(r"\{([^}]+)\}", group, path) + "$")
+
+
+_COMPILED = tuple((method, _compiled(path), view) for method, path, view in ROUTES)
+
+
+def find(method: str, path: str) -> tuple[View, dict[str, str]]:
+    """The view and the values from the path; ApiError 404 without such a path, 405 without such a method."""
+    known = False
+    for wanted, pattern, view in _COMPILED:
+        if match := pattern.match(path):
+            known = True
+            if wanted == method:
+                return view, {name: unquote(value) for name, value in match.groupdict().items()}
+    if known:
+        raise ApiError(405, "MethodNotAllowed", "HTTP 405 Method Not Allowed")
+    raise ApiError(404, "NotFound", "HTTP 404 Not Found")

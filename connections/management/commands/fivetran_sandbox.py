@@ -1,0 +1,26 @@
+"""``manage.py fivetran_sandbox``: the local stand-in for Fivetran's API, as ``python -m connections.fivetran.sandbox``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from connections.fivetran.sandbox import cli
+
+
+class Command(BaseCommand):
+    """Serve the sandbox until it is stopped."""
+
+    help = "Run the local stand-in for Fivetran's API; its start page lists what it can do."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """The sandbox's own options; its --settings (a JSON object) is spelled --sandbox-settings beside Django's."""
+        cli.add_options(parser, settings_flag="--sandbox-settings")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Exit with the sandbox's status."""
+        sys.exit(cli.run(argparse.Namespace(**options | {"settings": options["sandbox_settings"]})))
