@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import workflow
+from connections import permissions, workflow
 from connections.models import ConnectionRequest, advance
 from connections.provisioning import outcome
 from connections.states import Actor, Status
@@ -70,10 +70,11 @@ def draft(by: User | None = None, **changes: Any) -> ConnectionRequest:
 
 
 def submitted(by: User | None = None, **changes: Any) -> ConnectionRequest:
-    """A request that waits for approval; makes an approver where there is none."""
-    if not User.objects.filter(groups__name="Approvers").exists():
+    """A request that waits for approval; makes an approver where nobody else could decide it."""
+    by = by or person()
+    if not permissions.approvers_for(by).exists():
         person("approver")
-    return workflow.submit(by=by or person(), filing=filing(**changes))
+    return workflow.submit(by=by, filing=filing(**changes))
 
 
 def approved(by: User | None = None, approver: User | None = None, **changes: Any) -> ConnectionRequest:

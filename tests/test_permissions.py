@@ -1,0 +1,126 @@
+"""Who sees what and who holds which right; what each verb allows is tried in test_transitions."""
+
+import pytest
+from django.contrib.auth.models import AnonymousUser, Group, Permission
+
+from connections import permissions
+from connections.permissions import Denied
+from connections.states import Status
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+RIGHTS = {
+    "requester": "",
+    "staff": "",
+    "auditor": "sees",
+    "operator": "sees operates",
+    "approver": "sees approves",
+    "superuser": "sees operates approves",
+}
+
+
+@pytest.mark.parametrize("role", RIGHTS)
+def test_what_a_role_may_in_general(role: str) -> None:
+    user = factories.person(role)
+    held = {
+        "sees": permissions.sees_everything(user),
+        "operates": permissions.is_operator(user),
+        "approves": permissions.is_approver(user),
+    }
+    assert {name for name, yes in held.items() if yes} == set(RIGHTS[role].split())
+
+
+@pytest.mark.parametrize("role", RIGHTS)
+def test_a_deactivated_account_holds_no_right_and_sees_nothing(role: str) -> None:
+    user = factories.person(role)
+    own = factories.draft(user)
+    user.is_active = False
+    user.save()
+    user = type(user).objects.get(pk=user.pk)
+    assert not permissions.sees_everything(user)
+    assert not permissions.is_operator(user)
+    assert not permissions.is_approver(user)
+    assert not permissions.visible_to(user).filter(pk=own.pk).exists()
+
+
+@pytest.mark.parametrize("role", RIGHTS)
+def test_which_requests_exist_for_a_role(role: str) -> None:
+    user = factories.person(role)
+    own, foreign = factories.submitted(user), factories.submitted()
+    expected = {own, foreign} if "sees" in RIGHTS[role] else {own}
+    assert set(permissions.visible_to(user)) == expected
+
+
+def test_nothing_exists_for_a_visitor_who_is_not_logged_in() -> None:
+    factories.submitted()
+    assert not permissions.visible_to(AnonymousUser()).exists()
+    assert not permissions.is_approver(AnonymousUser())
+
+
+def test_the_right_given_to_a_person_directly_counts_as_the_groups_does() -> None:
+    user = factories.person()
+    user.user_permissions.add(Permission.objects.get(codename="approve_request"))
+    user = type(user).objects.get(pk=user.pk)
+    assert permissions.is_approver(user)
+    assert user in permissions.approvers_for(factories.person())
+
+
+def test_a_right_ends_with_the_group() -> None:
+    approver, request = factories.person("approver"), factories.submitted()
+    assert permissions.can_decide(approver, request)
+    approver.groups.remove(Group.objects.get(name="Approvers"))
+    again = type(approver).objects.get(pk=approver.pk)
+    with pytest.raises(Denied, match="Only approvers"):
+        permissions.check_can_decide(again, request)
+
+
+def test_who_can_decide_for_a_requester_is_told_apart_from_who_cannot() -> None:
+    asks, decides = factories.person("approver"), factories.person("approver")
+    root = factories.person("superuser")
+    for role in ("operator", "auditor", "staff", "requester"):
+        factories.person(role)
+    factories.person("approver", is_active=False)
+    assert set(permissions.approvers_for(asks)) == {decides, root}
+
+
+@pytest.mark.parametrize(
+    ("check", "role", "status", "words"),
+    [
+        ("check_can_decide", "requester", Status.PENDING, "Only approvers can decide on requests."),
+        ("check_can_decide", "approver", Status.WITHDRAWN, "There is nothing to decide: it is already “Withdrawn”."),
+        ("check_can_edit", "approver", Status.DRAFT, "Only robin can edit this request."),
+        ("check_can_withdraw", "approver", Status.DRAFT, "Only robin can withdraw this request."),
+        ("check_can_clone", "requester", Status.CREATED, "This request is not yours to see."),
+        ("check_can_rerun_tests", "auditor", Status.CREATED, "Only the requester, approvers and operators can"),
+        ("check_can_rerun_tests", "operator", Status.FAILED, "There is no connection to test."),
+    ],
+)
+def test_a_denial_says_why(check: str, role: str, status: Status, words: str) -> None:
+    request = factories.request_in(status, factories.person(username="robin"))
+    with pytest.raises(Denied) as denied:
+        getattr(permissions, check)(factories.person(role), request)
+    assert words in denied.value.reason
+
+
+@pytest.mark.parametrize(
+    ("check", "status", "words"),
+    [
+        ("check_can_decide", Status.PENDING, "Nobody can decide on their own request."),
+        ("check_can_edit", Status.APPROVED, "It can no longer be edited: Approved, in the queue."),
+        ("check_can_withdraw", Status.SENDING, "It can no longer be withdrawn: Creating at Fivetran."),
+    ],
+)
+def test_a_denial_of_the_requester_says_why(check: str, status: Status, words: str) -> None:
+    own = factories.person("superuser")
+    request = factories.request_in(status, own)
+    with pytest.raises(Denied) as denied:
+        getattr(permissions, check)(own, request)
+    assert denied.value.reason == words
+
+
+def test_a_connection_that_is_gone_cannot_be_tested() -> None:
+    request = factories.request_in(Status.CREATED)
+    assert permissions.can_rerun_tests(request.requester, request)
+    request.gone_at = request.submitted_at
+    assert not permissions.can_rerun_tests(request.requester, request)
