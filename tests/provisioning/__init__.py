@@ -1,0 +1,1 @@
+"""What the machine does, against the sandbox over its socket."""
