@@ -200,7 +200,7 @@ class Migration(migrations.Migration):
             name='ApiGate',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.CharField(blank=True, choices=[('', 'Open'), ('rate_limited', 'Fivetran asked to wait'), ('auth', 'Fivetran does not accept the API key'), ('unwell', 'Fivetran gives no clear answers')], default='', max_length=20)),
+                ('reason', models.CharField(blank=True, choices=[('', 'Open'), ('rate_limited', 'Fivetran asked to wait'), ('auth', 'Fivetran does not accept the API key'), ('unwell', 'Fivetran gives no clear answers'), ('trial', 'Fivetran answers again; one request goes ahead')], default='', max_length=20)),
                 ('closed_since', models.DateTimeField(null=True)),
                 ('not_before', models.DateTimeField(null=True)),
                 ('probes', models.PositiveSmallIntegerField(default=0)),

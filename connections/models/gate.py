@@ -11,6 +11,7 @@ class GateReason(models.TextChoices):
     RATE_LIMITED = "rate_limited", "Fivetran asked to wait"
     AUTH = "auth", "Fivetran does not accept the API key"
     UNWELL = "unwell", "Fivetran gives no clear answers"
+    TRIAL = "trial", "Fivetran answers again; one request goes ahead"
 
 
 class ApiGate(models.Model):

@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 UNCLEAR_LIMIT = 3  # unclear endings in a row after which nothing more is sent until a probe succeeds
 PROBE_DOUBLINGS = 20  # the longest pause between probes, in multiples of PROBE_SECONDS
 _GATE = ApiGate.objects.filter(pk=1)
-_OPEN = Q(paused_at=None) & (Q(reason=GateReason.OPEN) | Q(reason=GateReason.RATE_LIMITED, not_before__lte=Now()))
+_NOT_PAUSED = Q(paused_at=None)
+_TRIAL = Q(reason=GateReason.TRIAL, not_before__lte=Now())
+_OPEN = _NOT_PAUSED & (Q(reason=GateReason.OPEN) | Q(reason=GateReason.RATE_LIMITED, not_before__lte=Now()) | _TRIAL)
 
 
 def current() -> ApiGate:
@@ -41,6 +43,8 @@ def admit() -> datetime | None:
     rung by the sweeper: what a period could not send goes with the next.
     """
     gate = current()
+    if gate.reason == GateReason.TRIAL:
+        return _admit_alone()
     if not settings.CREATIONS_PER_MINUTE:
         return None
     interval = timedelta(seconds=60 / settings.CREATIONS_PER_MINUTE)
@@ -51,6 +55,14 @@ def admit() -> datetime | None:
         return None
     gate.refresh_from_db()
     return gate.next_slot_at - tolerance if gate.next_slot_at else None
+
+
+def _admit_alone() -> datetime | None:
+    """While Fivetran was unwell until just now, one call goes ahead, and the others wait for what becomes of it."""
+    until = Now() + timedelta(seconds=settings.SUBMIT_DEADLINE)
+    if _GATE.filter(_TRIAL).update(not_before=until) == 1:
+        return None
+    return current().not_before
 
 
 def note_error(error: FivetranError) -> None:
@@ -68,14 +80,16 @@ def note_error(error: FivetranError) -> None:
             note_answer()
         case _:
             _GATE.update(unclear_in_a_row=F("unclear_in_a_row") + 1)
-            if _GATE.filter(unclear_in_a_row__gte=UNCLEAR_LIMIT, reason=GateReason.OPEN).exists():
+            sick = Q(reason=GateReason.OPEN, unclear_in_a_row__gte=UNCLEAR_LIMIT) | Q(reason=GateReason.TRIAL)
+            if _GATE.filter(sick).exists():
                 _close(GateReason.UNWELL, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
 
 
 def note_answer() -> None:
     """A clear answer came: Fivetran is well, and a waited-for moment is over."""
     _GATE.filter(~Q(unclear_in_a_row=0)).update(unclear_in_a_row=0)
-    _GATE.filter(reason=GateReason.RATE_LIMITED, not_before__lte=Now()).update(reason=GateReason.OPEN, not_before=None)
+    over = Q(reason=GateReason.RATE_LIMITED, not_before__lte=Now()) | Q(reason=GateReason.TRIAL)
+    _GATE.filter(over).update(reason=GateReason.OPEN, not_before=None, closed_since=None)
 
 
 def _close(reason: GateReason, **columns: object) -> None:
@@ -109,5 +123,8 @@ def probe() -> None:
         if isinstance(error, (RateLimited, Unauthorized)):
             _GATE.update(reason=GateReason.AUTH if isinstance(error, Unauthorized) else GateReason.RATE_LIMITED)
         return
-    _GATE.update(reason=GateReason.OPEN, closed_since=None, not_before=None, probes=0, unclear_in_a_row=0)
-    log.info("the gate to Fivetran is open again")
+    # After a bad key the next call is as good as any; after unclear answers one goes ahead alone.
+    _GATE.filter(reason=GateReason.AUTH).update(reason=GateReason.OPEN, closed_since=None, not_before=None)
+    _GATE.filter(reason=GateReason.UNWELL).update(reason=GateReason.TRIAL, not_before=Now())
+    _GATE.update(probes=0, unclear_in_a_row=0)
+    log.info("Fivetran answered the probe")

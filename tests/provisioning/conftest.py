@@ -24,7 +24,9 @@ class Fivetran:
     def call(self, path: str, body: Any = None, method: str = "") -> Any:
         """A call to the sandbox's side door; returns the JSON it answers."""
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_sandbox/{path}", data, method=method or ("POST" if data else "GET"))
+        request = urllib.request.Request(
+            f"{self.url}/_sandbox/{path}", data, method=method or ("POST" if data else "GET")
+        )
         request.add_header("Content-Type", "application/json")
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
             return json.loads(answer.read() or b"null")

@@ -120,7 +120,9 @@ def test_a_name_that_a_stranger_holds_is_refused_before_anything_is_sent(fivetra
     assert fivetran.posts() == []
 
 
-def test_a_429_closes_the_gate_for_all_and_burns_no_attempt(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
+def test_a_429_closes_the_gate_for_all_and_burns_no_attempt(
+    fivetran: Fivetran, approve: Approve, settings: Any
+) -> None:
     settings.PROBE_SECONDS = 30
     busy, other = approve("busy_one"), approve("sheets_patient")
     provisioning.submit(busy.pk)

@@ -9,7 +9,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from connections import provisioning
-from connections.models import ConnectionRequest, Ending, SetupTestsState
+from connections.models import ConnectionRequest, Ending, GateReason, SetupTestsState
+from connections.provisioning import gate
 from connections.states import Status
 from tests.processes import until
 from tests.provisioning.conftest import Fivetran
@@ -159,3 +160,18 @@ def test_setup_tests_of_any_shape_are_kept(fivetran: Fivetran, approve: Approve)
     provisioning.submit(request.pk)
     tests = list(fresh(request).connection.runs.get().setup_tests.all())
     assert tests and any(test.status not in {"PASSED", "FAILED", "WARNING", "SKIPPED"} for test in tests)
+
+
+def test_after_unclear_endings_one_request_goes_ahead_alone(fivetran: Fivetran, approve: Approve) -> None:
+    for number in range(3):
+        provisioning.submit(approve(f"error_{number}").pk)
+    trial, other = approve("error_trial"), approve("sheets_other")
+    provisioning.probe()
+    provisioning.submit(trial.pk)
+    assert fresh(trial).state is Status.UNKNOWN
+    provisioning.submit(other.pk)
+    assert fresh(other).state is Status.APPROVED  # one unclear answer was enough to close it again
+    provisioning.probe()
+    provisioning.submit(other.pk)
+    assert fresh(other).state is Status.CREATED
+    assert gate.current().reason == GateReason.OPEN
