@@ -143,7 +143,11 @@ def test_a_refused_move_leaves_neither_row_nor_event() -> None:
     request = factories.submitted()
     with pytest.raises(IntegrityError, match="four_eyes|approval"):
         advance(
-            request, Status.APPROVED, actor=Actor.APPROVER, approved_by=request.requester, approved_digest=request.digest
+            request,
+            Status.APPROVED,
+            actor=Actor.APPROVER,
+            approved_by=request.requester,
+            approved_digest=request.digest,
         )
     stored = ConnectionRequest.objects.get(pk=request.pk)
     assert (stored.status, stored.version, stored.token) == (Status.PENDING, 1, None)
