@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -51,6 +52,7 @@ class Deadline:
     def running(self, seconds: float, give_up_at: float | None = None) -> Iterator[None]:
         """Ends what happens inside after `seconds`; nothing is sent once `boottime()` is past `give_up_at`."""
         self.passed, self._give_up_at = False, give_up_at
+        token = _current.set(self)
         timer = threading.Timer(seconds, self._end)
         timer.daemon = True
         timer.start()
@@ -61,6 +63,7 @@ class Deadline:
             # A timer that fired just now may still be at it; it must not meet the sockets of the next call.
             timer.join()
             self._forget()
+            _current.reset(token)
 
     def watch(self, connected: socket.socket) -> None:
         """Registers a socket for the rest of the call; raises TooLate when the deadline has passed."""
@@ -90,56 +93,57 @@ class Deadline:
             self._twins.clear()
 
 
-def _pool_classes(deadline: Deadline) -> dict[str, type[HTTPConnectionPool]]:
-    """urllib3's pools, with connections that report to `deadline`."""
+# urllib3 makes its connections itself, in the thread of the call: this is how they find the deadline they are under.
+_current: ContextVar[Deadline] = ContextVar("deadline")
 
-    class Watched(HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            connected = super()._new_conn()
-            try:
-                deadline.watch(connected)
-            except Exception:
-                connected.close()
-                raise
-            return connected
 
-        def _tunnel(self) -> None:
-            try:
-                super()._tunnel()
-            except Exception as error:
-                raise TunnelFailed(str(error)) from error
+class _Watched(HTTPConnection):
+    def _new_conn(self) -> socket.socket:
+        connected = super()._new_conn()
+        try:
+            _current.get().watch(connected)
+        except Exception:
+            connected.close()
+            raise
+        return connected
 
-        def request(self, *args: Any, **kwargs: Any) -> None:
-            # Connecting may have taken seconds, so the last look at the clock comes between that and the first byte.
-            if self.sock is None:
-                self.connect()
-            deadline.watch(self.sock)
-            super().request(*args, **kwargs)
+    def _tunnel(self) -> None:
+        try:
+            super()._tunnel()
+        except Exception as error:
+            raise TunnelFailed(str(error)) from error
 
-    class WatchedTLS(Watched, HTTPSConnection):
-        pass
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        # Connecting may have taken seconds, so the last look at the clock comes between that and the first byte.
+        if self.sock is None:
+            self.connect()
+        _current.get().watch(self.sock)
+        super().request(*args, **kwargs)
 
-    class Pool(HTTPConnectionPool):
-        ConnectionCls = Watched
 
-    class PoolTLS(HTTPSConnectionPool):
-        ConnectionCls = WatchedTLS
+class _WatchedTLS(_Watched, HTTPSConnection):
+    pass
 
-    return {"http": Pool, "https": PoolTLS}
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _Watched
+
+
+class _PoolTLS(HTTPSConnectionPool):
+    ConnectionCls = _WatchedTLS
+
+
+_POOLS = {"http": _Pool, "https": _PoolTLS}
 
 
 class _Adapter(HTTPAdapter):
-    def __init__(self, deadline: Deadline) -> None:
-        self._classes = _pool_classes(deadline)
-        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
-
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = self._classes
+        self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         manager = super().proxy_manager_for(proxy, **kwargs)
-        manager.pool_classes_by_scheme = self._classes
+        manager.pool_classes_by_scheme = _POOLS
         return manager
 
 
@@ -151,7 +155,7 @@ class Wire(requests.Session):
         self.deadline = Deadline()
         self.trust_env = False
         self.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-        adapter = _Adapter(self.deadline)
+        adapter = _Adapter(pool_connections=1, pool_maxsize=1, max_retries=0)
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
