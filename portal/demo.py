@@ -58,6 +58,8 @@ def fill(environ: MutableMapping[str, str]) -> None:
     environ["DEMO_STARTS"] = ",".join(starts)
     environ.setdefault("STATIC_ROOT", str(folder / "static"))
     environ.setdefault("LOG_LEVEL", "WARNING")
+    # Celery warns of root, which is who one is in most containers; the trial's broker is a private socket.
+    environ.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
     for name, value in CLOCKS.items():
         environ.setdefault(name, value)
 

@@ -183,8 +183,9 @@ def test_a_wrong_host_is_refused_with_the_policy_too(client: Client) -> None:
     assert "Content-Security-Policy" in response.headers
 
 
-def test_static_files_may_be_cached(client: Client) -> None:
+def test_static_files_may_be_cached(client: Client, db: None) -> None:
     response = client.get("/static/bootstrap/css/bootstrap.min.css")
+    response.close()
     assert response.status_code == 200
     assert "no-store" not in response.headers.get("Cache-Control", "")
 
@@ -195,7 +196,10 @@ def test_static_files_of_other_builds_are_left_out() -> None:
     from portal.apps import TrimmedStaticFiles
 
     patterns = TrimmedStaticFiles.ignore_patterns
-    found = {path for finder in get_finders() for path, _ in finder.list(patterns)}
+    found = set()
+    for finder in get_finders():
+        for path, storage in finder.list(patterns):
+            found.add(f"{storage.prefix}/{path}" if getattr(storage, "prefix", "") else path)
     assert {
         "bootstrap/css/bootstrap.min.css",
         "bootstrap/js/bootstrap.bundle.min.js",

@@ -1,0 +1,221 @@
+"""`make run`, as a process: it starts everything, says where it is, and leaves nothing behind however it ends."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+import requests
+
+from tests.processes import ROOT, Process, free_port, running, until
+
+pytestmark = pytest.mark.slow
+READY = re.compile(r"The portal is ready: +(http://\S+)")
+NAMES = {"broker", "sandbox", "web", "worker", "scheduler"}
+
+
+def environment(folder: Path, **more: str) -> dict[str, str]:
+    """A trial of its own: own data, own ports."""
+    ours = ("SECRET_KEY", "FIVETRAN_", "DATABASE_URL", "PUBLIC_URL", "ALLOWED_HOSTS", "EMAIL_URL", "DJANGO_")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
+    return {
+        **clean,
+        "DEMO_DATA": str(folder / "data"),
+        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
+        "PORT": str(free_port()),
+        "SANDBOX_PORT": str(free_port()),
+        **more,
+    }
+
+
+@contextmanager
+def demo(env: dict[str, str], *, ready: bool = True) -> Iterator[Process]:
+    """The command behind `make run`; what is not ours in the environment stays away from it."""
+    scrubbed = {name: "" for name in os.environ if name not in env}
+    command = [sys.executable, "manage.py", "demo", "--end-with-parent"]
+    with running("demo", command, {**scrubbed, "DJANGO_SETTINGS_MODULE": "portal.settings", **env}) as process:
+        if ready:
+            process.wait_until(lambda: bool(READY.search(process.log.read_text())), 90)
+        yield process
+
+
+def family(process: Process) -> dict[str, psutil.Process]:
+    """The processes it started, by what they are."""
+    marks = {"broker": "server", "sandbox": "sandbox", "web": "gunicorn", "worker": " worker ", "scheduler": " beat "}
+    found = {}
+    for child in psutil.Process(process.popen.pid).children():
+        line = " ".join(child.cmdline())
+        found[next(name for name, mark in marks.items() if mark in line)] = child
+    return found
+
+
+def everybody(process: Process) -> list[psutil.Process]:
+    """It and all its descendants."""
+    return [parent := psutil.Process(process.popen.pid), *parent.children(recursive=True)]
+
+
+def gone(people: list[psutil.Process]) -> bool:
+    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in people)
+
+
+def log_in(address: str, username: str = "requester") -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False
+    session.get(f"{address}/accounts/login/", timeout=10)
+    form = {"username": username, "password": "demo-portal", "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+    answer = session.post(f"{address}/accounts/login/", form, timeout=10, allow_redirects=False)
+    assert answer.status_code == 302, answer.text[:500]
+    return session
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, dict[str, str]]]:
+    """One running trial for the tests that only look."""
+    env = environment(tmp_path_factory.mktemp("trial"))
+    with demo(env) as process:
+        yield process, env
+
+
+def test_it_says_where_it_is_and_how_to_log_in(trial: tuple[Process, dict[str, str]]) -> None:
+    process, env = trial
+    said = process.log.read_text()
+    assert f"http://127.0.0.1:{env['PORT']}" in said
+    assert "requester, requester2, approver, operator, auditor, admin" in said
+    assert "demo-portal" in said
+    assert f"http://127.0.0.1:{env['SANDBOX_PORT']}/" in said
+    assert "Traceback" not in said
+    assert "Warning" not in said
+
+
+def test_everything_runs_and_everybody_can_log_in(trial: tuple[Process, dict[str, str]]) -> None:
+    process, env = trial
+    assert set(family(process)) == NAMES
+    address = f"http://127.0.0.1:{env['PORT']}"
+    assert requests.get(f"{address}/readyz", timeout=10).json() == {"status": "ok"}
+    for username in ("requester", "approver", "operator", "auditor", "admin"):
+        session = log_in(address, username)
+        assert session.get(f"{address}/", timeout=10).status_code == 200
+        session.close()
+
+
+def test_static_files_have_hashed_names_and_may_be_kept(trial: tuple[Process, dict[str, str]]) -> None:
+    _, env = trial
+    address = f"http://127.0.0.1:{env['PORT']}"
+    page = requests.get(f"{address}/accounts/login/", timeout=10).text
+    styles = re.findall(r'href="(/static/bootstrap/css/bootstrap\.min\.[0-9a-f]{12}\.css)"', page)
+    assert styles, page[:2000]
+    answer = requests.get(address + styles[0], timeout=10)
+    assert answer.status_code == 200
+    assert "immutable" in answer.headers["Cache-Control"]
+    assert answer.headers["Content-Encoding"] == "gzip"
+
+
+def test_the_catalog_is_loaded_before_it_says_ready(trial: tuple[Process, dict[str, str]]) -> None:
+    trial: tuple[Process, dict[str, str]], django_db_blocker: Any
+) -> None:
+    _, env = trial
+    code = (
+        "import django; django.setup(); from connections.models import CatalogEntry as C; import json;"
+        "print(json.dumps(C.objects.count()))"
+    )
+    keys = {"SECRET_KEY": "x", "DJANGO_SETTINGS_MODULE": "portal.settings", "DATABASE_URL": env["DATABASE_URL"]}
+    result = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **keys}, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert json.loads(result.stdout) > 25
+
+
+def test_a_second_one_in_the_same_folder_is_refused(trial: tuple[Process, dict[str, str]]) -> None:
+    _, env = trial
+    with demo({**env, "PORT": str(free_port()), "SANDBOX_PORT": str(free_port())}, ready=False) as second:
+        assert second.popen.wait(30) == 1
+        assert "already running from this folder" in second.log.read_text()
+
+
+@pytest.mark.parametrize("variable", ["PORT", "SANDBOX_PORT"])
+def test_a_port_in_use_gets_a_sentence_with_another_one(tmp_path: Path, variable: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with demo(environment(tmp_path, **{variable: str(port)}), ready=False) as process:
+            assert process.popen.wait(30) == 1
+            said = process.log.read_text()
+    assert re.search(rf"Port {port} is in use\. Start on another one: {variable}=\d+ make run", said), said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything(tmp_path: Path, number: signal.Signals) -> None:
+    with demo(environment(tmp_path)) as process:
+        people = everybody(process)
+        assert len(people) >= len(NAMES) + 1
+        process.popen.send_signal(number)
+        assert process.popen.wait(15) == 0
+        until(lambda: gone(people), 2)
+        assert "Traceback" not in process.log.read_text()
+
+
+def test_ctrl_c_while_starting_stops_everything(tmp_path: Path) -> None:
+    with demo(environment(tmp_path), ready=False) as process:
+        process.wait_until(lambda: "sandbox" in family(process))
+        people = everybody(process)
+        process.popen.send_signal(signal.SIGINT)
+        assert process.popen.wait(15) == 0
+        until(lambda: gone(people), 2)
+        said = process.log.read_text()
+        assert "Traceback" not in said
+        assert not READY.search(said)
+
+
+def test_sigkill_of_the_parent_leaves_nothing(tmp_path: Path) -> None:
+    if sys.platform != "linux":
+        pytest.skip("only Linux can tie a process to its parent")
+    with demo(environment(tmp_path)) as process:
+        people = everybody(process)
+        process.popen.kill()
+        until(lambda: gone(people), 10, story=lambda: str([one for one in people if one.is_running()]))
+
+
+@pytest.mark.parametrize("name", ["worker", "web"])
+def test_a_dying_process_ends_the_whole_with_its_name_and_last_lines(tmp_path: Path, name: str) -> None:
+    with demo(environment(tmp_path)) as process:
+        people = everybody(process)
+        family(process)[name].kill()
+        assert process.popen.wait(20) == 1
+        until(lambda: gone(people), 10)
+        assert f"{name} ended with SIGKILL." in process.log.read_text()
+
+
+def test_a_second_start_keeps_the_data_and_the_log_in(tmp_path: Path) -> None:
+    env = environment(tmp_path)
+    address = f"http://127.0.0.1:{env['PORT']}"
+    with demo(env):
+        session = log_in(address)
+        pair = ("sandbox-key", "sandbox-secret")
+        groups = requests.get(f"http://127.0.0.1:{env['SANDBOX_PORT']}/v1/groups", auth=pair, timeout=10).json()
+    with demo(env):
+        assert session.get(f"{address}/", timeout=10, allow_redirects=False).status_code == 200
+        session.close()
+        again = requests.get(f"http://127.0.0.1:{env['SANDBOX_PORT']}/v1/groups", auth=pair, timeout=10).json()
+        assert again["data"] == groups["data"]
+
+
+def test_beside_another_api_nobody_gets_a_known_password(tmp_path: Path) -> None:
+    env = environment(
+        tmp_path, FIVETRAN_BASE_URL="https://fivetran.invalid", FIVETRAN_API_KEY="k", FIVETRAN_API_SECRET="s"
+    )
+    with demo(env) as process:
+        said = process.log.read_text()
+        assert "sandbox" not in family(process)
+    assert "demo-portal" not in said
+    assert "createsuperuser" in said
+    assert "could not be loaded" in said
