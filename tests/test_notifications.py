@@ -1,0 +1,185 @@
+"""Mail: once to each person, again after a failure, with a link that works and nothing that is secret."""
+
+import socket
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.core import mail
+from django.db import connection
+from django.db.models.functions import Now
+
+from connections import notifications, payloads, workflow
+from connections.models import ConnectionRequest, Notice, NoticeKind
+from connections.states import Status
+from tests import factories
+
+
+def notice(kind: NoticeKind = NoticeKind.SUBMITTED, **columns: Any) -> Notice:
+    """One unsent notice and no other."""
+    request = factories.submitted()
+    Notice.objects.all().delete()
+    notifications.tell(request, kind, factories.person("approver", **columns))
+    return Notice.objects.get()
+
+
+def forget_the_pause() -> None:
+    """As if the pause before the next try were over."""
+    Notice.objects.update(next_try_at=Now() - timedelta(seconds=1))
+
+
+@pytest.fixture
+def mail_server_is_down(settings: Any) -> Iterator[None]:
+    """Django's real SMTP backend, pointed at a port where nobody listens."""
+    working = settings.EMAIL_BACKEND
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+        settings.EMAIL_HOST, settings.EMAIL_PORT = held.getsockname()
+        yield
+    settings.EMAIL_BACKEND = working
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", list(NoticeKind))
+def test_a_mail_says_what_happened_and_links_to_the_request(kind: NoticeKind) -> None:
+    row = notice(kind, email="decides@example.com")
+    assert notifications.send_due() == 1
+    [message] = mail.outbox
+    assert message.to == ["decides@example.com"]
+    assert message.subject == f"[Connections] {kind.label}: request #{row.request_id}"
+    assert f"http://localhost/requests/{row.request_id}/" in message.body.split()
+    assert message.from_email == "portal@localhost"
+    row.refresh_from_db()
+    assert row.sent_at is not None
+    assert (row.tries, row.error) == (1, "")
+
+
+@pytest.mark.django_db
+def test_the_link_is_the_address_that_people_use(settings: Any) -> None:
+    settings.PUBLIC_URL = "https://portal.example.com/"
+    row = notice()
+    assert notifications.link(row.request) == f"https://portal.example.com/requests/{row.request_id}/"
+
+
+@pytest.mark.django_db
+def test_what_was_sent_is_not_sent_again() -> None:
+    notice()
+    assert [notifications.send_due() for _ in range(3)] == [1, 0, 0]
+    assert len(mail.outbox) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_senders_at_once_send_each_mail_once() -> None:
+    request = factories.submitted()
+    Notice.objects.all().delete()
+    notifications.tell(request, NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(20)])
+    barrier = threading.Barrier(4)
+    sent: list[int] = []
+
+    def send() -> None:
+        barrier.wait(10)
+        sent.append(notifications.send_due())
+        connection.close()
+
+    senders = [threading.Thread(target=send) for _ in range(4)]
+    for sender in senders:
+        sender.start()
+    for sender in senders:
+        sender.join(30)
+    assert sum(sent) == 20
+    assert len({tuple(message.to) for message in mail.outbox}) == len(mail.outbox) == 20
+
+
+@pytest.mark.django_db
+def test_telling_twice_writes_one_notice() -> None:
+    row = notice()
+    notifications.tell(row.request, NoticeKind.SUBMITTED, row.recipient)
+    assert Notice.objects.count() == 1
+
+
+@pytest.mark.django_db
+def test_a_mail_that_failed_is_tried_again_after_a_pause(mail_server_is_down: None, settings: Any) -> None:
+    row = notice()
+    assert notifications.send_due() == 0
+    row.refresh_from_db()
+    assert (row.sent_at, row.tries, row.error) == (None, 1, "ConnectionRefusedError")
+    assert notifications.send_due() == 0  # too early
+    row.refresh_from_db()
+    assert row.tries == 1
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    forget_the_pause()
+    assert notifications.send_due() == 1
+    row.refresh_from_db()
+    assert (row.tries, row.error) == (2, "")
+
+
+@pytest.mark.django_db
+def test_a_mail_is_given_up_after_five_tries(mail_server_is_down: None) -> None:
+    row = notice()
+    for _ in range(notifications.TRIES + 2):
+        forget_the_pause()
+        assert notifications.send_due() == 0
+    row.refresh_from_db()
+    assert (row.sent_at, row.tries) == (None, notifications.TRIES)
+
+
+@pytest.mark.django_db
+def test_one_unusable_address_does_not_stop_the_others() -> None:
+    request = factories.submitted()
+    Notice.objects.all().delete()
+    broken = factories.person("approver", email="a\nBcc: everybody@example.com")
+    notifications.tell(request, NoticeKind.SUBMITTED, broken, factories.person("approver", email="good@example.com"))
+    assert notifications.send_due() == 1
+    assert [message.to for message in mail.outbox] == [["good@example.com"]]
+
+
+@pytest.mark.django_db
+def test_who_has_no_address_or_has_left_is_not_written_to() -> None:
+    row = notice(email="")
+    assert notifications.send_due() == 0
+    row.refresh_from_db()
+    assert (row.sent_at is not None, row.error) == (True, "no address")
+    left = notice()
+    left.recipient.is_active = False
+    left.recipient.save()
+    assert notifications.send_due() == 0
+    assert mail.outbox == []
+
+
+@pytest.mark.django_db
+def test_what_was_typed_cannot_forge_a_header_or_a_secret_leak() -> None:
+    factories.person("approver")
+    typed = {"reason": "x\r\nBcc: all@example.com", "config__password": "hunter2", "source_owner": "owner@example.com"}
+    filing = factories.filing(**typed)
+    request = workflow.submit(by=factories.person(), filing=filing)
+    notifications.send_due()
+    [message] = mail.outbox
+    sent = message.message().as_string()
+    assert "Bcc" not in message.message()
+    for hidden in ("hunter2", "password", "redirect_uri", request.digest):
+        assert hidden not in sent
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("status", [Status.CREATED, Status.FAILED, Status.REJECTED, Status.ATTENTION])
+def test_no_mail_holds_the_body(status: Status) -> None:
+    factories.person("operator")
+    request = factories.request_in(status, config__sheet_id="https://docs.example.com/private-sheet")
+    assert notifications.send_due() == Notice.objects.count() > 1
+    for message in mail.outbox:
+        assert "private-sheet" not in message.body
+        assert (
+            payloads.canonical(ConnectionRequest.objects.get(pk=request.pk).payload or {}).decode() not in message.body
+        )
+
+
+@pytest.mark.django_db
+def test_operators_are_told_of_what_needs_them() -> None:
+    operator, root = factories.person("operator"), factories.person("superuser")
+    factories.person("operator", is_active=False)
+    request = factories.request_in(Status.ATTENTION)
+    told = request.notices.filter(kind=NoticeKind.ATTENTION).values_list("recipient", flat=True)
+    assert set(told) == {operator.pk, root.pk}
