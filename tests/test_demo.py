@@ -119,8 +119,6 @@ def test_static_files_have_hashed_names_and_may_be_kept(trial: tuple[Process, di
 
 
 def test_the_catalog_is_loaded_before_it_says_ready(trial: tuple[Process, dict[str, str]]) -> None:
-    trial: tuple[Process, dict[str, str]], django_db_blocker: Any
-) -> None:
     _, env = trial
     code = (
         "import django; django.setup(); from connections.models import CatalogEntry as C; import json;"
