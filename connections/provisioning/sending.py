@@ -90,7 +90,7 @@ def _submit(request: ConnectionRequest) -> None:
     attempt, started = _note_sending(claim)
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
-        answer = client.create_connection(request.payload or {}, give_up_at=started + settings.SUBMIT_DEADLINE)
+        answer = client.create_connection(request.payload or {}, give_up_at=started + _start_window())
     except FivetranError as error:
         outcome.persist(request, partial(_conclude_error, claim, attempt, error))
     else:
@@ -192,6 +192,11 @@ def _note_sending(claim: Claim) -> tuple[Attempt, float]:
         )
         attempt = Attempt.objects.create(request=claim.request, call=Attempt.Call.CREATE)
     return attempt, boottime()
+
+
+def _start_window() -> float:
+    """Seconds after the commit of `sending` in which the call must begin, so that it is over when the sweeper looks."""
+    return (UNKNOWN_MARGIN - 1) * settings.SUBMIT_DEADLINE
 
 
 def _conclude_created(claim: Claim, attempt: Attempt, answer: Answer) -> None:

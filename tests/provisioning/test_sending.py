@@ -15,7 +15,7 @@ from connections import payloads, provisioning
 from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason, Notice, SetupTest, advance
 from connections.provisioning import gate
 from connections.states import Actor, Status
-from tests.provisioning.conftest import Fivetran
+from tests.stand_in import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 

@@ -13,7 +13,7 @@ from connections.models import ConnectionRequest, Ending, GateReason, SetupTests
 from connections.provisioning import gate
 from connections.states import Status
 from tests.processes import until
-from tests.provisioning.conftest import Fivetran
+from tests.stand_in import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 
