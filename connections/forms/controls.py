@@ -1,0 +1,190 @@
+"""One control of the request form from one entry of `connections.fields`: its type, choices, widget and words."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+
+from connections.fields import NAME_PATTERN, Field, Type
+from connections.forms.offers import Offer
+from connections.rules import RULES, Effect
+
+RETURN_PATH = "/handover/return/"
+_LONGEST_LIST = 24  # choices that an error still names one by one
+_LARGEST = 2**31 - 1  # an int32, as Fivetran's OpenAPI file types its integers
+_TRUE, _FALSE = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no", ""})
+
+
+def own_return_address() -> str:
+    """Where Fivetran sends the source owner back to, unless an allowed host is named instead."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}{RETURN_PATH}"
+
+
+def truth(text: str) -> bool | None:
+    """A checkbox or a link's parameter as a boolean; None where it is neither."""
+    lowered = text.lower()
+    return True if lowered in _TRUE else False if lowered in _FALSE else None
+
+
+class Checkbox(forms.CheckboxInput):
+    """Django's checkbox, except that it hands on the posted text, so that a refused one can be named."""
+
+    def __init__(self, attrs: dict[str, Any] | None = None) -> None:
+        """Tick exactly what the field will read as true."""
+        super().__init__(attrs, check_test=lambda value: truth(str(value)) is True)
+
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
+        """The posted text; empty for an unticked box, which a browser does not send."""
+        return str(data.get(name, ""))
+
+
+class Flag(forms.Field):
+    """True or false."""
+
+    widget = Checkbox
+
+    def to_python(self, value: Any) -> bool:
+        """Raise ValidationError for a text that is neither."""
+        answer = truth(str(value or ""))
+        if answer is None:
+            raise ValidationError("Choose one of: true, false")
+        return answer
+
+
+class Chosen(forms.TypedChoiceField):
+    """One of the choices; an error names them, or the list where they are too many to name."""
+
+    def __init__(self, *, choices: Sequence[tuple[Any, str]], label: str, **options: Any) -> None:
+        """`choices` are (value, label); the empty choice, if any, has the value ""."""
+        values = [str(value) for value, _ in choices if value != ""]
+        words = f"Choose the {_lower(label)} from the list"
+        if 0 < len(values) <= _LONGEST_LIST:
+            words = f"Choose one of: {', '.join(values)}"
+        elif not values:
+            words = "Leave this empty: there is nothing to choose from"
+        super().__init__(
+            choices=choices, label=label, error_messages={"invalid_choice": words, "required": words}, **options
+        )
+
+    def keep(self, text: str) -> None:
+        """Show a text that is not offered as the chosen one: nothing that came in may turn into something else."""
+        if text and not self.valid_value(text):
+            shown = text if len(text) <= 80 else f"{text[:80]}…"
+            self.widget.choices = [*self.choices, (text, f"{shown} (not offered)")]
+
+
+class WholeNumber(forms.IntegerField):
+    """A count of 1 or more, typed as text: a number input would throw away what is not a number."""
+
+    def __init__(self, *, words: str, **options: Any) -> None:
+        """`words` say what to enter."""
+        messages = {"invalid": words, "min_value": words, "max_value": f"Enter {_LARGEST} or less"}
+        widget = forms.TextInput(attrs={"inputmode": "numeric"})
+        super().__init__(min_value=1, max_value=_LARGEST, error_messages=messages, widget=widget, **options)
+
+
+def control(field: Field, offer: Offer | None = None) -> forms.Field:
+    """The Django field for `field`. Nothing is required here: that depends on the other answers."""
+    options: dict[str, Any] = {"required": False, "label": _label(field), "help_text": field.help}
+    if field.type is Type.BOOLEAN:
+        made: forms.Field = Flag(**options)
+    elif offer is not None and offer.known:
+        empty = "" if offer.options else "None"
+        made = Chosen(choices=[("", empty or _empty(field)), *offer.choices], **options)
+    elif field.choices:
+        empties = [] if field.default is not None else [("", _empty(field))]
+        coerce = int if field.type is Type.INTEGER else str
+        made = Chosen(choices=[*empties, *field.choices], coerce=coerce, empty_value=None, **options)
+    elif field.type is Type.INTEGER:
+        made = WholeNumber(words=field.enter, **options)
+    else:
+        made = _text(field, options)
+    made.widget.attrs |= {"class": _css(made)}
+    return made
+
+
+def _label(field: Field) -> str:
+    """The label; what may stay empty says so, which GOV.UK found clearer than starring the rest."""
+    depends = any(rule.path == field.path and rule.effect is Effect.REQUIRED for rule in RULES)
+    filled = field.required or depends or field.default is not None or field.type is Type.BOOLEAN
+    return field.label if filled else f"{field.label} (optional)"
+
+
+def _lower(label: str) -> str:
+    """A label inside a sentence: its first letter small, unless it begins with a name such as SSH."""
+    label = label.removesuffix(" (optional)")
+    return label if label[1:2].isupper() or label.startswith("PrivateLink") else label[:1].lower() + label[1:]
+
+
+def _empty(field: Field) -> str:
+    return "Choose…" if field.enter else "Fivetran’s own choice"
+
+
+def _css(made: forms.Field) -> str:
+    if isinstance(made.widget, forms.CheckboxInput):
+        return "form-check-input"
+    return "form-select" if isinstance(made.widget, forms.Select) else "form-control"
+
+
+def _text(field: Field, options: dict[str, Any]) -> forms.CharField:
+    made = forms.CharField(**options, validators=[_Length(field.max_length)])
+    if field.path == "reason":
+        made.widget = forms.Textarea(attrs={"rows": 3})
+    else:
+        made.widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+    if field.path.startswith("config."):
+        made.validators.append(_check_name)
+    elif field.path == "source_owner":
+        made.validators.append(_check_person)
+    elif field.type is Type.URI:
+        made.validators.append(_check_return_address)
+    return made
+
+
+class _Length:
+    """Not longer than `limit` characters; says how long it is."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+
+    def __call__(self, text: str) -> None:
+        if len(text) > self.limit:
+            raise ValidationError(f"Use {self.limit:,} characters or fewer. These are {len(text):,}.")
+
+
+def _check_name(text: str) -> None:
+    if not re.fullmatch(NAME_PATTERN.strip("^$"), text, re.ASCII):
+        raise ValidationError("Use small letters a to z, digits and _, beginning with a letter or _")
+
+
+def _check_person(text: str) -> None:
+    if "@" not in text:
+        if not get_user_model()._default_manager.filter(username=text, is_active=True).exists():
+            raise ValidationError("Enter a username of this portal, or an e-mail address")
+        return
+    try:
+        validate_email(text)
+    except ValidationError:
+        raise ValidationError("Enter an e-mail address such as name@example.com, or a username") from None
+
+
+def _check_return_address(text: str) -> None:
+    if text == own_return_address():
+        return
+    try:
+        address = urlsplit(text)
+        host, usable = (address.hostname or "").lower(), address.port is None or address.port > 0
+    except ValueError:
+        host, usable, address = "", False, urlsplit("")
+    if not usable or not host or address.scheme not in {"http", "https"} or not re.fullmatch(r"[!-\[\]-~]+", text):
+        raise ValidationError("Enter the return address, beginning with https:// or http://")
+    allowed = [name.lower() for name in settings.CONNECT_CARD_REDIRECT_HOSTS]
+    if host not in allowed or address.username is not None:
+        others = f", or an address on one of: {', '.join(allowed)}" if allowed else ""
+        raise ValidationError(f"Enter {own_return_address()}{others}")

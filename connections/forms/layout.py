@@ -1,0 +1,108 @@
+"""Where the controls stand: the first two groups open, the rest one line each that says what is chosen."""
+
+from typing import TYPE_CHECKING, Any
+
+from crispy_forms.layout import Div, Layout
+
+from connections.fields import FIELDS, Field, Section, Type
+
+if TYPE_CHECKING:
+    from connections.forms.request import RequestForm
+
+_OPEN = (Section.WHAT, Section.WHO)
+_SAYS_ITSELF = {"sync_frequency", "schedule_type", "networking_method"}  # "every 6 hours" needs no name before it
+
+
+class Group(Div):
+    """A group of controls under its heading, always in sight."""
+
+    template = "connections/_form_group.html"
+
+    def __init__(self, section: Section, *fields: Any) -> None:
+        super().__init__(*fields)
+        self.key, self.title = section.name.lower(), section.value
+
+
+class Closed(Group):
+    """A group behind one line that says what is chosen; open when something in it is unusual or refused."""
+
+    template = "connections/_form_closed.html"
+
+    def __init__(self, section: Section, *fields: Any, words: str, is_open: bool) -> None:
+        super().__init__(section, *fields)
+        self.words, self.is_open = words, is_open
+
+
+class Config(Div):
+    """The controls that follow from the service."""
+
+    template = "connections/_form_config.html"
+
+    def __init__(self, form: "RequestForm") -> None:
+        super().__init__(*[field.name for field in form.naming.fields])
+        self.naming = form.naming
+
+
+class Constant(Div):
+    """A field without a choice: shown, so that nobody wonders."""
+
+    template = "connections/_form_constant.html"
+
+    def __init__(self, field: Field) -> None:
+        super().__init__()
+        self.field = field
+
+
+def request_layout(form: "RequestForm") -> Layout:
+    """All groups, in the order in which a person thinks."""
+    groups: list[Group] = []
+    for section in Section:
+        fields = [field for field in FIELDS if field.section is section]
+        shown: list[Any] = [Constant(field) if field.constant else field.name for field in fields]
+        if section is Section.WHAT:
+            shown.append(Config(form))
+        if section in _OPEN:
+            groups.append(Group(section, *shown))
+        else:
+            groups.append(Closed(section, *shown, words=in_words(form, section), is_open=_stands_out(form, fields)))
+    return Layout(*groups)
+
+
+def config_layout(form: "RequestForm") -> Layout:
+    """Only what follows from the service."""
+    return Layout(Config(form))
+
+
+def closed_words(form: "RequestForm") -> dict[str, str]:
+    """Key of each closed group -> what is chosen in it."""
+    return {section.name.lower(): in_words(form, section) for section in Section if section not in _OPEN}
+
+
+def in_words(form: "RequestForm", section: Section) -> str:
+    """What is chosen in a group, in one line: "every 6 hours · automatic"."""
+    values = form.values()
+    fields = (field for field in FIELDS if field.section is section and not field.constant)
+    return " · ".join(words for field in fields if (words := _phrase(field, values.get(field.path))))
+
+
+def _phrase(field: Field, value: Any) -> str:
+    if field.type is Type.BOOLEAN:
+        if field.default:
+            return f"{_small(field.label)} {'on' if value else 'off'}"
+        return _small(field.label) if value else ""
+    if value in (None, "") or field.type is Type.URI:
+        return ""
+    label = str(dict(field.choices).get(value, value))
+    return _small(label) if field.path in _SAYS_ITSELF else f"{_small(field.label)}: {_small(label)}"
+
+
+def _small(words: str) -> str:
+    """Begin small inside a line; names such as SSH and PrivateLink stay."""
+    return words if words[1:2].isupper() or words.startswith("PrivateLink") else words[:1].lower() + words[1:]
+
+
+def _stands_out(form: "RequestForm", fields: list[Field]) -> bool:
+    values = form.values()
+    if any(field.name in form.errors for field in fields):
+        return True
+    return any(values.get(f.path, f.default) not in (f.default, None) for f in fields if not f.constant)

@@ -1,0 +1,77 @@
+"""What stands in the lists of the request form: the catalog's options, and how much the portal knows about them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC
+
+from django.utils.formats import date_format
+
+from connections import catalog
+from connections.catalog import Option
+from connections.models import Kind
+
+Choices = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The options for one id. Without `known` there is no copy of Fivetran's list, and a typed id is taken as it is.
+
+    `note` is a sentence for the person who chooses; empty where the list is whole and fresh.
+    """
+
+    options: tuple[Option, ...]
+    known: bool
+    note: str = ""
+
+    @property
+    def choices(self) -> Choices:
+        """(id, label) in the catalog's order; a name that occurs twice is told apart by its id."""
+        names = [option.name for option in self.options]
+        twice = {name for name in names if names.count(name) > 1} if len(names) != len(set(names)) else set()
+        return tuple((option.id, _label(option, show_id=option.name in twice)) for option in self.options)
+
+    def name_of(self, fivetran_id: str) -> str:
+        """The name that goes with an id; empty where the catalog has none."""
+        return next((option.name for option in self.options if option.id == fivetran_id), "")
+
+
+def _label(option: Option, *, show_id: bool) -> str:
+    remarks = [option.remark, option.id if show_id else ""]
+    more = ", ".join(remark for remark in remarks if remark)
+    return f"{option.name} ({more})" if more else option.name
+
+
+@dataclass(frozen=True)
+class _Source:
+    kind: Kind
+    read: Callable[[], list[Option]]
+    none: str  # said when the account has nothing of this kind
+
+
+_SOURCES: Mapping[str, _Source] = {
+    "service": _Source(Kind.SERVICE, catalog.services, "Fivetran offers no services to this account."),
+    "group_id": _Source(Kind.DESTINATION, catalog.destinations, "No destination of this account is connected yet."),
+    "private_link_id": _Source(Kind.PRIVATE_LINK, catalog.private_links, "This account has no private link."),
+    "proxy_agent_id": _Source(Kind.PROXY_AGENT, catalog.proxy_agents, "This account has no proxy agent."),
+    "hybrid_deployment_agent_id": _Source(
+        Kind.HYBRID_AGENT, catalog.hybrid_agents, "This account has no hybrid deployment agent."
+    ),
+}
+
+
+def offer(path: str) -> Offer | None:
+    """The options for the field at `path`; None where the catalog has no say in it."""
+    source = _SOURCES.get(path)
+    if source is None:
+        return None
+    fresh = catalog.freshness(source.kind)
+    if fresh.fetched_at is None:
+        return Offer((), known=False, note="Fivetran has not told the portal what there is: type the id.")
+    options, notes = tuple(source.read()), []
+    if not options:
+        notes.append(source.none)
+    if fresh.error:
+        since = date_format(fresh.fetched_at.astimezone(UTC), "j M Y H:i")
+        notes.append(f"Fivetran could not be reached since; this list is from {since} UTC.")
+    return Offer(options, known=True, note=" ".join(notes))

@@ -1,0 +1,203 @@
+"""The request form: every field of `POST /v1/connections` with our own beside them, judged by the server's rules."""
+
+from collections.abc import Iterable, Mapping
+from enum import Enum, auto
+from functools import cached_property
+from typing import Any
+
+from crispy_forms.helper import FormHelper
+from django import forms
+
+from connections.fields import BY_PATH, FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
+from connections.forms.controls import control, own_return_address, truth
+from connections.forms.layout import config_layout, request_layout
+from connections.forms.naming import Naming, naming_for
+from connections.forms.offers import Offer, offer
+from connections.rules import RULES, Effect, Verdict, as_json, check
+
+_EMPTY = (None, "")
+
+
+class Purpose(Enum):
+    """What is wanted of the texts, and so how strictly they are judged."""
+
+    SUBMIT = auto()  # posted to be submitted: nothing may be missing
+    KEEP = auto()  # a draft, stored values, the review: what is there is judged, what is missing is not
+    LINK = auto()  # like KEEP, and a value in a field that does not apply is an error: nobody saw it being hidden
+
+
+class RequestForm(forms.Form):
+    """Always bound: to what was posted, to a link's parameters, or to stored values. All texts are shown again.
+
+    `texts` are name -> text, complete with defaults (see the three constructors below); `given` are the names that a
+    person or a link filled. What the posted texts mean is in `values()` and `kept()`.
+    """
+
+    use_required_attribute = False
+
+    def __init__(self, texts: Mapping[str, str], *, purpose: Purpose, given: Iterable[str] = ()) -> None:
+        super().__init__(data={name: _clean(text) for name, text in texts.items()})
+        self.purpose, self.given = purpose, frozenset(given)
+        self.missing: dict[str, Field] = {}
+        self.links: dict[str, str] = {}
+        self.naming: Naming = naming_for(self.data.get("service", ""), self.data)
+        self.offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
+        self.of_request = tuple(field for field in FIELDS if not field.constant)
+        for field in self._in_order():
+            self.fields[field.name] = self._control(field)
+
+    @classmethod
+    def from_post(cls, post: Mapping[str, str], purpose: Purpose) -> "RequestForm":
+        """What a browser posted: an absent checkbox is off, any other absent control has its default."""
+        unticked = {field.name: "" for field in FIELDS if field.type is Type.BOOLEAN}
+        texts = {**_default_texts(), **unticked, **{name: post[name] for name in post}}
+        return cls(texts, purpose=purpose, given=post)
+
+    @classmethod
+    def from_link(cls, query: Mapping[str, str]) -> "RequestForm":
+        """A new form, pre-filled by the parameters of a link; unknown ones say nothing to anybody."""
+        given = {name: query[name] for name in query if query[name].strip()}
+        return cls({**_default_texts(), **given}, purpose=Purpose.LINK, given=given)
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> "RequestForm":
+        """Stored values: of a draft, of a request that is edited, or of one that is cloned."""
+        texts = {path.replace(".", "__"): _text(value) for path, value in values.items()}
+        return cls({**_default_texts(), **texts}, purpose=Purpose.KEEP, given=texts)
+
+    def _in_order(self) -> list[Field]:
+        """The fields as they stand on the page; the error summary lists them in this order too."""
+        return sorted((*self.of_request, *self.naming.fields), key=lambda field: list(Section).index(field.section))
+
+    def _control(self, field: Field) -> forms.Field:
+        offered = self.offers.get(field.path)
+        made = control(field, offered)
+        if offered is not None and offered.note:
+            made.help_text = f"{field.help} {offered.note}".strip()
+        if hasattr(made, "keep"):
+            made.keep(str(self.data.get(field.name, "")))
+        return made
+
+    # --- judging ---------------------------------------------------------------------------------------------------
+    def clean(self) -> dict[str, Any]:
+        """Apply the rules to the answers; every sentence stands beside its field."""
+        self.verdict: Verdict = check(self._answers(), RULES)
+        for path, reason in self.verdict.hidden.items():
+            self._judge_hidden(BY_PATH[path], reason)
+        if self.purpose is Purpose.LINK:
+            self._judge_link()
+        for field in (*self.of_request, *self.naming.fields):
+            if (field.required or field.path in self.verdict.required) and self._is_empty(field):
+                self.missing[field.name] = field
+                if self.purpose is Purpose.SUBMIT:
+                    self.add_error(field.name, field.enter)
+        self._judge_names()
+        return self.cleaned_data
+
+    def _is_empty(self, field: Field) -> bool:
+        return field.name not in self.errors and self.cleaned_data.get(field.name) in _EMPTY
+
+    def _judge_hidden(self, field: Field, reason: str) -> None:
+        if self.purpose is not Purpose.LINK:
+            self.errors.pop(field.name, None)
+        elif field.name in self.given and truth(self.data[field.name]) is not False:
+            self.add_error(field.name, f"This applies {reason}")
+
+    def _judge_link(self) -> None:
+        for rule in RULES:
+            name = BY_PATH[rule.path].name
+            forced = rule.effect is Effect.FORCED and rule.path in self.verdict.forced
+            if forced and name in self.given and self.cleaned_data.get(name) not in (None, rule.value):
+                self.add_error(name, f"This must be {'on' if rule.value else 'off'}: {rule.reason}")
+        for field in NAMING.values():
+            if field.name in self.given and field.name not in self.fields:
+                self.add_error(
+                    None, f"This service has no {field.label.lower()}: “{self.data[field.name][:80]}” is left out"
+                )
+
+    def _judge_names(self) -> None:
+        """Without metadata any of the four shapes may be right; nothing else is."""
+        if self.naming.known or not self.naming.fields:
+            return
+        filled = {f.path.removeprefix("config.") for f in self.naming.fields if self.data.get(f.name)}
+        if not filled:
+            self.missing["config__schema"] = NAMING["config.schema"]
+            words = "Enter the destination schema, or a schema prefix"
+        elif filled not in [set(shape) for shape in NAMING_SHAPES]:
+            words = "Fill the schema (alone, with the table, or with the table group name), or only the schema prefix"
+        else:
+            return
+        if self.purpose is Purpose.SUBMIT:
+            self.add_error("config__schema" if "config__schema" in self.fields else None, words)
+
+    # --- what was said ---------------------------------------------------------------------------------------------
+    def _answers(self) -> dict[str, Any]:
+        """path -> typed value of every control that holds a usable one."""
+        paths = {field.name: field.path for field in (*self.of_request, *self.naming.fields)}
+        return {paths[name]: value for name, value in self.cleaned_data.items() if value not in _EMPTY}
+
+    def values(self) -> dict[str, Any]:
+        """path -> typed value of everything that applies, forced values set. Complete only if the form is valid."""
+        self.full_clean_once()
+        answers = {**self._answers(), **self.verdict.forced}
+        return {path: value for path, value in answers.items() if path not in self.verdict.hidden}
+
+    def kept(self) -> dict[str, Any]:
+        """What a draft keeps: like `values`, and where a text means nothing yet, the text; also what is hidden now."""
+        self.full_clean_once()
+        texts = {f.path: self.data.get(f.name, "") for f in (*self.of_request, *self.naming.fields)}
+        typed = {path: text for path, text in texts.items() if text and BY_PATH.get(path, NAMING.get(path)) is not None}
+        booleans = {f.path: False for f in FIELDS if f.type is Type.BOOLEAN and not f.constant}
+        return {**booleans, **typed, **self._answers()}
+
+    def full_clean_once(self) -> None:
+        """Judge, if it was not done yet."""
+        assert self.errors is not None  # reading `errors` judges  # noqa: S101
+
+    def name_of(self, path: str) -> str:
+        """The catalog's name for the chosen id; empty where it has none."""
+        offered = self.offers.get(path)
+        return offered.name_of(str(self.data.get(path, ""))) if offered else ""
+
+    def see(self, name: str, address: str) -> None:
+        """Put a link to the page at `address` beside the error of control `name`."""
+        self.links[name] = address
+
+    # --- on the page -----------------------------------------------------------------------------------------------
+    @cached_property
+    def helper(self) -> FormHelper:
+        """The whole form's layout, for `{% crispy form %}`."""
+        return _helper(request_layout(self))
+
+    @cached_property
+    def config_helper(self) -> FormHelper:
+        """Only the controls that depend on the service: what a change of the service exchanges."""
+        return _helper(config_layout(self))
+
+    def for_the_browser(self) -> dict[str, Any]:
+        """The rules and the types they need, for `rules.js`."""
+        return {"rules": as_json(), "fields": {f.name: {"path": f.path, "type": f.type.value} for f in self.of_request}}
+
+
+def _helper(layout: Any) -> FormHelper:
+    helper = FormHelper()
+    helper.form_tag = False
+    helper.disable_csrf = True
+    helper.form_show_errors = False  # the page's own summary names them all
+    helper.field_template = "connections/_form_field.html"
+    helper.layout = layout
+    return helper
+
+
+def _clean(text: str) -> str:
+    """Without spaces around it, and without NUL, which no PostgreSQL text can hold."""
+    return str(text).replace("\0", "").strip()
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _default_texts() -> dict[str, str]:
+    texts = {f.name: _text(f.default) for f in FIELDS if f.default is not None and not f.constant}
+    return {**texts, "connect_card_config__redirect_uri": own_return_address()}

@@ -1,0 +1,188 @@
+// The request form in the browser: what does not apply is hidden and not sent, the review follows what is typed, and
+// nothing typed is lost. Without this script the form works too; the server decides everything again.
+
+import { Memory, fill, texts } from "./kept.js";
+import { check, whyForced } from "./rules.js";
+
+const form = document.querySelector("[data-request-form]");
+const { rules, fields } = JSON.parse(document.getElementById("form-rules").textContent);
+const review = document.getElementById("review");
+const said = form.querySelector("[data-form-status]");
+const memory = new Memory(form);
+const typed = {}; // what was typed in controls that a change of the service took away
+let original = "";
+let leaving = false;
+
+const control = (name) => form.elements.namedItem(name);
+const nameOf = (path) => path.replaceAll(".", "__");
+
+function answer(name) {
+  const element = control(name);
+  if (element.type === "checkbox") return element.dataset.chosen ? element.dataset.chosen === "true" : element.checked;
+  if (element.value === "") return null;
+  return fields[name].type === "integer" ? Number(element.value) : element.value;
+}
+
+function answers() {
+  return Object.fromEntries(Object.entries(fields).map(([name, field]) => [field.path, answer(name)]));
+}
+
+function note(name, text) {
+  const box = document.getElementById(`div_id_${name}`);
+  let line = box.querySelector("[data-note]");
+  if (!line && !text) return;
+  if (!line) {
+    line = document.createElement("div");
+    line.className = "form-text field-note";
+    line.dataset.note = "";
+    line.id = `id_${name}_note`;
+    box.append(line);
+    const described = control(name).getAttribute("aria-describedby");
+    control(name).setAttribute("aria-describedby", [described, line.id].filter(Boolean).join(" "));
+  }
+  line.textContent = text ? text[0].toUpperCase() + text.slice(1) : "";
+}
+
+// A refused value that does not apply stays in sight until somebody changes an answer; it is not sent either way.
+function hide(path, hidden, { first }) {
+  const name = nameOf(path);
+  const box = document.getElementById(`div_id_${name}`);
+  const refused = first && document.getElementById(`id_${name}_error`);
+  box.hidden = hidden && !refused;
+  control(name).disabled = hidden;
+}
+
+function force(path, forced, reason) {
+  const element = control(nameOf(path));
+  if (reason && !element.dataset.chosen) {
+    element.dataset.chosen = String(element.checked);
+    element.checked = forced;
+    element.disabled = true;
+  } else if (!reason && element.dataset.chosen) {
+    element.checked = element.dataset.chosen === "true";
+    element.disabled = false;
+    delete element.dataset.chosen;
+  }
+  note(nameOf(path), reason);
+}
+
+function apply({ first = false } = {}) {
+  const now = answers();
+  const verdict = check(now, rules);
+  const of = (effect) => new Set(rules.filter((rule) => rule.effect === effect).map((rule) => rule.path));
+  for (const path of of("applies")) hide(path, path in verdict.hidden, { first });
+  for (const path of of("forced")) force(path, verdict.forced[path], whyForced(path, now, rules));
+  for (const path of of("no_effect")) note(nameOf(path), verdict.no_effect[path]);
+}
+
+// --- the review and the fields of the service, both drawn by the server ---
+let waiting = 0;
+
+function ask(delay) {
+  clearTimeout(waiting);
+  waiting = setTimeout(() => window.htmx?.trigger(review, "review"), delay);
+}
+
+function swapConfig() {
+  const holder = document.getElementById("config-fields");
+  const url = form.querySelector("[data-config-url]").dataset.configUrl;
+  for (const element of holder.querySelectorAll("input, select, textarea")) typed[element.name] = element.value;
+  const values = { ...typed, service: control("service").value };
+  window.htmx?.ajax("GET", url, { source: control("service"), target: holder, swap: "outerHTML", values });
+}
+
+document.body.addEventListener("htmx:beforeSwap", (event) => {
+  const answered = new URL(event.detail.xhr.responseURL, location.href).pathname;
+  if (answered.includes("/requests/new/")) return;
+  event.detail.shouldSwap = false; // the log-in page: the session has ended
+  said.textContent = "You were logged out. What you typed is kept in this tab: log in again, and it is back.";
+});
+for (const trouble of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
+  document.body.addEventListener(trouble, () => {
+    said.textContent = "The portal does not answer just now, so the review may be behind. What you typed is kept.";
+  });
+}
+document.body.addEventListener("htmx:afterSettle", (event) => {
+  said.textContent = "";
+  if (event.detail.target?.id === "config-fields" || event.target.id === "config-fields") ask(0);
+});
+document.body.addEventListener("htmx:beforeSwap", () => {
+  form.dataset.bodyOpen = String(Boolean(review.querySelector("[data-review-details]")?.open));
+});
+document.body.addEventListener("htmx:afterSwap", () => {
+  const details = review.querySelector("[data-review-details]");
+  if (details && form.dataset.bodyOpen === "true") details.open = true;
+});
+
+// --- typing ---
+form.addEventListener("input", () => {
+  memory.write();
+  ask(500);
+});
+form.addEventListener("change", (event) => {
+  apply();
+  if (event.target.name === "service") swapConfig();
+  memory.write();
+  ask(150);
+});
+
+// A link to a control (of the error summary, of the review) opens the group that holds it.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[href^='#id_']");
+  const target = link && document.getElementById(link.hash.slice(1));
+  if (!target) return;
+  event.preventDefault();
+  const group = target.closest("details");
+  if (group) group.open = true;
+  target.closest("[data-field]").hidden = false;
+  target.focus();
+  target.closest("[data-field]").scrollIntoView({ block: "nearest" });
+});
+
+// --- sending once, leaving with care ---
+form.addEventListener("submit", (event) => {
+  if (leaving) {
+    event.preventDefault();
+    return;
+  }
+  leaving = true;
+  memory.write();
+  const pressed = event.submitter;
+  // After the browser has read the form: a disabled button would not be sent.
+  setTimeout(() => {
+    for (const button of form.querySelectorAll("button[name=action]")) button.disabled = true;
+    if (pressed?.dataset.sending) pressed.textContent = pressed.dataset.sending;
+  });
+});
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted) location.reload(); // Back: the page as it is now, with what was typed
+});
+window.addEventListener("beforeunload", (event) => {
+  if (!leaving && JSON.stringify(texts(form)) !== original) event.preventDefault();
+});
+
+// --- what was typed before ---
+function restore() {
+  const entry = memory.read();
+  const now = JSON.stringify(texts(form));
+  if (!entry || "posted" in form.dataset) return;
+  const before = JSON.stringify({ ...texts(form), ...entry.texts, form_token: control("form_token").value });
+  if (before === now) return;
+  Object.assign(typed, entry.texts);
+  fill(form, entry.texts);
+  control("keep").value = entry.keep;
+  document.querySelector("[data-restored]").hidden = false;
+  if (control("service").value) swapConfig();
+  ask(0);
+}
+
+document.querySelector("[data-discard]").addEventListener("click", () => {
+  memory.forget();
+  leaving = true;
+  location.reload();
+});
+
+original = JSON.stringify(texts(form));
+restore();
+apply({ first: true });
+(document.querySelector("[data-error-summary]") ?? document.querySelector("[data-banner]"))?.focus();

@@ -1,0 +1,66 @@
+// What was typed survives a reload, a log-out and a lost connection: it is kept in this tab (sessionStorage) until the
+// server says that it has it. The form holds no secrets, so none can be kept.
+
+const PREFIX = "request-form:";
+const NEVER = new Set(["csrfmiddlewaretoken", "keep", "version", "edited", "action"]);
+
+/** The texts of `form` as name -> string or boolean, hidden and disabled controls included. */
+export function texts(form) {
+  const found = {};
+  for (const control of form.elements) {
+    if (!control.name || NEVER.has(control.name) || control.type === "submit") continue;
+    found[control.name] = control.type === "checkbox" ? control.checked : control.value;
+  }
+  return found;
+}
+
+/** Put `values` into the controls of `form` that exist; a text that a list does not offer is left alone. */
+export function fill(form, values) {
+  for (const [name, value] of Object.entries(values)) {
+    const control = form.elements.namedItem(name);
+    if (!control || NEVER.has(name)) continue;
+    if (control.type === "checkbox") control.checked = value === true;
+    else if (control.tagName !== "SELECT" || [...control.options].some((option) => option.value === value)) control.value = value;
+  }
+}
+
+/** The memory of one form on one address. Storage may be forbidden or full: then nothing is kept, and nothing breaks. */
+export class Memory {
+  constructor(form) {
+    this.form = form;
+    this.key = PREFIX + location.pathname + location.search;
+  }
+
+  read() {
+    try {
+      const entry = JSON.parse(sessionStorage.getItem(this.key));
+      const mine = entry && entry.user === this.form.dataset.user && !filed().includes(entry.keep);
+      if (entry && !mine) this.forget();
+      return mine ? entry : null;
+    } catch {
+      return null;
+    }
+  }
+
+  write() {
+    const entry = { user: this.form.dataset.user, keep: this.form.elements.namedItem("keep").value, texts: texts(this.form) };
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify(entry));
+    } catch {
+      return;
+    }
+  }
+
+  forget() {
+    try {
+      sessionStorage.removeItem(this.key);
+    } catch {
+      return;
+    }
+  }
+}
+
+/** The names of the forms that the server has stored, from its cookie. */
+function filed() {
+  return document.cookie.split("; ").filter((pair) => pair.startsWith("filed=")).map((pair) => pair.slice(6));
+}

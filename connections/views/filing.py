@@ -1,0 +1,236 @@
+"""Filing a request: the form for a new one, an edit or a copy, and the two fragments that follow what is typed."""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import cast
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from connections import payloads, permissions, workflow
+from connections.forms import Purpose, RequestForm
+from connections.models import ConnectionRequest, MovedOn
+from connections.permissions import Denied
+from connections.states import Status
+from connections.views.review import Review, review_of, taken_words
+from connections.workflow import Filing, NameTaken
+
+FILED = "filed"  # the cookie that tells the form's script which typed texts it need not keep any longer
+_DAY = 86400
+
+
+@dataclass
+class Page:
+    """One display of the form: what it is about, and what has to be said above it."""
+
+    by: User
+    edited: ConnectionRequest | None = None
+    origin: ConnectionRequest | None = None
+    token: uuid.UUID = field(default_factory=uuid.uuid4)
+    banners: list[str] = field(default_factory=list)
+    posted: bool = False
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        if self.edited:
+            return f"Edit draft {self.edited.pk}" if self.is_draft else f"Edit request {self.edited.pk}"
+        return f"Copy of request {self.origin.pk}" if self.origin else "New request"
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether it may be kept as a draft: a new one, or one that is a draft."""
+        return self.edited is None or self.edited.state is Status.DRAFT
+
+    @property
+    def approvers_looked(self) -> bool:
+        """Whether approvers may have looked at what is being changed."""
+        return self.edited is not None and self.edited.state is Status.PENDING
+
+    @property
+    def keep(self) -> str:
+        """Names these texts in the browser's own memory: another form, or another version, is another name."""
+        return f"{self.edited.pk}.{self.edited.version}" if self.edited else str(self.token)
+
+    @property
+    def back(self) -> str:
+        """Where Cancel leads."""
+        other = self.origin or (None if self.is_draft else self.edited)
+        return reverse("connections:request", args=[other.pk]) if other else reverse("connections:home")
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """A new request. The query string of a GET pre-fills it."""
+    page = Page(_user(request))
+    if request.method == "POST":
+        return _posted(request, page)
+    form = RequestForm.from_link(request.GET)
+    _refuse_secrets(form, list(request.GET))
+    return _show(request, page, form)
+
+
+@require_http_methods(["GET", "POST"])
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    """A draft, or a request that is not decided yet."""
+    edited = get_object_or_404(permissions.visible_to(_user(request)), pk=pk)
+    page = Page(_user(request), edited=edited)
+    if request.method == "POST":
+        return _posted(request, page)
+    permissions.check_can_edit(page.by, edited)
+    return _show(request, page, RequestForm.from_values(edited.values))
+
+
+@require_http_methods(["GET", "POST"])
+def clone(request: HttpRequest, pk: int) -> HttpResponse:
+    """A new request that begins with the values of another one."""
+    origin = get_object_or_404(permissions.visible_to(_user(request)), pk=pk)
+    page = Page(_user(request), origin=origin)
+    if request.method == "POST":
+        return _posted(request, page)
+    return _show(request, page, RequestForm.from_values(workflow.clone_values(by=page.by, request=origin)))
+
+
+@require_GET
+def config_fields(request: HttpRequest) -> HttpResponse:
+    """The controls that follow from the service, holding what was typed where the key is the same."""
+    form = RequestForm.from_post(request.GET.dict(), Purpose.KEEP)
+    return render(request, "connections/_form_config_fields.html", {"form": form})
+
+
+@require_POST
+def review(request: HttpRequest) -> HttpResponse:
+    """The review panel for what is typed now. Nothing is stored."""
+    form = RequestForm.from_post(request.POST.dict(), Purpose.KEEP)
+    edited = _own(request, request.POST.get("edited", ""))
+    return render(
+        request, "connections/_form_review.html", {"review": review_of(form, by=_user(request), edited=edited)}
+    )
+
+
+def _user(request: HttpRequest) -> User:
+    return cast(User, request.user)
+
+
+def _own(request: HttpRequest, pk: str) -> ConnectionRequest | None:
+    number = int(pk) if pk.isascii() and pk.isdigit() and len(pk) < 18 else 0
+    return permissions.visible_to(_user(request)).filter(pk=number).first()
+
+
+def _posted(request: HttpRequest, page: Page) -> HttpResponse:
+    """Do what the pressed button says; where that cannot be done, show the form again with all that was typed."""
+    page.posted = True
+    action = request.POST.get("action", "submit")
+    submitting = action not in {"draft", "fields"}
+    form = RequestForm.from_post(request.POST.dict(), Purpose.SUBMIT if submitting else Purpose.KEEP)
+    _refuse_secrets(form, list(request.POST))
+    page.token = _token(request.POST.get("form_token", ""))
+    if (
+        _is_current(request, page, form)
+        and action != "fields"
+        and (form.is_valid() or (not submitting and _harmless(form)))
+    ):
+        try:
+            return _filed(request, page, _store(page, form, submitting=submitting), submitting=submitting)
+        except NameTaken as taken:
+            _say_taken(page, form, taken.holder)
+        except (Denied, MovedOn) as reason:
+            page.banners.append(str(reason))
+            if page.edited:
+                page.edited.refresh_from_db()
+    return _show(request, page, form)
+
+
+def _harmless(form: RequestForm) -> bool:
+    """A draft may hold texts that mean nothing yet, but no secret."""
+    return not form.non_field_errors()
+
+
+def _refuse_secrets(form: RequestForm, names: list[str]) -> None:
+    secrets = [name for name in names if name.startswith("config__") and payloads.is_secret(name)]
+    if secrets:
+        keys = ", ".join(name.removeprefix("config__")[:60] for name in secrets[:5])
+        form.add_error(None, f"Leave out {keys}: the source owner enters secrets at Fivetran, never here.")
+
+
+def _token(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.uuid4()
+
+
+def _is_current(request: HttpRequest, page: Page, form: RequestForm) -> bool:
+    """Whether nothing happened meanwhile to what this form is about; otherwise the page says what."""
+    if page.edited:
+        if request.POST.get("version", str(page.edited.version)) == str(page.edited.version):
+            return True
+        page.banners.append(
+            "It was changed in another window since you opened it. Below is what you typed; submit or save it again "
+            "to replace what is stored."
+        )
+        return False
+    sent = ConnectionRequest.objects.filter(requester=page.by, form_token=page.token).first()
+    if sent is None or sent.values in (form.values(), form.kept()):
+        return True
+    if permissions.can_edit(page.by, sent):
+        page.edited = sent
+        if sent.state is Status.DRAFT:
+            return True  # Back, then saved or submitted once more: the same draft
+        page.banners.append(
+            f"This form was already submitted as request {sent.pk}. Below is what you typed since; submit it again "
+            "to change that request."
+        )
+    else:
+        page.token = uuid.uuid4()
+        page.banners.append(
+            f"This form was already submitted as request {sent.pk} ({sent.state.label}). Submit it again to ask for "
+            "another connection."
+        )
+    return False
+
+
+def _store(page: Page, form: RequestForm, *, submitting: bool) -> ConnectionRequest:
+    filing = Filing(
+        values=form.values() if submitting else form.kept(),
+        service_name=form.name_of("service")[:200],
+        group_name=form.name_of("group_id")[:200],
+        form_token=page.token,
+        cloned_from=page.origin,
+    )
+    verb = workflow.submit if submitting else workflow.save_draft
+    return verb(by=page.by, filing=filing, request=page.edited)
+
+
+def _filed(request: HttpRequest, page: Page, stored: ConnectionRequest, *, submitting: bool) -> HttpResponse:
+    if submitting:
+        messages.success(request, f"Request {stored.pk} was submitted. An approver decides next.")
+        answer = redirect("connections:request", stored.pk)
+    else:
+        messages.success(request, f"Draft {stored.pk} was saved. Nobody is asked before you submit it.")
+        answer = redirect("connections:edit", stored.pk)
+    answer.set_cookie(
+        FILED, request.POST.get("keep", "")[:80], max_age=_DAY, secure=request.is_secure(), samesite="Lax"
+    )
+    return answer
+
+
+def _say_taken(page: Page, form: RequestForm, holder: ConnectionRequest) -> None:
+    name = next((f.name for f in form.naming.fields if form.data.get(f.name)), None)
+    form.add_error(name, taken_words(page.by, holder))
+    if name and permissions.visible_to(page.by).filter(pk=holder.pk).exists():
+        form.see(name, reverse("connections:request", args=[holder.pk]))
+
+
+def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
+    if page.edited is None and not page.posted:
+        try:
+            permissions.check_can_file(page.by)
+        except Denied as denied:
+            page.banners.append(denied.reason)
+    shown: Review = review_of(form, by=page.by, edited=page.edited)
+    return render(request, "connections/form.html", {"form": form, "page": page, "review": shown})
