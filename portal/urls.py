@@ -8,3 +8,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("", include("connections.urls")),
 ]
+
+handler500 = "connections.views.errors.failure"
