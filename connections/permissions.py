@@ -115,6 +115,19 @@ def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
         raise Denied("The setup tests are already on their way.")
 
 
+def check_can_operate(user: Person) -> None:
+    """Raise Denied unless `user` operates the portal."""
+    if not is_operator(user):
+        raise Denied("Only operators can do this.")
+
+
+def check_can_settle(user: Person, request: ConnectionRequest) -> None:
+    """Raise Denied unless `user` operates the portal and the request needs a person."""
+    check_can_operate(user)
+    if request.state is not Status.ATTENTION:
+        raise Denied(f"It does not need an operator: it is “{request.state.label}”.")
+
+
 def _can(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:
     def can(user: Person, request: ConnectionRequest) -> bool:
         try:
@@ -131,3 +144,4 @@ can_withdraw = _can(check_can_withdraw)
 can_clone = _can(check_can_clone)
 can_decide = _can(check_can_decide)
 can_rerun_tests = _can(check_can_rerun_tests)
+can_settle = _can(check_can_settle)

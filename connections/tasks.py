@@ -45,6 +45,7 @@ def reconcile(request_id: int) -> None:
 @shared_task(name="sweep")
 def sweep() -> None:
     """Bring back what was lost and ring for everything that is due."""
+    provisioning.note_alive()
     ring_all(provisioning.sweep())
 
 

@@ -2,9 +2,17 @@
 
 from connections.models.attempt import Attempt, Ending
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind
-from connections.models.connection import Connection, SetupTest, SetupTestRun, SetupTestsState
+from connections.models.connection import (
+    Connection,
+    SetupTest,
+    SetupTestRun,
+    SetupTestsState,
+    status_columns,
+    store_run,
+)
 from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason
+from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
 
@@ -19,14 +27,18 @@ __all__ = [
     "Event",
     "EventKind",
     "GateReason",
+    "Heartbeat",
     "IllegalMove",
     "Kind",
     "MovedOn",
     "Notice",
     "NoticeKind",
+    "Process",
     "SetupTest",
     "SetupTestRun",
     "SetupTestsState",
     "advance",
     "open_request",
+    "status_columns",
+    "store_run",
 ]

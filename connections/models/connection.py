@@ -1,8 +1,18 @@
 """The connection that came of a request, as Fivetran last described it, and every run of its setup tests."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils.dateparse import parse_datetime
+
+# Stated lengths: what is longer is cut, so that no answer can fill the database or a page.
+MAX_TESTS = 200
+MAX_TITLE = 300
+MAX_MESSAGE = 4_000
+MAX_DETAILS = 20_000
 
 
 class SetupTestsState(models.TextChoices):
@@ -12,6 +22,50 @@ class SetupTestsState(models.TextChoices):
     DUE = "due", "Waiting to run"
     RUNNING = "running", "Running"
     STORED = "stored", "Finished"
+
+
+def status_columns(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of `Connection` that come from the answer's `status` object (any shape is kept, none is trusted)."""
+    status = data.get("status")
+    status = _bounded(status) if isinstance(status, dict) else {}
+    state = status.get("setup_state") if isinstance(status, dict) else ""
+    return {"fivetran_status": status, "setup_state": str(state or "")[:50]}
+
+
+def _moment(value: object) -> Any:
+    try:
+        return parse_datetime(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _text(value: object, length: int) -> str:
+    """`value` as text that any database takes: no NUL, no half of a surrogate pair, no longer than `length`."""
+    text = "" if value is None else str(value)
+    return text.replace("\x00", "").encode("utf-8", "replace").decode()[:length]
+
+
+def _bounded(value: Any) -> Any:
+    """`value` if any database takes it and its text is short enough to keep, else the beginning of that text."""
+    text = repr(value)
+    if "\\x00" in text or "\\ud" in text or len(text) > MAX_DETAILS:
+        return _text(text, MAX_DETAILS)
+    return value
+
+
+class ConnectionManager(models.Manager["Connection"]):
+    """How Fivetran's description of a connection becomes rows."""
+
+    def record(self, request: Any, data: Mapping[str, Any], *, adopted: bool, tests_due: bool) -> "Connection":
+        """The connection of `request` as Fivetran described it in `data` (an answer's or a list item's `data`)."""
+        return self.create(
+            request=request,
+            adopted=adopted,
+            tests=SetupTestsState.DUE if tests_due else SetupTestsState.NONE,
+            tests_next_try_at=Now() if tests_due else None,
+            fivetran_created_at=_moment(data.get("created_at")),
+            **status_columns(data),
+        )
 
 
 class Connection(models.Model):
@@ -29,6 +83,8 @@ class Connection(models.Model):
     tests_attempts = models.PositiveSmallIntegerField(default=0)
     tests_note = models.CharField(max_length=500, blank=True)
     seen_at = models.DateTimeField(db_default=Now())
+
+    objects = ConnectionManager()
 
     class Meta:
         """The worker looks for tests that are due."""
@@ -80,3 +136,31 @@ class SetupTest(models.Model):
     def __str__(self) -> str:
         """Title and status."""
         return f"{self.title}: {self.status}"
+
+
+def store_run(connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None) -> SetupTestRun:
+    """Store one run of the setup tests from an answer's `data`; call it inside a transaction.
+
+    Unknown statuses, missing messages and any `details` are kept as they come, cut to the lengths above.
+    """
+    found = data.get("setup_tests")
+    tests = [test for test in found if isinstance(test, dict)] if isinstance(found, list) else []
+    run = SetupTestRun.objects.create(
+        connection=connection,
+        asked_by_id=asked_by_id,
+        setup_state=status_columns(data)["setup_state"],
+        left_out=max(0, len(tests) - MAX_TESTS),
+    )
+    SetupTest.objects.bulk_create(
+        SetupTest(
+            run=run,
+            position=position,
+            title=_text(test.get("title"), MAX_TITLE) or "(no title)",
+            status=_text(test.get("status"), 50) or "(no status)",
+            message=_text(test.get("message"), MAX_MESSAGE),
+            details=_bounded(test.get("details")),
+        )
+        for position, test in enumerate(tests[:MAX_TESTS])
+    )
+    Connection.objects.filter(pk=connection.pk).update(tests=SetupTestsState.STORED, tests_note="")
+    return run

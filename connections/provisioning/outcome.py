@@ -11,7 +11,6 @@ from django.db import connection as database
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.transaction import atomic
-from django.utils.dateparse import parse_datetime
 
 from connections import notifications
 from connections.fivetran.client import Answer
@@ -22,10 +21,9 @@ from connections.models import (
     ConnectionRequest,
     Ending,
     NoticeKind,
-    SetupTestsState,
     advance,
+    store_run,
 )
-from connections.provisioning import results
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -146,29 +144,15 @@ def to_created(
                 note="",
                 **move,
             )
-            connection = Connection.objects.create(
-                request=request,
-                adopted=adopted,
-                tests=SetupTestsState.DUE if due else SetupTestsState.NONE,
-                tests_next_try_at=Now() if due else None,
-                fivetran_created_at=_moment(data.get("created_at")),
-                **results.status_columns(data),
-            )
+            connection = Connection.objects.record(request, data, adopted=adopted, tests_due=due)
             if isinstance(data.get("setup_tests"), list) and asked_for_tests and not adopted:
-                results.store_run(connection, data)
+                store_run(connection, data)
             notifications.tell(request, NoticeKind.CREATED, request.requester)
     except IntegrityError:
         log.warning("request %s: connection id is attached to another request", request.pk)
         request.refresh_from_db()
         note = "Fivetran answered with a connection that belongs to another request."
         to_unknown(request, actor, note, guard)
-
-
-def _moment(value: object) -> Any:
-    try:
-        return parse_datetime(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
 
 
 def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> None:

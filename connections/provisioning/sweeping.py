@@ -16,9 +16,11 @@ from connections import notifications
 from connections.models import (
     Connection,
     ConnectionRequest,
+    Heartbeat,
     IllegalMove,
     MovedOn,
     NoticeKind,
+    Process,
     SetupTestsState,
     advance,
 )
@@ -37,6 +39,12 @@ class Due:
     run_tests: list[int] = field(default_factory=list)
     reconcile: list[int] = field(default_factory=list)
     probe: bool = False
+
+
+def note_alive() -> None:
+    """A message of the scheduler reached a worker: both are alive."""
+    Heartbeat.objects.beat(Process.SCHEDULER)
+    Heartbeat.objects.beat(Process.WORKER)
 
 
 def sweep() -> Due:

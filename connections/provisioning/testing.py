@@ -13,8 +13,17 @@ from django.db.models.functions import Now
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, Connection, ConnectionRequest, Event, EventKind, SetupTestsState
-from connections.provisioning import gate, outcome, results
+from connections.models import (
+    Attempt,
+    Connection,
+    ConnectionRequest,
+    Event,
+    EventKind,
+    SetupTestsState,
+    status_columns,
+    store_run,
+)
+from connections.provisioning import gate, outcome
 from connections.states import Actor
 
 log = logging.getLogger(__name__)
@@ -70,9 +79,9 @@ def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: A
     with outcome.atomic():
         outcome.close(attempt, answer)
         mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
-        if mine.update(tests_token=None, tests_lease_until=None, **results.status_columns(answer.data)) != 1:
+        if mine.update(tests_token=None, tests_lease_until=None, **status_columns(answer.data)) != 1:
             return  # another run took over; this one's result is in the attempts
-        results.store_run(connection, answer.data, asked_by_id=_asked_by(request))
+        store_run(connection, answer.data, asked_by_id=_asked_by(request))
         version = ConnectionRequest.objects.values_list("version", flat=True).get(pk=request.pk)
         Event.objects.create(request=request, kind=EventKind.TESTS_STORED, actor=Actor.WORKER, version=version)
     gate.note_answer()

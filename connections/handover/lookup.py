@@ -1,0 +1,29 @@
+"""Asking Fivetran about one connection while a person waits for the page."""
+
+import re
+from typing import Any
+
+from connections.fivetran import configured
+from connections.fivetran.errors import FivetranError, Refused
+
+SECONDS = 5.0
+_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
+
+
+class Unreachable(Exception):
+    """Fivetran gave no usable answer in time."""
+
+
+def existing(connection_id: str) -> dict[str, Any] | None:
+    """Fivetran's description of the connection with this id, None where there is none. Raises Unreachable."""
+    if not _ID.fullmatch(connection_id):
+        return None
+    client = configured.client(connect_timeout=SECONDS, read_timeout=SECONDS, get_deadline=SECONDS)
+    try:
+        return dict(client.get_connection(connection_id).data)
+    except Refused as error:
+        if error.status == 404:
+            return None
+        raise Unreachable(error.message) from None
+    except FivetranError as error:
+        raise Unreachable(error.message) from None

@@ -1,0 +1,91 @@
+"""What operators do: settle a request that needs a person, and pause or resume the sending for the whole account.
+
+The verbs are like those of `connections.workflow`: keyword-only, `by=`, each with a reason, all or nothing.
+"""
+
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from connections import handover, notifications, permissions, tasks
+from connections.models import ApiGate, Connection, ConnectionRequest, IllegalMove, NoticeKind, advance
+from connections.states import Actor, Status
+
+
+class DoesNotFit(Exception):
+    """The connection that an operator named is not what was asked for; the message says in which point."""
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise IllegalMove("Enter the reason.")
+    return text.strip()
+
+
+def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: str) -> None:
+    """Make the existing connection with this id the request's own, and run its tests if they were asked for.
+
+    Fivetran is asked what it is, 5 seconds at most. Raises DoesNotFit where it is unknown there, of another service,
+    group or name, or another request's; `handover.Unreachable` where Fivetran gives no answer.
+    """
+    permissions.check_can_settle(by, request)
+    reason = _reason(reason)
+    data = handover.existing(connection_id.strip())
+    if data is None:
+        raise DoesNotFit("Fivetran knows no connection with this id.")
+    for key, expected in (("service", request.service), ("group_id", request.group_id), ("schema", request.schema)):
+        if data.get(key) != expected:
+            raise DoesNotFit(f"Its {key} is {str(data.get(key))[:100]}, and {expected} was asked for.")
+    tests_due = bool((request.payload or {}).get("run_setup_tests"))
+    try:
+        with transaction.atomic():
+            _settle(request, Status.CREATED, by, reason, connection_id=data["id"], note="")
+            Connection.objects.record(request, data, adopted=True, tests_due=tests_due)
+            notifications.tell(request, NoticeKind.CREATED, request.requester)
+            transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)
+    except IntegrityError:
+        raise DoesNotFit("This connection belongs to another request already.") from None
+
+
+def send_again(*, by: User, request: ConnectionRequest, reason: str) -> None:
+    """Back into the queue with all its attempts, after somebody looked and found that it does not exist."""
+    permissions.check_can_settle(by, request)
+    with transaction.atomic():
+        _settle(request, Status.APPROVED, by, _reason(reason), next_try_at=Now(), attempts_used=0, note="")
+        transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
+
+
+def close(*, by: User, request: ConnectionRequest, reason: str) -> None:
+    """End it without a connection; the requester reads the reason and can correct and clone."""
+    permissions.check_can_settle(by, request)
+    with transaction.atomic():
+        failure = {"failure_code": "closed_by_operator", "failure_message": _reason(reason)}
+        _settle(request, Status.FAILED, by, reason, **failure)
+        notifications.tell(request, NoticeKind.FAILED, request.requester)
+
+
+def _settle(request: ConnectionRequest, target: Status, by: User, reason: str, **columns: Any) -> None:
+    guard = Q(version=request.version)
+    advance(request, target, actor=Actor.OPERATOR, by=by, reason=reason, guard=guard, **columns)
+
+
+def pause(*, by: User, reason: str) -> bool:
+    """Send nothing more to Fivetran until somebody resumes; False where it was paused already."""
+    permissions.check_can_operate(by)
+    reason = _reason(reason)
+    ApiGate.objects.get_or_create(pk=1)
+    paused = ApiGate.objects.filter(pk=1, paused_at=None)
+    return paused.update(paused_at=Now(), paused_by=by, paused_reason=reason) == 1
+
+
+def resume(*, by: User) -> bool:
+    """Let the sending go on; False where it was not paused."""
+    permissions.check_can_operate(by)
+    paused = ApiGate.objects.filter(pk=1, paused_at__isnull=False)
+    resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
+    transaction.on_commit(partial(tasks.ring, tasks.sweep), robust=True)
+    return resumed
