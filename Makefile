@@ -20,7 +20,7 @@ test: .venv/.dev-ready
 lint: .venv/.dev-ready
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
-	@$(PY) -m mypy .
+	@SECRET_KEY=not-used $(PY) -m mypy .
 	@$(PY) -m djlint --quiet --check --lint templates
 
 bench: .venv/.dev-ready

@@ -6,13 +6,13 @@ from collections.abc import Callable
 import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from connections.permissions import is_operator
+
 logger = logging.getLogger(__name__)
-OPERATORS = "Operators"
 BROKER_PATIENCE = 0.25  # seconds; a health page that hangs is taken for a dead process
 
 
@@ -31,7 +31,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
         return JsonResponse({"status": "unavailable"}, status=503)
     parts = {name: check() for name, check in PARTS.items()}
     answer: dict[str, object] = {"status": "ok" if all(parts.values()) else "degraded"}
-    if _is_operator(request.user):
+    if is_operator(request.user):
         answer["parts"] = parts
     return JsonResponse(answer)
 
@@ -58,10 +58,3 @@ def broker_answers() -> bool:
 
 
 PARTS: dict[str, Callable[[], bool]] = {"broker": broker_answers}
-
-
-def _is_operator(user: AbstractBaseUser | AnonymousUser) -> bool:
-    """Whether the reader may know which part is unwell."""
-    if not user.is_authenticated:
-        return False
-    return user.is_superuser or user.groups.filter(name=OPERATORS).exists()

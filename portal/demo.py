@@ -51,7 +51,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
         # A real key never goes to the stand-in, which would refuse it anyway.
         for name in ("FIVETRAN_API_KEY_FILE", "FIVETRAN_API_SECRET_FILE"):
             environ.pop(name, None)
-        environ |= {"FIVETRAN_API_KEY": SANDBOX_KEY, "FIVETRAN_API_SECRET": SANDBOX_SECRET}
+        environ.update({"FIVETRAN_API_KEY": SANDBOX_KEY, "FIVETRAN_API_SECRET": SANDBOX_SECRET})
     if not is_set(environ, "SECRET_KEY"):
         environ["SECRET_KEY"] = _kept_secret(folder / "secret_key")
     environ["DEMO_SCRATCH"] = scratch

@@ -46,9 +46,10 @@ def client_address(request: HttpRequest) -> str:
     Behind TRUSTED_PROXY_HOPS proxies it is that many places from the right of X-Forwarded-For: what stands further
     left was written by the client itself.
     """
-    hops = settings.TRUSTED_PROXY_HOPS
+    hops: int = settings.TRUSTED_PROXY_HOPS
     if hops:
-        forwarded = [part.strip() for part in request.META.get("HTTP_X_FORWARDED_FOR", "").split(",") if part.strip()]
+        header = str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
+        forwarded = [part.strip() for part in header.split(",") if part.strip()]
         if len(forwarded) >= hops:
             return forwarded[-hops]
     return str(request.META.get("REMOTE_ADDR", ""))

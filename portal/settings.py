@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
-from kombu import Exchange, Queue
+from kombu.entity import Exchange, Queue
 
 from portal import environment as read
 
@@ -167,7 +167,10 @@ CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = TIME_ZONE
 # Both lanes are declared, so that a plain `celery -A portal worker` serves both.
-CELERY_TASK_QUEUES = [Queue(lane, Exchange(lane, type="direct"), routing_key=lane) for lane in ("slow", "control")]
+CELERY_TASK_QUEUES = [
+    Queue(lane, Exchange(lane, type="direct"), routing_key=lane)  # type: ignore[no-untyped-call]
+    for lane in ("slow", "control")
+]
 CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_DEFAULT_EXCHANGE = "control"
 CELERY_TASK_DEFAULT_ROUTING_KEY = "control"

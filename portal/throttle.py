@@ -25,8 +25,8 @@ class LoginThrottle(AxesDatabaseHandler):
     def reset_user_attempts(self, request: HttpRequest, credentials: dict[str, Any] | None = None) -> int:
         """Forget the failures of the pair that just logged in, not those of its address; returns how many rows went."""
         pair, _address = self.get_user_attempts(request, credentials)
-        return pair.delete()[0]
+        return int(pair.delete()[0])
 
 
 def _failures(attempts: QuerySet[Any]) -> int:
-    return attempts.aggregate(total=Sum("failures_since_start"))["total"] or 0
+    return int(attempts.aggregate(total=Sum("failures_since_start"))["total"] or 0)

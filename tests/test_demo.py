@@ -59,7 +59,8 @@ def family(process: Process) -> dict[str, psutil.Process]:
 
 def everybody(process: Process) -> list[psutil.Process]:
     """It and all its descendants."""
-    return [parent := psutil.Process(process.popen.pid), *parent.children(recursive=True)]
+    parent = psutil.Process(process.popen.pid)
+    return [parent, *parent.children(recursive=True)]
 
 
 def gone(people: list[psutil.Process]) -> bool:

@@ -61,7 +61,8 @@ def test_a_process_without_fivetran_keys_refuses_to_start(process: str) -> None:
 
 
 def test_production_is_strict_about_https() -> None:
-    names = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS", "ALLOWED_HOSTS")
+    names: tuple[str, ...] = ("SESSION_COOKIE_NAME", "CSRF_COOKIE_NAME", "SECURE_SSL_REDIRECT", "SECURE_HSTS_SECONDS")
+    names += ("ALLOWED_HOSTS",)
     names += ("CSRF_TRUSTED_ORIGINS", "SECURE_PROXY_SSL_HEADER", "DEBUG", "CELERY_BROKER_USE_SSL", "EMAIL_USE_TLS")
     values = settings_of(PRODUCTION, *names)
     assert values == {
