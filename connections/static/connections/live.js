@@ -1,0 +1,23 @@
+// A request's page that follows the request: what htmx may swap, and what the reader is told when the line is down.
+const lost = document.querySelector("[data-live-lost]");
+const isStatus = (xhr) => /\/requests\/\d+\/status\/$/.test(new URL(xhr.responseURL || "/", location.href).pathname);
+const typed = (element) => [...element.querySelectorAll("textarea")].some((area) => area.value.trim() !== "");
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (isStatus(event.detail.xhr)) return;
+  // Logged out: the answer is the log-in page. Opening it loses nothing, unless something was typed here.
+  event.detail.shouldSwap = false;
+  if (!typed(document)) location.reload();
+});
+
+document.addEventListener("htmx:oobBeforeSwap", (event) => {
+  // A reason that is being typed stays until it is sent; the answer to it says what has happened meanwhile.
+  if (typed(event.detail.target)) event.detail.shouldSwap = false;
+});
+
+for (const name of ["htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(name, () => lost?.classList.add("shown"));
+}
+document.addEventListener("htmx:afterRequest", (event) => {
+  if (event.detail.successful) lost?.classList.remove("shown");
+});

@@ -1,0 +1,81 @@
+// What every page can do: times in the reader's zone, one sending for one press, copying, focus on what went wrong.
+
+// --- times ---------------------------------------------------------------------------------------------------------
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone || "UTC";
+if (!document.cookie.split("; ").includes(`zone=${zone}`)) {
+  // The server writes times, and reads the dates of filters, in this zone from the next page on.
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `zone=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+}
+const exact = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZoneName: "short",
+});
+
+function localize(root) {
+  for (const time of root.querySelectorAll("time[data-exact]")) {
+    const moment = new Date(time.dateTime);
+    if (!Number.isNaN(moment.getTime())) time.textContent = exact.format(moment);
+  }
+}
+
+localize(document);
+for (const name of document.querySelectorAll("[data-zone-name]")) name.textContent = zone.replaceAll("_", " ");
+document.addEventListener("htmx:afterSettle", () => localize(document));
+
+// --- one sending ---------------------------------------------------------------------------------------------------
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (event.defaultPrevented || form.method !== "post") return;
+  const button = event.submitter;
+  // Only after the browser has read the form: a disabled button would not be sent.
+  setTimeout(() => {
+    for (const other of form.querySelectorAll("button[type=submit]")) other.disabled = true;
+    if (button && !button.hasAttribute("name")) {
+      button.dataset.label = button.textContent;
+      button.textContent = "Sending…";
+    }
+  });
+});
+window.addEventListener("pageshow", (event) => {
+  if (!event.persisted) return; // come back to by the Back button
+  for (const button of document.querySelectorAll("button[data-label]")) {
+    button.textContent = button.dataset.label;
+    delete button.dataset.label;
+  }
+  for (const button of document.querySelectorAll("form[method=post] button[type=submit]:disabled")) {
+    if (!button.hasAttribute("aria-describedby")) button.disabled = false;
+  }
+});
+
+// --- copying -------------------------------------------------------------------------------------------------------
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("[data-copy]");
+  if (!button) return;
+  const source = document.querySelector(button.dataset.copy);
+  try {
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = "Copied";
+  } catch {
+    // Forbidden or not over https: select it, so that the keyboard can copy it.
+    getSelection().selectAllChildren(source);
+    button.textContent = "Selected: press Ctrl C";
+  }
+});
+
+// --- the account menu closes as menus do ---------------------------------------------------------------------------
+const menu = document.querySelector(".user-menu");
+document.addEventListener("click", (event) => {
+  if (menu?.open && !menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape" || !menu?.open) return;
+  menu.open = false;
+  menu.querySelector("summary").focus();
+});
+
+document.querySelector("[data-error-summary]")?.focus();

@@ -1,0 +1,113 @@
+"""Small pieces of pages: a status, a moment, doubtful characters, data as JSON."""
+
+import json
+import re
+import unicodedata
+from datetime import datetime
+from typing import Any
+
+from django import template
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from connections.states import Status
+from connections.views import words
+
+register = template.Library()
+MAX_JSON = 20_000  # characters of foreign data that a page shows
+
+
+@register.simple_tag
+def status_label(status: str) -> SafeString:
+    """A status as its label; the machine value stands in `data-status`."""
+    return format_html(
+        '<span class="tag tag-{}" data-status="{}">{}</span>', words.tone(status), status, Status(status).label
+    )
+
+
+@register.filter
+def label(status: str) -> str:
+    """The label of a machine value; the value itself where it is none of ours."""
+    return Status(status).label if status in Status._value2member_map_ else status
+
+
+@register.simple_tag
+def moment(value: datetime | None, style: str = "both") -> SafeString | str:
+    """`<time>` with the age and the exact time ("both"), or only the `exact` or the `age`. The browser puts it into its zone."""
+    if value is None:
+        return ""
+    zone = timezone.get_current_timezone()
+    full = words.exact(value, zone)
+    stamp = format_html('<time datetime="{}" data-exact>{}</time>', value.isoformat(), full)
+    if style == "exact":
+        return stamp
+    if style == "age":
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), words.relative(value, timezone.now()))
+    return format_html('{} <span class="exact">{}</span>', words.relative(value, timezone.now()), stamp)
+
+
+@register.filter
+def test_tone(status: str) -> str:
+    """The colour of a setup test's status."""
+    return words.test_tone(status)
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    """`value` as indented JSON that reads as it is: invisible and direction-changing characters are escaped."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    return "".join(_escaped(c) if c != "\n" and _invisible(c) else c for c in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass").hex()
+    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+
+
+@register.filter
+def short_json(value: Any) -> str:
+    """`as_json`, cut to a stated length."""
+    text = as_json(value)
+    return text if len(text) <= MAX_JSON else text[:MAX_JSON] + "…"
+
+
+def _invisible(character: str) -> bool:
+    return unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
+
+
+@register.filter
+def doubtful(text: object) -> list[str]:
+    """The characters of a name that are not plain ASCII, each with its code point and name: look-alikes and bidi marks.
+
+    An approver sees the text; this says what the text really is ("а" is U+0430 CYRILLIC SMALL LETTER A).
+    """
+    odd = dict.fromkeys(c for c in str(text) if not 32 <= ord(c) < 127)
+    return [_named(c) for c in list(odd)[:20]]
+
+
+@register.filter
+def hidden_marks(text: object) -> list[str]:
+    """The invisible and direction-changing characters of a longer text; line breaks and tabs are none."""
+    odd = dict.fromkeys(c for c in str(text) if _invisible(c) and c not in "\r\n\t")
+    return [_named(c) for c in list(odd)[:20]]
+
+
+def _named(character: str) -> str:
+    name = f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
+    return name if _invisible(character) else f"“{character}” {name}"
+
+
+@register.filter
+def visible(text: object) -> str:
+    """`text` with every invisible or direction-changing character replaced by its code point: it cannot pose."""
+    return re.sub(r"[^\n\r\t]", lambda m: f"[U+{ord(m[0]):04X}]" if _invisible(m[0]) else m[0], str(text))
+
+
+@register.filter
+def duration(milliseconds: int) -> str:
+    """A duration for people: "340 ms", "12.4 s", "3 min 20 s"."""
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"

@@ -1,0 +1,161 @@
+"""The filters of the history: read from the query string, applied to the rows, and written back into links."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth import get_user_model
+from django.core.signing import BadSignature, Signer
+from django.http import QueryDict
+from django.utils.dateparse import parse_date
+
+from connections.models.request import ConnectionRequestQuerySet
+from connections.models.search import Edge
+from connections.states import Status
+
+MAX_LENGTH = 200
+MAX_ID = 2**63 - 1
+_TEXTS = {"service": "Service", "group_id": "Destination", "requester": "Requester", "q": "Search"}
+_DATES = {"after": "Submitted from", "before": "Submitted to"}
+_signer = Signer(salt="connections.history")
+
+
+class Unusable(ValueError):
+    """A parameter whose value cannot be used; `sentence` says which and what would be."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence)
+        self.sentence = sentence
+
+
+@dataclass(frozen=True)
+class Chip:
+    """One chosen filter, and the query string without it."""
+
+    label: str
+    value: str
+    without: str
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the history is narrowed to. Dates are days of submission, inclusive, in the reader's zone."""
+
+    status: tuple[Status, ...] = ()
+    service: str = ""
+    group_id: str = ""
+    requester: str = ""
+    q: str = ""
+    after: date | None = None
+    before: date | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is narrowed at all."""
+        return self != Filters()
+
+    @property
+    def beyond_search(self) -> bool:
+        """Whether anything but the search box is used."""
+        return replace(self, q="") != Filters()
+
+    def rows(self, rows: ConnectionRequestQuerySet, zone: tzinfo) -> ConnectionRequestQuerySet:
+        """`rows` narrowed by everything but the search words."""
+        if self.status:
+            rows = rows.filter(status__in=self.status) if len(self.status) > 1 else rows.filter(status=self.status[0])
+        if self.service:
+            rows = rows.filter(service=self.service)
+        if self.group_id:
+            rows = rows.filter(group_id=self.group_id)
+        if self.requester:
+            person = get_user_model()._default_manager.filter(username=self.requester)
+            rows = rows.filter(requester=person.values("pk")[:1])
+        if self.after:
+            rows = rows.filter(submitted_at__gte=_midnight(self.after, zone))
+        if self.before:
+            rows = rows.filter(submitted_at__lt=_midnight(self.before + timedelta(days=1), zone))
+        return rows
+
+    def pairs(self) -> Iterator[tuple[str, str]]:
+        """Name and value of each parameter, as they stand in a query string."""
+        for status in self.status:
+            yield "status", status.value
+        for name in (*_TEXTS, *_DATES):
+            if value := getattr(self, name):
+                yield name, str(value)
+
+    def query(self, **more: str) -> str:
+        """The query string of these filters, with `?` in front; empty where there is nothing to say."""
+        pairs = [*self.pairs(), *more.items()]
+        return f"?{urlencode(pairs)}" if pairs else "?"
+
+    def chips(self) -> list[Chip]:
+        """One chip for each chosen value."""
+        chips = [
+            Chip("Status", s.label, replace(self, status=tuple(t for t in self.status if t is not s)).query())
+            for s in self.status
+        ]
+        for name, label in {**_TEXTS, **_DATES}.items():
+            if value := getattr(self, name):
+                empty: dict[str, Any] = {name: "" if name in _TEXTS else None}
+                chips.append(Chip(label, str(value), replace(self, **empty).query()))
+        return chips
+
+
+def _midnight(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day, time(), zone)
+
+
+def read(parameters: QueryDict) -> Filters:
+    """The filters of a query string. Unknown parameters are ignored, empty ones count as not given.
+
+    Raises Unusable for a value that cannot be used.
+    """
+    statuses = dict.fromkeys(_status(value) for value in parameters.getlist("status") if value)
+    texts = {name: _text(label, parameters.get(name, "")) for name, label in _TEXTS.items()}
+    dates = {name: _date(label, parameters.get(name, "")) for name, label in _DATES.items()}
+    return Filters(status=tuple(statuses), **texts, **dates)  # type: ignore[arg-type]  # by name, each of its type
+
+
+def _status(value: str) -> Status:
+    try:
+        return Status(value)
+    except ValueError:
+        raise Unusable(f"There is no such status. The statuses are: {', '.join(Status)}.") from None
+
+
+def _text(label: str, value: str) -> str:
+    value = value.strip()
+    if len(value) > MAX_LENGTH or "\0" in value:
+        raise Unusable(f"{label}: at most {MAX_LENGTH} characters, and no control characters.")
+    return value
+
+
+def _date(label: str, value: str) -> date | None:
+    if not value.strip():
+        return None
+    try:
+        day = parse_date(value.strip())
+    except ValueError:
+        day = None
+    if day is None or not 1970 <= day.year <= 9000:
+        raise Unusable(f"{label}: enter a date such as 2026-11-23.")
+    return day
+
+
+def cursor(edge: Edge) -> str:
+    """The opaque text that stands for `edge` in a link."""
+    return _signer.sign(f"{'n' if edge.newer else 'o'}{edge.id}")
+
+
+def read_cursor(text: str) -> Edge | None:
+    """The edge behind a link's cursor, None without one. Raises Unusable for a cursor that this portal did not make."""
+    if not text:
+        return None
+    try:
+        plain = _signer.unsign(text)
+    except BadSignature:
+        raise Unusable("The link to this page of the list is not one of ours, or it was cut.") from None
+    return Edge(min(int(plain[1:]), MAX_ID), newer=plain[0] == "n")

@@ -1,0 +1,24 @@
+"""The live parts of a request's page, asked for by the open page until nothing more will happen by itself."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from connections.states import Status
+from connections.views import panel
+
+
+@require_safe
+def status(request: HttpRequest, pk: int) -> HttpResponse:
+    """204 while the page shows the present state (`seen`), else its live parts.
+
+    A body that changed since the page was opened (`shown`) is not slipped under the approver's hand: the decision
+    panel keeps the old digest, which cannot approve any more, and the page says that it is out of date.
+    """
+    row = panel.find(request.user, pk)
+    if request.GET.get("seen") == panel.fingerprint(row, panel.waiting_for(row)):
+        return HttpResponse(status=204)
+    shown = request.GET.get("shown", "")[: panel.SHOWN_DIGEST]
+    edited = row.state is Status.PENDING and shown != row.digest[: panel.SHOWN_DIGEST]
+    context = panel.live(request.user, row) | {"shown": shown, "edited": edited, "swap": True}
+    return render(request, "connections/_live.html", context)

@@ -1,0 +1,248 @@
+"""The history: every request that the reader may see, newest first, filtered, in pages without a count or an offset."""
+
+import csv
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, tzinfo
+from functools import wraps
+from typing import Any
+
+from django.db.models import F, IntegerField, Subquery, Value
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.http import require_safe
+
+from connections import payloads, permissions
+from connections.models import search
+from connections.models.request import ConnectionRequestQuerySet
+from connections.models.search import Edge
+from connections.states import Status
+from connections.views import filters, words
+from connections.zones import zone_of
+
+PAGE = 50
+COUNTED = 1000
+CHUNK = 500
+UNCOUNTED = -1
+_LABELS = {status.value: (status.label, words.tone(status)) for status in Status}
+
+
+class CappedCount(Subquery):
+    """How many rows a queryset has, counted no further than its slice."""
+
+    template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the list: prepared rows, the links to its neighbours, and how many there are, in words."""
+
+    rows: list[tuple[Any, ...]]
+    newer: str
+    older: str
+    count: str
+    limited: bool
+
+
+def refuse_unusable(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Answer 400, with a page that offers to clear the filters, where the query string cannot be used."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return view(request, *args, **kwargs)
+        except filters.Unusable as problem:
+            return render(request, "connections/bad_filter.html", {"sentence": problem.sentence}, status=400)
+
+    return wrapped
+
+
+@require_safe
+@refuse_unusable
+def history(request: HttpRequest) -> HttpResponse:
+    """The list."""
+    chosen = filters.read(request.GET)
+    edge = filters.read_cursor(request.GET.get("cursor", ""))
+    context = {
+        "chosen": chosen,
+        "chips": chosen.chips(),
+        "statuses": [(s.value, s.label, s in chosen.status) for s in Status],
+        "query": chosen.query(),
+        "page": read_page(permissions.visible_to(request.user), chosen, edge, zone_of(request)),
+        "edge": edge,
+        "sees_everything": permissions.sees_everything(request.user),
+        "short_reach": search.SHORT_NEWEST,
+    }
+    return render(request, "connections/history.html", context)
+
+
+def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge: Edge | None, zone: tzinfo) -> Page:
+    """Read one page in one query, or two where the words are rare (`connections.models.search`)."""
+    rows = chosen.rows(visible, zone)
+    found: list[tuple[Any, ...]] = []
+    stage = search.Stage(rows, complete=True)
+    for stage in search.stages(rows, search.words_of(chosen.q), edge):
+        found = list(_beyond(stage, edge).values_list(*_COLUMNS, "turn_of", "count")[: PAGE + 1])
+        if len(found) > PAGE:
+            break
+    more, found = len(found) > PAGE, found[:PAGE]
+    if edge and edge.newer:
+        found.reverse()
+    newer = bool(edge) and (more or not edge.newer)
+    older = bool(edge and edge.newer) or more
+    return Page(
+        rows=_prepared(found, zone),
+        newer=chosen.query(cursor=filters.cursor(Edge(found[0][0], newer=True))) if newer and found else "",
+        older=chosen.query(cursor=filters.cursor(Edge(found[-1][0]))) if older and found else "",
+        count=_count_in_words(found[0][-1] if found else 0, exact=len(found) if not (edge or more) else None),
+        limited=stage.limited,
+    )
+
+
+_COLUMNS = (
+    "id",
+    "status",
+    "service_name",
+    "service",
+    "group_name",
+    "schema",
+    "requester__username",
+    "since",
+)
+
+
+def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet:
+    """The rows of a stage from the edge on, with what the list shows and a capped count of the whole stage."""
+    counted = CappedCount(stage.rows.order_by().values("pk")[: COUNTED + 1], output_field=IntegerField())
+    rows = stage.rows.annotate(
+        since=Coalesce("submitted_at", "created_at"),
+        turn_of=F("connection__setup_state"),
+        count=counted if stage.complete else Value(UNCOUNTED),
+    )
+    if edge is None:
+        return rows.order_by("-id")
+    return rows.filter(id__gt=edge.id).order_by("id") if edge.newer else rows.filter(id__lt=edge.id).order_by("-id")
+
+
+def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
+    """The rows with every text ready, because look-ups and filters in a template's loop cost more than the query."""
+    now, start = timezone.now(), reverse("connections:history")
+    return [
+        (
+            pk,
+            f"{start}{pk}/",
+            status,
+            *_LABELS[status],
+            setup_state if setup_state != "connected" else "",
+            words.whose_turn(status, setup_state),
+            service_name or "(no service yet)",
+            service,
+            group_name,
+            schema,
+            requester,
+            words.relative(since, now),
+            since.isoformat(),
+            words.exact(since, zone),
+        )
+        for pk, status, service_name, service, group_name, schema, requester, since, setup_state, _count in found
+    ]
+
+
+def _count_in_words(counted: int, exact: int | None) -> str:
+    """The number of requests: exact where one page holds them all, else counted up to 1,000, else unknown."""
+    number = exact if exact is not None else counted
+    if number == UNCOUNTED:
+        return f"More than {PAGE} requests"
+    if number > COUNTED:
+        return f"{COUNTED:,}+ requests"
+    return f"{number:,} request{'' if number == 1 else 's'}"
+
+
+# --- export --------------------------------------------------------------------------------------------------------
+_EXPORTED = (
+    "id status service group_id schema service_name group_name requester__username source_owner reason "
+    "created_at submitted_at status_since decided_by__username decided_at decision_reason approved_by__username approved_at "
+    "approved_digest digest connection_id connection__setup_state failure_code failure_message"
+).split()
+_HEADINGS = [name.replace("__username", "").replace("connection__", "") for name in _EXPORTED]
+
+
+def _chunks(request: HttpRequest, *more: str) -> Iterator[list[tuple[Any, ...]]]:
+    """The filtered set from the newest to the oldest, in chunks of CHUNK rows, each by a query of its own."""
+    chosen = filters.read(request.GET)
+    rows = chosen.rows(permissions.visible_to(request.user), zone_of(request))
+    rows = search.contain(rows, search.words_of(chosen.q)).order_by("-id")
+
+    def read() -> Iterator[list[tuple[Any, ...]]]:
+        last = filters.MAX_ID
+        while chunk := list(rows.filter(id__lt=last).values_list(*_EXPORTED, *more)[:CHUNK]):
+            last = chunk[-1][0]
+            yield chunk
+
+    return read()
+
+
+_FORMULA = frozenset("=+-@＝＋－＠")
+
+
+class _Echo:
+    """A file for csv.writer that hands each line back instead of keeping it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def _cell(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, str) and (value.lstrip()[:1] in _FORMULA or value[:1] in ("\t", "\r")):
+        return f"'{value}"
+    return value
+
+
+@require_safe
+@refuse_unusable
+def export_csv(request: HttpRequest) -> StreamingHttpResponse:
+    """The filtered set as CSV, streamed."""
+    write = csv.writer(_Echo()).writerow
+    chunks = _chunks(request)
+
+    def lines() -> Iterator[str]:
+        yield write(_HEADINGS)
+        for chunk in chunks:
+            yield "".join(write([_cell(value) for value in row]) for row in chunk)
+
+    return _attachment(lines(), "text/csv; charset=utf-8", "csv")
+
+
+@require_safe
+@refuse_unusable
+def export_json(request: HttpRequest) -> StreamingHttpResponse:
+    """The filtered set as a JSON array, streamed, each request with its body (secrets masked)."""
+    chunks = _chunks(request, "payload")
+
+    def lines() -> Iterator[str]:
+        separator = "["
+        for chunk in chunks:
+            for *row, body in chunk:
+                item = dict(zip(_HEADINGS, row, strict=True)) | {"payload": payloads.masked(body) if body else None}
+                yield separator + json.dumps(item, default=_json_default)
+                separator = ",\n"
+        yield "[]\n" if separator == "[" else "]\n"
+
+    return _attachment(lines(), "application/json", "json")
+
+
+def _json_default(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _attachment(lines: Iterator[str], content_type: str, extension: str) -> StreamingHttpResponse:
+    name = f"connection-requests-{timezone.now():%Y-%m-%d}.{extension}"
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
+    return StreamingHttpResponse(lines, content_type=content_type, headers=headers)

@@ -1,0 +1,47 @@
+"""The first page: what waits for the reader, and what the reader asked for lately."""
+
+from typing import Any
+
+from django.db.models import Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from connections import permissions
+from connections.models import ConnectionRequest
+from connections.models.request import ConnectionRequestQuerySet
+from connections.states import Status
+
+SHOWN = 10
+COUNTED = 100
+
+_MINE_TO_ACT = (
+    Q(status__in=[Status.DRAFT, Status.CHANGES_REQUESTED])
+    | Q(status=Status.FAILED, clones=None)
+    | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=["incomplete", "broken"])
+)
+_COLUMNS = (
+    "id status service_name group_name schema submitted_at created_at status_since connection__setup_state".split()
+)
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """What waits for me, and my recent requests."""
+    mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
+    context: dict[str, Any] = {
+        "waiting": _rows(mine.filter(_MINE_TO_ACT)),
+        "recent": _rows(mine),
+        "operator_count": None,
+    }
+    if permissions.is_approver(request.user):
+        decide = ConnectionRequest.objects.waiting_for_approval().exclude(requester_id=request.user.pk)
+        context |= {"decide": list(decide.values(*_COLUMNS, "requester__username")[: COUNTED + 1]), "counted": COUNTED}
+    if permissions.is_operator(request.user):
+        stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).values("id")
+        context["operator_count"] = len(stuck[:COUNTED])
+    return render(request, "connections/home.html", context)
+
+
+def _rows(requests: ConnectionRequestQuerySet) -> list[dict[str, Any]]:
+    return list(requests.values(*_COLUMNS)[:SHOWN])

@@ -1,0 +1,209 @@
+"""What a request's page shows: read once for the page and again for its live parts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2s
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.db.models import Max, OuterRef, Subquery
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils import timezone
+
+from connections import payloads, permissions
+from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, GateReason, SetupTestsState
+from connections.states import FINAL, Owner, Status
+from connections.views import timeline, words
+
+User = AbstractBaseUser | AnonymousUser
+SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
+
+_WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
+_PERSONS = frozenset({Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION})
+_TESTS_OPEN = frozenset({SetupTestsState.DUE.value, SetupTestsState.RUNNING.value})
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button or link. `why_not` is the reason it is disabled, empty where the reader may use it."""
+
+    name: str
+    url: str
+    why_not: str = ""
+    link: bool = False
+    tone: str = "outline-secondary"
+
+    @property
+    def slug(self) -> str:
+        """The name as part of an element's id."""
+        return self.name.lower().replace(" ", "-")
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """What an approved request waits for, in the requester's words, and until when if that is known."""
+
+    sentence: str
+    until: datetime | None
+
+
+def find(user: User, pk: int) -> ConnectionRequest:
+    """The request as far as it exists for `user`, with its people, its connection, and marks of its latest changes."""
+    rows = permissions.visible_to(user).select_related(
+        "requester", "decided_by", "approved_by", "connection", "cloned_from"
+    )
+    latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
+    attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
+    rows = rows.annotate(
+        latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
+        latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
+    )
+    return get_object_or_404(rows, pk=pk)
+
+
+def connection_of(row: ConnectionRequest) -> Connection | None:
+    """The connection that came of the request, if one did."""
+    return getattr(row, "connection", None)
+
+
+def poll_seconds(row: ConnectionRequest) -> int:
+    """How often the open page asks for news: 2 while the portal works, 5 while a person's turn, 0 when nothing moves."""
+    connection = connection_of(row)
+    if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
+        return 2
+    return 5 if row.state in _PERSONS else 0
+
+
+def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
+    """A text that changes when a live part of the page would look different, ages aside."""
+    connection = connection_of(row)
+    marks: list[Any] = [row.version, row.status, row.note, row.gone_at, row.latest_event, row.latest_attempt, waiting]  # type: ignore[attr-defined]  # annotated by find()
+    if connection is not None:
+        marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
+    return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
+
+
+def waiting_for(row: ConnectionRequest) -> Waiting | None:
+    """What an approved request waits for: the gate before Fivetran, or its own next try; None while it just runs."""
+    if row.state is not Status.APPROVED:
+        return None
+    gate = ApiGate.objects.filter(pk=1).first()
+    if gate is not None and gate.paused_at:
+        return Waiting(
+            "An operator paused sending. The request keeps its place and goes on by itself afterwards.", None
+        )
+    now = timezone.now()
+    if gate is not None:
+        ahead = gate.not_before if gate.not_before and gate.not_before > now else None
+        match gate.reason:
+            case GateReason.RATE_LIMITED if ahead:
+                return Waiting("Fivetran asked us to wait. The request goes on by itself", ahead)
+            case GateReason.AUTH:
+                return Waiting(
+                    "Fivetran does not accept the portal's API key. Operators can correct it; the request goes on by "
+                    "itself afterwards.",
+                    None,
+                )
+            case GateReason.UNWELL:
+                return Waiting("Fivetran gives no clear answers at the moment. The portal asks again", ahead)
+    if row.note:
+        return Waiting(row.note, row.next_try_at if row.next_try_at and row.next_try_at > now else None)
+    return None
+
+
+def live(user: User, row: ConnectionRequest) -> dict[str, Any]:
+    """The context of the parts that follow the request without a reload."""
+    waiting, connection = waiting_for(row), connection_of(row)
+    attempts = list(row.attempts.all()[: timeline.MOST])
+    runs = timeline.runs_of(connection)
+    setup_state = connection.setup_state if connection else ""
+    return {
+        "row": row,
+        "connection": connection,
+        "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
+        "turn": turn(user, row, setup_state),
+        "next": words.next_sentence(row, setup_state),
+        "waiting": waiting,
+        "poll": poll_seconds(row),
+        "seen": fingerprint(row, waiting),
+        "shown": row.digest[:SHOWN_DIGEST],
+        "actions": actions(user, row),
+        "decide": decide(user, row),
+        "attempts": attempts,
+        "runs": runs,
+        "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
+        "acts_on_tests": row.source_owner or row.requester,
+        "entries": timeline.entries(row, attempts, runs),
+        "edited": False,
+        "swap": False,
+        "typed": "",
+        "errors": [],
+    }
+
+
+def whole(user: User, row: ConnectionRequest) -> dict[str, Any]:
+    """The context of the whole page."""
+    body = row.payload or payloads.build_body(row.values)
+    return live(user, row) | {
+        "body": payloads.masked(body),
+        "phrases": payloads.in_words(row.values),
+        "risks": payloads.risks(body) if permissions.sees_everything(user) else [],
+        "mine": row.requester_id == user.pk,
+    }
+
+
+def turn(user: User, row: ConnectionRequest, setup_state: str) -> str:
+    """Whose turn it is, with the name where it is one person's."""
+    owner = words.whose_turn(row.status, setup_state)
+    if row.requester_id == user.pk and owner == Owner.REQUESTER:
+        return "yours"
+    match owner:
+        case Owner.REQUESTER:
+            return f"{row.requester}, the requester"
+        case Owner.SOURCE_OWNER:
+            return f"{row.source_owner or row.requester}, the source owner"
+        case Owner.APPROVER:
+            return "yours" if permissions.can_decide(user, row) else "an approver"
+        case Owner.OPERATOR:
+            return "an operator"
+        case Owner.PORTAL:
+            return "the portal"
+    return "nobody: it is finished"
+
+
+def why_not(check: Callable[[User, ConnectionRequest], None], user: User, row: ConnectionRequest) -> str:
+    """The reason for which `check` denies, or an empty text."""
+    try:
+        check(user, row)
+    except permissions.Denied as denied:
+        return denied.reason
+    return ""
+
+
+def actions(user: User, row: ConnectionRequest) -> list[Action]:
+    """What the reader's role can do with the request, disabled with the reason where its state forbids it now."""
+
+    def action(name: str, view: str, check: Callable[[User, ConnectionRequest], None] | None, **more: Any) -> Action:
+        reason = why_not(check, user, row) if check else ""
+        return Action(name, reverse(f"connections:{view}", args=[row.pk]), reason, **more)
+
+    found = []
+    mine = row.requester_id == user.pk
+    if mine and row.state not in FINAL:
+        found.append(action("Edit", "edit", permissions.check_can_edit, link=True))
+    tests = connection_of(row) is not None and row.state is Status.CREATED
+    if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
+        found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
+    found.append(action("Clone", "clone", None, link=True))
+    if mine and row.state not in FINAL:
+        found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
+    return found
+
+
+def decide(user: User, row: ConnectionRequest) -> dict[str, Any] | None:
+    """The decision panel's context: shown to approvers while the request waits; `why_not` where it is their own."""
+    if row.state is not Status.PENDING or not permissions.is_approver(user):
+        return None
+    return {"why_not": why_not(permissions.check_can_decide, user, row), "digest": row.digest}

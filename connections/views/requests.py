@@ -1,0 +1,43 @@
+"""A request's page, and what its requester can do there."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from connections import workflow
+from connections.models import MovedOn
+from connections.views import panel
+
+
+@require_safe
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One request, whole."""
+    row = panel.find(request.user, pk)
+    return render(request, "connections/request.html", panel.whole(request.user, row))
+
+
+@require_POST
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back one's own request."""
+    row = panel.find(request.user, pk)
+    try:
+        workflow.withdraw(by=request.user, request=row)
+    except MovedOn:
+        messages.warning(request, "The request moved on in the meantime and was not withdrawn.")
+    else:
+        messages.success(request, f"Request #{pk} is withdrawn. Nothing will be created.")
+    return redirect("connections:request", pk=pk)
+
+
+@require_POST
+def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for another run of the setup tests."""
+    row = panel.find(request.user, pk)
+    try:
+        workflow.rerun_tests(by=request.user, request=row)
+    except MovedOn as moved:
+        messages.warning(request, str(moved))
+    else:
+        messages.success(request, "The setup tests will run again. Their results appear here by themselves.")
+    return redirect("connections:request", pk=pk)

@@ -1,0 +1,100 @@
+"""The one timeline of a request: every move, every call to Fivetran and every run of the setup tests, newest first."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from connections.models import Attempt, Connection, ConnectionRequest, Ending, Event, EventKind, SetupTestRun
+from connections.states import Actor, Status
+from connections.views import words
+
+MOST = 200  # entries of each kind that a page shows
+MOST_RUNS = 20
+
+_ACTORS = {Actor.WORKER: "the portal", Actor.SWEEPER: "the portal", Actor.RECONCILER: "the portal"}
+_WHY = {
+    "NotSent": "Fivetran was not reached; nothing was sent.",
+    "RateLimited": "Fivetran asked us to wait.",
+    "Unauthorized": "Fivetran did not accept the portal's API key.",
+    "Unknown": "No clear answer.",
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One line of the timeline."""
+
+    at: datetime
+    title: str
+    who: str = ""
+    text: str = ""
+    tone: str = "secondary"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run of the setup tests with its tests, the failed ones first, and their number by status."""
+
+    row: SetupTestRun
+    tests: list[Any]
+    summary: str
+
+
+def runs_of(connection: Connection | None) -> list[Run]:
+    """The newest runs of the setup tests, each with its tests."""
+    if connection is None:
+        return []
+    rows = connection.runs.select_related("asked_by").prefetch_related("setup_tests")[:MOST_RUNS]
+    return [_run(row) for row in rows]
+
+
+def _run(row: SetupTestRun) -> Run:
+    tests = sorted(row.setup_tests.all(), key=lambda test: (_rank(test.status), test.position))
+    counted = Counter(test.status for test in tests)
+    summary = ", ".join(f"{count} {status.lower().replace('_', ' ')}" for status, count in counted.items())
+    return Run(row, tests, summary or "no tests")
+
+
+def _rank(status: str) -> int:
+    if status in words.FAILED_TESTS:
+        return 0
+    return 2 if status in ("PASSED", "SKIPPED") else 1
+
+
+def entries(row: ConnectionRequest, attempts: Iterable[Attempt], runs: Iterable[Run]) -> list[Entry]:
+    """All three kinds in one order; at the same moment the move comes before the call it led to."""
+    events = row.events.exclude(kind=EventKind.TESTS_STORED).select_related("by")[:MOST]
+    found = [(event.at, 0, event.pk, _event(event)) for event in events]
+    found += [(attempt.started_at, 1, attempt.pk, _attempt(attempt)) for attempt in attempts]
+    found += [
+        (run.row.finished_at, 2, run.row.pk, Entry(run.row.finished_at, "Setup tests finished", text=run.summary))
+        for run in runs
+    ]
+    found.sort(key=lambda item: item[:3], reverse=True)
+    return [entry for *_order, entry in found]
+
+
+def _event(event: Event) -> Entry:
+    who = str(event.by) if event.by else _ACTORS.get(Actor(event.actor), event.actor)
+    if event.kind == EventKind.TESTS_REQUESTED:
+        return Entry(event.at, "Setup tests asked for", who)
+    target = Status(event.target)
+    if event.source == target:
+        title = "Changed and submitted again"
+    elif target is Status.DRAFT:
+        title = "Draft saved"
+    elif target is Status.PENDING:
+        title = "Submitted again" if event.source == Status.CHANGES_REQUESTED else "Submitted for approval"
+    else:
+        title = target.label
+    why = event.detail.get("why", "") if isinstance(event.detail, dict) else ""
+    return Entry(event.at, title, who, event.reason or _WHY.get(str(why), str(why)), words.tone(target))
+
+
+def _attempt(attempt: Attempt) -> Entry:
+    status = f"HTTP {attempt.http_status}" if attempt.http_status else ""
+    parts = [Ending(attempt.ending).label, status, attempt.code]
+    tone = {Ending.ANSWERED: "success", Ending.OPEN: "info"}.get(Ending(attempt.ending), "warning")
+    return Entry(attempt.started_at, attempt.get_call_display(), text=" · ".join(p for p in parts if p), tone=tone)

@@ -1,0 +1,105 @@
+"""What the pages say: how a status looks, whose turn it is and what happens next, and times in words."""
+
+from datetime import UTC, datetime, tzinfo
+
+from django.conf import settings
+
+from connections.models import ConnectionRequest
+from connections.states import Owner, Status
+
+# Bootstrap's colour pairs `text-bg-…-subtle`; they keep their contrast in both themes.
+_TONES = {
+    Status.DRAFT: "secondary",
+    Status.PENDING: "warning",
+    Status.CHANGES_REQUESTED: "warning",
+    Status.APPROVED: "info",
+    Status.CLAIMED: "info",
+    Status.SENDING: "info",
+    Status.UNKNOWN: "info",
+    Status.ATTENTION: "danger",
+    Status.CREATED: "success",
+    Status.FAILED: "danger",
+    Status.REJECTED: "secondary",
+    Status.WITHDRAWN: "secondary",
+    Status.EXPIRED: "secondary",
+}
+
+_NEXT = {
+    Status.DRAFT: "Nobody has been asked yet. Submit it when it is complete.",
+    Status.PENDING: "An approver looks at it next. The requester gets a mail with the decision.",
+    Status.CHANGES_REQUESTED: "The requester changes what was asked for below, and submits it again.",
+    Status.APPROVED: "The portal sends it to Fivetran by itself. You may close this page.",
+    Status.CLAIMED: "The portal is about to send it to Fivetran. You may close this page.",
+    Status.SENDING: "Fivetran is creating the connection; with setup tests this can take some minutes. "
+    "You may close this page.",
+    Status.UNKNOWN: "Fivetran may or may not have created this. We are checking and will not send it twice.",
+    Status.ATTENTION: "The portal cannot settle this alone. The operators were told; nothing more is sent until one of "
+    "them decides.",
+    Status.CREATED: "The connection exists at Fivetran.",
+    Status.FAILED: "Fivetran refused it and created nothing. Correct what it names, and submit a copy.",
+    Status.REJECTED: "It was turned down; nothing was created. A copy can be changed and submitted.",
+    Status.WITHDRAWN: "The requester took it back; nothing was created.",
+    Status.EXPIRED: "Nobody acted on it for {days} days; nothing was created. A copy can be submitted.",
+}
+
+_SETUP = {
+    "connected": "The connection exists at Fivetran and is set up: it syncs as asked for.",
+    "incomplete": "The connection exists at Fivetran, but its setup is incomplete: it lacks credentials or something "
+    "else that the setup tests name.",
+    "broken": "The connection exists at Fivetran, but it does not work yet: see the setup tests.",
+}
+SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "danger"}
+
+_TEST_TONES = {"PASSED": "success", "SKIPPED": "secondary", "WARNING": "warning", "FAILED": "danger"}
+FAILED_TESTS = frozenset({"FAILED", "JOB_FAILED"})
+
+MONTHS = ("", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_STEPS = ((3600, 60, "minute"), (86400, 3600, "hour"), (30 * 86400, 86400, "day"))
+
+
+def tone(status: str) -> str:
+    """The colour of a status label, as Bootstrap names it."""
+    return _TONES.get(Status(status), "secondary")
+
+
+def test_tone(status: str) -> str:
+    """The colour of a setup test's status; one that is new to us looks neutral."""
+    return "danger" if status in FAILED_TESTS else _TEST_TONES.get(status, "info")
+
+
+def whose_turn(status: str, setup_state: str | None = None) -> str:
+    """The role whose turn it is; a created connection waits for the source owner while its setup is incomplete."""
+    owner = Status(status).owner
+    if status == Status.CREATED and setup_state == "incomplete":
+        owner = Owner.SOURCE_OWNER
+    return owner.value
+
+
+def next_sentence(request: ConnectionRequest, setup_state: str = "") -> str:
+    """One sentence: where the request stands and what happens next."""
+    if request.state is Status.CREATED:
+        if request.gone_at:
+            return "The connection was created, and is no longer there at Fivetran."
+        return _SETUP.get(setup_state, _NEXT[Status.CREATED])
+    return _NEXT[request.state].format(days=settings.EXPIRE_DAYS)
+
+
+def relative(moment: datetime, now: datetime) -> str:
+    """`moment` as seen from `now`, up to a month: "just now", "5 minutes ago", "in 2 hours"; else the date in UTC."""
+    seconds = (now - moment).total_seconds()
+    distance = abs(seconds)
+    if distance < 60:
+        return "just now" if seconds >= 0 else "in less than a minute"
+    for limit, size, unit in _STEPS:
+        if distance < limit:
+            count = int(distance // size)
+            words = f"{count} {unit}{'' if count == 1 else 's'}"
+            return f"{words} ago" if seconds >= 0 else f"in {words}"
+    day = moment.astimezone(UTC)
+    return f"{day.day} {MONTHS[day.month]} {day.year}"
+
+
+def exact(moment: datetime, zone: tzinfo) -> str:
+    """`moment` in full with its zone named: "14 Nov 2026, 14:05 CET"."""
+    there = moment.astimezone(zone)
+    return f"{there.day} {MONTHS[there.month]} {there.year}, {there.hour:02d}:{there.minute:02d} {there.tzname()}"
