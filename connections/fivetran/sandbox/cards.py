@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -43,7 +44,7 @@ def submit(call: Call) -> Answer:
     return _opened(call, lambda doc, claims: _save(call, doc, claims))
 
 
-def _opened(call: Call, then) -> Answer:
+def _opened(call: Call, then: Callable[[dict[str, Any], dict[str, Any]], Answer]) -> Answer:
     app = call.app
     try:
         claims = tokens.read(call.query.get("auth", ""), app.state.signing_key())
@@ -91,7 +92,7 @@ def _form(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
 
 
 def fields(service: Service) -> dict[str, dict[str, Any]]:
-    """What the card asks for: the service's own choice, else its secrets; a check box where one signs in at the source."""
+    """What the card asks for: the service's own choice, else its secrets; a check box stands for a sign-in there."""
     names = service.card or sorted(service.secrets)
     asked = {name: service.config[name] for name in names}
     if service.auth:

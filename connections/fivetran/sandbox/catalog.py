@@ -1,13 +1,14 @@
 """The connector types on offer: metadata in the shape of ``GET /v1/metadata/connector-types/{service}``.
 
-The shape is that of the live answers (string enums, ``format: password``, ``fieldStatus``, ``readonly``), not that of the
-OpenAPI file. The services are written by hand in ``data/*.json``; ``--catalog`` adds all services of one file.
+The shape is that of the live answers (string enums, ``format: password``, ``fieldStatus``, ``readonly``), not that of
+the OpenAPI file. The services are written by hand in ``data/*.json``; ``--catalog`` adds all services of one file.
 """
 
 from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -86,7 +87,7 @@ class Catalog:
         """The service of that id, or None."""
         return self.services.get(service)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Service]:
         return iter(self.services.values())
 
 

@@ -144,5 +144,5 @@ def release(call: Call) -> Answer:
 
 
 def elsewhere(call: Call) -> Answer:
-    """Where redirect_ points. Whoever arrives here followed a redirect that nobody should follow; the journal has it."""
+    """Where redirect_ points. Whoever arrives here followed a redirect that nobody should follow: see the journal."""
     return _plain({"code": "Followed", "message": "Nobody should come here"})

@@ -23,7 +23,7 @@ def certificate(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
         {
             "hash": expected_hash(doc["id"]),
             "name": "CN=Example Root CA, OU=Databases, O=Example Ltd, C=DE",
-            "public_key": "Sun RSA public key, 2048 bits\n  params: null\n  modulus: 7685655455\n  public exponent: 65537",
+            "public_key": "Sun RSA public key, 2048 bits\n  modulus: 7685655455\n  public exponent: 65537",
             "encoded_cert": encoded,
             "sha1": hashlib.sha1(encoded.encode(), usedforsecurity=False).hexdigest(),
             "sha256": hashlib.sha256(encoded.encode()).hexdigest(),

@@ -117,5 +117,4 @@ def with_tests(
     if fault.trust and not trusted:
         approved = {item["hash"] for item in app.state.approvals(doc["id"], fault.trust)}
         trusted = tests.expected_hash(doc["id"]) in approved
-    assert fault.tests
-    return fault.tests(doc, passed, trusted)
+    return fault.tests(doc, passed, trusted) if fault.tests else passed

@@ -31,7 +31,7 @@ def run(
 
 
 def settle(doc: dict[str, Any]) -> None:
-    """Derive the setup state from the results in `doc`: connected, or incomplete, or broken if it was connected before."""
+    """Derive the setup state from the results in `doc`: connected, incomplete, or broken if it was connected before."""
     status = doc["status"]
     if any(result["status"] in BAD for result in doc["setup_tests"]):
         status["setup_state"] = "incomplete" if status["setup_state"] == "incomplete" else "broken"

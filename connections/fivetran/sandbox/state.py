@@ -136,7 +136,7 @@ class State:
     def count(self, name: str) -> int:
         """Add one to the counter and return its value: 1 the first time."""
         sql = "INSERT INTO counts VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
-        return self._run(sql, name)[0][0]
+        return int(self._run(sql, name)[0][0])
 
     def signing_key(self) -> bytes:
         """The key of the Connect Card tokens, made at first use and kept across restarts."""

@@ -29,7 +29,7 @@ def read(token: str, key: bytes) -> dict[str, Any]:
     try:
         if not hmac.compare_digest(_decode(signature), _mac(signed, key)):
             raise BadToken("This address was changed, or is not one of ours.")
-        claims = json.loads(_decode(signed.partition(".")[2]))
+        claims: dict[str, Any] = json.loads(_decode(signed.partition(".")[2]))
     except (ValueError, binascii.Error):
         raise BadToken("This address was changed, or is not one of ours.") from None
     if claims["exp"] <= time.time():

@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
@@ -44,18 +45,14 @@ class Wire:
 
     def reset(self) -> None:
         """Close with RST, without a goodbye."""
-        try:
+        with suppress(OSError):
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.sock.close()
-        except OSError:
-            pass
 
     def hang_up(self) -> None:
         """Close in an orderly way, without an answer."""
-        try:
+        with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
 
 
 Note = Callable[[str], None]
