@@ -1,0 +1,354 @@
+"""Readers of source text that find what the house rules forbid; each returns its findings as sentences.
+
+They take text and not files, so that tests can show them bad samples: a check that cannot fail is none.
+"""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+
+LONGEST_FILE = 500  # lines
+LONGEST_FUNCTION = 60
+LONGEST_VIEW = 20
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+# --- imports ---------------------------------------------------------------------------------------------------------
+
+_CORE = "fivetran.answers fivetran.calls fivetran.client fivetran.errors fivetran.transport"
+# room -> the rooms it may import, besides itself. Whatever is not listed here is not allowed to exist.
+LAW: dict[str, str] = {
+    "states": "",
+    "rules": "",
+    "zones": "",
+    "fields": "rules",
+    "payloads": "fields",
+    **dict.fromkeys(_CORE.split(), _CORE),
+    "fivetran.configured": "fivetran.client",
+    "fivetran.sandbox": "",
+    "models": "states",
+    "permissions": "states models",
+    "notifications": "states models",
+    "catalog": "models fields fivetran.client fivetran.errors fivetran.configured",
+    "handover": "models payloads fivetran.client fivetran.errors fivetran.configured",
+    "provisioning": "states models payloads notifications fivetran.client fivetran.errors fivetran.configured",
+    "tasks": "provisioning catalog notifications",
+    "workflow": "states models permissions payloads tasks notifications handover",
+    "operations": "states models permissions payloads tasks notifications handover",
+    "forms": "states fields rules payloads models catalog",
+    "views": "states fields rules payloads models permissions workflow operations catalog forms zones",
+    "admin": "states fields payloads models permissions workflow operations catalog forms",
+    "templatetags": "states fields payloads models permissions views",
+    "context_processors": "states models permissions",
+    "health": "models permissions",
+    "checks": "states fields rules models",
+    "apps": "checks",
+    "urls": "views health",
+    # Anything but views and forms: a command is called by hand or by cron and may start at any layer.
+    "management": "states rules fields payloads models permissions notifications catalog handover provisioning tasks "
+    f"workflow operations health portal fivetran.configured fivetran.sandbox {_CORE}",
+    "portal": "",
+}
+# Packages that only some rooms may import, and what would otherwise creep in.
+ONLY_IN: dict[str, str] = {
+    "requests": "fivetran.answers fivetran.calls fivetran.client fivetran.errors fivetran.transport",
+    "urllib3": "fivetran.answers fivetran.calls fivetran.client fivetran.errors fivetran.transport",
+    "celery": "tasks portal management checks",
+    "redis": "tasks health portal management",
+}
+WITHOUT: dict[str, str] = {
+    **dict.fromkeys(("states", "rules", "fields", "payloads", *_CORE.split(), "fivetran.sandbox"), "django"),
+    "models": "django.forms django.http django.shortcuts django.views",
+    "permissions": "django.forms django.http django.shortcuts django.views",
+    "notifications": "django.forms django.http django.shortcuts django.views",
+    "catalog": "django.forms django.http django.shortcuts django.views",
+    "provisioning": "django.forms django.http django.shortcuts django.views",
+    "operations": "django.forms django.http django.shortcuts django.views",
+    "workflow": "django.forms django.http django.shortcuts django.views",
+    "tasks": "django.forms django.http django.db django.views",
+}
+
+
+def room(module: str) -> str:
+    """The room of a module: `connections.views.home` is in `views`, each file of `fivetran` is one of its own."""
+    parts = module.split(".")
+    if parts[0] == "portal":
+        return "portal"
+    if parts[1:2] == ["fivetran"]:
+        return ".".join(parts[1:3])
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imported(module: str, source: str, *, is_package: bool = False) -> set[str]:
+    """Every module (or name in a module) that `source` imports, at any depth, relative imports resolved."""
+    package = module.split(".") if is_package else module.split(".")[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            origin = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {f"{origin}.{alias.name}" for alias in node.names}
+    return found
+
+
+def _ours(name: str) -> bool:
+    return name.split(".")[0] in {"connections", "portal"}
+
+
+def _within(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def unlawful_imports(module: str, source: str, *, is_package: bool = False) -> Iterator[str]:
+    """What `source`, being `module`, imports against the law."""
+    here = room(module)
+    if not here or here in {"migrations", "fivetran"}:
+        return
+    if here not in LAW:
+        yield f"{module}: there is no room {here} in the law"
+        return
+    for name in sorted(imported(module, source, is_package=is_package)):
+        if _ours(name) and room(name) not in {"", here, *LAW[here].split()}:
+            yield f"{module} imports {name}"
+        for package, rooms in ONLY_IN.items():
+            if _within(name, package) and here not in rooms.split():
+                yield f"{module} imports {name}"
+        for package in WITHOUT.get(here, "").split():
+            if _within(name, package):
+                yield f"{module} imports {name}"
+
+
+# --- the status has one writer ---------------------------------------------------------------------------------------
+
+_WRITERS = {"update", "create", "acreate", "aupdate", "get_or_create", "update_or_create", "ConnectionRequest"}
+
+
+def status_writes(source: str) -> Iterator[str]:
+    """Where `source` writes a column or attribute `status`, by the ORM, an attribute or SQL."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and _called(node) in _WRITERS and "status" in _keywords(node):
+            yield f"line {node.lineno}: {_called(node)}(status=…)"
+        elif isinstance(node, ast.Call) and _called(node) in {"bulk_update", "save", "setattr"} and _mentions(node):
+            yield f"line {node.lineno}: {_called(node)}(… status …)"
+        elif isinstance(node, ast.Attribute) and node.attr == "status" and isinstance(node.ctx, ast.Store):
+            yield f"line {node.lineno}: .status = …"
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _UPDATE_SQL.search(node.value):
+            yield f"line {node.lineno}: SQL"
+
+
+_UPDATE_SQL = re.compile(r"\bupdate\b.*\bset\b.*\bstatus\b\s*=", re.IGNORECASE | re.DOTALL)
+
+
+def _called(node: ast.Call) -> str:
+    """The last part of the name that is called: `update` for `a.b.update(…)`."""
+    if isinstance(node.func, ast.Attribute):
+        return node.func.attr
+    return node.func.id if isinstance(node.func, ast.Name) else ""
+
+
+def _keywords(node: ast.Call) -> set[str]:
+    """The keywords of a call, those in a `**{…}` and in `defaults={…}` included."""
+    named = {keyword.arg for keyword in node.keywords if keyword.arg}
+    for keyword in node.keywords:
+        if keyword.arg in {None, "defaults", "create_defaults"} and isinstance(keyword.value, ast.Dict):
+            named |= {key.value for key in keyword.value.keys if isinstance(key, ast.Constant)}
+    return {str(name) for name in named}
+
+
+def _mentions(node: ast.Call) -> bool:
+    values = [*node.args, *(keyword.value for keyword in node.keywords)]
+    return any(isinstance(part, ast.Constant) and part.value == "status" for v in values for part in ast.walk(v))
+
+
+# --- no HTTP in a transaction ----------------------------------------------------------------------------------------
+
+
+def methods(source: str, of: str) -> set[str]:
+    """The public methods of the class `of`."""
+    [found] = [node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == of]
+    return {n.name for n in found.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")}
+
+
+def reaching(source: str, of: set[str]) -> set[str]:
+    """The names in `of` and those of all functions in `source` that call one of them, through any number of others."""
+    inside = {
+        function.name: {_called(node) for node in ast.walk(function) if isinstance(node, ast.Call)}
+        for function in _functions(ast.parse(source))
+    }
+    found = set(of)
+    while more := {name for name, called in inside.items() if called & found} - found:
+        found |= more
+    return found
+
+
+def callers(sources: Iterable[str], of: set[str]) -> set[str]:
+    """As `reaching`, over several files; a private name counts only in its own file and is left out."""
+    sources, found = list(sources), set(of)
+    while more := {n for source in sources for n in reaching(source, found) if not n.startswith("_")} - found:
+        found |= more
+    return found
+
+
+def calls_in_transactions(source: str, forbidden: set[str]) -> Iterator[str]:
+    """Where one of `forbidden` is called, directly or not, inside `with atomic()` or a function decorated with it."""
+    forbidden = reaching(source, forbidden)
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, (ast.With, ast.AsyncWith)):
+            held = any(_is_atomic(item.context_expr) for item in node.items)
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            held = any(_is_atomic(decorator) for decorator in node.decorator_list)
+        else:
+            continue
+        for statement in node.body if held else []:
+            for part in ast.walk(statement):
+                if isinstance(part, ast.Call) and _called(part) in forbidden:
+                    yield f"line {part.lineno}: {_called(part)}(…) inside a transaction"
+
+
+def _is_atomic(node: ast.expr) -> bool:
+    if isinstance(node, ast.Call):
+        node = node.func
+    return (isinstance(node, ast.Attribute) and node.attr == "atomic") or (
+        isinstance(node, ast.Name) and node.id == "atomic"
+    )
+
+
+def _functions(tree: ast.AST) -> Iterator[Function]:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+# --- the code does not ask where it runs -----------------------------------------------------------------------------
+
+_PLACE = re.compile(r"^(DEBUG|TEST(S|ING)?|DEMO|DEV(ELOPMENT)?|PRODUCTION|ENV(IRONMENT)?)(_.*)?$")
+
+
+def questions_where_it_runs(source: str) -> Iterator[str]:
+    """Where `source` reads a setting that says where it runs, or looks for a test runner."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and _PLACE.match(node.attr) and "settings" in ast.unparse(node.value):
+            yield f"line {node.lineno}: settings.{node.attr}"
+        elif isinstance(node, ast.Call) and _called(node) == "getattr" and len(node.args) > 1:
+            name = node.args[1]
+            if isinstance(name, ast.Constant) and _PLACE.match(str(name.value)):
+                yield f"line {node.lineno}: settings.{name.value}"
+        elif isinstance(node, ast.Constant) and node.value in {"pytest", "PYTEST_CURRENT_TEST"}:
+            yield f"line {node.lineno}: {node.value}"
+
+
+# --- sizes, names and docstrings -------------------------------------------------------------------------------------
+
+_DRAWERS = re.compile(r"(^|_)(utils?|helpers?|services|common|misc|shared|tools)$")
+
+
+def is_drawer(module: str) -> bool:
+    """Whether a module's name says nothing about what is in it."""
+    return any(_DRAWERS.search(part) for part in module.split("."))
+
+
+def too_long(source: str) -> Iterator[str]:
+    """A file or functions beyond what one can hold in mind."""
+    lines = source.count("\n")
+    if lines > LONGEST_FILE:
+        yield f"{lines} lines"
+    for function in _functions(ast.parse(source)):
+        length = (function.end_lineno or 0) - function.lineno + 1
+        if length > LONGEST_FUNCTION:
+            yield f"{function.name} has {length} lines"
+
+
+def long_views(source: str) -> Iterator[str]:
+    """Public functions whose first argument is an HttpRequest and that do more than ask and answer."""
+    for function in _functions(ast.parse(source)):
+        first = function.args.args[0].annotation if function.args.args else None
+        if function.name.startswith("_"):
+            continue
+        length = (function.end_lineno or 0) - function.lineno + 1
+        if first is not None and "HttpRequest" in ast.unparse(first) and length > LONGEST_VIEW:
+            yield f"{function.name} has {length} lines"
+
+
+def without_docstring(source: str) -> Iterator[str]:
+    """The module, its public functions and classes and their public methods, where they say not what they are for."""
+    tree = ast.parse(source)
+    if not ast.get_docstring(tree) and tree.body:
+        yield "the module"
+    yield from _undocumented(tree.body, "")
+
+
+def _undocumented(body: Iterable[ast.stmt], prefix: str) -> Iterator[str]:
+    for node in body:
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node):
+            yield prefix + node.name
+        if isinstance(node, ast.ClassDef):
+            yield from _undocumented(node.body, f"{node.name}.")
+
+
+# --- markup ----------------------------------------------------------------------------------------------------------
+
+_EVERYWHERE: dict[str, str] = {
+    r"\|\s*safe(seq)?\b": "the filter safe",
+    r"autoescape\s+off": "autoescape off",
+    r"<[^>]*\sstyle\s*=": "an inline style",
+    r"<style\b": "an inline style sheet",
+    r"<script(?![^>]*\b(src=|type=\"application/json\"))[^>]*>": "an inline script",
+    r"<[^>]*\son[a-z]+\s*=": "an inline event handler",
+    r"\bhx-on\b": "an inline event handler",
+    r"javascript:": "a javascript: address",
+    r"\b(src|href)\s*=\s*[\"']?(https?:)?//": "an outside address",
+    r"{%\s*if\s+debug\b": "a question where it runs",
+}
+_SCRIPTS: dict[str, str] = {
+    r"\b(inner|outer)HTML\b": "HTML from text",
+    r"insertAdjacentHTML|document\.write|createContextualFragment|DOMParser": "HTML from text",
+    r"\beval\s*\(|new\s+Function\s*\(|set(Timeout|Interval)\s*\(\s*[\"'`]": "code from text",
+    r"\.setAttribute\(\s*[\"']style": "an inline style",
+    r"\bhttps?://[a-z0-9-]+(\.[a-z0-9-]+)+/": "an outside address",
+}
+_MARKED_SAFE = {"mark_safe", "html_safe"}
+_SAFE_TYPES = {"SafeString", "SafeText", "SafeData"}  # fine as annotations
+
+
+def unsafe_template(text: str) -> Iterator[str]:
+    """What a template must not hold: unescaped text, or what the content security policy refuses."""
+    text = re.sub(r"{#.*?#}|{%\s*comment.*?endcomment\s*%}", "", text, flags=re.DOTALL)
+    for pattern, name in _EVERYWHERE.items():
+        if re.search(pattern, text, re.IGNORECASE):
+            yield name
+
+
+def unsafe_script(text: str) -> Iterator[str]:
+    """What a script must not do: make HTML or code from text, or reach another host."""
+    text = re.sub(r"/\*.*?\*/|^\s*//.*$", "", text, flags=re.DOTALL | re.MULTILINE)
+    for pattern, name in _SCRIPTS.items():
+        if re.search(pattern, text, re.IGNORECASE):
+            yield name
+
+
+def marked_safe(source: str) -> Iterator[str]:
+    """Where Python declares text to be HTML."""
+    for node in ast.walk(ast.parse(source)):
+        names: set[str] = set()
+        if isinstance(node, ast.ImportFrom):
+            names = {alias.name for alias in node.names} & _MARKED_SAFE
+        elif isinstance(node, ast.Attribute):
+            names = {node.attr} & _MARKED_SAFE
+        elif isinstance(node, ast.Call):
+            names = {_called(node)} & _SAFE_TYPES
+        for name in names:
+            yield f"line {getattr(node, 'lineno', 0)}: {name}"
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+
+def foreign_words(text: str, words: Mapping[str, str]) -> Iterator[str]:
+    """The names of `words` (name -> pattern) whose pattern occurs in `text`."""
+    for name, pattern in words.items():
+        if re.search(pattern, text):
+            yield name

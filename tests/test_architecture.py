@@ -1,0 +1,314 @@
+"""The house rules, read from the source: who imports whom, who writes a status, what no file may hold.
+
+Each rule comes with bad samples that it must find, so that none can turn into one that finds nothing.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import architecture
+
+ROOT = Path(__file__).resolve().parent.parent
+Check = Callable[[str], Iterator[str]]
+
+
+def read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def python_files(*folders: str) -> list[Path]:
+    files = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert files
+    return [path for path in files if "migrations" not in path.parts and "__pycache__" not in path.parts]
+
+
+def module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def findings(check: Check, files: list[Path]) -> list[str]:
+    return [f"{path.relative_to(ROOT)}: {found}" for path in files for found in check(read(path))]
+
+
+PRODUCT = python_files("connections", "portal")
+SANDBOX = ROOT / "connections" / "fivetran" / "sandbox"
+
+
+# --- imports ---------------------------------------------------------------------------------------------------------
+
+
+def test_nobody_imports_against_the_law() -> None:
+    found = [
+        sentence
+        for path in PRODUCT
+        for sentence in architecture.unlawful_imports(module(path), read(path), is_package=path.name == "__init__.py")
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("importer", "source"),
+    [
+        ("connections.states", "from django.db import models"),
+        ("connections.rules", "import requests"),
+        ("connections.payloads", "from connections.models import ConnectionRequest"),
+        ("connections.payloads", "from connections import models"),
+        ("connections.models.request", "from connections import workflow"),
+        ("connections.models.request", "from ..fivetran import client"),
+        ("connections.workflow", "def verb():\n    from connections import provisioning"),
+        ("connections.workflow", "from django.http import HttpRequest"),
+        ("connections.provisioning.sending", "from connections import tasks"),
+        ("connections.provisioning.sending", "from connections.fivetran import sandbox"),
+        ("connections.views.home", "from connections.fivetran import client"),
+        ("connections.views.home", "from connections import tasks"),
+        ("connections.admin", "import connections.provisioning"),
+        ("connections.fivetran.client", "from django.conf import settings"),
+        ("connections.fivetran.client", "from .configured import client"),
+        ("connections.fivetran.sandbox.server", "from connections.fivetran import errors"),
+        ("connections.fivetran.sandbox.server", "from ..errors import Refused"),
+        ("connections.permissions", "from connections.views import home"),
+        ("connections.new_room", ""),
+        ("portal.urls", "from connections import views"),
+    ],
+)
+def test_a_forbidden_import_is_found(importer: str, source: str) -> None:
+    assert list(architecture.unlawful_imports(importer, source))
+
+
+@pytest.mark.parametrize(
+    ("importer", "source"),
+    [
+        ("connections.workflow", "from connections.models import advance\nfrom django.db import transaction"),
+        ("connections.fivetran.client", "from .errors import Refused\nimport requests"),
+        ("connections.catalog.refresh", "from connections.fivetran import configured"),
+        ("portal.urls", "from portal import settings\nfrom django.urls import include"),
+    ],
+)
+def test_a_lawful_import_is_let_pass(importer: str, source: str) -> None:
+    assert not list(architecture.unlawful_imports(importer, source))
+
+
+# --- the status ------------------------------------------------------------------------------------------------------
+
+
+def writers_of_a_status() -> list[Path]:
+    """The files that could write a request's status: those that know Django's ORM."""
+    return [path for path in PRODUCT if "fivetran" not in path.parts]
+
+
+def test_only_the_two_functions_beside_the_model_write_a_status() -> None:
+    allowed = ROOT / "connections" / "models" / "request.py"
+    found = list(architecture.status_writes(read(allowed)))
+    assert ["create" in sentence or "update" in sentence for sentence in found] == [True, True], found
+    assert findings(architecture.status_writes, [p for p in writers_of_a_status() if p != allowed]) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "rows.filter(pk=1).update(status='approved')",
+        "rows.update(**{'status': 'approved'})",
+        "ConnectionRequest.objects.create(status='approved', requester=who)",
+        "ConnectionRequest(status='approved')",
+        "rows.update_or_create(pk=1, defaults={'status': 'approved'})",
+        "request.status = 'approved'",
+        "request.status: str = 'approved'",
+        "setattr(request, 'status', 'approved')",
+        "rows.bulk_update(found, ['status'])",
+        "request.save(update_fields=['status', 'note'])",
+        "cursor.execute('UPDATE connections_connectionrequest SET note = %s, status = %s', [])",
+    ],
+)
+def test_a_second_writer_is_found(source: str) -> None:
+    assert list(architecture.status_writes(source))
+
+
+@pytest.mark.parametrize("source", ["HttpResponse(status=404)", "rows.filter(status='draft')", "print(request.status)"])
+def test_a_reader_is_let_pass(source: str) -> None:
+    assert not list(architecture.status_writes(source))
+
+
+# --- transactions ----------------------------------------------------------------------------------------------------
+
+
+def calls_to_fivetran() -> set[str]:
+    """The client's methods, and every function of ours that ends in one of them."""
+    client = read(ROOT / "connections" / "fivetran" / "client.py")
+    calling = [
+        path for path in python_files("connections") if {"provisioning", "catalog", "handover"} & set(path.parts)
+    ]
+    return architecture.callers(map(read, calling), architecture.methods(client, of="FivetranClient"))
+
+
+def test_no_call_to_fivetran_is_made_in_a_transaction() -> None:
+    forbidden = calls_to_fivetran()
+    assert {"create_connection", "look_up", "reconcile", "refresh_service", "run_tests"} <= forbidden
+    assert not {"advance", "tell", "atomic", "to_created"} & forbidden
+    files = [path for path in PRODUCT if SANDBOX not in path.parents]
+    assert findings(lambda source: architecture.calls_in_transactions(source, forbidden), files) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "with transaction.atomic():\n    client.create_connection(body)",
+        "with atomic(), other():\n    if x:\n        found = matching.look_up(client, request)",
+        "@transaction.atomic\ndef verb():\n    configured.client().probe()",
+    ],
+)
+def test_a_call_in_a_transaction_is_found(source: str) -> None:
+    assert list(architecture.calls_in_transactions(source, {"create_connection", "look_up", "probe"}))
+
+
+def test_a_call_after_a_transaction_is_let_pass() -> None:
+    source = "with atomic():\n    save()\nclient.create_connection(body)"
+    assert not list(architecture.calls_in_transactions(source, {"create_connection"}))
+
+
+def test_callers_are_found_through_others() -> None:
+    source = "def a():\n    b()\ndef b():\n    client.probe()\ndef c():\n    pass"
+    assert architecture.callers([source], {"probe"}) == {"a", "b", "probe"}
+
+
+def test_a_private_caller_counts_in_its_own_file_only() -> None:
+    asks = "def look():\n    _ask()\ndef _ask():\n    client.probe()"
+    saves = "def save():\n    with atomic():\n        _ask()\ndef _ask():\n    pass"
+    forbidden = architecture.callers([asks, saves], {"probe"})
+    assert forbidden == {"probe", "look"}
+    assert not list(architecture.calls_in_transactions(saves, forbidden))
+    assert list(architecture.calls_in_transactions(asks + "\nwith atomic():\n    _ask()", forbidden))
+
+
+# --- one rule, one table of files and samples ------------------------------------------------------------------------
+
+# Mails are plain text, whatever Django calls their files: escaped, a name like O'Hara would come out as O&#x27;Hara.
+TEMPLATES = [path for path in sorted((ROOT / "templates").rglob("*.html")) if not path.stem.endswith("_email")]
+SCRIPTS = [path for path in sorted((ROOT / "connections" / "static").rglob("*.js")) if "vendor" not in path.parts]
+TESTS = python_files("tests")
+
+RULES: dict[str, tuple[Check, list[Path], list[str]]] = {
+    "the code does not ask where it runs": (
+        architecture.questions_where_it_runs,
+        [path for path in PRODUCT if path.name != "settings.py"],
+        ["if settings.DEBUG:\n    pass", "x = getattr(settings, 'TESTING', False)", "'pytest' in sys.modules"],
+    ),
+    "files and functions stay small": (
+        architecture.too_long,
+        [*PRODUCT, *TESTS],
+        ["x = 1\n" * 501, "def f():\n" + "    x = 1\n" * 60],
+    ),
+    "views ask and answer": (
+        architecture.long_views,
+        [path for path in PRODUCT if "views" in path.parts],
+        ["def page(request: HttpRequest) -> HttpResponse:\n" + "    x = 1\n" * 20],
+    ),
+    "what is public says what it is for": (
+        architecture.without_docstring,
+        PRODUCT,
+        ["x = 1", '"""M."""\ndef f(): pass', '"""M."""\nclass A:\n    """A."""\n    def f(self): pass'],
+    ),
+    "no text is declared to be HTML": (
+        architecture.marked_safe,
+        PRODUCT,
+        ["from django.utils.safestring import mark_safe", "x = safestring.mark_safe('<b>')", "x = SafeString('<b>')"],
+    ),
+    "templates escape and hold no script or style": (
+        architecture.unsafe_template,
+        TEMPLATES,
+        [
+            "{{ reason|safe }}",
+            "{{ reason | safe }}",
+            "{% autoescape off %}",
+            '<p style="color: red">',
+            '<p class="a"\n   style="color: red">',
+            "<style>p {}</style>",
+            "<script>go()</script>",
+            '<script type="module">go()</script>',
+            '<button onclick="go()">',
+            '<a href="javascript:go()">',
+            '<script src="https://cdn.example.com/x.js"></script>',
+            '<link href="//cdn.example.com/x.css">',
+            '<div hx-on:click="go()">',
+            "{% if debug %}",
+        ],
+    ),
+    "scripts make no HTML and no code from text": (
+        architecture.unsafe_script,
+        SCRIPTS,
+        [
+            "box.innerHTML = text",
+            "box.insertAdjacentHTML('beforeend', text)",
+            "eval(text)",
+            "setTimeout('go()', 1)",
+            "fetch('https://other.example.com/x')",
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule(rule: str) -> None:
+    check, files, _samples = RULES[rule]
+    assert files, "there is nothing to look at"
+    assert findings(check, files) == []
+
+
+@pytest.mark.parametrize(("rule", "sample"), [(rule, sample) for rule, row in RULES.items() for sample in row[2]])
+def test_rule_finds_its_bad_samples(rule: str, sample: str) -> None:
+    assert list(RULES[rule][0](sample))
+
+
+@pytest.mark.parametrize(
+    ("rule", "sample"),
+    [
+        ("templates escape and hold no script or style", '<script src="{% static "x.js" %}"></script>{{ a|safely }}'),
+        ("templates escape and hold no script or style", "{# {{ x|safe }} was here #}<p class='style'>on = 1</p>"),
+        ("scripts make no HTML and no code from text", "// innerHTML is never used\nbox.textContent = text"),
+        ("what is public says what it is for", '"""M."""\ndef _f(): pass\nclass A:\n    """A."""\n    def _g(s): pass'),
+        ("files and functions stay small", "x = 1\n" * 500),
+    ],
+)
+def test_rule_lets_the_good_pass(rule: str, sample: str) -> None:
+    assert not list(RULES[rule][0](sample))
+
+
+# --- names and words -------------------------------------------------------------------------------------------------
+
+
+def test_no_module_is_a_drawer() -> None:
+    assert [name for name in map(module, [*PRODUCT, *TESTS]) if architecture.is_drawer(name)] == []
+
+
+@pytest.mark.parametrize("name", ["connections.utils", "connections.helpers.dates", "portal.common", "x.date_utils"])
+def test_a_drawer_is_found(name: str) -> None:
+    assert architecture.is_drawer(name)
+
+
+# The words are put together here, so that this file does not hold them.
+WORKPLACE = {
+    "a folder of the workplace": "/" + "work/" + r"(main|shared|\.)",
+    "reference material": r"\bshared" + "/(design|fivetran)|[\"']shared[\"']",
+}
+DOCUMENTS = [
+    path
+    for pattern in ("*.md", "*.toml", "*.yml", "Makefile", "Dockerfile", ".env.example", ".ci/*", ".github/**/*.yml")
+    for path in ROOT.glob(pattern)
+]
+
+
+def test_the_project_stands_on_its_own() -> None:
+    def check(text: str) -> Iterator[str]:
+        return architecture.foreign_words(text, WORKPLACE)
+
+    files = [*PRODUCT, *TEMPLATES, *SCRIPTS, *DOCUMENTS]
+    assert findings(check, files) == []
+    for path in TESTS:
+        if list(check(read(path))) and path != Path(__file__):
+            assert "skip" in read(path), f"{path} needs reference material and does not skip where it is absent"
+
+
+def test_a_foreign_word_is_found() -> None:
+    for sample in ("see ../" + "shared/design/look.md", "cd /" + "work/main", 'ROOT / "' + 'shared"'):
+        assert list(architecture.foreign_words(sample, WORKPLACE))
