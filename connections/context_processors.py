@@ -20,5 +20,6 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     user = getattr(request, "user", None)
     return {
         "other_api_root": "" if urlsplit(root).hostname == FIVETRAN_HOST else root,
+        "reader_is_operator": lambda: user is not None and permissions.is_operator(user),
         "reader_is_approver": lambda: user is not None and permissions.is_approver(user),
     }

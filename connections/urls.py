@@ -3,7 +3,7 @@
 from django.urls import path
 
 from connections import health
-from connections.views import approvals, filing, fragments, handover, history, home, requests
+from connections.views import approvals, filing, fragments, handover, history, home, operations, requests
 
 app_name = "connections"
 urlpatterns = [
@@ -24,6 +24,12 @@ urlpatterns = [
     path("requests/<int:pk>/request-changes/", approvals.request_changes, name="request_changes"),
     path("requests/<int:pk>/run-tests/", requests.run_tests, name="run_tests"),
     path("approvals/", approvals.inbox, name="approvals"),
+    path("operations/", operations.board, name="operations"),
+    path("operations/pause/", operations.pause, name="pause"),
+    path("operations/resume/", operations.resume, name="resume"),
+    path("operations/<int:pk>/adopt/", operations.adopt, name="adopt"),
+    path("operations/<int:pk>/send-again/", operations.send_again, name="send_again"),
+    path("operations/<int:pk>/close/", operations.close, name="close"),
     path("handover/return/", handover.returned, name="handover_return"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

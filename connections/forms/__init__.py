@@ -1,6 +1,6 @@
 """The forms: the request form, built from `connections.fields`, and the one in which a decision gives its reason."""
 
-from connections.forms.decisions import ReasonForm
+from connections.forms.decisions import ReasonForm, SettleForm
 from connections.forms.request import Purpose, RequestForm
 
-__all__ = ["Purpose", "ReasonForm", "RequestForm"]
+__all__ = ["Purpose", "ReasonForm", "RequestForm", "SettleForm"]

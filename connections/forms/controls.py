@@ -106,7 +106,7 @@ class WholeNumber(forms.IntegerField):
 
 
 def control(field: Field, offer: Offer | None = None) -> forms.Field:
-    """The Django field for `field`. Nothing is required here: that depends on the other answers."""
+    """The Django field for `field`. Whether it may stay empty depends on the other answers, unless it has a default."""
     options: dict[str, Any] = {"required": False, "label": _label(field), "help_text": field.help}
     if field.type is Type.BOOLEAN:
         made: forms.Field = Flag(**options)
@@ -116,6 +116,7 @@ def control(field: Field, offer: Offer | None = None) -> forms.Field:
     elif field.choices:
         empties = [] if field.default is not None else [("", _empty(field))]
         coerce = int if field.type is Type.INTEGER else str
+        options["required"] = field.default is not None
         made = Chosen(choices=[*empties, *field.choices], coerce=coerce, empty_value=None, **options)
     elif field.type is Type.INTEGER:
         made = WholeNumber(words=field.enter, **options)

@@ -1,5 +1,7 @@
 """The reason that goes with a decision."""
 
+from typing import Any
+
 from django import forms
 
 
@@ -14,3 +16,18 @@ class ReasonForm(forms.Form):
         error_messages={"required": "Enter the reason, so that the requester knows what to change"},
     )
     use_required_attribute = False
+
+
+class SettleForm(ReasonForm):
+    """How an operator settles a request; the connection's id counts only for adopting it."""
+
+    connection_id = forms.CharField(
+        label="Connection id at Fivetran",
+        max_length=255,
+        required=False,
+        error_messages={"required": "Enter the id of the connection, as Fivetran shows it"},
+    )
+
+    def __init__(self, *args: Any, adopting: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["connection_id"].required = adopting

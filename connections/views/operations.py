@@ -1,0 +1,160 @@
+"""The operators' page: whether anything is sent, what waits, what hangs, and the ways out."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.http import require_POST, require_safe
+
+from connections import handover, operations, permissions
+from connections.forms import ReasonForm, SettleForm
+from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
+from connections.states import Status
+from connections.views import panel
+
+SHOWN = 50
+COUNTED = 1000  # a count beyond this reads "1,000+"
+QUIET = timedelta(minutes=1)  # or five sweeps, if that is longer: then a process that says nothing is a worry
+LATE = timedelta(minutes=5)  # the age of the oldest due row at which somebody should look
+
+
+@require_safe
+def board(request: HttpRequest) -> HttpResponse:
+    """The gate, the queue, the processes, and the rows that need a person."""
+    permissions.check_can_operate(request.user)
+    return render(request, "connections/operations.html", _board())
+
+
+@require_POST
+def adopt(request: HttpRequest, pk: int) -> HttpResponse:
+    """Link the connection that the operator names."""
+
+    def verb(row: ConnectionRequest, form: Any) -> None:
+        operations.adopt(
+            by=request.user,
+            request=row,
+            connection_id=form.cleaned_data["connection_id"],
+            reason=form.cleaned_data["decision_reason"],
+        )
+
+    return _settle(
+        request, pk, SettleForm(request.POST, adopting=True), verb, "is Created with the connection you named."
+    )
+
+
+@require_POST
+def send_again(request: HttpRequest, pk: int) -> HttpResponse:
+    """Back into the queue."""
+
+    def verb(row: ConnectionRequest, form: Any) -> None:
+        operations.send_again(by=request.user, request=row, reason=form.cleaned_data["decision_reason"])
+
+    return _settle(request, pk, SettleForm(request.POST), verb, "is in the queue again.")
+
+
+@require_POST
+def close(request: HttpRequest, pk: int) -> HttpResponse:
+    """End it without a connection."""
+
+    def verb(row: ConnectionRequest, form: Any) -> None:
+        operations.close(by=request.user, request=row, reason=form.cleaned_data["decision_reason"])
+
+    return _settle(request, pk, SettleForm(request.POST), verb, "is closed. The requester is told why.")
+
+
+@require_POST
+def pause(request: HttpRequest) -> HttpResponse:
+    """Send nothing more until somebody resumes."""
+    permissions.check_can_operate(request.user)
+    form = ReasonForm(request.POST)
+    if not form.is_valid():
+        return render(request, "connections/operations.html", _board() | {"pause_form": form})
+    if operations.pause(by=request.user, reason=form.cleaned_data["decision_reason"]):
+        messages.success(request, "Sending is paused. What was sent already is still being settled.")
+    return redirect("connections:operations")
+
+
+@require_POST
+def resume(request: HttpRequest) -> HttpResponse:
+    """Let the sending go on."""
+    if operations.resume(by=request.user):
+        messages.success(request, "Sending goes on.")
+    return redirect("connections:operations")
+
+
+def _settle(
+    request: HttpRequest, pk: int, form: Any, verb: Callable[[ConnectionRequest, Any], None], done: str
+) -> HttpResponse:
+    """Do `verb`, or show the page again with what was typed and what is wrong with it."""
+    permissions.check_can_operate(request.user)
+    row = panel.find(request.user, pk)
+    if form.is_valid():
+        try:
+            verb(row, form)
+            messages.success(request, f"Request #{pk} {done}")
+            return redirect("connections:operations")
+        except operations.DoesNotFit as misfit:
+            form.add_error("connection_id", str(misfit))
+        except handover.Unreachable:
+            form.add_error(None, "Fivetran gave no answer. Try again in a moment.")
+        except (MovedOn, permissions.Denied) as obstacle:
+            messages.warning(request, str(obstacle))
+            return redirect("connections:operations")
+    return render(request, "connections/operations.html", _board() | {"failed_pk": pk, "failed_form": form})
+
+
+def _board() -> dict[str, Any]:
+    due = ConnectionRequest.objects.filter(status=Status.APPROVED)
+    oldest = due.order_by("approved_at").values_list("approved_at", flat=True).first()
+    stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
+    now = timezone.now()
+    return {
+        "gate": _gate(),
+        "queued": due[: COUNTED + 1].count(),
+        "counted": COUNTED,
+        "oldest": oldest,
+        "late": oldest is not None and now - oldest > LATE,
+        "attention": list(stuck.filter(status=Status.ATTENTION)[:SHOWN]),
+        "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
+        "processes": _processes(),
+        "pause_form": ReasonForm(),
+        "settle_form": SettleForm(),
+    }
+
+
+def _gate() -> dict[str, Any]:
+    """The gate in words, whether anything is sent, and until when it is known to be closed."""
+    gate = ApiGate.objects.select_related("paused_by").filter(pk=1).first() or ApiGate(pk=1)
+    ahead = gate.not_before if gate.not_before and gate.not_before > timezone.now() else None
+    sentence, sending = _SENTENCES[GateReason(gate.reason)]
+    if gate.reason == GateReason.RATE_LIMITED and ahead is None:
+        sentence, sending = _SENTENCES[GateReason.OPEN]
+    return {"row": gate, "sentence": sentence, "until": ahead, "sending": sending and not gate.paused_at}
+
+
+_SENTENCES = {
+    GateReason.OPEN: ("Requests are sent as they are approved.", True),
+    GateReason.RATE_LIMITED: ("Fivetran asked us to wait", False),
+    GateReason.AUTH: ("Fivetran does not accept the API key. Put the right one in place; the portal asks again", False),
+    GateReason.UNWELL: ("Fivetran gave no clear answers three times in a row. The portal asks again", False),
+    GateReason.TRIAL: ("Fivetran answers again. One request goes ahead, the others follow if it ends clearly.", True),
+}
+
+
+def _processes() -> list[dict[str, Any]]:
+    heard = dict(Heartbeat.objects.values_list("process", "at"))
+    limit = max(QUIET, timedelta(seconds=5 * settings.SWEEP_INTERVAL))
+    now = timezone.now()
+    return [
+        {
+            "label": process.label,
+            "at": heard.get(process),
+            "quiet": process not in heard or now - heard[process] > limit,
+        }
+        for process in Process
+    ]
