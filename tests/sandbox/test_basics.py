@@ -171,6 +171,16 @@ def test_it_ends_with_status_0_when_told_to() -> None:
         assert process.wait(timeout=10) == 0
 
 
+def test_manage_py_starts_the_same() -> None:
+    command = [sys.executable, "manage.py", "fivetran_sandbox", "--port", "0", "--sandbox-settings", '{"key": "k"}']
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=processes.ROOT) as process:
+        assert process.stdout
+        root = process.stdout.readline().split()[-1]
+        assert requests.get(f"{root}/v1/groups", auth=("k", "sandbox-secret"), timeout=20).status_code == 200
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+
+
 def test_a_catalog_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "services.json"
     one = {"schema_format": "schema_prefix", "config": {"token": {"type": "string", "secret": True}}, "auth": None}

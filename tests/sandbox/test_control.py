@@ -119,6 +119,7 @@ def test_a_strangers_connection(api: Api) -> None:
         ("settings", {"no_such": 1}),
         ("settings", {"test_seconds": "long"}),
         ("settings", {"unique_names": "yes"}),
+        ("settings", {"test_seconds": True}),
         ("settings", {"next_answers": [{"nope": 1}]}),
         ("settings", {"next_answers": [{"path": "/", "delivery": "pigeon"}]}),
         ("hold", {"phase": "later"}),

@@ -37,8 +37,8 @@ class Settings:
             if name not in known:
                 raise ValueError(f"unknown setting {name!r}; known are {', '.join(known)}")
             kind = known[name]
-            if kind is bool and not isinstance(value, bool):
-                raise ValueError(f"{name} must be true or false")
+            if (kind is bool) != isinstance(value, bool):
+                raise ValueError(f"{name} must be of type {kind.__name__}")
             try:
                 fit[name] = kind(value)
             except (TypeError, ValueError) as error:
