@@ -1,0 +1,331 @@
+"""The Django admin as a window: everything can be read, and requests decided, through the same verbs as on the pages.
+
+Nothing of the portal's own can be added, changed or deleted here. Users and groups are Django's own and stay editable.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.template.loader import render_to_string
+from django.template.response import TemplateResponse
+from django.urls import reverse
+
+from connections import payloads, permissions, workflow
+from connections.forms import ReasonForm
+from connections.models import (
+    ApiGate,
+    Attempt,
+    CatalogEntry,
+    Connection,
+    ConnectionRequest,
+    Event,
+    MovedOn,
+    Notice,
+    SetupTest,
+    SetupTestRun,
+)
+
+if TYPE_CHECKING:  # Django's classes take no parameters at run time
+    _ModelAdmin = admin.ModelAdmin[Any]
+    _TabularInline = admin.TabularInline[Any, Any]
+else:
+    _ModelAdmin, _TabularInline = admin.ModelAdmin, admin.TabularInline
+
+AT_ONCE = 20  # requests on one confirmation page: more than that nobody reads
+DIGEST = "digest_"  # the confirmation's hidden controls: digest_<id> holds what was shown of that request
+
+admin.site.site_header = admin.site.site_title = "Connection portal"
+
+
+class ReadOnly:
+    """Permissions of an admin page or inline that shows what people with the right to see everything may see."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this person sees everybody's requests."""
+        return permissions.sees_everything(request.user)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """As the right to view."""
+        return permissions.sees_everything(request.user)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds rows by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes rows by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes rows by hand."""
+        return False
+
+
+class ReadOnlyAdmin(ReadOnly, _ModelAdmin):
+    """A list without a count of the whole table, and pages without a form."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+
+class ReadOnlyInline(ReadOnly, _TabularInline):
+    """Rows that belong to a request or a run."""
+
+    extra = 0
+    show_change_link = True
+
+
+class EventInline(ReadOnlyInline):
+    """What happened to a request."""
+
+    model = Event
+    fields = ("at", "kind", "source", "target", "actor", "by", "reason")
+
+
+class AttemptInline(ReadOnlyInline):
+    """The calls to Fivetran about a request."""
+
+    model = Attempt
+    fields = ("started_at", "call", "ending", "http_status", "code", "message", "duration_ms", "x_request_id")
+
+
+class SetupTestInline(ReadOnlyInline):
+    """The tests of a run."""
+
+    model = SetupTest
+    fields = ("title", "status", "message", "details")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One of the three decisions: its action, its words, and how it is carried out for one request."""
+
+    action: str
+    button: str
+    done: str
+    carry_out: Callable[[User, ConnectionRequest, str, str], None]  # who, which, the digest as seen, the reason
+    needs_reason: bool = True
+
+
+APPROVE = Decision(
+    "approve",
+    "Approve",
+    "is approved",
+    lambda by, row, digest, _reason: workflow.approve(by=by, request=row, digest=digest),
+    needs_reason=False,
+)
+REJECT = Decision(
+    "reject",
+    "Reject",
+    "is rejected",
+    lambda by, row, _digest, reason: workflow.reject(by=by, request=row, reason=reason),
+)
+REQUEST_CHANGES = Decision(
+    "request_changes",
+    "Request changes",
+    "went back to its requester",
+    lambda by, row, _digest, reason: workflow.request_changes(by=by, request=row, reason=reason),
+)
+
+
+@admin.register(ConnectionRequest)
+class ConnectionRequestAdmin(ReadOnlyAdmin):
+    """Requests, and the decisions on them: each on a confirmation page with the body and its digest."""
+
+    list_display = ("id", "label", "turn", "service_name", "group_name", "schema", "requester", "submitted_at")
+    list_filter = ("status", "submitted_at")
+    list_select_related = ("requester",)
+    search_fields = ("=id", "schema", "service", "group_id", "requester__username")
+    ordering = ("-id",)
+    actions = ("approve", "reject", "request_changes")
+    inlines = (EventInline, AttemptInline)
+    fieldsets = (
+        (None, {"fields": ("label", "turn", "status_since", "requester", "reason", "source_owner", "submitted_at")}),
+        ("What will be sent", {"fields": ("service_name", "group_name", "schema", "body", "digest", "version")}),
+        (
+            "Decision",
+            {"fields": ("decided_by", "decided_at", "decision_reason", "approved_digest", "approved_account")},
+        ),
+        ("At Fivetran", {"fields": ("connection_id", "note", "failure_code", "failure_message", "gone_at")}),
+    )
+    readonly_fields = tuple(str(name) for _title, part in fieldsets for name in part["fields"])
+
+    @admin.display(description="status", ordering="status")
+    def label(self, row: ConnectionRequest) -> str:
+        """The status as people read it."""
+        return row.state.label
+
+    @admin.display(description="whose turn")
+    def turn(self, row: ConnectionRequest) -> str:
+        """Who has to act next."""
+        return row.state.owner.value
+
+    @admin.display(description="body")
+    def body(self, row: ConnectionRequest) -> str:
+        """The body, secrets masked, as indented JSON."""
+        return render_to_string("admin/connections/_body.html", {"body": _json(row)})
+
+    def view_on_site(self, obj: Model) -> str:
+        """The request's own page."""
+        return reverse("connections:request", args=[obj.pk])
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Whether the three actions are offered: to approvers, not to staff as such."""
+        return permissions.is_approver(request.user)
+
+    @admin.action(description="Approve…", permissions=["decide"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
+        """Approve the selected requests, after a look at each body."""
+        return self._decide(request, queryset, APPROVE)
+
+    @admin.action(description="Reject…", permissions=["decide"])
+    def reject(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
+        """Reject the selected requests, with one reason."""
+        return self._decide(request, queryset, REJECT)
+
+    @admin.action(description="Request changes…", permissions=["decide"])
+    def request_changes(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
+        """Send the selected requests back, with one reason."""
+        return self._decide(request, queryset, REQUEST_CHANGES)
+
+    def _decide(
+        self, request: HttpRequest, queryset: QuerySet[ConnectionRequest], decision: Decision
+    ) -> TemplateResponse | None:
+        """First the confirmation page; then, from there, the decision on exactly what it showed."""
+        seen = _seen(request)
+        if not seen:
+            return self._confirmation(request, list(queryset[: AT_ONCE + 1]), decision, ReasonForm())
+        # Not the action's own queryset: a filter of the list would silently drop what moved on meanwhile.
+        rows = list(ConnectionRequest.objects.filter(pk__in=list(seen)[:AT_ONCE]).select_related("requester"))
+        form = ReasonForm(request.POST)
+        if decision.needs_reason and not form.is_valid():
+            return self._confirmation(request, rows, decision, form)
+        reason = form.cleaned_data["decision_reason"] if decision.needs_reason else ""
+        for row in rows:
+            self._decide_one(request, row, decision, seen[row.pk], reason)
+        return None
+
+    def _decide_one(
+        self, request: HttpRequest, row: ConnectionRequest, decision: Decision, digest: str, reason: str
+    ) -> None:
+        by: User = request.user  # type: ignore[assignment]  # the admin lets nobody in who is not logged in
+        try:
+            permissions.check_can_decide(by, row)
+            if row.digest != digest:
+                raise MovedOn("The body changed since it was shown.")
+            decision.carry_out(by, row, digest, reason)
+        except permissions.Denied as denied:
+            self.message_user(request, f"Request #{row.pk}: {denied.reason}", messages.ERROR)
+        except MovedOn:
+            why = "it changed since you looked, so nothing was decided. Please look again."
+            self.message_user(request, f"Request #{row.pk}: {why}", messages.WARNING)
+        else:
+            self.message_user(request, f"Request #{row.pk} {decision.done}.", messages.SUCCESS)
+
+    def _confirmation(
+        self, request: HttpRequest, rows: list[ConnectionRequest], decision: Decision, form: ReasonForm
+    ) -> TemplateResponse | None:
+        if len(rows) > AT_ONCE:
+            self.message_user(request, f"Select at most {AT_ONCE} requests, so that each can be read.", messages.ERROR)
+            return None
+        shown = [(row, _json(row), payloads.risks(row.payload or {}), _why_not(request, row)) for row in rows]
+        context = self.admin_site.each_context(request) | {
+            "title": f"{decision.button}: look at what will be sent",
+            "opts": self.opts,
+            "decision": decision,
+            "shown": shown,
+            "possible": any(not why_not for *_facts, why_not in shown),
+            "form": form,
+        }
+        return TemplateResponse(request, "admin/connections/connectionrequest/decide.html", context)
+
+
+def _seen(request: HttpRequest) -> dict[int, str]:
+    """id -> digest of what the confirmation page showed; empty when the request comes from the list."""
+    names = {name.removeprefix(DIGEST): name for name in request.POST if name.startswith(DIGEST)}
+    return {int(number): request.POST[name] for number, name in names.items() if number.isdecimal()}
+
+
+def _json(row: ConnectionRequest) -> str:
+    return json.dumps(payloads.masked(row.payload or {}), indent=2, ensure_ascii=False)
+
+
+def _why_not(request: HttpRequest, row: ConnectionRequest) -> str:
+    """Why this person cannot decide on this request; empty where they can."""
+    try:
+        permissions.check_can_decide(request.user, row)
+    except permissions.Denied as denied:
+        return denied.reason
+    return ""
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """The history of all requests."""
+
+    list_display = ("id", "at", "request", "kind", "source", "target", "actor", "by")
+    list_filter = ("kind", "target", "at")
+    list_select_related = ("request", "by")
+    search_fields = ("=request__id", "by__username")
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    """Every call to Fivetran about a request."""
+
+    list_display = ("id", "started_at", "request", "call", "ending", "http_status", "code", "duration_ms")
+    list_filter = ("call", "ending", "started_at")
+    list_select_related = ("request",)
+    search_fields = ("=request__id", "=x_request_id")
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ReadOnlyAdmin):
+    """The connections that came of requests."""
+
+    list_display = ("request", "setup_state", "tests", "adopted", "seen_at")
+    list_filter = ("tests", "adopted")
+    list_select_related = ("request",)
+    search_fields = ("=request__id", "=request__connection_id")
+
+
+@admin.register(SetupTestRun)
+class SetupTestRunAdmin(ReadOnlyAdmin):
+    """The runs of the setup tests, with their tests."""
+
+    list_display = ("id", "finished_at", "connection", "setup_state", "asked_by")
+    list_select_related = ("connection", "asked_by")
+    inlines = (SetupTestInline,)
+
+
+@admin.register(CatalogEntry)
+class CatalogEntryAdmin(ReadOnlyAdmin):
+    """What Fivetran offers, as last heard."""
+
+    list_display = ("name", "fivetran_id", "kind", "detail_at")
+    list_filter = ("kind",)
+    search_fields = ("name", "fivetran_id")
+
+
+@admin.register(ApiGate)
+class ApiGateAdmin(ReadOnlyAdmin):
+    """Whether anything is sent now."""
+
+    list_display = ("__str__", "closed_since", "not_before", "unclear_in_a_row", "paused_by", "paused_at")
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    """Who was told what."""
+
+    list_display = ("id", "request", "kind", "recipient", "created_at", "sent_at", "tries", "error")
+    list_filter = ("kind", "sent_at")
+    list_select_related = ("request", "recipient")
+    search_fields = ("=request__id", "recipient__username")
