@@ -101,6 +101,7 @@ FIELDS: tuple[Field, ...] = (
         "The source that Fivetran reads from.",
         required=True,
         enter="Choose a service, for example google_sheets",
+        max_length=100,
     ),
     Field(
         "group_id",
@@ -110,6 +111,7 @@ FIELDS: tuple[Field, ...] = (
         "The warehouse the data goes to. Its id is Fivetran's group id.",
         required=True,
         enter="Choose a destination",
+        max_length=100,
     ),
     Field(
         "source_owner",

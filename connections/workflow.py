@@ -59,10 +59,9 @@ def _columns(filing: Filing, by: User) -> dict[str, Any]:
     service, group_id = str(values.get("service") or ""), str(values.get("group_id") or "")
     schema = payloads.natural_key(config)
     words = (schema, service, filing.service_name, group_id, filing.group_name, by.get_username())
-    return {
-        "values": values,
-        "reason": values.get("reason") or "",
-        "source_owner": values.get("source_owner") or "",
+    texts = {
+        "reason": str(values.get("reason") or ""),
+        "source_owner": str(values.get("source_owner") or ""),
         "service": service,
         "service_name": filing.service_name or service,
         "group_id": group_id,
@@ -70,6 +69,12 @@ def _columns(filing: Filing, by: User) -> dict[str, Any]:
         "schema": schema,
         "search": " ".join(word for word in words if word).lower(),
     }
+    return {"values": values, **{name: text[: _longest(name)] for name, text in texts.items()}}
+
+
+def _longest(column: str) -> int | None:
+    """How much of a text a column holds: a draft may hold longer ones, which the form refuses at the submission."""
+    return ConnectionRequest._meta.get_field(column).max_length
 
 
 def _body_columns(filing: Filing) -> dict[str, Any]:
@@ -80,7 +85,13 @@ def _body_columns(filing: Filing) -> dict[str, Any]:
 def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
     """Keep what was typed, complete or not, as a new draft or in the given one. Nobody is told."""
     if request is None:
-        return _existing(by, filing) or _open(Status.DRAFT, by, filing)
+        try:
+            return _existing(by, filing) or _open(Status.DRAFT, by, filing)
+        except IntegrityError:  # the same form was sent twice at the same moment
+            first = _existing(by, filing)
+            if first is None:
+                raise
+            return first
     permissions.check_can_edit(by, request)
     if request.state is not Status.DRAFT:
         raise permissions.Denied("It was submitted already: submit the changes, or leave it as it is.")
