@@ -1,7 +1,6 @@
 """Small pieces of pages: a status, a moment, doubtful characters, data as JSON."""
 
 import json
-import re
 import unicodedata
 from datetime import datetime
 from typing import Any
@@ -34,7 +33,7 @@ def label(status: str) -> str:
 
 @register.simple_tag
 def moment(value: datetime | None, style: str = "both") -> SafeString | str:
-    """`<time>` with the age and the exact time ("both"), or only the `exact` or the `age`. The browser puts it into its zone."""
+    """`<time>` with the age and the exact time ("both"), or only `exact` or `age`. The browser puts in its zone."""
     if value is None:
         return ""
     zone = timezone.get_current_timezone()
@@ -57,7 +56,7 @@ def test_tone(status: str) -> str:
 def as_json(value: Any) -> str:
     """`value` as indented JSON that reads as it is: invisible and direction-changing characters are escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return "".join(_escaped(c) if c != "\n" and _invisible(c) else c for c in text)
+    return "".join(_escaped(c) if c != "\n" and words.is_invisible(c) else c for c in text)
 
 
 def _escaped(character: str) -> str:
@@ -70,10 +69,6 @@ def short_json(value: Any) -> str:
     """`as_json`, cut to a stated length."""
     text = as_json(value)
     return text if len(text) <= MAX_JSON else text[:MAX_JSON] + "…"
-
-
-def _invisible(character: str) -> bool:
-    return unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
 
 
 @register.filter
@@ -89,19 +84,19 @@ def doubtful(text: object) -> list[str]:
 @register.filter
 def hidden_marks(text: object) -> list[str]:
     """The invisible and direction-changing characters of a longer text; line breaks and tabs are none."""
-    odd = dict.fromkeys(c for c in str(text) if _invisible(c) and c not in "\r\n\t")
+    odd = dict.fromkeys(c for c in str(text) if words.is_invisible(c) and c not in "\r\n\t")
     return [_named(c) for c in list(odd)[:20]]
 
 
 def _named(character: str) -> str:
     name = f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
-    return name if _invisible(character) else f"“{character}” {name}"
+    return name if words.is_invisible(character) else f"“{character}” {name}"
 
 
 @register.filter
 def visible(text: object) -> str:
-    """`text` with every invisible or direction-changing character replaced by its code point: it cannot pose."""
-    return re.sub(r"[^\n\r\t]", lambda m: f"[U+{ord(m[0]):04X}]" if _invisible(m[0]) else m[0], str(text))
+    """`text` with its invisible and direction-changing characters shown as code points."""
+    return words.visible(str(text))
 
 
 @register.filter

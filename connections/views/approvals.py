@@ -14,9 +14,7 @@ from connections.states import DECIDED, Status
 from connections.views import panel
 
 SHOWN = 100
-_COLUMNS = (
-    "id service_name service group_name group_id schema requester__username reason submitted_at payload version"
-).split()
+_COLUMNS = ("id", "service_name", "group_name", "schema", "requester__username", "reason", "submitted_at", "payload")
 
 
 @require_safe

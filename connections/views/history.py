@@ -107,7 +107,6 @@ _COLUMNS = (
     "id",
     "status",
     "service_name",
-    "service",
     "group_name",
     "schema",
     "requester__username",
@@ -139,16 +138,15 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
             *_LABELS[status],
             setup_state if setup_state != "connected" else "",
             words.whose_turn(status, setup_state),
-            service_name or "(no service yet)",
-            service,
-            group_name,
-            schema,
-            requester,
+            words.visible(service_name) or "(no service yet)",
+            words.visible(group_name),
+            words.visible(schema),
+            words.visible(requester),
             words.relative(since, now),
             since.isoformat(),
             words.exact(since, zone),
         )
-        for pk, status, service_name, service, group_name, schema, requester, since, setup_state, _count in found
+        for pk, status, service_name, group_name, schema, requester, since, setup_state, _count in found
     ]
 
 
@@ -164,10 +162,31 @@ def _count_in_words(counted: int, exact: int | None) -> str:
 
 # --- export --------------------------------------------------------------------------------------------------------
 _EXPORTED = (
-    "id status service group_id schema service_name group_name requester__username source_owner reason "
-    "created_at submitted_at status_since decided_by__username decided_at decision_reason approved_by__username approved_at "
-    "approved_digest digest connection_id connection__setup_state failure_code failure_message"
-).split()
+    "id",
+    "status",
+    "service",
+    "group_id",
+    "schema",
+    "service_name",
+    "group_name",
+    "requester__username",
+    "source_owner",
+    "reason",
+    "created_at",
+    "submitted_at",
+    "status_since",
+    "decided_by__username",
+    "decided_at",
+    "decision_reason",
+    "approved_by__username",
+    "approved_at",
+    "approved_digest",
+    "digest",
+    "connection_id",
+    "connection__setup_state",
+    "failure_code",
+    "failure_message",
+)
 _HEADINGS = [name.replace("__username", "").replace("connection__", "") for name in _EXPORTED]
 
 

@@ -20,9 +20,7 @@ _MINE_TO_ACT = (
     | Q(status=Status.FAILED, clones=None)
     | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=["incomplete", "broken"])
 )
-_COLUMNS = (
-    "id status service_name group_name schema submitted_at created_at status_since connection__setup_state".split()
-)
+_COLUMNS = ("id", "status", "service_name", "group_name", "schema", "status_since", "connection__setup_state")
 
 
 @require_safe

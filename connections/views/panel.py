@@ -43,7 +43,7 @@ class Action:
 
 @dataclass(frozen=True)
 class Waiting:
-    """What an approved request waits for, in the requester's words, and until when if that is known."""
+    """What a request waits for, in the requester's words, and until when if that is known."""
 
     sentence: str
     until: datetime | None
@@ -69,7 +69,7 @@ def connection_of(row: ConnectionRequest) -> Connection | None:
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
-    """How often the open page asks for news: 2 while the portal works, 5 while a person's turn, 0 when nothing moves."""
+    """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to, else 0."""
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
         return 2
@@ -86,7 +86,10 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
 
 
 def waiting_for(row: ConnectionRequest) -> Waiting | None:
-    """What an approved request waits for: the gate before Fivetran, or its own next try; None while it just runs."""
+    """What the request waits for: the gate before Fivetran, its own next try or look; None while it just runs."""
+    now = timezone.now()
+    if row.state is Status.UNKNOWN and row.next_lookup_at and row.next_lookup_at > now:
+        return Waiting("The portal looks again whether it exists at Fivetran", row.next_lookup_at)
     if row.state is not Status.APPROVED:
         return None
     gate = ApiGate.objects.filter(pk=1).first()
@@ -94,7 +97,6 @@ def waiting_for(row: ConnectionRequest) -> Waiting | None:
         return Waiting(
             "An operator paused sending. The request keeps its place and goes on by itself afterwards.", None
         )
-    now = timezone.now()
     if gate is not None:
         ahead = gate.not_before if gate.not_before and gate.not_before > now else None
         match gate.reason:
@@ -131,6 +133,7 @@ def live(user: User, row: ConnectionRequest) -> dict[str, Any]:
         "shown": row.digest[:SHOWN_DIGEST],
         "actions": actions(user, row),
         "decide": decide(user, row),
+        "risks": payloads.risks(row.payload or {}) if permissions.sees_everything(user) else [],
         "attempts": attempts,
         "runs": runs,
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
@@ -148,10 +151,21 @@ def whole(user: User, row: ConnectionRequest) -> dict[str, Any]:
     body = row.payload or payloads.build_body(row.values)
     return live(user, row) | {
         "body": payloads.masked(body),
+        "body_heading": body_heading(row),
         "phrases": payloads.in_words(row.values),
-        "risks": payloads.risks(body) if permissions.sees_everything(user) else [],
         "mine": row.requester_id == user.pk,
     }
+
+
+def body_heading(row: ConnectionRequest) -> str:
+    """What the body on the page is: so far, to be sent, or sent."""
+    if not row.payload:
+        return "The body so far"
+    if row.first_sent_at:
+        return "The exact body that was sent"
+    if row.state in FINAL:
+        return "The exact body"
+    return "The exact body that will be sent" + ("" if row.approved_at else " if it is approved")
 
 
 def turn(user: User, row: ConnectionRequest, setup_state: str) -> str:

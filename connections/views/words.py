@@ -1,5 +1,6 @@
 """What the pages say: how a status looks, whose turn it is and what happens next, and times in words."""
 
+import unicodedata
 from datetime import UTC, datetime, tzinfo
 
 from django.conf import settings
@@ -68,9 +69,9 @@ def test_tone(status: str) -> str:
 
 
 def whose_turn(status: str, setup_state: str | None = None) -> str:
-    """The role whose turn it is; a created connection waits for the source owner while its setup is incomplete."""
+    """The role whose turn it is; a created connection waits for the source owner until it is set up."""
     owner = Status(status).owner
-    if status == Status.CREATED and setup_state == "incomplete":
+    if status == Status.CREATED and setup_state in ("incomplete", "broken"):
         owner = Owner.SOURCE_OWNER
     return owner.value
 
@@ -82,6 +83,18 @@ def next_sentence(request: ConnectionRequest, setup_state: str = "") -> str:
             return "The connection was created, and is no longer there at Fivetran."
         return _SETUP.get(setup_state, _NEXT[Status.CREATED])
     return _NEXT[request.state].format(days=settings.EXPIRE_DAYS)
+
+
+def is_invisible(character: str) -> bool:
+    """Whether `character` shows nothing itself, and may turn the direction of what does (Unicode's categories)."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
+
+
+def visible(text: str) -> str:
+    """`text` with every invisible or direction-changing character replaced by its code point: it cannot pose."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(f"[U+{ord(c):04X}]" if c not in "\r\n\t" and is_invisible(c) else c for c in text)
 
 
 def relative(moment: datetime, now: datetime) -> str:
