@@ -1,0 +1,35 @@
+"""The goals by name, and what each needs around it."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where a goal is measured; `writes` gives it a copy of the database, a broker and a sandbox of its own."""
+
+    title: str
+    module: str
+    function: str
+    writes: bool = False
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+GOALS = {
+    "P1": Goal("A page of the history costs the same at any size", "history", "any_size"),
+    "P5": Goal("The list beside driver and f-string", "history", "beside_the_floor"),
+    "P6": Goal("Queries a page", "history", "queries"),
+    "P14": Goal("The form beside Django's own rendering", "form", "beside_django"),
+    "P9": Goal("What one submission adds to its calls", "submission", "one_alone", writes=True),
+    "P12": Goal("Memory after load", "memory", "after_load", writes=True),
+    "P7": Goal("500 requests, the API takes 200 ms", "submission", "many_quick", writes=True),
+    "P8": Goal("128 requests, the API takes 5 s", "submission", "some_slow", writes=True),
+    "P10": Goal("The bell, and the approval without a broker", "bell", "rings_and_silence", writes=True),
+    "P11": Goal(
+        "One limit over two workers",
+        "limit",
+        "never_exceeded",
+        writes=True,
+        # Ten a second, and bursts of one second at most: the hour of the real limit in the time of a benchmark.
+        environment={"CREATIONS_PER_MINUTE": "600", "SWEEP_INTERVAL": "1"},
+    ),
+}

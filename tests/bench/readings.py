@@ -1,0 +1,92 @@
+"""What a goal measures with and what it hands back: numbers beside their bars, and the clockwork that takes turns."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a goal finds: its databases, and how long it should measure.
+
+    `small` and `large` are addresses of databases with 1,000 and `rows` requests. The goal's own process is set up for
+    `large`, or for a copy of it where the goal writes.
+    """
+
+    vendor: str
+    small: str
+    large: str
+    rows: int
+    rounds: int
+
+    @property
+    def is_sqlite(self) -> bool:
+        """SQLite is for trials: what is asked of a server's database is reported there, not demanded."""
+        return self.vendor == "SQLite"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One number. `bar` is the most it may be, None where it is only reported; `beside` names what it stands beside."""
+
+    what: str
+    measured: float
+    unit: str
+    bar: float | None = None
+    beside: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the bar is kept, None without one."""
+        return None if self.bar is None else self.measured <= self.bar
+
+    def as_json(self) -> dict[str, Any]:
+        """The reading for another process."""
+        return asdict(self)
+
+
+def milliseconds(act: Callable[[], object]) -> float:
+    """How long `act` takes."""
+    started = time.perf_counter()
+    act()
+    return (time.perf_counter() - started) * 1000
+
+
+def take_turns(
+    first: Callable[[], object], second: Callable[[], object], times: int
+) -> tuple[list[float], list[float]]:
+    """Milliseconds of each, alternating, who begins changing every time: a busy neighbour meets both alike."""
+    took: tuple[list[float], list[float]] = ([], [])
+    for turn in range(times):
+        for which in (0, 1) if turn % 2 == 0 else (1, 0):
+            took[which].append(milliseconds((first, second)[which]))
+    return took
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Medians over the rounds: of `ours` and of the yardstick (milliseconds), and of their ratio."""
+
+    ratio: float
+    ours: float
+    yardstick: float
+
+
+def compare(
+    ours: Callable[[], object], yardstick: Callable[[], object], *, rounds: int, times: int, warm_up: int = 5
+) -> Compared:
+    """Measure both, alternating, in `rounds` of `times` each."""
+    take_turns(ours, yardstick, warm_up)
+    found = []
+    for _ in range(rounds):
+        mine, theirs = (statistics.median(took) for took in take_turns(ours, yardstick, times))
+        found.append((mine / theirs, mine, theirs))
+    return Compared(*(statistics.median(column) for column in zip(*found, strict=True)))
+
+
+def percentile(numbers: Sequence[float], percent: int) -> float:
+    """The smallest of `numbers` that at least `percent` of a hundred of them do not exceed (nearest rank)."""
+    ordered = sorted(numbers)
+    return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
