@@ -15,6 +15,8 @@ from connections import handover, notifications, permissions, tasks
 from connections.models import ApiGate, Connection, ConnectionRequest, IllegalMove, NoticeKind, advance
 from connections.states import Actor, Status
 
+Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
+
 
 class DoesNotFit(Exception):
     """The connection that an operator named is not what was asked for; the message says in which point."""

@@ -11,7 +11,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import handover, operations, permissions
+from connections import operations, permissions
 from connections.forms import ReasonForm, SettleForm
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
 from connections.states import Status
@@ -100,7 +100,7 @@ def _settle(
             return redirect("connections:operations")
         except operations.DoesNotFit as misfit:
             form.add_error("connection_id", str(misfit))
-        except handover.Unreachable:
+        except operations.Unreachable:
             form.add_error(None, "Fivetran gave no answer. Try again in a moment.")
         except (MovedOn, permissions.Denied) as obstacle:
             messages.warning(request, str(obstacle))
