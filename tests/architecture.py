@@ -153,8 +153,8 @@ def _keywords(node: ast.Call) -> set[str]:
     named = {keyword.arg for keyword in node.keywords if keyword.arg}
     for keyword in node.keywords:
         if keyword.arg in {None, "defaults", "create_defaults"} and isinstance(keyword.value, ast.Dict):
-            named |= {key.value for key in keyword.value.keys if isinstance(key, ast.Constant)}
-    return {str(name) for name in named}
+            named |= {str(key.value) for key in keyword.value.keys if isinstance(key, ast.Constant)}
+    return named
 
 
 def _mentions(node: ast.Call) -> bool:
@@ -234,7 +234,7 @@ def questions_where_it_runs(source: str) -> Iterator[str]:
         elif isinstance(node, ast.Call) and _called(node) == "getattr" and len(node.args) > 1:
             name = node.args[1]
             if isinstance(name, ast.Constant) and _PLACE.match(str(name.value)):
-                yield f"line {node.lineno}: settings.{name.value}"
+                yield f"line {node.lineno}: settings.{name.value!r}"
         elif isinstance(node, ast.Constant) and node.value in {"pytest", "PYTEST_CURRENT_TEST"}:
             yield f"line {node.lineno}: {node.value}"
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
@@ -27,7 +28,16 @@ from tests import architecture, factories
 pytestmark = pytest.mark.django_db
 
 LIST = "/admin/connections/connectionrequest/"
-WINDOWS = [ConnectionRequest, Event, Attempt, Connection, SetupTestRun, CatalogEntry, ApiGate, Notice]
+WINDOWS: list[type[Model]] = [
+    ConnectionRequest,
+    Event,
+    Attempt,
+    Connection,
+    SetupTestRun,
+    CatalogEntry,
+    ApiGate,
+    Notice,
+]
 
 
 def client(user: User) -> Client:
@@ -69,10 +79,10 @@ def test_the_admin_is_for_staff(role: str) -> None:
 
 
 @pytest.mark.parametrize("model", WINDOWS)
-def test_staff_without_a_right_see_nothing_of_the_portal(model: type) -> None:
+def test_staff_without_a_right_see_nothing_of_the_portal(model: type[Model]) -> None:
     browser = client(factories.person("staff"))
     assert browser.get(reverse(f"admin:connections_{model.__name__.lower()}_changelist")).status_code == 403
-    assert "connections" not in text(browser.get("/admin/")).lower().replace("connection portal", "")
+    assert "/admin/connections/" not in text(browser.get("/admin/"))
 
 
 def test_an_approver_sees_requests_but_manages_nobody() -> None:
@@ -102,20 +112,20 @@ def test_a_superuser_manages_users_and_groups() -> None:
 
 
 @pytest.fixture
-def rows() -> dict[type, int]:
+def rows() -> dict[type[Model], int]:
     """A row of each kind: its primary key."""
     request = factories.request_in(Status.CREATED)
     Attempt.objects.create(request=request, call=Attempt.Call.CREATE)
     CatalogEntry.objects.create(kind=Kind.SERVICE, fivetran_id="mysql", name="MySQL", data={"id": "mysql"})
     gate.current()
-    return {model: model._default_manager.first().pk for model in WINDOWS}  # type: ignore[attr-defined]
+    return {model: model._default_manager.values_list("pk", flat=True)[0] for model in WINDOWS}
 
 
 @pytest.mark.parametrize("model", WINDOWS)
-def test_every_window_opens_and_none_has_a_handle(model: type, rows: dict[type, int]) -> None:
+def test_every_window_opens_and_none_has_a_handle(model: type[Model], rows: dict[type[Model], int]) -> None:
     browser, name = client(factories.person("superuser")), f"admin:connections_{model.__name__.lower()}"
     change = reverse(f"{name}_change", args=[rows[model]])
-    before = list(model._default_manager.values())  # type: ignore[attr-defined]
+    before = list(model._default_manager.values())
     for url in (reverse(f"{name}_changelist"), change, reverse(f"{name}_history", args=[rows[model]])):
         assert browser.get(url).status_code == 200
     assert browser.get(reverse(f"{name}_add")).status_code == 403
@@ -124,7 +134,7 @@ def test_every_window_opens_and_none_has_a_handle(model: type, rows: dict[type, 
     assert browser.post(reverse(f"{name}_delete", args=[rows[model]]), {"post": "yes"}).status_code == 403
     ticked = {"action": "delete_selected", "index": "0", "_selected_action": [rows[model]], "post": "yes"}
     browser.post(reverse(f"{name}_changelist"), ticked)
-    assert list(model._default_manager.values()) == before  # type: ignore[attr-defined]
+    assert list(model._default_manager.values()) == before
 
 
 def test_every_model_of_the_portal_that_is_registered_is_a_window() -> None:
@@ -260,7 +270,7 @@ def test_the_list_searches_filters_and_asks_few_questions(django_assert_max_num_
     assert page.count("Waiting for approval") >= 1
 
 
-def test_no_page_holds_what_the_content_security_policy_refuses(rows: dict[type, int]) -> None:
+def test_no_page_holds_what_the_content_security_policy_refuses(rows: dict[type[Model], int]) -> None:
     user = factories.person("superuser")
     browser, request = client(user), factories.submitted()
     pages = ["/admin/", LIST, f"{LIST}{request.pk}/change/", "/admin/auth/user/", "/admin/auth/user/add/"]

@@ -155,9 +155,7 @@ def test_two_people_who_ask_for_one_name_at_once_get_one_request_and_one_reason(
     factories.person("approver")
     people = [factories.person(), factories.person()]
     same = {"config__schema": "sales", "config__table": "orders"}
-    first, second = at_once(
-        *[lambda by=by: workflow.submit(by=by, filing=factories.filing(**same)) for by in people]  # type: ignore[misc]
-    )
+    first, second = at_once(*[lambda by=by: workflow.submit(by=by, filing=factories.filing(**same)) for by in people])
     held = ConnectionRequest.objects.get()
     assert sorted([type(first), type(second)], key=str) == sorted([ConnectionRequest, NameTaken], key=str)
     assert next(r.holder for r in (first, second) if isinstance(r, NameTaken)) == held
@@ -275,7 +273,7 @@ def test_two_approvers_at_once_are_one_approval() -> None:
         seen = {person: fresh(request) for person in (first, second)}
         results = at_once(
             *[
-                lambda by=by, row=row: workflow.approve(by=by, request=row, digest=row.digest)  # type: ignore[misc]
+                lambda by=by, row=row: workflow.approve(by=by, request=row, digest=row.digest)
                 for by, row in seen.items()
             ]
         )
