@@ -1,0 +1,113 @@
+"""Every page, as everybody who may see it, in both themes and two widths: nothing that axe finds, no overflow."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from connections import workflow
+from connections.models import ConnectionRequest
+from connections.states import Status
+from tests import factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+LONG = "a_very_long_destination_schema_name_that_somebody_really_chose"
+ERROR = "Can't create connector `config`: the host did not answer within the time that was given to it. " * 4
+
+
+@pytest.fixture
+def rows(live_server: Any, cast: dict[str, Any]) -> dict[str, ConnectionRequest]:
+    """A request in every status, with long names and long errors."""
+    requester, approver = cast["requester"], cast["approver"]
+    found = {
+        status.value: factories.request_in(status, requester, approver, config__schema=f"{LONG[:50]}_{number}")
+        for number, status in enumerate(Status)
+    }
+    ConnectionRequest.objects.filter(status=Status.FAILED).update(failure_message=ERROR)
+    ConnectionRequest.objects.filter(status=Status.ATTENTION).update(note=ERROR[:500])
+    return found
+
+
+PAGES = {
+    "requester": [
+        "/",
+        "/requests/",
+        "/requests/?q=zzz_nothing",
+        "/requests/?status=nonsense",
+        "/requests/new/",
+        "/requests/new/?service=google_sheets&sync_frequency=1440&networking_method=PrivateLink",
+        "/requests/999999/",
+        "/accounts/password_change/",
+        "/requests/{draft}/edit/",
+        "/requests/{pending}/edit/",
+        "/requests/{failed}/clone/",
+        *(f"/requests/{{{status.value}}}/" for status in Status),
+    ],
+    "requester2": ["/", "/requests/", "/approvals/"],
+    "approver": ["/approvals/", "/requests/{pending}/", "/requests/{created}/", "/requests/"],
+    "operator": ["/operations/", "/requests/{attention}/"],
+    "": ["/accounts/login/", "/accounts/password_reset/", "/handover/return/"],
+}
+
+
+@pytest.fixture(params=["light", "dark"])
+def open_as(
+    request: pytest.FixtureRequest, browser: Any, live_server: Any, as_user: Any
+) -> Iterator[Callable[..., Page]]:
+    """`open_as("approver", 390)` is a page of that person, that wide, in this theme; a session's cookie logs in."""
+    contexts = []
+
+    def open_page(username: str, width: int) -> Page:
+        context = browser.new_context(
+            base_url=live_server.url, color_scheme=request.param, viewport={"width": width, "height": 900}
+        )
+        contexts.append(context)
+        if username:
+            cookie = as_user(username).cookies["sessionid"]
+            context.add_cookies([{"name": "sessionid", "value": cookie.value, "url": live_server.url}])
+        return context.new_page()
+
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("username", list(PAGES), ids=lambda name: name or "anonymous")
+def test_every_page(rows: dict[str, ConnectionRequest], open_as: Callable[..., Page], username: str) -> None:
+    ids = {status: row.pk for status, row in rows.items()}
+    page = open_as(username, 1280)
+    for path in PAGES[username]:
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(path.format(**ids))
+        found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
+        assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found] == [], path
+        page.set_viewport_size({"width": 320, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} scrolls sideways"
+
+
+def test_a_form_with_errors(rows: dict[str, ConnectionRequest], open_as: Callable[..., Page]) -> None:
+    page = open_as("requester", 390)
+    page.goto("/requests/new/?service=google_sheets")
+    page.get_by_role("button", name="Submit for approval").click()
+    page.wait_for_load_state()
+    assert page.title().startswith("Error: ")
+    assert page.evaluate("document.activeElement.textContent").strip().startswith("There is a problem")
+    assert Axe().run(page, options={"runOnly": RULES}).response["violations"] == []
+
+
+def test_the_keyboard_alone_is_enough_to_decide(cast: dict[str, Any], open_as: Callable[..., Page]) -> None:
+    row = factories.submitted(cast["requester"])
+    page = open_as("approver", 1280)
+    page.goto(f"/requests/{row.pk}/")
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.textContent.trim()") == "Approve":
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-status]").first).to_have_attribute("data-status", "approved")
+    row.refresh_from_db()
+    assert row.approved_by == cast["approver"]
+    assert workflow.known_account() == row.approved_account
