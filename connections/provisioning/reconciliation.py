@@ -20,7 +20,6 @@ log = logging.getLogger(__name__)
 # Look-ups after the first, as parts of SETTLE_SECONDS: an effect may show up as late as that.
 SCHEDULE = (1 / 15, 1 / 5, 7 / 15, 1.0)
 LEAST_LOOKUPS = 3
-LOOKUP_LEASE = timedelta(seconds=60)  # while one worker looks, no other does
 GIVE_UP_AFTER = timedelta(hours=24)
 
 
@@ -29,7 +28,9 @@ def reconcile(request_id: int) -> None:
     if not isinstance(request_id, int):
         return
     unknown = ConnectionRequest.objects.filter(pk=request_id, status=Status.UNKNOWN)
-    if unknown.filter(next_lookup_at__lte=Now()).update(next_lookup_at=Now() + LOOKUP_LEASE) != 1:
+    # While one worker looks, no other does; after one that died in its look, the next comes when the lease is over.
+    lease = timedelta(seconds=settings.CLAIM_LEASE)
+    if unknown.filter(next_lookup_at__lte=Now()).update(next_lookup_at=Now() + lease) != 1:
         return
     request = unknown.first()
     if request is None:
