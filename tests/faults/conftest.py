@@ -1,15 +1,20 @@
 """Real workers with clocks of a few seconds, and the invariants that hold after every fault."""
 
+import base64
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from datetime import datetime
 from typing import Any
 
+import psycopg
 import pytest
+from django.db import connection
 
-from connections import catalog
-from connections.models import ConnectionRequest
+from connections import catalog, payloads
+from connections.models import Attempt, ConnectionRequest, Event, EventKind
 from connections.provisioning import account
 from connections.states import Status
+from portal import demo
 from tests import factories, processes
 from tests.stand_in import Fivetran
 
@@ -22,14 +27,21 @@ CLOCKS = {
     "CLAIM_LEASE": "2",
     "PROBE_SECONDS": "1",
 }
+CANARIES = (
+    demo.SANDBOX_SECRET,
+    base64.b64encode(f"{demo.SANDBOX_KEY}:{demo.SANDBOX_SECRET}".encode()).decode(),
+)
+on_postgresql = pytest.mark.skipif(
+    connection.vendor != "postgresql", reason="SQLite has no server, no sessions to end and no rows to lock"
+)
 
 
 @pytest.fixture
 def fivetran(groups: None, sandbox: processes.Sandbox) -> Fivetran:
-    """The sandbox, with quick setup tests."""
+    """The sandbox in its worst mode: a name can be taken twice, so nothing but the portal prevents a second one."""
     account._known.clear()
     stand_in = Fivetran(sandbox.url)
-    stand_in.settings(test_seconds=0)
+    stand_in.settings(test_seconds=0, unique_names=False)
     return stand_in
 
 
@@ -40,10 +52,15 @@ def environment(portal_environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def approve(fivetran: Fivetran, live_broker: str) -> Callable[..., ConnectionRequest]:
-    """`approve("name")` is an approved request; its doorbell was rung."""
+def group(fivetran: Fivetran) -> str:
+    """The id of a connected destination."""
     catalog.refresh_all()
-    group = catalog.destinations()[0].id
+    return catalog.destinations()[0].id
+
+
+@pytest.fixture
+def approve(group: str, live_broker: str) -> Callable[..., ConnectionRequest]:
+    """`approve("name")` is an approved request; its doorbell was rung."""
 
     def make(schema: str, **changes: Any) -> ConnectionRequest:
         return factories.approved(group_id=group, config__schema=schema, config__table="t", **changes)
@@ -52,18 +69,36 @@ def approve(fivetran: Fivetran, live_broker: str) -> Callable[..., ConnectionReq
 
 
 @pytest.fixture
-def machinery(environment: dict[str, str]) -> Iterator[Callable[[], processes.Process]]:
-    """`machinery()` starts a worker and, the first time, a scheduler; returns the worker."""
-    with ExitStack() as stack:
-        started: list[processes.Process] = []
+def machinery(environment: dict[str, str]) -> Iterator[Callable[..., processes.Process]]:
+    """`machinery()` starts a worker and, the first time, a scheduler; returns the worker.
 
-        def start() -> processes.Process:
-            if not started:
-                stack.enter_context(processes.scheduler(environment))
-            started.append(stack.enter_context(processes.worker(environment)))
-            return started[-1]
+    `machinery(scheduled=False)` leaves the scheduler out; other arguments change the worker's environment. At the end
+    no secret may stand in what they printed.
+    """
+    with ExitStack() as stack:
+        workers: list[processes.Process] = []
+        schedulers: list[processes.Process] = []
+
+        def start(*, scheduled: bool = True, concurrency: int = 4, **changes: str) -> processes.Process:
+            if scheduled and not schedulers:
+                schedulers.append(stack.enter_context(processes.scheduler(environment)))
+            worker = processes.worker({**environment, **changes}, concurrency=concurrency)
+            workers.append(stack.enter_context(worker))
+            return workers[-1]
 
         yield start
+        printed = [process.log.read_text(errors="replace") for process in workers]
+        for process in (*workers, *schedulers):
+            process.kill()
+        assert not [text for text in printed for canary in CANARIES if canary in text]
+
+
+@contextmanager
+def session() -> Iterator[psycopg.Connection[Any]]:
+    """A session of the test's own on the same PostgreSQL database, not Django's."""
+    place = connection.settings_dict
+    with psycopg.connect(host=place["HOST"], dbname=place["NAME"], user=place["USER"], autocommit=True) as own:
+        yield own
 
 
 def status(request: ConnectionRequest) -> Status:
@@ -71,23 +106,60 @@ def status(request: ConnectionRequest) -> Status:
     return ConnectionRequest.objects.get(pk=request.pk).state
 
 
+def fresh(request: ConnectionRequest) -> ConnectionRequest:
+    """The row as it is now."""
+    return ConnectionRequest.objects.get(pk=request.pk)
+
+
 def settles(*requests: ConnectionRequest, as_: Status = Status.CREATED, patience: float = 30) -> None:
-    """Wait until each request is `as_`, then check that the database and Fivetran agree, one connection each."""
+    """Wait until each request is `as_`."""
     processes.until(
         lambda: all(status(request) is as_ for request in requests),
         patience,
-        story=lambda: str([(r.schema, status(r), ConnectionRequest.objects.get(pk=r.pk).note) for r in requests]),
+        story=lambda: str([(r.schema, status(r), fresh(r).note) for r in requests]),
     )
 
 
 def exactly_one(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
-    """Each request has its one connection at Fivetran, under the id that we say, with one event for each move."""
-    there: dict[str, list[str]] = {}
-    for connection in fivetran.connections():
-        there.setdefault(connection["schema"], []).append(connection["id"])
+    """Each request has its one connection at Fivetran, under the id that we say; and what holds for all, holds."""
+    there = _there(fivetran)
     for request in requests:
-        request.refresh_from_db()
-        assert there.get(request.schema) == [request.connection_id], (request.schema, there)
-        moves = list(request.events.order_by("version").values_list("version", flat=True))
-        assert moves == sorted(set(moves))
-        assert request.events.filter(target=Status.APPROVED, by=request.approved_by).count() == 1
+        assert there.get(request.schema) == [fresh(request).connection_id], (request.schema, there)
+    in_order(fivetran, *requests)
+
+
+def none_there(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
+    """Nothing exists for any of them, and nobody says that it does."""
+    there = _there(fivetran)
+    for request in requests:
+        assert request.schema not in there and fresh(request).connection_id is None
+    in_order(fivetran, *requests)
+
+
+def in_order(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
+    """One event for each move; every POST carries the approved body and came after the approval; no secret is kept."""
+    posts = fivetran.posts()
+    for request in map(fresh, requests):
+        moves = list(Event.objects.filter(request=request, kind=EventKind.MOVED).order_by("version"))
+        assert [event.version for event in moves] == list(range(1, request.version + 1))
+        assert all(a.target == b.source for a, b in zip(moves, moves[1:], strict=False))
+        assert moves[-1].target == request.status
+        approvals = [e for e in moves if e.target == Status.APPROVED and e.source == Status.PENDING]
+        sent = [post for post in posts if payloads.natural_key(post["body"]["config"]) == request.schema]
+        for post in sent:
+            assert payloads.digest(post["body"]) == request.approved_digest == approvals[0].detail["digest"]
+            assert approvals[0].by_id not in (None, request.requester_id)
+            assert approvals[0].at <= datetime.fromisoformat(post["time"]).replace(microsecond=999_999)
+        stored = [*Attempt.objects.filter(request=request).values_list("message", "code"), *_texts(request, moves)]
+        assert not [text for text in map(str, stored) for canary in CANARIES if canary in text]
+
+
+def _there(fivetran: Fivetran) -> dict[str, list[str]]:
+    there: dict[str, list[str]] = {}
+    for item in fivetran.connections():
+        there.setdefault(item["schema"], []).append(item["id"])
+    return there
+
+
+def _texts(request: ConnectionRequest, moves: list[Event]) -> list[object]:
+    return [request.note, request.failure_message, *[(event.reason, event.detail) for event in moves]]

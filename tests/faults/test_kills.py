@@ -1,22 +1,27 @@
-"""Workers killed with SIGKILL at every point of a sending: one connection, and the request ends Created."""
+"""Workers killed, frozen and starved at every point of a sending: one connection, and the request ends Created."""
 
+import os
+import resource
+import signal
 from collections.abc import Callable
 
+import psutil
 import pytest
 
-from connections.models import ConnectionRequest
+from connections.models import ConnectionRequest, SetupTestsState
 from connections.states import Status
-from tests.faults.conftest import exactly_one, settles, status
+from tests.faults.conftest import exactly_one, fresh, on_postgresql, session, settles, status
 from tests.processes import Process, until
 from tests.stand_in import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
-Machinery = Callable[[], Process]
-pytestmark = pytest.mark.slow
+Machinery = Callable[..., Process]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["headers", "body", "effect", "half", "answered"])
 def test_a_worker_killed_while_sending(fivetran: Fivetran, approve: Approve, machinery: Machinery, phase: str) -> None:
+    """Faults 2, 3, 4 and, as the kill takes the whole group, 7."""
     worker = machinery()
     fivetran.hold(phase)
     request = approve(f"kill_{phase}")
@@ -30,7 +35,24 @@ def test_a_worker_killed_while_sending(fivetran: Fivetran, approve: Approve, mac
     exactly_one(fivetran, request)
 
 
+@pytest.mark.slow
+def test_a_worker_killed_before_its_post_is_read(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 1: `sending` is committed, and of the POST nothing arrives, because nobody accepts it."""
+    worker = machinery()
+    # The look-up is held until the sandbox is frozen: the POST's connection then waits in the kernel's queue.
+    fivetran.call("hold", {"phase": "answered", "method": "GET", "path": "/v1/connections*"})
+    request = approve("kill_before")
+    until(lambda: status(request) is Status.SENDING)
+    worker.kill()
+    fivetran.release()
+    machinery()
+    settles(request)
+    exactly_one(fivetran, request)
+
+
+@pytest.mark.slow
 def test_a_worker_killed_between_claim_and_sending(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 7, before the POST: nothing was sent, so the claim is simply released."""
     worker = machinery()
     fivetran.call("hold", {"phase": "headers", "method": "GET", "path": "/v1/connections*"})
     request = approve("kill_claimed")
@@ -44,11 +66,140 @@ def test_a_worker_killed_between_claim_and_sending(fivetran: Fivetran, approve: 
     assert len(fivetran.posts()) == 1
 
 
+@on_postgresql
+def test_a_worker_killed_with_the_answer_in_its_hands(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery
+) -> None:
+    """Fault 5: a second session holds the row, so the worker hangs in its own UPDATE and dies there."""
+    worker = machinery()
+    fivetran.hold("effect")
+    request = approve("kill_commit")
+    until(fivetran.holding)
+    with session() as locker, session() as watcher:
+        locker.execute("BEGIN")
+        locker.execute("SELECT 1 FROM connections_connectionrequest WHERE id = %s FOR UPDATE", [request.pk])
+        fivetran.release()
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        until(lambda: watcher.execute(waiting).fetchone())
+        worker.kill()
+        locker.execute("ROLLBACK")
+    assert status(request) is Status.SENDING
+    machinery()
+    settles(request)
+    exactly_one(fivetran, request)
+    assert len(fivetran.posts()) == 1 and fresh(request).connection.adopted
+
+
+@pytest.mark.slow
+def test_a_worker_killed_right_after_its_commit(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 6: the event is there, so it is done; the next worker finds nothing to do."""
+    worker = machinery()
+    request = approve("kill_after")
+    until(lambda: request.events.filter(target=Status.CREATED).exists())
+    worker.kill()
+    machinery()
+    other = approve("kill_after_other")
+    settles(request, other)
+    exactly_one(fivetran, request, other)
+    assert len(fivetran.posts()) == 2
+
+
+@pytest.mark.slow
+def test_only_the_main_process_killed(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 8: the pool is threads, so no orphan is left that could go on sending."""
+    worker = machinery()
+    fivetran.hold("effect")
+    request = approve("kill_main")
+    until(fivetran.holding)
+    children = psutil.Process(worker.popen.pid).children(recursive=True)
+    os.kill(worker.popen.pid, signal.SIGKILL)
+    worker.popen.wait()
+    assert not psutil.wait_procs(children, timeout=5)[1]
+    fivetran.release()
+    machinery()
+    settles(request)
+    exactly_one(fivetran, request)
+    assert len(fivetran.posts()) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_frozen_past_its_deadline_writes_nothing(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery
+) -> None:
+    """Fault 9: another worker settles the row; what the first one writes when it wakes up changes nothing."""
+    frozen = machinery()
+    fivetran.hold("effect")
+    request = approve("frozen_one")
+    until(fivetran.holding)
+    os.killpg(frozen.popen.pid, signal.SIGSTOP)
+    fivetran.release()
+    machinery()
+    settles(request)
+    version = fresh(request).version
+    os.killpg(frozen.popen.pid, signal.SIGCONT)
+    until(lambda: "moved on while it was being sent" in frozen.log.read_text())
+    assert fresh(request).version == version
+    exactly_one(fivetran, request)
+    assert len(fivetran.posts()) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_without_memory_for_the_answer(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 10: not one more page of memory while the answer comes; others are not hit."""
+    starved = machinery()
+    fivetran.next({"path": "/v1/connections", "effect": True, "headers": {"X-Filler": "x" * 60_000}})
+    fivetran.hold("effect")
+    request = approve("starved_one")
+    until(fivetran.holding)
+    size = psutil.Process(starved.popen.pid).memory_info().vms
+    resource.prlimit(starved.popen.pid, resource.RLIMIT_AS, (size, size))
+    fivetran.release()
+    other = approve("starved_other")
+    machinery()
+    settles(request, other)
+    exactly_one(fivetran, request, other)
+
+
+@pytest.mark.slow
 def test_a_deploy_in_the_middle(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 11: SIGTERM lets the running call finish."""
     worker = machinery()
     fivetran.settings(create_seconds=1)
     request = approve("deploy_now")
     until(lambda: status(request) is Status.SENDING)
     worker.stop(patience=10)  # SIGTERM: the running call is finished
     assert status(request) is Status.CREATED
+    exactly_one(fivetran, request)
+
+
+@pytest.mark.slow
+def test_a_deploy_without_patience(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 11: SIGTERM and soon SIGKILL leave the outcome open, never a second connection."""
+    worker = machinery()
+    fivetran.hold("effect")
+    request = approve("deploy_hasty")
+    until(fivetran.holding)
+    worker.stop(patience=0.5)
+    assert status(request) is Status.SENDING
+    fivetran.release()
+    machinery()
+    settles(request)
+    exactly_one(fivetran, request)
+    assert len(fivetran.posts()) == 1
+
+
+@pytest.mark.slow
+def test_a_worker_killed_while_it_runs_the_setup_tests(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery
+) -> None:
+    """Fault 56: a lost run is due again; and fault 3: an adopted connection gets its tests."""
+    worker = machinery()
+    fivetran.call("hold", {"phase": "effect", "method": "POST", "path": "/v1/connections/*"})
+    request = approve("drop_tests")  # created without an answer, so it is adopted and its tests are due
+    until(fivetran.holding)
+    worker.kill()
+    fivetran.release()
+    machinery()
+    until(lambda: fresh(request).connection.tests == SetupTestsState.STORED)
+    assert fresh(request).connection.runs.count() == 1
     exactly_one(fivetran, request)
