@@ -83,7 +83,9 @@ def test_every_page(rows: dict[str, ConnectionRequest], open_as: Callable[..., P
         page.set_viewport_size({"width": 1280, "height": 900})
         page.goto(path.format(**ids))
         found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
-        assert [(v["id"], [node["html"][:200] for node in v["nodes"]]) for v in found] == [], path
+        assert [(v["id"], [node["failureSummary"] + node["html"][:200] for node in v["nodes"]]) for v in found] == [], (
+            path
+        )
         page.set_viewport_size({"width": 320, "height": 900})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} scrolls sideways"
 
