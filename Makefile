@@ -1,8 +1,8 @@
 # make run    the portal with everything it needs, on this machine      make test   the whole suite
 # make lint   formatter, linter, types, templates                       make bench  the benchmarks
+# make chaos  a run full of faults (SEED=7 REQUESTS=400 UNIQUE_NAMES=0)
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench lock clean
-# bash is not assumed: every recipe is for a plain POSIX shell.
+.PHONY: run test lint bench chaos lock clean
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -25,6 +25,10 @@ lint: .venv/.dev-ready
 
 bench: .venv/.dev-ready
 	@$(PY) -m tests.bench $(ARGS)
+
+# make exports what is given on its command line, so SEED=7 arrives in the environment
+chaos: .venv/.dev-ready
+	@$(PY) -m tests.chaos
 
 # The virtual environment. Debian ships Python without the part that makes one (python3-venv): then virtualenv makes it.
 .venv/bin/python:

@@ -173,3 +173,14 @@ def test_every_dependency_says_what_it_is_for() -> None:
 def test_the_health_check_tells_a_dead_server() -> None:
     command = [sys.executable, str(ROOT / "portal/healthcheck.py"), "1"]
     assert subprocess.run(command, check=False).returncode == 1
+
+
+@pytest.mark.parametrize("target", ["run", "test", "lint", "bench", "chaos", "lock"])
+def test_make_knows_the_promised_commands(target: str) -> None:
+    dry = subprocess.run(["make", "--dry-run", target], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert dry.returncode == 0, dry.stderr
+
+
+def test_ci_runs_exactly_the_documented_commands() -> None:
+    commands = (ROOT / ".ci/run").read_text().splitlines()
+    assert [line for line in commands if line.startswith("make ")] == ["make test", "make lint"]
