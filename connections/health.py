@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import redis
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
+from connections.models import ApiGate, GateReason, Heartbeat, Process
 from connections.permissions import is_operator
 
 logger = logging.getLogger(__name__)
@@ -57,4 +59,19 @@ def broker_answers() -> bool:
         return False
 
 
-PARTS: dict[str, Callable[[], bool]] = {"broker": broker_answers}
+def fivetran_answers() -> bool:
+    """Whether the gate knows of no bad key and no unclear answers; asks the row, never Fivetran."""
+    return not ApiGate.objects.filter(reason__in=[GateReason.AUTH, GateReason.UNWELL]).exists()
+
+
+def is_alive(process: Process) -> bool:
+    """Whether the process was heard of lately."""
+    return process not in Heartbeat.objects.silent()
+
+
+PARTS: dict[str, Callable[[], bool]] = {
+    "broker": broker_answers,
+    "fivetran": fivetran_answers,
+    "worker": partial(is_alive, Process.WORKER),
+    "scheduler": partial(is_alive, Process.SCHEDULER),
+}

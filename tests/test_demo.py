@@ -100,7 +100,7 @@ def test_everything_runs_and_everybody_can_log_in(trial: tuple[Process, dict[str
     process, env = trial
     assert set(family(process)) == NAMES
     address = f"http://127.0.0.1:{env['PORT']}"
-    assert requests.get(f"{address}/readyz", timeout=10).json() == {"status": "ok"}
+    until(lambda: requests.get(f"{address}/readyz", timeout=10).json() == {"status": "ok"})
     for username in ("requester", "approver", "operator", "auditor", "admin"):
         session = log_in(address, username)
         assert session.get(f"{address}/", timeout=10).status_code == 200

@@ -12,11 +12,14 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from connections import provisioning
 from connections.management.commands.seed_demo import PASSWORD, PEOPLE
+from connections.models import ApiGate, GateReason, Heartbeat, Process
 from portal.logs import OneLine
 from portal.middleware import client_address
 
@@ -255,12 +258,21 @@ def test_healthz_asks_nothing(client: Client, django_assert_num_queries: Any, db
 def test_readyz_without_a_broker_is_degraded_and_names_it_to_operators_only(as_user: AsUser, client: Client) -> None:
     assert client.get("/readyz").json() == {"status": "degraded"}
     assert as_user("requester").get("/readyz").json() == {"status": "degraded"}
-    assert as_user("operator").get("/readyz").json() == {"status": "degraded", "parts": {"broker": False}}
+    parts = as_user("operator").get("/readyz").json()["parts"]
+    assert parts == {"broker": False, "fivetran": True, "worker": False, "scheduler": False}
     assert client.get("/readyz").status_code == 200
 
 
-def test_readyz_with_a_broker_is_ok(client: Client, db: None, live_broker: str) -> None:
+def test_readyz_is_ok_while_all_parts_are_and_degraded_by_each(client: Client, db: None, live_broker: str) -> None:
+    assert client.get("/readyz").json() == {"status": "degraded"}  # nobody has heard of the worker yet
+    provisioning.note_alive()
     assert client.get("/readyz").json() == {"status": "ok"}
+    ApiGate.objects.create(reason=GateReason.AUTH)
+    assert client.get("/readyz").json() == {"status": "degraded"}
+    ApiGate.objects.update(reason=GateReason.RATE_LIMITED)  # waiting is no illness
+    assert client.get("/readyz").json() == {"status": "ok"}
+    Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() - timedelta(hours=1))
+    assert client.get("/readyz").json() == {"status": "degraded"}
 
 
 # --- people --------------------------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """When the worker and the scheduler were last heard of: a row each, for operators."""
 
+from datetime import timedelta
+
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
@@ -18,6 +21,12 @@ class HeartbeatManager(models.Manager["Heartbeat"]):
         """Note that `process` is alive, by the database's clock."""
         if not self.filter(process=process).update(at=Now()):
             self.bulk_create([Heartbeat(process=process)], ignore_conflicts=True)
+
+    def silent(self) -> set[Process]:
+        """The processes that nobody has heard of for a minute, or for five sweeps if that is longer."""
+        limit = Now() - timedelta(seconds=max(60, 5 * settings.SWEEP_INTERVAL))
+        heard = self.filter(at__gt=limit).values_list("process", flat=True)
+        return set(Process) - {Process(name) for name in heard}
 
 
 class Heartbeat(models.Model):

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -19,7 +18,6 @@ from connections.views import panel
 
 SHOWN = 50
 COUNTED = 1000  # a count beyond this reads "1,000+"
-QUIET = timedelta(minutes=1)  # or five sweeps, if that is longer: then a process that says nothing is a worry
 LATE = timedelta(minutes=5)  # the age of the oldest due row at which somebody should look
 
 
@@ -148,13 +146,5 @@ _SENTENCES = {
 
 def _processes() -> list[dict[str, Any]]:
     heard = dict(Heartbeat.objects.values_list("process", "at"))
-    limit = max(QUIET, timedelta(seconds=5 * settings.SWEEP_INTERVAL))
-    now = timezone.now()
-    return [
-        {
-            "label": process.label,
-            "at": heard.get(process),
-            "quiet": process not in heard or now - heard[process] > limit,
-        }
-        for process in Process
-    ]
+    silent = Heartbeat.objects.silent()
+    return [{"label": p.label, "at": heard.get(p), "quiet": p in silent} for p in Process]
