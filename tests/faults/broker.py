@@ -38,9 +38,9 @@ class Broker:
         """SIGCONT."""
         self._running.popen.send_signal(signal.SIGCONT)
 
-    def call(self, *command: Any) -> Any:
+    def call(self, *command: Any, password: str | None = None) -> Any:
         """One command of the broker, as `redis-cli` would send it."""
-        with redis.Redis.from_url(self.url, socket_timeout=5) as client:
+        with redis.Redis.from_url(self.url, socket_timeout=5, password=password) as client:
             return client.execute_command(*command)
 
     def contents(self) -> bytes:

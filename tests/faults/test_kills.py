@@ -145,19 +145,21 @@ def test_a_worker_frozen_past_its_deadline_writes_nothing(
 
 @pytest.mark.slow
 def test_a_worker_without_memory_for_the_answer(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
-    """Fault 10: not one more page of memory while the answer comes; others are not hit."""
+    """Fault 10: not one more page of memory while the answer comes, until the kernel's killer ends the worker."""
     starved = machinery()
-    fivetran.next({"path": "/v1/connections", "effect": True, "headers": {"X-Filler": "x" * 60_000}})
     fivetran.hold("effect")
     request = approve("starved_one")
     until(fivetran.holding)
     size = psutil.Process(starved.popen.pid).memory_info().vms
     resource.prlimit(starved.popen.pid, resource.RLIMIT_AS, (size, size))
     fivetran.release()
-    other = approve("starved_other")
+    until(lambda: any(words in starved.log.read_text() for words in ("MemoryError", "can't start new thread")))
+    starved.kill()
     machinery()
+    other = approve("starved_other")
     settles(request, other)
     exactly_one(fivetran, request, other)
+    assert len(fivetran.posts()) == 2
 
 
 @pytest.mark.slow

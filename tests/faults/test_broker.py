@@ -1,0 +1,156 @@
+"""The broker killed, emptied, hung, full and locked: approvals are saved at once, and everything is sent in the end."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import reverse
+
+from connections.models import ConnectionRequest
+from connections.states import Status
+from tests import factories, processes
+from tests.faults.broker import Broker, own_broker
+from tests.faults.conftest import CANARIES, exactly_one, settles, status
+from tests.processes import Process, until
+from tests.stand_in import Fivetran
+
+Approve = Callable[..., ConnectionRequest]
+Machinery = Callable[..., Process]
+AT_ONCE = 1.0  # seconds in which the click on Approve is answered, whatever the broker does
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A broker that the test may break."""
+    try:
+        with own_broker() as broker:
+            yield broker
+    except processes.Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.fixture
+def broker_url(broker: Broker) -> str:
+    """Everything in this file speaks to that one."""
+    return broker.url
+
+
+@pytest.fixture
+def click(group: str, live_broker: str) -> Callable[[str], tuple[ConnectionRequest, float]]:
+    """`click("name")` approves a request by the button; returns it and the seconds that the page took."""
+    approver: User = factories.person("approver")
+    client = Client()
+    client.force_login(approver)
+
+    def approve(schema: str) -> tuple[ConnectionRequest, float]:
+        request = factories.submitted(group_id=group, config__schema=schema, config__table="t")
+        started = time.monotonic()
+        answer = client.post(reverse("connections:approve", args=[request.pk]), {"digest": request.digest})
+        took = time.monotonic() - started
+        assert answer.status_code == 302 and status(request) is not Status.PENDING
+        return request, took
+
+    return approve
+
+
+Click = Callable[[str], tuple[ConnectionRequest, float]]
+
+
+def test_a_hundred_bells_lost_with_the_broker(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery, broker: Broker
+) -> None:
+    """Fault 12: killed without persistence while a hundred approved requests wait."""
+    requests = [approve(f"lost_bell_{n}".removeprefix("lost_")) for n in range(100)]
+    broker.kill()
+    broker.start()
+    assert not broker.call("KEYS", "*")
+    machinery()
+    settles(*requests, patience=60)
+    exactly_one(fivetran, *requests)
+    assert len(fivetran.posts()) == 100
+
+
+def test_emptied_in_the_middle(fivetran: Fivetran, approve: Approve, machinery: Machinery, broker: Broker) -> None:
+    """Fault 13."""
+    fivetran.settings(create_seconds=0.2)
+    requests = [approve(f"flushed_{n}") for n in range(20)]
+    machinery()
+    until(lambda: len(fivetran.connections()) >= 3)
+    broker.call("FLUSHALL")
+    settles(*requests)
+    exactly_one(fivetran, *requests)
+    assert len(fivetran.posts()) == 20
+    kept = broker.contents()
+    assert not [canary for canary in CANARIES if canary.encode() in kept]
+
+
+def test_refusing_when_somebody_approves(
+    fivetran: Fivetran, click: Click, machinery: Machinery, broker: Broker
+) -> None:
+    """Fault 14: the worker was connected before, and takes up its work when the broker is back."""
+    machinery()
+    broker.kill()
+    request, took = click("refusing_broker")
+    assert took < AT_ONCE and status(request) is Status.APPROVED
+    assert Client().get("/readyz").json() == {"status": "degraded"}
+    broker.start()
+    settles(request, patience=40)
+    exactly_one(fivetran, request)
+
+
+def test_hung_when_somebody_approves(fivetran: Fivetran, click: Click, machinery: Machinery, broker: Broker) -> None:
+    """Fault 15: a broker that takes connections and says nothing."""
+    machinery()
+    broker.freeze()
+    request, took = click("hung_broker")
+    assert took < AT_ONCE and status(request) is Status.APPROVED
+    assert Client().get("/readyz").json() == {"status": "degraded"}
+    broker.thaw()
+    settles(request, patience=40)
+    exactly_one(fivetran, request)
+
+
+def test_hung_for_long_with_workers_connected(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery, broker: Broker
+) -> None:
+    """Fault 16: 30 seconds, six times the worker's socket timeout; the workers go on without a restart."""
+    worker = machinery()
+    first = approve("before_the_hang")
+    settles(first)
+    broker.freeze()
+    time.sleep(30)  # the fault itself: this long nobody answers
+    broker.thaw()
+    second = approve("after_the_hang")
+    settles(second, patience=60)
+    assert worker.popen.poll() is None
+    exactly_one(fivetran, first, second)
+
+
+def test_full(fivetran: Fivetran, click: Click, machinery: Machinery, broker: Broker, caplog: Any) -> None:
+    """Fault 17: `noeviction` refuses the bell; the approval stands, and the log tells the operator."""
+    machinery()
+    broker.call("CONFIG", "SET", "maxmemory", "1")
+    request, took = click("full_broker")
+    assert took < AT_ONCE and status(request) is Status.APPROVED
+    assert "submit was not rung" in caplog.text
+    broker.call("CONFIG", "SET", "maxmemory", "0")
+    settles(request, patience=40)
+    exactly_one(fivetran, request)
+
+
+def test_locked_by_a_new_password(
+    fivetran: Fivetran, click: Click, machinery: Machinery, broker: Broker, caplog: Any
+) -> None:
+    """Fault 18: sessions that are open stay open, a new one is refused until the password is right again."""
+    machinery()
+    broker.call("CONFIG", "SET", "requirepass", "rotated")
+    request, took = click("locked_broker")
+    assert took < AT_ONCE and status(request) is Status.APPROVED
+    assert "submit was not rung (AuthenticationError)" in caplog.text and "rotated" not in caplog.text
+    broker.call("CONFIG", "SET", "requirepass", "", password="rotated")
+    settles(request, patience=40)
+    exactly_one(fivetran, request)
