@@ -26,6 +26,13 @@ class Denied(PermissionDenied):
         self.reason = reason
 
 
+def logged_in(user: Person) -> User:
+    """`user` as one who has logged in, which the middleware made sure of; raises Denied otherwise."""
+    if not isinstance(user, User):
+        raise Denied("Log in first.")
+    return user
+
+
 def _has(user: Person, codename: str) -> bool:
     return bool(user.is_active and user.has_perm(f"connections.{codename}"))
 

@@ -154,7 +154,7 @@ def test_pause_stops_the_sending_and_resume_lets_it_go_on(fivetran: Fivetran, op
     post(operator, "pause", decision_reason="Warehouse maintenance")
     provisioning.submit(row.pk)
     row.refresh_from_db()
-    assert row.state is Status.APPROVED and provisioning.sweep().submit == []
+    assert row.status == Status.APPROVED and provisioning.sweep().submit == []
     client = Client()
     client.force_login(operator)
     assert "Warehouse maintenance" in client.get(reverse("connections:operations")).content.decode()
@@ -162,7 +162,7 @@ def test_pause_stops_the_sending_and_resume_lets_it_go_on(fivetran: Fivetran, op
     assert provisioning.sweep().submit == [row.pk]
     provisioning.submit(row.pk)
     row.refresh_from_db()
-    assert row.state is Status.CREATED
+    assert row.status == Status.CREATED
 
 
 def test_the_page_says_what_waits_and_who_is_silent(operator: User) -> None:

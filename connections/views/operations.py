@@ -34,7 +34,7 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
 
     def verb(row: ConnectionRequest, form: Any) -> None:
         operations.adopt(
-            by=request.user,
+            by=permissions.logged_in(request.user),
             request=row,
             connection_id=form.cleaned_data["connection_id"],
             reason=form.cleaned_data["decision_reason"],
@@ -50,7 +50,9 @@ def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Back into the queue."""
 
     def verb(row: ConnectionRequest, form: Any) -> None:
-        operations.send_again(by=request.user, request=row, reason=form.cleaned_data["decision_reason"])
+        operations.send_again(
+            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
+        )
 
     return _settle(request, pk, SettleForm(request.POST), verb, "is in the queue again.")
 
@@ -60,7 +62,9 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
     """End it without a connection."""
 
     def verb(row: ConnectionRequest, form: Any) -> None:
-        operations.close(by=request.user, request=row, reason=form.cleaned_data["decision_reason"])
+        operations.close(
+            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
+        )
 
     return _settle(request, pk, SettleForm(request.POST), verb, "is closed. The requester is told why.")
 
@@ -72,7 +76,7 @@ def pause(request: HttpRequest) -> HttpResponse:
     form = ReasonForm(request.POST)
     if not form.is_valid():
         return render(request, "connections/operations.html", _board() | {"pause_form": form})
-    if operations.pause(by=request.user, reason=form.cleaned_data["decision_reason"]):
+    if operations.pause(by=permissions.logged_in(request.user), reason=form.cleaned_data["decision_reason"]):
         messages.success(request, "Sending is paused. What was sent already is still being settled.")
     return redirect("connections:operations")
 
@@ -80,7 +84,7 @@ def pause(request: HttpRequest) -> HttpResponse:
 @require_POST
 def resume(request: HttpRequest) -> HttpResponse:
     """Let the sending go on."""
-    if operations.resume(by=request.user):
+    if operations.resume(by=permissions.logged_in(request.user)):
         messages.success(request, "Sending goes on.")
     return redirect("connections:operations")
 
