@@ -107,9 +107,8 @@ def review(request: HttpRequest) -> HttpResponse:
     """The review panel for what is typed now. Nothing is stored."""
     form = RequestForm.from_post(request.POST.dict(), Purpose.KEEP)
     edited = _own(request, request.POST.get("edited", ""))
-    return render(
-        request, "connections/_form_review.html", {"review": review_of(form, by=_user(request), edited=edited)}
-    )
+    shown = review_of(form, by=_user(request), edited=edited)
+    return render(request, "connections/_form_review_fragment.html", {"review": shown})
 
 
 def _user(request: HttpRequest) -> User:

@@ -29,6 +29,7 @@ def log_in(page: Page, as_user: Any, live_server: Any, username: str = "requeste
 def form(page: Page, as_user: Any, live_server: Any) -> Page:
     """The requester's browser on a new form that knows what Fivetran offers."""
     catalogs.offered()
+    page.set_default_timeout(10_000)
     log_in(page, as_user, live_server)
     page.goto(live_server.url + NEW)
     return page
@@ -41,8 +42,9 @@ def control(page: Page, name: str) -> Any:
 
 def open_groups(page: Page) -> None:
     """Open what is closed, as a click on each line would."""
-    for group in page.locator("details.form-group-closed:not([open]) > summary").all():
-        group.click()
+    closed = page.locator("details.form-group-closed:not([open]) > summary")
+    while closed.count():
+        closed.first.click()
 
 
 def fill(page: Page, **more: str) -> None:

@@ -77,42 +77,53 @@ function apply({ first = false } = {}) {
 
 // --- the review and the fields of the service, both drawn by the server ---
 let waiting = 0;
+const latest = { review: 0, config: 0 };
+
+// The body of the answer, or null where a newer question was asked meanwhile or no usable answer came.
+async function fragment(kind, url, options) {
+  const number = ++latest[kind];
+  try {
+    const answer = await fetch(url, options);
+    const text = await answer.text();
+    if (number !== latest[kind] || leaving) return null;
+    if (answer.redirected) throw new Error("You were logged out. What you typed is kept in this tab: log in again, and it is back.");
+    if (!answer.ok) throw new Error("The portal cannot draw this just now, so the review may be behind. What you typed is kept.");
+    said.textContent = "";
+    return new DOMParser().parseFromString(text, "text/html").body;
+  } catch (trouble) {
+    const away = "The portal does not answer just now, so the review may be behind. What you typed is kept.";
+    if (number === latest[kind] && !leaving) said.textContent = trouble instanceof TypeError ? away : trouble.message;
+    return null;
+  }
+}
 
 function ask(delay) {
   clearTimeout(waiting);
-  waiting = setTimeout(() => window.htmx?.trigger(review, "review"), delay);
+  waiting = setTimeout(drawReview, delay);
 }
 
-function swapConfig() {
+async function drawReview() {
+  const drawn = await fragment("review", review.dataset.url, { method: "POST", body: new URLSearchParams(new FormData(form)) });
+  if (!drawn) return;
+  for (const words of drawn.querySelectorAll("[data-words]")) {
+    document.getElementById(words.dataset.words).textContent = words.textContent;
+    words.remove();
+  }
+  const open = review.querySelector("details").open;
+  review.replaceChildren(...drawn.childNodes);
+  review.querySelector("details").open = open;
+}
+
+async function swapConfig() {
   const holder = document.getElementById("config-fields");
-  const url = form.querySelector("[data-config-url]").dataset.configUrl;
   for (const element of holder.querySelectorAll("input, select, textarea")) typed[element.name] = element.value;
-  const values = { ...typed, service: control("service").value };
-  window.htmx?.ajax("GET", url, { source: control("service"), target: holder, swap: "outerHTML", values });
+  const query = new URLSearchParams({ ...typed, service: control("service").value });
+  const drawn = await fragment("config", `${holder.dataset.url}?${query}`);
+  if (!drawn) return;
+  document.getElementById("config-fields").replaceWith(drawn.querySelector("#config-fields"));
+  memory.write();
+  ask(0);
 }
-
-document.body.addEventListener("htmx:beforeSwap", (event) => {
-  const answered = new URL(event.detail.xhr.responseURL, location.href).pathname;
-  if (answered.includes("/requests/new/")) return;
-  event.detail.shouldSwap = false; // the log-in page: the session has ended
-  said.textContent = "You were logged out. What you typed is kept in this tab: log in again, and it is back.";
-});
-for (const trouble of ["htmx:sendError", "htmx:responseError", "htmx:timeout"]) {
-  document.body.addEventListener(trouble, () => {
-    said.textContent = "The portal does not answer just now, so the review may be behind. What you typed is kept.";
-  });
-}
-document.body.addEventListener("htmx:afterSettle", (event) => {
-  said.textContent = "";
-  if (event.detail.target?.id === "config-fields" || event.target.id === "config-fields") ask(0);
-});
-document.body.addEventListener("htmx:beforeSwap", () => {
-  form.dataset.bodyOpen = String(Boolean(review.querySelector("[data-review-details]")?.open));
-});
-document.body.addEventListener("htmx:afterSwap", () => {
-  const details = review.querySelector("[data-review-details]");
-  if (details && form.dataset.bodyOpen === "true") details.open = true;
-});
 
 // --- typing ---
 form.addEventListener("input", () => {
@@ -168,7 +179,7 @@ function restore() {
   if (!entry || "posted" in form.dataset) return;
   const before = JSON.stringify({ ...texts(form), ...entry.texts, form_token: control("form_token").value });
   if (before === now) return;
-  Object.assign(typed, entry.texts);
+  for (const [name, text] of Object.entries(entry.texts)) if (name.startsWith("config__")) typed[name] = text;
   fill(form, entry.texts);
   control("keep").value = entry.keep;
   document.querySelector("[data-restored]").hidden = false;
@@ -185,4 +196,4 @@ document.querySelector("[data-discard]").addEventListener("click", () => {
 original = JSON.stringify(texts(form));
 restore();
 apply({ first: true });
-(document.querySelector("[data-error-summary]") ?? document.querySelector("[data-banner]"))?.focus();
+document.querySelector("[data-error-summary], [data-banner]")?.focus();
