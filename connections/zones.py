@@ -17,7 +17,7 @@ def _zone(name: str) -> ZoneInfo:
         return UTC
     try:
         return ZoneInfo(name)
-    except (ValueError, OSError):  # unknown names, paths, folders of the zone database
+    except (KeyError, ValueError, OSError):  # unknown names, paths, folders of the zone database
         return UTC
 
 
