@@ -91,7 +91,7 @@ def in_words(values: Mapping[str, Any]) -> list[str]:
         schedule = "only when started by hand"
     if time := answers.get("daily_sync_time"):
         schedule = f"daily at {time} UTC"
-    networking = _words("networking_method", answers)
+    networking = dict(BY_PATH["networking_method"].choices).get(answers["networking_method"], "")  # PrivateLink, SSH
     phrases = [
         schedule,
         "direct connection" if answers["networking_method"] == "Directly" else f"by {networking}",

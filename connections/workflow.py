@@ -74,7 +74,8 @@ def _columns(filing: Filing, by: User) -> dict[str, Any]:
 
 def _longest(column: str) -> int | None:
     """How much of a text a column holds: a draft may hold longer ones, which the form refuses at the submission."""
-    return ConnectionRequest._meta.get_field(column).max_length
+    length: int | None = getattr(ConnectionRequest._meta.get_field(column), "max_length", None)
+    return length
 
 
 def _body_columns(filing: Filing) -> dict[str, Any]:

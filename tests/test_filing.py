@@ -4,15 +4,17 @@ import html
 import json
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connections
 from django.test import Client
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from connections import workflow
+from connections import catalog, workflow
 from connections.fields import FIELDS, NAMING, Type
 from connections.models import ConnectionRequest
 from connections.states import Status
@@ -190,6 +192,44 @@ def test_nobody_to_approve_is_said_before_and_after(client: Client) -> None:
 def test_a_log_in_comes_first(db: None, client: Client) -> None:
     client.logout()
     assert client.get(f"{NEW}?service=s3")["Location"] == "/accounts/login/?next=/requests/new/%3Fservice%3Ds3"
+
+
+# --- against a server ------------------------------------------------------------------------------------------------
+def test_what_the_server_offers_can_be_asked_for(sandbox: Any, as_user: Any) -> None:
+    assert not any(catalog.refresh_all().values())
+    client, asked = as_user("requester"), 0
+    group = catalog.destinations()[0].id
+    for option in catalog.services():
+        keys = catalog.naming_keys(option.id)
+        assert keys, option
+        text = page(client.get(NEW, {"service": option.id, "group_id": group}))
+        assert value_of(text, "service") == option.id
+        assert all(value_of(text, f"config__{key}") == "" for key in keys), option
+        names = {f"config__{key}": f"{option.id}_{key}" for key in keys}
+        filled = {"service": option.id, "group_id": group, "reason": "Trial", **names}
+        assert client.post(NEW, filled).status_code == 302, option
+        asked += 1
+    assert asked >= 25
+    assert ConnectionRequest.objects.filter(status=Status.PENDING).count() == asked
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_same_form_sent_eight_times_at_once_is_one_request(as_user: Any) -> None:
+    catalogs.offered()
+    clients = [as_user("requester") for _ in range(8)]
+    for action in ("draft", "submit"):
+        once = {**COMPLETE, "form_token": str(uuid.uuid4()), "action": action, "config__schema": action}
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(lambda client, post=once: _posted(client, post), clients))
+        assert len(set(answers)) == 1, answers
+    assert ConnectionRequest.objects.count() == 2
+
+
+def _posted(client: Client, post: dict[str, str]) -> str:
+    try:
+        return client.post(NEW, post)["Location"]
+    finally:
+        connections.close_all()
 
 
 # --- the review ------------------------------------------------------------------------------------------------------

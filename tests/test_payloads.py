@@ -359,7 +359,7 @@ def test_no_field_of_the_request_itself_is_taken_for_a_secret(path: str) -> None
         ),
         (
             {"sync_frequency": 1440, "daily_sync_time": "14:00", "networking_method": "SshTunnel"},
-            ["daily at 14:00 UTC", "by ssh tunnel", "setup tests on"],
+            ["daily at 14:00 UTC", "by SSH tunnel", "setup tests on"],
         ),
         (
             {"data_delay_sensitivity": "CUSTOM", "data_delay_threshold": 90, "trust_certificates": True},

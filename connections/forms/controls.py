@@ -42,7 +42,7 @@ class Checkbox(forms.CheckboxInput):
         """Tick exactly what the field will read as true."""
         super().__init__(attrs, check_test=lambda value: truth(str(value)) is True)
 
-    def value_from_datadict(self, data: Any, files: Any, name: str) -> str:
+    def value_from_datadict(self, data: Any, files: Any, name: str) -> str:  # type: ignore[override]
         """The posted text; empty for an unticked box, which a browser does not send."""
         return str(data.get(name, ""))
 
@@ -92,7 +92,7 @@ class Chosen(forms.TypedChoiceField):
         """Show a text that is not offered as the chosen one: nothing that came in may turn into something else."""
         if text and not self.valid_value(text):
             shown = text if len(text) <= 80 else f"{text[:80]}…"
-            self.widget.choices = [*self.choices, (text, f"{shown} (not offered)")]
+            self.widget.choices = [*list(self.widget.choices), (text, f"{shown} (not offered)")]
 
 
 class WholeNumber(forms.IntegerField):

@@ -22,6 +22,5 @@ def naming_for(service: str, texts: Mapping[str, str]) -> Naming:
         return Naming(tuple(f for f in NAMING.values() if texts.get(f.name)), known=False, service="")
     keys = catalog.naming_keys(service)
     if keys is None:
-        fields = tuple(replace(f, label=f.label) for f in NAMING.values())
-        return Naming(fields, known=False, service=service)
+        return Naming(tuple(NAMING.values()), known=False, service=service)
     return Naming(tuple(replace(NAMING[f"config.{key}"], required=True) for key in keys), known=True, service=service)

@@ -138,26 +138,38 @@ class RequestForm(forms.Form):
 
     def values(self) -> dict[str, Any]:
         """path -> typed value of everything that applies, forced values set. Complete only if the form is valid."""
-        self.full_clean_once()
+        self._judged()
         answers = {**self._answers(), **self.verdict.forced}
         return {path: value for path, value in answers.items() if path not in self.verdict.hidden}
 
     def kept(self) -> dict[str, Any]:
         """What a draft keeps: like `values`, and where a text means nothing yet, the text; also what is hidden now."""
-        self.full_clean_once()
-        texts = {f.path: self.data.get(f.name, "") for f in (*self.of_request, *self.naming.fields)}
-        typed = {path: text for path, text in texts.items() if text and BY_PATH.get(path, NAMING.get(path)) is not None}
+        self._judged()
+        fields = (*self.of_request, *self.naming.fields)
+        typed = {field.path: text for field in fields if (text := self.data.get(field.name))}
         booleans = {f.path: False for f in FIELDS if f.type is Type.BOOLEAN and not f.constant}
         return {**booleans, **typed, **self._answers()}
 
-    def full_clean_once(self) -> None:
-        """Judge, if it was not done yet."""
-        assert self.errors is not None  # reading `errors` judges  # noqa: S101
+    def _judged(self) -> None:
+        """Judge, unless that is done: `errors` does it when it is first read."""
+        _ = self.errors
 
     def name_of(self, path: str) -> str:
         """The catalog's name for the chosen id; empty where it has none."""
         offered = self.offers.get(path)
         return offered.name_of(str(self.data.get(path, ""))) if offered else ""
+
+    def plain_label(self, name: str) -> str:
+        """The label of a control as lists of fields name it, without a remark such as "(optional)"."""
+        return next(field.label for field in self._in_order() if field.name == name)
+
+    def summary(self) -> list[tuple[str, str, str]]:
+        """(control's id, label, words) of every error that has a field, as they stand on the page."""
+        return [
+            (f"id_{name}", self.plain_label(name), str(words))
+            for name in self.fields
+            for words in self.errors.get(name, [])
+        ]
 
     def see(self, name: str, address: str) -> None:
         """Put a link to the page at `address` beside the error of control `name`."""

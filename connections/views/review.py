@@ -38,7 +38,7 @@ def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None =
         body=json.dumps(body, indent=2, ensure_ascii=False),
         missing=[(f"id_{name}", str(field.label)) for name, field in form.missing.items()],
         refused=[
-            (f"id_{name}", str(form.fields[name].label))
+            (f"id_{name}", form.plain_label(name))
             for name in form.errors
             if name in form.fields and name not in form.missing
         ],
@@ -50,8 +50,8 @@ def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None =
 def _holder(group_id: str, name: str, edited: ConnectionRequest | None) -> ConnectionRequest | None:
     if not group_id or not name:
         return None
-    holding = ConnectionRequest.objects.holding(group_id, name)
-    return holding.exclude(pk=edited.pk if edited else None).select_related("requester").first()
+    holding = ConnectionRequest.objects.holding(group_id, name).exclude(pk=edited.pk if edited else 0)
+    return holding.select_related("requester").first()
 
 
 def taken_words(by: User, holder: ConnectionRequest | None) -> str:

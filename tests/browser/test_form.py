@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Dialog, Page, expect
 
 from connections.models import ConnectionRequest
 from connections.states import Status
@@ -208,7 +208,12 @@ def test_another_persons_text_is_not_shown(form: Page, as_user: Any, live_server
 
 def test_leaving_with_unsaved_text_asks_first(form: Page, live_server: Any) -> None:
     asked: list[str] = []
-    form.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+
+    def answer(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.accept()
+
+    form.on("dialog", answer)
     control(form, "reason").fill("not saved")
     form.goto(f"{live_server.url}/requests/")
     assert asked == ["beforeunload"]
