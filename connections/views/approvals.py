@@ -34,7 +34,8 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve the body that was on the page, named by its digest."""
     row = panel.find(request.user, pk)
     try:
-        workflow.approve(by=request.user, request=row, digest=request.POST.get("digest", ""))
+        _check_seen(row, request.POST.get("digest", ""))
+        workflow.approve(by=panel.reader(request), request=row, digest=row.digest)
     except (MovedOn, permissions.Denied) as obstacle:
         _only_if_moved_on(request, row, obstacle)
         messages.warning(request, _overtaken(row))
@@ -62,9 +63,8 @@ def _decide(request: HttpRequest, pk: int, verb: Any, done: str) -> HttpResponse
         permissions.check_can_decide(request.user, row)
         if not form.is_valid():
             return _again(request, row, form, status=200)
-        if request.POST.get("digest", row.digest) != row.digest:
-            raise MovedOn("The body changed since it was shown.")
-        verb(by=request.user, request=row, reason=form.cleaned_data["decision_reason"])
+        _check_seen(row, request.POST.get("digest", row.digest))
+        verb(by=panel.reader(request), request=row, reason=form.cleaned_data["decision_reason"])
     except (MovedOn, permissions.Denied) as obstacle:
         _only_if_moved_on(request, row, obstacle)
         messages.warning(request, _overtaken(row))
@@ -73,11 +73,17 @@ def _decide(request: HttpRequest, pk: int, verb: Any, done: str) -> HttpResponse
     return redirect("connections:request", pk=pk)
 
 
+def _check_seen(row: ConnectionRequest, digest: str) -> None:
+    """Raise MovedOn unless `digest` is that of the present body: what was on the page. The verb guards it once more."""
+    if digest != row.digest:
+        raise MovedOn("The body changed since it was shown.")
+
+
 def _again(request: HttpRequest, row: ConnectionRequest, form: ReasonForm, status: int) -> HttpResponse:
     """The request's page with what was typed and, where that is the matter, what is wrong with it."""
     row = panel.find(request.user, row.pk)
     typed = request.POST.get("decision_reason", "")[:4000]
-    errors = form.errors.get("decision_reason", []) if status == 200 else []
+    errors = list(form.errors.get("decision_reason", [])) if status == 200 else []
     context = panel.whole(request.user, row) | {"typed": typed, "errors": errors}
     return render(request, "connections/request.html", context, status=status)
 

@@ -92,7 +92,7 @@ def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge:
     more, found = len(found) > PAGE, found[:PAGE]
     if edge and edge.newer:
         found.reverse()
-    newer = bool(edge) and (more or not edge.newer)
+    newer = edge is not None and (more or not edge.newer)
     older = bool(edge and edge.newer) or more
     return Page(
         rows=_prepared(found, zone),

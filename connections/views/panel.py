@@ -4,20 +4,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2s
-from typing import Any
+from typing import Any, cast
 
-from django.contrib.auth.models import AbstractBaseUser, AnonymousUser
+from django.contrib.auth.models import User
 from django.db.models import Max, OuterRef, Subquery
+from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
 from connections import payloads, permissions
 from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, GateReason, SetupTestsState
+from connections.permissions import Person
 from connections.states import FINAL, Owner, Status
 from connections.views import timeline, words
 
-User = AbstractBaseUser | AnonymousUser
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
 _WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
@@ -49,7 +50,12 @@ class Waiting:
     until: datetime | None
 
 
-def find(user: User, pk: int) -> ConnectionRequest:
+def reader(request: HttpRequest) -> User:
+    """The reader as a user: nobody else passes the log-in."""
+    return cast(User, request.user)
+
+
+def find(user: Person, pk: int) -> ConnectionRequest:
     """The request as far as it exists for `user`, with its people, its connection, and marks of its latest changes."""
     rows = permissions.visible_to(user).select_related(
         "requester", "decided_by", "approved_by", "connection", "cloned_from"
@@ -115,7 +121,7 @@ def waiting_for(row: ConnectionRequest) -> Waiting | None:
     return None
 
 
-def live(user: User, row: ConnectionRequest) -> dict[str, Any]:
+def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     """The context of the parts that follow the request without a reload."""
     waiting, connection = waiting_for(row), connection_of(row)
     attempts = list(row.attempts.all()[: timeline.MOST])
@@ -146,7 +152,7 @@ def live(user: User, row: ConnectionRequest) -> dict[str, Any]:
     }
 
 
-def whole(user: User, row: ConnectionRequest) -> dict[str, Any]:
+def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     """The context of the whole page."""
     body = row.payload or payloads.build_body(row.values)
     return live(user, row) | {
@@ -168,7 +174,7 @@ def body_heading(row: ConnectionRequest) -> str:
     return "The exact body that will be sent" + ("" if row.approved_at else " if it is approved")
 
 
-def turn(user: User, row: ConnectionRequest, setup_state: str) -> str:
+def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
     """Whose turn it is, with the name where it is one person's."""
     owner = words.whose_turn(row.status, setup_state)
     if row.requester_id == user.pk and owner == Owner.REQUESTER:
@@ -187,7 +193,7 @@ def turn(user: User, row: ConnectionRequest, setup_state: str) -> str:
     return "nobody: it is finished"
 
 
-def why_not(check: Callable[[User, ConnectionRequest], None], user: User, row: ConnectionRequest) -> str:
+def why_not(check: Callable[[Person, ConnectionRequest], None], user: Person, row: ConnectionRequest) -> str:
     """The reason for which `check` denies, or an empty text."""
     try:
         check(user, row)
@@ -196,10 +202,10 @@ def why_not(check: Callable[[User, ConnectionRequest], None], user: User, row: C
     return ""
 
 
-def actions(user: User, row: ConnectionRequest) -> list[Action]:
+def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     """What the reader's role can do with the request, disabled with the reason where its state forbids it now."""
 
-    def action(name: str, view: str, check: Callable[[User, ConnectionRequest], None] | None, **more: Any) -> Action:
+    def action(name: str, view: str, check: Callable[[Person, ConnectionRequest], None] | None, **more: Any) -> Action:
         reason = why_not(check, user, row) if check else ""
         return Action(name, reverse(f"connections:{view}", args=[row.pk]), reason, **more)
 
@@ -216,7 +222,7 @@ def actions(user: User, row: ConnectionRequest) -> list[Action]:
     return found
 
 
-def decide(user: User, row: ConnectionRequest) -> dict[str, Any] | None:
+def decide(user: Person, row: ConnectionRequest) -> dict[str, Any] | None:
     """The decision panel's context: shown to approvers while the request waits; `why_not` where it is their own."""
     if row.state is not Status.PENDING or not permissions.is_approver(user):
         return None

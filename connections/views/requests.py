@@ -22,7 +22,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back one's own request."""
     row = panel.find(request.user, pk)
     try:
-        workflow.withdraw(by=request.user, request=row)
+        workflow.withdraw(by=panel.reader(request), request=row)
     except MovedOn:
         messages.warning(request, "The request moved on in the meantime and was not withdrawn.")
     else:
@@ -35,7 +35,7 @@ def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for another run of the setup tests."""
     row = panel.find(request.user, pk)
     try:
-        workflow.rerun_tests(by=request.user, request=row)
+        workflow.rerun_tests(by=panel.reader(request), request=row)
     except MovedOn as moved:
         messages.warning(request, str(moved))
     else:
