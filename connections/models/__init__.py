@@ -14,6 +14,7 @@ from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
+from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
 
 __all__ = [
@@ -33,10 +34,13 @@ __all__ = [
     "MovedOn",
     "Notice",
     "NoticeKind",
+    "PortalPolicy",
     "Process",
+    "ServiceRule",
     "SetupTest",
     "SetupTestRun",
     "SetupTestsState",
+    "Stance",
     "advance",
     "open_request",
     "status_columns",

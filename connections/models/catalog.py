@@ -25,6 +25,8 @@ class CatalogEntry(models.Model):
     # A service's own metadata call (its config and auth fields), fetched when first needed.
     detail = models.JSONField(null=True)
     detail_at = models.DateTimeField(null=True)
+    # A fetch that failed is not tried again at once, whoever opens the form.
+    detail_tried_at = models.DateTimeField(null=True)
 
     class Meta:
         """One row a thing, listed by name."""
@@ -39,9 +41,10 @@ class CatalogEntry(models.Model):
 
 
 class CatalogRefresh(models.Model):
-    """When a kind was last tried and last fetched whole, and what went wrong since."""
+    """When a kind was last asked for, tried and fetched whole, and what went wrong since."""
 
     kind = models.CharField(max_length=20, choices=Kind.choices, unique=True)
+    asked_at = models.DateTimeField(null=True)  # when a person pressed Refresh
     tried_at = models.DateTimeField(null=True)
     fetched_at = models.DateTimeField(null=True)
     error = models.CharField(max_length=500, blank=True)

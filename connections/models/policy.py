@@ -1,0 +1,82 @@
+"""What the company says about Fivetran's services and about names; edited in the admin, read by the form."""
+
+from django.core.validators import RegexValidator
+from django.db import models
+
+SERVICE_LENGTH = 100
+# Text that a destination name may hold, and {placeholders}; what replaces those is checked as part of the name.
+TEMPLATE_PATTERN = r"^(?:[_a-z0-9]|\{[a-z][a-z0-9_]*\})*\Z"
+
+
+class Stance(models.TextChoices):
+    """What the company thinks of a service."""
+
+    RECOMMENDED = "recommended", "Recommended: offered first"
+    ALLOWED = "allowed", "Allowed"
+    DENIED = "denied", "Denied: not offered, and refused"
+
+
+class ServiceRule(models.Model):
+    """What the company says about one service. Unlisted services are allowed, unless the policy says otherwise."""
+
+    service = models.CharField(max_length=SERVICE_LENGTH, unique=True, help_text="Fivetran's id of the service.")
+    stance = models.CharField(max_length=20, choices=Stance.choices, default=Stance.RECOMMENDED)
+    position = models.PositiveSmallIntegerField(
+        default=100, help_text="Recommended services stand in this order, those of one number by name."
+    )
+    note = models.CharField(
+        max_length=300, blank=True, help_text="Shown beside the service; of a denied one: what to use instead."
+    )
+    changed_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        """In the order in which they are offered."""
+
+        ordering = ["position", "service"]
+
+    def __str__(self) -> str:
+        """The service."""
+        return self.service
+
+
+class PortalPolicyManager(models.Manager["PortalPolicy"]):
+    """Reading the one row."""
+
+    def current(self) -> "PortalPolicy":
+        """The policy; the defaults, unsaved, as long as nobody has changed any."""
+        return self.filter(pk=1).first() or PortalPolicy(pk=1)
+
+
+class PortalPolicy(models.Model):
+    """The company's rules that concern all services: one row."""
+
+    only_listed_services = models.BooleanField(
+        "offer listed services only",
+        default=False,
+        help_text="Off: every service is offered that is not denied. On: only those listed as recommended or allowed.",
+    )
+    naming_template = models.CharField(
+        max_length=200,
+        blank=True,
+        validators=[
+            RegexValidator(
+                TEMPLATE_PATTERN, "Use small letters, digits, _ and {placeholders}, such as {team}_{service}"
+            )
+        ],
+        help_text="How destination names begin, such as {team}_{service}. {service}, {destination} and {user} are "
+        "known; any other is asked for. Empty: no rule.",
+    )
+    naming_help = models.CharField(max_length=300, blank=True, help_text="Said beside the name, in your own words.")
+    changed_at = models.DateTimeField(auto_now=True)
+
+    objects = PortalPolicyManager()
+
+    class Meta:
+        """One row."""
+
+        verbose_name_plural = "portal policy"
+        constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_policy")]
+
+    def __str__(self) -> str:
+        """What it is."""
+        return "Portal policy"
