@@ -128,7 +128,6 @@ def main() -> int:
         common = {
             "SECRET_KEY": "bench-only-" + "k" * 50,
             "STATIC_ROOT": static,
-            "LOG_LEVEL": "WARNING",
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "PYTHONWARNINGS": "ignore",
             "EMAIL_URL": "dummymail://",
@@ -169,7 +168,8 @@ def _options() -> argparse.Namespace:
 
 def _print(table: list[tuple[str, str, Reading]], rows: int, rounds: int) -> None:
     print(
-        f"\n{rows:,} requests, medians of {rounds} rounds, Python {sys.version.split()[0]}, {os.cpu_count()} processors\n"
+        f"\n{rows:,} requests, medians of {rounds} rounds, "
+        f"Python {sys.version.split()[0]}, {os.cpu_count()} processors\n"
     )
     lines = [("goal", "database", "what", "measured", "bar", "met?")]
     for name, vendor, reading in sorted(table, key=lambda line: list(GOALS).index(line[0])):

@@ -18,7 +18,7 @@ GOALS = {
     "P1": Goal("A page of the history costs the same at any size", "history", "any_size"),
     "P5": Goal("The list beside driver and f-string", "history", "beside_the_floor"),
     "P6": Goal("Queries a page", "history", "queries"),
-    "P14": Goal("The form beside Django's own rendering", "form", "beside_django"),
+    "P14": Goal("The form beside Django's own rendering", "form", "beside_django", writes=True),
     "P9": Goal("What one submission adds to its calls", "submission", "one_alone", writes=True),
     "P12": Goal("Memory after load", "memory", "after_load", writes=True),
     "P7": Goal("500 requests, the API takes 200 ms", "submission", "many_quick", writes=True),

@@ -21,7 +21,7 @@ def cookie_of(username: str) -> str:
 
 
 def in_process(path: str, cookie: str) -> Callable[[], bytes]:
-    """A call that answers the page's body: the whole application, without a socket. Raises AssertionError unless 200."""
+    """A call that answers the page's body, without a socket. Raises AssertionError unless the status is 200."""
     from django.conf import settings
 
     from portal.wsgi import application

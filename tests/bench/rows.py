@@ -128,7 +128,7 @@ def _request(pk: int, n: int, count: int, people: list[int], approver: int, bodi
         group_id=f"group_{group:02}",
         group_name=f"Warehouse {group:02}",
         schema=schema,
-        search=f"{schema} {service} {SERVICES[service].lower()} group_{group:02} warehouse {group:02} person{person:04}",
+        search=f"{schema} {SERVICES[service].lower()} group_{group:02} warehouse {group:02} person{person:04}",
         connection_id=f"conn_{pk}" if status is Status.CREATED else None,
         failure_code="InvalidInput" if status is Status.FAILED else "",
         **(decision if status in DECIDED or status is Status.REJECTED else {}),
@@ -176,8 +176,8 @@ def _add_trail(after: int) -> None:
             cursor.execute(statement, [False, after] if "%s," in statement else [after])
 
 
-def approved(count: int, prefix: str) -> list[int]:
-    """Add `count` requests that are approved and due, named `<prefix>_<number>` at the sandbox; returns their ids."""
+def approved(count: int, prefix: str, group: str) -> list[int]:
+    """Add `count` requests that are approved and due, named `<prefix>_<number>` in `group`; returns their ids."""
     from django.db.models.functions import Now
 
     from connections import payloads, workflow
@@ -189,7 +189,7 @@ def approved(count: int, prefix: str) -> list[int]:
     for n in range(count):
         values = {
             "service": "google_sheets",
-            "group_id": "projected_sickle",
+            "group_id": group,
             "config.schema": f"{prefix}_{n}",
             "config.table": "orders",
             "reason": "A measurement",
@@ -206,7 +206,7 @@ def approved(count: int, prefix: str) -> list[int]:
                 digest=payloads.digest(body),
                 service="google_sheets",
                 service_name="Google Sheets",
-                group_id="projected_sickle",
+                group_id=group,
                 group_name="Warehouse",
                 schema=payloads.natural_key(body["config"]),
                 search=f"{prefix}_{n}",

@@ -1,0 +1,66 @@
+"""P12: what the whole portal takes on a machine, after it has served pages and sent requests."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
+
+import psutil
+import redis
+
+from tests import processes
+from tests.bench import rows
+from tests.bench.calls import fivetran, group, prefix, released_at_once, wait_for_created
+from tests.bench.pages import Visitor
+from tests.bench.readings import Reading, Site
+
+VISITORS, VISITS, SENT = 8, 40, 200
+
+
+def after_load(site: Site) -> list[Reading]:
+    """Resident memory (shared pages counted by each process) of all processes; the proportional one is reported."""
+    fivetran()
+    with (
+        processes.web({}) as address,
+        processes.worker({}, concurrency=16) as worker,
+        processes.scheduler({}),
+    ):
+        ids = rows.approved(SENT, prefix(), group())
+        released_at_once(ids)()
+        with ThreadPoolExecutor(VISITORS) as pool:
+            list(pool.map(_visit, [address] * VISITORS))
+        wait_for_created(ids, patience=120)
+        found = _processes(address, worker)
+        resident = {name: sum(p.memory_info().rss for p in ps) / 1e6 for name, ps in found.items()}
+        proportional = sum(p.memory_full_info().pss for ps in found.values() for p in ps) / 1e6
+    parts = ", ".join(f"{name} {megabytes:.0f}" for name, megabytes in resident.items())
+    return [
+        Reading("resident", sum(resident.values()), "MB", 300, parts),
+        Reading("proportional", proportional, "MB", None, "shared pages counted once"),
+    ]
+
+
+def _visit(address: str) -> None:
+    from connections.models import ConnectionRequest
+
+    visitor = Visitor(address, "approver")
+    newest = ConnectionRequest.objects.filter(status="created").latest("pk").pk
+    for turn in range(VISITS):
+        for path in ("/", "/requests/", f"/requests/?q=emea&status=failed&turn={turn}", "/approvals/"):
+            visitor.get(path)
+        visitor.get(f"/requests/{newest - turn}/") if turn == 0 else visitor.get("/requests/new/?service=google_sheets")
+
+
+def _processes(address: str, worker: processes.Process) -> dict[str, list[psutil.Process]]:
+    """Everything that was started, by what it is."""
+    with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
+        found = {"broker": [psutil.Process(client.info("server")["process_id"])]}  # type: ignore[index]
+    found["worker"] = [psutil.Process(worker.popen.pid), *psutil.Process(worker.popen.pid).children(recursive=True)]
+    found["web"], found["scheduler"] = [], []
+    for process in psutil.Process().children(recursive=True):
+        words = process.cmdline()
+        if "gunicorn" in words and urlsplit(address).netloc in words:
+            found["web"].append(process)
+        elif "beat" in words:
+            found["scheduler"].append(process)
+    assert all(found.values()), found
+    return found
