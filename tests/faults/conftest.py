@@ -37,7 +37,7 @@ on_postgresql = pytest.mark.skipif(
 
 
 @pytest.fixture
-def fivetran(groups: None, sandbox: processes.Sandbox) -> Fivetran:
+def fivetran(transactional_db: None, groups: None, sandbox: processes.Sandbox) -> Fivetran:
     """The sandbox in its worst mode: a name can be taken twice, so nothing but the portal prevents a second one."""
     account._known.clear()
     stand_in = Fivetran(sandbox.url)
@@ -98,6 +98,7 @@ def session() -> Iterator[psycopg.Connection[Any]]:
     """A session of the test's own on the same PostgreSQL database, not Django's."""
     place = connection.settings_dict
     with psycopg.connect(host=place["HOST"], dbname=place["NAME"], user=place["USER"], autocommit=True) as own:
+        own.execute("SET lock_timeout = '10s'")
         yield own
 
 

@@ -1,0 +1,177 @@
+"""The database killed, cut off, read-only, locked and busy while something is under way."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection, connections
+from django.test import Client
+from django.urls import reverse
+
+from connections import workflow
+from connections.models import ConnectionRequest
+from connections.states import Status
+from tests import factories
+from tests.faults.conftest import exactly_one, none_there, on_postgresql, session, settles, status
+from tests.processes import Process, until
+from tests.stand_in import Fivetran
+
+Approve = Callable[..., ConnectionRequest]
+Machinery = Callable[..., Process]
+WORKERS = "pg_stat_activity WHERE datname = current_database() AND application_name = 'worker'"
+END_ONE = f"SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM {WORKERS} ORDER BY random() LIMIT 1) AS one"  # noqa: S608
+END_ALL = f"SELECT pg_terminate_backend(pid) FROM {WORKERS}"  # noqa: S608
+IDLE = f"SELECT 1 FROM {WORKERS} AND state = 'idle'"  # noqa: S608
+PAGE_SECONDS = 3.0
+
+
+@on_postgresql
+def test_killed_while_the_post_runs(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 32: SIGKILL of one server process makes PostgreSQL throw everybody out and recover from its log."""
+    machinery()
+    fivetran.hold("effect")
+    request = approve("database_killed")
+    until(fivetran.holding)
+    with session() as victim:
+        os.kill(victim.info.backend_pid, signal.SIGKILL)
+    fivetran.release()
+    until(_answers)
+    settles(request)
+    exactly_one(fivetran, request)
+    assert len(fivetran.posts()) == 1
+
+
+def _answers() -> bool:
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's wrapper has it
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception:  # noqa: BLE001  (it recovers; whatever it says now is no answer)
+        return False
+    return True
+
+
+@on_postgresql
+def test_sessions_ended_at_random(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 33: every 50 ms a session of the worker ends, while twenty requests are sent."""
+    machinery(PGAPPNAME="worker")
+    fivetran.settings(create_seconds=0.05)
+    requests = [approve(f"ended_{n}") for n in range(20)]
+    deadline = time.monotonic() + 4
+    with session() as killer:
+        while time.monotonic() < deadline:
+            killer.execute(END_ONE)
+            time.sleep(0.05)  # the fault's own rhythm
+    settles(*requests)
+    exactly_one(fivetran, *requests)
+
+
+@on_postgresql
+def test_read_only_at_the_commit_of_sending(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 34: what cannot be written down is not sent."""
+    machinery(PGAPPNAME="worker")
+    fivetran.call("hold", {"phase": "headers", "method": "GET", "path": "/v1/connections*"})
+    request = approve("read_only")
+    until(fivetran.holding)
+    assert status(request) is Status.CLAIMED
+    with session() as admin:
+        name = connection.settings_dict["NAME"]
+        admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        try:
+            admin.execute(END_ALL)
+            fivetran.release()
+            until(lambda: not fivetran.holding())
+            until(lambda: admin.execute(IDLE).fetchone())
+            assert fivetran.posts() == [] and status(request) is Status.CLAIMED
+        finally:
+            admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
+            admin.execute(END_ALL)
+    settles(request)
+    exactly_one(fivetran, request)
+    assert len(fivetran.posts()) == 1
+
+
+@on_postgresql
+@pytest.mark.parametrize("mode", ["ACCESS EXCLUSIVE", "SHARE ROW EXCLUSIVE"])
+def test_locked_while_somebody_approves(fivetran: Fivetran, group: str, live_broker: str, mode: str) -> None:
+    """Fault 31: a table lock; the page answers within 3 seconds, nothing is half done, and the next click works."""
+    request = factories.submitted(group_id=group, config__schema="locked_out", config__table="t")
+    approver: User = factories.person("approver")
+    client = Client(raise_request_exception=False)
+    client.force_login(approver)
+    url, form = reverse("connections:approve", args=[request.pk]), {"digest": request.digest}
+    with session() as locker:
+        locker.execute("BEGIN")
+        locker.execute(f"LOCK TABLE connections_connectionrequest IN {mode} MODE")
+        started = time.monotonic()
+        answer = client.post(url, form)
+        assert time.monotonic() - started < PAGE_SECONDS
+        assert answer.status_code in {500, 503} and b"Traceback" not in answer.content
+        locker.execute("ROLLBACK")
+    assert status(request) is Status.PENDING
+    none_there(fivetran, request)
+    assert client.post(url, form).status_code == 302 and status(request) is Status.APPROVED
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has no single writer to wait for")
+def test_eight_writers_on_sqlite(fivetran: Fivetran, group: str) -> None:
+    """Fault 35: eight people file and approve at once; nobody reads `database is locked`."""
+    approver = factories.person("approver")
+    barrier = threading.Barrier(8)
+    failures: list[BaseException] = []
+
+    def write(number: int, by: Any) -> None:
+        try:
+            barrier.wait()
+            for n in range(10):
+                request = workflow.submit(
+                    by=by, filing=factories.filing(group_id=group, config__schema=f"w{number}_{n}")
+                )
+                workflow.approve(by=approver, request=request, digest=request.digest)
+        except BaseException as error:  # noqa: BLE001  (shown below)
+            failures.append(error)
+        finally:
+            connections.close_all()
+
+    threads = [threading.Thread(target=write, args=(n, factories.person())) for n in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures
+    assert ConnectionRequest.objects.filter(status=Status.APPROVED).count() == 80
+
+
+def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) -> None:
+    """Fault 26: one wins; what was withdrawn is never sent."""
+    from connections import provisioning
+    from connections.models import MovedOn
+    from connections.permissions import Denied
+
+    for round_ in range(20):
+        request = approve(f"withdrawn_{round_}")
+        barrier = threading.Barrier(2)
+        outcome: list[str] = []
+
+        def claim(row: ConnectionRequest = request, barrier: threading.Barrier = barrier) -> None:
+            barrier.wait()
+            provisioning.submit(row.pk)
+            connections.close_all()
+
+        thread = threading.Thread(target=claim)
+        thread.start()
+        barrier.wait()
+        try:
+            workflow.withdraw(by=request.requester, request=request)
+            outcome.append("withdrawn")
+        except (MovedOn, Denied):
+            outcome.append("created")
+        thread.join()
+        assert status(request) == outcome[0]
+        (exactly_one if outcome == ["created"] else none_there)(fivetran, request)
