@@ -5,6 +5,7 @@ A mail says what happened and links to the request; it never holds the body, a c
 
 import logging
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -13,7 +14,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
-from connections.models import ConnectionRequest, Notice, NoticeKind
+from connections.models import Batch, ConnectionRequest, Notice, NoticeKind
 
 log = logging.getLogger(__name__)
 TRIES = 5
@@ -21,11 +22,14 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
 
-def tell(request: ConnectionRequest, kind: NoticeKind, *recipients: User) -> None:
-    """Write a notice for each active recipient, in the caller's transaction; telling twice writes nothing new."""
+def tell(request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None) -> None:
+    """Write a notice for each active recipient, in the caller's transaction; telling twice writes nothing new.
+
+    With `batch` the mail is about all of it.
+    """
     Notice.objects.bulk_create(
         [
-            Notice(request=request, kind=kind, recipient=person, version=request.version)
+            Notice(request=request, batch=batch, kind=kind, recipient=person, version=request.version)
             for person in recipients
             if person.is_active
         ],
@@ -46,7 +50,7 @@ def send_due(limit: int = 100) -> int:
     """
     due = Notice.objects.filter(sent_at=None, next_try_at__lte=Now(), tries__lt=TRIES)
     sent = 0
-    for notice in due.select_related("request", "recipient").order_by("id")[:limit]:
+    for notice in due.select_related("request", "recipient", "batch__requester").order_by("id")[:limit]:
         claim = due.filter(pk=notice.pk).update(tries=F("tries") + 1, next_try_at=Now() + LEASE)
         if claim == 1:
             sent += _send(notice)
@@ -59,11 +63,11 @@ def _send(notice: Notice) -> bool:
     if not address or not notice.recipient.is_active:
         row.update(sent_at=Now(), error="no address")
         return False
-    context = {"notice": notice, "request": notice.request, "url": link(notice.request)}
+    subject, template, context = _mail(notice)
     try:
         send_mail(
-            subject=_one_line(f"[Connections] {notice.get_kind_display()}: request #{notice.request_id}"),
-            message=render_to_string("connections/mail/notice.txt", context),
+            subject=_one_line(f"[Connections] {subject}"),
+            message=render_to_string(template, context),
             from_email=settings.DEFAULT_FROM_EMAIL,
             recipient_list=[address],
         )
@@ -73,6 +77,18 @@ def _send(notice: Notice) -> bool:
         return False
     row.update(sent_at=Now(), error="")
     return True
+
+
+def _mail(notice: Notice) -> tuple[str, str, dict[str, Any]]:
+    """Subject, template and context of a notice: about a request, or about a whole batch."""
+    context = {"notice": notice, "request": notice.request}
+    if notice.batch is None:
+        subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
+        return subject, "connections/mail/notice.txt", context | {"url": link(notice.request)}
+    counted = notice.batch.rows.count()
+    url = f"{settings.PUBLIC_URL.rstrip('/')}/batches/{notice.batch.pk}/"
+    subject = f"{notice.get_kind_display()}: batch #{notice.batch.pk} of {counted} requests"
+    return subject, "connections/mail/batch.txt", context | {"url": url, "batch": notice.batch, "counted": counted}
 
 
 def _one_line(text: str) -> str:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
-from connections.models import ConnectionRequest, SetupTestsState
+from connections.models import Batch, ConnectionRequest, SetupTestsState
 from connections.models.request import ConnectionRequestQuerySet
 from connections.states import EDITABLE, WITHDRAWABLE, Status
 
@@ -59,6 +59,15 @@ def visible_to(user: Person) -> ConnectionRequestQuerySet:
     if not user.is_active:
         return ConnectionRequest.objects.none()
     return ConnectionRequest.objects.filter(requester_id=user.pk)
+
+
+def batches_visible_to(user: Person) -> QuerySet[Batch]:
+    """The batches that exist for `user`: those whose requests do."""
+    if sees_everything(user):
+        return Batch.objects.all()
+    if not user.is_active:
+        return Batch.objects.none()
+    return Batch.objects.filter(requester_id=user.pk)
 
 
 def approvers_for(requester: Person) -> QuerySet[User]:

@@ -122,11 +122,14 @@ def _open(status: Status, by: User, filing: Filing, **more: Any) -> ConnectionRe
     )
 
 
-def submit(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
+def submit(
+    *, by: User, filing: Filing, request: ConnectionRequest | None = None, announce: bool = True
+) -> ConnectionRequest:
     """Ask for the approval of what was typed: a new request, a draft, one sent back, or a pending one edited.
 
     The same form sent twice (Back, double click, two tabs) is one request. An edit of a pending request gives it a new
     version and digest, so an approver who looked at the old one cannot approve it any more.
+    Without `announce` nobody is told: the caller tells of several at once.
     """
     permissions.check_can_file(by)
     if request is None:
@@ -138,8 +141,9 @@ def submit(*, by: User, filing: Filing, request: ConnectionRequest | None = None
     try:
         with transaction.atomic():
             request = _to_pending(by, filing, request)
-            notifications.tell(request, NoticeKind.SUBMITTED, *permissions.approvers_for(request.requester))
-            transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+            if announce:
+                notifications.tell(request, NoticeKind.SUBMITTED, *permissions.approvers_for(request.requester))
+                transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
     except IntegrityError:
         first = _existing(by, filing) if request is None else None
         if first is not None:
@@ -175,10 +179,11 @@ def withdraw(*, by: User, request: ConnectionRequest, reason: str = "") -> None:
     advance(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
 
 
-def approve(*, by: User, request: ConnectionRequest, digest: str) -> None:
+def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool = True) -> None:
     """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and ring.
 
-    Raises MovedOn if the body changed since it was shown or somebody else decided first.
+    Raises MovedOn if the body changed since it was shown or somebody else decided first. Without `announce` nobody is
+    told and nothing rung: the caller does both for several at once.
     """
     permissions.check_can_decide(by, request)
     with transaction.atomic():
@@ -198,8 +203,9 @@ def approve(*, by: User, request: ConnectionRequest, digest: str) -> None:
             next_try_at=Now(),
             note="",
         )
-        notifications.tell(request, NoticeKind.APPROVED, request.requester)
-        transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
+        if announce:
+            notifications.tell(request, NoticeKind.APPROVED, request.requester)
+            transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
 
 
 def known_account() -> str:

@@ -1,6 +1,7 @@
 """The rows of the portal. Each family has a module of its own; import from here."""
 
 from connections.models.attempt import Attempt, Ending
+from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind
 from connections.models.connection import (
     Connection,
@@ -20,6 +21,8 @@ from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, 
 __all__ = [
     "ApiGate",
     "Attempt",
+    "Batch",
+    "BatchRow",
     "CatalogEntry",
     "CatalogRefresh",
     "Connection",

@@ -19,9 +19,13 @@ class NoticeKind(models.TextChoices):
 
 
 class Notice(models.Model):
-    """One mail to one person about one version of a request."""
+    """One mail to one person about one version of a request.
+
+    With a batch it is about the whole batch, and `request` is that of the row which caused it.
+    """
 
     request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, related_name="notices")
+    batch = models.ForeignKey("connections.Batch", models.PROTECT, null=True, related_name="notices")
     kind = models.CharField(max_length=20, choices=NoticeKind.choices)
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     version = models.PositiveIntegerField()

@@ -38,7 +38,11 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
 
     def holding(self, group_id: str, schema: str) -> "ConnectionRequestQuerySet":
         """The request that holds the destination name `schema` in the group, if any (at most one)."""
-        return self.filter(_NAME_HELD, group_id=group_id, schema=schema)
+        return self.holding_names().filter(group_id=group_id, schema=schema)
+
+    def holding_names(self) -> "ConnectionRequestQuerySet":
+        """Every request that holds its destination name."""
+        return self.filter(_NAME_HELD)
 
 
 class ConnectionRequest(models.Model):

@@ -1,0 +1,129 @@
+"""What people do with batches. Each row goes through the verbs of `connections.workflow`, as if it had come alone."""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from connections import notifications, permissions, tasks, workflow
+from connections.models import Batch, BatchRow, ConnectionRequest, MovedOn, NoticeKind
+from connections.permissions import Denied
+from connections.states import Status
+from connections.workflow import Filing, NameTaken
+
+# The worker's `submit` calls Fivetran and must not stand in a transaction; this one asks for approval, and may.
+_ask = workflow.submit
+
+
+class RowTaken(Exception):
+    """The destination name of row `number` is held by `holder`; nothing of the batch was stored."""
+
+    def __init__(self, number: int, holder: ConnectionRequest) -> None:
+        super().__init__(f"The destination name of row {number} is taken.")
+        self.number, self.holder = number, holder
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an approver wants for one row: approval of the body with `digest`, or, with a reason, its rejection."""
+
+    digest: str
+    approve: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a decision led to: the row's new status, or in `obstacle` why nothing was changed."""
+
+    request: ConnectionRequest
+    obstacle: str = ""
+
+
+def file_batch(*, by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
+    """Ask for the approval of all `filings`, in their order, or of none. The same token is one batch, however often.
+
+    The approvers are told once. Raises Denied, and RowTaken where a destination name was taken meanwhile;
+    ValueError without filings.
+    """
+    if not filings:
+        raise ValueError("A batch has at least one row.")
+    permissions.check_can_file(by)
+    stored = Batch.objects.filter(requester=by, form_token=token)
+    if first := stored.first():
+        return first
+    try:
+        with transaction.atomic():
+            return _store(by, filings, token)
+    except IntegrityError:  # the same table was sent twice at the same moment
+        if again := stored.first():
+            return again
+        raise
+
+
+def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
+    batch = Batch.objects.create(requester=by, form_token=token)
+    requests = []
+    for number, filing in enumerate(filings, 1):
+        try:
+            own = replace(filing, form_token=uuid.uuid5(token, str(number)))
+            requests.append(_ask(by=by, filing=own, announce=False))
+        except NameTaken as taken:
+            raise RowTaken(number, taken.holder) from None
+    BatchRow.objects.bulk_create(
+        BatchRow(batch=batch, request=request, number=number) for number, request in enumerate(requests, 1)
+    )
+    notifications.tell(requests[0], NoticeKind.SUBMITTED, *permissions.approvers_for(by), batch=batch)
+    transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+    return batch
+
+
+def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -> list[Outcome]:
+    """Carry out `decisions` (request's id -> decision), each by itself: one row's obstacle does not stop the others.
+
+    A row without a decision, or with neither approval nor reason, stays as it is and has no outcome. The requester is
+    told once of what is approved, and of each rejection with its reason. Raises Denied for who is no approver.
+    """
+    if not permissions.is_approver(by):
+        raise Denied("Only approvers can decide on requests.")
+    outcomes, approved = [], []
+    for row in batch.rows.select_related("request__requester", "request__decided_by"):
+        decision = decisions.get(row.request_id)
+        if decision is None or not (decision.approve or decision.reason.strip()):
+            continue
+        outcomes.append(_decide(by, batch, row.request, decision, is_first=not approved))
+        if decision.approve and not outcomes[-1].obstacle:
+            approved.append(row.request_id)
+    transaction.on_commit(partial(_ring, approved), robust=True)
+    return outcomes
+
+
+def _decide(by: User, batch: Batch, request: ConnectionRequest, decision: Decision, *, is_first: bool) -> Outcome:
+    try:
+        permissions.check_can_decide(by, request)
+        if decision.digest != request.digest:
+            raise MovedOn("The body changed since it was shown.")
+        if not decision.approve:
+            workflow.reject(by=by, request=request, reason=decision.reason)
+            return Outcome(request)
+        with transaction.atomic():
+            workflow.approve(by=by, request=request, digest=decision.digest, announce=False)
+            if is_first:
+                notifications.tell(request, NoticeKind.APPROVED, request.requester, batch=batch)
+    except Denied as denied:
+        return Outcome(request, denied.reason)
+    except MovedOn:
+        request.refresh_from_db()
+        if request.state is Status.PENDING:
+            return Outcome(request, "It changed since you looked at it, so nothing was decided. Please look again.")
+        return Outcome(request, f"It moved on since you looked at it: it is already “{request.state.label}”.")
+    return Outcome(request)
+
+
+def _ring(approved: Sequence[int]) -> None:
+    """Ring for each, until the broker turns out to be away: the next sweep rings for the rest."""
+    if all(tasks.ring(tasks.submit, request_id) for request_id in approved):
+        tasks.ring(tasks.notify)
