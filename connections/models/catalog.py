@@ -13,6 +13,7 @@ class Kind(models.TextChoices):
     PRIVATE_LINK = "private_link", "Private links"
     PROXY_AGENT = "proxy_agent", "Proxy agents"
     HYBRID_AGENT = "hybrid_agent", "Hybrid deployment agents"
+    CONNECTION = "connection", "Connections"
 
 
 class CatalogEntry(models.Model):
@@ -27,6 +28,8 @@ class CatalogEntry(models.Model):
     detail_at = models.DateTimeField(null=True)
     # A fetch that failed is not tried again at once, whoever opens the form.
     detail_tried_at = models.DateTimeField(null=True)
+    # Of a connection, whose name is its schema: the hash of the source that it reads (`connections.sources`).
+    source_key = models.CharField(max_length=64, blank=True)
 
     class Meta:
         """One row a thing, listed by name."""
@@ -34,6 +37,10 @@ class CatalogEntry(models.Model):
         ordering = ["name", "fivetran_id"]
         verbose_name_plural = "catalog entries"
         constraints = [models.UniqueConstraint(fields=["kind", "fivetran_id"], name="one_entry_per_thing")]
+        indexes = [
+            models.Index(fields=["kind", "name"], name="entry_by_name"),
+            models.Index(fields=["source_key"], name="entry_by_source"),
+        ]
 
     def __str__(self) -> str:
         """Name and id."""

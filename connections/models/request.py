@@ -44,6 +44,10 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
         """Every request that holds its destination name."""
         return self.filter(_NAME_HELD)
 
+    def of_source(self, source_key: str) -> "ConnectionRequestQuerySet":
+        """The open requests and existing connections that read the source of this key; none for the empty key."""
+        return self.filter(_NAME_HELD, source_key=source_key) if source_key else self.none()
+
 
 class ConnectionRequest(models.Model):
     """A colleague's request for one connection, from draft to its end, with everything that was decided and sent."""
@@ -71,6 +75,8 @@ class ConnectionRequest(models.Model):
     group_id = models.CharField(max_length=100, blank=True)
     group_name = models.CharField(max_length=200, blank=True)
     schema = models.CharField(max_length=200, blank=True)
+    # The hash that two requests share which read the same source (`connections.sources`); empty where none is known.
+    source_key = models.CharField(max_length=64, blank=True, editable=False)
     search = models.TextField(blank=True, editable=False)
 
     decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
@@ -117,6 +123,7 @@ class ConnectionRequest(models.Model):
             models.Index(F("service"), F("id").desc(), name="request_by_service"),
             models.Index(F("group_id"), F("id").desc(), name="request_by_group"),
             models.Index(fields=["submitted_at"], name="request_by_submission"),
+            models.Index(fields=["source_key"], name="request_by_source"),
             models.Index(fields=["next_try_at"], condition=Q(status=Status.APPROVED), name="request_due"),
         ]
         constraints = [
