@@ -6,13 +6,24 @@ it is; nothing rebuilds it later.
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from connections.fields import BY_PATH, FIELDS, NAMING, applicable
 
 MASK = "******"  # what Fivetran itself answers in place of a secret
-_SECRET_WORDS = ("password", "secret", "token", "private_key", "passphrase", "api_key", "credential")
+# Names of secrets among the `format: password` fields of Fivetran's OpenAPI file, and what only speaks about one.
+_SECRET = re.compile(
+    r"passw|secret|token|pass_?phrase|credential|connection_string|sas_url|auth_code|keystore|truststore|trusted_cert"
+    r"|private_key|pvt_key|api_?key|access_key|account_key|authorization_id|function_trigger|webhook_key"
+    r"|(?<!public)(?<!primary)(?<!project)_key$|^pats?$"
+    r"|(^|_)cert$|(?<!public_)certificate(_backup|_path|_source)?$"
+)
+_ABOUT_A_SECRET = re.compile(
+    r"(token|key|password|secret|credentials?)_(url|endpoint_url|name|type|source|region|expires_at)$"
+    r"|^token_(url_|authenticated_)|^(is|has|use|uses|enable)_|access_key_id$|public_(cert|certificate|key)$"
+)
 
 
 def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +91,8 @@ def _masked(key: str, value: Any) -> Any:
 
 def is_secret(key: str) -> bool:
     """Whether a config key is a secret by its name (the published metadata does not mark all of them)."""
-    return any(word in key.lower() for word in _SECRET_WORDS)
+    name = key.lower()
+    return bool(_SECRET.search(name)) and not _ABOUT_A_SECRET.search(name)
 
 
 def in_words(values: Mapping[str, Any]) -> list[str]:

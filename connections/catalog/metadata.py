@@ -1,0 +1,228 @@
+"""The `config` object of a service's metadata call as a tree of properties that a form can offer.
+
+Source of the shape: Fivetran's answer to `GET /v1/metadata/connector-types/{service}`. It is foreign data: what does not
+look like a property is left out, and every text is cut.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from html.parser import HTMLParser
+from typing import Any
+
+from connections.fields import NAMING
+from connections.payloads import is_secret
+
+_LABEL, _HELP, _CHOICE = 80, 400, 200  # characters
+_DEEPEST, _MOST = 4, 200  # levels of nesting; properties of one object and values of one list
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", re.ASCII)  # so that `__` in a control's name is unambiguous
+_NOT_YET = frozenset({"private_preview", "development", "sunset"})
+_NAMES = frozenset(path.removeprefix("config.") for path in NAMING)
+
+
+class Shape(StrEnum):
+    """What a property holds."""
+
+    TEXT = "text"
+    WHOLE = "whole"
+    NUMBER = "number"
+    FLAG = "flag"
+    CHOICE = "choice"
+    LIST = "list"  # of texts or numbers
+    ROWS = "rows"  # a list of objects
+    OBJECT = "object"
+
+
+_SHAPES = {"string": Shape.TEXT, "integer": Shape.WHOLE, "number": Shape.NUMBER, "boolean": Shape.FLAG}
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property. `item` and `choices` say what a LIST holds; `properties` are those of an OBJECT or of each row."""
+
+    name: str
+    shape: Shape
+    label: str
+    help: str = ""
+    required: bool = False
+    choices: tuple[str, ...] = ()
+    item: Shape = Shape.TEXT
+    properties: tuple["Property", ...] = ()
+
+
+@dataclass(frozen=True)
+class Config:
+    """What can be asked of a person, and the secrets (dotted path, label) that only the source owner may enter."""
+
+    properties: tuple[Property, ...] = ()
+    secrets: tuple[tuple[str, str], ...] = ()
+
+    def is_secret(self, path: str) -> bool:
+        """Whether the dotted `path` (numbers of rows in it do not count) is, or lies below, a secret."""
+        plain = ".".join(part for part in path.split(".") if not part.isdigit())
+        return any(plain == secret or plain.startswith(f"{secret}.") for secret, _ in self.secrets)
+
+
+def parse(config: Any) -> Config:
+    """The tree of a metadata answer's `config`; empty where it is none.
+
+    Left out are the naming keys (they have fields of their own), what is read-only, and what is not or no longer
+    for everybody (`fieldStatus`).
+    """
+    secrets: list[tuple[str, str]] = []
+    found = _properties(config, (), secrets)
+    return Config(tuple(p for p in found if p.name not in _NAMES), tuple(secrets))
+
+
+def _properties(holder: Any, path: tuple[str, ...], secrets: list[tuple[str, str]]) -> tuple[Property, ...]:
+    named = holder.get("properties") if isinstance(holder, Mapping) else None
+    if not isinstance(named, Mapping) or len(path) >= _DEEPEST:
+        return ()
+    required = holder.get("required")
+    required = required if isinstance(required, list) else []
+    found = (
+        _property(name, spec, path, secrets, required=name in required)
+        for name, spec in list(named.items())[:_MOST]
+        if isinstance(spec, Mapping) and isinstance(name, str) and len(name) <= _LABEL and _NAME.fullmatch(name)
+    )
+    return tuple(p for p in found if p is not None)
+
+
+def _property(
+    name: str, spec: Mapping[str, Any], path: tuple[str, ...], secrets: list[tuple[str, str]], *, required: bool
+) -> Property | None:
+    if spec.get("readonly") is True or str(spec.get("fieldStatus", "")).lower() in _NOT_YET:
+        return None
+    shape, here = _shape(spec), (*path, name)
+    label = _cut(plain_text(spec.get("title")), _LABEL) or words_of(name)
+    items = spec.get("items") if isinstance(spec.get("items"), Mapping) else {}
+    below: list[tuple[str, str]] = []
+    parts: tuple[Property, ...] = ()
+    if shape in (Shape.OBJECT, Shape.ROWS):
+        parts = _properties(items if shape is Shape.ROWS else spec, here, below)
+    # A row without its secret says nothing, so the whole list is the source owner's.
+    if _names_secret(name, spec, shape) or (shape is Shape.ROWS and below):
+        secrets.append((".".join(here), label))
+        return None
+    secrets += below
+    if shape is None or (shape in (Shape.OBJECT, Shape.ROWS) and not parts):
+        return None
+    item = (_shape(items) or Shape.TEXT) if shape is Shape.LIST else Shape.TEXT
+    return Property(
+        name=name,
+        shape=shape,
+        label=label,
+        help=_help(name, spec, shape),
+        required=required,
+        choices=_choices(items if shape is Shape.LIST else spec),
+        item=Shape.TEXT if item is Shape.CHOICE else item,
+        properties=parts,
+    )
+
+
+def _names_secret(name: str, spec: Mapping[str, Any], shape: Shape | None) -> bool:
+    if spec.get("format") == "password":
+        return True
+    return shape in (Shape.TEXT, Shape.LIST) and is_secret(name)
+
+
+def _shape(spec: Mapping[str, Any]) -> Shape | None:
+    """None where the portal cannot tell what to ask for."""
+    kind = spec.get("type")
+    if kind == "array":
+        items = spec.get("items")
+        rows = isinstance(items, Mapping) and isinstance(items.get("properties"), Mapping)
+        return Shape.ROWS if rows else Shape.LIST
+    if _choices(spec) and kind in ("string", "object", None):  # the OpenAPI file says "object" of string enums
+        return Shape.CHOICE
+    if kind == "object":
+        return Shape.OBJECT if isinstance(spec.get("properties"), Mapping) else None
+    return _SHAPES.get(kind) if isinstance(kind, str) else None
+
+
+def _choices(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    values = spec.get("enum")
+    if not isinstance(values, list):
+        return ()
+    return tuple(dict.fromkeys(v for v in values[:_MOST] if isinstance(v, str) and 0 < len(v) <= _CHOICE))
+
+
+def _help(name: str, spec: Mapping[str, Any], shape: Shape) -> str:
+    said = plain_text(spec.get("description"))
+    if said.lower() in (name.lower(), words_of(name).lower()):
+        said = ""  # many descriptions only repeat the name
+    said = _cut(said, _HELP)
+    example = _example(spec.get("example")) if shape not in (Shape.CHOICE, Shape.FLAG, Shape.ROWS, Shape.OBJECT) else ""
+    if said and said[-1] not in ".!?:…":
+        said += "."
+    return f"{said} Example: {example}".strip() if example and example != name else said
+
+
+def _example(value: Any) -> str:
+    values = value if isinstance(value, list) else [value]
+    shown = [str(v).strip() for v in values[:3] if isinstance(v, (str, int, float)) and not isinstance(v, bool)]
+    text = ", ".join(v for v in shown if v and v.lower() not in ("string", "null"))
+    return text if len(text) <= _LABEL else ""
+
+
+def leaves(properties: Iterable[Property], prefix: str = "config") -> Iterable[tuple[str, Property]]:
+    """(dotted path, property) of everything that has a value of its own: objects are opened, rows are not."""
+    for part in properties:
+        path = f"{prefix}.{part.name}"
+        if part.shape is Shape.OBJECT:
+            yield from leaves(part.properties, path)
+        else:
+            yield path, part
+
+
+# --- words -----------------------------------------------------------------------------------------------------------
+
+_WORDS = (
+    "api arn aws csv ftp gcs gcp hva http https iam id ids ip json jwt pdb pgp s3 sas sdk sftp sql ssh ssl tde tls uri url"
+    " urls utc xml"
+)
+_CAPITALS = frozenset(_WORDS.split())
+
+
+def words_of(name: str) -> str:
+    """A key as words: `tunnel_host` is "Tunnel host", `client_id` is "Client ID"."""
+    words = [word.upper() if word.lower() in _CAPITALS else word for word in name.split("_")]
+    text = " ".join(words).replace("IDS", "IDs").replace("URLS", "URLs").replace("oauth", "OAuth")
+    return text[:1].upper() + text[1:]
+
+
+class _Text(HTMLParser):
+    """Collects the text between tags; a line break or a block separates words."""
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.pieces: list[str] = []
+
+    def handle_data(self, data: str) -> None:
+        self.pieces.append(data)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in ("br", "p", "li", "ul", "div"):
+            self.pieces.append(" ")
+
+
+_LINK = re.compile(r"\[([^\]\[]{1,200})\]\([^()\s]{0,500}\)")
+_MARKS = re.compile(r"\*\*|`")
+
+
+def plain_text(text: Any) -> str:
+    """`text` (HTML and Markdown, as Fivetran's descriptions are) as plain words in one line; empty if it is no text."""
+    if not isinstance(text, str):
+        return ""
+    reader = _Text()
+    reader.feed(text[:4000])
+    reader.close()
+    return " ".join(_MARKS.sub("", _LINK.sub(r"\1", "".join(reader.pieces))).split())
+
+
+def _cut(text: str, length: int) -> str:
+    """At most `length` characters, ending with a whole word where it had to be cut."""
+    if len(text) <= length:
+        return text
+    return f"{text[: length - 1].rsplit(' ', 1)[0]}…"

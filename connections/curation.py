@@ -1,0 +1,111 @@
+"""What Fivetran's metadata says only in prose, as rules: which settings of a service apply, and when they are needed.
+
+The data are in `curated.json`, made from the descriptions of the fields in Fivetran's API documentation. They are
+evaluated by `rules.check` and `rules.js` like the rules of the request itself. Pure: no database, no form.
+"""
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from connections.rules import Effect, Rule, When
+
+_FILE = Path(__file__).with_name("curated.json")
+_WITHOUT_CARD = When("use_connect_card", (True,), negate=True)  # with a card the source owner may enter it there
+METHODS = ("Directly", "PrivateLink", "SshTunnel", "ProxyAgent")  # values of networking_method
+FOLLOWING = ("config.connection_type", "config.connection_method")  # they say what networking_method says
+
+
+@dataclass(frozen=True)
+class Curation:
+    """For one service: the settings that stand in sight, in order, and the rules (all paths begin with `config.`)."""
+
+    in_sight: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = field(default=())
+
+
+@cache
+def _data() -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(_FILE.read_text(encoding="utf-8"))
+    return content
+
+
+def curated_services() -> tuple[str, ...]:
+    """The services that have rules of their own."""
+    return tuple(_data()["services"])
+
+
+def curation(service: str, choices: Mapping[str, Collection[str]]) -> Curation:
+    """The curation of `service`, as far as its settings exist.
+
+    `choices` holds every path (`config.…`) that its metadata knows, with the values it lists. A rule whose field or
+    condition names an unknown path is dropped: a setting must never disappear because another one was renamed.
+    """
+    entry = _entry(service)
+    known = [rule for rule in _all_rules(entry) if _is_known(rule, choices)]
+    closed = [_with_parents(rule, known) for rule in known]
+    sight = tuple(path for name in entry.get("in_sight", ()) if (path := f"config.{name}") in choices)
+    return Curation(sight, (*closed, *_following(choices)))
+
+
+def _entry(service: str) -> dict[str, Any]:
+    found: dict[str, Any] = _data()["services"].get(service, {})
+    return {**_entry(found["like"]), **found} if "like" in found else found
+
+
+def _all_rules(entry: Mapping[str, Any]) -> Iterator[Rule]:
+    sets: dict[str, list[dict[str, Any]]] = _data()["sets"]
+    for group in ("everywhere", *entry.get("include", ())):
+        for item in sets[group]:
+            yield from _rules(item)
+    for item in entry.get("rules", ()):
+        yield from _rules(item)
+
+
+def _rules(item: Mapping[str, Any]) -> Iterator[Rule]:
+    """One entry of the file: `fields` apply `only` while …, and with `needed` must then be filled."""
+    when = tuple(_whens(item.get("only", {}), negate=False)) + tuple(_whens(item.get("unless", {}), negate=True))
+    for name in item["fields"]:
+        yield Rule(f"config.{name}", Effect.APPLIES, when, item["reason"])
+        if item.get("needed"):
+            yield Rule(f"config.{name}", Effect.REQUIRED, (*when, _WITHOUT_CARD), item["needed"])
+
+
+def _whens(conditions: Mapping[str, list[Any]], *, negate: bool) -> Iterator[When]:
+    for name, values in conditions.items():
+        path = name if name == "networking_method" else f"config.{name}"
+        yield When(path, tuple(values), negate)
+
+
+def _is_known(rule: Rule, choices: Mapping[str, Collection[str]]) -> bool:
+    conditions = (when.path for when in rule.when if when.path.startswith("config."))
+    return rule.path in choices and all(path in choices for path in conditions)
+
+
+def _with_parents(rule: Rule, rules: list[Rule]) -> Rule:
+    """`rule` with the conditions of the settings it depends on: what hangs on a hidden setting is hidden too."""
+    when, todo = list(rule.when), list(rule.when)
+    while todo:
+        path = todo.pop().path
+        more = [w for r in rules if r.path == path and r.effect is Effect.APPLIES for w in r.when if w not in when]
+        when += more
+        todo += more
+    return Rule(rule.path, rule.effect, tuple(when), rule.reason)
+
+
+def _following(choices: Mapping[str, Collection[str]]) -> Iterator[Rule]:
+    """The service's own spelling of the networking method (OpenAPI: `SshTunnel`, `SSH_TUNNEL`, `privatelink`)."""
+    for path in FOLLOWING:
+        spelled = {_letters(value): value for value in choices.get(path, ())}
+        for method in METHODS:
+            if value := spelled.get(_letters(method)):
+                when = (When("networking_method", (method,)),)
+                yield Rule(path, Effect.FORCED, when, "it follows the networking method", value=value)
+
+
+def _letters(value: str) -> str:
+    plain = value.lower().replace("_", "")
+    return "directly" if plain == "direct" else plain
