@@ -31,7 +31,7 @@ def offered(*, without: Sequence[Kind] = (), error: str = "") -> None:
             name = service.replace("_", " ").title()
             status = {"service_status": "beta" if service == "s3" else "general_availability"}
             _add(Kind.SERVICE, service, name, status, detail=detail, detail_at=Now())
-        _add(Kind.SERVICE, UNTOLD, "Mystery", detail=None, detail_at=Now())
+        _add(Kind.SERVICE, UNTOLD, "Mystery", detail=None, detail_tried_at=Now())
     if Kind.DESTINATION not in without:
         for group, name in (("projected_sickle", "Warehouse"), ("decent_dropsy", "Sandbox warehouse")):
             _add(Kind.GROUP, group, name)

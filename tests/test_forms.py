@@ -359,7 +359,7 @@ def test_without_a_copy_ids_are_typed(as_user: Any) -> None:
 def test_an_old_copy_says_how_old_it_is_and_still_decides(as_user: Any) -> None:
     catalogs.offered(error="Unknown: no answer <b>")
     text = page(as_user("requester").get(NEW))
-    assert "Fivetran could not be reached since; this list is from" in text and "no answer" not in text
+    assert "Fivetran gave no usable answer since; this list is from" in text and "no answer" not in text
     shown = page(as_user("requester").post(NEW, {**COMPLETE, "group_id": "elsewhere"}))
     assert error_of(shown, "group_id").startswith("Choose one of")
 

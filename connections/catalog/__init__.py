@@ -3,26 +3,36 @@
 from connections.catalog.offers import (
     Freshness,
     Option,
+    Service,
     destinations,
     freshness,
     hybrid_agents,
+    metadata_of,
     naming_keys,
+    naming_keys_of,
     private_links,
     proxy_agents,
+    service_config,
     services,
 )
+from connections.catalog.policy import refusal
 from connections.catalog.refresh import refresh_all, refresh_service
 
 __all__ = [
     "Freshness",
     "Option",
+    "Service",
     "destinations",
     "freshness",
     "hybrid_agents",
+    "metadata_of",
     "naming_keys",
+    "naming_keys_of",
     "private_links",
     "proxy_agents",
     "refresh_all",
     "refresh_service",
+    "service_config",
+    "refusal",
     "services",
 ]

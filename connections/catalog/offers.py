@@ -1,12 +1,17 @@
 """What the form can offer, read from the cached copy; no call to Fivetran here but the one for a chosen service."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from connections.catalog.refresh import refresh_service
+from django.utils import timezone
+
+from connections.catalog.policy import Policy, policy
+from connections.catalog.refresh import due, refresh_service
 from connections.fields import NAMING_SHAPES
-from connections.models import CatalogEntry, CatalogRefresh, Kind
+from connections.models import CatalogEntry, CatalogRefresh, Kind, Stance
+
+OLD = timedelta(hours=24)  # nobody should have to wonder about a list that is older
 
 
 @dataclass(frozen=True)
@@ -20,12 +25,40 @@ class Option:
 
 
 @dataclass(frozen=True)
+class Service(Option):
+    """A service; `group` is its category, `lifecycle` is empty for what is generally available."""
+
+    lifecycle: str = ""
+    guide: str = ""
+    recommended: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True)
 class Freshness:
     """How old the copy of a kind is: None where there is none; `error` is what went wrong since."""
 
     fetched_at: datetime | None
     error: str
 
+    @property
+    def words(self) -> str:
+        """What is wrong with the copy, as the beginning of a sentence; empty while it is whole and fresh."""
+        if self.error:
+            return _WENT_WRONG.get(self.error.partition(":")[0], _WENT_WRONG["NotSent"])
+        if self.fetched_at and timezone.now() - self.fetched_at > OLD:
+            return "The portal has not asked Fivetran for a while"
+        return ""
+
+
+# By the class of the error that a refresh stored: a person reads what it means, an operator the whole of it.
+_WENT_WRONG = {
+    "NotSent": "Fivetran could not be reached since",
+    "RateLimited": "Fivetran asks the portal to wait with further calls",
+    "Unauthorized": "Fivetran does not accept the portal’s key since",
+    "Refused": "Fivetran refuses the list since",
+    "Unknown": "Fivetran gave no usable answer since",
+}
 
 _LIFECYCLE = {
     "beta": "beta",
@@ -45,14 +78,39 @@ def freshness(kind: Kind) -> Freshness:
     return Freshness(row.fetched_at, row.error) if row else Freshness(None, "")
 
 
-def services() -> list[Option]:
-    """The services of the account, by name; those that are not generally available are marked."""
-    return [
-        Option(
-            e.fivetran_id, e.name, _LIFECYCLE.get(str(e.data.get("service_status")), ""), str(e.data.get("type", ""))
-        )
-        for e in _entries(Kind.SERVICE)
-    ]
+def services() -> list[Service]:
+    """The services that the company lets people ask for: the recommended ones first, the others by name.
+
+    Those that are not generally available are marked.
+    """
+    rules = policy()
+    columns = ("fivetran_id", "name", "data__type", "data__service_status", "data__link_to_docs")
+    rows = CatalogEntry.objects.filter(kind=Kind.SERVICE).values_list(*columns)
+    found = [_service(rules, *row) for row in rows if rules.allows(row[0])]
+    return sorted(found, key=lambda one: (not one.recommended, rules.position(one.id) if one.recommended else 0))
+
+
+def _service(rules: Policy, service: str, name: str, category: Any, status: Any, guide: Any) -> Service:
+    rule = rules.rules.get(service)
+    recommended = rule is not None and rule.stance == Stance.RECOMMENDED
+    lifecycle = _LIFECYCLE.get(str(status), "")
+    remarks = ["recommended" if recommended else "", lifecycle]
+    return Service(
+        id=service,
+        name=name,
+        remark=", ".join(remark for remark in remarks if remark),
+        group=category[:60] if isinstance(category, str) else "",
+        lifecycle=lifecycle,
+        guide=_guide(guide),
+        recommended=recommended,
+        note=rule.note if rule else "",
+    )
+
+
+def _guide(address: Any) -> str:
+    """Fivetran's page about the service; nothing from outside leads people anywhere else."""
+    on_site = isinstance(address, str) and address.startswith("https://fivetran.com/") and len(address) <= 300
+    return address if on_site else ""
 
 
 def destinations() -> list[Option]:
@@ -95,17 +153,35 @@ def hybrid_agents() -> list[Option]:
     ]
 
 
-def naming_keys(service: str) -> tuple[str, ...] | None:
-    """The keys of `config` that name the destination for `service`; None while Fivetran has not told.
+def metadata_of(service: str) -> dict[str, Any] | None:
+    """What Fivetran tells about one service, with its config; None while it has not told.
 
-    Read from the service's metadata (the naming keys among its required properties, else among all of them), which is
-    fetched now if it never was. A service without any such property takes `schema` (Fivetran's most common shape).
+    Missing or old metadata is asked for now, for a few seconds at most; the old copy stays where that fails.
     """
-    entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service).first()
-    if entry is not None and entry.detail is None and entry.detail_at is None and refresh_service(service):
-        entry.refresh_from_db()
-    config = (entry.detail or {}).get("config") if entry is not None else None
-    if not isinstance(config, dict):
+    entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
+    if entry.filter(due()).exists():
+        refresh_service(service)
+    found = entry.values_list("detail", flat=True).first()
+    return found if isinstance(found, dict) else None
+
+
+def service_config(service: str) -> dict[str, Any] | None:
+    """The `config` object of a service's metadata; None while Fivetran has not told."""
+    config = (metadata_of(service) or {}).get("config")
+    return config if isinstance(config, dict) else None
+
+
+def naming_keys(service: str) -> tuple[str, ...] | None:
+    """The keys of `config` that name the destination for `service`; None while Fivetran has not told."""
+    return naming_keys_of(service_config(service))
+
+
+def naming_keys_of(config: dict[str, Any] | None) -> tuple[str, ...] | None:
+    """The naming keys in a metadata `config`: among its required properties, else among all of them; None without it.
+
+    A service without any such property takes `schema` (Fivetran's most common shape).
+    """
+    if config is None:
         return None
     required, properties = config.get("required"), config.get("properties")
     for names in (required, properties):

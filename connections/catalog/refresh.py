@@ -1,21 +1,35 @@
-"""Fetching what Fivetran offers: list calls with all pages, one kind after the other, each replaced whole or not at all."""
+"""Fetching what Fivetran offers: list calls with all pages, kind after kind, each replaced whole or not at all.
+
+The budget: 800 services, 150 destinations and their groups, the links and agents take 8 list calls. The metadata of
+services is a call each, so a large catalog has it fetched when a service is first chosen; ahead go only the few that
+the company recommends. A refresh stays below 20 calls.
+"""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.client import FivetranClient
-from connections.fivetran.errors import FivetranError, RateLimited, Unauthorized
-from connections.models import CatalogEntry, CatalogRefresh, Kind
+from connections.fivetran.errors import FivetranError, RateLimited, Unauthorized, Unknown
+from connections.models import CatalogEntry, CatalogRefresh, Kind, ServiceRule, Stance
 
 log = logging.getLogger(__name__)
-DETAILS_A_REFRESH = 60  # services whose metadata a refresh fetches ahead; every other one is fetched when first chosen
+SMALL = 60  # services; the metadata of so few is fetched ahead, all of it
+RECOMMENDED_AHEAD = 8  # services of a larger catalog whose metadata one refresh fetches ahead
+STALE = timedelta(days=7)  # the age at which metadata is fetched again
+RETRY = timedelta(seconds=60)  # the wait after a fetch of metadata that failed
+# While somebody waits for the form, Fivetran gets this long (seconds, the whole call with its repetitions).
+PATIENCE = {"connect_timeout": 2.0, "read_timeout": 3.0, "get_deadline": 4.0}
 _NAME_LENGTH = 300
+_NEVER_EMPTY = {Kind.ACCOUNT, Kind.SERVICE}
 
 
 @dataclass(frozen=True)
@@ -53,11 +67,28 @@ def refresh_all() -> dict[Kind, str]:
         outcome[kind], go_on = _refresh(client, kind)
         if not go_on:
             return outcome
-    missing = CatalogEntry.objects.filter(kind=Kind.SERVICE, detail=None).values_list("fivetran_id", flat=True)
-    for service in missing.order_by("detail_at", "id")[:DETAILS_A_REFRESH]:
+    for service in _ahead():
         if not refresh_service(service, client=client):
             break
     return outcome
+
+
+def due() -> Q:
+    """The entries whose metadata is missing or old, and was not asked for in vain a moment ago."""
+    now = timezone.now()
+    wanted = Q(detail__isnull=True) | Q(detail_at=None) | Q(detail_at__lt=now - STALE)
+    return wanted & (Q(detail_tried_at=None) | Q(detail_tried_at__lt=now - RETRY))
+
+
+def _ahead() -> QuerySet[CatalogEntry, str]:
+    """The services whose metadata this refresh fetches, those that waited longest first."""
+    services = CatalogEntry.objects.filter(kind=Kind.SERVICE)
+    wanted, most = services.filter(due()), SMALL
+    if services.count() > SMALL:
+        recommended = ServiceRule.objects.filter(stance=Stance.RECOMMENDED).values("service")
+        wanted, most = wanted.filter(fivetran_id__in=recommended), RECOMMENDED_AHEAD
+    oldest = Coalesce("detail_tried_at", "detail_at").asc(nulls_first=True)
+    return wanted.order_by(oldest, "id").values_list("fivetran_id", flat=True)[:most]
 
 
 def _refresh(client: FivetranClient, kind: Kind) -> tuple[str, bool]:
@@ -67,12 +98,14 @@ def _refresh(client: FivetranClient, kind: Kind) -> tuple[str, bool]:
     mine = CatalogRefresh.objects.filter(pk=log_row.pk)
     try:
         items = list(source.fetch(client))
+        entries = {entry.fivetran_id: entry for item in items if (entry := _entry(kind, source, item))}
+        if not entries and (items or kind in _NEVER_EMPTY):
+            raise Unknown("The list holds nothing that can be used.")
     except FivetranError as error:
         why = f"{type(error).__name__}: {error.message}"[:500]
         mine.update(tried_at=Now(), error=why)
         log.warning("the catalog's %s could not be refreshed: %s", kind.label, type(error).__name__)
         return why, not isinstance(error, (RateLimited, Unauthorized))
-    entries = {entry.fivetran_id: entry for item in items if (entry := _entry(kind, source, item))}
     with transaction.atomic():
         CatalogEntry.objects.bulk_create(
             entries.values(),
@@ -95,12 +128,17 @@ def _entry(kind: Kind, source: _Source, item: Mapping[str, Any]) -> CatalogEntry
 
 
 def refresh_service(service: str, *, client: FivetranClient | None = None) -> bool:
-    """Fetch one service's metadata (its config and auth fields); whether it succeeded. An old copy stays otherwise."""
+    """Fetch one service's metadata (its config and auth fields); whether it succeeded. An old copy stays otherwise.
+
+    Without a `client` it is asked for with `PATIENCE`: somebody waits.
+    """
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     try:
-        detail = (client or configured.client()).get_connector_type(service).data
+        detail = (client or configured.client(**PATIENCE)).get_connector_type(service).data
+        if not isinstance(detail.get("config"), dict):
+            raise Unknown("The metadata holds no config.")
     except (FivetranError, ValueError) as error:
         log.warning("the metadata of a service could not be fetched: %s", type(error).__name__)
-        entry.update(detail_at=Now())
+        entry.update(detail_tried_at=Now())
         return False
-    return entry.update(detail=dict(detail), detail_at=Now()) == 1
+    return entry.update(detail=dict(detail), detail_at=Now(), detail_tried_at=Now()) == 1

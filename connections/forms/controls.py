@@ -126,6 +126,16 @@ def control(field: Field, offer: Offer | None = None) -> forms.Field:
     return made
 
 
+def refuse(made: forms.Field, words: str) -> None:
+    """Answer whatever `made` holds with `words`."""
+
+    def no(_value: Any) -> None:
+        raise ValidationError(words)
+
+    made.error_messages["invalid_choice"] = words
+    made.validators = [*made.validators, no]
+
+
 def _label(field: Field) -> str:
     """The label; what may stay empty says so, which GOV.UK found clearer than starring the rest."""
     depends = any(rule.path == field.path and rule.effect is Effect.REQUIRED for rule in RULES)

@@ -1,10 +1,13 @@
 """What stands in the lists of the request form: the catalog's options, and how much the portal knows about them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC
 
 from django.utils.formats import date_format
+from django.utils.timesince import timesince
 
 from connections import catalog
 from connections.catalog import Option
@@ -60,18 +63,41 @@ _SOURCES: Mapping[str, _Source] = {
 }
 
 
+_kept: ContextVar[dict[str, Offer] | None] = ContextVar("offers", default=None)
+
+
+@contextmanager
+def read_once() -> Iterator[None]:
+    """Within this, each list is read from the database once, however many forms ask for it."""
+    token = _kept.set({})
+    try:
+        yield
+    finally:
+        _kept.reset(token)
+
+
 def offer(path: str) -> Offer | None:
     """The options for the field at `path`; None where the catalog has no say in it."""
     source = _SOURCES.get(path)
     if source is None:
         return None
+    kept = _kept.get()
+    if kept is None:
+        return _read(source)
+    if path not in kept:
+        kept[path] = _read(source)
+    return kept[path]
+
+
+def _read(source: _Source) -> Offer:
     fresh = catalog.freshness(source.kind)
     if fresh.fetched_at is None:
         return Offer((), known=False, note="Fivetran has not told the portal what there is: type the id.")
     options, notes = tuple(source.read()), []
     if not options:
         notes.append(source.none)
-    if fresh.error:
+    if fresh.words:
         since = date_format(fresh.fetched_at.astimezone(UTC), "j M Y H:i")
-        notes.append(f"Fivetran could not be reached since; this list is from {since} UTC.")
+        age = timesince(fresh.fetched_at, depth=1)
+        notes.append(f"{fresh.words}; this list is from {since} UTC, {age} ago.")
     return Offer(options, known=True, note=" ".join(notes))

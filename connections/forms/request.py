@@ -8,8 +8,9 @@ from typing import Any
 from crispy_forms.helper import FormHelper
 from django import forms
 
+from connections import catalog
 from connections.fields import BY_PATH, FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
-from connections.forms.controls import control, own_return_address, truth
+from connections.forms.controls import control, own_return_address, refuse, truth
 from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
@@ -74,8 +75,11 @@ class RequestForm(forms.Form):
         made = control(field, offered)
         if offered is not None and offered.note:
             made.help_text = f"{field.help} {offered.note}".strip()
+        text = str(self.data.get(field.name, ""))
         if hasattr(made, "keep"):
-            made.keep(str(self.data.get(field.name, "")))
+            made.keep(text)
+        if field.path == "service" and not (offered and offered.name_of(text)) and (why := catalog.refusal(text)):
+            refuse(made, why)
         return made
 
     # --- judging ---------------------------------------------------------------------------------------------------
