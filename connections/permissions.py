@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from connections.models import Batch, ConnectionRequest, SetupTestsState
+from connections.models import Batch, ConnectionRequest, Preset, SetupTestsState
 from connections.models.request import ConnectionRequestQuerySet
 from connections.states import EDITABLE, WITHDRAWABLE, Status
 
@@ -70,18 +70,37 @@ def batches_visible_to(user: Person) -> QuerySet[Batch]:
     return Batch.objects.filter(requester_id=user.pk)
 
 
-def approvers_for(requester: Person) -> QuerySet[User]:
-    """The active users who may decide on requests of `requester`: holders of the right, never the requester."""
+def approvers_for(requester: Person, preset: Preset | None = None) -> QuerySet[User]:
+    """The active users who may decide on requests of `requester`: holders of the right, never the requester.
+
+    Of a request that was made from a preset with a group of its own, only that group's members.
+    """
     holders = User.objects.with_perm("connections.approve_request", backend=_BACKEND)
+    if preset is not None and preset.approvers_id:
+        holders = holders.filter(groups=preset.approvers_id)
     return holders.filter(is_active=True).exclude(pk=requester.pk or 0)
 
 
-def check_can_file(user: Person) -> None:
+def waiting_for(user: Person) -> ConnectionRequestQuerySet:
+    """The requests that wait for a decision which `user` may take, oldest first; none for who is no approver."""
+    if not is_approver(user):
+        return ConnectionRequest.objects.none()
+    groups = Q(preset=None) | Q(preset__approvers=None) | Q(preset__approvers__in=user.groups.values("pk"))
+    return ConnectionRequest.objects.waiting_for_approval().filter(groups).exclude(requester_id=user.pk)
+
+
+def check_can_file(user: Person, preset: Preset | None = None) -> None:
     """Raise Denied unless `user` may submit requests: anybody active, while somebody else can approve them."""
     if not user.is_active:
         raise Denied("Your account is not active.")
-    if not approvers_for(user).exists():
-        raise Denied("Nobody can approve this request yet: ask an administrator to add an approver.")
+    if approvers_for(user, preset).exists():
+        return
+    if preset is not None and preset.approvers:
+        raise Denied(
+            f"Nobody in the group “{preset.approvers}” can approve requests of the preset “{preset}” yet: ask an "
+            "administrator to add an approver to it."
+        )
+    raise Denied("Nobody can approve this request yet: ask an administrator to add an approver.")
 
 
 def _check_own(user: Person, request: ConnectionRequest, verb: str) -> None:
@@ -115,6 +134,9 @@ def check_can_decide(user: Person, request: ConnectionRequest) -> None:
         raise Denied("Only approvers can decide on requests.")
     if request.requester_id == user.pk:
         raise Denied("Nobody can decide on their own request.")
+    group = request.preset.approvers if request.preset else None
+    if group is not None and not user.groups.filter(pk=group.pk).exists():
+        raise Denied(f"Only approvers in the group “{group}” can decide on requests of the preset “{request.preset}”.")
     if request.state is not Status.PENDING:
         by = f" by {request.decided_by}" if request.decided_by and request.decided_at else ""
         raise Denied(f"There is nothing to decide: it is already “{request.state.label}”{by}.")

@@ -26,6 +26,7 @@ from connections.models import (
     Kind,
     MovedOn,
     NoticeKind,
+    Preset,
     SetupTestsState,
     advance,
     open_request,
@@ -50,6 +51,7 @@ class Filing:
     group_name: str = ""
     form_token: uuid.UUID | None = None
     cloned_from: ConnectionRequest | None = None
+    preset: Preset | None = None
 
 
 def _columns(filing: Filing, by: User) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def _columns(filing: Filing, by: User) -> dict[str, Any]:
         "schema": schema,
         "search": " ".join(word for word in words if word).lower(),
     }
-    return {"values": values, **{name: text[: _longest(name)] for name, text in texts.items()}}
+    return {"values": values, "saved_at": Now(), **{name: text[: _longest(name)] for name, text in texts.items()}}
 
 
 def _longest(column: str) -> int | None:
@@ -117,6 +119,7 @@ def _open(status: Status, by: User, filing: Filing, **more: Any) -> ConnectionRe
         requester=by,
         form_token=filing.form_token or uuid.uuid4(),
         cloned_from=filing.cloned_from,
+        preset=filing.preset,  # for good: an edit cannot get rid of what it fixes and of who approves
         **_columns(filing, by),
         **more,
     )
@@ -131,9 +134,10 @@ def submit(
     version and digest, so an approver who looked at the old one cannot approve it any more.
     Without `announce` nobody is told: the caller tells of several at once.
     """
-    permissions.check_can_file(by)
+    stored = request or _existing(by, filing)
+    permissions.check_can_file(by, stored.preset if stored else filing.preset)
     if request is None:
-        request = _existing(by, filing)
+        request = stored
         if request is not None and request.state is not Status.DRAFT:
             return request
     if request is not None:
@@ -142,7 +146,7 @@ def submit(
         with transaction.atomic():
             request = _to_pending(by, filing, request)
             if announce:
-                notifications.tell(request, NoticeKind.SUBMITTED, *permissions.approvers_for(request.requester))
+                notifications.tell(request, NoticeKind.SUBMITTED, *permissions.approvers_for(by, request.preset))
                 transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
     except IntegrityError:
         first = _existing(by, filing) if request is None else None
@@ -164,7 +168,8 @@ def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> 
         Status.PENDING,
         actor=Actor.REQUESTER,
         by=by,
-        guard=Q(version=request.version),
+        # Of a draft, what is submitted replaces what was saved a moment ago, perhaps by the very same form.
+        guard=Q() if request.state is Status.DRAFT else Q(version=request.version),
         columns={**_columns(filing, by), **_body_columns(filing)},
         decided_by=None,
         decided_at=None,

@@ -16,6 +16,7 @@ from connections.models.gate import ApiGate, GateReason
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
+from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "PortalPolicy",
+    "Preset",
     "Process",
     "ServiceRule",
     "SetupTest",

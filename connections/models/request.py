@@ -60,8 +60,10 @@ class ConnectionRequest(models.Model):
     source_owner = models.CharField(max_length=254, blank=True)
     reason = models.TextField(blank=True)
     form_token = models.UUIDField(default=uuid.uuid4, editable=False)
+    preset = models.ForeignKey("connections.Preset", models.PROTECT, null=True, blank=True, related_name="requests")
     cloned_from = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="clones")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    saved_at = models.DateTimeField(null=True, editable=False)  # when its values were last written
     submitted_at = models.DateTimeField(null=True, editable=False)
 
     # What was typed (path -> value) and, from the submission on, the very body that will be sent.

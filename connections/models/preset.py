@@ -1,0 +1,63 @@
+"""Presets: requests that an administrator has thought out beforehand, for others to fill in the rest."""
+
+from typing import Any
+
+from django.db import models
+
+
+class PresetQuerySet(models.QuerySet["Preset"]):
+    """The questions that are asked about presets."""
+
+    def offered(self) -> "PresetQuerySet":
+        """Those that people may begin with, in their order."""
+        return self.filter(active=True)
+
+
+class Preset(models.Model):
+    """What a new request begins with, what of it cannot be changed, what is not shown, and who decides on it."""
+
+    name = models.CharField(max_length=100, unique=True, help_text="Such as “Postgres, hourly, EU warehouse”.")
+    description = models.CharField(max_length=300, blank=True, help_text="For whom it is, and what for.")
+    service = models.CharField(max_length=100, blank=True, help_text="Fivetran's id of the service. Empty: any.")
+    group_id = models.CharField(
+        "destination", max_length=100, blank=True, help_text="Fivetran's id of the destination's group. Empty: any."
+    )
+    values = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text='The other values, as a JSON object of API paths: {"sync_frequency": 60, "config.host": "db"}.',
+    )
+    fixed = models.JSONField(default=list, blank=True, help_text="Paths that are shown and cannot be changed.")
+    hidden = models.JSONField(default=list, blank=True, help_text="Paths that are not shown; they keep these values.")
+    approvers = models.ForeignKey(
+        "auth.Group",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="presets",
+        help_text="Only members of this group who may approve decide on its requests. Empty: every approver.",
+    )
+    position = models.PositiveSmallIntegerField(default=100, help_text="Presets stand in this order, then by name.")
+    active = models.BooleanField(default=True, help_text="Off: no longer offered. Its requests keep what it says.")
+
+    objects = PresetQuerySet.as_manager()
+
+    class Meta:
+        """In the order in which they are offered."""
+
+        ordering = ["position", "name"]
+
+    def __str__(self) -> str:
+        """The name."""
+        return self.name
+
+    @property
+    def begins_with(self) -> dict[str, Any]:
+        """path -> value of everything that it presets, the service and the destination too."""
+        chosen = {"service": self.service, "group_id": self.group_id}
+        return {**{path: value for path, value in chosen.items() if value}, **self.values}
+
+    @property
+    def imposed(self) -> list[str]:
+        """The paths whose value nobody but the preset decides: the fixed and the hidden ones."""
+        return list(dict.fromkeys([*self.fixed, *self.hidden]))
