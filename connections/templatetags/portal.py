@@ -7,7 +7,7 @@ from typing import Any
 
 from django import template
 from django.utils import timezone
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.states import Status
@@ -23,6 +23,25 @@ def status_label(status: str) -> SafeString:
     return format_html(
         '<span class="tag tag-{}" data-status="{}">{}</span>', words.tone(status), status, Status(status).label
     )
+
+
+# One format for a row: a variable in a template's loop costs five times as much, and 700 of them were half the page.
+_ROW = """
+<tr data-request-id="{0}">
+  <td class="cell-status">{2}</td>
+  <th scope="row" class="cell-service"><a href="{1}{0}/"><span class="number">#{0}</span> {4}</a></th>
+  <td data-label="Destination"><bdi>{5}</bdi></td>
+  <td data-label="Name"><bdi class="name">{6}</bdi></td>
+  <td data-label="Requester"><bdi>{7}</bdi></td>
+  <td data-label="Submitted">{8} <span class="exact"><time datetime="{9}" data-exact>{10}</time></span></td>
+  <td data-label="Whose turn">{3}</td>
+</tr>"""
+
+
+@register.simple_tag
+def history_rows(rows: list[tuple[Any, ...]]) -> SafeString:
+    """The rows of the history, prepared by `views.history`; every text in them is escaped here."""
+    return format_html_join("", _ROW, rows)
 
 
 @register.filter

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 from django.db.models import F, IntegerField, Subquery, Value
@@ -14,6 +14,8 @@ from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from connections import payloads, permissions
@@ -28,7 +30,6 @@ PAGE = 50
 COUNTED = 1000
 CHUNK = 500
 UNCOUNTED = -1
-_LABELS = {status.value: (status.label, words.tone(status)) for status in Status}
 
 
 class CappedCount(Subquery):
@@ -127,22 +128,35 @@ def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet
     return rows.filter(id__gt=edge.id).order_by("id") if edge.newer else rows.filter(id__lt=edge.id).order_by("-id")
 
 
+@lru_cache(maxsize=4096)
+def _text(text: str) -> SafeString:
+    """A text that many rows share, escaped once."""
+    return escape(words.visible(text))
+
+
+@lru_cache(maxsize=256)
+def _state(status: str, setup_state: str | None) -> tuple[SafeString, SafeString]:
+    """The labels of a status and of an unfinished setup, and whose turn it is: the same for many rows."""
+    tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
+    label = format_html(tag, words.tone(status), status, Status(status).label)
+    if setup_state and setup_state != "connected":
+        label += format_html(' <span class="tag tag-warning">{}</span>', setup_state)
+    return label, escape(words.whose_turn(status, setup_state))
+
+
 def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
     """The rows with every text ready, because look-ups and filters in a template's loop cost more than the query."""
-    now, start = timezone.now(), reverse("connections:history")
+    now, start = timezone.now(), escape(reverse("connections:history"))
     return [
         (
             pk,
-            f"{start}{pk}/",
-            status,
-            *_LABELS[status],
-            setup_state if setup_state != "connected" else "",
-            words.whose_turn(status, setup_state),
-            words.visible(service_name) or "(no service yet)",
-            words.visible(group_name),
+            start,
+            *_state(status, setup_state),
+            _text(service_name or "(no service yet)"),
+            _text(group_name),
             words.visible(schema),
-            words.visible(requester),
-            words.relative(since, now),
+            _text(requester),
+            _text(words.relative(since, now)),
             since.isoformat(),
             words.exact(since, zone),
         )
