@@ -1,0 +1,204 @@
+"""What Fivetran answers, or does not: late, limited, unauthorized, endless, hostile."""
+
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
+
+from connections import permissions, provisioning
+from connections.models import ApiGate, ConnectionRequest, GateReason, SetupTest
+from connections.models.connection import MAX_MESSAGE, MAX_TESTS
+from connections.provisioning import gate
+from connections.states import Status
+from portal import demo
+from tests.faults.conftest import CLOCKS, exactly_one, fresh, none_there, settles, status
+from tests.processes import Process, until
+from tests.stand_in import Fivetran
+
+Approve = Callable[..., ConnectionRequest]
+Machinery = Callable[..., Process]
+
+
+@pytest.fixture
+def clocks(settings: Any) -> Any:
+    """The short clocks in this process too, where a test sends by itself."""
+    for name, value in CLOCKS.items():
+        setattr(settings, name, float(value))
+    settings.CREATIONS_PER_MINUTE = 0
+    return settings
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1, float(CLOCKS["SETTLE_SECONDS"]) - 1])
+def test_an_effect_that_comes_after_the_timeout(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery, seconds: float
+) -> None:
+    """Fault 37: up to a second before the settle time is over; found, and not sent again."""
+    fivetran.settings(late_seconds=seconds)
+    machinery()
+    request = approve("late_effect")
+    settles(request)
+    exactly_one(fivetran, request)
+    assert len(fivetran.posts()) == 1 and fresh(request).connection.adopted
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", ["lost", "lost_before", "error", "error_after", "html", "cut", "drip", "reset"])
+def test_unclear_answers_with_and_without_effect(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery, prefix: str
+) -> None:
+    """Faults 36, 40, 41, 42, 43, with real workers: sent again only where nothing came of it."""
+    fivetran.settings(drip_seconds=0.4)
+    machinery()
+    request = approve(f"{prefix}_answer")
+    settles(request)
+    exactly_one(fivetran, request)
+    assert len(fivetran.posts()) == (2 if prefix in ("lost_before", "error") else 1)
+    notes = " ".join(request.attempts.values_list("message", flat=True))
+    assert "<" not in notes and "html" not in notes.lower()
+
+
+def _in(seconds: float) -> str:
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
+
+
+RETRY_AFTER = {
+    "a second": ("1", 1, 1.2),
+    "an hour": ("3600", 3600, 3961),
+    "a date": (lambda: _in(60), 55, 68),
+    "none": (None, 30, 33.1),
+    "abc": ("abc", 30, 33.1),
+    "negative": ("-5", 1, 1.2),
+    "endless": ("1000000000000", 7200, 7921),
+}
+
+
+@pytest.mark.parametrize("case", RETRY_AFTER)
+def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: str) -> None:
+    """Fault 38: the gate closes for as long as was asked, within bounds; no attempt is burnt and no worker sleeps."""
+    clocks.PROBE_SECONDS = 30
+    value, least, most = RETRY_AFTER[case]
+    said = value() if callable(value) else value
+    headers = {} if said is None else {"Retry-After": str(said)}
+    body = {"code": "TooManyRequests", "message": "Too many"}
+    fivetran.next({"path": "/v1/connections", "status": 429, "headers": headers, "body": body})
+    request = approve("asked_to_wait")
+    started = time.monotonic()
+    provisioning.submit(request.pk)
+    assert time.monotonic() - started < 1
+    row = gate.current()
+    assert row.reason == GateReason.RATE_LIMITED
+    assert ApiGate.objects.filter(not_before__gt=Now() + timedelta(seconds=least - 1)).exists()
+    assert ApiGate.objects.filter(not_before__lt=Now() + timedelta(seconds=most + 1)).exists()
+    assert (fresh(request).state, fresh(request).attempts_used) == (Status.APPROVED, 0)
+    none_there(fivetran, request)
+
+
+@pytest.mark.slow
+def test_a_storm_of_429(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
+    """Fault 39: five a window allowed, twenty waiting: in order, no attempt burnt, few refusals."""
+    window = 2.0
+    fivetran.settings(create_limit_per_minute=5, rate_window_seconds=window)
+    requests = [approve(f"storm_{n:02}") for n in range(20)]
+    threads = 2
+    machinery(concurrency=threads)
+    settles(*requests, patience=60)
+    exactly_one(fivetran, *requests)
+    posts = fivetran.posts()
+    refused = [post for post in posts if post["status"] == 429]
+    moments = [datetime.fromisoformat(post["time"]).timestamp() for post in posts]
+    windows = (moments[-1] - moments[0]) / window + 1
+    assert 0 < len(refused) <= threads * windows
+    assert [fresh(request).attempts_used for request in requests] == [1] * 20
+    created = [post["body"]["config"]["schema"] for post in posts if post["status"] == 201]
+    # Those that were refused go again with the others of their time: nobody is overtaken by more than a few.
+    assert all(abs(created.index(f"storm_{n:02}") - n) <= 5 for n in range(20))
+
+
+@pytest.mark.slow
+def test_the_key_is_refused_in_the_middle_and_replaced(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery, tmp_path: Path
+) -> None:
+    """Faults 49 and 50: a running call ends by its own answer, the queue stops, nothing fails, the new key goes on."""
+    secret = tmp_path / "secret"
+    secret.write_text(demo.SANDBOX_SECRET)
+    requests = [approve(f"rotated_{n:02}") for n in range(20)]
+    fivetran.hold("effect")
+    machinery(FIVETRAN_API_SECRET_FILE=str(secret))
+    until(fivetran.holding)
+    fivetran.settings(secret="rotated-secret")
+    fivetran.release()
+    until(lambda: ApiGate.objects.filter(reason=GateReason.AUTH).exists())
+    until(lambda: not ConnectionRequest.objects.filter(status__in=[Status.CLAIMED, Status.SENDING]).exists())
+    done = len(fivetran.connections())
+    assert 0 < done <= 4 and [status(r) for r in requests].count(Status.CREATED) == done
+    refused = [post for post in fivetran.posts() if post["status"] == 401]
+    assert len(refused) <= 4 and not ConnectionRequest.objects.filter(status=Status.FAILED).exists()
+    secret.write_text("rotated-secret")
+    settles(*requests, patience=40)
+    exactly_one(fivetran, *requests)
+
+
+def test_the_group_was_deleted(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
+    """Fault 51: the refusal names the group, and the requester may clone."""
+    request = approve("gone_group")
+    provisioning.submit(request.pk)
+    request = fresh(request)
+    assert request.state is Status.FAILED and request.group_id in request.failure_message
+    assert permissions.can_clone(request.requester, request)
+    none_there(fivetran, request)
+
+
+def test_setup_tests_without_measure(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
+    """Fault 55: 5,000 tests, a message of 500 KB, unknown statuses, markup; stored, cut, escaped."""
+    script = "<script>alert(1)</script>"
+    odd = {
+        "title": script,
+        "status": "PENDING_REVIEW",
+        "message": script + "x" * 500_000,
+        "details": [1, {"a": script}],
+    }
+    many = [{"title": f"t{n}", "status": "PASSED"} for n in range(5_000)]
+    request = approve("measureless")
+    data = {
+        "id": "measureless_id",
+        "service": request.service,
+        "schema": request.schema,
+        "group_id": request.group_id,
+        "status": {"setup_state": "brand_new"},
+        "setup_tests": [odd, *many],
+    }
+    fivetran.next({"path": "/v1/connections", "status": 201, "body": {"code": "Success", "data": data}})
+    provisioning.submit(request.pk)
+    request = fresh(request)
+    assert request.state is Status.CREATED
+    run = request.connection.runs.get()
+    stored = list(SetupTest.objects.filter(run=run))
+    assert len(stored) == MAX_TESTS and run.left_out == 5_001 - MAX_TESTS
+    assert len(stored[0].message) == MAX_MESSAGE and stored[0].status == "PENDING_REVIEW"
+    client = Client()
+    client.force_login(request.requester)
+    page = client.get(reverse("connections:request", args=[request.pk])).content.decode()
+    assert script not in page and "&lt;script&gt;alert(1)" in page
+
+
+@pytest.mark.slow
+def test_a_run_of_tests_rung_twice(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
+    """Fault 56: two messages are one run; a run that was asked for later is kept beside the first."""
+    from connections import workflow
+
+    request = approve("tests_twice")
+    provisioning.submit(request.pk)
+    request = fresh(request)
+    workflow.rerun_tests(by=request.requester, request=request)
+    for _ in range(2):
+        provisioning.run_tests(request.pk)
+    assert request.connection.runs.count() == 2
+    exactly_one(fivetran, request)

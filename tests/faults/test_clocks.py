@@ -1,0 +1,119 @@
+"""Clocks that are wrong, and people who leave."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import time_machine
+from django.db import connections
+from django.db.models.deletion import ProtectedError
+from django.test import Client
+from django.urls import reverse
+
+from connections import permissions, provisioning, workflow
+from connections.models import ConnectionRequest
+from connections.states import Status
+from tests import factories
+from tests.faults.conftest import CLOCKS, exactly_one, fresh, status
+from tests.processes import until
+from tests.stand_in import Fivetran
+
+Approve = Callable[..., ConnectionRequest]
+
+
+@pytest.fixture(autouse=True)
+def clocks(settings: Any) -> Any:
+    """The short clocks in this process: here it is the worker."""
+    for name, value in CLOCKS.items():
+        setattr(settings, name, float(value))
+    settings.CREATIONS_PER_MINUTE = 0
+    return settings
+
+
+@pytest.mark.parametrize("minutes", [10, -10, 60 * 24])
+def test_a_worker_whose_clock_is_wrong(fivetran: Fivetran, approve: Approve, minutes: int) -> None:
+    """Fault 59: leases and waits are the database's; a second worker with the right time claims nothing twice."""
+    request, other = approve("clock_one"), approve("clock_two")
+    fivetran.hold("effect")
+
+    def wrong() -> None:
+        with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes), tick=True):
+            provisioning.submit(request.pk)
+        connections.close_all()
+
+    thread = threading.Thread(target=wrong)
+    thread.start()
+    until(fivetran.holding)
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes), tick=True):
+        provisioning.sweep()
+        provisioning.submit(request.pk)
+        assert status(request) is Status.SENDING
+    fivetran.release()
+    thread.join()
+    provisioning.submit(other.pk)
+    assert {status(request), status(other)} == {Status.CREATED}
+    exactly_one(fivetran, request, other)
+    assert len(fivetran.posts()) == 2
+
+
+def test_a_clock_that_jumps_back_during_a_call(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
+    """Fault 60: the deadline of a call counts seconds that pass, not what a clock shows."""
+    fivetran.settings(hold_seconds=10)
+    request = approve("lost_jump")
+    with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
+        thread = threading.Thread(target=lambda: (provisioning.submit(request.pk), connections.close_all()))
+        thread.start()
+        until(fivetran.connections)
+        traveller.shift(timedelta(hours=-1))
+        thread.join(timeout=float(clocks.SUBMIT_DEADLINE) + 2)
+        assert not thread.is_alive() and status(request) is Status.UNKNOWN
+        provisioning.reconcile(request.pk)
+    assert status(request) is Status.CREATED
+    exactly_one(fivetran, request)
+
+
+def test_people_who_leave(fivetran: Fivetran, approve: Approve) -> None:
+    """Fault 67: what was approved is sent, the history keeps the names, and nobody's row can be deleted."""
+    request = approve("left_behind")
+    approver = request.approved_by
+    assert approver is not None
+    for person in (request.requester, approver):
+        person.is_active = False
+        person.save()
+        with pytest.raises(ProtectedError):
+            person.delete()
+    provisioning.submit(request.pk)
+    assert status(request) is Status.CREATED
+    exactly_one(fivetran, request)
+    auditor = Client()
+    auditor.force_login(factories.person("auditor"))
+    page = auditor.get(reverse("connections:request", args=[request.pk])).content.decode()
+    assert request.requester.username in page and approver.username in page
+
+
+def test_the_right_is_lost_between_page_and_press(fivetran: Fivetran, group: str) -> None:
+    """Fault 30: 403, and nothing is approved."""
+    request = factories.submitted(group_id=group)
+    approver = factories.person("approver")
+    client = Client()
+    client.force_login(approver)
+    assert client.get(reverse("connections:request", args=[request.pk])).status_code == 200
+    approver.groups.clear()
+    answer = client.post(reverse("connections:approve", args=[request.pk]), {"digest": request.digest})
+    assert answer.status_code in {403, 404} and status(request) is Status.PENDING
+
+
+def test_edited_between_page_and_press(fivetran: Fivetran, group: str) -> None:
+    """Fault 29: the body on the page is not the body any more; the approver reads so."""
+    request = factories.submitted(group_id=group)
+    seen = request.digest
+    approver = factories.person("approver")
+    client = Client()
+    client.force_login(approver)
+    changed = factories.filing(group_id=group, sync_frequency=60)
+    workflow.submit(by=request.requester, filing=changed, request=fresh(request))
+    answer = client.post(reverse("connections:approve", args=[request.pk]), {"digest": seen}, follow=True)
+    assert status(request) is Status.PENDING and "changed" in answer.content.decode()
+    assert permissions.can_decide(approver, fresh(request))
