@@ -9,7 +9,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connections", "0006_policy"),
+        ("connections", "0007_sources"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
