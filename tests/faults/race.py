@@ -1,0 +1,60 @@
+"""`python -m tests.faults.race ROUNDS PROCESSES`: processes that claim the same row at the same moment.
+
+For the database of DATABASE_URL, which is migrated first. Prints a JSON list: how many won each round.
+"""
+
+import json
+import multiprocessing
+import sys
+from collections import Counter
+from typing import Any
+
+
+def main() -> None:
+    """Run it."""
+    rounds, processes = int(sys.argv[1]), int(sys.argv[2])
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+    from django.db import connection
+
+    from tests import factories
+
+    call_command("migrate", verbosity=0)
+    requester, approver = factories.person(), factories.person("approver")
+    ids = [factories.approved(requester, approver).pk for _ in range(rounds)]
+    connection.close()
+    if connection.vendor == "postgresql":
+        connection.close_pool()  # a session must not be shared with the processes that are forked now
+    context = multiprocessing.get_context("fork")
+    barrier, results = context.Barrier(processes), context.Queue()
+    racers = [context.Process(target=_race, args=(ids, barrier, results)) for _ in range(processes)]
+    for racer in racers:
+        racer.start()
+    wins = Counter(won for _ in racers for won in results.get())
+    for racer in racers:
+        racer.join()
+    print(json.dumps([wins[pk] for pk in ids]))
+
+
+def _race(ids: list[int], barrier: Any, results: Any) -> None:
+    """Try to claim each row when all others do; puts the ids that were won."""
+    from connections.models import ConnectionRequest, MovedOn
+    from connections.provisioning import sending
+
+    won = []
+    for pk in ids:
+        request = ConnectionRequest.objects.due().get(pk=pk)
+        barrier.wait()
+        try:
+            if sending._claim(request) is not None:
+                won.append(pk)
+        except MovedOn:
+            pass
+        barrier.wait()
+    results.put(won)
+
+
+if __name__ == "__main__":
+    main()
