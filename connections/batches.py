@@ -89,7 +89,8 @@ def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -
     """
     if not permissions.is_approver(by):
         raise Denied("Only approvers can decide on requests.")
-    outcomes, approved = [], []
+    outcomes: list[Outcome] = []
+    approved: list[int] = []
     for row in batch.rows.select_related("request__requester", "request__decided_by"):
         decision = decisions.get(row.request_id)
         if decision is None or not (decision.approve or decision.reason.strip()):

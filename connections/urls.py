@@ -3,7 +3,18 @@
 from django.urls import path
 
 from connections import health
-from connections.views import approvals, filing, fragments, handover, history, home, operations, requests
+from connections.views import (
+    approvals,
+    batches,
+    filing,
+    fragments,
+    handover,
+    history,
+    home,
+    operations,
+    requests,
+    tables,
+)
 
 app_name = "connections"
 urlpatterns = [
@@ -14,6 +25,8 @@ urlpatterns = [
     path("requests/new/", filing.new, name="new"),
     path("requests/new/config/", filing.config_fields, name="config_fields"),
     path("requests/new/review/", filing.review, name="review"),
+    path("requests/batch/", tables.new, name="batch_new"),
+    path("requests/batch/table.csv", tables.template, name="batch_template"),
     path("requests/<int:pk>/", requests.detail, name="request"),
     path("requests/<int:pk>/edit/", filing.edit, name="edit"),
     path("requests/<int:pk>/clone/", filing.clone, name="clone"),
@@ -23,6 +36,8 @@ urlpatterns = [
     path("requests/<int:pk>/reject/", approvals.reject, name="reject"),
     path("requests/<int:pk>/request-changes/", approvals.request_changes, name="request_changes"),
     path("requests/<int:pk>/run-tests/", requests.run_tests, name="run_tests"),
+    path("batches/<int:pk>/", batches.detail, name="batch"),
+    path("batches/<int:pk>/decide/", batches.decide, name="batch_decide"),
     path("approvals/", approvals.inbox, name="approvals"),
     path("operations/", operations.board, name="operations"),
     path("operations/pause/", operations.pause, name="pause"),

@@ -272,7 +272,8 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_HOPS else None
 # W021 asks for the browsers' preload list: that is the decision of whoever owns the whole domain.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024
+# A table of 256 KiB for several requests at once, with its corrections; a little too much is still answered in words.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
 
 # --- static files --------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.db.models import Count, Min
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
@@ -19,14 +20,17 @@ _COLUMNS = ("id", "service_name", "group_name", "schema", "requester__username",
 
 @require_safe
 def inbox(request: HttpRequest) -> HttpResponse:
-    """The requests that this approver can decide, oldest first."""
+    """The requests that this approver can decide, oldest first; those of one batch in one line."""
     if not permissions.is_approver(request.user):
         raise permissions.Denied("Only approvers see what waits for approval.")
-    waiting = ConnectionRequest.objects.waiting_for_approval().exclude(requester_id=request.user.pk)
-    rows = list(waiting.values(*_COLUMNS)[: SHOWN + 1])
+    waiting = permissions.waiting_for(request.user)
+    rows = list(waiting.filter(batch_row=None).values(*_COLUMNS)[: SHOWN + 1])
     for row in rows:
         row["risks"] = payloads.risks(row.pop("payload") or {})
-    return render(request, "connections/approvals.html", {"rows": rows[:SHOWN], "more": len(rows) > SHOWN})
+    batches = waiting.exclude(batch_row=None).order_by().values("batch_row__batch", "requester__username")
+    batches = batches.annotate(waiting=Count("id"), since=Min("submitted_at")).order_by("since", "batch_row__batch")
+    context = {"rows": rows[:SHOWN], "more": len(rows) > SHOWN, "batches": list(batches[:SHOWN])}
+    return render(request, "connections/approvals.html", context)
 
 
 @require_POST

@@ -1,0 +1,239 @@
+"""Several requests in one table: reading what was pasted or uploaded, and judging it row by row as the form would."""
+
+import csv
+import io
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django import forms
+
+from connections import payloads
+from connections.fields import FIELDS, NAMING
+from connections.forms.offers import read_once
+from connections.forms.request import Purpose, RequestForm
+
+MAX_ROWS = 200
+MAX_BYTES = 256 * 1024
+CHECK_SECONDS = 20.0  # a service that nobody chose before is asked for at Fivetran: many at once may take long
+_PLAIN = tuple(f for f in (*FIELDS, *NAMING.values()) if not f.constant)
+COLUMNS = tuple(f.name for f in sorted(_PLAIN, key=lambda f: not (f.required or f.path in NAMING)))
+_BY_LABEL = {f.label.lower(): f.name for f in _PLAIN}
+_CONFIG = re.compile(r"config__[A-Za-z0-9_]{1,200}", re.ASCII)
+
+
+class Unreadable(Exception):
+    """The table cannot be read; the message says why and what to do, for people."""
+
+
+@dataclass
+class Table:
+    """A table as it was given: names of columns, and for each row name -> text, with the line on which it began."""
+
+    columns: list[str]
+    rows: list[dict[str, str]]
+    delimiter: str
+    left_out: list[str] = field(default_factory=list)  # columns that hold secrets
+
+    def as_text(self) -> str:
+        """The table written again, in the same dialect."""
+        out = io.StringIO()
+        writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
+        writer.writerow(self.columns)
+        writer.writerows([row.get(name, "") for name in self.columns] for row in self.rows)
+        return out.getvalue()
+
+    def correct(self, number: int, name: str, text: str) -> None:
+        """Put `text` into the cell of row `number` (from 1); a column that the table lacks is added."""
+        if name not in self.columns:
+            self.columns.append(name)
+        self.rows[number - 1][name] = text
+
+
+@dataclass
+class Row:
+    """A judged row: what stands in its cells, and what is wrong with them (name of a column -> sentences)."""
+
+    number: int
+    texts: Mapping[str, str]
+    errors: dict[str, list[str]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)  # those that no cell is to blame for
+    form: RequestForm | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing is wrong with it."""
+        return not self.errors and not self.problems
+
+    def refuse(self, name: str, sentence: str) -> None:
+        """Blame the cell `name`."""
+        self.errors.setdefault(name, []).append(sentence)
+
+    @property
+    def name_column(self) -> str:
+        """The column in which the destination name begins."""
+        return next((f.name for f in NAMING.values() if self.texts.get(f.name)), "config__schema")
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(group id, name there): what must be the only one."""
+        values = self.form.values() if self.form else {}
+        config = {path.removeprefix("config."): v for path, v in values.items() if path.startswith("config.")}
+        return str(values.get("group_id", "")), payloads.natural_key(config)
+
+
+class TableForm(forms.Form):
+    """What was pasted or uploaded; a file takes the place of what stood in the text."""
+
+    table = forms.CharField(required=False, strip=False, widget=forms.Textarea(attrs={"rows": 8}))
+    file = forms.FileField(required=False, allow_empty_file=True, label="CSV file")
+    use_required_attribute = False
+
+    @property
+    def text(self) -> str:
+        """The text to show again and to judge; raises Unreadable for a file that is no text."""
+        file = self.files.get("file")
+        if file is None:
+            return str(self.data.get("table", "")).replace("\r\n", "\n")
+        if (size := file.size or 0) > MAX_BYTES:
+            raise Unreadable(too_large(size))
+        return decoded(file.read()).replace("\r\n", "\n")
+
+
+def too_large(size: int) -> str:
+    """The sentence for a table of `size` bytes."""
+    return f"The table has {-(-size // 1024)} KiB. Send it in parts of {MAX_BYTES // 1024} KiB or less."
+
+
+def decoded(raw: bytes) -> str:
+    """The text of a file: UTF-8, or UTF-16 with a byte order mark (Excel's "Unicode Text"). Nothing is guessed."""
+    encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return raw.decode(encoding)
+    except UnicodeDecodeError:
+        raise Unreadable("The file is not text in UTF-8. In Excel, save it as “CSV UTF-8”.") from None
+
+
+def read_table(text: str) -> Table:
+    """The table in `text`: tab, semicolon or comma between cells (the header decides), quotes as CSV has them.
+
+    Raises Unreadable for a text that is no such table, is too large, or names a column that no request has.
+    """
+    size = len(text.encode(errors="replace"))
+    if size > MAX_BYTES:
+        raise Unreadable(too_large(size))
+    text = text.lstrip("\ufeff").replace("\0", "")
+    first, _, rest = text.partition("\n")
+    if re.fullmatch(r"sep=.", first.strip()):  # Excel's own hint, which is no part of the table
+        text, first = rest, rest.partition("\n")[0]
+    delimiter = "\t" if "\t" in first else max(",;", key=first.count)
+    lines = list(_lines(text, delimiter))
+    if not lines:
+        raise Unreadable(
+            "Paste a table or choose a CSV file: first a line with the names of the columns, then the rows."
+        )
+    (_, header), *below = lines
+    columns = _columns(header)
+    if not below:
+        raise Unreadable("There is no row below the names of the columns.")
+    if len(below) > MAX_ROWS:
+        raise Unreadable(f"The table has {len(below)} rows. Send at most {MAX_ROWS} at once.")
+    return _without_secrets(Table(columns, [_row(columns, *line) for line in below], delimiter))
+
+
+def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """(number of the line on which it ends, cells) of every line that is not empty."""
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        if "limit" in str(error):
+            limit = f"{csv.field_size_limit():,}"
+            raise Unreadable(f"Near line {reader.line_num} a cell is longer than {limit} characters.") from None
+        raise Unreadable(
+            f"Near line {reader.line_num} a quotation mark opens a cell and is not closed, or more follows it. "
+            'Inside quotes, write " as "".'
+        ) from None
+
+
+def _columns(header: Sequence[str]) -> list[str]:
+    while header and not header[-1]:
+        header = header[:-1]
+    found = [_column(heading) for heading in header]
+    unknown = [heading for heading, name in zip(header, found, strict=True) if not name]
+    if unknown:
+        listed = ", ".join(f"“{heading[:60]}”" if heading else "one without a name" for heading in unknown[:8])
+        raise Unreadable(f"No request has these columns: {listed}. The names are below, under “Columns”.")
+    names = [name for name in found if name]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise Unreadable(f"These columns stand there twice: {', '.join(name[:60] for name in twice[:8])}.")
+    return names
+
+
+def _column(heading: str) -> str | None:
+    """The control's name that a heading means: itself, its path in the body, or its label."""
+    name = heading.strip().replace(".", "__")
+    if name.lower() in COLUMNS:
+        return name.lower()
+    return _BY_LABEL.get(heading.lower()) or (name if _CONFIG.fullmatch(name) else None)
+
+
+def _row(columns: Sequence[str], line: int, cells: Sequence[str]) -> dict[str, str]:
+    if any(cells[len(columns) :]):
+        raise Unreadable(f"Line {line} has {len(cells)} cells, more than there are columns ({len(columns)}).")
+    return dict(zip(columns, cells, strict=False))
+
+
+def _without_secrets(table: Table) -> Table:
+    """Drop the columns that hold a secret by their name: they are not even shown again."""
+    table.left_out = [c for c in table.columns if payloads.is_secret(c) and any(row.get(c) for row in table.rows)]
+    table.columns = [c for c in table.columns if c not in table.left_out]
+    table.rows = [{c: text for c, text in row.items() if c not in table.left_out} for row in table.rows]
+    return table
+
+
+# --- judging -------------------------------------------------------------------------------------------------------
+def judge(table: Table) -> list[Row]:
+    """Every row, judged as the form would, except that a value in a field that does not apply is an error here."""
+    ends, rows = time.monotonic() + CHECK_SECONDS, []
+    with read_once():
+        for number, texts in enumerate(table.rows, 1):
+            row = Row(number, texts)
+            if time.monotonic() < ends:
+                _judge(row)
+            else:
+                row.problems.append("Not checked yet: Fivetran answers slowly. Check the table again.")
+            rows.append(row)
+    _refuse_doubles(rows)
+    return rows
+
+
+def _judge(row: Row) -> None:
+    row.form = form = RequestForm.from_link(row.texts)
+    for name, sentences in form.errors.items():
+        if name in form.fields:
+            row.errors[name] = [str(sentence) for sentence in sentences]
+    for name, missing in form.missing.items():
+        if name not in row.errors:
+            row.refuse(name, missing.enter or f"Enter the {missing.label.lower()}")
+    if not form.naming.known:  # only a submission says which mixtures of names mean nothing
+        strict = RequestForm(dict(form.data), purpose=Purpose.SUBMIT, given=form.given)
+        for name, sentences in strict.errors.items():
+            if name in strict.fields and name not in row.errors:
+                row.errors[name] = [str(sentence) for sentence in sentences]
+    strangers = [name for name, text in row.texts.items() if text and name not in form.fields]
+    for name in strangers:
+        row.refuse(name, f"{form.name_of('service') or 'This service'} has no such field: leave this cell empty")
+    if not strangers:
+        row.problems += [str(sentence) for sentence in form.non_field_errors()]
+
+
+def _refuse_doubles(rows: Sequence[Row]) -> None:
+    first: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        group, name = row.key
+        if group and name and first.setdefault((group, name), row) is not row:
+            row.refuse(row.name_column, f"Row {first[group, name].number} has the same name in this destination")

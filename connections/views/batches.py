@@ -1,0 +1,130 @@
+"""A batch's page: what became of each row, and for approvers one decision with a veto for each."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_POST, require_safe
+
+from connections import batches, payloads, permissions
+from connections.batches import Decision, Outcome
+from connections.forms import ReasonForm
+from connections.models import Batch, BatchRow, ConnectionRequest
+from connections.states import Status
+from connections.views import panel
+
+OPEN_BODIES = 10  # batches up to this size show their bodies unfolded
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A row of a batch on its page."""
+
+    number: int
+    request: ConnectionRequest
+    setup_state: str
+    body: dict[str, Any]
+    phrases: str
+    risks: list[str]
+    is_ticked: bool
+    reason: str
+    obstacle: str
+
+
+@require_safe
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """A batch: every row with its status, and for approvers what there is to decide."""
+    return _show(request, _find(request, pk))
+
+
+@require_POST
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approve the ticked rows with the bodies that were shown, and reject those that have a reason instead."""
+    batch, by = _find(request, pk), panel.reader(request)
+    decisions = _decisions(request)
+    if any(d.reason and not ReasonForm({"decision_reason": d.reason}).is_valid() for d in decisions.values()):
+        messages.warning(request, "Use 2,000 characters or fewer for a reason. Nothing was decided.")
+        return _show(request, batch)
+    outcomes = batches.decide_batch(by=by, batch=batch, decisions=decisions)
+    _tell(request, outcomes)
+    if any(outcome.obstacle for outcome in outcomes) or not outcomes:
+        return _show(request, batch, outcomes, status=409 if outcomes else 200)
+    return redirect("connections:batch", pk)
+
+
+def requests(count: int) -> str:
+    """The beginning of a sentence about so many."""
+    return "1 request was" if count == 1 else f"{count} requests were"
+
+
+def _find(request: HttpRequest, pk: int) -> Batch:
+    return get_object_or_404(permissions.batches_visible_to(request.user).select_related("requester"), pk=pk)
+
+
+def _decisions(request: HttpRequest) -> dict[int, Decision]:
+    ticked = set(request.POST.getlist("approve"))
+    ids = [name.removeprefix("digest_") for name in request.POST if name.startswith("digest_")]
+    return {
+        int(pk): Decision(
+            digest=request.POST[f"digest_{pk}"],
+            approve=pk in ticked,
+            reason="" if pk in ticked else request.POST.get(f"reason_{pk}", "").replace("\0", ""),
+        )
+        for pk in ids
+        if pk.isascii() and pk.isdigit() and len(pk) < 18
+    }
+
+
+def _tell(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
+    done = Counter(outcome.request.state for outcome in outcomes if not outcome.obstacle)
+    if approved := done[Status.APPROVED]:
+        messages.success(request, f"{requests(approved)} approved. The portal sends them to Fivetran by itself.")
+    if rejected := done[Status.REJECTED]:
+        messages.success(request, f"{requests(rejected)} rejected. The requester is told why.")
+    if stuck := sum(bool(outcome.obstacle) for outcome in outcomes):
+        messages.warning(request, f"{requests(stuck)} not decided: see below why.")
+    if not outcomes:
+        messages.warning(request, "Nothing was decided: no row was ticked, and none has a reason to be rejected.")
+
+
+def _show(request: HttpRequest, batch: Batch, outcomes: Sequence[Outcome] = (), status: int = 200) -> HttpResponse:
+    shown = _shown(request, batch, {outcome.request.pk: outcome.obstacle for outcome in outcomes})
+    pending = [row for row in shown if row.request.state is Status.PENDING]
+    counted = Counter(row.request.state for row in shown)
+    context = {
+        "batch": batch,
+        "rows": shown,
+        "counts": [(state, counted[state]) for state in Status if counted[state]],
+        "decides": bool(pending) and permissions.is_approver(request.user),
+        "why_not": panel.why_not(permissions.check_can_decide, request.user, pending[0].request) if pending else "",
+        "open_bodies": len(shown) <= OPEN_BODIES,
+    }
+    return render(request, "connections/batch.html", context, status=status)
+
+
+def _shown(request: HttpRequest, batch: Batch, obstacles: dict[int, str]) -> list[Shown]:
+    rows = batch.rows.select_related("request__requester", "request__decided_by", "request__connection")
+    return [_row(request, row, obstacles.get(row.request_id, "")) for row in rows]
+
+
+def _row(request: HttpRequest, row: BatchRow, obstacle: str) -> Shown:
+    """A row as it stands now. All are ticked at first; a body that changed under the approver's eyes is not."""
+    asked, posted = row.request, request.method == "POST"
+    digest = request.POST.get(f"digest_{asked.pk}", asked.digest)
+    ticked = not posted or str(asked.pk) in request.POST.getlist("approve")
+    connection = panel.connection_of(asked)
+    return Shown(
+        number=row.number,
+        request=asked,
+        setup_state=connection.setup_state if connection else "",
+        body=payloads.masked(asked.payload or {}),
+        phrases=" · ".join(payloads.in_words(asked.values)),
+        risks=payloads.risks(asked.payload or {}),
+        is_ticked=ticked and digest == asked.digest,
+        reason=request.POST.get(f"reason_{asked.pk}", "")[:4000],
+        obstacle=obstacle,
+    )

@@ -1,0 +1,211 @@
+"""Several requests at once: a pasted or uploaded table is checked row by row, corrected in place, and submitted."""
+
+import csv
+import hashlib
+import io
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from connections import batches, catalog, permissions
+from connections.batches import RowTaken
+from connections.fields import FIELDS, NAMING
+from connections.forms import batch as tables
+from connections.forms.batch import Row, Table, TableForm, Unreadable
+from connections.models import ConnectionRequest
+from connections.permissions import Denied
+from connections.views import panel
+from connections.views.batches import requests
+from connections.views.review import taken_words
+from connections.workflow import Filing
+
+MOST_CONTROLS = 400  # cells to be corrected in place; a form may post 1000 controls (Django's default)
+_EXAMPLE = ("service", "group_id", "config__schema", "config__table", "reason")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell on the page: a control where something is wrong with it."""
+
+    name: str
+    control: str
+    text: str
+    errors: list[str]
+    is_control: bool
+
+
+@dataclass
+class Sheet:
+    """One display of the page: the text, the judged table if it could be read, and what has to be said above it."""
+
+    text: str = ""
+    token: uuid.UUID = field(default_factory=uuid.uuid4)
+    columns: list[str] = field(default_factory=list)
+    rows: list[Row] = field(default_factory=list)
+    unreadable: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """Names this very text: what is submitted must have been looked at."""
+        return hashlib.sha256(self.text.encode(errors="replace")).hexdigest()
+
+    @property
+    def bad(self) -> list[Row]:
+        """The rows with something wrong."""
+        return [row for row in self.rows if not row.is_good]
+
+    @property
+    def lines(self) -> list[tuple[Row, list[Cell]]]:
+        """The rows with their cells, as many of them to be corrected in place as one form can post."""
+        left, found = MOST_CONTROLS, []
+        for row in self.rows:
+            cells = []
+            for name in self.columns:
+                errors = row.errors.get(name, [])
+                left -= bool(errors)
+                text, control = row.texts.get(name, ""), f"cell_{row.number}_{name}"
+                cells.append(Cell(name, control, text, errors, bool(errors) and left >= 0))
+            found.append((row, cells))
+        return found
+
+
+@require_http_methods(["GET", "POST"])
+def new(request: HttpRequest) -> HttpResponse:
+    """The page for a table; a POST checks it, and submits what was checked."""
+    if request.method != "POST":
+        return _show(request, Sheet())
+    sheet = Sheet(token=_token(request.POST.get("form_token", "")))
+    checked = _read(request, sheet)
+    if checked and request.POST.get("action") == "submit" and not sheet.bad:
+        try:
+            return _file(request, sheet)
+        except RowTaken as taken:
+            row = sheet.rows[taken.number - 1]
+            row.refuse(row.name_column, taken_words(panel.reader(request), taken.holder))
+        except Denied as denied:
+            sheet.notes.append(denied.reason)
+    elif sheet.rows and not sheet.bad and request.POST.get("action") == "submit":
+        sheet.notes.append(
+            "The table changed after it was checked. Below is what it holds now: submit it if it is right."
+        )
+    return _show(request, sheet)
+
+
+def _token(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return uuid.uuid4()
+
+
+def _read(request: HttpRequest, sheet: Sheet) -> bool:
+    """Fill `sheet` from what was posted; whether it is exactly the table that was checked before."""
+    form = TableForm(request.POST, request.FILES)
+    sheet.text = str(form.data.get("table", "")).replace("\r\n", "\n")
+    try:
+        sheet.text = form.text
+        table = tables.read_table(sheet.text)
+    except Unreadable as why:
+        sheet.unreadable = str(why)
+        return False
+    checked = request.POST.get("checked") == sheet.digest
+    corrected = _correct(request, table, sheet, checked=checked)
+    if corrected or table.left_out:
+        sheet.text = table.as_text()
+    for name in table.left_out:
+        sheet.notes.append(f"{name} was left out: the source owner enters secrets at Fivetran, never here.")
+    sheet.rows = tables.judge(table)
+    _refuse_taken(request, sheet.rows)
+    wrong = {name for row in sheet.rows for name in row.errors}
+    sheet.columns = [*table.columns, *(name for name in tables.COLUMNS if name in wrong - set(table.columns))]
+    sheet.columns += sorted(wrong - set(sheet.columns))
+    return checked and not corrected and not table.left_out
+
+
+def _correct(request: HttpRequest, table: Table, sheet: Sheet, *, checked: bool) -> bool:
+    """Put what was typed into single cells into the table; where the text was changed too, say what was left out."""
+    changed = False
+    for control in [name for name in request.POST if name.startswith("cell_")]:
+        number, _, name = control.removeprefix("cell_").partition("_")
+        typed = request.POST[control].strip()
+        place = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
+        if not 0 < place <= len(table.rows) or typed == table.rows[place - 1].get(name, ""):
+            continue
+        if checked and (name in table.columns or name in tables.COLUMNS):
+            table.correct(place, name, typed)
+            changed = True
+        elif not checked and typed:
+            sheet.notes.append(
+                f"Row {place}, {name[:60]}: “{typed[:80]}” was left out, because the text or the file was changed too."
+            )
+    return changed
+
+
+def _refuse_taken(request: HttpRequest, rows: Sequence[Row]) -> None:
+    """Blame the names that another request holds."""
+    holders = ConnectionRequest.objects.holding_names().select_related("requester")
+    by_key = {(h.group_id, h.schema): h for h in holders.filter(schema__in={row.key[1] for row in rows})}
+    for row in rows:
+        if row.is_good and (holder := by_key.get(row.key)):
+            row.refuse(row.name_column, taken_words(panel.reader(request), holder))
+
+
+def _file(request: HttpRequest, sheet: Sheet) -> HttpResponse:
+    filings = [
+        Filing(
+            values=row.form.values(),
+            service_name=row.form.name_of("service")[:200],
+            group_name=row.form.name_of("group_id")[:200],
+        )
+        for row in sheet.rows
+        if row.form is not None
+    ]
+    token = uuid.uuid5(sheet.token, sheet.digest)  # another table from the same page is another batch
+    batch = batches.file_batch(by=panel.reader(request), filings=filings, token=token)
+    messages.success(request, f"{requests(len(filings))} submitted. An approver decides next.")
+    return redirect("connections:batch", batch.pk)
+
+
+def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
+    try:
+        permissions.check_can_file(panel.reader(request))
+    except Denied as denied:
+        if denied.reason not in sheet.notes:
+            sheet.notes.append(denied.reason)
+    context = {
+        "sheet": sheet,
+        "example": _example(),
+        "columns": [(f.name, f.label, f.required, f.default, f.choices) for f in _FIELDS],
+        "most": tables.MAX_ROWS,
+        "kibibytes": tables.MAX_BYTES // 1024,
+    }
+    return render(request, "connections/batch_new.html", context)
+
+
+_FIELDS = [next(f for f in (*FIELDS, *NAMING.values()) if f.name == name) for name in tables.COLUMNS]
+
+
+def _example() -> str:
+    """Two rows with a destination that exists, if the catalog knows one."""
+    group = next((option.id for option in catalog.destinations()), "your_group_id")
+    rows = [("google_sheets", group, f"sales_{where}", "orders", "Weekly sales report") for where in ("eu", "us")]
+    return _csv([_EXAMPLE, *rows])
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> str:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
+
+
+@require_safe
+def template(request: HttpRequest) -> HttpResponse:
+    """An empty table with the name of every column, for a spreadsheet. Control names: none can be a formula."""
+    headers = {"Content-Disposition": 'attachment; filename="connection-requests.csv"'}
+    return HttpResponse(_csv([tables.COLUMNS]), content_type="text/csv; charset=utf-8", headers=headers)
