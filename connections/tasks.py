@@ -64,7 +64,9 @@ def notify() -> None:
 @shared_task(name="refresh_catalog")
 def refresh_catalog() -> None:
     """Fetch what Fivetran offers."""
-    catalog.refresh_all()
+    outcome = catalog.refresh_all()
+    if not any(outcome.values()):
+        catalog.learn_sources()
 
 
 def ring_all(due: provisioning.Due) -> None:

@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections import notifications, payloads, permissions, tasks
+from connections import notifications, payloads, permissions, sources, tasks
 from connections.models import (
     CatalogEntry,
     Connection,
@@ -82,7 +82,8 @@ def _longest(column: str) -> int | None:
 
 def _body_columns(filing: Filing) -> dict[str, Any]:
     body = payloads.build_body(filing.values)
-    return {"payload": body, "digest": payloads.digest(body), "submitted_at": Now()}
+    source = sources.source_key(str(body.get("service", "")), body.get("config", {}))
+    return {"payload": body, "digest": payloads.digest(body), "source_key": source, "submitted_at": Now()}
 
 
 def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:

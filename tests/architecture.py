@@ -20,6 +20,8 @@ _CORE = "fivetran.answers fivetran.calls fivetran.client fivetran.errors fivetra
 LAW: dict[str, str] = {
     "states": "",
     "rules": "",
+    "sources": "",
+    "naming_rule": "fields",
     "zones": "",
     "fields": "rules",
     "payloads": "fields",
@@ -30,15 +32,16 @@ LAW: dict[str, str] = {
     "models": "states",
     "permissions": "states models",
     "notifications": "states models",
-    "catalog": "models fields payloads fivetran.client fivetran.errors fivetran.configured",
+    "catalog": "models sources fields payloads fivetran.client fivetran.errors fivetran.configured",
     "handover": "models payloads fivetran.client fivetran.errors fivetran.configured",
     "provisioning": "states models payloads notifications fivetran.client fivetran.errors fivetran.configured",
     "tasks": "provisioning catalog notifications",
-    "workflow": "states models permissions payloads tasks notifications handover",
+    "workflow": "states models sources permissions payloads tasks notifications handover",
     "batches": "states models permissions payloads tasks notifications handover workflow",
     "operations": "states models permissions payloads tasks notifications handover",
     "forms": "states fields rules payloads curation models catalog",
-    "views": "states fields rules payloads models permissions workflow batches operations catalog forms zones",
+    "views": "states fields rules sources naming_rule payloads models permissions workflow batches operations "
+    "catalog forms zones",
     "admin": "states fields payloads models permissions workflow operations catalog forms",
     "templatetags": "states fields payloads models permissions views",
     "context_processors": "states models permissions",
@@ -59,7 +62,8 @@ ONLY_IN: dict[str, str] = {
     "redis": "tasks health portal management",
 }
 WITHOUT: dict[str, str] = {
-    **dict.fromkeys(("states", "rules", "fields", "payloads", "curation", *_CORE.split(), "fivetran.sandbox"), "django"),
+    **dict.fromkeys(("states", "rules", "sources", "naming_rule", "fields", "payloads", "curation"), "django"),
+    **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),
     "models": "django.forms django.http django.shortcuts django.views",
     "permissions": "django.forms django.http django.shortcuts django.views",
     "notifications": "django.forms django.http django.shortcuts django.views",

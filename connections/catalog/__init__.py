@@ -1,5 +1,8 @@
 """What Fivetran offers, cached in the database: the last good copy serves, and says how old it is."""
 
+from connections.catalog import live
+from connections.catalog.learning import learn_sources
+from connections.catalog.live import LiveConnection
 from connections.catalog.offers import (
     Freshness,
     Option,
@@ -15,16 +18,21 @@ from connections.catalog.offers import (
     service_config,
     services,
 )
+from connections.catalog.learning import learn_sources
+from connections.catalog.live import LiveConnection
 from connections.catalog.policy import refusal
 from connections.catalog.refresh import refresh_all, refresh_service
 
 __all__ = [
     "Freshness",
+    "LiveConnection",
     "Option",
     "Service",
     "destinations",
     "freshness",
     "hybrid_agents",
+    "learn_sources",
+    "live",
     "metadata_of",
     "naming_keys",
     "naming_keys_of",

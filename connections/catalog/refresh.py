@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
+from connections.catalog import live
 from connections.fivetran import configured
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError, RateLimited, Unauthorized, Unknown
@@ -39,6 +40,7 @@ class _Source:
     fetch: Callable[[FivetranClient], Iterable[Mapping[str, Any]]]
     id_key: str
     names: tuple[str, ...]
+    kept: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 
 
 def _account(client: FivetranClient) -> list[Mapping[str, Any]]:
@@ -53,6 +55,7 @@ _SOURCES: dict[Kind, _Source] = {
     Kind.PRIVATE_LINK: _Source(FivetranClient.list_private_links, "id", ("name",)),
     Kind.PROXY_AGENT: _Source(FivetranClient.list_proxies, "id", ("display_name",)),
     Kind.HYBRID_AGENT: _Source(FivetranClient.list_hybrid_agents, "id", ("display_name",)),
+    Kind.CONNECTION: _Source(FivetranClient.list_connections, "id", ("schema",), live.kept),
 }
 
 
@@ -124,7 +127,7 @@ def _entry(kind: Kind, source: _Source, item: Mapping[str, Any]) -> CatalogEntry
     if not isinstance(fivetran_id, str) or not 0 < len(fivetran_id) <= 200:
         return None
     name = next((str(item[key]) for key in source.names if item.get(key)), fivetran_id)
-    return CatalogEntry(kind=kind, fivetran_id=fivetran_id, name=name[:_NAME_LENGTH], data=dict(item))
+    return CatalogEntry(kind=kind, fivetran_id=fivetran_id, name=name[:_NAME_LENGTH], data=source.kept(item))
 
 
 def refresh_service(service: str, *, client: FivetranClient | None = None) -> bool:

@@ -49,6 +49,10 @@ class FivetranClient(Caller):
             raise ValueError("Without a group and a name the list would be that of all connections.")
         return self._items("/connections", {"group_id": group_id, "schema": schema})
 
+    def list_connections(self) -> list[dict[str, Any]]:
+        """GET /v1/connections: every connection of the account, without its configuration."""
+        return self._items("/connections")
+
     def get_connection(self, connection_id: str) -> Answer:
         """GET /v1/connections/{id}; Refused with status 404 when it is gone."""
         path = f"/connections/{_identifier(connection_id)}"

@@ -1,0 +1,50 @@
+"""The connections that exist at Fivetran, as its list last told: their names, and where the portal learnt it, sources.
+
+Nothing of a connection's `config` is kept: only the hash that two connections of one source share.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connections.models import CatalogEntry, Kind
+
+_KEPT = ("id", "group_id", "service", "schema", "created_at")
+_LONGEST = 300
+
+
+@dataclass(frozen=True)
+class LiveConnection:
+    """A connection at Fivetran: its id, the group it loads into, its service and its name."""
+
+    id: str
+    group_id: str
+    service: str
+    schema: str
+
+
+def kept(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What the catalog stores of an item of the list: who it is and whether it is set up."""
+    status = item.get("status")
+    state = status.get("setup_state") if isinstance(status, dict) else ""
+    return {key: str(item.get(key) or "")[:_LONGEST] for key in _KEPT} | {"setup_state": str(state or "")[:50]}
+
+
+def named(group_id: str, schema: str) -> LiveConnection | None:
+    """The connection that had the name `schema` in the group when Fivetran was last asked."""
+    if not group_id or not schema:
+        return None
+    entries = CatalogEntry.objects.filter(kind=Kind.CONNECTION, name=schema)
+    return next((one for one in map(_live, entries) if one.group_id == group_id), None)
+
+
+def of_source(source_key: str, most: int) -> list[LiveConnection]:
+    """The connections, at most so many, that are known to read the source of this key; none for the empty key."""
+    if not source_key:
+        return []
+    return [_live(entry) for entry in CatalogEntry.objects.filter(kind=Kind.CONNECTION, source_key=source_key)[:most]]
+
+
+def _live(entry: CatalogEntry) -> LiveConnection:
+    data = entry.data
+    return LiveConnection(entry.fivetran_id, data.get("group_id", ""), data.get("service", ""), entry.name)
