@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connections.fields import NAME_PATTERN, Field, Type
+from connections.fields import NAME_PATTERN, NAMING, Field, Type
 from connections.forms.offers import Offer
 from connections.rules import RULES, Effect
 
@@ -160,12 +160,12 @@ def _css(made: forms.Field) -> str:
 
 
 def _text(field: Field, options: dict[str, Any]) -> forms.CharField:
-    made = forms.CharField(**options, validators=[_Length(field.max_length)])
+    made = forms.CharField(**options, validators=[Length(field.max_length)])
     if field.path == "reason":
         made.widget = forms.Textarea(attrs={"rows": 3})
     else:
         made.widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
-    if field.path.startswith("config."):
+    if field.path in NAMING:
         made.validators.append(_check_name)
     elif field.path == "source_owner":
         made.validators.append(_check_person)
@@ -174,13 +174,14 @@ def _text(field: Field, options: dict[str, Any]) -> forms.CharField:
     return made
 
 
-class _Length:
+class Length:
     """Not longer than `limit` characters; says how long it is."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
 
     def __call__(self, text: str) -> None:
+        """Raise ValidationError for a longer `text`."""
         if len(text) > self.limit:
             raise ValidationError(f"Use {self.limit:,} characters or fewer. These are {len(text):,}.")
 

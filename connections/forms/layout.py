@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from crispy_forms.layout import Div, Layout
 
 from connections.fields import FIELDS, Field, Section, Type
+from connections.forms.config import Piece, Rows, settings_in
 
 if TYPE_CHECKING:
     from connections.forms.request import RequestForm
@@ -39,8 +40,61 @@ class Config(Div):
     template = "connections/_form_config.html"
 
     def __init__(self, form: "RequestForm") -> None:
-        super().__init__(*[field.name for field in form.naming.fields])
-        self.naming = form.naming
+        config = form.config
+        sight = [_placed(piece) for piece in config.in_sight]
+        if config.others or config.secrets:
+            sight.append(Source(form))
+        super().__init__(*[field.name for field in form.naming.fields], *sight)
+        self.naming, self.browser = form.naming, form.config_for_the_browser()
+
+
+class Source(Div):
+    """The settings that most people leave alone, behind one line, and what only the source owner may enter."""
+
+    template = "connections/_form_source.html"
+
+    def __init__(self, form: "RequestForm") -> None:
+        config = form.config
+        super().__init__(*[_placed(piece) for piece in config.others])
+        self.words, self.secrets = source_words(form), ", ".join(config.secrets)
+        self.is_open = any(
+            form.errors.get(field.name) or form.data.get(field.name) for field in settings_in(config.others)
+        )
+
+
+class Entries(Div):
+    """A list of objects: its entries, each with a button to remove it, and one to add another."""
+
+    template = "connections/_form_rows.html"
+
+    def __init__(self, rows: Rows) -> None:
+        made = [
+            Entry(f"{rows.label} {number}", rows.name, number - 1, pieces)
+            for number, pieces in enumerate(rows.entries, 1)
+        ]
+        super().__init__(*made)
+        self.rows = rows
+
+
+class Entry(Div):
+    """One entry of a list."""
+
+    template = "connections/_form_row.html"
+
+    def __init__(self, label: str, of: str, number: int, pieces: tuple[Piece, ...]) -> None:
+        super().__init__(*[_placed(piece) for piece in pieces])
+        self.label, self.list, self.name = label, of, f"{of}__{number}"
+
+
+def _placed(piece: Piece) -> Any:
+    return Entries(piece) if isinstance(piece, Rows) else piece.name
+
+
+def source_words(form: "RequestForm") -> str:
+    """The line of the closed group: how many of its settings are filled."""
+    fields = list(settings_in(form.config.others))
+    filled = sum(bool(form.data.get(field.name)) for field in fields)
+    return f"{filled} of {len(fields)} filled" if fields else "nothing to enter here"
 
 
 class Constant(Div):
@@ -75,7 +129,8 @@ def config_layout(form: "RequestForm") -> Layout:
 
 def closed_words(form: "RequestForm") -> dict[str, str]:
     """Key of each closed group -> what is chosen in it."""
-    return {section.name.lower(): in_words(form, section) for section in Section if section not in _OPEN}
+    words = {section.name.lower(): in_words(form, section) for section in Section if section not in _OPEN}
+    return {**words, "source": source_words(form)}
 
 
 def in_words(form: "RequestForm", section: Section) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from connections import catalog
 from connections.fields import NAMING, Field
@@ -16,11 +17,14 @@ class Naming:
     service: str
 
 
-def naming_for(service: str, texts: Mapping[str, str]) -> Naming:
-    """The naming fields of `service`; before a service is chosen, those for which `texts` already hold something."""
+def naming_for(service: str, texts: Mapping[str, str], config: dict[str, Any] | None) -> Naming:
+    """The naming fields of `service` by its metadata `config` (None: Fivetran has not told).
+
+    Before a service is chosen they are those for which `texts` already hold something.
+    """
     if not service:
         return Naming(tuple(f for f in NAMING.values() if texts.get(f.name)), known=False, service="")
-    keys = catalog.naming_keys(service)
+    keys = catalog.naming_keys_of(config)
     if keys is None:
         return Naming(tuple(NAMING.values()), known=False, service=service)
     return Naming(tuple(replace(NAMING[f"config.{key}"], required=True) for key in keys), known=True, service=service)

@@ -9,12 +9,17 @@ from crispy_forms.helper import FormHelper
 from django import forms
 
 from connections import catalog
-from connections.fields import BY_PATH, FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
+from connections.curation import FOLLOWING
+from connections.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
+from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
+from connections.forms.config_controls import config_control
 from connections.forms.controls import control, own_return_address, refuse, truth
 from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
-from connections.rules import RULES, Effect, Verdict, as_json, check
+from connections.forms.rows import folded, text_of, tidied, unfolded
+from connections.payloads import is_secret
+from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
 _EMPTY = (None, "")
 
@@ -37,13 +42,19 @@ class RequestForm(forms.Form):
     use_required_attribute = False
 
     def __init__(self, texts: Mapping[str, str], *, purpose: Purpose, given: Iterable[str] = ()) -> None:
-        super().__init__(data={name: _clean(text) for name, text in texts.items()})
+        action = texts.get("action", "") if purpose is not Purpose.LINK else ""
+        super().__init__(data=tidied({name: _clean(text) for name, text in texts.items()}, action))
         self.purpose, self.given = purpose, frozenset(given)
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
-        self.naming: Naming = naming_for(self.data.get("service", ""), self.data)
+        service = self.data.get("service", "")
+        told = catalog.service_config(service) if service else None
+        self.naming: Naming = naming_for(service, self.data, told)
+        self.config: ServiceConfig = config_for(service, told, self.data)
+        self.rules: tuple[Rule, ...] = (*RULES, *self.config.rules)
         self.offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
         self.of_request = tuple(field for field in FIELDS if not field.constant)
+        self.of_service: tuple[Field, ...] = (*self.naming.fields, *self.config.fields)
         for field in self._in_order():
             self.fields[field.name] = self._control(field)
 
@@ -63,21 +74,26 @@ class RequestForm(forms.Form):
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "RequestForm":
         """Stored values: of a draft, of a request that is edited, or of one that is cloned."""
-        texts = {path.replace(".", "__"): _text(value) for path, value in values.items()}
+        texts = unfolded(values)
         return cls({**_default_texts(), **texts}, purpose=Purpose.KEEP, given=texts)
 
     def _in_order(self) -> list[Field]:
         """The fields as they stand on the page; the error summary lists them in this order too."""
-        return sorted((*self.of_request, *self.naming.fields), key=lambda field: list(Section).index(field.section))
+        return sorted((*self.of_request, *self.of_service), key=lambda field: list(Section).index(field.section))
 
     def _control(self, field: Field) -> forms.Field:
         offered = self.offers.get(field.path)
-        made = control(field, offered)
+        if isinstance(field, Setting):
+            made = config_control(field, optional=field in self.config.in_sight and not self.may_be_needed(field))
+        else:
+            made = control(field, offered)
         if offered is not None and offered.note:
             made.help_text = f"{field.help} {offered.note}".strip()
         text = str(self.data.get(field.name, ""))
         if hasattr(made, "keep"):
             made.keep(text)
+        if getattr(made, "warning", ""):
+            made.widget.attrs["aria-describedby"] = f"id_{field.name}_warning id_{field.name}_helptext"
         if field.path == "service" and not (offered and offered.name_of(text)) and (why := catalog.refusal(text)):
             refuse(made, why)
         return made
@@ -85,18 +101,59 @@ class RequestForm(forms.Form):
     # --- judging ---------------------------------------------------------------------------------------------------
     def clean(self) -> dict[str, Any]:
         """Apply the rules to the answers; every sentence stands beside its field."""
-        self.verdict: Verdict = check(self._answers(), RULES)
-        for path, reason in self.verdict.hidden.items():
-            self._judge_hidden(BY_PATH[path], reason)
+        self.verdict: Verdict = check(self._answers(), self.rules)
+        for field in (*self.of_request, *self.of_service):
+            if reason := self._why_hidden(field.path):
+                self._judge_hidden(field, reason)
+        self._refuse_secrets()
         if self.purpose is Purpose.LINK:
             self._judge_link()
-        for field in (*self.of_request, *self.naming.fields):
-            if (field.required or field.path in self.verdict.required) and self._is_empty(field):
+        for field in (*self.of_request, *self.of_service):
+            if self._is_needed(field) and self._is_empty(field):
                 self.missing[field.name] = field
                 if self.purpose is Purpose.SUBMIT:
                     self.add_error(field.name, field.enter)
         self._judge_names()
         return self.cleaned_data
+
+    def _why_hidden(self, path: str) -> str:
+        """Why the field, or the list that it stands in, does not apply; empty where it does."""
+        beginnings = (h for h in self.verdict.hidden if path == h or path.startswith(f"{h}."))
+        return next((self.verdict.hidden[h] for h in beginnings), "")
+
+    def _is_needed(self, field: Field) -> bool:
+        """Whether it must be filled. Of a needed list it is the first control, and of an entry in use what it needs."""
+        if self._why_hidden(field.path):
+            return False
+        if field.required or field.path in self.verdict.required:
+            return True
+        if not isinstance(field, Setting) or not field.entry:
+            return False
+        if field.part.required and self._is_used(field.path.rpartition(".")[0]):
+            return True
+        rows = next(found for path, found in self.config.lists.items() if field.path.startswith(f"{path}."))
+        if not (rows.required or rows.path in self.verdict.required) or self._is_used(rows.path):
+            return False
+        return field.path == next(settings_in([rows])).path
+
+    def _is_used(self, path: str) -> bool:
+        beginning = path.replace(".", "__") + "__"
+        return any(text for name, text in self.data.items() if name.startswith(beginning))
+
+    def may_be_needed(self, field: Field) -> bool:
+        """Whether some answers make the field a required one."""
+        return field.required or any(r.path == field.path and r.effect is Effect.REQUIRED for r in self.rules)
+
+    def _refuse_secrets(self) -> None:
+        """Whoever sends a secret is told so; it is neither kept nor shown."""
+        names = (name for name in self.data if name.startswith("config__") and name not in self.fields)
+        keys = [name.removeprefix("config__") for name in names if self._is_secret(name)]
+        if keys:
+            shown = ", ".join(key[:60] for key in keys[:5])
+            self.add_error(None, f"Leave out {shown}: the source owner enters secrets at Fivetran, never here.")
+
+    def _is_secret(self, name: str) -> bool:
+        return is_secret(name) or self.config.metadata.is_secret(name.removeprefix("config__").replace("__", "."))
 
     def _is_empty(self, field: Field) -> bool:
         return field.name not in self.errors and self.cleaned_data.get(field.name) in _EMPTY
@@ -108,16 +165,27 @@ class RequestForm(forms.Form):
             self.add_error(field.name, f"This applies {reason}")
 
     def _judge_link(self) -> None:
-        for rule in RULES:
-            name = BY_PATH[rule.path].name
-            forced = rule.effect is Effect.FORCED and rule.path in self.verdict.forced
+        for rule in self.rules:
+            name = rule.path.replace(".", "__")
+            forced = rule.effect is Effect.FORCED and name in self.fields and rule.path in self.verdict.forced
             if forced and name in self.given and self.cleaned_data.get(name) not in (None, rule.value):
                 self.add_error(name, f"This must be {'on' if rule.value else 'off'}: {rule.reason}")
-        for field in NAMING.values():
-            if field.name in self.given and field.name not in self.fields:
-                self.add_error(
-                    None, f"This service has no {field.label.lower()}: “{self.data[field.name][:80]}” is left out"
-                )
+        for name in sorted(self.given):
+            if name.startswith("config__") and name not in self.fields:
+                self._judge_unknown(name)
+
+    def _judge_unknown(self, name: str) -> None:
+        """What a link gives for a setting that has no control."""
+        path = name.replace("__", ".")
+        if path in FOLLOWING or self._is_secret(name):
+            return
+        if path in NAMING:
+            words = f"This service has no {NAMING[path].label.lower()}: “{self.data[name][:80]}” is left out"
+        elif self.config.known:
+            words = f"This service has no setting {path.removeprefix('config.')[:60]}: it is left out"
+        else:
+            words = f"Fivetran has not told the settings of this service: {path[:60]} is left out"
+        self.add_error(None, words)
 
     def _judge_names(self) -> None:
         """Without metadata any of the four shapes may be right; nothing else is."""
@@ -137,22 +205,22 @@ class RequestForm(forms.Form):
     # --- what was said ---------------------------------------------------------------------------------------------
     def _answers(self) -> dict[str, Any]:
         """path -> typed value of every control that holds a usable one."""
-        paths = {field.name: field.path for field in (*self.of_request, *self.naming.fields)}
+        paths = {field.name: field.path for field in (*self.of_request, *self.of_service)}
         return {paths[name]: value for name, value in self.cleaned_data.items() if value not in _EMPTY}
 
     def values(self) -> dict[str, Any]:
         """path -> typed value of everything that applies, forced values set. Complete only if the form is valid."""
         self._judged()
         answers = {**self._answers(), **self.verdict.forced}
-        return {path: value for path, value in answers.items() if path not in self.verdict.hidden}
+        return folded({path: value for path, value in answers.items() if not self._why_hidden(path)})
 
     def kept(self) -> dict[str, Any]:
         """What a draft keeps: like `values`, and where a text means nothing yet, the text; also what is hidden now."""
         self._judged()
-        fields = (*self.of_request, *self.naming.fields)
+        fields = (*self.of_request, *self.of_service)
         typed = {field.path: text for field in fields if (text := self.data.get(field.name))}
         booleans = {f.path: False for f in FIELDS if f.type is Type.BOOLEAN and not f.constant}
-        return {**booleans, **typed, **self._answers()}
+        return folded({**booleans, **typed, **self._answers()})
 
     def _judged(self) -> None:
         """Judge, unless that is done: `errors` does it when it is first read."""
@@ -165,7 +233,8 @@ class RequestForm(forms.Form):
 
     def plain_label(self, name: str) -> str:
         """The label of a control as lists of fields name it, without a remark such as "(optional)"."""
-        return next(field.label for field in self._in_order() if field.name == name)
+        field = next(field for field in self._in_order() if field.name == name)
+        return field.full_label if isinstance(field, Setting) else field.label
 
     def summary(self) -> list[tuple[str, str, str]]:
         """(control's id, label, words) of every error that has a field, as they stand on the page."""
@@ -192,7 +261,15 @@ class RequestForm(forms.Form):
 
     def for_the_browser(self) -> dict[str, Any]:
         """The rules and the types they need, for `rules.js`."""
-        return {"rules": as_json(), "fields": {f.name: {"path": f.path, "type": f.type.value} for f in self.of_request}}
+        return {"rules": as_json(), "fields": _types(self.of_request)}
+
+    def config_for_the_browser(self) -> dict[str, Any]:
+        """The same for the settings of the chosen service: a change of the service exchanges them with the controls."""
+        return {"rules": as_json(self.config.for_the_browser()), "fields": _types(self.config.fields)}
+
+
+def _types(fields: Iterable[Field]) -> dict[str, dict[str, str]]:
+    return {field.name: {"path": field.path, "type": field.type.value} for field in fields}
 
 
 def _helper(layout: Any) -> FormHelper:
@@ -210,10 +287,6 @@ def _clean(text: str) -> str:
     return str(text).replace("\0", "").strip()
 
 
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _default_texts() -> dict[str, str]:
-    texts = {f.name: _text(f.default) for f in FIELDS if f.default is not None and not f.constant}
+    texts = {f.name: text_of(f.default) for f in FIELDS if f.default is not None and not f.constant}
     return {**texts, "connect_card_config__redirect_uri": own_return_address()}

@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django.views.decorators.http import require_http_methods, require_POST
 
-from connections import payloads, permissions, workflow
+from connections import permissions, workflow
 from connections.forms import Purpose, RequestForm
 from connections.models import ConnectionRequest, MovedOn
 from connections.permissions import Denied
@@ -70,7 +70,6 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _posted(request, page)
     form = RequestForm.from_link(request.GET)
-    _refuse_secrets(form, list(request.GET))
     return _show(request, page, form)
 
 
@@ -95,10 +94,13 @@ def clone(request: HttpRequest, pk: int) -> HttpResponse:
     return _show(request, page, RequestForm.from_values(workflow.clone_values(by=page.by, request=origin)))
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 def config_fields(request: HttpRequest) -> HttpResponse:
-    """The controls that follow from the service, holding what was typed where the key is the same."""
-    form = RequestForm.from_post(request.GET.dict(), Purpose.KEEP)
+    """The controls that follow from the service, holding what was typed where the key is the same.
+
+    The browser posts: a service's settings are too long for an address. Nothing is stored.
+    """
+    form = RequestForm.from_post((request.POST or request.GET).dict(), Purpose.KEEP)
     return render(request, "connections/_form_config_fields.html", {"form": form})
 
 
@@ -124,13 +126,12 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
     """Do what the pressed button says; where that cannot be done, show the form again with all that was typed."""
     page.posted = True
     action = request.POST.get("action", "submit")
-    submitting = action not in {"draft", "fields"}
+    submitting = action == "submit"
     form = RequestForm.from_post(request.POST.dict(), Purpose.SUBMIT if submitting else Purpose.KEEP)
-    _refuse_secrets(form, list(request.POST))
     page.token = _token(request.POST.get("form_token", ""))
     if (
         _is_current(request, page, form)
-        and action != "fields"
+        and action in {"submit", "draft"}
         and (form.is_valid() or (not submitting and _harmless(form)))
     ):
         try:
@@ -147,13 +148,6 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
 def _harmless(form: RequestForm) -> bool:
     """A draft may hold texts that mean nothing yet, but no secret."""
     return not form.non_field_errors()
-
-
-def _refuse_secrets(form: RequestForm, names: list[str]) -> None:
-    secrets = [name for name in names if name.startswith("config__") and payloads.is_secret(name)]
-    if secrets:
-        keys = ", ".join(name.removeprefix("config__")[:60] for name in secrets[:5])
-        form.add_error(None, f"Leave out {keys}: the source owner enters secrets at Fivetran, never here.")
 
 
 def _token(text: str) -> uuid.UUID:

@@ -5,7 +5,8 @@ import { Memory, fill, texts } from "./kept.js";
 import { check, whyForced } from "./rules.js";
 
 const form = document.querySelector("[data-request-form]");
-const { rules, fields } = JSON.parse(document.getElementById("form-rules").textContent);
+const ofRequest = JSON.parse(document.getElementById("form-rules").textContent);
+let { rules, fields } = ofRequest; // with those of the chosen service: see readConfig
 const review = document.getElementById("review");
 const said = form.querySelector("[data-form-status]");
 const memory = new Memory(form);
@@ -20,6 +21,7 @@ function answer(name) {
   const element = control(name);
   if (element.type === "checkbox") return element.dataset.chosen ? element.dataset.chosen === "true" : element.checked;
   if (element.value === "") return null;
+  if (fields[name].type === "boolean") return element.value === "true";
   return fields[name].type === "integer" ? Number(element.value) : element.value;
 }
 
@@ -47,6 +49,12 @@ function note(name, text) {
 function hide(path, hidden, { first }) {
   const name = nameOf(path);
   const box = document.getElementById(`div_id_${name}`);
+  if (!box) return;
+  if (box.tagName === "FIELDSET") {
+    box.hidden = hidden && !(first && box.querySelector(".field-error"));
+    box.disabled = hidden;
+    return;
+  }
   const refused = first && document.getElementById(`id_${name}_error`);
   box.hidden = hidden && !refused;
   control(name).disabled = hidden;
@@ -64,6 +72,13 @@ function force(path, forced, reason) {
     delete element.dataset.chosen;
   }
   note(nameOf(path), reason);
+}
+
+// The rules and the types of the chosen service come with its controls.
+function readConfig() {
+  const own = JSON.parse(document.getElementById("config-rules").textContent);
+  rules = [...ofRequest.rules, ...own.rules];
+  fields = { ...ofRequest.fields, ...own.fields };
 }
 
 function apply({ first = false } = {}) {
@@ -106,7 +121,8 @@ async function drawReview() {
   const drawn = await fragment("review", review.dataset.url, { method: "POST", body: new URLSearchParams(new FormData(form)) });
   if (!drawn) return;
   for (const words of drawn.querySelectorAll("[data-words]")) {
-    document.getElementById(words.dataset.words).textContent = words.textContent;
+    const line = document.getElementById(words.dataset.words);
+    if (line) line.textContent = words.textContent;
     words.remove();
   }
   const open = review.querySelector("details").open;
@@ -114,16 +130,41 @@ async function drawReview() {
   review.querySelector("details").open = open;
 }
 
-async function swapConfig() {
+// The controls that follow from the service, drawn anew: for another service, or with an entry of a list more or less.
+async function swapConfig(action = "fields") {
   const holder = document.getElementById("config-fields");
+  for (const name of Object.keys(typed)) if (/__\d+__/.test(name) && action !== "fields") delete typed[name];
   for (const element of holder.querySelectorAll("input, select, textarea")) typed[element.name] = element.value;
-  const query = new URLSearchParams({ ...typed, service: control("service").value });
-  const drawn = await fragment("config", `${holder.dataset.url}?${query}`);
-  if (!drawn) return;
+  const body = new URLSearchParams({ ...typed, ...others(), action });
+  const drawn = await fragment("config", holder.dataset.url, { method: "POST", body });
+  if (!drawn) return false;
+  const opened = document.querySelector("#group_source")?.open && action !== "fields";
   document.getElementById("config-fields").replaceWith(drawn.querySelector("#config-fields"));
+  if (opened) document.getElementById("group_source").open = true;
+  readConfig();
+  apply({ first: true });
   memory.write();
   ask(0);
+  return true;
 }
+
+// What stands outside the controls of the service, as a browser would send it.
+function others() {
+  return Object.fromEntries([...new FormData(form)].filter(([name]) => !name.startsWith("config__")));
+}
+
+// Adding and removing entries of a list: without this script the buttons send the whole form.
+form.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-entry]");
+  if (!button) return;
+  event.preventDefault();
+  const { value } = button;
+  const list = button.dataset.entry;
+  if (!(await swapConfig(value))) return;
+  const entries = document.querySelectorAll(`[data-entry-of="${list}"]`);
+  const next = value.startsWith("add:") && entries.length ? entries[entries.length - 1] : document.getElementById(`div_id_${list}`);
+  next.querySelector("input, select, textarea")?.focus();
+});
 
 // --- typing ---
 form.addEventListener("input", () => {
@@ -193,6 +234,7 @@ document.querySelector("[data-discard]").addEventListener("click", () => {
   location.reload();
 });
 
+readConfig();
 original = JSON.stringify(texts(form));
 restore();
 apply({ first: true });

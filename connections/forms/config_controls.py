@@ -1,0 +1,151 @@
+"""One control for a setting of a service. A value that Fivetran does not list is warned of: its lists lag behind."""
+
+import re
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from connections.catalog.metadata import Property, Shape
+from connections.forms.config import Setting
+from connections.forms.controls import Length, Select, truth
+
+_SHORT, _LONG, _LINES = 2_000, 20_000, 1_000  # characters of a line and of a longer text, lines
+_LARGEST = 2**53 - 1  # what JSON numbers hold exactly everywhere (RFC 8259, section 6)
+_LONGER = re.compile(r"cert|public_key|query|sql|script|json|payload", re.ASCII)  # texts of several lines
+_OWN = "Fivetran’s own choice"
+_LISTED = 24  # values that a help text still names
+
+
+class Suggested(forms.ChoiceField):
+    """One of the listed values, or another one that came in: it is kept, and `warning` says that it is not listed."""
+
+    widget = Select
+    warning = ""
+
+    def valid_value(self, value: Any) -> bool:
+        """Any value of a sane length."""
+        return len(str(value)) <= 200
+
+    def keep(self, text: str) -> None:
+        """Show `text` as chosen, whether or not it is listed."""
+        if text and not super().valid_value(text):
+            self.widget.choices = [*list(self.widget.choices), (text, f"{text[:80]} (not listed)")]
+            self.warning = "Fivetran does not list this value for this service. It may refuse it."
+
+
+class YesNo(forms.ChoiceField):
+    """Yes, no, or nothing said: a checkbox could not tell "no" from "not asked"."""
+
+    widget = Select
+
+    def __init__(self, **options: Any) -> None:
+        """Three choices."""
+        words = {"invalid_choice": "Choose one of: true, false"}
+        super().__init__(choices=[("", _OWN), ("true", "Yes"), ("false", "No")], error_messages=words, **options)
+
+    def keep(self, text: str) -> None:
+        """Show a text that means neither as the chosen one."""
+        if text and not self.valid_value(text):
+            self.widget.choices = [*list(self.widget.choices), (text, f"{text[:80]} (neither)")]
+
+    def clean(self, value: Any) -> bool | None:
+        """None where nothing is said."""
+        text = super().clean(value)
+        return truth(text) if text else None
+
+
+class Whole(forms.IntegerField):
+    """A whole number, typed as text: a number input would throw away what is not a number."""
+
+    def __init__(self, **options: Any) -> None:
+        """Words for what is refused."""
+        words = {
+            "invalid": "Enter a whole number",
+            "max_value": f"Enter {_LARGEST} or less",
+            "min_value": f"Enter {-_LARGEST} or more",
+        }
+        super().__init__(
+            min_value=-_LARGEST, max_value=_LARGEST, error_messages=words, widget=forms.TextInput(), **options
+        )
+
+
+class Number(forms.FloatField):
+    """A number, typed as text."""
+
+    def __init__(self, **options: Any) -> None:
+        """Words for what is refused."""
+        super().__init__(error_messages={"invalid": "Enter a number"}, widget=forms.TextInput(), **options)
+
+
+class Lines(forms.CharField):
+    """A list, one value a line."""
+
+    warning = ""
+
+    def __init__(self, part: Property, **options: Any) -> None:
+        """`part` says what the values are."""
+        super().__init__(widget=forms.Textarea(attrs={"rows": 3}), validators=[Length(_LONG)], **options)
+        self.part = part
+
+    def keep(self, text: str) -> None:
+        """Warn of values that are not listed."""
+        if self.part.choices and set(_lines(text)) - set(self.part.choices):
+            self.warning = "Fivetran does not list every one of these values. It may refuse some."
+
+    def clean(self, value: Any) -> list[Any] | None:
+        """The values in their own type; None for none. ValidationError names the first line that is none."""
+        lines = _lines(super().clean(value))
+        if len(lines) > _LINES:
+            raise ValidationError(f"Use {_LINES:,} lines or fewer. These are {len(lines):,}.")
+        return [self._one(number, line) for number, line in enumerate(lines, 1)] or None
+
+    def _one(self, number: int, line: str) -> Any:
+        kinds: dict[Shape, forms.Field] = {Shape.WHOLE: Whole(), Shape.NUMBER: Number(), Shape.FLAG: YesNo()}
+        if self.part.item not in kinds:
+            return line
+        try:
+            return kinds[self.part.item].clean(line)
+        except ValidationError as refused:
+            words = refused.messages[0]
+            raise ValidationError(f"Line {number}: {words[:1].lower()}{words[1:]}") from None
+
+
+def _lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip()]
+
+
+def config_control(setting: Setting, *, optional: bool) -> forms.Field:
+    """The Django field for `setting`; `optional` puts that word beside its label."""
+    part = setting.part
+    label = f"{setting.label} (optional)" if optional else setting.label
+    options: dict[str, Any] = {"required": False, "label": label, "help_text": _help(part)}
+    made = _field(part, options)
+    if not isinstance(made.widget, Select):
+        made.widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+    made.widget.attrs |= {"class": "form-select" if isinstance(made.widget, Select) else "form-control"}
+    return made
+
+
+def _field(part: Property, options: dict[str, Any]) -> forms.Field:
+    match part.shape:
+        case Shape.CHOICE:
+            return Suggested(choices=[("", _OWN), *((value, value) for value in part.choices)], **options)
+        case Shape.FLAG:
+            return YesNo(**options)
+        case Shape.WHOLE:
+            return Whole(**options)
+        case Shape.NUMBER:
+            return Number(**options)
+        case Shape.LIST:
+            return Lines(part, **options)
+    if _LONGER.search(part.name):
+        return forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), validators=[Length(_LONG)], **options)
+    return forms.CharField(validators=[Length(_SHORT)], **options)
+
+
+def _help(part: Property) -> str:
+    if part.shape is not Shape.LIST:
+        return part.help
+    listed = f"One a line, of: {', '.join(part.choices)}." if 0 < len(part.choices) <= _LISTED else "One a line."
+    return f"{part.help} {listed}".strip()
