@@ -18,8 +18,6 @@ from connections.catalog.offers import (
     service_config,
     services,
 )
-from connections.catalog.learning import learn_sources
-from connections.catalog.live import LiveConnection
 from connections.catalog.policy import refusal
 from connections.catalog.refresh import refresh_all, refresh_service
 
