@@ -1,8 +1,9 @@
-"""What operators do: settle a request that needs a person, and pause or resume the sending for the whole account.
+"""What operators do: settle a request that needs a person, pause or resume the sending, refresh the catalog.
 
 The verbs are like those of `connections.workflow`: keyword-only, `by=`, each with a reason, all or nothing.
 """
 
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,20 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from connections import handover, notifications, permissions, tasks
-from connections.models import ApiGate, Connection, ConnectionRequest, IllegalMove, NoticeKind, advance
+from connections.models import (
+    ApiGate,
+    CatalogRefresh,
+    Connection,
+    ConnectionRequest,
+    IllegalMove,
+    Kind,
+    MovedOn,
+    NoticeKind,
+    advance,
+)
 from connections.states import Actor, Status
 
+REFRESH_AGAIN = timedelta(seconds=60)  # between two by a button: each is up to 20 calls of the budget
 Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
 
 
@@ -91,3 +103,20 @@ def resume(*, by: User) -> bool:
     resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
     transaction.on_commit(partial(tasks.ring, tasks.sweep), robust=True)
     return resumed
+
+
+def refresh_catalog(*, by: User) -> bool:
+    """Ring for a fresh copy of what Fivetran offers, without waiting; False where the worker cannot be reached.
+
+    Raises MovedOn while the last refresh that somebody asked for is less than a minute old.
+    """
+    permissions.check_can_refresh(by)
+    row, _ = CatalogRefresh.objects.get_or_create(kind=Kind.SERVICE)
+    mine = CatalogRefresh.objects.filter(pk=row.pk)
+    recently = Q(asked_at__gt=Now() - REFRESH_AGAIN)
+    if not mine.exclude(recently).update(asked_at=Now()):
+        raise MovedOn("Fivetran was asked less than a minute ago. Wait a moment before you ask again.")
+    if tasks.ring(tasks.refresh_catalog):
+        return True
+    mine.update(asked_at=row.asked_at)
+    return False

@@ -159,6 +159,17 @@ def check_can_operate(user: Person) -> None:
         raise Denied("Only operators can do this.")
 
 
+def check_can_refresh(user: Person) -> None:
+    """Raise Denied unless `user` operates the portal or decides on requests."""
+    if not (is_operator(user) or is_approver(user)):
+        raise Denied("Only operators and approvers can refresh what Fivetran offers.")
+
+
+def can_refresh(user: Person) -> bool:
+    """Whether `user` may ask for a fresh copy of what Fivetran offers."""
+    return is_operator(user) or is_approver(user)
+
+
 def check_can_settle(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless `user` operates the portal and the request needs a person."""
     check_can_operate(user)

@@ -74,7 +74,11 @@ def _entries(kind: Kind) -> list[CatalogEntry]:
 
 def freshness(kind: Kind) -> Freshness:
     """When `kind` was last fetched whole, and what has gone wrong since."""
-    row = CatalogRefresh.objects.filter(kind=kind).first()
+    return freshness_of(CatalogRefresh.objects.filter(kind=kind).first())
+
+
+def freshness_of(row: CatalogRefresh | None) -> Freshness:
+    """The same for a row that was read already."""
     return Freshness(row.fetched_at, row.error) if row else Freshness(None, "")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from crispy_forms.helper import FormHelper
 from django import forms
+from django.urls import reverse
 
 from connections import catalog
 from connections.curation import FOLLOWING
@@ -96,6 +97,8 @@ class RequestForm(forms.Form):
             made.widget.attrs["aria-describedby"] = f"id_{field.name}_warning id_{field.name}_helptext"
         if field.path == "service" and not (offered and offered.name_of(text)) and (why := catalog.refusal(text)):
             refuse(made, why)
+        if field.path == "service" and offered and offered.known:
+            made.widget.attrs["data-services"] = reverse("connections:services")
         return made
 
     # --- judging ---------------------------------------------------------------------------------------------------

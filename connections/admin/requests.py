@@ -1,12 +1,8 @@
-"""The Django admin as a window: everything can be read, and requests decided, through the same verbs as on the pages.
-
-Nothing of the portal's own can be added, changed or deleted here. Users and groups are Django's own and stay editable.
-"""
+"""Requests in the admin, and the decisions on them."""
 
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -17,90 +13,12 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from connections import payloads, permissions, workflow
+from connections.admin.windows import AttemptInline, EventInline, ReadOnlyAdmin
 from connections.forms import ReasonForm
-from connections.models import (
-    ApiGate,
-    Attempt,
-    CatalogEntry,
-    Connection,
-    ConnectionRequest,
-    Event,
-    MovedOn,
-    Notice,
-    SetupTest,
-    SetupTestRun,
-)
-
-if TYPE_CHECKING:  # Django's classes take no parameters at run time
-    _ModelAdmin = admin.ModelAdmin[Any]
-    _TabularInline = admin.TabularInline[Any, Any]
-else:
-    _ModelAdmin, _TabularInline = admin.ModelAdmin, admin.TabularInline
+from connections.models import ConnectionRequest, MovedOn
 
 AT_ONCE = 20  # requests on one confirmation page: more than that nobody reads
 DIGEST = "digest_"  # the confirmation's hidden controls: digest_<id> holds what was shown of that request
-
-admin.site.site_header = admin.site.site_title = "Connection portal"
-
-
-class ReadOnly:
-    """Permissions of an admin page or inline that shows what people with the right to see everything may see."""
-
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether this person sees everybody's requests."""
-        return permissions.sees_everything(request.user)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        """As the right to view."""
-        return permissions.sees_everything(request.user)
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds rows by hand."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes rows by hand."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes rows by hand."""
-        return False
-
-
-class ReadOnlyAdmin(ReadOnly, _ModelAdmin):
-    """A list without a count of the whole table, and pages without a form."""
-
-    list_per_page = 50
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-
-
-class ReadOnlyInline(ReadOnly, _TabularInline):
-    """Rows that belong to a request or a run."""
-
-    extra = 0
-    show_change_link = True
-
-
-class EventInline(ReadOnlyInline):
-    """What happened to a request."""
-
-    model = Event
-    fields = ("at", "kind", "source", "target", "actor", "by", "reason")
-
-
-class AttemptInline(ReadOnlyInline):
-    """The calls to Fivetran about a request."""
-
-    model = Attempt
-    fields = ("started_at", "call", "ending", "http_status", "code", "message", "duration_ms", "x_request_id")
-
-
-class SetupTestInline(ReadOnlyInline):
-    """The tests of a run."""
-
-    model = SetupTest
-    fields = ("title", "status", "message", "details")
 
 
 @dataclass(frozen=True)
@@ -264,68 +182,3 @@ def _why_not(request: HttpRequest, row: ConnectionRequest) -> str:
     except permissions.Denied as denied:
         return denied.reason
     return ""
-
-
-@admin.register(Event)
-class EventAdmin(ReadOnlyAdmin):
-    """The history of all requests."""
-
-    list_display = ("id", "at", "request", "kind", "source", "target", "actor", "by")
-    list_filter = ("kind", "target", "at")
-    list_select_related = ("request", "by")
-    search_fields = ("=request__id", "by__username")
-
-
-@admin.register(Attempt)
-class AttemptAdmin(ReadOnlyAdmin):
-    """Every call to Fivetran about a request."""
-
-    list_display = ("id", "started_at", "request", "call", "ending", "http_status", "code", "duration_ms")
-    list_filter = ("call", "ending", "started_at")
-    list_select_related = ("request",)
-    search_fields = ("=request__id", "=x_request_id")
-
-
-@admin.register(Connection)
-class ConnectionAdmin(ReadOnlyAdmin):
-    """The connections that came of requests."""
-
-    list_display = ("request", "setup_state", "tests", "adopted", "seen_at")
-    list_filter = ("tests", "adopted")
-    list_select_related = ("request",)
-    search_fields = ("=request__id", "=request__connection_id")
-
-
-@admin.register(SetupTestRun)
-class SetupTestRunAdmin(ReadOnlyAdmin):
-    """The runs of the setup tests, with their tests."""
-
-    list_display = ("id", "finished_at", "connection", "setup_state", "asked_by")
-    list_select_related = ("connection", "asked_by")
-    inlines = (SetupTestInline,)
-
-
-@admin.register(CatalogEntry)
-class CatalogEntryAdmin(ReadOnlyAdmin):
-    """What Fivetran offers, as last heard."""
-
-    list_display = ("name", "fivetran_id", "kind", "detail_at")
-    list_filter = ("kind",)
-    search_fields = ("name", "fivetran_id")
-
-
-@admin.register(ApiGate)
-class ApiGateAdmin(ReadOnlyAdmin):
-    """Whether anything is sent now."""
-
-    list_display = ("__str__", "closed_since", "not_before", "unclear_in_a_row", "paused_by", "paused_at")
-
-
-@admin.register(Notice)
-class NoticeAdmin(ReadOnlyAdmin):
-    """Who was told what."""
-
-    list_display = ("id", "request", "kind", "recipient", "created_at", "sent_at", "tries", "error")
-    list_filter = ("kind", "sent_at")
-    list_select_related = ("request", "recipient")
-    search_fields = ("=request__id", "recipient__username")

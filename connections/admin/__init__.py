@@ -1,0 +1,12 @@
+"""The Django admin: a window on everything, decisions through the same verbs as on the pages, and the company's policy.
+
+What the portal records can be read and not changed here. Users, groups and the policy are edited.
+"""
+
+from django.contrib import admin
+
+from connections.admin import policy, requests, windows
+
+__all__ = ["policy", "requests", "windows"]
+
+admin.site.site_header = admin.site.site_title = "Connection portal"

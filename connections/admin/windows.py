@@ -1,0 +1,145 @@
+"""Windows: admin pages on which everything can be read and nothing changed."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from connections import permissions
+from connections.models import (
+    ApiGate,
+    Attempt,
+    Connection,
+    Event,
+    Notice,
+    SetupTest,
+    SetupTestRun,
+)
+
+if TYPE_CHECKING:  # Django's classes take no parameters at run time
+    _ModelAdmin = admin.ModelAdmin[Any]
+    _TabularInline = admin.TabularInline[Any, Any]
+else:
+    _ModelAdmin, _TabularInline = admin.ModelAdmin, admin.TabularInline
+
+
+class ReadOnly:
+    """Permissions of an admin page or inline that shows what people with the right to see everything may see."""
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Whether this person sees everybody's requests."""
+        return permissions.sees_everything(request.user)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """As the right to view."""
+        return permissions.sees_everything(request.user)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody adds rows by hand."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody changes rows by hand."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody deletes rows by hand."""
+        return False
+
+
+class ReadOnlyAdmin(ReadOnly, _ModelAdmin):
+    """A list without a count of the whole table, and pages without a form."""
+
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+
+
+class Editable(_ModelAdmin):
+    """Pages that whoever holds Django's own permission for them can change; each change is in the admin's log."""
+
+    list_per_page = 100
+
+
+class ReadOnlyInline(ReadOnly, _TabularInline):
+    """Rows that belong to a request or a run."""
+
+    extra = 0
+    show_change_link = True
+
+
+class EventInline(ReadOnlyInline):
+    """What happened to a request."""
+
+    model = Event
+    fields = ("at", "kind", "source", "target", "actor", "by", "reason")
+
+
+class AttemptInline(ReadOnlyInline):
+    """The calls to Fivetran about a request."""
+
+    model = Attempt
+    fields = ("started_at", "call", "ending", "http_status", "code", "message", "duration_ms", "x_request_id")
+
+
+class SetupTestInline(ReadOnlyInline):
+    """The tests of a run."""
+
+    model = SetupTest
+    fields = ("title", "status", "message", "details")
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """The history of all requests."""
+
+    list_display = ("id", "at", "request", "kind", "source", "target", "actor", "by")
+    list_filter = ("kind", "target", "at")
+    list_select_related = ("request", "by")
+    search_fields = ("=request__id", "by__username")
+
+
+@admin.register(Attempt)
+class AttemptAdmin(ReadOnlyAdmin):
+    """Every call to Fivetran about a request."""
+
+    list_display = ("id", "started_at", "request", "call", "ending", "http_status", "code", "duration_ms")
+    list_filter = ("call", "ending", "started_at")
+    list_select_related = ("request",)
+    search_fields = ("=request__id", "=x_request_id")
+
+
+@admin.register(Connection)
+class ConnectionAdmin(ReadOnlyAdmin):
+    """The connections that came of requests."""
+
+    list_display = ("request", "setup_state", "tests", "adopted", "seen_at")
+    list_filter = ("tests", "adopted")
+    list_select_related = ("request",)
+    search_fields = ("=request__id", "=request__connection_id")
+
+
+@admin.register(SetupTestRun)
+class SetupTestRunAdmin(ReadOnlyAdmin):
+    """The runs of the setup tests, with their tests."""
+
+    list_display = ("id", "finished_at", "connection", "setup_state", "asked_by")
+    list_select_related = ("connection", "asked_by")
+    inlines = (SetupTestInline,)
+
+
+@admin.register(ApiGate)
+class ApiGateAdmin(ReadOnlyAdmin):
+    """Whether anything is sent now."""
+
+    list_display = ("__str__", "closed_since", "not_before", "unclear_in_a_row", "paused_by", "paused_at")
+
+
+@admin.register(Notice)
+class NoticeAdmin(ReadOnlyAdmin):
+    """Who was told what."""
+
+    list_display = ("id", "request", "kind", "recipient", "created_at", "sent_at", "tries", "error")
+    list_filter = ("kind", "sent_at")
+    list_select_related = ("request", "recipient")
+    search_fields = ("=request__id", "recipient__username")

@@ -1,0 +1,80 @@
+"""What Fivetran offers, for the service picker and for whoever wants to know how old the portal's copy is."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.db.models import Count, Max
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import condition, require_POST, require_safe
+
+from connections import catalog, operations, permissions
+from connections.models import CatalogEntry, CatalogRefresh, Kind, MovedOn, PortalPolicy, ServiceRule, Stance
+
+_SHAPE = 1  # of a row in the JSON; a browser's copy of another shape is no longer valid
+_UNDER_WAY = timedelta(minutes=1)  # the longest time for which the page waits for an answer
+
+
+def _version(request: HttpRequest) -> str:
+    """Names one state of the list: as long as it is the same, a browser's copy is good."""
+    fetched = CatalogRefresh.objects.filter(kind=Kind.SERVICE).values_list("fetched_at", flat=True).first()
+    rules = ServiceRule.objects.aggregate(number=Count("pk"), last=Max("changed_at"))
+    policy = PortalPolicy.objects.values_list("changed_at", flat=True).first()
+    return f'"{_SHAPE}/{fetched}/{rules["number"]}/{rules["last"]}/{policy}"'.replace(" ", "_")
+
+
+@require_safe
+@cache_control(private=True, no_cache=True)
+@condition(etag_func=_version)
+def services_json(request: HttpRequest) -> HttpResponse:
+    """Every service on offer: [id, name, category, lifecycle, guide, recommended, note], in the order to show."""
+    fetched_at = catalog.freshness(Kind.SERVICE).fetched_at
+    rows = [[s.id, s.name, s.group, s.lifecycle, s.guide, s.recommended, s.note] for s in catalog.services()]
+    return JsonResponse({"fetched_at": fetched_at, "services": rows}, json_dumps_params={"separators": (",", ":")})
+
+
+@require_safe
+def overview(request: HttpRequest) -> HttpResponse:
+    """How much of each kind there is, how old the copy is, and what went wrong since."""
+    return render(
+        request, "connections/catalog.html", _state() | {"can_refresh": permissions.can_refresh(request.user)}
+    )
+
+
+@require_POST
+def refresh(request: HttpRequest) -> HttpResponse:
+    """Ask the worker for a fresh copy; never waits for Fivetran."""
+    try:
+        if operations.refresh_catalog(by=permissions.logged_in(request.user)):
+            messages.success(request, "Fivetran is being asked. The copy below stays until its answer is here.")
+        else:
+            messages.warning(request, "The worker cannot be reached just now. The scheduler refreshes by itself.")
+    except MovedOn as moved:
+        messages.info(request, str(moved))
+    return redirect("connections:catalog")
+
+
+def _state() -> dict[str, Any]:
+    counts = dict(CatalogEntry.objects.order_by().values_list("kind").annotate(Count("pk")))
+    rows = {row.kind: row for row in CatalogRefresh.objects.all()}
+    kinds = [
+        {"label": kind.label, "count": counts.get(kind.value, 0), "fresh": catalog.freshness_of(rows.get(kind.value))}
+        for kind in Kind
+        if kind is not Kind.ACCOUNT
+    ]
+    asked = rows[Kind.SERVICE].asked_at if Kind.SERVICE in rows else None
+    waiting = (
+        asked is not None
+        and timezone.now() - asked < _UNDER_WAY
+        and any(row.tried_at is None or row.tried_at < asked for row in rows.values())
+    )
+    return {"kinds": kinds, "waiting": waiting, "policy": PortalPolicy.objects.current(), "rules": _rules()}
+
+
+def _rules() -> dict[str, int]:
+    """Stance -> how many services."""
+    none = dict.fromkeys(Stance.values, 0)
+    return none | dict(ServiceRule.objects.order_by().values_list("stance").annotate(Count("pk")))
