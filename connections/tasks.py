@@ -88,7 +88,8 @@ def ring(task: Task, *args: Any) -> bool:
     """
     try:
         _ping()
-        options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS}
+        # One try: kombu's own connecting tries again for seconds when the broker goes away after the ping.
+        options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS, "max_retries": 0}
         options = {**task.app.conf.broker_transport_options, **options}
         with task.app.connection_for_write(transport_options=options) as to:
             task.apply_async(args, expires=EXPIRES, connection=to, retry=False)

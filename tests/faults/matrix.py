@@ -4,6 +4,7 @@
 """
 
 _KILLS = "tests/faults/test_kills.py"
+_BELL = "tests/faults/test_bell.py"
 _BROKER = "tests/faults/test_broker.py"
 _DATABASE = "tests/faults/test_database.py"
 _MESSAGES = "tests/faults/test_messages.py"
@@ -40,8 +41,14 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
     11: ("a deploy", [f"{_KILLS}::test_a_deploy_in_the_middle", f"{_KILLS}::test_a_deploy_without_patience"]),
     12: ("broker killed, 100 waiting", [f"{_BROKER}::test_a_hundred_bells_lost_with_the_broker"]),
     13: ("broker emptied", [f"{_BROKER}::test_emptied_in_the_middle"]),
-    14: ("broker refuses at approval", [f"{_BROKER}::test_refusing_when_somebody_approves"]),
-    15: ("broker hung at approval", [f"{_BROKER}::test_hung_when_somebody_approves"]),
+    14: (
+        "broker refuses at approval",
+        [f"{_BROKER}::test_refusing_when_somebody_approves", f"{_BELL}::test_the_broker_goes_away_after_it_was_asked"],
+    ),
+    15: (
+        "broker hung at approval",
+        [f"{_BROKER}::test_hung_when_somebody_approves", f"{_BELL}::test_the_broker_goes_away_after_it_was_asked"],
+    ),
     16: ("broker hung for long", [f"{_BROKER}::test_hung_for_long_with_workers_connected"]),
     17: ("broker out of memory", [f"{_BROKER}::test_full"]),
     18: ("wrong broker password", [f"{_BROKER}::test_locked_by_a_new_password"]),

@@ -1,0 +1,84 @@
+"""The bell when the broker goes away between the question whether it is there and the ringing."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from connections import tasks
+from portal.celery import app
+from tests.processes import free_port
+
+ANSWERED = 1.0  # seconds in which whoever clicked has an answer
+
+
+class Door:
+    """A way to the broker that lets the first connection through and treats later ones as the test says."""
+
+    def __init__(self, broker_path: str, later: str) -> None:
+        self.port = free_port()
+        self._path = broker_path
+        self._later = later
+        self._open: list[socket.socket] = []
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            first, _address = self._listener.accept()
+            if self._later == "refused":
+                self._listener.close()
+            self._pass_on(first)
+            while True:
+                later, _address = self._listener.accept()
+                self._open.append(later)
+                if self._later == "closed":
+                    later.close()
+
+    def _pass_on(self, client: socket.socket) -> None:
+        broker = socket.socket(socket.AF_UNIX)
+        broker.connect(self._path)
+        self._open += [client, broker]
+        for source, target in ((client, broker), (broker, client)):
+            threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        for sock in (self._listener, *self._open):
+            with suppress(OSError):
+                sock.close()
+
+
+def _copy(source: socket.socket, target: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            target.sendall(data)
+
+
+@pytest.fixture
+def door(live_broker: str, settings: Any) -> Iterator[Callable[[str], None]]:
+    """`door("refused")` puts such a door before the broker of this process."""
+    doors: list[Door] = []
+    before = app.conf.broker_url
+
+    def put(later: str) -> None:
+        doors.append(Door(live_broker.removeprefix("unix://").partition("?")[0], later))
+        settings.REDIS_URL = app.conf.broker_url = f"redis://127.0.0.1:{doors[-1].port}/0"
+
+    yield put
+    app.conf.broker_url = before
+    for each in doors:
+        each.close()
+
+
+@pytest.mark.parametrize("later", ["refused", "closed", "hung"])
+def test_the_broker_goes_away_after_it_was_asked(door: Callable[[str], None], later: str) -> None:
+    """Faults 14 and 15, in the moment between: nobody waits for it to come back."""
+    door(later)
+    started = time.monotonic()
+    assert tasks.ring(tasks.notify) is False
+    assert time.monotonic() - started < ANSWERED
