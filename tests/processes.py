@@ -178,13 +178,17 @@ class Sandbox:
 
 
 @contextlib.contextmanager
-def sandbox(port: int = 0, state: Path | None = None) -> Iterator[Sandbox]:
-    """A sandbox of one's own; with `state` it goes on where an earlier one with that file stopped."""
+def sandbox(port: int = 0, state: Path | None = None, catalog: Path | None = None) -> Iterator[Sandbox]:
+    """A sandbox of one's own; with `state` it goes on where an earlier one with that file stopped.
+
+    `catalog` is a file with further services.
+    """
     port = port or free_port()
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
         file = state or Path(folder) / "sandbox.json"
         command = [sys.executable, "-m", "connections.fivetran.sandbox", "--port", str(port), "--state", str(file)]
+        command += ["--catalog", str(catalog)] if catalog else []
         with running("sandbox", command) as process:
             process.wait_until(lambda: answers(url))
             yield Sandbox(url, process, file)
