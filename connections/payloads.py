@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from connections.fields import BY_PATH, FIELDS, NAMING, applicable
+from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
 
 MASK = "******"  # what Fivetran itself answers in place of a secret
 # Names of secrets among the `format: password` fields of Fivetran's OpenAPI file, and what only speaks about one.
@@ -96,7 +96,12 @@ def is_secret(key: str) -> bool:
 
 
 def in_words(values: Mapping[str, Any]) -> list[str]:
-    """What is asked for, in short phrases for the review: "every 6 hours", "direct connection", "setup tests on"."""
+    """What is asked for, in short phrases: "every 6 hours", "direct connection", "setup tests on"."""
+    return [words for _, words in phrases(values)]
+
+
+def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
+    """The same, each with the section of the form in which it was answered."""
     answers = applicable(values)
     schedule = _words("sync_frequency", answers)
     if answers["schedule_type"] == "manual":
@@ -104,10 +109,10 @@ def in_words(values: Mapping[str, Any]) -> list[str]:
     if time := answers.get("daily_sync_time"):
         schedule = f"daily at {time} UTC"
     networking = dict(BY_PATH["networking_method"].choices).get(answers["networking_method"], "")  # PrivateLink, SSH
-    phrases = [
-        schedule,
-        "direct connection" if answers["networking_method"] == "Directly" else f"by {networking}",
-        "setup tests on" if answers["run_setup_tests"] else "setup tests off",
+    found = [
+        (Section.WHEN, schedule),
+        (Section.HOW, "direct connection" if answers["networking_method"] == "Directly" else f"by {networking}"),
+        (Section.SETUP, "setup tests on" if answers["run_setup_tests"] else "setup tests off"),
     ]
     said = {
         "paused": "created paused",
@@ -116,10 +121,10 @@ def in_words(values: Mapping[str, Any]) -> list[str]:
         "trust_fingerprints": "SSH fingerprints trusted without review",
         "use_connect_card": "credentials handed over by Connect Card",
     }
-    phrases += [words for path, words in said.items() if answers.get(path)]
+    found += [(BY_PATH[path].section, words) for path, words in said.items() if answers.get(path)]
     if answers["data_delay_sensitivity"] == "CUSTOM":
-        phrases.append(f"warns after {answers.get('data_delay_threshold') or '?'} minutes of delay")
-    return phrases
+        found.append((Section.TOLD, f"warns after {answers.get('data_delay_threshold') or '?'} minutes of delay"))
+    return found
 
 
 def _words(path: str, answers: Mapping[str, Any]) -> str:

@@ -3,6 +3,9 @@
 from typing import TYPE_CHECKING, Any
 
 from crispy_forms.layout import Div, Layout
+from crispy_forms.utils import TEMPLATE_PACK
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from connections.fields import FIELDS, Field, Section, Type
 from connections.forms.config import Piece, Rows, settings_in
@@ -32,6 +35,17 @@ class Closed(Group):
     def __init__(self, section: Section, *fields: Any, words: str, is_open: bool) -> None:
         super().__init__(section, *fields)
         self.words, self.is_open = words, is_open
+
+
+class Names(Div):
+    """What the naming rule makes of the name, and whether it is taken: as the page's `review` says."""
+
+    template = "connections/_form_names.html"
+
+    def render(self, form: Any, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> SafeString:
+        """The box; empty on a page without a review."""
+        review = context.get("review")
+        return render_to_string(self.template, {"names": review.names if review else None})
 
 
 class Config(Div):
@@ -114,7 +128,7 @@ def request_layout(form: "RequestForm") -> Layout:
         fields = [field for field in FIELDS if field.section is section]
         shown: list[Any] = [Constant(field) if field.constant else field.name for field in fields]
         if section is Section.WHAT:
-            shown.append(Config(form))
+            shown += [Names(), Config(form)]
         if section in _OPEN:
             groups.append(Group(section, *shown))
         else:

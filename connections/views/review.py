@@ -1,14 +1,32 @@
 """What will be asked for, in words and as the exact body: the panel beside the form, drawn by the server alone."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib.auth.models import User
 
-from connections import payloads, permissions
+from connections import payloads
+from connections.fields import FIELDS, Section, applicable
 from connections.forms import RequestForm
 from connections.forms.layout import closed_words
 from connections.models import ConnectionRequest
+from connections.views.names import Names, names_of, taken_words
+from connections.views.radar import Radar, radar_of
+
+__all__ = ["Review", "Row", "checks", "review_of", "syncs", "taken_words"]
+_REASON_SHOWN = 160  # characters
+_DAY, _MONTH = 1440, 30  # minutes, days
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the panel: a section, what was answered in it, and the control (its id) that changes the answer."""
+
+    title: str
+    words: str
+    control: str
 
 
 @dataclass(frozen=True)
@@ -16,26 +34,29 @@ class Review:
     """The panel's content. `missing` are (control's id, label); `closed` the lines of the closed groups."""
 
     subject: str
-    phrases: list[str]
+    rows: list[Row]
+    checks: list[str]
+    syncs: str
+    is_scheduled: bool
     body: str
     missing: list[tuple[str, str]]
     refused: list[tuple[str, str]]
     closed: dict[str, str]
-    taken: str = ""
+    names: Names
+    radar: Radar
 
 
 def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = None) -> Review:
     """The panel for what `form` holds now, whether or not it is complete."""
     values = form.values()
-    body = payloads.masked(payloads.build_body(values))
-    service = form.name_of("service") or str(values.get("service", ""))
-    group = form.name_of("group_id") or str(values.get("group_id", ""))
-    name = payloads.natural_key(body.get("config", {}))
-    words = [service or "No service yet", f"into {group}" if group else "", f"as {name}" if name else ""]
+    body = payloads.build_body(values)
     return Review(
-        subject=" ".join(word for word in words if word),
-        phrases=payloads.in_words(values),
-        body=json.dumps(body, indent=2, ensure_ascii=False),
+        subject=_subject(form, values, body),
+        rows=_rows(values),
+        checks=checks(values),
+        syncs=syncs(values),
+        is_scheduled=applicable(values)["schedule_type"] != "manual",
+        body=json.dumps(payloads.masked(body), indent=2, ensure_ascii=False),
         missing=[(f"id_{name}", str(field.label)) for name, field in form.missing.items()],
         refused=[
             (f"id_{name}", form.plain_label(name))
@@ -43,23 +64,53 @@ def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None =
             if name in form.fields and name not in form.missing
         ],
         closed=closed_words(form),
-        taken=taken_words(by, _holder(str(values.get("group_id", "")), name, edited)),
+        names=names_of(form, by=by, edited=edited),
+        radar=radar_of(body, by=by, edited=edited),
     )
 
 
-def _holder(group_id: str, name: str, edited: ConnectionRequest | None) -> ConnectionRequest | None:
-    if not group_id or not name:
-        return None
-    holding = ConnectionRequest.objects.holding(group_id, name).exclude(pk=edited.pk if edited else 0)
-    return holding.select_related("requester").first()
+def _subject(form: RequestForm, values: Mapping[str, Any], body: Mapping[str, Any]) -> str:
+    service = form.name_of("service") or str(values.get("service", ""))
+    group = form.name_of("group_id") or str(values.get("group_id", ""))
+    name = payloads.natural_key(body.get("config", {}))
+    words = [service or "No service yet", f"into {group}" if group else "", f"as {name}" if name else ""]
+    return " ".join(word for word in words if word)
 
 
-def taken_words(by: User, holder: ConnectionRequest | None) -> str:
-    """That a destination name is taken; by what and whose, only to whom may see that request."""
-    if holder is None:
-        return ""
-    if permissions.visible_to(by).filter(pk=holder.pk).exists():
-        what = f"request {holder.pk} of {holder.requester} ({holder.state.label})"
+def _rows(values: Mapping[str, Any]) -> list[Row]:
+    """A line for each section in which something is worth saying, each with the first control of its section."""
+    reason = str(values.get("reason") or "")
+    said = {Section.WHO: [reason if len(reason) <= _REASON_SHOWN else f"{reason[:_REASON_SHOWN]}…"] if reason else []}
+    for section, words in payloads.phrases(values):
+        said.setdefault(section, []).append(words)
+    first = {field.section: f"id_{field.name}" for field in reversed(FIELDS) if not field.constant}
+    first[Section.WHO] = "id_reason"
+    return [
+        Row(section.value, " · ".join(said[section]) or "Not provided", first[section])
+        for section in Section
+        if section in said
+    ]
+
+
+# --- what comes of it ------------------------------------------------------------------------------------------------
+def checks(values: Mapping[str, Any]) -> list[str]:
+    """What is checked from the submission to the connection, a sentence each, in their order."""
+    answers = applicable(values)
+    found = ["Before it creates anything, the portal asks Fivetran whether the name is still free."]
+    if answers["run_setup_tests"]:
+        found.append("Fivetran tests the connection while creating it.")
+    elif answers.get("use_connect_card"):
+        found.append("The setup tests run after the source owner has handed over the credentials.")
     else:
-        what = "an existing connection" if holder.connection_id else "another open request"
-    return f"“{holder.schema}” is taken in this destination by {what}. Choose another name."
+        found.append("No setup tests run: nobody knows whether the connection works until its first sync.")
+    return found
+
+
+def syncs(values: Mapping[str, Any]) -> str:
+    """How often it syncs, in a sentence; a month has 30 days here."""
+    answers = applicable(values)
+    if answers["schedule_type"] == "manual":
+        return "No scheduled syncs: each one is started by hand."
+    a_day = _DAY // int(answers["sync_frequency"])
+    often = "1 sync a day" if a_day == 1 else f"{a_day:,} syncs a day"
+    return f"{often}, about {a_day * _MONTH:,} a month{', once it is unpaused' if answers['paused'] else ''}."

@@ -125,9 +125,15 @@ async function drawReview() {
     if (line) line.textContent = words.textContent;
     words.remove();
   }
+  for (const part of drawn.querySelectorAll("[data-into]")) {
+    const place = document.getElementById(part.dataset.into);
+    if (place && place.textContent !== part.textContent) place.replaceChildren(...part.childNodes);
+    part.remove();
+  }
   const open = review.querySelector("details").open;
   review.replaceChildren(...drawn.childNodes);
   review.querySelector("details").open = open;
+  document.dispatchEvent(new Event("review-drawn"));
 }
 
 // The controls that follow from the service, drawn anew: for another service, or with an entry of a list more or less.

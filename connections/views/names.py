@@ -1,0 +1,136 @@
+"""What is said beside the destination's name while it is typed: the rule, a better spelling, and who has it already."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils.formats import date_format
+
+from connections import catalog, naming_rule, payloads, permissions
+from connections.catalog import LiveConnection
+from connections.fields import Field
+from connections.forms import RequestForm
+from connections.models import ConnectionRequest, Kind, PortalPolicy
+
+_PART = "naming__"  # before the control's name of a placeholder that is asked for
+
+
+@dataclass(frozen=True)
+class Part:
+    """A placeholder of the rule that a person fills: its control's name, its label, and what stands in it."""
+
+    name: str
+    label: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A typed text that is no name, the control (its id) it stands in, and the name nearest to it."""
+
+    control: str
+    typed: str
+    better: str
+
+
+@dataclass(frozen=True)
+class Taken:
+    """That a name is taken, in words; `address` is the page of what has it, for those who may see that."""
+
+    words: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Names:
+    """The content of the box. `control` is the id of the control that the rule is about; `suggestion` a whole name."""
+
+    rule: str = ""
+    help: str = ""
+    parts: tuple[Part, ...] = ()
+    control: str = ""
+    preview: str = ""
+    suggestion: str = ""
+    off_rule: str = ""
+    hints: tuple[Hint, ...] = ()
+    taken: Taken = Taken()
+
+
+def names_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = None) -> Names:
+    """The box for what `form` holds now, as `by` may see it."""
+    policy = PortalPolicy.objects.current()
+    field = form.naming.fields[0] if form.naming.fields else None
+    typed = form.data.get(field.name, "") if field else ""
+    values = _parts(form, by, policy.naming_template, typed)
+    longest = field.max_length if field else naming_rule.LONGEST_PART
+    made = naming_rule.suggestion(policy.naming_template, values, longest=longest)
+    usable = naming_rule.is_usable(typed)
+    return Names(
+        rule=policy.naming_template,
+        help=policy.naming_help,
+        parts=tuple(
+            Part(f"{_PART}{name}", name.replace("_", " ").capitalize(), values.get(name, ""))
+            for name in naming_rule.asked(policy.naming_template)
+        ),
+        control=f"id_{field.name}" if field else "",
+        preview=made.name,
+        suggestion=made.whole if made.whole != typed and naming_rule.is_usable(made.whole) else "",
+        off_rule=typed if usable and not naming_rule.follows(policy.naming_template, typed, values) else "",
+        hints=tuple(hint for one in form.naming.fields if (hint := _hint(one, form.data.get(one.name, "")))),
+        taken=taken(form.values(), by=by, edited=edited),
+    )
+
+
+def _parts(form: RequestForm, by: User, template: str, typed: str) -> Mapping[str, str]:
+    """placeholder -> text: what the portal knows, what was typed for the others, else what the name itself says."""
+    known = {
+        "service": form.data.get("service", ""),
+        "destination": form.name_of("group_id") or form.data.get("group_id", ""),
+        "user": by.get_username(),
+    }
+    found = naming_rule.parts_in(template, typed, known)
+    asked = {name: form.data.get(f"{_PART}{name}", found.get(name, "")) for name in naming_rule.asked(template)}
+    return {**known, **{name: text[: naming_rule.LONGEST_PART] for name, text in asked.items()}}
+
+
+def _hint(field: Field, typed: str) -> Hint | None:
+    better = naming_rule.normalized(typed)[: field.max_length].rstrip("_")
+    if not typed or naming_rule.is_usable(typed) or not naming_rule.is_usable(better):
+        return None
+    return Hint(f"id_{field.name}", typed[:80], better)
+
+
+# --- taken ----------------------------------------------------------------------------------------------------------
+def taken(values: Mapping[str, object], *, by: User, edited: ConnectionRequest | None = None) -> Taken:
+    """Who has the destination name in `values`: a request of the portal, else a connection in Fivetran's last list."""
+    config = {str(path).removeprefix("config."): v for path, v in values.items() if str(path).startswith("config.")}
+    group_id, name = str(values.get("group_id") or ""), payloads.natural_key(config)
+    if not group_id or not name:
+        return Taken()
+    holding = ConnectionRequest.objects.holding(group_id, name).exclude(pk=edited.pk if edited else 0)
+    if holder := holding.select_related("requester").first():
+        visible = permissions.visible_to(by).filter(pk=holder.pk).exists()
+        return Taken(taken_words(by, holder), reverse("connections:request", args=[holder.pk]) if visible else "")
+    held = catalog.live.named(group_id, name)
+    return Taken(_live_words(by, held)) if held else Taken()
+
+
+def taken_words(by: User, holder: ConnectionRequest | None) -> str:
+    """That a destination name is taken; by what and whose, only to whom may see that request."""
+    if holder is None:
+        return ""
+    if permissions.visible_to(by).filter(pk=holder.pk).exists():
+        what = f"request {holder.pk} of {holder.requester} ({holder.state.label})"
+    else:
+        what = "an existing connection" if holder.connection_id else "another open request"
+    return f"“{holder.schema}” is taken in this destination by {what}. Choose another name."
+
+
+def _live_words(by: User, held: LiveConnection) -> str:
+    """The same of a connection that Fivetran listed; its id is for those who see everything."""
+    what = f"the connection {held.id}" if permissions.sees_everything(by) else "a connection"
+    fetched_at = catalog.freshness(Kind.CONNECTION).fetched_at
+    when = f" (seen {date_format(fetched_at.astimezone(UTC), 'j M Y H:i')} UTC)" if fetched_at else ""
+    return f"“{held.schema}” is taken in this destination by {what} at Fivetran{when}. Choose another name."
