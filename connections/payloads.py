@@ -137,6 +137,30 @@ def copied(values: Mapping[str, Any], *, keep_names: bool) -> dict[str, Any]:
     return {path: value for path, value in values.items() if value != MASK and (keep_names or path not in NAMING)}
 
 
+def described(data: Mapping[str, Any]) -> dict[str, Any]:
+    """path -> value for a copy of the connection that Fivetran describes in `data` (`GET /v1/connections/{id}`).
+
+    Without what a copy must not have: secrets and their masks, destination names, and whether it is paused just now.
+    """
+    values = {path: data[path] for path, field in BY_PATH.items() if path in data and not field.ours}
+    config = data.get("config")
+    values.update(_flat("config", config if isinstance(config, Mapping) else {}))
+    usable = {path: v for path, v in values.items() if v not in (None, "", [], {}) and MASK not in json.dumps(v)}
+    return {path: v for path, v in usable.items() if path not in NAMING and path != "paused"}
+
+
+def _flat(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if is_secret(key):
+            continue
+        if isinstance(value, Mapping):
+            found.update(_flat(f"{path}.{key}", value))
+        else:
+            found[f"{path}.{key}"] = value
+    return found
+
+
 def risks(body: Mapping[str, Any]) -> list[str]:
     """What an approver should notice in `body`, in words; empty where there is nothing."""
     found = []

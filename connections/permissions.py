@@ -128,6 +128,13 @@ def check_can_clone(user: Person, request: ConnectionRequest) -> None:
         raise Denied("This request is not yours to see.")
 
 
+def check_can_copy_live(user: Person, connection_id: str) -> None:
+    """Raise Denied unless `user` decides or operates, or asked for the connection with this id."""
+    asked = ConnectionRequest.objects.filter(connection_id=connection_id, requester_id=user.pk)
+    if not (is_approver(user) or is_operator(user) or (user.is_active and asked.exists())):
+        raise Denied("Only approvers, operators and who asked for a connection can copy it as it is at Fivetran.")
+
+
 def check_can_decide(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless `user` may approve, reject or ask for changes, is not the requester, and it is pending."""
     if not is_approver(user):

@@ -16,7 +16,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections import notifications, payloads, permissions, sources, tasks
+from connections import handover, notifications, payloads, permissions, sources, tasks
 from connections.models import (
     CatalogEntry,
     Connection,
@@ -32,6 +32,12 @@ from connections.models import (
     open_request,
 )
 from connections.states import Actor, Status
+
+Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
+
+
+class Unknown(Exception):
+    """Fivetran knows no such connection; the message says so."""
 
 
 class NameTaken(Exception):
@@ -256,6 +262,19 @@ def clone_values(*, by: User, request: ConnectionRequest) -> dict[str, Any]:
     permissions.check_can_clone(by, request)
     keep_names = request.state in (Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED)
     return payloads.copied(request.values, keep_names=keep_names)
+
+
+def live_values(*, by: User, connection_id: str) -> dict[str, Any]:
+    """The values with which a form for a copy of a connection begins, as Fivetran has it now; nothing is stored.
+
+    Fivetran is asked, 5 seconds at most. Raises Denied, Unknown where there is no such connection, Unreachable where
+    Fivetran gives no answer.
+    """
+    permissions.check_can_copy_live(by, connection_id)
+    data = handover.existing(connection_id)
+    if data is None:
+        raise Unknown("Fivetran knows no connection with this id.")
+    return payloads.described(data)
 
 
 def rerun_tests(*, by: User, request: ConnectionRequest) -> None:

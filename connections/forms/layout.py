@@ -174,4 +174,5 @@ def _stands_out(form: "RequestForm", fields: list[Field]) -> bool:
     values = form.values()
     if any(field.name in form.errors for field in fields):
         return True
+    fields = [field for field in fields if not hasattr(form.fields.get(field.name), "fixed_words")]
     return any(values.get(f.path, f.default) not in (f.default, None) for f in fields if not f.constant)

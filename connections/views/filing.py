@@ -13,9 +13,10 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from connections import permissions, workflow
 from connections.forms import Purpose, RequestForm
-from connections.models import ConnectionRequest, MovedOn
+from connections.models import ConnectionRequest, MovedOn, Preset
 from connections.permissions import Denied
 from connections.states import Status
+from connections.views import starting
 from connections.views.review import Review, review_of, taken_words
 from connections.workflow import Filing, NameTaken
 
@@ -30,6 +31,8 @@ class Page:
     by: User
     edited: ConnectionRequest | None = None
     origin: ConnectionRequest | None = None
+    live_origin: str = ""
+    preset: Preset | None = None
     token: uuid.UUID = field(default_factory=uuid.uuid4)
     banners: list[str] = field(default_factory=list)
     posted: bool = False
@@ -69,7 +72,7 @@ def new(request: HttpRequest) -> HttpResponse:
     page = Page(_user(request))
     if request.method == "POST":
         return _posted(request, page)
-    form = RequestForm.from_link(request.GET)
+    form = starting.new_form(request, page)
     return _show(request, page, form)
 
 
@@ -77,21 +80,21 @@ def new(request: HttpRequest) -> HttpResponse:
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """A draft, or a request that is not decided yet."""
     edited = get_object_or_404(permissions.visible_to(_user(request)), pk=pk)
-    page = Page(_user(request), edited=edited)
+    page = Page(_user(request), edited=edited, preset=edited.preset)
     if request.method == "POST":
         return _posted(request, page)
     permissions.check_can_edit(page.by, edited)
-    return _show(request, page, RequestForm.from_values(edited.values))
+    return _show(request, page, starting.stored_form(page, edited.values))
 
 
 @require_http_methods(["GET", "POST"])
 def clone(request: HttpRequest, pk: int) -> HttpResponse:
     """A new request that begins with the values of another one."""
     origin = get_object_or_404(permissions.visible_to(_user(request)), pk=pk)
-    page = Page(_user(request), origin=origin)
+    page = Page(_user(request), origin=origin, preset=origin.preset if origin.preset and origin.preset.active else None)
     if request.method == "POST":
         return _posted(request, page)
-    return _show(request, page, RequestForm.from_values(workflow.clone_values(by=page.by, request=origin)))
+    return _show(request, page, starting.stored_form(page, workflow.clone_values(by=page.by, request=origin)))
 
 
 @require_http_methods(["GET", "POST"])
@@ -100,17 +103,18 @@ def config_fields(request: HttpRequest) -> HttpResponse:
 
     The browser posts: a service's settings are too long for an address. Nothing is stored.
     """
-    form = RequestForm.from_post((request.POST or request.GET).dict(), Purpose.KEEP)
+    form = starting.drawn_form((request.POST or request.GET).dict())
     return render(request, "connections/_form_config_fields.html", {"form": form})
 
 
 @require_POST
 def review(request: HttpRequest) -> HttpResponse:
     """The review panel for what is typed now. Nothing is stored."""
-    form = RequestForm.from_post(request.POST.dict(), Purpose.KEEP)
+    form = starting.drawn_form(request.POST.dict())
     edited = _own(request, request.POST.get("edited", ""))
     shown = review_of(form, by=_user(request), edited=edited)
-    return render(request, "connections/_form_review_fragment.html", {"review": shown})
+    link = starting.link(form, request.POST.get("preset", ""))
+    return render(request, "connections/_form_review_fragment.html", {"review": shown, "link": link})
 
 
 def _user(request: HttpRequest) -> User:
@@ -118,8 +122,7 @@ def _user(request: HttpRequest) -> User:
 
 
 def _own(request: HttpRequest, pk: str) -> ConnectionRequest | None:
-    number = int(pk) if pk.isascii() and pk.isdigit() and len(pk) < 18 else 0
-    return permissions.visible_to(_user(request)).filter(pk=number).first()
+    return permissions.visible_to(_user(request)).filter(pk=starting.number(pk)).first()
 
 
 def _posted(request: HttpRequest, page: Page) -> HttpResponse:
@@ -127,8 +130,8 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
     page.posted = True
     action = request.POST.get("action", "submit")
     submitting = action == "submit"
-    form = RequestForm.from_post(request.POST.dict(), Purpose.SUBMIT if submitting else Purpose.KEEP)
-    page.token = _token(request.POST.get("form_token", ""))
+    page.token = form_token(request.POST.get("form_token", ""))
+    form = starting.posted_form(request, page, Purpose.SUBMIT if submitting else Purpose.KEEP)
     if (
         _is_current(request, page, form)
         and action in {"submit", "draft"}
@@ -150,7 +153,8 @@ def _harmless(form: RequestForm) -> bool:
     return not form.non_field_errors()
 
 
-def _token(text: str) -> uuid.UUID:
+def form_token(text: str) -> uuid.UUID:
+    """The token that makes a form count once; a new one where `text` is none."""
     try:
         return uuid.UUID(text)
     except ValueError:
@@ -159,6 +163,8 @@ def _token(text: str) -> uuid.UUID:
 
 def _is_current(request: HttpRequest, page: Page, form: RequestForm) -> bool:
     """Whether nothing happened meanwhile to what this form is about; otherwise the page says what."""
+    if page.banners:
+        return False
     if page.edited:
         if request.POST.get("version", str(page.edited.version)) == str(page.edited.version):
             return True
@@ -188,15 +194,20 @@ def _is_current(request: HttpRequest, page: Page, form: RequestForm) -> bool:
 
 
 def _store(page: Page, form: RequestForm, *, submitting: bool) -> ConnectionRequest:
-    filing = Filing(
+    verb = workflow.submit if submitting else workflow.save_draft
+    return verb(by=page.by, filing=filing_of(page, form, submitting=submitting), request=page.edited)
+
+
+def filing_of(page: Page, form: RequestForm, *, submitting: bool) -> Filing:
+    """What the filled form brings: all that applies to be submitted, or all that was typed to be kept."""
+    return Filing(
         values=form.values() if submitting else form.kept(),
         service_name=form.name_of("service")[:200],
         group_name=form.name_of("group_id")[:200],
         form_token=page.token,
         cloned_from=page.origin,
+        preset=page.preset,
     )
-    verb = workflow.submit if submitting else workflow.save_draft
-    return verb(by=page.by, filing=filing, request=page.edited)
 
 
 def _filed(request: HttpRequest, page: Page, stored: ConnectionRequest, *, submitting: bool) -> HttpResponse:
@@ -222,8 +233,10 @@ def _say_taken(page: Page, form: RequestForm, holder: ConnectionRequest) -> None
 def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
     if page.edited is None and not page.posted:
         try:
-            permissions.check_can_file(page.by)
+            permissions.check_can_file(page.by, page.preset)
         except Denied as denied:
             page.banners.append(denied.reason)
     shown: Review = review_of(form, by=page.by, edited=page.edited)
-    return render(request, "connections/form.html", {"form": form, "page": page, "review": shown})
+    link = starting.link(form, str(page.preset.pk) if page.preset else "")
+    context = {"form": form, "page": page, "review": shown, "link": link, "presets": starting.to_choose(page)}
+    return render(request, "connections/form.html", context)

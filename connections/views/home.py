@@ -9,8 +9,8 @@ from django.views.decorators.http import require_safe
 
 from connections import permissions
 from connections.models import ConnectionRequest
-from connections.models.request import ConnectionRequestQuerySet
 from connections.states import Status
+from connections.views import starting
 
 SHOWN = 10
 COUNTED = 100
@@ -27,19 +27,18 @@ _COLUMNS = ("id", "status", "service_name", "group_name", "schema", "status_sinc
 def home(request: HttpRequest) -> HttpResponse:
     """What waits for me, and my recent requests."""
     mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
+    mine_to_act = list(mine.filter(_MINE_TO_ACT).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
     context: dict[str, Any] = {
-        "waiting": _rows(mine.filter(_MINE_TO_ACT)),
-        "recent": _rows(mine),
+        "presets": starting.offered(),
+        "drafts": [row for row in mine_to_act if row["status"] == Status.DRAFT][:SHOWN],
+        "waiting": [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN],
+        "recent": list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]),
         "operator_count": None,
     }
     if permissions.is_approver(request.user):
-        decide = ConnectionRequest.objects.waiting_for_approval().exclude(requester_id=request.user.pk)
+        decide = permissions.waiting_for(request.user)
         context |= {"decide": list(decide.values(*_COLUMNS, "requester__username")[: COUNTED + 1]), "counted": COUNTED}
     if permissions.is_operator(request.user):
         stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).values("id")
         context["operator_count"] = len(stuck[:COUNTED])
     return render(request, "connections/home.html", context)
-
-
-def _rows(requests: ConnectionRequestQuerySet) -> list[dict[str, Any]]:
-    return list(requests.values(*_COLUMNS)[:SHOWN])

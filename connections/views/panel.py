@@ -58,7 +58,7 @@ def reader(request: HttpRequest) -> User:
 def find(user: Person, pk: int) -> ConnectionRequest:
     """The request as far as it exists for `user`, with its people, its connection, and marks of its latest changes."""
     rows = permissions.visible_to(user).select_related(
-        "requester", "decided_by", "approved_by", "connection", "cloned_from"
+        "requester", "decided_by", "approved_by", "connection", "cloned_from", "preset__approvers"
     )
     latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")

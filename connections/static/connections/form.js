@@ -1,6 +1,7 @@
 // The request form in the browser: what does not apply is hidden and not sent, the review follows what is typed, and
 // nothing typed is lost. Without this script the form works too; the server decides everything again.
 
+import { Autosave } from "./drafts.js";
 import { Memory, fill, texts } from "./kept.js";
 import { check, whyForced } from "./rules.js";
 
@@ -10,6 +11,7 @@ let { rules, fields } = ofRequest; // with those of the chosen service: see read
 const review = document.getElementById("review");
 const said = form.querySelector("[data-form-status]");
 const memory = new Memory(form);
+const autosave = new Autosave(form, (kept) => (original = kept));
 const typed = {}; // what was typed in controls that a change of the service took away
 let original = "";
 let leaving = false;
@@ -175,12 +177,14 @@ form.addEventListener("click", async (event) => {
 // --- typing ---
 form.addEventListener("input", () => {
   memory.write();
+  autosave.typed();
   ask(500);
 });
 form.addEventListener("change", (event) => {
   apply();
   if (event.target.name === "service") swapConfig();
   memory.write();
+  autosave.typed();
   ask(150);
 });
 
@@ -203,6 +207,13 @@ form.addEventListener("submit", (event) => {
     event.preventDefault();
     return;
   }
+  if (autosave.running) {
+    // One after the other: the server would take the one for a change in another window.
+    event.preventDefault();
+    autosave.stop().then(() => form.requestSubmit(event.submitter));
+    return;
+  }
+  autosave.stop();
   leaving = true;
   memory.write();
   const pressed = event.submitter;
@@ -234,9 +245,10 @@ function restore() {
   ask(0);
 }
 
-document.querySelector("[data-discard]").addEventListener("click", () => {
+document.querySelector("[data-discard]").addEventListener("click", async () => {
   memory.forget();
   leaving = true;
+  await autosave.discard();
   location.reload();
 });
 

@@ -1,0 +1,74 @@
+"""How a preset shapes the request form: what it begins with, what is fixed, what is not shown."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.forms import BoundField
+
+from connections.fields import BY_PATH
+from connections.forms.controls import truth
+from connections.forms.request import RequestForm
+from connections.forms.rows import unfolded
+from connections.models import Preset
+
+if TYPE_CHECKING:
+    _BoundField = BoundField[Any]
+else:
+    _BoundField = BoundField
+
+NOT_SET = "Not set"
+
+
+def beginning(preset: Preset | None) -> dict[str, str]:
+    """name -> text of everything that `preset` fills in; nothing without one."""
+    return unfolded(preset.begins_with) if preset else {}
+
+
+def imposed_values(preset: Preset | None) -> dict[str, Any]:
+    """path -> value of what nobody but the preset decides. One without a value in it has the field's default."""
+    if preset is None:
+        return {}
+    given = preset.begins_with
+    return {path: given.get(path, _default(path)) for path in preset.imposed}
+
+
+def imposed(preset: Preset | None) -> dict[str, str]:
+    """The same as texts: name -> text, to lay over whatever was posted or stands in a link."""
+    return unfolded(imposed_values(preset))
+
+
+def laid_over(texts: Mapping[str, str], preset: Preset | None) -> dict[str, str]:
+    """`texts` with what `preset` imposes in place of whatever they hold there, entries of a list included."""
+    if preset is None:
+        return dict(texts)
+    names = tuple(path.replace(".", "__") for path in preset.imposed)
+    lists = tuple(f"{name}__" for name in names)
+    left = {name: text for name, text in texts.items() if name not in names and not name.startswith(lists)}
+    return {**left, **imposed(preset)}
+
+
+def lock(form: RequestForm, preset: Preset | None) -> None:
+    """Have `form` show what `preset` fixes as words, and leave out what it hides."""
+    if preset is None:
+        return
+    for name in imposed(preset):
+        if name in form.fields:
+            form.fields[name].fixed_words = _words(form[name])  # type: ignore[attr-defined]  # the template reads it
+    for path in preset.hidden:
+        if (name := path.replace(".", "__")) in form.fields:
+            form.fields[name].concealed = True  # type: ignore[attr-defined]
+
+
+def _default(path: str) -> Any:
+    field = BY_PATH.get(path)
+    return "" if field is None or field.default is None else field.default
+
+
+def _words(bound: _BoundField) -> str:
+    """The chosen value as a person reads it."""
+    text = str(bound.value() or "")
+    if isinstance(bound.field.widget, forms.CheckboxInput):
+        return "Yes" if truth(text) else "No"
+    choices = getattr(bound.field, "choices", ())
+    return next((str(label) for value, label in choices if text and str(value) == text), text) or NOT_SET

@@ -1,0 +1,133 @@
+// Drafts saved as one types: the form's text goes to the server a moment after the last key, into one draft of its own.
+// It says when it did, and what hinders it; a lost network is waited for. What is typed stays in the tab besides.
+
+import { texts } from "./kept.js";
+
+const PAUSE = 1500; // ms without a key
+const LONGEST = 10_000; // ms of typing without a pause
+const PATIENCE = 8000; // ms for an answer
+const RETRIES = [3000, 6000, 15_000, 30_000]; // ms, the last one again and again
+
+const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+const KEPT = "What you typed is kept in this tab.";
+
+/** A refusal that trying again would not change. */
+class Refused extends Error {}
+
+export class Autosave {
+  /** `saved` is called with the JSON of the form's texts that the server now holds. */
+  constructor(form, saved) {
+    this.form = form;
+    this.saved = saved;
+    this.said = form.querySelector("[data-draft-status]");
+    this.stopped = !form.dataset.autosave;
+    this.unsaved = false;
+    this.since = 0;
+    this.timer = 0;
+    this.failures = 0;
+    this.running = null;
+    addEventListener("online", () => this.unsaved && this.save());
+    addEventListener("pagehide", () => this.leave());
+  }
+
+  /** Something was typed. */
+  typed() {
+    if (this.stopped) return;
+    this.unsaved = true;
+    this.since ||= Date.now();
+    this.wait(Math.max(0, Math.min(PAUSE, this.since + LONGEST - Date.now())));
+  }
+
+  /** Save no more: the form is being sent. Resolves when nothing is on its way any longer. */
+  async stop() {
+    this.stopped = true;
+    clearTimeout(this.timer);
+    await this.running;
+  }
+
+  /** Delete the draft of this form, if the server has one. */
+  async discard() {
+    await this.stop();
+    try {
+      await fetch(this.form.dataset.discard, { method: "POST", body: this.body(), signal: AbortSignal.timeout(PATIENCE) });
+    } catch {
+      return; // it stays among the drafts
+    }
+  }
+
+  wait(delay) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.save(), delay);
+  }
+
+  save() {
+    if (this.stopped || !this.unsaved || this.running) return;
+    this.running = this.send().finally(() => {
+      this.running = null;
+      if (this.unsaved && !this.stopped) this.wait(this.failures ? RETRIES[Math.min(this.failures, RETRIES.length) - 1] : PAUSE);
+    });
+  }
+
+  async send() {
+    const sent = JSON.stringify(texts(this.form));
+    this.unsaved = false;
+    this.since = 0;
+    try {
+      const answer = await fetch(this.form.dataset.autosave, {
+        method: "POST",
+        body: this.body(),
+        signal: AbortSignal.timeout(PATIENCE),
+      });
+      this.stored(await read(answer), sent);
+    } catch (trouble) {
+      this.failed(trouble);
+    }
+  }
+
+  stored({ version }, sent) {
+    this.failures = 0;
+    this.version = version;
+    const known = this.form.elements.namedItem("version");
+    if (known) known.value = version;
+    this.saved(sent);
+    this.say(`Draft saved ${clock.format(new Date())}. It is on your home page until you submit it.`);
+  }
+
+  failed(trouble) {
+    if (trouble instanceof Refused) {
+      this.say(trouble.message);
+      return;
+    }
+    this.unsaved = true;
+    this.failures += 1;
+    const seconds = RETRIES[Math.min(this.failures, RETRIES.length) - 1] / 1000;
+    this.say(`The draft is not saved: the portal does not answer. Trying again every ${seconds} seconds. ${KEPT}`);
+  }
+
+  /** The last words, as the page goes away. */
+  leave() {
+    if (this.stopped || !this.unsaved) return;
+    fetch(this.form.dataset.autosave, { method: "POST", body: this.body(), keepalive: true }).catch(() => null);
+  }
+
+  body() {
+    const body = new URLSearchParams(new FormData(this.form));
+    body.delete("action");
+    body.set("user", this.form.dataset.user);
+    if (this.version) body.set("version", this.version);
+    return body;
+  }
+
+  say(words) {
+    if (this.said && this.said.textContent !== words) this.said.textContent = words;
+  }
+}
+
+async function read(answer) {
+  if (answer.redirected || answer.status === 403) {
+    throw new Refused(`The draft is not saved: you were logged out. ${KEPT} Log in again, and it is back.`);
+  }
+  if (answer.status === 409) throw new Refused((await answer.json()).words);
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.json();
+}

@@ -1,0 +1,85 @@
+"""Drafts: saved by the form's script while somebody types, listed at home, deleted there."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.views.decorators.http import require_POST
+
+from connections import permissions, workflow
+from connections.forms import Purpose
+from connections.models import ConnectionRequest, MovedOn
+from connections.states import Status
+from connections.views import panel, starting
+from connections.views.filing import Page, filing_of, form_token
+
+_SUBMITTED = "The draft is not saved: this form was already submitted as request {}."
+_ELSEWHERE = "The draft is not saved: it was changed in another window. “Save draft” replaces what is stored."
+_OTHER = "The draft is not saved: somebody else is logged in now. What you typed is kept in this tab."
+
+
+@require_POST
+def autosave(request: HttpRequest) -> HttpResponse:
+    """Keep what is typed now in this form's one draft. Answers JSON: the draft, or with 409 why it is not saved."""
+    if request.POST.get("user") != str(request.user.pk):
+        return _refused(_OTHER)
+    page = _page(request)
+    if page.edited and page.edited.state is not Status.DRAFT:
+        return _refused(_SUBMITTED.format(page.edited.pk))
+    if page.edited and request.POST.get("version", str(page.edited.version)) != str(page.edited.version):
+        return _refused(_ELSEWHERE)
+    try:
+        stored = _kept(request, page)
+    except (permissions.Denied, MovedOn):
+        return _refused(_ELSEWHERE)
+    if stored is None:
+        return _refused("The draft is not saved as long as there is something in it that the portal must not keep.")
+    return JsonResponse({"id": stored.pk, "version": stored.version})
+
+
+@require_POST
+def discard(request: HttpRequest) -> HttpResponse:
+    """Delete the draft of a form that somebody throws away; no content, whether or not there was one."""
+    draft = _page(request).edited
+    if draft is not None and draft.state is Status.DRAFT:
+        workflow.withdraw(by=panel.reader(request), request=draft)
+    return HttpResponse(status=204)
+
+
+@require_POST
+def delete(request: HttpRequest, pk: int) -> HttpResponse:
+    """Delete a draft from the list at home."""
+    drafts = permissions.visible_to(request.user).filter(status=Status.DRAFT)
+    try:
+        workflow.withdraw(by=panel.reader(request), request=get_object_or_404(drafts, pk=pk))
+    except MovedOn:
+        messages.warning(request, "The draft was submitted in the meantime, so it was not deleted.")
+    else:
+        messages.success(
+            request, f"Draft {pk} is deleted. It stands among your requests as withdrawn, and can be cloned from there."
+        )
+    return redirect("connections:home")
+
+
+def _page(request: HttpRequest) -> Page:
+    """What the form is about: the draft that is edited, else the one this very form was saved as before."""
+    by = panel.reader(request)
+    page = Page(by, token=form_token(request.POST.get("form_token", "")))
+    own = ConnectionRequest.objects.filter(requester=by).select_related("preset")
+    pk = starting.number(request.POST.get("edited", ""))
+    page.edited = own.filter(pk=pk).first() if pk else own.filter(form_token=page.token).first()
+    page.origin = permissions.visible_to(by).filter(pk=starting.number(request.POST.get("origin", ""))).first()
+    return page
+
+
+def _kept(request: HttpRequest, page: Page) -> ConnectionRequest | None:
+    form = starting.posted_form(request, page, Purpose.KEEP)
+    if form.non_field_errors():
+        return None
+    filing = filing_of(page, form, submitting=False)
+    if page.edited and page.edited.values == filing.values:
+        return page.edited
+    return workflow.save_draft(by=page.by, filing=filing, request=page.edited)
+
+
+def _refused(words: str) -> HttpResponse:
+    return JsonResponse({"words": words}, status=409)

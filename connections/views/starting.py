@@ -1,0 +1,114 @@
+"""What a new request begins with: nothing, a link, a preset, or a connection as it is at Fivetran now."""
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from connections import workflow
+from connections.fields import defaults
+from connections.forms import Purpose, RequestForm, presets
+from connections.forms.controls import own_return_address
+from connections.forms.rows import unfolded
+from connections.models import ConnectionRequest, Preset
+
+if TYPE_CHECKING:
+    from connections.views.filing import Page
+
+_NO_PRESET = "That preset is no longer offered. Below is what you typed, without it."
+
+
+def offered() -> list[Preset]:
+    """The presets to begin with."""
+    return list(Preset.objects.offered().select_related("approvers"))
+
+
+def to_choose(page: "Page") -> list[Preset]:
+    """The presets that a new form offers, as long as it is about nothing yet."""
+    busy = page.posted or page.edited or page.origin or page.preset or page.live_origin
+    return [] if busy else offered()
+
+
+def link(form: RequestForm, preset: str) -> str:
+    """The address that opens a new form with what `form` holds now, as far as it differs from the defaults."""
+    usual = {**unfolded(defaults()), "connect_card_config__redirect_uri": own_return_address()}
+    chosen = {
+        name: text
+        for name, text in unfolded(form.values()).items()
+        if text != usual.get(name, "") and not hasattr(form.fields.get(name), "fixed_words")
+    }
+    query = {"preset": preset, **chosen} if preset else chosen
+    address = settings.PUBLIC_URL.rstrip("/") + reverse("connections:new")
+    return f"{address}?{urlencode(query)}" if query else address
+
+
+def number(text: str) -> int:
+    """A row's number in a form or link; 0, which no row has, where it is none."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
+
+
+def new_form(request: HttpRequest, page: "Page") -> RequestForm:
+    """The form of a new request as the query string wants it; what it could not have stands in the page's banners."""
+    query = request.GET.dict()
+    wanted = query.pop("preset", "")
+    page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
+    if wanted and page.preset is None:
+        page.banners.append("That preset is no longer offered. Here is the whole form.")
+    if connection_id := query.pop("from_connection", ""):
+        return _live_form(connection_id, page)
+    fixed = presets.imposed(page.preset)
+    refused = [name for name, text in fixed.items() if query.get(name, "").strip() not in ("", text)]
+    form = RequestForm.from_link(presets.laid_over({**presets.beginning(page.preset), **query}, page.preset))
+    if refused:
+        labels = ", ".join(form.fields[name].label or name for name in refused if name in form.fields)
+        page.banners.append(f"The preset “{page.preset}” decides these, whatever the link says: {labels}.")
+    presets.lock(form, page.preset)
+    return form
+
+
+def _live_form(connection_id: str, page: "Page") -> RequestForm:
+    try:
+        values = workflow.live_values(by=page.by, connection_id=connection_id)
+    except workflow.Unreachable:
+        page.banners.append("Fivetran does not answer just now, so its connection cannot be copied. Try again later.")
+        return RequestForm.from_link({})
+    except workflow.Unknown as unknown:
+        page.banners.append(str(unknown))
+        return RequestForm.from_link({})
+    page.live_origin = connection_id
+    return RequestForm.from_values(values)
+
+
+def stored_form(page: "Page", values: dict[str, object]) -> RequestForm:
+    """The form for stored `values`: of the request that is edited, or of the one that is copied."""
+    form = RequestForm.from_values({**values, **presets.imposed_values(page.preset)})
+    presets.lock(form, page.preset)
+    return form
+
+
+def posted_form(request: HttpRequest, page: "Page", purpose: Purpose) -> RequestForm:
+    """The form for what was posted, with the preset's own values wherever it decides.
+
+    The preset of a stored request is that request's for good; a new one has the preset it was opened with.
+    """
+    wanted = request.POST.get("preset", "")
+    stored = page.edited or ConnectionRequest.objects.filter(requester=page.by, form_token=page.token).first()
+    if stored is not None:
+        page.preset = stored.preset
+    elif wanted:
+        page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
+        if page.preset is None:
+            page.banners.append(_NO_PRESET)
+    form = RequestForm.from_post(presets.laid_over(request.POST.dict(), page.preset), purpose)
+    presets.lock(form, page.preset)
+    return form
+
+
+def drawn_form(texts: dict[str, str]) -> RequestForm:
+    """The form for a fragment of the page: nothing of it is stored, so any preset is drawn as it is."""
+    preset = Preset.objects.filter(pk=number(texts.get("preset", ""))).first()
+    form = RequestForm.from_post(presets.laid_over(texts, preset), Purpose.KEEP)
+    presets.lock(form, preset)
+    return form
