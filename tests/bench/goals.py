@@ -19,6 +19,8 @@ GOALS = {
     "P5": Goal("The list beside driver and f-string", "history", "beside_the_floor"),
     "P6": Goal("Queries a page", "history", "queries"),
     "P14": Goal("The form beside Django's own rendering", "form", "beside_django", writes=True),
+    "picker": Goal("A key in the service picker", "picker", "a_key", writes=True),
+    "catalog": Goal("The calls of a whole refresh", "picker", "a_refresh", writes=True),
     "P9": Goal("What one submission adds to its calls", "submission", "one_alone", writes=True),
     "P12": Goal("Memory after load", "memory", "after_load", writes=True),
     "P7": Goal("500 requests, the API takes 200 ms", "submission", "many_quick", writes=True),
