@@ -1,28 +1,23 @@
 """Several requests in one table: how it is read, what is said of each cell, what is filed, and the decision on it."""
 
-import html
 import re
 import uuid
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from connections import batches, workflow
+from connections import batches, catalog, workflow
 from connections.batches import Decision, RowTaken
-from connections.fields import FIELDS, NAMING
 from connections.forms import batch as tables
 from connections.forms.batch import Unreadable, judge, read_table
 from connections.models import Batch, ConnectionRequest, Event, Notice, NoticeKind
 from connections.permissions import Denied
 from connections.states import Status
-from tests import catalogs, factories
+from tests import catalogs, factories, processes
 
-NEW = "/requests/batch/"
 HEADER = ["service", "group_id", "config__schema", "config__table", "reason"]
 
 
@@ -38,7 +33,7 @@ def text(*rows: dict[str, str], separator: str = "\t") -> str:
     return "\n".join(separator.join(cells) for cells in [columns, *([r.get(c, "") for c in columns] for r in rows)])
 
 
-# --- reading -----------------------------------------------------------------------------------------------------------
+# --- reading ---------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("separator", ["\t", ",", ";"])
 @pytest.mark.parametrize("before", ["", "\ufeff", "sep=;\n"])
 def test_a_table_is_read_whatever_separates_its_cells(separator: str, before: str) -> None:
@@ -106,7 +101,7 @@ def test_a_column_of_secrets_is_dropped_unseen() -> None:
     assert "canary-8472" not in table.as_text()
 
 
-# --- judging -----------------------------------------------------------------------------------------------------------
+# --- judging ---------------------------------------------------------------------------------------------------------
 def judged(*rows: dict[str, str]) -> list[tables.Row]:
     return judge(read_table(text(*rows)))
 
@@ -181,7 +176,14 @@ def test_the_lists_are_read_once_for_all_rows() -> None:
     assert counts[1] - counts[0] <= 10 * 4, "a row may look for its service, not for the lists"
 
 
-# --- the verbs ---------------------------------------------------------------------------------------------------------
+@pytest.mark.django_db
+def test_a_row_that_could_not_be_checked_in_time_says_so() -> None:
+    catalogs.offered()
+    [row] = judge(read_table(text(line(1))), seconds=0)
+    assert not row.is_good and "Check the table again" in row.problems[0]
+
+
+# --- the verbs -------------------------------------------------------------------------------------------------------
 def filed(by: User, count: int = 3, token: uuid.UUID | None = None) -> Batch:
     """A batch of good rows."""
     if not User.objects.filter(groups__name="Approvers").exists():
@@ -289,6 +291,17 @@ def test_four_eyes_hold_for_every_row() -> None:
 
 
 @pytest.mark.django_db
+def test_a_broker_that_is_away_is_asked_once(
+    caplog: pytest.LogCaptureFixture, django_capture_on_commit_callbacks: Any
+) -> None:
+    batch = filed(factories.person())
+    with django_capture_on_commit_callbacks(execute=True):
+        batches.decide_batch(by=factories.person("approver"), batch=batch, decisions=all_of(batch))
+    assert {r.state for r in requests_of(batch)} == {Status.APPROVED}
+    assert len([record for record in caplog.records if "was not rung" in record.message]) == 1
+
+
+@pytest.mark.django_db
 def test_only_approvers_decide_and_only_on_rows_of_this_batch() -> None:
     by = factories.person()
     batch, other = filed(by, 1), factories.submitted(by)
@@ -300,249 +313,13 @@ def test_only_approvers_decide_and_only_on_rows_of_this_batch() -> None:
     assert other.state is Status.PENDING
 
 
-# --- the page for a table ----------------------------------------------------------------------------------------------
-@pytest.fixture
-def client(as_user: Any) -> Client:
-    """The requester, where the catalog is known."""
-    catalogs.offered()
-    return as_user("requester")
-
-
-def page(response: Any) -> str:
-    assert response.status_code == 200, response.status_code
-    return str(response.content.decode())
-
-
-def hidden(shown: str, name: str) -> str:
-    found = re.search(rf'name="{name}" value="([^"]*)"', shown)
-    return html.unescape(found[1]) if found else ""
-
-
-def typed(shown: str) -> str:
-    """What stands in the text of the page."""
-    found = re.search(r'<textarea[^>]*id="id_table"[^>]*>\n(.*?)</textarea>', shown, re.S)
-    assert found
-    return html.unescape(found[1])
-
-
-def checked(client: Client, given: str, **more: Any) -> tuple[str, dict[str, str]]:
-    """The page after a check, and what its form would post."""
-    shown = page(client.post(NEW, {"table": given, "action": "check", "form_token": str(uuid.uuid4()), **more}))
-    return shown, {"table": typed(shown), **{name: hidden(shown, name) for name in ("form_token", "checked")}}
-
-
-def test_a_table_is_checked_and_then_submitted(client: Client) -> None:
-    shown, form = checked(client, text(line(1), line(2)))
-    assert "Submit for approval" in shown and not ConnectionRequest.objects.exists()
-    response = client.post(NEW, {**form, "action": "submit"})
-    batch = Batch.objects.get()
-    assert response["Location"] == f"/batches/{batch.pk}/"
-    assert [r.schema for r in requests_of(batch)] == ["sheet_1.orders", "sheet_2.orders"]
-    assert [r.service_name for r in requests_of(batch)] == ["Google Sheets"] * 2
-    again = client.post(NEW, {**form, "action": "submit"})
-    assert Batch.objects.count() == 1 and again.status_code in (200, 302)
-
-
-def test_a_wrong_row_stops_all_and_nothing_is_lost(client: Client) -> None:
-    given = text(line(1), line(2, sync_frequency="7"), line(3, reason="=1+1"))
-    shown, form = checked(client, given)
-    assert form["table"] == given
-    assert 'name="cell_2_sync_frequency"' in shown and "Choose one of" in shown
-    assert "Submit for approval" not in shown and "<title>Error: " in shown
-    page(client.post(NEW, {**form, "action": "submit"}))
-    assert not ConnectionRequest.objects.exists()
-
-
-def test_a_cell_is_corrected_in_place(client: Client) -> None:
-    _, form = checked(client, text(line(1), line(2, sync_frequency="7")))
-    shown = page(client.post(NEW, {**form, "cell_2_sync_frequency": "60", "action": "check"}))
-    assert "Submit for approval" in shown
-    form = {"table": typed(shown), "form_token": form["form_token"], "checked": hidden(shown, "checked")}
-    assert client.post(NEW, {**form, "action": "submit"}).status_code == 302
-    assert [r.values["sync_frequency"] for r in requests_of(Batch.objects.get())] == [360, 60]
-
-
-def test_a_missing_column_can_be_filled_in_place(client: Client) -> None:
-    rows = [{name: value for name, value in line(n).items() if name != "reason"} for n in (1, 2)]
-    shown, form = checked(client, text(*rows))
-    assert 'name="cell_1_reason"' in shown and 'name="cell_2_reason"' in shown
-    shown = page(client.post(NEW, {**form, "cell_1_reason": "One", "cell_2_reason": "Two", "action": "check"}))
-    assert "Submit for approval" in shown and "Two" in typed(shown)
-
-
-def test_a_correction_beside_a_changed_text_is_named(client: Client) -> None:
-    _, form = checked(client, text(line(1, sync_frequency="7")))
-    changed = {**form, "table": text(line(1, sync_frequency="5")), "cell_1_sync_frequency": "60"}
-    shown = html.unescape(page(client.post(NEW, {**changed, "action": "check"})))
-    assert "Row 1, sync_frequency: “60” was left out" in shown and "\t5" in typed(shown)
-
-
-def test_what_was_not_looked_at_is_not_submitted(client: Client) -> None:
-    _, form = checked(client, text(line(1)))
-    shown = page(client.post(NEW, {**form, "table": text(line(2)), "action": "submit"}))
-    assert "The table changed after it was checked" in shown and not ConnectionRequest.objects.exists()
-    assert "Submit for approval" in shown
-
-
-def test_a_file_takes_the_place_of_the_text(client: Client) -> None:
-    file = SimpleUploadedFile("table.csv", b"\xef\xbb\xbf" + text(line(7), separator=";").encode())
-    shown, form = checked(client, "service\nold", file=file)
-    assert form["table"] == text(line(7), separator=";") and "Submit for approval" in shown
-
-
-@pytest.mark.parametrize(
-    ("content", "said"), [(b"\xfc\n", "UTF-8"), (b"x" * (tables.MAX_BYTES + 1), "257 KiB"), (b"", "Paste a table")]
-)
-def test_a_file_that_cannot_be_read_leaves_the_text(client: Client, content: bytes, said: str) -> None:
-    file = SimpleUploadedFile("table.csv", content)
-    shown = page(client.post(NEW, {"table": "service\nkept", "file": file, "action": "check"}))
-    assert said in shown
-    assert content == b"" or typed(shown) == "service\nkept"
-
-
-def test_a_table_as_large_as_allowed_arrives_and_one_beyond_is_answered_in_words(client: Client) -> None:
-    most = "reason\n" + "x" * (tables.MAX_BYTES - 7 - 200 * 100)
-    assert typed(page(client.post(NEW, {"table": most, "action": "check"}))) == most
-    beyond = "service,reason\n" + "a,bcdef\n" * (tables.MAX_BYTES // 8)
-    shown = page(client.post(NEW, {"table": beyond, "action": "check"}))
-    assert "Send it in parts" in shown and typed(shown) == beyond
-    assert client.post(NEW, {"table": "x" * 600 * 1024}).status_code == 400
-
-
-def test_a_taken_name_is_said_on_its_cell(client: Client, cast: dict[str, User]) -> None:
-    factories.submitted(cast["requester2"], **{"config.schema": "sheet_1"})
-    shown = html.unescape(checked(client, text(line(1)))[0])
-    assert "“sheet_1.orders” is taken in this destination by another open request" in shown
-    assert "requester2" not in shown
-
-
-def test_a_secret_is_neither_kept_nor_shown(client: Client) -> None:
-    shown, form = checked(client, text(line(1, config__password="canary-8472")))
-    assert "canary-8472" not in shown and "config__password was left out" in shown
-    assert client.post(NEW, {**form, "action": "submit"}).status_code == 302
-    assert "canary" not in str(ConnectionRequest.objects.values_list("values", "payload"))
-
-
-def test_hostile_text_is_text(client: Client) -> None:
-    shown, _ = checked(client, text(line(1, reason="<script>alert(1)</script>", config__schema='"><img src=x>')))
-    assert "<script>alert" not in shown and "<img src=x>" not in shown
-
-
-def test_the_template_names_every_column_and_holds_no_formula(client: Client) -> None:
-    response = client.get("/requests/batch/table.csv")
-    names = response.content.decode().strip().split(",")
-    assert set(names) == {f.name for f in (*FIELDS, *NAMING.values()) if not f.constant}
-    assert not [name for name in names if name[0] in "=+-@\t\r"]
-    assert read_table(response.content.decode() + "x" + "," * (len(names) - 1)).columns == names
-
-
-def test_the_example_is_right(client: Client) -> None:
-    found = re.search(r'<pre id="example"[^>]*>(.*?)</pre>', page(client.get(NEW)), re.S)
-    assert found and "Submit for approval" in checked(client, html.unescape(found[1]))[0]
-
-
-# --- the page of a batch -----------------------------------------------------------------------------------------------
-def posted(batch: Batch, **changes: str) -> dict[str, Any]:
-    """What the page of a batch posts when nothing on it was touched."""
-    rows = requests_of(batch)
-    form: dict[str, Any] = {"approve": [str(r.pk) for r in rows]}
-    form |= {f"digest_{r.pk}": r.digest for r in rows} | {f"reason_{r.pk}": "" for r in rows}
-    return form | changes
-
-
-def test_a_batch_is_seen_by_whom_its_requests_are(as_user: Any, cast: dict[str, User]) -> None:
-    batch = filed(cast["requester"])
-    seen = {name: as_user(name).get(f"/batches/{batch.pk}/").status_code for name in cast}
-    assert seen == {"requester": 200, "requester2": 404} | dict.fromkeys(
-        ("approver", "operator", "auditor", "admin"), 200
-    )
-
-
-def test_the_page_shows_every_body_digest_and_status(as_user: Any, cast: dict[str, User]) -> None:
-    batch = filed(cast["requester"])
-    shown = html.unescape(page(as_user("approver").get(f"/batches/{batch.pk}/")))
-    for asked in requests_of(batch):
-        assert asked.digest in shown and f'"schema": "{asked.values["config.schema"]}"' in shown
-    assert shown.count('data-status="pending"') == 3
-    assert len(re.findall(r'name="approve"[^>]*\schecked', shown)) == 3
-
-
-def test_an_approver_approves_all_at_once(as_user: Any, cast: dict[str, User]) -> None:
-    batch = filed(cast["requester"])
-    response = as_user("approver").post(f"/batches/{batch.pk}/decide/", posted(batch))
-    assert response["Location"] == f"/batches/{batch.pk}/"
-    assert {r.state for r in requests_of(batch)} == {Status.APPROVED}
-
-
-def test_a_veto_and_a_rejection(as_user: Any, cast: dict[str, User]) -> None:
-    batch = filed(cast["requester"])
-    first, second, third = requests_of(batch)
-    form = posted(batch, **{f"reason_{third.pk}": "No budget"}) | {"approve": [str(first.pk)]}
-    assert as_user("approver").post(f"/batches/{batch.pk}/decide/", form).status_code == 302
-    assert [r.state for r in requests_of(batch)] == [Status.APPROVED, Status.PENDING, Status.REJECTED]
-
-
-def test_a_body_that_changed_is_not_approved_and_no_longer_ticked(as_user: Any, cast: dict[str, User]) -> None:
-    batch = filed(cast["requester"], 2)
-    form, changed = posted(batch), requests_of(batch)[0]
-    workflow.submit(by=cast["requester"], request=changed, filing=factories.filing(sync_frequency=5))
-    response = as_user("approver").post(f"/batches/{batch.pk}/decide/", form)
-    assert response.status_code == 409
-    shown = response.content.decode()
-    assert "It changed since you looked at it" in shown
-    assert not re.search(r'name="approve"[^>]*\schecked', shown)
-    assert [r.state for r in requests_of(batch)] == [Status.PENDING, Status.APPROVED]
-
-
-def test_nothing_decided_is_said(as_user: Any, cast: dict[str, User]) -> None:
-    batch = filed(cast["requester"])
-    response = as_user("approver").post(f"/batches/{batch.pk}/decide/", posted(batch) | {"approve": []})
-    assert "Nothing was decided" in page(response)
-    long = posted(batch, **{f"reason_{requests_of(batch)[0].pk}": "x" * 2001}) | {"approve": []}
-    shown = page(as_user("approver").post(f"/batches/{batch.pk}/decide/", long))
-    assert "2,000 characters" in shown and "x" * 2001 in shown
-
-
-def test_others_cannot_decide(as_user: Any, cast: dict[str, User]) -> None:
-    batch = filed(cast["requester"])
-    for name, status in {"requester": 403, "requester2": 404, "operator": 403, "auditor": 403}.items():
-        assert as_user(name).post(f"/batches/{batch.pk}/decide/", posted(batch)).status_code == status
-    assert {r.state for r in requests_of(batch)} == {Status.PENDING}
-
-
-def test_an_approver_sees_why_a_batch_of_their_own_is_not_theirs_to_decide(as_user: Any, cast: dict[str, User]) -> None:
-    batch = filed(cast["approver"])
-    assert "Nobody can decide on their own request." in page(as_user("approver").get(f"/batches/{batch.pk}/"))
-
-
-def test_a_page_of_many_rows_asks_no_more_questions_than_one_of_few(as_user: Any, cast: dict[str, User]) -> None:
-    counts = []
-    for rows in (2, 20):
-        batch, reader = filed(cast["requester"], rows), as_user("approver")
-        with CaptureQueriesContext(connection) as queries:
-            page(reader.get(f"/batches/{batch.pk}/"))
-        counts.append(len(queries))
-    assert counts[0] == counts[1]
-
-
-def test_the_inbox_holds_a_batch_as_one_line(as_user: Any, cast: dict[str, User]) -> None:
-    batch, alone = filed(cast["requester"]), factories.submitted(cast["requester"])
-    shown = page(as_user("approver").get("/approvals/"))
-    assert f'href="/batches/{batch.pk}/"' in shown and f'href="/requests/{alone.pk}/"' in shown
-    assert not [r for r in requests_of(batch) if f'data-request-id="{r.pk}"' in shown]
-    filed(cast["approver"], 1)
-    assert page(as_user("approver").get("/approvals/")).count('href="/batches/') == 1, "one's own is not there"
-
-
-@pytest.mark.parametrize("path", ["/", "/requests/"])
-def test_the_page_is_found(as_user: Any, path: str) -> None:
-    assert f'href="{NEW}"' in page(as_user("requester").get(path))
-
-
-def test_a_mail_about_a_batch_links_to_it(cast: dict[str, User], mailoutbox: list[Any]) -> None:
-    from connections import notifications
-
-    batch = filed(cast["requester"])
-    assert notifications.send_due() == Notice.objects.count()
-    assert mailoutbox[0].subject == f"[Connections] A request waits for approval: batch #{batch.pk} of 3 requests"
-    assert f"/batches/{batch.pk}/" in mailoutbox[0].body
+@pytest.mark.django_db(transaction=True)
+def test_each_row_has_an_outcome_of_its_own(cast: dict[str, User], worker: processes.Process) -> None:
+    catalog.refresh_all()
+    group = catalog.destinations()[0].id
+    rows = [factories.filing(group_id=group, config__schema=name) for name in ("one", "refused_two", "three")]
+    batch = batches.file_batch(by=cast["requester"], filings=rows, token=uuid.uuid4())
+    batches.decide_batch(by=cast["approver"], batch=batch, decisions=all_of(batch))
+    final = {Status.CREATED, Status.FAILED}
+    processes.until(lambda: all(r.state in final for r in requests_of(batch)))
+    assert [r.state for r in requests_of(batch)] == [Status.CREATED, Status.FAILED, Status.CREATED]

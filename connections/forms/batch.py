@@ -196,9 +196,12 @@ def _without_secrets(table: Table) -> Table:
 
 
 # --- judging -------------------------------------------------------------------------------------------------------
-def judge(table: Table) -> list[Row]:
-    """Every row, judged as the form would, except that a value in a field that does not apply is an error here."""
-    ends, rows = time.monotonic() + CHECK_SECONDS, []
+def judge(table: Table, *, seconds: float = CHECK_SECONDS) -> list[Row]:
+    """Every row, judged as the form would, except that a value in a field that does not apply is an error here.
+
+    The rows that are not reached within `seconds` say so.
+    """
+    ends, rows = time.monotonic() + seconds, []
     with read_once():
         for number, texts in enumerate(table.rows, 1):
             row = Row(number, texts)
@@ -213,9 +216,10 @@ def judge(table: Table) -> list[Row]:
 
 def _judge(row: Row) -> None:
     row.form = form = RequestForm.from_link(row.texts)
+    idle = {path.replace(".", "__") for path in form.verdict.hidden} if form.errors else set()
     for name, sentences in form.errors.items():
-        if name in form.fields:
-            row.errors[name] = [str(sentence) for sentence in sentences]
+        if name in form.fields:  # of a field that does not apply, only that is worth saying
+            row.errors[name] = [str(sentence) for sentence in sentences][-1 if name in idle else 0 :]
     for name, missing in form.missing.items():
         if name not in row.errors:
             row.refuse(name, missing.enter or f"Enter the {missing.label.lower()}")

@@ -82,7 +82,7 @@ def _decisions(request: HttpRequest) -> dict[int, Decision]:
 def _tell(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
     done = Counter(outcome.request.state for outcome in outcomes if not outcome.obstacle)
     if approved := done[Status.APPROVED]:
-        messages.success(request, f"{requests(approved)} approved. The portal sends them to Fivetran by itself.")
+        messages.success(request, f"{requests(approved)} approved. The portal goes on with Fivetran by itself.")
     if rejected := done[Status.REJECTED]:
         messages.success(request, f"{requests(rejected)} rejected. The requester is told why.")
     if stuck := sum(bool(outcome.obstacle) for outcome in outcomes):
