@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import DateTimeField, F, Q
 from django.db.models.functions import Coalesce, Greatest, Now
+from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, RateLimited, Refused, Unauthorized
@@ -55,6 +56,22 @@ def admit() -> datetime | None:
         return None
     gate.refresh_from_db()
     return gate.next_slot_at - tolerance if gate.next_slot_at else None
+
+
+def places(most: int) -> int:
+    """How many calls fit into the budget from now to the sweep after the next, `most` at most: more ring in vain.
+
+    A period more than is needed, so that a late sweep finds others at work. By this process's clock: a wrong one only
+    makes the sweeper ring for some too many or too few.
+    """
+    gate = current()
+    if gate.reason == GateReason.TRIAL:
+        return 1
+    if not settings.CREATIONS_PER_MINUTE:
+        return most
+    ahead = max(0.0, (gate.next_slot_at - timezone.now()).total_seconds()) if gate.next_slot_at else 0.0
+    free = (2 * settings.SWEEP_INTERVAL - ahead) * settings.CREATIONS_PER_MINUTE / 60
+    return max(0, min(most, int(free) + 1))
 
 
 def _admit_alone() -> datetime | None:

@@ -58,9 +58,10 @@ def sweep() -> Due:
     running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
     tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
+    due = ConnectionRequest.objects.due().values_list("pk", flat=True)
     may_send = gate.is_open()
     return Due(
-        submit=list(ConnectionRequest.objects.due().values_list("pk", flat=True)[:BATCH]) if may_send else [],
+        submit=list(due[: gate.places(BATCH)]) if may_send else [],
         run_tests=list(tests.values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH]),
         probe=gate.probe_due(),
