@@ -5,9 +5,10 @@ the sweeper rings again for whatever is due.
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
-from celery import Task, shared_task
+from celery import Task, current_app, shared_task
 from django.conf import settings
 from kombu.exceptions import OperationalError
 from redis import Redis
@@ -71,17 +72,19 @@ def refresh_catalog() -> None:
 
 def ring_all(due: provisioning.Due) -> None:
     """Ring once for each row that `provisioning.sweep` found due."""
-    for task, ids in ((submit, due.submit), (run_tests, due.run_tests), (reconcile, due.reconcile)):
-        for request_id in ids:
-            if not ring(task, request_id):
-                return  # the broker is away; the next sweep tries again
-    if due.probe:
-        ring(probe)
-    ring(notify)
+    bells: list[tuple[Any, ...]] = [(submit, request_id) for request_id in due.submit]
+    bells += [(run_tests, request_id) for request_id in due.run_tests]
+    bells += [(reconcile, request_id) for request_id in due.reconcile]
+    ring_each([*bells, *([(probe,)] if due.probe else []), (notify,)])
 
 
 def ring(task: Task, *args: Any) -> bool:
-    """Publish `task`, within a second even while the broker hangs; whether it was published. Never raises.
+    """Publish `task`, within a second even while the broker hangs; whether it was published. Never raises."""
+    return ring_each([(task, *args)])
+
+
+def ring_each(bells: Sequence[tuple[Any, ...]]) -> bool:
+    """Publish each (task, *arguments) over one connection; whether all were. Never raises; stops where one fails.
 
     A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one. The publishing uses a
     connection of its own, since a pooled one may be half open, and short time-outs.
@@ -90,11 +93,13 @@ def ring(task: Task, *args: Any) -> bool:
         _ping()
         # One try: kombu's own connecting tries again for seconds when the broker goes away after the ping.
         options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS, "max_retries": 0}
-        options = {**task.app.conf.broker_transport_options, **options}
-        with task.app.connection_for_write(transport_options=options) as to:
-            task.apply_async(args, expires=EXPIRES, connection=to, retry=False)
+        options = {**current_app.conf.broker_transport_options, **options}
+        with current_app.connection_for_write(transport_options=options) as to, current_app.amqp.Producer(to) as bell:
+            for task, *args in bells:
+                task.apply_async(args, expires=EXPIRES, producer=bell, retry=False)
     except (OSError, RedisError, OperationalError) as error:
-        log.warning("%s was not rung (%s); the sweeper will", task.name, type(error).__name__)
+        names = ", ".join(sorted({task.name for task, *_ in bells}))
+        log.warning("%s was not rung (%s); the sweeper will", names, type(error).__name__)
         return False
     return True
 
