@@ -44,7 +44,8 @@ class ServiceRuleAdmin(Editable):
     def get_queryset(self, request: HttpRequest) -> QuerySet[ServiceRule]:
         """The rules, each with the name of its service."""
         offered = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=OuterRef("service")).order_by()
-        return super().get_queryset(request).annotate(offered_name=Subquery(offered.values("name")[:1]))
+        rules: QuerySet[ServiceRule] = super().get_queryset(request)
+        return rules.annotate(offered_name=Subquery(offered.values("name")[:1]))
 
     @admin.display(description="name at Fivetran", empty_value="not offered")
     def name(self, row: Any) -> str | None:
