@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
+from connections.fivetran.sandbox import catalog as sandbox_catalog
 from connections.models import CatalogEntry, CatalogRefresh, Kind
 
 SHAPES: dict[str, tuple[str, ...]] = {
@@ -43,3 +44,44 @@ def offered(*, without: Sequence[Kind] = (), error: str = "") -> None:
         _add(Kind.PROXY_AGENT, "proxy_one", "Proxy one", {"status": "CONNECTED"})
     if Kind.HYBRID_AGENT not in without:
         _add(Kind.HYBRID_AGENT, "agent_one", "Agent one", {"online": True, "group_id": "projected_sickle"})
+
+
+def tell(service: str, properties: dict[str, Any], *, required: Sequence[str] = ()) -> None:
+    """Store what Fivetran would tell about the settings of `service`, besides its naming keys."""
+    keys = SHAPES.get(service, ())
+    config = {
+        "type": "object",
+        "required": [*keys, *required],
+        "properties": {**{key: {"type": "string"} for key in keys}, **properties},
+    }
+    CatalogEntry.objects.update_or_create(
+        kind=Kind.SERVICE,
+        fivetran_id=service,
+        defaults={"detail": {"config": config}, "detail_at": Now()},
+        create_defaults={"name": service, "data": {}, "detail": {"config": config}, "detail_at": Now()},
+    )
+
+
+FILES = {
+    "type": "array",
+    "title": "Files",
+    "description": "Which files go into which table.",
+    "items": {
+        "type": "object",
+        "properties": {
+            "file_pattern": {"type": "string", "title": "File pattern", "example": ".*[.]csv"},
+            "table_name": {"type": "string", "title": "Table name"},
+        },
+    },
+}
+METHODS = {"type": "string", "enum": ["EXTRACT_TABLES", "DEFINE_PER_TABLE"], "title": "File mapping method"}
+
+
+def told() -> None:
+    """The settings of `SHAPES` as the sandbox tells them, with a list of objects for s3."""
+    known = sandbox_catalog.load()
+    for service in SHAPES:
+        found = known.get(service)
+        assert found is not None
+        more = {"file_mapping_method": METHODS, "files": FILES} if service == "s3" else {}
+        tell(service, {**found.metadata()["config"]["properties"], **more})

@@ -14,7 +14,7 @@ from typing import Any
 from connections.fields import NAMING
 from connections.payloads import is_secret
 
-_LABEL, _HELP, _CHOICE = 80, 400, 200  # characters
+_LABEL, _HELP, _CHOICE = 80, 400, 2_000  # characters
 _DEEPEST, _MOST = 4, 200  # levels of nesting; properties of one object and values of one list
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", re.ASCII)  # so that `__` in a control's name is unambiguous
 _NOT_YET = frozenset({"private_preview", "development", "sunset"})

@@ -10,7 +10,7 @@ from connections.catalog.metadata import Property, Shape
 from connections.forms.config import Setting
 from connections.forms.controls import Length, Select, truth
 
-_SHORT, _LONG, _LINES = 2_000, 20_000, 1_000  # characters of a line and of a longer text, lines
+_SHORT, _LONG, _LINES, _LABEL = 2_000, 20_000, 1_000, 80  # characters of a line and of a longer text, lines
 _LARGEST = 2**53 - 1  # what JSON numbers hold exactly everywhere (RFC 8259, section 6)
 _LONGER = re.compile(r"cert|public_key|query|sql|script|json|payload", re.ASCII)  # texts of several lines
 _OWN = "Fivetran’s own choice"
@@ -25,12 +25,12 @@ class Suggested(forms.ChoiceField):
 
     def valid_value(self, value: Any) -> bool:
         """Any value of a sane length."""
-        return len(str(value)) <= 200
+        return len(str(value)) <= _SHORT
 
     def keep(self, text: str) -> None:
         """Show `text` as chosen, whether or not it is listed."""
         if text and not super().valid_value(text):
-            self.widget.choices = [*list(self.widget.choices), (text, f"{text[:80]} (not listed)")]
+            self.widget.choices = [*list(self.widget.choices), (text, f"{_short(text)} (not listed)")]
             self.warning = "Fivetran does not list this value for this service. It may refuse it."
 
 
@@ -47,7 +47,7 @@ class YesNo(forms.ChoiceField):
     def keep(self, text: str) -> None:
         """Show a text that means neither as the chosen one."""
         if text and not self.valid_value(text):
-            self.widget.choices = [*list(self.widget.choices), (text, f"{text[:80]} (neither)")]
+            self.widget.choices = [*list(self.widget.choices), (text, f"{_short(text)} (neither)")]
 
     def clean(self, value: Any) -> bool | None:
         """None where nothing is said."""
@@ -111,6 +111,10 @@ class Lines(forms.CharField):
             raise ValidationError(f"Line {number}: {words[:1].lower()}{words[1:]}") from None
 
 
+def _short(text: str) -> str:
+    return text if len(text) <= _LABEL else f"{text[:_LABEL]}…"
+
+
 def _lines(text: str) -> list[str]:
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -130,7 +134,7 @@ def config_control(setting: Setting, *, optional: bool) -> forms.Field:
 def _field(part: Property, options: dict[str, Any]) -> forms.Field:
     match part.shape:
         case Shape.CHOICE:
-            return Suggested(choices=[("", _OWN), *((value, value) for value in part.choices)], **options)
+            return Suggested(choices=[("", _OWN), *((value, _short(value)) for value in part.choices)], **options)
         case Shape.FLAG:
             return YesNo(**options)
         case Shape.WHOLE:

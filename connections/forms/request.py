@@ -45,7 +45,7 @@ class RequestForm(forms.Form):
     def __init__(self, texts: Mapping[str, str], *, purpose: Purpose, given: Iterable[str] = ()) -> None:
         action = texts.get("action", "") if purpose is not Purpose.LINK else ""
         super().__init__(data=tidied({name: _clean(text) for name, text in texts.items()}, action))
-        self.purpose, self.given = purpose, frozenset(given)
+        self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
         service = self.data.get("service", "")
@@ -156,7 +156,8 @@ class RequestForm(forms.Form):
             self.add_error(None, f"Leave out {shown}: the source owner enters secrets at Fivetran, never here.")
 
     def _is_secret(self, name: str) -> bool:
-        return is_secret(name) or self.config.metadata.is_secret(name.removeprefix("config__").replace("__", "."))
+        path = name.removeprefix("config__").replace("__", ".")
+        return any(is_secret(part) for part in path.split(".")) or self.config.metadata.is_secret(path)
 
     def _is_empty(self, field: Field) -> bool:
         return field.name not in self.errors and self.cleaned_data.get(field.name) in _EMPTY
