@@ -20,6 +20,7 @@ from connections.models import (
     Kind,
     Notice,
     PortalPolicy,
+    Preset,
     ServiceRule,
     SetupTestRun,
 )
@@ -40,7 +41,7 @@ WINDOWS: list[type[Model]] = [
     ApiGate,
     Notice,
 ]
-POLICY = {PortalPolicy, ServiceRule}  # the company edits these; tests/test_policy.py
+POLICY = {PortalPolicy, ServiceRule, Preset}  # the company edits these; tests/test_policy.py, tests/test_presets.py
 
 
 def client(user: User) -> Client:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -62,7 +63,7 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     list_select_related = ("requester",)
     search_fields = ("=id", "schema", "service", "group_id", "requester__username")
     ordering = ("-id",)
-    actions = ("approve", "reject", "request_changes")
+    actions = ("approve", "reject", "request_changes", "make_preset")
     inlines = (EventInline, AttemptInline)
     fieldsets = (
         (None, {"fields": ("label", "turn", "status_since", "requester", "reason", "source_owner", "submitted_at")}),
@@ -112,6 +113,19 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     def request_changes(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
         """Send the selected requests back, with one reason."""
         return self._decide(request, queryset, REQUEST_CHANGES)
+
+    def has_preset_permission(self, request: HttpRequest) -> bool:
+        """Whether a preset may be made."""
+        return request.user.has_perm("connections.add_preset")
+
+    @admin.action(description="Make a preset from the selected request…", permissions=["preset"])
+    def make_preset(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> HttpResponse | None:
+        """On to the form of a new preset, filled with what the one selected request asked for."""
+        chosen = list(queryset.values_list("pk", flat=True)[:2])
+        if len(chosen) != 1:
+            self.message_user(request, "Select one request: a preset begins as one of them.", messages.ERROR)
+            return None
+        return redirect(f"{reverse('admin:connections_preset_add')}?from_request={chosen[0]}")
 
     def _decide(
         self, request: HttpRequest, queryset: QuerySet[ConnectionRequest], decision: Decision

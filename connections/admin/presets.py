@@ -1,0 +1,55 @@
+"""Presets in the admin: made from nothing, or from a request that turned out well."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest
+
+from connections import payloads, permissions
+from connections.admin.windows import Editable
+from connections.forms.preset_editor import PresetForm
+from connections.models import Preset
+
+_REQUESTERS_OWN = ("reason", "source_owner", "service", "group_id")
+
+
+@admin.register(Preset)
+class PresetAdmin(Editable):
+    """The presets in the order in which they are offered."""
+
+    form = PresetForm
+    list_display = ("name", "service", "group_id", "approvers", "position", "active")
+    list_editable = ("position", "active")
+    list_filter = ("active",)
+    list_select_related = ("approvers",)
+    search_fields = ("name", "description", "service", "group_id")
+    fieldsets = (
+        (None, {"fields": ("name", "description", "position", "active")}),
+        ("What a request begins with", {"fields": ("service", "group_id", "values")}),
+        ("What is not the requester's to decide", {"fields": ("fixed", "hidden")}),
+        ("Who decides", {"fields": ("approvers",)}),
+    )
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """`?from_request=<id>` begins with what that request asked for, without what was its own."""
+        source = request.GET.get("from_request", "")
+        visible = permissions.visible_to(request.user)
+        row = visible.filter(pk=int(source)).first() if source.isdecimal() and len(source) < 18 else None
+        if row is None:
+            return super().get_changeform_initial_data(request)
+        values = payloads.copied(row.values, keep_names=False)
+        return {
+            "name": f"{row.service_name}, as in request {row.pk}"[:100],
+            "service": row.service,
+            "group_id": row.group_id,
+            "values": {path: value for path, value in values.items() if path not in _REQUESTERS_OWN and value != ""},
+            "fixed": ["service"],
+        }
+
+    def save_model(self, request: HttpRequest, obj: Preset, form: Any, change: bool) -> None:
+        """Say it where nobody could decide: the preset's requests could not be submitted."""
+        super().save_model(request, obj, form, change)
+        if obj.approvers and not permissions.approvers_for(AnonymousUser(), obj).exists():
+            words = f"Nobody in the group “{obj.approvers}” may approve yet, so requests of this preset are refused."
+            self.message_user(request, words, messages.WARNING)

@@ -1,0 +1,129 @@
+"""The form in which an administrator makes a preset: nothing is stored that the request form would refuse."""
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from connections.fields import BY_PATH, NAMING
+from connections.forms.controls import control
+from connections.forms.offers import offer
+from connections.forms.request import RequestForm
+from connections.forms.rows import unfolded
+from connections.models import Preset
+from connections.payloads import is_secret
+
+if TYPE_CHECKING:  # Django's class takes no parameters at run time
+    _ModelForm = forms.ModelForm[Preset]
+else:
+    _ModelForm = forms.ModelForm
+
+_OWN_FIELDS = ("service", "group_id")
+
+
+class Paths(forms.CharField):
+    """API paths, one a line, stored as a list."""
+
+    widget = forms.Textarea(attrs={"rows": 4, "cols": 60, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        """The stored list as lines."""
+        return "\n".join(map(str, value)) if isinstance(value, list) else value
+
+    def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
+        """The lines as a list, each once; control names (`config__host`) are taken for the paths they stand for."""
+        lines = value if isinstance(value, list) else str(value or "").splitlines()
+        return list(dict.fromkeys(line.strip().replace("__", ".") for line in lines if line.strip()))
+
+
+class Values(forms.JSONField):
+    """A JSON object, shown on several lines."""
+
+    widget = forms.Textarea(attrs={"rows": 8, "cols": 80, "spellcheck": "false"})
+
+    def prepare_value(self, value: Any) -> Any:
+        """The object indented; a text that was refused as it was typed."""
+        return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) else value
+
+
+class PresetForm(_ModelForm):
+    """A preset, judged as a whole: each value by the request form's rules, each path by whether it can be imposed."""
+
+    values = Values(required=False, help_text=Preset._meta.get_field("values").help_text)
+    fixed = Paths(required=False, help_text=f"{Preset._meta.get_field('fixed').help_text} One a line.")
+    hidden = Paths(required=False, help_text=f"{Preset._meta.get_field('hidden').help_text} One a line.")
+
+    class Meta:
+        """All columns."""
+
+        model = Preset
+        fields = ("name", "description", "service", "group_id", "values", "fixed", "hidden") + (
+            "approvers",
+            "position",
+            "active",
+        )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for path in _OWN_FIELDS:
+            made = control(BY_PATH[path], offer(path))
+            made.help_text = self.fields[path].help_text
+            if hasattr(made, "keep"):
+                made.keep(str(self.initial.get(path, "")))
+            self.fields[path] = made
+
+    def clean_values(self) -> dict[str, Any]:
+        """Raise ValidationError for anything but an object of known paths, and for secrets."""
+        values = self.cleaned_data["values"] or {}
+        if not isinstance(values, Mapping):
+            raise ValidationError('Enter a JSON object, such as {"sync_frequency": 60}')
+        values = {str(path).replace("__", "."): value for path, value in values.items()}
+        for path in values:
+            if path in _OWN_FIELDS:
+                raise ValidationError(f"{path} has a field of its own above")
+            if any(is_secret(part) for part in path.split(".")[1:]):
+                raise ValidationError(f"Leave out {path[:80]}: the source owner enters secrets at Fivetran, never here")
+            if not _is_known(path):
+                raise ValidationError(f"There is no field {path[:80]}")
+        return values
+
+    def clean(self) -> dict[str, Any]:
+        """Judge the preset as the request form will see it."""
+        cleaned = super().clean() or self.cleaned_data
+        if "values" not in cleaned:
+            return cleaned
+        chosen = {path: cleaned.get(path) for path in _OWN_FIELDS if cleaned.get(path)}
+        judged = RequestForm.from_link(unfolded({**chosen, **cleaned["values"]}))
+        for name, words in judged.errors.items():
+            label = "" if name == "__all__" else f"{name.replace('__', '.')}: "
+            self.add_error("values", [f"{label}{sentence}" for sentence in words])
+        for field in ("fixed", "hidden"):
+            for path in cleaned.get(field, []):
+                if why := _why_not(path, judged, cleaned):
+                    self.add_error(field, f"{path[:80]}: {why}")
+        return cleaned
+
+
+def _is_known(path: str) -> bool:
+    return path.startswith("config.") or (path in BY_PATH and not BY_PATH[path].constant)
+
+
+def _why_not(path: str, judged: RequestForm, cleaned: Mapping[str, Any]) -> str:
+    """Why the preset cannot decide the field at `path`; empty where it can."""
+    name = path.replace(".", "__")
+    if path in NAMING:
+        return "every connection needs a name of its own"
+    if path == "reason":
+        return "every request has a reason of its own"
+    if not _is_known(path):
+        return "there is no such field"
+    if path.startswith("config."):
+        if "service" not in (*cleaned.get("fixed", []), *cleaned.get("hidden", [])):
+            return "fix the service too, for another one has other settings"
+        if not any(control == name or control.startswith(f"{name}__") for control in judged.fields):
+            return "this service has no such setting"
+    if name in judged.missing:
+        return "it has to be filled, so give it a value first"
+    return ""
