@@ -287,5 +287,5 @@ def test_no_page_holds_what_the_content_security_policy_refuses(rows: dict[type[
     for url, answer in answers.items():
         assert not list(architecture.unsafe_template(text(answer).replace("http://testserver", ""))), url
         policy = answer.headers["Content-Security-Policy"]
-        assert "script-src 'self';" in policy, url
+        assert "script-src 'self'" in policy.split("; "), url
         assert "unsafe" not in policy, url

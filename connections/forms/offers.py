@@ -1,6 +1,6 @@
 """What stands in the lists of the request form: the catalog's options, and how much the portal knows about them."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ def _label(option: Option, *, show_id: bool) -> str:
 @dataclass(frozen=True)
 class _Source:
     kind: Kind
-    read: Callable[[], list[Option]]
+    read: Callable[[], Sequence[Option]]
     none: str  # said when the account has nothing of this kind
 
 
