@@ -192,6 +192,13 @@ def test_the_page_shows_every_body_digest_and_status(as_user: Any, cast: dict[st
     assert len(re.findall(r'name="approve"[^>]*\schecked', shown)) == 3
 
 
+def test_a_request_leads_back_to_its_batch(as_user: Any, cast: dict[str, User]) -> None:
+    batch, alone = filed(cast["requester"]), factories.submitted(cast["requester"])
+    reader, back = as_user("requester"), f'href="/batches/{batch.pk}/"'
+    assert back in page(reader.get(f"/requests/{requests_of(batch)[1].pk}/"))
+    assert back not in page(reader.get(f"/requests/{alone.pk}/"))
+
+
 def test_an_approver_approves_all_at_once(as_user: Any, cast: dict[str, User]) -> None:
     batch = filed(cast["requester"])
     response = as_user("approver").post(f"/batches/{batch.pk}/decide/", posted(batch))

@@ -58,7 +58,7 @@ def reader(request: HttpRequest) -> User:
 def find(user: Person, pk: int) -> ConnectionRequest:
     """The request as far as it exists for `user`, with its people, its connection, and marks of its latest changes."""
     rows = permissions.visible_to(user).select_related(
-        "requester", "decided_by", "approved_by", "connection", "cloned_from", "preset__approvers"
+        "requester", "decided_by", "approved_by", "connection", "cloned_from", "preset__approvers", "batch_row"
     )
     latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
@@ -130,6 +130,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     return {
         "row": row,
         "connection": connection,
+        "place": getattr(row, "batch_row", None),
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, setup_state),
         "next": words.next_sentence(row, setup_state),
