@@ -169,6 +169,7 @@ form.addEventListener("click", async (event) => {
   const { value } = button;
   const list = button.dataset.entry;
   if (!(await swapConfig(value))) return;
+  autosave.typed();
   const entries = document.querySelectorAll(`[data-entry-of="${list}"]`);
   const next = value.startsWith("add:") && entries.length ? entries[entries.length - 1] : document.getElementById(`div_id_${list}`);
   next.querySelector("input, select, textarea")?.focus();

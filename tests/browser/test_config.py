@@ -1,0 +1,125 @@
+"""The settings of a service in a real browser: drawn when it is chosen, following the answers, entries and all."""
+
+import json
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from connections.models import ConnectionRequest
+from tests import catalogs
+from tests.browser.test_form import AXE, NEW, body, control, log_in
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def form(page: Page, as_user: Any, live_server: Any) -> Page:
+    """The requester's browser on a new form that knows the settings of the services."""
+    catalogs.offered()
+    catalogs.told()
+    page.set_default_timeout(10_000)
+    log_in(page, as_user, live_server)
+    page.goto(live_server.url + NEW)
+    return page
+
+
+def choose(page: Page, service: str, naming: str) -> None:
+    """Choose a service as the page is made, and wait for its settings."""
+    page.evaluate(
+        """(service) => {
+            const control = document.querySelector('[name="service"]');
+            control.value = service;
+            control.dispatchEvent(new Event("change", { bubbles: true }));
+        }""",
+        service,
+    )
+    expect(control(page, naming)).to_be_visible()
+
+
+def assert_accessible(page: Page) -> None:
+    """No finding of axe, with every group open."""
+    page.evaluate("for (const group of document.querySelectorAll('details')) group.open = true")
+    found = Axe().run(page, options=AXE).response["violations"]
+    assert found == [], json.dumps([(f["id"], [n["html"] for n in f["nodes"]]) for f in found], indent=1)
+
+
+def test_a_database_follows_its_answers(form: Page) -> None:
+    choose(form, "postgres", "config__schema_prefix")
+    expect(control(form, "config__host")).to_be_visible()
+    expect(control(form, "config__replication_slot")).to_be_hidden()
+    control(form, "config__update_method").select_option("WAL_PGOUTPUT")
+    expect(control(form, "config__replication_slot")).to_be_visible()
+    control(form, "config__replication_slot").fill("slot")
+    control(form, "config__update_method").select_option("QUERY_BASED")
+    expect(control(form, "config__replication_slot")).to_be_hidden()
+    assert control(form, "config__replication_slot").is_disabled()
+    expect(control(form, "config__tunnel_host")).to_be_hidden()
+    form.locator("#group_how > summary").click()
+    control(form, "networking_method").select_option("SshTunnel")
+    expect(control(form, "config__tunnel_host")).to_be_visible()
+    control(form, "config__port").fill("5432")
+    expect(form.locator("[data-review]")).to_contain_text("5432")
+    assert body(form)["config"] == {"port": 5432, "connection_type": "SshTunnel", "update_method": "QUERY_BASED"}
+    assert_accessible(form)
+
+
+def test_entries_are_added_and_removed(form: Page) -> None:
+    choose(form, "s3", "config__table_group_name")
+    expect(form.get_by_role("group", name="Files", exact=True)).to_be_hidden()
+    control(form, "config__file_mapping_method").select_option("DEFINE_PER_TABLE")
+    expect(form.get_by_role("group", name="Files", exact=True)).to_be_visible()
+    control(form, "config__files__0__file_pattern").fill("first")
+    form.get_by_role("button", name="Add another to Files").click()
+    expect(control(form, "config__files__1__file_pattern")).to_be_focused()
+    control(form, "config__files__1__file_pattern").fill("second")
+    assert_accessible(form)
+    form.get_by_role("button", name="Remove Files 1").click()
+    expect(control(form, "config__files__0__file_pattern")).to_have_value("second")
+    expect(control(form, "config__files__1__file_pattern")).to_have_count(0)
+    expect(control(form, "config__file_mapping_method")).to_have_value("DEFINE_PER_TABLE")
+
+
+def test_what_was_typed_survives_another_service_and_a_reload(form: Page) -> None:
+    choose(form, "postgres", "config__schema_prefix")
+    control(form, "config__host").fill("db.example.com")
+    choose(form, "salesforce", "config__schema")
+    choose(form, "postgres", "config__schema_prefix")
+    expect(control(form, "config__host")).to_have_value("db.example.com")
+    form.on("dialog", lambda dialog: dialog.accept())
+    form.reload()
+    expect(control(form, "config__host")).to_have_value("db.example.com")
+
+
+def test_enter_submits_and_adds_no_entry(form: Page) -> None:
+    choose(form, "s3", "config__table_group_name")
+    control(form, "group_id").select_option("projected_sickle")
+    texts = {"config__schema": "files", "config__table_group_name": "invoices", "reason": "Weekly report"}
+    for name, text in texts.items():
+        control(form, name).fill(text)
+    control(form, "config__file_mapping_method").select_option("DEFINE_PER_TABLE")
+    control(form, "config__files__0__file_pattern").fill(".*")
+    control(form, "config__files__0__file_pattern").press("Enter")
+    form.wait_for_url("**/requests/*/")
+    files = ConnectionRequest.objects.get().payload["config"]["files"]
+    assert files == [{"file_pattern": ".*"}]
+
+
+def test_the_settings_without_a_script(page: Page, browser: Any, as_user: Any, live_server: Any) -> None:
+    catalogs.offered()
+    catalogs.told()
+    session = as_user("requester").cookies["sessionid"].value
+    context = browser.new_context(java_script_enabled=False, base_url=live_server.url)
+    context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    plain = context.new_page()
+    plain.goto(NEW)
+    plain.locator('[name="service"]').select_option("s3")
+    plain.get_by_role("button", name="Show the fields of this service").click()
+    plain.locator('[name="config__files__0__file_pattern"]').fill("a")
+    plain.get_by_role("button", name="Add another to Files").click()
+    expect(plain.locator('[name="config__files__0__file_pattern"]')).to_have_value("a")
+    plain.locator('[name="config__files__1__file_pattern"]').fill("b")
+    plain.get_by_role("button", name="Remove Files 1").click()
+    expect(plain.locator('[name="config__files__0__file_pattern"]')).to_have_value("b")
+    context.close()
