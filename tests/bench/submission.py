@@ -84,6 +84,7 @@ def _many(site: Site, *, count: int, at_once: int, seconds: float, bar: float, m
     wrong, largest = 0, 0.0
     with processes.worker({}, concurrency=at_once) as worker:
         _warm_up(at_once)
+        before = _processor_seconds(worker)
         for turn in range(site.rounds):
             ids: list[int] = []
 
@@ -103,6 +104,7 @@ def _many(site: Site, *, count: int, at_once: int, seconds: float, bar: float, m
             took.append(pair if first is ours else pair[::-1])
             wrong += lost_or_doubled(ids, stand_in)
             largest = max(largest, psutil.Process(worker.popen.pid).memory_info().rss / 1e6)
+        busy = (_processor_seconds(worker) - before) * 1000 / (count * site.rounds)
     ratio = statistics.median(ours / floor for ours, floor in took)
     mine, theirs = (statistics.median(column) for column in zip(*took, strict=True))
     beside = f"{mine:.2f} s, the calls alone by {at_once} threads {theirs:.2f} s"
@@ -110,8 +112,20 @@ def _many(site: Site, *, count: int, at_once: int, seconds: float, bar: float, m
     return [
         Reading(f"{count} requests / calls alone", ratio, "x", None if site.is_sqlite else bar, beside),
         Reading("lost or doubled", wrong, "requests", 0, f"of {count * site.rounds}"),
+        Reading(
+            "worker's processor time a submission",
+            busy,
+            "ms",
+            None,
+            f"one thread at a time: {1000 / busy:.0f} a second",
+        ),
         Reading("worker's memory", largest, "MB", memory or None, f"{at_once} threads, resident"),
     ]
+
+
+def _processor_seconds(worker: processes.Process) -> float:
+    used = psutil.Process(worker.popen.pid).cpu_times()
+    return float(used.user + used.system)
 
 
 def _warm_up(at_once: int) -> None:
