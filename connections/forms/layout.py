@@ -106,7 +106,8 @@ def _placed(piece: Piece) -> Any:
 
 def source_words(form: "RequestForm") -> str:
     """The line of the closed group: how many of its settings are filled."""
-    fields = list(settings_in(form.config.others))
+    _ = form.errors  # what applies is known after judging
+    fields = [field for field in settings_in(form.config.others) if not form.why_hidden(field.path)]
     filled = sum(bool(form.data.get(field.name)) for field in fields)
     return f"{filled} of {len(fields)} filled" if fields else "nothing to enter here"
 
@@ -174,5 +175,12 @@ def _stands_out(form: "RequestForm", fields: list[Field]) -> bool:
     values = form.values()
     if any(field.name in form.errors for field in fields):
         return True
-    fields = [field for field in fields if not hasattr(form.fields.get(field.name), "fixed_words")]
-    return any(values.get(f.path, f.default) not in (f.default, None) for f in fields if not f.constant)
+    fields = [field for field in fields if not field.constant and not _as_preset(form, field)]
+    return any(values.get(field.path, field.default) not in (field.default, None) for field in fields)
+
+
+def _as_preset(form: "RequestForm", field: Field) -> bool:
+    """Whether the field is as the preset has it, which its line says well enough."""
+    control = form.fields[field.name]
+    text: str | None = getattr(control, "preset_text", None)
+    return hasattr(control, "fixed_words") or (text is not None and text == form.data.get(field.name))

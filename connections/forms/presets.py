@@ -52,6 +52,9 @@ def lock(form: RequestForm, preset: Preset | None) -> None:
     """Have `form` show what `preset` fixes as words, and leave out what it hides."""
     if preset is None:
         return
+    for name, text in beginning(preset).items():
+        if name in form.fields:
+            form.fields[name].preset_text = text  # type: ignore[attr-defined]  # nothing unusual, for the layout
     for name in imposed(preset):
         if name in form.fields:
             form.fields[name].fixed_words = _words(form[name])  # type: ignore[attr-defined]  # the template reads it

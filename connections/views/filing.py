@@ -42,7 +42,9 @@ class Page:
         """The heading."""
         if self.edited:
             return f"Edit draft {self.edited.pk}" if self.is_draft else f"Edit request {self.edited.pk}"
-        return f"Copy of request {self.origin.pk}" if self.origin else "New request"
+        if self.origin:
+            return f"Copy of request {self.origin.pk}"
+        return f"New request: {self.preset}" if self.preset else "New request"
 
     @property
     def is_draft(self) -> bool:

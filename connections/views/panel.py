@@ -218,6 +218,13 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
     found.append(action("Clone", "clone", None, link=True))
+    if (
+        row.connection_id
+        and not row.gone_at
+        and (mine or permissions.is_approver(user) or permissions.is_operator(user))
+    ):
+        url = f"{reverse('connections:new')}?from_connection={row.connection_id}"
+        found.append(Action("Clone as it is at Fivetran", url, link=True))
     if mine and row.state not in FINAL:
         found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
     return found
