@@ -27,7 +27,9 @@ class Migration(migrations.Migration):
     operations = [
         migrations.AlterField("catalogentry", "kind", models.CharField(choices=KINDS, max_length=20)),
         migrations.AlterField("catalogrefresh", "kind", models.CharField(choices=KINDS, max_length=20, unique=True)),
-        migrations.AddField("catalogentry", "source_key", models.CharField(blank=True, max_length=64, default=""), False),
+        migrations.AddField(
+            "catalogentry", "source_key", models.CharField(blank=True, max_length=64, default=""), False
+        ),
         migrations.AddIndex("catalogentry", models.Index(fields=["kind", "name"], name="entry_by_name")),
         migrations.AddIndex("catalogentry", models.Index(fields=["source_key"], name="entry_by_source")),
         migrations.AddField(
