@@ -106,7 +106,7 @@ class RequestForm(forms.Form):
         """Apply the rules to the answers; every sentence stands beside its field."""
         self.verdict: Verdict = check(self._answers(), self.rules)
         for field in (*self.of_request, *self.of_service):
-            if reason := self._why_hidden(field.path):
+            if reason := self.why_hidden(field.path):
                 self._judge_hidden(field, reason)
         self._refuse_secrets()
         if self.purpose is Purpose.LINK:
@@ -119,14 +119,14 @@ class RequestForm(forms.Form):
         self._judge_names()
         return self.cleaned_data
 
-    def _why_hidden(self, path: str) -> str:
+    def why_hidden(self, path: str) -> str:
         """Why the field, or the list that it stands in, does not apply; empty where it does."""
         beginnings = (h for h in self.verdict.hidden if path == h or path.startswith(f"{h}."))
         return next((self.verdict.hidden[h] for h in beginnings), "")
 
     def _is_needed(self, field: Field) -> bool:
         """Whether it must be filled. Of a needed list it is the first control, and of an entry in use what it needs."""
-        if self._why_hidden(field.path):
+        if self.why_hidden(field.path):
             return False
         if field.required or field.path in self.verdict.required:
             return True
@@ -216,7 +216,7 @@ class RequestForm(forms.Form):
         """path -> typed value of everything that applies, forced values set. Complete only if the form is valid."""
         self._judged()
         answers = {**self._answers(), **self.verdict.forced}
-        return folded({path: value for path, value in answers.items() if not self._why_hidden(path)})
+        return folded({path: value for path, value in answers.items() if not self.why_hidden(path)})
 
     def kept(self) -> dict[str, Any]:
         """What a draft keeps: like `values`, and where a text means nothing yet, the text; also what is hidden now."""
