@@ -46,7 +46,10 @@ def run_tests(request_id: int) -> None:
         return
     token = uuid.uuid4()
     lease = timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1)
-    claimed = due.filter(tests_token=connection.tests_token).update(
+    # By the row's own columns alone: `due` looks at the request too, which makes the UPDATE's condition a subquery, and
+    # PostgreSQL does not ask a subquery again after it has waited for another worker's claim.
+    mine = Connection.objects.filter(pk=connection.pk, tests=SetupTestsState.DUE, tests_token=connection.tests_token)
+    claimed = mine.update(
         tests=SetupTestsState.RUNNING,
         tests_token=token,
         tests_lease_until=Now() + lease,

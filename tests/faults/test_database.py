@@ -175,3 +175,35 @@ def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) 
         thread.join()
         assert status(request) == outcome[0]
         (exactly_one if outcome == ["created"] else none_there)(fivetran, request)
+
+
+@on_postgresql
+def test_two_runs_of_tests_claimed_at_once(fivetran: Fivetran, approve: Approve) -> None:
+    """Fault 56: the second worker waits for the first one's claim, and then finds that there is nothing to claim."""
+    from connections import provisioning
+    from connections.models import Connection, SetupTestsState
+
+    request = approve("claimed_tests")
+    provisioning.submit(request.pk)
+    workflow.rerun_tests(by=request.requester, request=ConnectionRequest.objects.get(pk=request.pk))
+
+    def run() -> None:
+        provisioning.run_tests(request.pk)
+        connections.close_all()
+
+    with session() as first, session() as watcher:
+        first.execute("BEGIN")
+        first.execute("SELECT 1 FROM connections_connection WHERE request_id = %s FOR UPDATE", [request.pk])
+        thread = threading.Thread(target=run)
+        thread.start()
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        until(lambda: watcher.execute(waiting).fetchone())
+        first.execute(
+            "UPDATE connections_connection SET tests = 'running', tests_token = gen_random_uuid(),"
+            " tests_lease_until = now() + interval '1 minute' WHERE request_id = %s",
+            [request.pk],
+        )
+        first.execute("COMMIT")
+        thread.join()
+    assert Connection.objects.get(request=request).tests == SetupTestsState.RUNNING
+    assert not [call for call in fivetran.call("journal") if call["path"].endswith("/test")]
