@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from connections import payloads
-from connections.models import Attempt, Connection, ConnectionRequest, Event, EventKind, SetupTestsState
+from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, EventKind, SetupTestsState
 from connections.states import FINAL, Status
 from tests.chaos.workload import REFUSED
 from tests.stand_in import JSON, Fivetran
@@ -27,14 +27,24 @@ class Verdict:
         return not (self.duplicates or self.lost or self.wrong)
 
 
+WORKING = (Status.PENDING, Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN)
+TESTING = (SetupTestsState.DUE, SetupTestsState.RUNNING)
+
+
 def quiet() -> bool:
     """Whether no request and no run of setup tests is under way."""
-    working = (Status.PENDING, Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN)
-    tests = (SetupTestsState.DUE, SetupTestsState.RUNNING)
     return not (
-        ConnectionRequest.objects.filter(status__in=working).exists()
-        or Connection.objects.filter(tests__in=tests).exists()
+        ConnectionRequest.objects.filter(status__in=WORKING).exists()
+        or Connection.objects.filter(tests__in=TESTING).exists()
     )
+
+
+def restless() -> str:
+    """What is still under way, and the gate, in the words of the rows."""
+    gate = ApiGate.objects.values().first()
+    requests = ConnectionRequest.objects.filter(status__in=WORKING).values("schema", "status", "next_try_at", "note")
+    connections = Connection.objects.filter(tests__in=TESTING).values()
+    return f"gate {gate}, requests {list(requests)}, connections {list(connections)}"
 
 
 def check(fivetran: Fivetran, canaries: Iterable[str], texts: Iterable[str]) -> Verdict:

@@ -34,7 +34,7 @@ def run(
     for worker in workers:
         worker.start()
         stack.callback(worker.stop)
-    stack.enter_context(processes.scheduler(environment))
+    scheduler = stack.enter_context(processes.scheduler(environment))
     workload = Workload(chosen.requests, PER_SECOND, chosen.seed, catalog.destinations()[0].id)
     nemesis = Nemesis(seed=chosen.seed, workers=workers, broker=broker)
     workload.start()
@@ -44,9 +44,17 @@ def run(
     nemesis.stop()
     stopped = time.monotonic()
     longest = 1.1 * float(CLOCKS["SUBMIT_DEADLINE"]) + float(CLOCKS["SETTLE_SECONDS"]) + PATIENCE
+    told = 0
     while not (is_quiet := checker.quiet()) and time.monotonic() < stopped + longest:
         time.sleep(0.1)
+        if time.monotonic() > stopped + 10 * (told + 1):
+            told += 1
+            print(f"after {10 * told} s without faults: {checker.restless()}", flush=True)
     settled = time.monotonic() - stopped
+    if not is_quiet:
+        print(f"not quiet after {longest:.0f} s: {checker.restless()}")
+        for process in (scheduler, *[worker.process for worker in workers if worker.process]):
+            print(f"{process.name}, status {process.popen.poll()}: {process.log.read_text(errors='replace')[-1500:]}")
     time.sleep(DIALS["late_seconds"] + 1)  # for effects of calls that nobody waits for any more
     for worker in workers:
         worker.stop()
@@ -54,8 +62,6 @@ def run(
     logs = [log for worker in workers for log in worker.logs]
     contents = broker.contents().decode("latin-1")
     verdict = checker.check(fivetran, [demo.SANDBOX_SECRET, token], [*logs, contents])
-    if not is_quiet:
-        print(f"not quiet after {longest:.0f} s")
     return report(chosen, workload, nemesis, verdict, settled if is_quiet else -1.0)
 
 
