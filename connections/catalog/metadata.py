@@ -1,7 +1,7 @@
 """The `config` object of a service's metadata call as a tree of properties that a form can offer.
 
-Source of the shape: Fivetran's answer to `GET /v1/metadata/connector-types/{service}`. It is foreign data: what does not
-look like a property is left out, and every text is cut.
+Source of the shape: Fivetran's answer to `GET /v1/metadata/connector-types/{service}`. It is foreign data: what
+does not look like a property is left out, and every text is cut.
 """
 
 import re
@@ -96,7 +96,8 @@ def _property(
         return None
     shape, here = _shape(spec), (*path, name)
     label = _cut(plain_text(spec.get("title")), _LABEL) or words_of(name)
-    items = spec.get("items") if isinstance(spec.get("items"), Mapping) else {}
+    told = spec.get("items")
+    items: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
     below: list[tuple[str, str]] = []
     parts: tuple[Property, ...] = ()
     if shape in (Shape.OBJECT, Shape.ROWS):
@@ -179,8 +180,8 @@ def leaves(properties: Iterable[Property], prefix: str = "config") -> Iterable[t
 # --- words -----------------------------------------------------------------------------------------------------------
 
 _WORDS = (
-    "api arn aws csv ftp gcs gcp hva http https iam id ids ip json jwt pdb pgp s3 sas sdk sftp sql ssh ssl tde tls uri url"
-    " urls utc xml"
+    "api arn aws csv ftp gcs gcp hva http https iam id ids ip json jwt pdb pgp s3 sas sdk sftp sql ssh ssl tde tls uri"
+    " url urls utc xml"
 )
 _CAPITALS = frozenset(_WORDS.split())
 

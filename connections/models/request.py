@@ -103,7 +103,9 @@ class ConnectionRequest(models.Model):
     next_lookup_at = models.DateTimeField(null=True, editable=False)
     note = models.CharField(max_length=500, blank=True, editable=False)
 
-    connection_id = models.CharField(max_length=255, null=True, unique=True, editable=False)
+    connection_id = models.CharField(  # noqa: DJ001  # NULL, not "": several rows without an id must not clash
+        max_length=255, null=True, unique=True, editable=False
+    )
     gone_at = models.DateTimeField(null=True, editable=False)
     failure_code = models.CharField(max_length=100, blank=True, editable=False)
     failure_message = models.TextField(blank=True, editable=False)

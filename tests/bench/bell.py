@@ -37,7 +37,7 @@ def _rings(site: Site) -> list[Reading]:
             calls.append((time.monotonic() - rung) * 1000)
             answer = broker.blpop([KEY], timeout=10)
             assert answer is not None, f"ring {turn} was not heard"
-            took.append((float(answer[1]) - rung) * 1000)  # type: ignore[index]
+            took.append((float(answer[1]) - rung) * 1000)
     took, calls = took[5:], calls[5:]
     return [
         Reading(
@@ -52,7 +52,7 @@ def _silence(site: Site) -> list[Reading]:
     fivetran()
     slowest, latest = 0.0, 0.0
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
-        broker = int(client.info("server")["process_id"])  # type: ignore[index]
+        broker = int(client.info("server")["process_id"])
     with processes.web({}) as address, processes.worker({}), processes.scheduler({}):
         visitor = Visitor(address, "approver")
         for _ in range(site.rounds):

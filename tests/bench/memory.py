@@ -53,7 +53,7 @@ def _visit(address: str) -> None:
 def _processes(address: str, worker: processes.Process) -> dict[str, list[psutil.Process]]:
     """Everything that was started, by what it is."""
     with redis.Redis.from_url(os.environ["REDIS_URL"]) as client:
-        found = {"broker": [psutil.Process(client.info("server")["process_id"])]}  # type: ignore[index]
+        found = {"broker": [psutil.Process(client.info("server")["process_id"])]}
     found["worker"] = [psutil.Process(worker.popen.pid), *psutil.Process(worker.popen.pid).children(recursive=True)]
     found["web"], found["scheduler"] = [], []
     for process in psutil.Process().children(recursive=True):

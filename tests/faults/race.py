@@ -26,7 +26,7 @@ def main() -> None:
     ids = [factories.approved(requester, approver).pk for _ in range(rounds)]
     connection.close()
     if connection.vendor == "postgresql":
-        connection.close_pool()  # a session must not be shared with the processes that are forked now
+        connection.close_pool()  # type: ignore[attr-defined]  # the PostgreSQL backend's own; a session must not be shared with the processes that are forked now
     context = multiprocessing.get_context("fork")
     barrier, results = context.Barrier(processes), context.Queue()
     racers = [context.Process(target=_race, args=(ids, barrier, results)) for _ in range(processes)]

@@ -2,6 +2,7 @@
 
 import socket
 import traceback
+from datetime import timedelta
 from email.utils import format_datetime
 
 import pytest
@@ -210,7 +211,7 @@ def test_a_date_to_wait_for_counts_from_the_servers_clock():
 
 
 def test_a_date_to_wait_for_without_the_servers_clock():
-    until = timezone.now() + timezone.timedelta(seconds=300)
+    until = timezone.now() + timedelta(seconds=300)
     error = ending(refusal(429, "TooManyRequests", "", "Retry-After: " + format_datetime(until, usegmt=False)))
     assert 250 < error.retry_after <= 300
 

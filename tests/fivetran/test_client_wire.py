@@ -10,6 +10,7 @@ import ssl
 import time
 import tracemalloc
 import warnings
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -380,7 +381,12 @@ def test_addresses_that_may_not(url):
 
 
 def test_settings_that_cannot_work():
-    for options in ({"proxy_url": "socks5://127.0.0.1:1"}, {"proxy_url": "x"}, {"ca_bundle": "/nowhere/ca.pem"}):
+    unusable: list[dict[str, Any]] = [
+        {"proxy_url": "socks5://127.0.0.1:1"},
+        {"proxy_url": "x"},
+        {"ca_bundle": "/nowhere/ca.pem"},
+    ]
+    for options in unusable:
         with pytest.raises(ValueError):
             FivetranClient("https://api.fivetran.com", lambda: ("k", "s"), **options)
 

@@ -1,4 +1,4 @@
-"""``manage.py fivetran_sandbox``: the local stand-in for Fivetran's API, as ``python -m connections.fivetran.sandbox``."""
+"""The local stand-in for Fivetran's API, as ``python -m connections.fivetran.sandbox`` starts it."""
 
 from __future__ import annotations
 
