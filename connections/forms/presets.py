@@ -1,7 +1,7 @@
 """How a preset shapes the request form: what it begins with, what is fixed, what is not shown."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.forms import BoundField
@@ -11,11 +11,6 @@ from connections.forms.controls import truth
 from connections.forms.request import RequestForm
 from connections.forms.rows import unfolded
 from connections.models import Preset
-
-if TYPE_CHECKING:
-    _BoundField = BoundField[Any]
-else:
-    _BoundField = BoundField
 
 NOT_SET = "Not set"
 
@@ -68,7 +63,7 @@ def _default(path: str) -> Any:
     return "" if field is None or field.default is None else field.default
 
 
-def _words(bound: _BoundField) -> str:
+def _words(bound: BoundField) -> str:
     """The chosen value as a person reads it."""
     text = str(bound.value() or "")
     if isinstance(bound.field.widget, forms.CheckboxInput):

@@ -62,7 +62,7 @@ def new_form(request: HttpRequest, page: "Page") -> RequestForm:
     refused = [name for name, text in fixed.items() if query.get(name, "").strip() not in ("", text)]
     form = RequestForm.from_link(presets.laid_over({**presets.beginning(page.preset), **query}, page.preset))
     if refused:
-        labels = ", ".join(form.fields[name].label or name for name in refused if name in form.fields)
+        labels = ", ".join(str(form.fields[name].label) for name in refused if name in form.fields)
         page.banners.append(f"The preset “{page.preset}” decides these, whatever the link says: {labels}.")
     presets.lock(form, page.preset)
     return form
