@@ -6,6 +6,7 @@ the sweeper rings again for whatever is due.
 
 import logging
 from collections.abc import Sequence
+from contextlib import closing
 from typing import Any
 
 from celery import Task, current_app, shared_task
@@ -71,11 +72,15 @@ def refresh_catalog() -> None:
 
 
 def ring_all(due: provisioning.Due) -> None:
-    """Ring once for each row that `provisioning.sweep` found due."""
-    bells: list[tuple[Any, ...]] = [(submit, request_id) for request_id in due.submit]
-    bells += [(run_tests, request_id) for request_id in due.run_tests]
-    bells += [(reconcile, request_id) for request_id in due.reconcile]
-    ring_each([*bells, *([(probe,)] if due.probe else []), (notify,)])
+    """Ring for what `provisioning.sweep` found due, less the bells that nobody has heard yet.
+
+    Without that, a sweep that finds more than the workers can do before the next one would make the queue grow for
+    ever. It need not matter for whom the unheard bells are: each makes its worker take the next due request as well.
+    """
+    slow: list[tuple[Any, ...]] = [(submit, request_id) for request_id in due.submit]
+    slow += [(run_tests, request_id) for request_id in due.run_tests]
+    quick: list[tuple[Any, ...]] = [(reconcile, request_id) for request_id in due.reconcile]
+    ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[_unheard() :]])
 
 
 def ring(task: Task, *args: Any) -> bool:
@@ -104,14 +109,24 @@ def ring_each(bells: Sequence[tuple[Any, ...]]) -> bool:
     return True
 
 
+def _unheard() -> int:
+    """How many bells wait in the lane of the slow tasks; 0 where the broker does not say."""
+    try:
+        with closing(_broker()) as client:
+            return int(client.llen(settings.CELERY_TASK_ROUTES["submit"]["queue"]))
+    except (OSError, RedisError):
+        return 0
+
+
 def _ping() -> None:
-    client = Redis.from_url(
+    with closing(_broker()) as client:
+        client.ping()
+
+
+def _broker() -> Redis:
+    return Redis.from_url(
         settings.REDIS_URL,
         socket_timeout=PING_SECONDS,
         socket_connect_timeout=PING_SECONDS,
         retry=Retry(NoBackoff(), 0),
     )
-    try:
-        client.ping()
-    finally:
-        client.close()

@@ -8,8 +8,10 @@ from contextlib import suppress
 from typing import Any
 
 import pytest
+import redis
 
-from connections import tasks
+from connections import provisioning, tasks
+from connections.models import ConnectionRequest
 from portal.celery import app
 from tests.processes import free_port
 
@@ -82,3 +84,17 @@ def test_the_broker_goes_away_after_it_was_asked(door: Callable[[str], None], la
     started = time.monotonic()
     assert tasks.ring(tasks.notify) is False
     assert time.monotonic() - started < ANSWERED
+
+
+def test_bells_do_not_pile_up_while_nobody_hears_them(
+    approve: Callable[..., ConnectionRequest], live_broker: str
+) -> None:
+    """Faults 12 and 62: a sweep rings for what has no bell yet, however many sweeps there are."""
+    requests = [approve(f"unheard_{n}") for n in range(5)]
+    with redis.Redis.from_url(live_broker) as broker:
+        for _ in range(3):
+            tasks.ring_all(provisioning.sweep())
+            assert broker.llen("slow") == len(requests)
+        broker.flushall()
+        tasks.ring_all(provisioning.sweep())
+        assert broker.llen("slow") == len(requests)
