@@ -40,11 +40,11 @@ def quiet() -> bool:
 
 
 def restless() -> str:
-    """What is still under way, and the gate, in the words of the rows."""
-    gate = ApiGate.objects.values().first()
-    requests = ConnectionRequest.objects.filter(status__in=WORKING).values("schema", "status", "next_try_at", "note")
-    connections = Connection.objects.filter(tests__in=TESTING).values()
-    return f"gate {gate}, requests {list(requests)}, connections {list(connections)}"
+    """What is still under way, and the gate, in a line."""
+    gate = ApiGate.objects.values_list("reason", "not_before", "unclear_in_a_row").first()
+    requests = Counter(ConnectionRequest.objects.filter(status__in=WORKING).values_list("status", flat=True))
+    tests = Counter(Connection.objects.filter(tests__in=TESTING).values_list("tests", flat=True))
+    return f"requests {dict(requests)}, setup tests {dict(tests)}, gate {gate}"
 
 
 def check(fivetran: Fivetran, canaries: Iterable[str], texts: Iterable[str]) -> Verdict:

@@ -46,6 +46,11 @@ class Worker:
         self.start_at: float | None = 0.0
         self.logs: list[str] = []
 
+    @property
+    def works(self) -> bool:
+        """Whether a process runs here and has begun to take work. Its log says so, whatever its level."""
+        return self.process is not None and b" ready." in self.process.log.read_bytes()
+
     def start(self) -> None:
         """Start a process here; does not wait until it is ready."""
         self._lives += 1
@@ -122,17 +127,17 @@ class Nemesis:
                 return self._hit_broker(fault)
 
     def _kill(self, *, group: bool) -> bool:
-        alive = [worker for worker in self._workers if worker.process is not None]
-        if len(alive) < 2:  # one at least stays, else nothing would be under way that a fault can hit
+        able = [worker for worker in self._workers if worker.works]
+        if len(able) < 2:  # one at least goes on, else nothing would be under way that a fault can hit
             return False
-        worker = self._random.choice(alive)
+        worker = self._random.choice(able)
         worker.kill(group=group)
         worker.start_at = time.monotonic() + self._random.uniform(*RESTART)
         return True
 
     def _freeze(self) -> bool:
         now = time.monotonic()
-        able = [w for w in self._workers if w.process is not None and w.frozen_until is None and w.rested_at <= now]
+        able = [w for w in self._workers if w.works and w.frozen_until is None and w.rested_at <= now]
         if not able:
             return False
         worker = self._random.choice(able)

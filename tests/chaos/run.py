@@ -30,7 +30,9 @@ def run(
     fivetran.settings(**DIALS, unique_names=chosen.unique_names)
     catalog.refresh_all()
     print(f"seed {chosen.seed}, {chosen.requests} requests, {describe(chosen, environment)}", flush=True)
-    workers = [Worker(number, {**environment, "PGAPPNAME": "worker"}) for number in range(chosen.workers)]
+    workers = [
+        Worker(number, {**environment, "PGAPPNAME": "worker", "LOG_LEVEL": "INFO"}) for number in range(chosen.workers)
+    ]
     for worker in workers:
         worker.start()
         stack.callback(worker.stop)
