@@ -43,7 +43,7 @@ def sent(client: Client, post: dict[str, str]) -> dict[str, Any]:
     """`config` of the request that `post` makes; it has to be accepted."""
     response = client.post(NEW, post)
     assert response.status_code == 302, re.findall(r'field-error">.*?</div>', page(response), re.S)
-    config = ConnectionRequest.objects.latest("pk").payload["config"]
+    config = (ConnectionRequest.objects.latest("pk").payload or {})["config"]
     assert isinstance(config, dict)
     return config
 
@@ -228,6 +228,16 @@ def test_entries_are_added_and_removed_without_a_script(client: Client) -> None:
     assert not ConnectionRequest.objects.exists()
 
 
+def test_too_many_entries_are_refused_not_forgotten(client: Client) -> None:
+    many = {f"config__files__{number}__file_pattern": "x" for number in range(101)}
+    post = {**S3, "config__file_mapping_method": "DEFINE_PER_TABLE", **many}
+    for action in ("submit", "draft"):
+        assert "Use 100 entries or fewer in a list" in page(client.post(NEW, {**post, "action": action}))
+    assert not ConnectionRequest.objects.exists()
+    del post["config__files__0__file_pattern"]
+    assert len(sent(client, post)["files"]) == 100
+
+
 def test_a_needed_list_needs_an_entry(client: Client) -> None:
     method = {"config__file_mapping_method": "DEFINE_PER_TABLE"}
     found = errors({**S3, **method})
@@ -308,7 +318,7 @@ def test_a_request_for_every_service_is_as_fivetran_wants_it(client: Client) -> 
     for service in services:
         published = schemas[f"{service.id}_config_V1"].get("properties", {}).get("config", {}).get("properties", {})
         catalogs.tell(service.id, completed(service.config, published), required=service.naming)
-        raw = CatalogEntry.objects.get(fivetran_id=service.id).detail["config"]
+        raw = (CatalogEntry.objects.get(fivetran_id=service.id).detail or {})["config"]
         names = {f"config__{key}": "cells" for key in service.naming}
         has_choices = any(part.choices or part.properties for _, part in leaves(parse(raw).properties))
         for last, method in ((False, "Directly"), (True, "SshTunnel"))[: 1 + has_choices]:

@@ -202,7 +202,8 @@ ONLY_BY_METADATA = {
 
 @pytest.mark.skipif(not SERVICES.exists(), reason="the list of Fivetran's services is not at hand")
 def test_the_secrets_of_all_services_are_known_by_name() -> None:
-    secret, other = set(), set()
+    secret: set[str] = set()
+    other: set[str] = set()
 
     def walk(properties: Any) -> None:
         for name, spec in (properties or {}).items():

@@ -18,7 +18,7 @@ from connections.forms.controls import control, own_return_address, refuse, trut
 from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
-from connections.forms.rows import folded, text_of, tidied, unfolded
+from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.payloads import is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
@@ -109,6 +109,8 @@ class RequestForm(forms.Form):
             if reason := self.why_hidden(field.path):
                 self._judge_hidden(field, reason)
         self._refuse_secrets()
+        if too_many(self.data):
+            self.add_error(None, f"Use {MOST} entries or fewer in a list")
         if self.purpose is Purpose.LINK:
             self._judge_link()
         for field in (*self.of_request, *self.of_service):

@@ -24,6 +24,12 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 4
 
 
+def too_many(texts: Mapping[str, str]) -> bool:
+    """Whether a list in tidied `texts` has more entries than the form takes."""
+    parts = (part for name in texts if name.startswith("config__") for part in name.split("__")[1:-1])
+    return any(_is_number(part) and int(part) >= MOST for part in parts)
+
+
 def tidied(texts: Mapping[str, str], action: str = "") -> dict[str, str]:
     """`texts` after a pressed `add:<list>` or `remove:<list>__<number>`, the entries of each list numbered from 0."""
     names = dict(texts)

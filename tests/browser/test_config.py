@@ -102,8 +102,8 @@ def test_enter_submits_and_adds_no_entry(form: Page) -> None:
     control(form, "config__files__0__file_pattern").fill(".*")
     control(form, "config__files__0__file_pattern").press("Enter")
     form.wait_for_url("**/requests/*/")
-    files = ConnectionRequest.objects.get().payload["config"]["files"]
-    assert files == [{"file_pattern": ".*"}]
+    config = (ConnectionRequest.objects.get().payload or {})["config"]
+    assert config["files"] == [{"file_pattern": ".*"}]
 
 
 def test_the_settings_without_a_script(page: Page, browser: Any, as_user: Any, live_server: Any) -> None:
