@@ -75,12 +75,17 @@ def natural_key(config: Mapping[str, Any]) -> str:
 
 
 def masked(body: Mapping[str, Any]) -> dict[str, Any]:
-    """`body` as people may see it: any value below a key that names a secret becomes Fivetran's own mask."""
+    """`body` as people may see it: any value below a key that names a secret becomes Fivetran's own mask.
+
+    A second net only, since the form refuses secrets. A group called credentials is looked into: in it stand a bucket
+    or a region too, and what an approver sees is what will be sent.
+    """
     return {key: _masked(key, value) for key, value in body.items()}
 
 
 def _masked(key: str, value: Any) -> Any:
-    if is_secret(key):
+    is_group = isinstance(value, (Mapping, list)) and "credential" in key.lower()
+    if is_secret(key) and not is_group:
         return MASK
     if isinstance(value, Mapping):
         return masked(value)

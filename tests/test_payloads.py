@@ -309,6 +309,7 @@ def test_a_secret_is_masked_wherever_it_stands() -> None:
                 "nested": {"API_KEY": "k"},
                 "list": [{"client_secret": "s", "name": "n"}, "text"],
                 "private_key": {"pem": "p"},
+                "aws_credentials": {"bucket": "b", "secret_key": "s"},
             },
             "auth": {"refresh_token": None},
         }
@@ -321,6 +322,7 @@ def test_a_secret_is_masked_wherever_it_stands() -> None:
             "nested": {"API_KEY": MASK},
             "list": [{"client_secret": MASK, "name": "n"}, "text"],
             "private_key": MASK,
+            "aws_credentials": {"bucket": "b", "secret_key": MASK},
         },
         "auth": {"refresh_token": MASK},
     }
