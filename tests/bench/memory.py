@@ -31,12 +31,16 @@ def after_load(site: Site) -> list[Reading]:
         wait_for_created(ids, patience=120)
         found = _processes(address, worker)
         resident = {name: sum(p.memory_info().rss for p in ps) / 1e6 for name, ps in found.items()}
+        parts = ", ".join(f"{name} {_each(found[name])}" for name in resident)
         proportional = sum(p.memory_full_info().pss for ps in found.values() for p in ps) / 1e6
-    parts = ", ".join(f"{name} {megabytes:.0f}" for name, megabytes in resident.items())
     return [
         Reading("resident", sum(resident.values()), "MB", 300, parts),
         Reading("proportional", proportional, "MB", None, "shared pages counted once"),
     ]
+
+
+def _each(found: list[psutil.Process]) -> str:
+    return "+".join(f"{process.memory_info().rss / 1e6:.0f}" for process in found)
 
 
 def _visit(address: str) -> None:
@@ -57,7 +61,10 @@ def _processes(address: str, worker: processes.Process) -> dict[str, list[psutil
     found["worker"] = [psutil.Process(worker.popen.pid), *psutil.Process(worker.popen.pid).children(recursive=True)]
     found["web"], found["scheduler"] = [], []
     for process in psutil.Process().children(recursive=True):
-        words = process.cmdline()
+        try:
+            words = process.cmdline()
+        except psutil.NoSuchProcess:  # gone since it was listed
+            continue
         if "gunicorn" in words and urlsplit(address).netloc in words:
             found["web"].append(process)
         elif "beat" in words:

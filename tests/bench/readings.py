@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+WARM_UP = 5  # turns that do not count
+
 
 @dataclass(frozen=True)
 class Site:
@@ -75,13 +77,16 @@ class Compared:
 
 
 def compare(
-    ours: Callable[[], object], yardstick: Callable[[], object], *, rounds: int, times: int, warm_up: int = 5
+    ours: Callable[[], object], yardstick: Callable[[], object], *, rounds: int, times: int, percent: int = 50
 ) -> Compared:
-    """Measure both, alternating, in `rounds` of `times` each."""
-    take_turns(ours, yardstick, warm_up)
+    """Measure both, alternating, in `rounds` of `times` each; of a round counts that percentile, else the median.
+
+    A low one is for two acts of unlike length: a neighbour interrupts the long one far more often than the short one.
+    """
+    take_turns(ours, yardstick, WARM_UP)
     found = []
     for _ in range(rounds):
-        mine, theirs = (statistics.median(took) for took in take_turns(ours, yardstick, times))
+        mine, theirs = (percentile(took, percent) for took in take_turns(ours, yardstick, times))
         found.append((mine / theirs, mine, theirs))
     return Compared(*(statistics.median(column) for column in zip(*found, strict=True)))
 
