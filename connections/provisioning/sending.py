@@ -81,8 +81,13 @@ class Claim:
 
 
 def _submit(request: ConnectionRequest) -> None:
-    claim = _claim(request)
+    try:
+        claim = _claim(request)
+    except MovedOn:
+        gate.give_back()  # two saw the same row fall due: whoever was faster pays for it
+        raise
     if claim is None:
+        gate.give_back()
         return
     client = configured.client()
     if not _may_send(claim, client):

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from connections.models import ApiGate
-from connections.provisioning import gate, sweep
+from connections.models import ApiGate, ConnectionRequest
+from connections.provisioning import gate, submit, sweep
+from connections.provisioning.sending import MAX_ATTEMPTS
+from connections.states import Status
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -27,3 +29,21 @@ def test_a_spent_budget_leaves_fewer_places_and_no_limit_leaves_all(settings: An
     assert gate.places(5) == 5
     settings.CREATIONS_PER_MINUTE = 0
     assert gate.places(500) == 500
+
+
+def test_a_place_that_is_given_back_is_free_for_another(settings: Any) -> None:
+    settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 1, 0
+    assert gate.admit() is None
+    assert gate.admit() is not None
+    gate.give_back()
+    assert gate.admit() is None
+
+
+def test_a_row_that_is_not_claimed_costs_no_place(settings: Any) -> None:
+    settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 1, 0
+    row = factories.approved()
+    ConnectionRequest.objects.filter(pk=row.pk).update(attempts_used=MAX_ATTEMPTS)
+    submit(row.pk)
+    row.refresh_from_db()
+    assert row.state is Status.ATTENTION
+    assert gate.admit() is None
