@@ -8,8 +8,8 @@ from tests.bench import rows
 from tests.bench.calls import fivetran, group, lost_or_doubled, prefix, wait_for_created
 from tests.bench.readings import Reading, Site
 
-COUNT = 300
-WINDOW = 20.0  # seconds: stands for the hour of Fivetran's limit
+COUNT = 400
+WINDOW = 30.0  # seconds: stands for the hour of Fivetran's limit
 
 
 def never_exceeded(site: Site) -> list[Reading]:
