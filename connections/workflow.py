@@ -158,7 +158,9 @@ def submit(
     except IntegrityError:
         first = _existing(by, filing) if request is None else None
         if first is not None:
-            return first
+            # The same form, a moment ago: submitted, or saved as a draft, which is then what is submitted.
+            is_draft = first.state is Status.DRAFT
+            return submit(by=by, filing=filing, request=first, announce=announce) if is_draft else first
         columns = _columns(filing, by)
         holder = ConnectionRequest.objects.holding(columns["group_id"], columns["schema"]).first()
         if holder is None:
