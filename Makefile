@@ -53,8 +53,8 @@ chaos: .venv/.dev-ready
 	@touch $@ .venv/.demo-ready
 
 # Locks the newest versions that pyproject.toml allows, with hashes and without the names of any host.
-COMPILE := .venv-lock/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --no-emit-index-url \
-  --no-emit-find-links --python-version 3.11
+COMPILE := .venv-lock/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
+  --python-version 3.11
 lock:
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13.9,<0.14'
 	@$(COMPILE) --upgrade pyproject.toml -o requirements.txt
