@@ -92,7 +92,7 @@ class Caller:
             pause = random.uniform(0.1, 0.5) * 2 ** (GET_TRIES - 1 - repeats_left)  # noqa: S311
             if not repeats_left or not _worth_repeating(ending) or boottime() + pause >= until:
                 raise ending
-            time.sleep(pause)
+            time.sleep(pause)  # between tries of a GET, within the deadline of the call as a whole
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _items(self, path: str, params: Mapping[str, str] | None = None) -> list[dict[str, Any]]:

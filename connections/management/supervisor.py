@@ -70,7 +70,7 @@ class Supervisor:
         if self._selector.get_map():
             self._pass_on(seconds)
         else:
-            time.sleep(seconds)
+            time.sleep(seconds)  # nobody has output to wait on, so the pause between two looks is this one
         for name, process in self._running.items():
             if process.poll() is not None:
                 self._pass_on(0)

@@ -35,7 +35,7 @@ def create(call: Call) -> Answer:
 def make(call: Call, wanted: Wanted) -> Answer:
     """The effect: store the connection, run its tests when asked, and say 201; ApiError when the name is taken."""
     app = call.app
-    time.sleep(app.settings.create_seconds)
+    time.sleep(app.settings.create_seconds)  # Fivetran takes its time, and so may its stand-in
     doc = new_connection(app, wanted)
     try:
         app.state.add_connection(doc, unique=app.settings.unique_names)

@@ -19,7 +19,7 @@ def run(
     app: Sandbox, doc: dict[str, Any], *, trust_certificates: bool = False, trust_fingerprints: bool = False
 ) -> None:
     """Run the tests of a connection, as long as the settings say, and put results and new state into `doc`."""
-    time.sleep(app.settings.test_seconds)
+    time.sleep(app.settings.test_seconds)  # as long as real tests take is what the portal must bear
     service = app.catalog.get(doc["service"])
     fault = faults.find(doc["_first_name"])
     if fault and fault.tests:
