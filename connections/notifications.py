@@ -22,17 +22,29 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
 
-def tell(request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None) -> None:
+def tell(
+    request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None, occasion: int = 0
+) -> None:
     """Write a notice for each active recipient, in the caller's transaction; telling twice writes nothing new.
 
-    With `batch` the mail is about all of it.
+    With `batch` the mail is about all of it. A new `occasion` tells the same kind about the same version once more.
     """
     Notice.objects.bulk_create(
         [
-            Notice(request=request, batch=batch, kind=kind, recipient=person, version=request.version)
+            Notice(
+                request=request, batch=batch, kind=kind, recipient=person, version=request.version, occasion=occasion
+            )
             for person in recipients
             if person.is_active
         ],
+        ignore_conflicts=True,
+    )
+
+
+def tell_address(request: ConnectionRequest, kind: NoticeKind, address: str, *, occasion: int = 0) -> None:
+    """The same for somebody without an account."""
+    Notice.objects.bulk_create(
+        [Notice(request=request, kind=kind, address=address, version=request.version, occasion=occasion)],
         ignore_conflicts=True,
     )
 
@@ -59,8 +71,9 @@ def send_due(limit: int = 100) -> int:
 
 def _send(notice: Notice) -> bool:
     row = Notice.objects.filter(pk=notice.pk)
-    address = notice.recipient.email
-    if not address or not notice.recipient.is_active:
+    person = notice.recipient
+    address = person.email if person else notice.address
+    if not address or (person and not person.is_active):
         row.update(sent_at=Now(), error="no address")
         return False
     subject, template, context = _mail(notice)

@@ -26,6 +26,7 @@ class Actor(StrEnum):
     REQUESTER = "requester"
     APPROVER = "approver"
     OPERATOR = "operator"
+    SOURCE_OWNER = "source owner"
     WORKER = "worker"
     SWEEPER = "sweeper"
     RECONCILER = "reconciler"

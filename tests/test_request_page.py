@@ -13,11 +13,12 @@ from django.test import Client
 from django.utils import timezone
 
 from connections import workflow
-from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, GateReason, advance
+from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, EventKind, GateReason, advance
 from connections.models.connection import store_run
 from connections.provisioning import outcome
 from connections.states import Actor, Status
 from connections.templatetags import portal
+from connections.views import words
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -388,3 +389,7 @@ def test_an_idle_question_costs_six_queries_at_most(
     url = poll_url(page_of(reader, row)) or ""
     with django_assert_max_num_queries(6):
         assert reader.get(url).status_code == 204
+
+
+def test_the_timeline_has_words_for_every_kind_of_event() -> None:
+    assert set(words.EVENTS) == set(EventKind) - {EventKind.MOVED}

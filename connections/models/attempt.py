@@ -43,9 +43,14 @@ class Attempt(models.Model):
         CREATE = "create", "POST /v1/connections"
         LOOK_UP = "look_up", "Look-up by name"
         TESTS = "tests", "Setup tests"
+        CARD = "card", "Connect Card"
+        STATUS = "status", "GET /v1/connections/{id}"
+        TRUST = "trust", "Approve certificate or fingerprint"
+        CHANGE = "change", "PATCH /v1/connections/{id}"
+        DELETE = "delete", "DELETE /v1/connections/{id}"
 
     request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, related_name="attempts")
-    call = models.CharField(max_length=10, choices=Call.choices)
+    call = models.CharField(max_length=20, choices=Call.choices)
     started_at = models.DateTimeField(db_default=Now())
     duration_ms = models.PositiveIntegerField(null=True)
     ending = models.CharField(max_length=20, choices=[(e.value, e.label) for e in Ending], default=Ending.OPEN)

@@ -15,6 +15,33 @@ class EventKind(StrEnum):
     MOVED = "moved"
     TESTS_REQUESTED = "tests_requested"
     TESTS_STORED = "tests_stored"
+    # The hand-over of the credentials to the source owner.
+    HANDOVER_SENT = "handover_sent"
+    HANDOVER_OPENED = "handover_opened"
+    CARD_ISSUED = "card_issued"
+    CARD_EXPIRED = "card_expired"
+    HANDOVER_RETURNED = "handover_returned"
+    HANDOVER_PASSED_ON = "handover_passed_on"
+    HANDOVER_REMINDED = "handover_reminded"
+    HANDOVER_REVOKED = "handover_revoked"
+    HANDOVER_DONE = "handover_done"
+    # Certificates and SSH fingerprints that a person approved.
+    TRUST_APPROVED = "trust_approved"
+    TRUST_SENT = "trust_sent"
+    TRUST_REFUSED = "trust_refused"
+    # What was seen at Fivetran after the creation.
+    SETUP_STATE_CHANGED = "setup_state_changed"
+    FIRST_DATA = "first_data"
+    DRIFT_FOUND = "drift_found"
+    GONE = "gone"
+    # Changes of a connection that exists, each with its own approval.
+    CHANGE_ASKED = "change_asked"
+    CHANGE_APPROVED = "change_approved"
+    CHANGE_REJECTED = "change_rejected"
+    CHANGE_WITHDRAWN = "change_withdrawn"
+    CHANGE_EXPIRED = "change_expired"
+    CHANGE_APPLIED = "change_applied"
+    CHANGE_FAILED = "change_failed"
 
 
 class Event(models.Model):

@@ -16,6 +16,13 @@ class NoticeKind(models.TextChoices):
     CREATED = "created", "Created"
     FAILED = "failed", "Refused by Fivetran"
     ATTENTION = "attention", "Needs an operator"
+    HANDOVER = "handover", "Your credentials are needed"
+    HANDOVER_CODE = "handover_code", "Your code"
+    HANDOVER_REMINDER = "handover_reminder", "Your credentials are still needed"
+    CONNECTED = "connected", "Connected"
+    CHANGE_SUBMITTED = "change_submitted", "A change waits for approval"
+    CHANGE_DECIDED = "change_decided", "A change was decided"
+    CHANGE_ENDED = "change_ended", "A change was made, or not"
 
 
 class Notice(models.Model):
@@ -27,8 +34,10 @@ class Notice(models.Model):
     request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, related_name="notices")
     batch = models.ForeignKey("connections.Batch", models.PROTECT, null=True, related_name="notices")
     kind = models.CharField(max_length=20, choices=NoticeKind.choices)
-    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    address = models.EmailField(blank=True)  # of somebody without an account
     version = models.PositiveIntegerField()
+    occasion = models.PositiveIntegerField(default=0)  # tells notices of one kind about one version apart
     created_at = models.DateTimeField(db_default=Now())
     next_try_at = models.DateTimeField(db_default=Now())
     tries = models.PositiveSmallIntegerField(default=0)
@@ -39,7 +48,17 @@ class Notice(models.Model):
         """A person is told a thing once; the worker looks for what is unsent."""
 
         constraints = [
-            models.UniqueConstraint(fields=["request", "kind", "recipient", "version"], name="one_notice_per_person")
+            models.UniqueConstraint(
+                fields=["request", "kind", "recipient", "version", "occasion"], name="one_notice_per_person"
+            ),
+            models.UniqueConstraint(
+                fields=["request", "kind", "address", "version", "occasion"],
+                condition=models.Q(recipient=None),
+                name="one_notice_per_address",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(recipient__isnull=False) | ~models.Q(address=""), name="notice_reaches_somebody"
+            ),
         ]
         indexes = [models.Index(fields=["next_try_at"], condition=models.Q(sent_at__isnull=True), name="notice_unsent")]
 

@@ -77,9 +77,11 @@ def entries(row: ConnectionRequest, attempts: Iterable[Attempt], runs: Iterable[
 
 
 def _event(event: Event) -> Entry:
-    who = str(event.by) if event.by else _ACTORS.get(Actor(event.actor), event.actor)
-    if event.kind == EventKind.TESTS_REQUESTED:
-        return Entry(event.at, "Setup tests asked for", who)
+    detail = event.detail if isinstance(event.detail, dict) else {}
+    who = str(event.by) if event.by else detail.get("who") or _ACTORS.get(Actor(event.actor), event.actor)
+    if event.kind != EventKind.MOVED:
+        title, tone = words.EVENTS[EventKind(event.kind)]
+        return Entry(event.at, title, who, event.reason or str(detail.get("why", "")), tone)
     target = Status(event.target)
     if event.source == target:
         title = "Changed and submitted again"
@@ -89,7 +91,7 @@ def _event(event: Event) -> Entry:
         title = "Submitted again" if event.source == Status.CHANGES_REQUESTED else "Submitted for approval"
     else:
         title = target.label
-    why = event.detail.get("why", "") if isinstance(event.detail, dict) else ""
+    why = detail.get("why", "")
     return Entry(event.at, title, who, event.reason or _WHY.get(str(why), str(why)), words.tone(target))
 
 

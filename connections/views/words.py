@@ -5,7 +5,7 @@ from datetime import UTC, datetime, tzinfo
 
 from django.conf import settings
 
-from connections.models import ConnectionRequest
+from connections.models import ConnectionRequest, EventKind
 from connections.states import Owner, Status
 
 # Bootstrap's colour pairs `text-bg-…-subtle`; they keep their contrast in both themes.
@@ -50,6 +50,35 @@ _SETUP = {
     "broken": "The connection exists at Fivetran, but it does not work yet: see the setup tests.",
 }
 SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "danger"}
+
+# What the timeline calls an event that moved nothing, and its tone.
+EVENTS: dict[EventKind, tuple[str, str]] = {
+    EventKind.TESTS_REQUESTED: ("Setup tests asked for", "secondary"),
+    EventKind.TESTS_STORED: ("Setup tests finished", "secondary"),
+    EventKind.HANDOVER_SENT: ("Source owner asked for the credentials", "info"),
+    EventKind.HANDOVER_OPENED: ("Hand-over opened", "info"),
+    EventKind.CARD_ISSUED: ("Connect Card issued", "info"),
+    EventKind.CARD_EXPIRED: ("Connect Card expired unused", "warning"),
+    EventKind.HANDOVER_RETURNED: ("Back from Fivetran's Connect Card", "info"),
+    EventKind.HANDOVER_PASSED_ON: ("Hand-over given to somebody else", "info"),
+    EventKind.HANDOVER_REMINDED: ("Source owner reminded", "secondary"),
+    EventKind.HANDOVER_REVOKED: ("Hand-over revoked", "warning"),
+    EventKind.HANDOVER_DONE: ("Credentials handed over", "success"),
+    EventKind.TRUST_APPROVED: ("Trust approved", "info"),
+    EventKind.TRUST_SENT: ("Trust told to Fivetran", "success"),
+    EventKind.TRUST_REFUSED: ("Trust refused by Fivetran", "danger"),
+    EventKind.SETUP_STATE_CHANGED: ("Setup state changed at Fivetran", "secondary"),
+    EventKind.FIRST_DATA: ("First data arrived", "success"),
+    EventKind.DRIFT_FOUND: ("Changed at Fivetran, outside the portal", "warning"),
+    EventKind.GONE: ("No longer at Fivetran", "danger"),
+    EventKind.CHANGE_ASKED: ("Change asked for", "info"),
+    EventKind.CHANGE_APPROVED: ("Change approved", "info"),
+    EventKind.CHANGE_REJECTED: ("Change rejected", "secondary"),
+    EventKind.CHANGE_WITHDRAWN: ("Change withdrawn", "secondary"),
+    EventKind.CHANGE_EXPIRED: ("Change expired", "secondary"),
+    EventKind.CHANGE_APPLIED: ("Change made at Fivetran", "success"),
+    EventKind.CHANGE_FAILED: ("Change refused by Fivetran", "danger"),
+}
 
 _TEST_TONES = {"PASSED": "success", "SKIPPED": "secondary", "WARNING": "warning", "FAILED": "danger"}
 FAILED_TESTS = frozenset({"FAILED", "JOB_FAILED"})

@@ -1,8 +1,4 @@
-"""What people do with requests. Each verb checks the right, moves the row and tells who needs to know, all or nothing.
-
-Verbs take keywords only and `by=`, the person. They raise `permissions.Denied` (not allowed, with the reason),
-`MovedOn` (somebody was faster; read the row again) and `NameTaken`; whoever calls them needs no other check.
-"""
+"""Filing: drafts, submissions, edits, withdrawals, and what a copy begins with."""
 
 import uuid
 from collections.abc import Mapping
@@ -10,27 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from connections import handover, notifications, payloads, permissions, sources, tasks
-from connections.models import (
-    CatalogEntry,
-    Connection,
-    ConnectionRequest,
-    Event,
-    EventKind,
-    Kind,
-    MovedOn,
-    NoticeKind,
-    Preset,
-    SetupTestsState,
-    advance,
-    open_request,
-)
+from connections.models import ConnectionRequest, MovedOn, NoticeKind, Preset, advance, open_request
 from connections.states import Actor, Status
 
 Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
@@ -193,69 +175,6 @@ def withdraw(*, by: User, request: ConnectionRequest, reason: str = "") -> None:
     advance(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
 
 
-def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool = True) -> None:
-    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and ring.
-
-    Raises MovedOn if the body changed since it was shown or somebody else decided first. Without `announce` nobody is
-    told and nothing rung: the caller does both for several at once.
-    """
-    permissions.check_can_decide(by, request)
-    with transaction.atomic():
-        advance(
-            request,
-            Status.APPROVED,
-            actor=Actor.APPROVER,
-            by=by,
-            guard=Q(digest=digest),
-            detail={"digest": digest},
-            approved_by=by,
-            approved_at=Now(),
-            approved_digest=digest,
-            approved_account=known_account(),
-            decided_by=by,
-            decided_at=Now(),
-            next_try_at=Now(),
-            note="",
-        )
-        if announce:
-            notifications.tell(request, NoticeKind.APPROVED, request.requester)
-            transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
-
-
-def known_account() -> str:
-    """The API root and, once Fivetran told it, the id of the account behind the key: `https://… account_id`."""
-    entry = CatalogEntry.objects.filter(kind=Kind.ACCOUNT).first()
-    return f"{settings.FIVETRAN_BASE_URL} {entry.fivetran_id if entry else ''}".strip()
-
-
-def reject(*, by: User, request: ConnectionRequest, reason: str) -> None:
-    """Turn a request down, with a reason."""
-    _decide(by, request, Status.REJECTED, NoticeKind.REJECTED, reason)
-
-
-def request_changes(*, by: User, request: ConnectionRequest, reason: str) -> None:
-    """Send a request back to its requester, with what should be different."""
-    _decide(by, request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
-
-
-def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
-    permissions.check_can_decide(by, request)
-    with transaction.atomic():
-        advance(
-            request,
-            target,
-            actor=Actor.APPROVER,
-            by=by,
-            reason=reason,
-            guard=Q(version=request.version),
-            decided_by=by,
-            decided_at=Now(),
-            decision_reason=reason.strip(),
-        )
-        notifications.tell(request, kind, request.requester)
-        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
-
-
 def clone_values(*, by: User, request: ConnectionRequest) -> dict[str, Any]:
     """The values with which a form for a copy of `request` begins; nothing is stored.
 
@@ -277,23 +196,3 @@ def live_values(*, by: User, connection_id: str) -> dict[str, Any]:
     if data is None:
         raise Unknown("Fivetran knows no connection with this id.")
     return payloads.described(data)
-
-
-def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
-    """Ask for another run of the setup tests of a created connection."""
-    permissions.check_can_rerun_tests(by, request)
-    with transaction.atomic():
-        changed = (
-            Connection.objects.filter(request=request)
-            .exclude(tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING])
-            .update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
-        )
-        if changed != 1:
-            raise MovedOn("The setup tests are already on their way.")
-        actor = Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
-        if by.pk == request.requester_id:
-            actor = Actor.REQUESTER
-        Event.objects.create(
-            request=request, kind=EventKind.TESTS_REQUESTED, actor=actor, by=by, version=request.version
-        )
-        transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)

@@ -1,0 +1,76 @@
+"""Deciding: approve, reject, ask for changes."""
+
+from functools import partial
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from connections import notifications, permissions, tasks
+from connections.models import CatalogEntry, ConnectionRequest, Kind, NoticeKind, advance
+from connections.states import Actor, Status
+
+
+def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool = True) -> None:
+    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and ring.
+
+    Raises MovedOn if the body changed since it was shown or somebody else decided first. Without `announce` nobody is
+    told and nothing rung: the caller does both for several at once.
+    """
+    permissions.check_can_decide(by, request)
+    with transaction.atomic():
+        advance(
+            request,
+            Status.APPROVED,
+            actor=Actor.APPROVER,
+            by=by,
+            guard=Q(digest=digest),
+            detail={"digest": digest},
+            approved_by=by,
+            approved_at=Now(),
+            approved_digest=digest,
+            approved_account=known_account(),
+            decided_by=by,
+            decided_at=Now(),
+            next_try_at=Now(),
+            note="",
+        )
+        if announce:
+            notifications.tell(request, NoticeKind.APPROVED, request.requester)
+            transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
+
+
+def known_account() -> str:
+    """The API root and, once Fivetran told it, the id of the account behind the key: `https://… account_id`."""
+    entry = CatalogEntry.objects.filter(kind=Kind.ACCOUNT).first()
+    return f"{settings.FIVETRAN_BASE_URL} {entry.fivetran_id if entry else ''}".strip()
+
+
+def reject(*, by: User, request: ConnectionRequest, reason: str) -> None:
+    """Turn a request down, with a reason."""
+    _decide(by, request, Status.REJECTED, NoticeKind.REJECTED, reason)
+
+
+def request_changes(*, by: User, request: ConnectionRequest, reason: str) -> None:
+    """Send a request back to its requester, with what should be different."""
+    _decide(by, request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
+
+
+def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
+    permissions.check_can_decide(by, request)
+    with transaction.atomic():
+        advance(
+            request,
+            target,
+            actor=Actor.APPROVER,
+            by=by,
+            reason=reason,
+            guard=Q(version=request.version),
+            decided_by=by,
+            decided_at=Now(),
+            decision_reason=reason.strip(),
+        )
+        notifications.tell(request, kind, request.requester)
+        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)

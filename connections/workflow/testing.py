@@ -1,0 +1,31 @@
+"""What people do with a connection that exists: run its setup tests again."""
+
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
+
+from connections import permissions, tasks
+from connections.models import Connection, ConnectionRequest, Event, EventKind, MovedOn, SetupTestsState
+from connections.states import Actor
+
+
+def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
+    """Ask for another run of the setup tests of a created connection."""
+    permissions.check_can_rerun_tests(by, request)
+    with transaction.atomic():
+        changed = (
+            Connection.objects.filter(request=request)
+            .exclude(tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING])
+            .update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
+        )
+        if changed != 1:
+            raise MovedOn("The setup tests are already on their way.")
+        actor = Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
+        if by.pk == request.requester_id:
+            actor = Actor.REQUESTER
+        Event.objects.create(
+            request=request, kind=EventKind.TESTS_REQUESTED, actor=actor, by=by, version=request.version
+        )
+        transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)
