@@ -44,6 +44,12 @@ def reconcile(request_id: int) -> None:
     provisioning.reconcile(request_id)
 
 
+@shared_task(name="check")
+def check(request_id: int) -> None:
+    """Ask Fivetran how one connection is, because something hinted at a change."""
+    provisioning.check(request_id)
+
+
 @shared_task(name="sweep")
 def sweep() -> None:
     """Bring back what was lost and ring for everything that is due."""
@@ -80,6 +86,7 @@ def ring_all(due: provisioning.Due) -> None:
     slow: list[tuple[Any, ...]] = [(submit, request_id) for request_id in due.submit]
     slow += [(run_tests, request_id) for request_id in due.run_tests]
     quick: list[tuple[Any, ...]] = [(reconcile, request_id) for request_id in due.reconcile]
+    quick += [(check, request_id) for request_id in due.check]
     ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[_unheard() :]])
 
 

@@ -180,6 +180,7 @@ CELERY_TASK_ROUTES = {
     "run_tests": {"queue": "slow"},
     "sweep": {"queue": "control"},
     "reconcile": {"queue": "control"},
+    "check": {"queue": "control"},
     "probe": {"queue": "control"},
     "notify": {"queue": "control"},
     "refresh_catalog": {"queue": "control"},

@@ -96,8 +96,12 @@ def test_senders_at_once_send_each_mail_once() -> None:
 @pytest.mark.django_db
 def test_telling_twice_writes_one_notice() -> None:
     row = notice()
+    assert row.recipient is not None
     notifications.tell(row.request, NoticeKind.SUBMITTED, row.recipient)
     assert Notice.objects.count() == 1
+    for occasion in (1, 1, 2):
+        notifications.tell_address(row.request, NoticeKind.HANDOVER, "owner@example.com", occasion=occasion)
+    assert Notice.objects.filter(recipient=None, address="owner@example.com").count() == 2
 
 
 @pytest.mark.django_db
@@ -142,9 +146,10 @@ def test_who_has_no_address_or_has_left_is_not_written_to() -> None:
     assert notifications.send_due() == 0
     row.refresh_from_db()
     assert (row.sent_at is not None, row.error) == (True, "no address")
-    left = notice()
-    left.recipient.is_active = False
-    left.recipient.save()
+    left = notice().recipient
+    assert left is not None
+    left.is_active = False
+    left.save()
     assert notifications.send_due() == 0
     assert mail.outbox == []
 

@@ -83,14 +83,17 @@ class Connection(models.Model):
     tests_attempts = models.PositiveSmallIntegerField(default=0)
     tests_note = models.CharField(max_length=500, blank=True)
     seen_at = models.DateTimeField(db_default=Now())
+    # When Fivetran is to be asked for this connection alone: something hinted at a change. NULL: there is no hint.
+    check_due_at = models.DateTimeField(null=True)
 
     objects = ConnectionManager()
 
     class Meta:
-        """The worker looks for tests that are due."""
+        """The worker looks for tests and checks that are due."""
 
         indexes = [
-            models.Index(fields=["tests_next_try_at"], condition=models.Q(tests=SetupTestsState.DUE), name="tests_due")
+            models.Index(fields=["tests_next_try_at"], condition=models.Q(tests=SetupTestsState.DUE), name="tests_due"),
+            models.Index(fields=["check_due_at"], condition=models.Q(check_due_at__isnull=False), name="check_due"),
         ]
 
     def __str__(self) -> str:

@@ -1,6 +1,7 @@
 """The append-only history of a request: one row for every move and for every other thing somebody did."""
 
 from enum import StrEnum
+from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -44,6 +45,29 @@ class EventKind(StrEnum):
     CHANGE_FAILED = "change_failed"
 
 
+class EventManager(models.Manager["Event"]):
+    """How things that move nothing are written down."""
+
+    def note(
+        self,
+        request: Any,
+        kind: EventKind,
+        *,
+        actor: Actor,
+        by: Any = None,
+        reason: str = "",
+        detail: dict[str, Any] | None = None,
+    ) -> "Event":
+        """An event about `request` (of any kind but `moved`, which only `advance` writes), in the caller's transaction.
+
+        `detail` is for the timeline: `why` is shown, `who` names somebody without an account.
+        """
+        version = type(request).objects.values_list("version", flat=True).get(pk=request.pk)
+        return self.create(
+            request=request, kind=kind, actor=actor, by=by, reason=reason, detail=detail or {}, version=version
+        )
+
+
 class Event(models.Model):
     """Something that happened to a request. Rows are never changed; the database refuses it too."""
 
@@ -57,6 +81,8 @@ class Event(models.Model):
     reason = models.TextField(blank=True)
     detail = models.JSONField(default=dict)
     version = models.PositiveIntegerField()  # of the request, after what happened
+
+    objects = EventManager()
 
     class Meta:
         """Newest first within a request; one row for each version of a request that a move made."""

@@ -5,9 +5,10 @@ nothing unless the row says so.
 """
 
 from connections.provisioning.gate import probe
+from connections.provisioning.observing import check
 from connections.provisioning.reconciliation import reconcile
 from connections.provisioning.sending import submit, submit_next
 from connections.provisioning.sweeping import Due, note_alive, sweep
 from connections.provisioning.testing import run_tests
 
-__all__ = ["Due", "note_alive", "probe", "reconcile", "run_tests", "submit", "submit_next", "sweep"]
+__all__ = ["Due", "check", "note_alive", "probe", "reconcile", "run_tests", "submit", "submit_next", "sweep"]

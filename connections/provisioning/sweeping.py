@@ -24,7 +24,7 @@ from connections.models import (
     SetupTestsState,
     advance,
 )
-from connections.provisioning import gate, outcome
+from connections.provisioning import gate, observing, outcome
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,7 @@ class Due:
     submit: list[int] = field(default_factory=list)
     run_tests: list[int] = field(default_factory=list)
     reconcile: list[int] = field(default_factory=list)
+    check: list[int] = field(default_factory=list)
     probe: bool = False
 
 
@@ -64,6 +65,7 @@ def sweep() -> Due:
         submit=list(due[: gate.places(BATCH)]) if may_send else [],
         run_tests=list(tests.values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH]),
+        check=list(observing.due().values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         probe=gate.probe_due(),
     )
 

@@ -20,10 +20,9 @@ from connections.models import (
     Event,
     EventKind,
     SetupTestsState,
-    status_columns,
     store_run,
 )
-from connections.provisioning import gate, outcome
+from connections.provisioning import gate, observing, outcome
 from connections.states import Actor
 
 log = logging.getLogger(__name__)
@@ -82,11 +81,11 @@ def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: A
     with outcome.atomic():
         outcome.close(attempt, answer)
         mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
-        if mine.update(tests_token=None, tests_lease_until=None, **status_columns(answer.data)) != 1:
+        if mine.update(tests_token=None, tests_lease_until=None) != 1:
             return  # another run took over; this one's result is in the attempts
+        observing.seen(connection, answer.data)
         store_run(connection, answer.data, asked_by_id=_asked_by(request))
-        version = ConnectionRequest.objects.values_list("version", flat=True).get(pk=request.pk)
-        Event.objects.create(request=request, kind=EventKind.TESTS_STORED, actor=Actor.WORKER, version=version)
+        Event.objects.note(request, EventKind.TESTS_STORED, actor=Actor.WORKER)
     gate.note_answer()
 
 

@@ -25,7 +25,5 @@ def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
         actor = Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
         if by.pk == request.requester_id:
             actor = Actor.REQUESTER
-        Event.objects.create(
-            request=request, kind=EventKind.TESTS_REQUESTED, actor=actor, by=by, version=request.version
-        )
+        Event.objects.note(request, EventKind.TESTS_REQUESTED, actor=actor, by=by)
         transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)
