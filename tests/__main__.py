@@ -14,6 +14,8 @@ from tests import processes
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 NO_TESTS = 5  # pytest's exit status when nothing was selected
 ELSEWHERE = "not browser and not slow"  # a browser and a stopwatch do not see which database is behind
+# Half of the suite's time is waiting for real processes, which two runs do side by side; each file stays in one of them.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 WITHOUT_DATABASE = ("fivetran", "sandbox", "contract")  # nor do the client and the stand-in, which have none
 
 
@@ -34,7 +36,8 @@ def main() -> int:
 
 def _pytest(name: str, environment: dict[str, str], options: list[str]) -> int:
     print(f"== {name} ==", flush=True)
-    command = [sys.executable, "-m", "pytest", "-q", *options, *sys.argv[1:]]
+    chosen = sys.argv[1:] or SIDE_BY_SIDE
+    command = [sys.executable, "-m", "pytest", "-q", *options, *chosen]
     return subprocess.run(command, env={**os.environ, **environment}, cwd=processes.ROOT, check=False).returncode
 
 

@@ -53,7 +53,9 @@ def _missing(reason: str) -> None:
 
 # --- database ------------------------------------------------------------------------------------------------------
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     """SQLite in a file: threads and other processes have connections of their own, as in production."""
     database = connections["default"].settings_dict
     if connection.vendor == "sqlite":

@@ -13,6 +13,7 @@ from connections.models import ConnectionRequest, Event, Preset
 from connections.states import Status
 from tests import catalogs, factories
 from tests.browser.test_form import AXE, NEW, control, log_in
+from tests.processes import until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -147,6 +148,7 @@ def test_leaving_at_once_loses_nothing(home: Page, live_server: Any) -> None:
     home.goto(live_server.url + NEW)
     control(home, "reason").fill("in a hurry")
     home.goto(f"{live_server.url}/requests/")
+    until(ConnectionRequest.objects.exists)  # the last words travel on while the next page is opened
     home.goto(live_server.url)
     expect(home.get_by_role("heading", name="Your drafts")).to_be_visible()
     assert ConnectionRequest.objects.get().reason == "in a hurry"
