@@ -309,6 +309,8 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = read.text("DEFAULT_FROM_EMAIL", f"portal@{ur
 
 # --- logs: one line a record, on standard error --------------------------------------------------------------------
 LOG_LEVEL = read.text("LOG_LEVEL", "INFO").upper()
+DEFAULT_EXCEPTION_REPORTER = "portal.reports.Reporter"
+DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.reports.NamesOnly"
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,

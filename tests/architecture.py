@@ -26,6 +26,7 @@ LAW: dict[str, str] = {
     "fields": "rules",
     "payloads": "fields",
     "curation": "rules",
+    "exports": "payloads fields",
     **dict.fromkeys(_CORE.split(), _CORE),
     "fivetran.configured": "fivetran.client",
     "fivetran.sandbox": "",
@@ -41,7 +42,7 @@ LAW: dict[str, str] = {
     "operations": "states models permissions payloads tasks notifications handover",
     "forms": "states fields rules payloads curation models catalog",
     "views": "states fields rules sources naming_rule payloads models permissions workflow batches operations "
-    "catalog forms zones",
+    "catalog forms zones exports",
     "admin": "states fields payloads models permissions workflow operations catalog forms",
     "templatetags": "states fields payloads models permissions views",
     "context_processors": "states models permissions",
@@ -62,7 +63,9 @@ ONLY_IN: dict[str, str] = {
     "redis": "tasks health portal management",
 }
 WITHOUT: dict[str, str] = {
-    **dict.fromkeys(("states", "rules", "sources", "naming_rule", "fields", "payloads", "curation"), "django"),
+    **dict.fromkeys(
+        ("states", "rules", "sources", "naming_rule", "fields", "payloads", "curation", "exports"), "django"
+    ),
     **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),
     "models": "django.forms django.http django.shortcuts django.views",
     "permissions": "django.forms django.http django.shortcuts django.views",

@@ -45,6 +45,8 @@ PAGES = {
         "/requests/{pending}/edit/",
         "/requests/{failed}/clone/",
         *(f"/requests/{{{status.value}}}/" for status in Status),
+        "/requests/{draft}/export/",
+        "/requests/{created}/export/",
     ],
     "requester2": ["/", "/requests/", "/approvals/"],
     "approver": ["/approvals/", "/requests/{pending}/", "/requests/{created}/", "/requests/"],

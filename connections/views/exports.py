@@ -1,0 +1,59 @@
+"""A request to take along: its body as a curl command, JSON and Terraform, on a page and as files."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from connections import exports, payloads
+from connections.models import ConnectionRequest
+from connections.views import panel
+
+_FILES: dict[str, tuple[str, Callable[[ConnectionRequest], str]]] = {
+    "sh": ("text/x-shellscript", lambda row: exports.as_script(_body(row), settings.FIVETRAN_BASE_URL)),
+    "json": ("application/json", lambda row: f"{exports.as_json(_body(row))}\n"),
+    "tf": ("text/plain", lambda row: exports.as_terraform(_body(row), _living(row))),
+}
+
+
+@require_safe
+def page(request: HttpRequest, pk: int) -> HttpResponse:
+    """The three texts, each to be copied or downloaded."""
+    row = panel.find(request.user, pk)
+    body = _body(row)
+    context = {
+        "row": row,
+        "living": _living(row),
+        "has_secret": payloads.MASK in exports.as_json(body),
+        "curl": exports.as_curl(body, settings.FIVETRAN_BASE_URL),
+        "json": exports.as_json(body),
+        "terraform": exports.as_terraform(body, _living(row)),
+    }
+    return render(request, "connections/export.html", context)
+
+
+@require_safe
+def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
+    """One of them as a file; 404 for a kind that there is not."""
+    row = panel.find(request.user, pk)
+    if kind not in _FILES:
+        raise Http404
+    content_type, write = _FILES[kind]
+    headers = {
+        "Content-Disposition": f'attachment; filename="connection-{row.pk}.{kind}"',
+        "X-Content-Type-Options": "nosniff",
+    }
+    return HttpResponse(write(row), content_type=f"{content_type}; charset=utf-8", headers=headers)
+
+
+def _body(row: ConnectionRequest) -> dict[str, Any]:
+    """The body as the request's page shows it: of a draft as far as it goes."""
+    return payloads.masked(row.payload or payloads.build_body(row.values))
+
+
+def _living(row: ConnectionRequest) -> str | None:
+    """The id of the connection that came of the request, while Fivetran has it."""
+    return None if row.gone_at else row.connection_id
