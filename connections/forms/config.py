@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import Any
 
 from connections.catalog.metadata import Config, Property, Shape, leaves, parse
-from connections.curation import FOLLOWING, curation
+from connections.curation import FOLLOWING, curation, first_cells
 from connections.fields import Field, Section, Type
 from connections.forms import rows
 from connections.rules import Effect, Rule
@@ -118,7 +118,9 @@ def _piece(path: str, part: Property, texts: Mapping[str, str], entry: str = "")
 
 
 def _cells(path: str, part: Property, texts: Mapping[str, str], count: int) -> Iterator[Piece]:
-    for inner_path, inner in leaves(part.properties, path):
+    first = first_cells(part.name)
+    cells = list(leaves(part.properties, path))
+    for inner_path, inner in sorted(cells, key=lambda cell: (*first, cell[1].name).index(cell[1].name)):
         yield _piece(inner_path, inner, texts, f"{part.label} {count}")
 
 
