@@ -196,10 +196,23 @@ def test_a_link_sets_settings(client: Client) -> None:
         ("config__nonsense=1", "This service has no setting nonsense: it is left out"),
         ("config__tunnel_host=h", "This applies only with networking method SshTunnel"),
         ("config__port=x", "Enter a whole number"),
+        ("config__connection_type=SshTunnel", "config.connection_type is SshTunnel in the link"),
+        ("destination_schema_names=SOURCE_NAMING", "FIVETRAN_NAMING always, whatever the link says"),
     ],
 )
 def test_a_link_says_what_does_not_fit(client: Client, query: str, words: str) -> None:
     assert words in page(client.get(f"{NEW}?service=postgres&{query}"))
+
+
+def test_a_link_may_repeat_what_follows(client: Client) -> None:
+    same = "config__connection_type=SshTunnel&networking_method=SshTunnel&destination_schema_names=FIVETRAN_NAMING"
+    assert "There is a problem" not in page(client.get(f"{NEW}?service=postgres&{same}"))
+
+
+def test_without_a_script_a_control_says_when_it_counts(client: Client) -> None:
+    shown = page(client.get(f"{NEW}?service=postgres"))
+    for words in ("networking method SshTunnel", "update method WAL_PGOUTPUT", "networking method PrivateLink"):
+        assert f'<noscript><div class="form-text">Counts only with {words}.</div></noscript>' in shown
 
 
 # --- lists of objects ------------------------------------------------------------------------------------------------
@@ -241,7 +254,7 @@ def test_too_many_entries_are_refused_not_forgotten(client: Client) -> None:
 def test_a_needed_list_needs_an_entry(client: Client) -> None:
     method = {"config__file_mapping_method": "DEFINE_PER_TABLE"}
     found = errors({**S3, **method})
-    assert len(found) == 1 and next(iter(found)).startswith("config__files__0__")
+    assert found == {"config__files__0__table_name": ["Enter the table name"]}, "what an entry is about comes first"
     shown = page(client.post(NEW, {**S3, **method}))
     assert re.search(r'alert-link" href="#id_config__files__0__\w+">Files 1: ', shown)
     assert "files" not in sent(client, {**S3, "config__files__0__file_pattern": "hidden"})

@@ -84,7 +84,9 @@ class PresetForm(_ModelForm):
             if path in _OWN_FIELDS:
                 raise ValidationError(f"{path} has a field of its own above")
             if any(is_secret(part) for part in path.split(".")[1:]):
-                raise ValidationError(f"Leave out {path[:80]}: the source owner enters secrets at Fivetran, never here")
+                raise ValidationError(
+                    f"Leave out {path[:80]}: the source owner enters secrets in Fivetran’s Connect Card, never here"
+                )
             if not _is_known(path):
                 raise ValidationError(f"There is no field {path[:80]}")
         return values

@@ -90,6 +90,8 @@ class RequestForm(forms.Form):
             made = control(field, offered)
         if offered is not None and offered.note:
             made.help_text = f"{field.help} {offered.note}".strip()
+        if applies := [r.reason for r in self.rules if r.path == field.path and r.effect is Effect.APPLIES]:
+            made.applies = applies[0]  # type: ignore[attr-defined]  # said where no script hides the control
         text = str(self.data.get(field.name, ""))
         if hasattr(made, "keep"):
             made.keep(text)
@@ -155,7 +157,9 @@ class RequestForm(forms.Form):
         keys = [name.removeprefix("config__") for name in names if self._is_secret(name)]
         if keys:
             shown = ", ".join(key[:60] for key in keys[:5])
-            self.add_error(None, f"Leave out {shown}: the source owner enters secrets at Fivetran, never here.")
+            self.add_error(
+                None, f"Leave out {shown}: the source owner enters secrets in Fivetran’s Connect Card, never here."
+            )
 
     def _is_secret(self, name: str) -> bool:
         path = name.removeprefix("config__").replace("__", ".")
@@ -176,6 +180,9 @@ class RequestForm(forms.Form):
             forced = rule.effect is Effect.FORCED and name in self.fields and rule.path in self.verdict.forced
             if forced and name in self.given and self.cleaned_data.get(name) not in (None, rule.value):
                 self.add_error(name, f"This must be {'on' if rule.value else 'off'}: {rule.reason}")
+        for field in FIELDS:
+            if field.constant and self.data.get(field.name, field.default) != field.default:
+                self.add_error(None, f"{field.label}: {field.default} always, whatever the link says")
         for name in sorted(self.given):
             if name.startswith("config__") and name not in self.fields:
                 self._judge_unknown(name)
@@ -183,7 +190,12 @@ class RequestForm(forms.Form):
     def _judge_unknown(self, name: str) -> None:
         """What a link gives for a setting that has no control."""
         path = name.replace("__", ".")
-        if path in FOLLOWING or self._is_secret(name):
+        if self._is_secret(name):
+            return
+        if path in FOLLOWING:
+            if self.verdict.forced.get(path, self.data[name]) != self.data[name]:
+                words = f"{path} is {self.data[name][:60]} in the link: choose the networking method that goes with it"
+                self.add_error("networking_method", words)
             return
         if path in NAMING:
             words = f"This service has no {NAMING[path].label.lower()}: “{self.data[name][:80]}” is left out"

@@ -119,7 +119,9 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
     if corrected or table.left_out:
         sheet.text = table.as_text()
     for name in table.left_out:
-        sheet.notes.append(f"{name} was left out: the source owner enters secrets at Fivetran, never here.")
+        sheet.notes.append(
+            f"{name} was left out: the source owner enters secrets in Fivetran’s Connect Card, never here."
+        )
     sheet.rows = tables.judge(table)
     _refuse_taken(request, sheet.rows)
     wrong = {name for row in sheet.rows for name in row.errors}
