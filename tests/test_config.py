@@ -181,6 +181,49 @@ def test_secrets_are_refused_by_the_metadata(client: Client, name: str) -> None:
     assert sent(client, post) == {"schema": "crm", "box": {"open": "yes"}}
 
 
+# --- names in an external secrets manager ----------------------------------------------------------------------------
+MANAGED = {"external_secrets_manager_id": "esm_one", "external_secrets_keys_config__password": "CRM_PASSWORD"}
+
+
+@pytest.fixture
+def managed() -> None:
+    """PostgreSQL as Fivetran tells of it: its user and password may stand in the company's own manager."""
+    entry = CatalogEntry.objects.get(kind=Kind.SERVICE, fivetran_id="postgres")
+    told = {"type": "string", "description": "ESM key for the user's password.", "example": "PASSWORD_KEY"}
+    keys = {"type": "object", "properties": {"password": told, "user": {"type": "string"}, "bad name": {}}}
+    entry.detail = {**(entry.detail or {}), "external_secrets_keys_config": keys}
+    entry.save()
+
+
+def test_names_in_a_secrets_manager_pass(client: Client, managed: None) -> None:
+    shown = page(client.get(f"{NEW}?service=postgres"))
+    assert 'name="external_secrets_keys_config__password"' in shown and "bad name" not in shown
+    assert "Password: its name in the secrets manager" in shown
+    answer = client.post(NEW, {**POSTGRES, **MANAGED})
+    assert answer.status_code == 302
+    body = ConnectionRequest.objects.get().payload or {}
+    assert body["external_secrets_manager_id"] == "esm_one"
+    assert body["external_secrets_keys_config"] == {"password": "CRM_PASSWORD"}
+    assert payloads.masked(body) == body, "the approver sees the names"
+    assert "CRM_PASSWORD" in page(client.get(answer["Location"]))
+    for copy in ("clone", "edit"):
+        assert 'value="CRM_PASSWORD"' in page(client.get(f"{answer['Location']}{copy}/"))
+
+
+@openapi.needed
+def test_names_in_a_secrets_manager_are_as_fivetran_wants_them(client: Client, managed: None) -> None:
+    body = payloads.build_body(RequestForm.from_post({**POSTGRES, **MANAGED}, Purpose.SUBMIT).values())
+    assert openapi.schema_errors("postgres_NewConnectorRequestV1", body) == []
+
+
+def test_without_a_manager_no_name_is_sent(client: Client, managed: None) -> None:
+    name = {"external_secrets_keys_config__password": "CRM_PASSWORD"}
+    assert client.post(NEW, {**POSTGRES, **name}).status_code == 302
+    assert "external_secrets_keys_config" not in (ConnectionRequest.objects.get().payload or {})
+    assert "only with an external secrets manager" in page(client.get(NEW, {"service": "postgres", **name}))
+    assert "This service takes no such name" in page(client.get(NEW, {"service": "salesforce", **MANAGED}))
+
+
 # --- links -----------------------------------------------------------------------------------------------------------
 def test_a_link_sets_settings(client: Client) -> None:
     link = "service=s3&config__bucket=b&config__file_mapping_method=DEFINE_PER_TABLE&config__files__3__file_pattern=x"

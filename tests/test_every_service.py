@@ -36,7 +36,7 @@ class Drawn(HTMLParser):
         name = told.get("name") or ""
         if tag == "option":
             self._select.append(told.get("value") or "")
-        elif name.startswith("config__"):
+        elif name.startswith(("config__", "external_secrets_")):
             self._select = []
             self.controls[name] = self._select if tag == "select" else "" if tag == "textarea" else None
 

@@ -19,7 +19,7 @@ from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
-from connections.payloads import is_secret
+from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
 _EMPTY = (None, "")
@@ -49,9 +49,10 @@ class RequestForm(forms.Form):
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
         service = self.data.get("service", "")
-        told = catalog.service_config(service) if service else None
+        metadata = (catalog.metadata_of(service) if service else None) or {}
+        told = metadata["config"] if isinstance(metadata.get("config"), dict) else None
         self.naming: Naming = naming_for(service, self.data, told)
-        self.config: ServiceConfig = config_for(service, told, self.data)
+        self.config: ServiceConfig = config_for(service, told, self.data, metadata.get(SECRETS_KEYS))
         self.rules: tuple[Rule, ...] = (*RULES, *self.config.rules)
         self.offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
         self.of_request = tuple(field for field in FIELDS if not field.constant)
@@ -186,6 +187,8 @@ class RequestForm(forms.Form):
         for name in sorted(self.given):
             if name.startswith("config__") and name not in self.fields:
                 self._judge_unknown(name)
+        if any(n.startswith((SECRETS_MANAGER, f"{SECRETS_KEYS}__")) and n not in self.fields for n in self.given):
+            self.add_error(None, "This service takes no such name from an external secrets manager: it is left out")
 
     def _judge_unknown(self, name: str) -> None:
         """What a link gives for a setting that has no control."""
