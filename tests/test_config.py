@@ -181,6 +181,14 @@ def test_secrets_are_refused_by_the_metadata(client: Client, name: str) -> None:
     assert sent(client, post) == {"schema": "crm", "box": {"open": "yes"}}
 
 
+def test_a_refused_value_that_is_not_listed_either_is_described_by_both(client: Client) -> None:
+    shown = page(client.get(f"{NEW}?service=postgres&config__update_method={'X' * 2001}"))
+    named = re.search(r'<select[^>]*name="config__update_method"[^>]*aria-describedby="([^"]*)"', shown)
+    named = named or re.search(r'<select[^>]*aria-describedby="([^"]*)"[^>]*name="config__update_method"', shown)
+    assert named and {"id_config__update_method_error", "id_config__update_method_warning"} <= set(named[1].split())
+    assert 'id="id_config__update_method_error"' in shown
+
+
 # --- names in an external secrets manager ----------------------------------------------------------------------------
 MANAGED = {"external_secrets_manager_id": "esm_one", "external_secrets_keys_config__password": "CRM_PASSWORD"}
 

@@ -122,7 +122,15 @@ class RequestForm(forms.Form):
                 if self.purpose is Purpose.SUBMIT:
                     self.add_error(field.name, field.enter)
         self._judge_names()
+        self._describe_refused()
         return self.cleaned_data
+
+    def _describe_refused(self) -> None:
+        """Have a control with a warning name its error too: Django leaves alone what the widget names already."""
+        for name in self.errors:
+            attrs = self.fields[name].widget.attrs if name in self.fields else {}
+            if described := attrs.get("aria-describedby"):
+                attrs["aria-describedby"] = f"id_{name}_error {described}"
 
     def why_hidden(self, path: str) -> str:
         """Why the field, or the list that it stands in, does not apply; empty where it does."""
