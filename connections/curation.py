@@ -51,6 +51,11 @@ def curation(service: str, choices: Mapping[str, Collection[str]]) -> Curation:
     return Curation(sight, (*closed, *_following(choices)))
 
 
+def first_cells(name: str) -> tuple[str, ...]:
+    """The keys that stand first in an entry of the list `name`: what an entry is about, and is asked for when empty."""
+    return tuple(_data()["cells"].get(name, ()))
+
+
 def _entry(service: str) -> dict[str, Any]:
     found: dict[str, Any] = _data()["services"].get(service, {})
     return {**_entry(found["like"]), **found} if "like" in found else found

@@ -147,7 +147,8 @@ FIELDS: tuple[Field, ...] = (
         Type.CHOICE,
         Section.WHEN,
         "Daily sync time",
-        "UTC by Fivetran's API file; check once against your account. Empty: Fivetran's own baseline time.",
+        "UTC by Fivetran's API file; check once against your account. Empty: Fivetran's own baseline time. Fivetran "
+        "starts up to 60 minutes later, by an offset of its own.",
         choices=_HOURS,
     ),
     Field(
@@ -264,6 +265,7 @@ FIELDS: tuple[Field, ...] = (
         Type.BOOLEAN,
         Section.SETUP,
         "Hide the setup guide in the Connect Card",
+        "The card then shows its fields without Fivetran's instructions beside them.",
         default=False,
     ),
     Field(

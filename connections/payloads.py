@@ -12,6 +12,7 @@ from typing import Any
 
 from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
 
+SECRETS_MANAGER, SECRETS_KEYS = "external_secrets_manager_id", "external_secrets_keys_config"
 MASK = "******"  # what Fivetran itself answers in place of a secret
 # Names of secrets among the `format: password` fields of Fivetran's OpenAPI file, and what only speaks about one.
 _SECRET = re.compile(
@@ -40,9 +41,14 @@ def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
             continue
         _put(body, field.path, value)
     for path, value in answers.items():
-        if path.startswith("config.") and value not in (None, "", [], {}):
+        if is_of_service(path) and value not in (None, "", [], {}):
             _put(body, path, value)
     return body
+
+
+def is_of_service(path: str) -> bool:
+    """Whether the service's metadata, and not the table of fields, says what the field at `path` is."""
+    return path == SECRETS_MANAGER or path.startswith(("config.", f"{SECRETS_KEYS}."))
 
 
 def _put(body: dict[str, Any], path: str, value: Any) -> None:
@@ -77,10 +83,12 @@ def natural_key(config: Mapping[str, Any]) -> str:
 def masked(body: Mapping[str, Any]) -> dict[str, Any]:
     """`body` as people may see it: any value below a key that names a secret becomes Fivetran's own mask.
 
-    A second net only, since the form refuses secrets. A group called credentials is looked into: in it stand a bucket
-    or a region too, and what an approver sees is what will be sent.
+    A second net only, since the form refuses secrets; the names of secrets in an external manager are none. A group
+    called credentials is looked into: in it stand a bucket or a region too, and what an approver sees is what will be
+    sent.
     """
-    return {key: _masked(key, value) for key, value in body.items()}
+    plain = (SECRETS_MANAGER, SECRETS_KEYS)
+    return {key: value if key in plain else _masked(key, value) for key, value in body.items()}
 
 
 def _masked(key: str, value: Any) -> Any:

@@ -95,6 +95,12 @@ def test_a_file_in_another_encoding_is_refused_and_not_guessed() -> None:
         tables.decoded("Grüße".encode("cp1252"))
 
 
+def test_a_column_of_names_in_a_secrets_manager_is_no_column_of_secrets() -> None:
+    columns = ["service", "external_secrets_manager_id", "external_secrets_keys_config__password"]
+    table = read_table(f"{','.join(columns)}\npostgres,esm_one,CRM_PASSWORD")
+    assert (table.columns, table.left_out) == (columns, [])
+
+
 def test_a_column_of_secrets_is_dropped_unseen() -> None:
     table = read_table("service,config__password\npostgres,canary-8472")
     assert (table.columns, table.rows, table.left_out) == (["service"], [{"service": "postgres"}], ["config__password"])

@@ -16,7 +16,7 @@ from connections import notifications, workflow
 from connections.fields import FIELDS, NAMING
 from connections.forms import batch as tables
 from connections.forms.batch import read_table
-from connections.models import Batch, ConnectionRequest, Notice
+from connections.models import Batch, CatalogEntry, ConnectionRequest, Kind, Notice
 from connections.states import Status
 from tests import catalogs, factories
 from tests.test_batch import filed, line, requests_of, text
@@ -66,6 +66,14 @@ def test_a_table_is_checked_and_then_submitted(client: Client) -> None:
     assert [r.service_name for r in requests_of(batch)] == ["Google Sheets"] * 2
     again = client.post(NEW, {**form, "action": "submit"})
     assert Batch.objects.count() == 1 and again.status_code in (200, 302)
+
+
+def test_the_name_of_a_connection_at_fivetran_is_said_and_not_refused(client: Client) -> None:
+    for group, name in (("decent_dropsy", "sheet_1.orders"), ("projected_sickle", "sheet_2.orders")):
+        CatalogEntry.objects.create(kind=Kind.CONNECTION, fivetran_id=name, name=name, data={"group_id": group})
+    shown, form = checked(client, text(line(1), line(2)))
+    assert "Row 2: when Fivetran was last asked, a connection had this name" in shown
+    assert client.post(NEW, {**form, "action": "submit"}).status_code == 302
 
 
 def test_a_wrong_row_stops_all_and_nothing_is_lost(client: Client) -> None:

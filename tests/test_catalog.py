@@ -188,11 +188,12 @@ def test_a_slow_fivetran_does_not_hold_the_form(small: Fivetran, as_user: Any) -
     assert time.monotonic() - started < 2, "a moment later it is not asked for again"
 
 
-def test_old_details_serve_when_new_ones_fail(small: Fivetran) -> None:
+@pytest.mark.parametrize("config", ["?", None, {"properties": "?"}, {"properties": {}, "required": 5}])
+def test_old_details_serve_when_new_ones_fail(small: Fivetran, config: Any) -> None:
     catalog.refresh_all()
     old = timezone.now() - timedelta(days=8)
     CatalogEntry.objects.filter(fivetran_id="postgres").update(detail_at=old, detail_tried_at=old)
-    body = {"code": "Success", "data": {"id": "postgres", "config": "?"}}
+    body = {"code": "Success", "data": {"id": "postgres", "config": config}}
     small.next({"method": "GET", "path": f"{TYPES}/postgres", "status": 200, "body": body})
     assert catalog.naming_keys("postgres") == ("schema_prefix",)
     assert CatalogEntry.objects.get(fivetran_id="postgres").detail_at == old

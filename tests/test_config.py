@@ -181,6 +181,57 @@ def test_secrets_are_refused_by_the_metadata(client: Client, name: str) -> None:
     assert sent(client, post) == {"schema": "crm", "box": {"open": "yes"}}
 
 
+def test_a_refused_value_that_is_not_listed_either_is_described_by_both(client: Client) -> None:
+    shown = page(client.get(f"{NEW}?service=postgres&config__update_method={'X' * 2001}"))
+    named = re.search(r'<select[^>]*name="config__update_method"[^>]*aria-describedby="([^"]*)"', shown)
+    named = named or re.search(r'<select[^>]*aria-describedby="([^"]*)"[^>]*name="config__update_method"', shown)
+    assert named and {"id_config__update_method_error", "id_config__update_method_warning"} <= set(named[1].split())
+    assert 'id="id_config__update_method_error"' in shown
+
+
+# --- names in an external secrets manager ----------------------------------------------------------------------------
+MANAGED = {"external_secrets_manager_id": "esm_one", "external_secrets_keys_config__password": "CRM_PASSWORD"}
+
+
+@pytest.fixture
+def managed() -> None:
+    """PostgreSQL as Fivetran tells of it: its user and password may stand in the company's own manager."""
+    entry = CatalogEntry.objects.get(kind=Kind.SERVICE, fivetran_id="postgres")
+    told = {"type": "string", "description": "ESM key for the user's password.", "example": "PASSWORD_KEY"}
+    keys = {"type": "object", "properties": {"password": told, "user": {"type": "string"}, "bad name": {}}}
+    entry.detail = {**(entry.detail or {}), "external_secrets_keys_config": keys}
+    entry.save()
+
+
+def test_names_in_a_secrets_manager_pass(client: Client, managed: None) -> None:
+    shown = page(client.get(f"{NEW}?service=postgres"))
+    assert 'name="external_secrets_keys_config__password"' in shown and "bad name" not in shown
+    assert "Password: its name in the secrets manager" in shown
+    answer = client.post(NEW, {**POSTGRES, **MANAGED})
+    assert answer.status_code == 302
+    body = ConnectionRequest.objects.get().payload or {}
+    assert body["external_secrets_manager_id"] == "esm_one"
+    assert body["external_secrets_keys_config"] == {"password": "CRM_PASSWORD"}
+    assert payloads.masked(body) == body, "the approver sees the names"
+    assert "CRM_PASSWORD" in page(client.get(answer["Location"]))
+    for copy in ("clone", "edit"):
+        assert 'value="CRM_PASSWORD"' in page(client.get(f"{answer['Location']}{copy}/"))
+
+
+@openapi.needed
+def test_names_in_a_secrets_manager_are_as_fivetran_wants_them(client: Client, managed: None) -> None:
+    body = payloads.build_body(RequestForm.from_post({**POSTGRES, **MANAGED}, Purpose.SUBMIT).values())
+    assert openapi.schema_errors("postgres_NewConnectorRequestV1", body) == []
+
+
+def test_without_a_manager_no_name_is_sent(client: Client, managed: None) -> None:
+    name = {"external_secrets_keys_config__password": "CRM_PASSWORD"}
+    assert client.post(NEW, {**POSTGRES, **name}).status_code == 302
+    assert "external_secrets_keys_config" not in (ConnectionRequest.objects.get().payload or {})
+    assert "only with an external secrets manager" in page(client.get(NEW, {"service": "postgres", **name}))
+    assert "This service takes no such name" in page(client.get(NEW, {"service": "salesforce", **MANAGED}))
+
+
 # --- links -----------------------------------------------------------------------------------------------------------
 def test_a_link_sets_settings(client: Client) -> None:
     link = "service=s3&config__bucket=b&config__file_mapping_method=DEFINE_PER_TABLE&config__files__3__file_pattern=x"
@@ -196,10 +247,23 @@ def test_a_link_sets_settings(client: Client) -> None:
         ("config__nonsense=1", "This service has no setting nonsense: it is left out"),
         ("config__tunnel_host=h", "This applies only with networking method SshTunnel"),
         ("config__port=x", "Enter a whole number"),
+        ("config__connection_type=SshTunnel", "config.connection_type is SshTunnel in the link"),
+        ("destination_schema_names=SOURCE_NAMING", "FIVETRAN_NAMING always, whatever the link says"),
     ],
 )
 def test_a_link_says_what_does_not_fit(client: Client, query: str, words: str) -> None:
     assert words in page(client.get(f"{NEW}?service=postgres&{query}"))
+
+
+def test_a_link_may_repeat_what_follows(client: Client) -> None:
+    same = "config__connection_type=SshTunnel&networking_method=SshTunnel&destination_schema_names=FIVETRAN_NAMING"
+    assert "There is a problem" not in page(client.get(f"{NEW}?service=postgres&{same}"))
+
+
+def test_without_a_script_a_control_says_when_it_counts(client: Client) -> None:
+    shown = page(client.get(f"{NEW}?service=postgres"))
+    for words in ("networking method SshTunnel", "update method WAL_PGOUTPUT", "networking method PrivateLink"):
+        assert f'<noscript><div class="form-text">Counts only with {words}.</div></noscript>' in shown
 
 
 # --- lists of objects ------------------------------------------------------------------------------------------------
@@ -241,7 +305,7 @@ def test_too_many_entries_are_refused_not_forgotten(client: Client) -> None:
 def test_a_needed_list_needs_an_entry(client: Client) -> None:
     method = {"config__file_mapping_method": "DEFINE_PER_TABLE"}
     found = errors({**S3, **method})
-    assert len(found) == 1 and next(iter(found)).startswith("config__files__0__")
+    assert found == {"config__files__0__table_name": ["Enter the table name"]}, "what an entry is about comes first"
     shown = page(client.post(NEW, {**S3, **method}))
     assert re.search(r'alert-link" href="#id_config__files__0__\w+">Files 1: ', shown)
     assert "files" not in sent(client, {**S3, "config__files__0__file_pattern": "hidden"})

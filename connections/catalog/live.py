@@ -3,7 +3,7 @@
 Nothing of a connection's `config` is kept: only the hash that two connections of one source share.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +36,12 @@ def named(group_id: str, schema: str) -> LiveConnection | None:
         return None
     entries = CatalogEntry.objects.filter(kind=Kind.CONNECTION, name=schema)
     return next((one for one in map(_live, entries) if one.group_id == group_id), None)
+
+
+def held(names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those of `names` (group id, schema) that a connection had when Fivetran was last asked."""
+    entries = CatalogEntry.objects.filter(kind=Kind.CONNECTION, name__in={schema for _, schema in names})
+    return {(entry.data.get("group_id", ""), entry.name) for entry in entries} & set(names)
 
 
 def of_source(source_key: str, most: int) -> list[LiveConnection]:

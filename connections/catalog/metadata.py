@@ -167,6 +167,20 @@ def _example(value: Any) -> str:
     return text if len(text) <= _LABEL else ""
 
 
+def names_of_secrets(told: Any) -> tuple[Property, ...]:
+    """What the `external_secrets_keys_config` of a metadata answer takes: the names of secrets, never themselves.
+
+    Source: Fivetran's OpenAPI file, where all of them are strings ("ESM key for the user's password").
+    """
+    named = told.get("properties") if isinstance(told, Mapping) else None
+    found = named.items() if isinstance(named, Mapping) else ()
+    return tuple(
+        Property(name, Shape.TEXT, f"{words_of(name)}: its name in the secrets manager", _help(name, spec, Shape.TEXT))
+        for name, spec in list(found)[:_MOST]
+        if isinstance(spec, Mapping) and isinstance(name, str) and len(name) <= _LABEL and _NAME.fullmatch(name)
+    )
+
+
 def leaves(properties: Iterable[Property], prefix: str = "config") -> Iterable[tuple[str, Property]]:
     """(dotted path, property) of everything that has a value of its own: objects are opened, rows are not."""
     for part in properties:

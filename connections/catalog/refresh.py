@@ -138,10 +138,17 @@ def refresh_service(service: str, *, client: FivetranClient | None = None) -> bo
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     try:
         detail = (client or configured.client(**PATIENCE)).get_connector_type(service).data
-        if not isinstance(detail.get("config"), dict):
+        if not _is_config(detail.get("config")):
             raise Unknown("The metadata holds no config.")
     except (FivetranError, ValueError) as error:
         log.warning("the metadata of a service could not be fetched: %s", type(error).__name__)
         entry.update(detail_tried_at=Now())
         return False
     return entry.update(detail=dict(detail), detail_at=Now(), detail_tried_at=Now()) == 1
+
+
+def _is_config(config: Any) -> bool:
+    """Whether it is built like one: kept for days, nonsense would pass for a service without any settings."""
+    if not isinstance(config, dict):
+        return False
+    return isinstance(config.get("properties", {}), dict) and isinstance(config.get("required") or [], list)

@@ -20,7 +20,10 @@ CHECK_SECONDS = 20.0  # a service that nobody chose before is asked for at Fivet
 _PLAIN = tuple(f for f in (*FIELDS, *NAMING.values()) if not f.constant)
 COLUMNS = tuple(f.name for f in sorted(_PLAIN, key=lambda f: not (f.required or f.path in NAMING)))
 _BY_LABEL = {f.label.lower(): f.name for f in _PLAIN}
-_CONFIG = re.compile(r"config__[A-Za-z0-9_]{1,200}", re.ASCII)
+_CONFIG = re.compile(rf"(?:config|{payloads.SECRETS_KEYS})__[A-Za-z0-9_]{{1,200}}|{payloads.SECRETS_MANAGER}", re.ASCII)
+
+
+_NAMES_OF_SECRETS = (payloads.SECRETS_MANAGER, f"{payloads.SECRETS_KEYS}__")
 
 
 class Unreadable(Exception):
@@ -189,7 +192,8 @@ def _row(columns: Sequence[str], line: int, cells: Sequence[str]) -> dict[str, s
 
 def _without_secrets(table: Table) -> Table:
     """Drop the columns that hold a secret by their name: they are not even shown again."""
-    table.left_out = [c for c in table.columns if payloads.is_secret(c) and any(row.get(c) for row in table.rows)]
+    secret = [c for c in table.columns if payloads.is_secret(c) and not c.startswith(_NAMES_OF_SECRETS)]
+    table.left_out = [c for c in secret if any(row.get(c) for row in table.rows)]
     table.columns = [c for c in table.columns if c not in table.left_out]
     table.rows = [{c: text for c, text in row.items() if c not in table.left_out} for row in table.rows]
     return table

@@ -5,12 +5,20 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from connections.catalog.metadata import Config, Property, Shape, leaves, parse
-from connections.curation import FOLLOWING, curation
+from connections.catalog.metadata import Config, Property, Shape, leaves, names_of_secrets, parse
+from connections.curation import FOLLOWING, curation, first_cells
 from connections.fields import Field, Section, Type
 from connections.forms import rows
-from connections.rules import Effect, Rule
+from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER
+from connections.rules import Effect, Rule, When
 
+_MANAGER = Property(
+    SECRETS_MANAGER,
+    Shape.TEXT,
+    "External secrets manager ID",
+    "Fivetran then reads the secrets from your company’s own manager. Below go their names there, never the secrets.",
+)
+_WITH_MANAGER = (When(SECRETS_MANAGER, (None,), negate=True),)
 _TYPES = {Shape.WHOLE: Type.INTEGER, Shape.FLAG: Type.BOOLEAN, Shape.CHOICE: Type.CHOICE}
 
 
@@ -86,10 +94,16 @@ class ServiceConfig:
         return tuple(rule for rule in self.rules if rule.path not in FOLLOWING)
 
 
-def config_for(service: str, raw: Mapping[str, Any] | None, texts: Mapping[str, str]) -> ServiceConfig:
-    """The settings of `service` by its metadata `raw` (None: not told), with as many entries of lists as in `texts`."""
+def config_for(
+    service: str, raw: Mapping[str, Any] | None, texts: Mapping[str, str], secrets: Any = None
+) -> ServiceConfig:
+    """The settings of `service` by its metadata `raw` (None: not told), with as many entries of lists as in `texts`.
+
+    `secrets` is the metadata's `external_secrets_keys_config`, of the few services that have one.
+    """
     if raw is None:
         return ServiceConfig()
+    manager = tuple(_manager(names_of_secrets(secrets)))
     metadata = parse(raw)
     listed = dict(leaves(metadata.properties))
     curated = curation(service, {path: part.choices for path, part in listed.items()})
@@ -97,11 +111,28 @@ def config_for(service: str, raw: Mapping[str, Any] | None, texts: Mapping[str, 
     order = dict.fromkeys((*curated.in_sight, *(path for path, part in listed.items() if part.required)))
     return ServiceConfig(
         in_sight=tuple(_piece(path, listed[path], texts) for path in order if path not in following),
-        others=tuple(_piece(path, part, texts) for path, part in listed.items() if path not in {*order, *following}),
-        rules=curated.rules,
+        others=(
+            *(_piece(path, part, texts) for path, part in listed.items() if path not in {*order, *following}),
+            *manager,
+        ),
+        rules=(
+            *curated.rules,
+            *(
+                Rule(one.path, Effect.APPLIES, _WITH_MANAGER, "only with an external secrets manager")
+                for one in manager[1:]
+            ),
+        ),
         metadata=metadata,
         known=True,
     )
+
+
+def _manager(names: tuple[Property, ...]) -> Iterator[Setting]:
+    """The manager and, for each secret that it can hold, the name; nothing where the service takes no names."""
+    if names:
+        yield _setting(SECRETS_MANAGER, _MANAGER, "")
+    for part in names:
+        yield _setting(f"{SECRETS_KEYS}.{part.name}", part, "")
 
 
 def _piece(path: str, part: Property, texts: Mapping[str, str], entry: str = "") -> Piece:
@@ -118,7 +149,9 @@ def _piece(path: str, part: Property, texts: Mapping[str, str], entry: str = "")
 
 
 def _cells(path: str, part: Property, texts: Mapping[str, str], count: int) -> Iterator[Piece]:
-    for inner_path, inner in leaves(part.properties, path):
+    first = first_cells(part.name)
+    cells = list(leaves(part.properties, path))
+    for inner_path, inner in sorted(cells, key=lambda cell: (*first, cell[1].name).index(cell[1].name)):
         yield _piece(inner_path, inner, texts, f"{part.label} {count}")
 
 

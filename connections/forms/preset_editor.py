@@ -13,7 +13,7 @@ from connections.forms.offers import offer
 from connections.forms.request import RequestForm
 from connections.forms.rows import unfolded
 from connections.models import Preset
-from connections.payloads import is_secret
+from connections.payloads import is_of_service, is_secret
 
 if TYPE_CHECKING:  # Django's class takes no parameters at run time
     _ModelForm = forms.ModelForm[Preset]
@@ -83,8 +83,10 @@ class PresetForm(_ModelForm):
         for path in values:
             if path in _OWN_FIELDS:
                 raise ValidationError(f"{path} has a field of its own above")
-            if any(is_secret(part) for part in path.split(".")[1:]):
-                raise ValidationError(f"Leave out {path[:80]}: the source owner enters secrets at Fivetran, never here")
+            if path.startswith("config.") and any(is_secret(part) for part in path.split(".")[1:]):
+                raise ValidationError(
+                    f"Leave out {path[:80]}: the source owner enters secrets in Fivetran’s Connect Card, never here"
+                )
             if not _is_known(path):
                 raise ValidationError(f"There is no field {path[:80]}")
         return values
@@ -107,7 +109,7 @@ class PresetForm(_ModelForm):
 
 
 def _is_known(path: str) -> bool:
-    return path.startswith("config.") or (path in BY_PATH and not BY_PATH[path].constant)
+    return is_of_service(path) or (path in BY_PATH and not BY_PATH[path].constant)
 
 
 def _why_not(path: str, judged: RequestForm, cleaned: Mapping[str, Any]) -> str:
@@ -119,7 +121,7 @@ def _why_not(path: str, judged: RequestForm, cleaned: Mapping[str, Any]) -> str:
         return "every request has a reason of its own"
     if not _is_known(path):
         return "there is no such field"
-    if path.startswith("config."):
+    if is_of_service(path):
         if "service" not in (*cleaned.get("fixed", []), *cleaned.get("hidden", [])):
             return "fix the service too, for another one has other settings"
         if not any(control == name or control.startswith(f"{name}__") for control in judged.fields):

@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 
+from connections.curation import FOLLOWING
 from connections.fields import BY_PATH
 from connections.forms.controls import truth
 from connections.forms.request import RequestForm
@@ -17,7 +18,8 @@ NOT_SET = "Not set"
 
 def beginning(preset: Preset | None) -> dict[str, str]:
     """name -> text of everything that `preset` fills in; nothing without one."""
-    return unfolded(preset.begins_with) if preset else {}
+    values = preset.begins_with if preset else {}
+    return unfolded({path: value for path, value in values.items() if path not in FOLLOWING})
 
 
 def imposed_values(preset: Preset | None) -> dict[str, Any]:

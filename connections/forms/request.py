@@ -19,7 +19,7 @@ from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
-from connections.payloads import is_secret
+from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
 _EMPTY = (None, "")
@@ -49,9 +49,10 @@ class RequestForm(forms.Form):
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
         service = self.data.get("service", "")
-        told = catalog.service_config(service) if service else None
+        metadata = (catalog.metadata_of(service) if service else None) or {}
+        told = metadata["config"] if isinstance(metadata.get("config"), dict) else None
         self.naming: Naming = naming_for(service, self.data, told)
-        self.config: ServiceConfig = config_for(service, told, self.data)
+        self.config: ServiceConfig = config_for(service, told, self.data, metadata.get(SECRETS_KEYS))
         self.rules: tuple[Rule, ...] = (*RULES, *self.config.rules)
         self.offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
         self.of_request = tuple(field for field in FIELDS if not field.constant)
@@ -90,6 +91,8 @@ class RequestForm(forms.Form):
             made = control(field, offered)
         if offered is not None and offered.note:
             made.help_text = f"{field.help} {offered.note}".strip()
+        if applies := [r.reason for r in self.rules if r.path == field.path and r.effect is Effect.APPLIES]:
+            made.applies = applies[0]  # type: ignore[attr-defined]  # said where no script hides the control
         text = str(self.data.get(field.name, ""))
         if hasattr(made, "keep"):
             made.keep(text)
@@ -119,7 +122,15 @@ class RequestForm(forms.Form):
                 if self.purpose is Purpose.SUBMIT:
                     self.add_error(field.name, field.enter)
         self._judge_names()
+        self._describe_refused()
         return self.cleaned_data
+
+    def _describe_refused(self) -> None:
+        """Have a control with a warning name its error too: Django leaves alone what the widget names already."""
+        for name in self.errors:
+            attrs = self.fields[name].widget.attrs if name in self.fields else {}
+            if described := attrs.get("aria-describedby"):
+                attrs["aria-describedby"] = f"id_{name}_error {described}"
 
     def why_hidden(self, path: str) -> str:
         """Why the field, or the list that it stands in, does not apply; empty where it does."""
@@ -155,7 +166,9 @@ class RequestForm(forms.Form):
         keys = [name.removeprefix("config__") for name in names if self._is_secret(name)]
         if keys:
             shown = ", ".join(key[:60] for key in keys[:5])
-            self.add_error(None, f"Leave out {shown}: the source owner enters secrets at Fivetran, never here.")
+            self.add_error(
+                None, f"Leave out {shown}: the source owner enters secrets in Fivetran’s Connect Card, never here."
+            )
 
     def _is_secret(self, name: str) -> bool:
         path = name.removeprefix("config__").replace("__", ".")
@@ -176,14 +189,24 @@ class RequestForm(forms.Form):
             forced = rule.effect is Effect.FORCED and name in self.fields and rule.path in self.verdict.forced
             if forced and name in self.given and self.cleaned_data.get(name) not in (None, rule.value):
                 self.add_error(name, f"This must be {'on' if rule.value else 'off'}: {rule.reason}")
+        for field in FIELDS:
+            if field.constant and self.data.get(field.name, field.default) != field.default:
+                self.add_error(None, f"{field.label}: {field.default} always, whatever the link says")
         for name in sorted(self.given):
             if name.startswith("config__") and name not in self.fields:
                 self._judge_unknown(name)
+        if any(n.startswith((SECRETS_MANAGER, f"{SECRETS_KEYS}__")) and n not in self.fields for n in self.given):
+            self.add_error(None, "This service takes no such name from an external secrets manager: it is left out")
 
     def _judge_unknown(self, name: str) -> None:
         """What a link gives for a setting that has no control."""
         path = name.replace("__", ".")
-        if path in FOLLOWING or self._is_secret(name):
+        if self._is_secret(name):
+            return
+        if path in FOLLOWING:
+            if self.verdict.forced.get(path, self.data[name]) != self.data[name]:
+                words = f"{path} is {self.data[name][:60]} in the link: choose the networking method that goes with it"
+                self.add_error("networking_method", words)
             return
         if path in NAMING:
             words = f"This service has no {NAMING[path].label.lower()}: “{self.data[name][:80]}” is left out"

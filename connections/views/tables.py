@@ -25,6 +25,7 @@ from connections.views.review import taken_words
 from connections.workflow import Filing
 
 MOST_CONTROLS = 400  # cells to be corrected in place; a form may post 1000 controls (Django's default)
+_NAMED = 10  # rows that a note lists
 _EXAMPLE = ("service", "group_id", "config__schema", "config__table", "reason")
 
 
@@ -119,9 +120,12 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
     if corrected or table.left_out:
         sheet.text = table.as_text()
     for name in table.left_out:
-        sheet.notes.append(f"{name} was left out: the source owner enters secrets at Fivetran, never here.")
+        sheet.notes.append(
+            f"{name} was left out: the source owner enters secrets in Fivetran’s Connect Card, never here."
+        )
     sheet.rows = tables.judge(table)
     _refuse_taken(request, sheet.rows)
+    _note_live(sheet)
     wrong = {name for row in sheet.rows for name in row.errors}
     sheet.columns = [*table.columns, *(name for name in tables.COLUMNS if name in wrong - set(table.columns))]
     sheet.columns += sorted(wrong - set(sheet.columns))
@@ -154,6 +158,19 @@ def _refuse_taken(request: HttpRequest, rows: Sequence[Row]) -> None:
     for row in rows:
         if row.is_good and (holder := by_key.get(row.key)):
             row.refuse(row.name_column, taken_words(panel.reader(request), holder))
+
+
+def _note_live(sheet: Sheet) -> None:
+    """Say which names a connection at Fivetran has by its last list. As in the form this is no refusal: lists age."""
+    held = catalog.live.held({row.key for row in sheet.rows if row.is_good})
+    numbers = [str(row.number) for row in sheet.rows if row.is_good and row.key in held]
+    if numbers:
+        more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
+        rows = f"{'Row' if len(numbers) == 1 else 'Rows'} {', '.join(numbers[:_NAMED])}{more}"
+        sheet.notes.append(
+            f"{rows}: when Fivetran was last asked, a connection had this name in the destination. "
+            "Choose another name, or Fivetran refuses it."
+        )
 
 
 def _file(request: HttpRequest, sheet: Sheet) -> HttpResponse:

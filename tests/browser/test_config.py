@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from connections.models import ConnectionRequest
+from connections.models import CatalogEntry, ConnectionRequest, Kind
 from tests import catalogs
 from tests.browser.test_form import AXE, NEW, body, control, log_in
 
@@ -72,7 +72,7 @@ def test_entries_are_added_and_removed(form: Page) -> None:
     expect(form.get_by_role("group", name="Files", exact=True)).to_be_visible()
     control(form, "config__files__0__file_pattern").fill("first")
     form.get_by_role("button", name="Add another to Files").click()
-    expect(control(form, "config__files__1__file_pattern")).to_be_focused()
+    expect(control(form, "config__files__1__table_name")).to_be_focused()
     control(form, "config__files__1__file_pattern").fill("second")
     assert_accessible(form)
     form.get_by_role("button", name="Remove Files 1").click()
@@ -123,3 +123,23 @@ def test_the_settings_without_a_script(page: Page, browser: Any, as_user: Any, l
     plain.get_by_role("button", name="Remove Files 1").click()
     expect(plain.locator('[name="config__files__0__file_pattern"]')).to_have_value("b")
     context.close()
+
+
+def test_names_of_secrets_follow_the_manager(form: Page) -> None:
+    entry = CatalogEntry.objects.get(kind=Kind.SERVICE, fivetran_id="postgres")
+    keys = {"type": "object", "properties": {"password": {"type": "string"}}}
+    entry.detail = {**(entry.detail or {}), "external_secrets_keys_config": keys}
+    entry.save()
+    choose(form, "postgres", "config__schema_prefix")
+    form.locator("#group_source > summary").click()
+    name = control(form, "external_secrets_keys_config__password")
+    expect(name).to_be_hidden()
+    control(form, "external_secrets_manager_id").fill("esm_one")
+    control(form, "external_secrets_manager_id").press("Tab")
+    expect(name).to_be_visible()
+    name.fill("CRM_PASSWORD")
+    expect(form.locator("#review pre")).to_contain_text('"password": "CRM_PASSWORD"')
+    control(form, "external_secrets_manager_id").fill("")
+    control(form, "external_secrets_manager_id").press("Tab")
+    expect(name).to_be_hidden()
+    expect(form.locator("#review pre")).not_to_contain_text("CRM_PASSWORD")

@@ -231,6 +231,8 @@ window.addEventListener("beforeunload", (event) => {
   if (!leaving && JSON.stringify(texts(form)) !== original) event.preventDefault();
 });
 
+addEventListener("online", () => said.textContent && ask(0));
+
 // --- what was typed before ---
 function restore() {
   const entry = memory.read();
