@@ -142,6 +142,14 @@ def test_what_was_edited_meanwhile_is_not_decided(as_user: Login, cast: Cast, ve
     assert status_of(row) == Status.PENDING
 
 
+@pytest.mark.parametrize("verb", DECISIONS)
+def test_who_may_not_decide_is_refused_whatever_is_sent(as_user: Login, cast: Cast, verb: str) -> None:
+    row, approvers_own = factories.submitted(cast["requester"]), factories.submitted(cast["approver"])
+    for name, target in (("requester", row), ("operator", row), ("approver", approvers_own)):
+        assert decide(as_user(name), target, verb).status_code == 403
+        assert status_of(target) == Status.PENDING
+
+
 @pytest.mark.parametrize("digest", ["", "0" * 64, "x" * 10_000, "\0"])
 def test_nothing_is_approved_without_the_digest_of_what_was_seen(as_user: Login, cast: Cast, digest: str) -> None:
     row = factories.submitted(cast["requester"])

@@ -165,6 +165,17 @@ def test_pause_stops_the_sending_and_resume_lets_it_go_on(fivetran: Fivetran, op
     assert row.status == Status.CREATED
 
 
+def test_every_way_out_can_be_pressed_without_opening_anything(operator: User) -> None:
+    stuck()
+    client = Client()
+    client.force_login(operator)
+    page = client.get(reverse("connections:operations")).content.decode()
+    page = page[page.index("<main") :]
+    for name in ("Adopt", "Send again", "Close", "Pause sending"):
+        before = page[: page.index(f">{name}</button>")]
+        assert before.count("<details open>") == before.count("<details"), name
+
+
 def test_the_page_says_what_waits_and_who_is_silent(operator: User) -> None:
     client = Client()
     client.force_login(operator)

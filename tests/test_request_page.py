@@ -162,6 +162,13 @@ def test_an_approver_sees_decisions_and_on_an_own_request_why_not(as_user: Login
     assert "Nobody can decide on their own request." in page
 
 
+def test_no_other_button_has_clone_in_its_name(as_user: Login, cast: Cast) -> None:
+    row = factories.request_in(Status.CREATED, by=cast["requester"])
+    found = buttons(page_of(as_user("requester"), row))
+    assert "Copy as it is at Fivetran" in found
+    assert [name for name in found if "clone" in name.lower()] == ["Clone"]
+
+
 def test_an_auditor_can_only_clone(as_user: Login, cast: Cast) -> None:
     row = factories.request_in(Status.CREATED, by=cast["requester"])
     found = buttons(page_of(as_user("auditor"), row))

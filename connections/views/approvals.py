@@ -38,6 +38,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve the body that was on the page, named by its digest."""
     row = panel.find(request.user, pk)
     try:
+        permissions.check_can_decide(request.user, row)
         _check_seen(row, request.POST.get("digest", ""))
         workflow.approve(by=panel.reader(request), request=row, digest=row.digest)
     except (MovedOn, permissions.Denied) as obstacle:

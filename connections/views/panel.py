@@ -224,7 +224,7 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
         and (mine or permissions.is_approver(user) or permissions.is_operator(user))
     ):
         url = f"{reverse('connections:new')}?from_connection={row.connection_id}"
-        found.append(Action("Clone as it is at Fivetran", url, link=True))
+        found.append(Action("Copy as it is at Fivetran", url, link=True))
     if mine and row.state not in FINAL:
         found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
     return found

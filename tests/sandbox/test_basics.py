@@ -3,6 +3,7 @@
 import ast
 import base64
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -177,6 +178,17 @@ def test_manage_py_starts_the_same() -> None:
         assert process.stdout
         root = process.stdout.readline().split()[-1]
         assert requests.get(f"{root}/v1/groups", auth=("k", "sandbox-secret"), timeout=20).status_code == 200
+        process.terminate()
+        assert process.wait(timeout=10) == 0
+
+
+def test_manage_py_starts_it_where_nothing_is_configured() -> None:
+    bare = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {"SANDBOX_PORT": "0"}
+    command = [sys.executable, "manage.py", "fivetran_sandbox"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=processes.ROOT, env=bare) as process:
+        assert process.stdout
+        root = process.stdout.readline().split()[-1]
+        assert root.startswith("http://127.0.0.1:") and not root.endswith(":8100")
         process.terminate()
         assert process.wait(timeout=10) == 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from typing import Any
 
@@ -18,8 +19,12 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The sandbox's own options; its --settings (a JSON object) is spelled --sandbox-settings beside Django's."""
+        """The sandbox's own options; its --settings (a JSON object) is spelled --sandbox-settings beside Django's.
+
+        SANDBOX_PORT moves it, as it does under `make run`.
+        """
         cli.add_options(parser, settings_flag="--sandbox-settings")
+        parser.set_defaults(port=int(os.environ.get("SANDBOX_PORT") or parser.get_default("port")))
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Exit with the sandbox's status."""
