@@ -22,6 +22,7 @@ CLOCKS = {
     "SWEEP_INTERVAL": "2",
     "CLAIM_LEASE": "15",
     "PROBE_SECONDS": "2",
+    "OBSERVE_INTERVAL": "5",
 }
 
 

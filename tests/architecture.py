@@ -25,6 +25,7 @@ LAW: dict[str, str] = {
     "zones": "",
     "fields": "rules",
     "payloads": "fields",
+    "drift": "payloads",
     "curation": "rules",
     **dict.fromkeys(_CORE.split(), _CORE),
     "fivetran.configured": "fivetran.client",
@@ -34,13 +35,13 @@ LAW: dict[str, str] = {
     "notifications": "states models",
     "catalog": "models sources fields payloads fivetran.client fivetran.errors fivetran.configured",
     "handover": "models payloads fivetran.client fivetran.errors fivetran.configured",
-    "provisioning": "states models payloads notifications fivetran.client fivetran.errors fivetran.configured",
+    "provisioning": "states models payloads drift notifications fivetran.client fivetran.errors fivetran.configured",
     "tasks": "provisioning catalog notifications",
     "workflow": "states models sources permissions payloads tasks notifications handover",
     "batches": "states models permissions payloads tasks notifications handover workflow",
     "operations": "states models permissions payloads tasks notifications handover",
     "forms": "states fields rules payloads curation models catalog",
-    "views": "states fields rules sources naming_rule payloads models permissions workflow batches operations "
+    "views": "states fields rules sources naming_rule payloads drift models permissions workflow batches operations "
     "catalog forms zones",
     "admin": "states fields payloads models permissions workflow operations catalog forms",
     "templatetags": "states fields payloads models permissions views",
@@ -62,7 +63,7 @@ ONLY_IN: dict[str, str] = {
     "redis": "tasks health portal management",
 }
 WITHOUT: dict[str, str] = {
-    **dict.fromkeys(("states", "rules", "sources", "naming_rule", "fields", "payloads", "curation"), "django"),
+    **dict.fromkeys(("states", "rules", "sources", "naming_rule", "fields", "payloads", "drift", "curation"), "django"),
     **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),
     "models": "django.forms django.http django.shortcuts django.views",
     "permissions": "django.forms django.http django.shortcuts django.views",
