@@ -16,6 +16,7 @@ from connections.views import (
     operations,
     requests,
     tables,
+    webhooks,
 )
 
 app_name = "connections"
@@ -54,6 +55,7 @@ urlpatterns = [
     path("operations/<int:pk>/send-again/", operations.send_again, name="send_again"),
     path("operations/<int:pk>/close/", operations.close, name="close"),
     path("handover/return/", handover.returned, name="handover_return"),
+    path("webhooks/fivetran/", webhooks.fivetran, name="webhook"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]
