@@ -97,6 +97,7 @@ def test_drift_is_shown_approved_beside_live(as_user: AsUser, row: ConnectionReq
         {"field": "config.host"},
     ]
     text = page(as_user, row, drift=drift)
+    assert "set up, but not as it was approved" in text
     section = text.split('id="drift"')[1].split("</section>")[0]
     assert section.count("data-drift") == 4
     for words in (

@@ -18,6 +18,7 @@ _SYNC_STATES = {
     "paused": "Paused: it does not sync",
     "rescheduled": "Fivetran moved its next sync",
 }
+_LABELS = {"paused": "Paused"}  # where the form's label speaks of the creation
 _KINDS = (("tasks", "To do"), ("warnings", "Warning"))
 
 
@@ -88,7 +89,9 @@ def _difference(one: Mapping[str, Any]) -> Difference:
     field = BY_PATH.get(path)
     if field is None or drift.in_config(one):
         return Difference(path, True, "", "")
-    return Difference(field.label, False, _value(path, one.get("approved")), _value(path, one.get("live")))
+    return Difference(
+        _LABELS.get(path, field.label), False, _value(path, one.get("approved")), _value(path, one.get("live"))
+    )
 
 
 def _value(path: str, value: Any) -> str:

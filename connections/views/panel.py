@@ -153,7 +153,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "place": getattr(row, "batch_row", None),
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, setup_state),
-        "next": words.next_sentence(row, setup_state),
+        "next": words.next_sentence(row, setup_state, drifted=bool(connection and connection.drift)),
         "waiting": waiting,
         "poll": poll_seconds(row),
         "seen": fingerprint(row, waiting),
