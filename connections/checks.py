@@ -6,6 +6,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
+_SHORT = 32  # characters; a shorter secret of a webhook is not a random one
+
 
 @register(Tags.security, deploy=True)
 def check_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -14,11 +16,20 @@ def check_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 def _credentials() -> list[CheckMessage]:
+    messages: list[CheckMessage] = []
     try:
         settings.FIVETRAN_CREDENTIALS()
     except ImproperlyConfigured as error:
-        return [Error(str(error), id="connections.E001")]
-    return []
+        messages.append(Error(str(error), id="connections.E001"))
+    if 0 < len(settings.FIVETRAN_WEBHOOK_SECRET) < _SHORT:
+        messages.append(
+            Warning(
+                "FIVETRAN_WEBHOOK_SECRET can be guessed: with it anybody makes the portal ask Fivetran on and on.",
+                hint=f"Set it to a random text of {_SHORT} characters or more, and register the webhook anew.",
+                id="connections.W005",
+            )
+        )
+    return messages
 
 
 def _addresses() -> list[CheckMessage]:

@@ -50,6 +50,12 @@ def check(request_id: int) -> None:
     provisioning.check(request_id)
 
 
+@shared_task(name="observe")
+def observe() -> None:
+    """Read Fivetran's list of all connections, and ask for those that are not in it."""
+    ring_each([(check, request_id) for request_id in provisioning.observe()])
+
+
 @shared_task(name="sweep")
 def sweep() -> None:
     """Bring back what was lost and ring for everything that is due."""

@@ -17,6 +17,7 @@ from connections.views import (
     operations,
     requests,
     tables,
+    webhooks,
 )
 
 app_name = "connections"
@@ -57,6 +58,7 @@ urlpatterns = [
     path("operations/<int:pk>/send-again/", operations.send_again, name="send_again"),
     path("operations/<int:pk>/close/", operations.close, name="close"),
     path("handover/return/", handover.returned, name="handover_return"),
+    path("webhooks/fivetran/", webhooks.fivetran, name="webhook"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -22,6 +22,7 @@ CLOCKS = {
     "SWEEP_INTERVAL": "2",
     "CLAIM_LEASE": "15",
     "PROBE_SECONDS": "2",
+    "OBSERVE_INTERVAL": "5",
 }
 
 
@@ -52,6 +53,8 @@ def fill(environ: MutableMapping[str, str]) -> None:
         for name in ("FIVETRAN_API_KEY_FILE", "FIVETRAN_API_SECRET_FILE"):
             environ.pop(name, None)
         environ.update({"FIVETRAN_API_KEY": SANDBOX_KEY, "FIVETRAN_API_SECRET": SANDBOX_SECRET})
+        if not is_set(environ, "FIVETRAN_WEBHOOK_SECRET"):
+            environ["FIVETRAN_WEBHOOK_SECRET"] = _kept_secret(folder / "webhook_secret")
     if not is_set(environ, "SECRET_KEY"):
         environ["SECRET_KEY"] = _kept_secret(folder / "secret_key")
     environ["DEMO_SCRATCH"] = scratch

@@ -181,6 +181,7 @@ CELERY_TASK_ROUTES = {
     "sweep": {"queue": "control"},
     "reconcile": {"queue": "control"},
     "check": {"queue": "control"},
+    "observe": {"queue": "control"},
     "probe": {"queue": "control"},
     "notify": {"queue": "control"},
     "refresh_catalog": {"queue": "control"},
@@ -192,6 +193,7 @@ FIVETRAN_IS_LOCAL = read.is_loopback(FIVETRAN_BASE_URL)
 FIVETRAN_CREDENTIALS = read.fresh_pair("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET")
 FIVETRAN_PROXY_URL = read.text("FIVETRAN_PROXY_URL")
 FIVETRAN_CA_BUNDLE = read.text("FIVETRAN_CA_BUNDLE")
+FIVETRAN_WEBHOOK_SECRET = read.text("FIVETRAN_WEBHOOK_SECRET")  # empty: no webhook is taken
 CONNECT_CARD_REDIRECT_HOSTS = read.names("CONNECT_CARD_REDIRECT_HOSTS")
 CREATIONS_PER_MINUTE = read.whole("CREATIONS_PER_MINUTE", 40)
 EXPIRE_DAYS = read.whole("EXPIRE_DAYS", 30, minimum=1)
@@ -202,6 +204,7 @@ SETTLE_SECONDS = read.seconds("SETTLE_SECONDS", 900)
 SWEEP_INTERVAL = read.seconds("SWEEP_INTERVAL", 30)
 CLAIM_LEASE = read.seconds("CLAIM_LEASE", 60)
 PROBE_SECONDS = read.seconds("PROBE_SECONDS", 30)
+OBSERVE_INTERVAL = read.seconds("OBSERVE_INTERVAL", 300)
 NOTIFY_INTERVAL = 30
 CATALOG_INTERVAL = 15 * 60
 
@@ -213,6 +216,7 @@ def _every(task: str, interval: float) -> dict[str, Any]:
 
 CELERY_BEAT_SCHEDULE = {
     "sweep": _every("sweep", SWEEP_INTERVAL),
+    "observe": _every("observe", OBSERVE_INTERVAL),
     "notify": _every("notify", NOTIFY_INTERVAL),
     "refresh catalog": _every("refresh_catalog", CATALOG_INTERVAL),
 }

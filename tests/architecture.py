@@ -25,6 +25,7 @@ LAW: dict[str, str] = {
     "zones": "",
     "fields": "rules",
     "payloads": "fields",
+    "drift": "payloads",
     "curation": "rules",
     "exports": "payloads fields",
     **dict.fromkeys(_CORE.split(), _CORE),
@@ -35,13 +36,13 @@ LAW: dict[str, str] = {
     "notifications": "states models",
     "catalog": "models sources fields payloads fivetran.client fivetran.errors fivetran.configured",
     "handover": "models payloads fivetran.client fivetran.errors fivetran.configured",
-    "provisioning": "states models payloads notifications fivetran.client fivetran.errors fivetran.configured",
+    "provisioning": "states models payloads drift notifications fivetran.client fivetran.errors fivetran.configured",
     "tasks": "provisioning catalog notifications",
     "workflow": "states models sources permissions payloads tasks notifications handover",
     "batches": "states models permissions payloads tasks notifications handover workflow",
     "operations": "states models permissions payloads tasks notifications handover",
     "forms": "states fields rules payloads curation models catalog",
-    "views": "states fields rules sources naming_rule payloads models permissions workflow batches operations "
+    "views": "states fields rules sources naming_rule payloads drift models permissions workflow batches operations "
     "catalog forms zones exports",
     "admin": "states fields payloads models permissions workflow operations catalog forms",
     "templatetags": "states fields payloads models permissions views",
@@ -64,7 +65,7 @@ ONLY_IN: dict[str, str] = {
 }
 WITHOUT: dict[str, str] = {
     **dict.fromkeys(
-        ("states", "rules", "sources", "naming_rule", "fields", "payloads", "curation", "exports"), "django"
+        ("states", "rules", "sources", "naming_rule", "fields", "payloads", "drift", "curation", "exports"), "django"
     ),
     **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),
     "models": "django.forms django.http django.shortcuts django.views",

@@ -40,6 +40,7 @@ def test_check_deploy_is_clean_with_production_settings() -> None:
         ("FIVETRAN_BASE_URL", "http://127.0.0.1:8100", "connections.W002"),
         ("EMAIL_URL", "", "connections.W003"),
         ("DATABASE_URL", "sqlite:////tmp/x.sqlite3", "connections.W004"),
+        ("FIVETRAN_WEBHOOK_SECRET", "short", "connections.W005"),
         ("DEBUG", "true", "security.W018"),
         ("SECRET_KEY", "short", "security.W009"),
     ],

@@ -127,7 +127,12 @@ def test_celery_treats_the_message_as_a_doorbell() -> None:
     assert app.conf.accept_content == ["json"]
     assert app.conf.broker_transport_options["socket_timeout"] == 5
     assert {queue.name for queue in app.conf.task_queues} == {"slow", "control"}
-    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} == {"sweep", "notify", "refresh_catalog"}
+    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} == {
+        "sweep",
+        "notify",
+        "observe",
+        "refresh_catalog",
+    }
 
 
 def test_every_task_has_a_route() -> None:

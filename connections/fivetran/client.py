@@ -6,7 +6,7 @@ should be `sensitive_variables()`: arguments are in the frames.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .answers import Answer
@@ -81,6 +81,17 @@ class FivetranClient(Caller):
         """POST /v1/connections/{id}/fingerprints, with the two values from the details of the failed setup test."""
         path = f"/connections/{_identifier(connection_id)}/fingerprints"
         return self._post(path, {"hash": hash, "public_key": public_key}, _anything, self._quick)
+
+    # --- webhooks of the account
+
+    def list_webhooks(self) -> list[dict[str, Any]]:
+        """GET /v1/webhooks: those of the account and of its groups; secrets are masked."""
+        return self._items("/webhooks")
+
+    def create_account_webhook(self, url: str, events: Sequence[str], secret: str) -> Answer:
+        """POST /v1/webhooks/account, active: Fivetran sends a trial delivery to `url` at once. Not repeatable."""
+        body = {"url": url, "events": list(events), "active": True, "secret": secret}
+        return self._post("/webhooks/account", body, lambda data: bool(data.get("id")), self._quick)
 
     # --- the account and what it offers
 

@@ -1,5 +1,6 @@
 """The rows of the portal. Each family has a module of its own; import from here."""
 
+from connections.models.approved import approved_body
 from connections.models.attempt import Attempt, Ending
 from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind
@@ -15,9 +16,11 @@ from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
+from connections.models.observation import Observation
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
+from connections.models.webhook import WebhookDelivery
 
 __all__ = [
     "ApiGate",
@@ -38,6 +41,7 @@ __all__ = [
     "MovedOn",
     "Notice",
     "NoticeKind",
+    "Observation",
     "PortalPolicy",
     "Preset",
     "Process",
@@ -46,7 +50,9 @@ __all__ = [
     "SetupTestRun",
     "SetupTestsState",
     "Stance",
+    "WebhookDelivery",
     "advance",
+    "approved_body",
     "open_request",
     "status_columns",
     "store_run",

@@ -1,6 +1,7 @@
 """The connection that came of a request, as Fivetran last described it, and every run of its setup tests."""
 
 from collections.abc import Mapping
+from datetime import UTC
 from typing import Any
 
 from django.conf import settings
@@ -25,17 +26,27 @@ class SetupTestsState(models.TextChoices):
 
 
 def status_columns(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `Connection` that come from the answer's `status` object (any shape is kept, none is trusted)."""
+    """The columns of `Connection` that come from the answer's `status` object and its last syncs.
+
+    Any shape is kept, none is trusted. A last sync that the answer does not name (`succeeded_at`, `failed_at`) is not
+    among them: answers differ in what they hold, and what was known stays.
+    """
     status = data.get("status")
     status = _bounded(status) if isinstance(status, dict) else {}
-    state = status.get("setup_state") if isinstance(status, dict) else ""
-    return {"fivetran_status": status, "setup_state": str(state or "")[:50]}
+    states = status if isinstance(status, dict) else {}
+    columns = {"fivetran_status": status}
+    columns |= {key: _text(states.get(key) or "", 50) for key in ("setup_state", "sync_state")}
+    return columns | {key: _moment(data[key]) for key in ("succeeded_at", "failed_at") if key in data}
 
 
 def _moment(value: object) -> Any:
+    """ISO 8601 as Fivetran writes it, in UTC where no zone is named; None for anything else."""
     try:
-        return parse_datetime(value) if isinstance(value, str) else None
-    except ValueError:
+        moment = parse_datetime(value) if isinstance(value, str) else None
+        if moment is None:
+            return None
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
 
 
@@ -75,6 +86,15 @@ class Connection(models.Model):
     setup_state = models.CharField(max_length=50, blank=True)  # incomplete, connected, broken, or anything new
     fivetran_status = models.JSONField(default=dict)  # the answer's `status` object, as it came
     fivetran_created_at = models.DateTimeField(null=True)
+    # The last syncs, as Fivetran tells them; scheduled, syncing, paused, rescheduled, or anything new.
+    sync_state = models.CharField(max_length=50, blank=True)
+    succeeded_at = models.DateTimeField(null=True)
+    failed_at = models.DateTimeField(null=True)
+    first_data_at = models.DateTimeField(null=True)  # of the first successful sync that was seen; set once
+    # The fields of the body as Fivetran has them now (never a value of `config`), and those that are not as approved:
+    # a list of {"field", "approved", "live"}, for keys of `config` the field alone.
+    live = models.JSONField(default=dict)
+    drift = models.JSONField(default=list)
     adopted = models.BooleanField(default=False)  # found by a look-up, not told by the answer
     tests = models.CharField(max_length=10, choices=SetupTestsState.choices, default=SetupTestsState.NONE)
     tests_next_try_at = models.DateTimeField(null=True)

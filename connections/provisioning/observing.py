@@ -1,7 +1,7 @@
 """Looking at connections that exist: what Fivetran says of them is the truth, whatever anybody hinted."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from connections import drift
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
@@ -19,6 +20,8 @@ from connections.models import (
     ConnectionRequest,
     Event,
     EventKind,
+    SetupTestsState,
+    approved_body,
     status_columns,
 )
 from connections.provisioning import gate, outcome
@@ -26,6 +29,18 @@ from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)  # longer than a GET with its repetitions; a check that died is then due again
+# What `take` may change.
+TAKEN = [
+    "fivetran_status",
+    "setup_state",
+    "sync_state",
+    "succeeded_at",
+    "failed_at",
+    "first_data_at",
+    "live",
+    "drift",
+]
+Happening = tuple[EventKind, str]  # an event, and what the timeline says of it
 
 
 def due() -> QuerySet[Connection]:
@@ -55,21 +70,59 @@ def check(request_id: int) -> None:
 
 
 def seen(connection: Connection, data: Mapping[str, Any]) -> None:
-    """Store what Fivetran says of the connection, with an event where its setup state changed; in a transaction."""
-    before = Connection.objects.values_list("setup_state", flat=True).get(pk=connection.pk)
-    columns = status_columns(data)
-    Connection.objects.filter(pk=connection.pk).update(seen_at=Now(), **columns)
-    now = columns["setup_state"]
-    if now != before:
-        why = f"{before or 'not known'} → {now or 'not known'}"
-        Event.objects.note(
-            connection.request, EventKind.SETUP_STATE_CHANGED, actor=Actor.RECONCILER, detail={"why": why}
-        )
+    """Store what Fivetran says of the connection, with an event for each thing that is new; in a transaction."""
+    row = locked().get(pk=connection.pk)
+    events = take(row, data)
+    row.save(update_fields=TAKEN)
+    Connection.objects.filter(pk=row.pk).update(seen_at=Now())
+    note(row, events)
+
+
+def locked() -> QuerySet[Connection]:
+    """The connections with their requests, locked where the database can: two readers note nothing twice."""
+    return Connection.objects.select_for_update(of=("self",)).select_related("request")
+
+
+def take(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
+    """Put what `data` (an answer's or a list item's) says into the columns `TAKEN` of `row`, unsaved; what is new."""
+    events: list[Happening] = []
+    before = row.setup_state
+    for column, value in status_columns(data).items():
+        setattr(row, column, value)
+    if row.setup_state != before:
+        why = f"{before or 'not known'} → {row.setup_state or 'not known'}"
+        events.append((EventKind.SETUP_STATE_CHANGED, why))
+    if row.first_data_at is None and row.succeeded_at is not None:
+        row.first_data_at = row.succeeded_at
+        events.append((EventKind.FIRST_DATA, f"A sync ended well at {row.succeeded_at:%Y-%m-%d %H:%M} UTC."))
+    row.live = {**row.live, **drift.live_fields(data)}
+    if appeared := _compare(row, data):
+        events.append((EventKind.DRIFT_FOUND, ", ".join(appeared)[:500]))
+    return events
+
+
+def _compare(row: Connection, data: Mapping[str, Any]) -> list[str]:
+    """Put into `row` where Fivetran differs from what is approved; returns the fields that did not before."""
+    known, config = row.drift, data.get("config")
+    found = drift.drift(approved_body(row.request), {**row.live, "config": config})
+    row.drift = found + ([] if drift.has_config(data) else [one for one in known if drift.in_config(one)])
+    before = {one["field"] for one in known}
+    return [one["field"] for one in found if one["field"] not in before]
+
+
+def note(row: Connection, events: Iterable[Happening]) -> None:
+    """An event each for what `take` found new."""
+    for kind, why in events:
+        Event.objects.note(row.request, kind, actor=Actor.RECONCILER, detail={"why": why})
 
 
 def gone(request: ConnectionRequest) -> None:
     """Fivetran knows the connection no longer: mark it; its history stays and its name is free. In a transaction."""
     if ConnectionRequest.objects.filter(pk=request.pk, gone_at=None).update(gone_at=Now()) == 1:
+        # What was still to be tested never can be; a page would wait for it, and the sweeper ring, for ever.
+        Connection.objects.filter(request=request, tests=SetupTestsState.DUE).update(
+            tests=SetupTestsState.STORED, tests_note="The connection is no longer at Fivetran."
+        )
         Event.objects.note(request, EventKind.GONE, actor=Actor.RECONCILER)
 
 

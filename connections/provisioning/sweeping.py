@@ -22,6 +22,7 @@ from connections.models import (
     NoticeKind,
     Process,
     SetupTestsState,
+    WebhookDelivery,
     advance,
 )
 from connections.provisioning import gate, observing, outcome
@@ -57,6 +58,7 @@ def sweep() -> Due:
         _each(_rows(status, status_since__lt=old), _expire)
     running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
     running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
+    WebhookDelivery.objects.prune()
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
     tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
     due = ConnectionRequest.objects.due().values_list("pk", flat=True)

@@ -109,3 +109,5 @@ def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: 
             tests_next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS),
             tests_note=error.message[:500],
         )
+        if isinstance(error, Refused) and error.status == 404:
+            Connection.objects.filter(pk=connection.pk).update(check_due_at=Now())  # is it still there?

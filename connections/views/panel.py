@@ -14,10 +14,19 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections import payloads, permissions
-from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, GateReason, SetupTestsState
+from connections.models import (
+    ApiGate,
+    Attempt,
+    Connection,
+    ConnectionRequest,
+    Event,
+    GateReason,
+    Observation,
+    SetupTestsState,
+)
 from connections.permissions import Person
 from connections.states import FINAL, Owner, Status
-from connections.views import timeline, words
+from connections.views import facts, timeline, words
 
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
@@ -64,6 +73,7 @@ def find(user: Person, pk: int) -> ConnectionRequest:
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
     rows = rows.annotate(
         latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
+        listed_at=Subquery(Observation.objects.filter(pk=1).values("finished_at")),
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
     )
     return get_object_or_404(rows, pk=pk)
@@ -72,6 +82,13 @@ def find(user: Person, pk: int) -> ConnectionRequest:
 def connection_of(row: ConnectionRequest) -> Connection | None:
     """The connection that came of the request, if one did."""
     return getattr(row, "connection", None)
+
+
+def known_at(row: ConnectionRequest) -> datetime | None:
+    """As of when Fivetran's words about the connection hold: a list that changed nothing confirmed them too."""
+    connection = connection_of(row)
+    moments = [connection.seen_at if connection else None, getattr(row, "listed_at", None)]
+    return max((moment for moment in moments if moment), default=None)
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
@@ -88,6 +105,7 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
     marks: list[Any] = [row.version, row.status, row.note, row.gone_at, row.latest_event, row.latest_attempt, waiting]  # type: ignore[attr-defined]  # annotated by find()
     if connection is not None:
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
+        marks += [connection.fivetran_status, connection.succeeded_at, connection.failed_at, connection.drift]
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
@@ -126,14 +144,16 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     waiting, connection = waiting_for(row), connection_of(row)
     attempts = list(row.attempts.all()[: timeline.MOST])
     runs = timeline.runs_of(connection)
-    setup_state = connection.setup_state if connection else ""
+    setup_state = connection.setup_state if connection and not row.gone_at else ""
     return {
         "row": row,
         "connection": connection,
+        "facts": facts.facts_of(connection),
+        "known_at": known_at(row),
         "place": getattr(row, "batch_row", None),
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, setup_state),
-        "next": words.next_sentence(row, setup_state),
+        "next": words.next_sentence(row, setup_state, drifted=bool(connection and connection.drift)),
         "waiting": waiting,
         "poll": poll_seconds(row),
         "seen": fingerprint(row, waiting),

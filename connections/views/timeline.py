@@ -8,7 +8,7 @@ from typing import Any
 
 from connections.models import Attempt, Connection, ConnectionRequest, Ending, Event, EventKind, SetupTestRun
 from connections.states import Actor, Status
-from connections.views import words
+from connections.views import comparing, words
 
 MOST = 200  # entries of each kind that a page shows
 MOST_RUNS = 20
@@ -40,21 +40,29 @@ class Run:
     row: SetupTestRun
     tests: list[Any]
     summary: str
+    changes: list[str]  # against the run before, in sentences; each test has its `mark`
 
 
 def runs_of(connection: Connection | None) -> list[Run]:
     """The newest runs of the setup tests, each with its tests."""
     if connection is None:
         return []
-    rows = connection.runs.select_related("asked_by").prefetch_related("setup_tests")[:MOST_RUNS]
-    return [_run(row) for row in rows]
+    rows = list(connection.runs.select_related("asked_by").prefetch_related("setup_tests")[:MOST_RUNS])
+    older: list[SetupTestRun | None] = [*rows[1:], None]
+    return [_run(row, before) for row, before in zip(rows, older, strict=False)]
 
 
-def _run(row: SetupTestRun) -> Run:
-    tests = sorted(row.setup_tests.all(), key=lambda test: (_rank(test.status), test.position))
+def _run(row: SetupTestRun, before: SetupTestRun | None) -> Run:
+    tests = list(row.setup_tests.all())
+    told = [(test.title, test.status) for test in tests]
+    earlier = [(test.title, test.status) for test in before.setup_tests.all()] if before else None
+    compared = comparing.compare(told, earlier)
+    for test, (key, _) in zip(tests, comparing.keys(told), strict=True):
+        test.mark = compared.marks.get(key, "")  # type: ignore[attr-defined]  # read by the template alone
+    tests.sort(key=lambda test: (_rank(test.status), test.position))
     counted = Counter(test.status for test in tests)
     summary = ", ".join(f"{count} {status.lower().replace('_', ' ')}" for status, count in counted.items())
-    return Run(row, tests, summary or "no tests")
+    return Run(row, tests, summary or "no tests", compared.sentences)
 
 
 def _rank(status: str) -> int:

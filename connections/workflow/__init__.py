@@ -16,13 +16,16 @@ from connections.workflow.filing import (
     submit,
     withdraw,
 )
+from connections.workflow.hinting import Forged, Unusable, take_webhook
 from connections.workflow.testing import rerun_tests
 
 __all__ = [
     "Filing",
+    "Forged",
     "NameTaken",
     "Unknown",
     "Unreachable",
+    "Unusable",
     "approve",
     "clone_values",
     "known_account",
@@ -32,5 +35,6 @@ __all__ = [
     "rerun_tests",
     "save_draft",
     "submit",
+    "take_webhook",
     "withdraw",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 from . import catalog, routes
 from .calls import ApiError, Call
 from .canned import Queue
+from .deliveries import Deliveries
 from .journal import Holds, Journal
 from .limits import Limits
 from .masking import masked
@@ -41,6 +42,7 @@ class Sandbox:
         self.holds = Holds()
         self.canned = Queue()
         self.limits = Limits(self.settings)
+        self.deliveries = Deliveries(self)
         self.root = ""  # http://127.0.0.1:<port>, known once the port is bound
 
     def group(self, group_id: object) -> dict[str, Any] | None:

@@ -73,6 +73,7 @@ def _save(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
     if connected:
         doc["_used_cards"] = [*doc.get("_used_cards", []), claims["jti"]]
     app.state.save_connection(doc)
+    setup_tests.tell(app, doc)
     if not connected:
         return _form(call, doc, claims)
     return Answer(303, b"", {"Location": claims["redirect_uri"], "Content-Type": "", "Referrer-Policy": "no-referrer"})

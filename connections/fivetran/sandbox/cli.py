@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+from . import syncs
 from .app import Sandbox
 from .server import Server
 from .settings import Settings
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    syncs.start(server.app)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
     print(f"Fivetran sandbox ready on {server.app.root}", flush=True)
     stop.wait()

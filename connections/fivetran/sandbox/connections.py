@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from . import cards, faults, setup_tests
+from . import cards, faults, setup_tests, syncs
 from .calls import ApiError, Call, invalid, listing, not_found, success
 from .masking import masked_config
 from .state import NameTaken
@@ -43,10 +43,12 @@ def make(call: Call, wanted: Wanted) -> Answer:
         raise name_taken(app, wanted.name) from None
     call.entry.facts["effect"] = doc["id"]
     call.reached("effect")
+    app.deliveries.tell("create_connector", doc)
     if wanted.values["run_setup_tests"]:
         trust = {name: wanted.values[name] for name in ("trust_certificates", "trust_fingerprints")}
         setup_tests.run(app, doc, **trust)
         app.state.save_connection(doc)
+        setup_tests.tell(app, doc)
     data = shown(doc)
     if "connect_card_config" in doc:
         data["connect_card"] = cards.mint(app, doc)
@@ -156,6 +158,7 @@ def change(call: Call, connection_id: str) -> Answer:
     for name in ("destination_schema_names", "connect_card_config"):
         if name in values:
             raise invalid(f"Field '{name}' can not be changed")
+    was_paused = doc["paused"]
     lasting = {name: doc[name] for name in doc if name not in OBJECTS} | values
     check_relations(call.app, lasting)
     if auth := values.pop("auth", None):
@@ -165,16 +168,24 @@ def change(call: Call, connection_id: str) -> Answer:
     doc["_wrong_secret"] = "wrong" in list(config.values())
     doc["status"]["sync_state"] = "paused" if doc["paused"] else "scheduled"
     call.entry.facts["effect"] = doc["id"]
-    if flags.pop("run_setup_tests", True):
+    tested = flags.pop("run_setup_tests", True)
+    if tested:
         setup_tests.run(call.app, doc, **flags)
     call.app.state.save_connection(doc)
+    call.app.deliveries.tell("edit_connector", doc)
+    if doc["paused"] != was_paused:
+        call.app.deliveries.tell("pause_connector" if doc["paused"] else "resume_connector", doc)
+    if tested:
+        setup_tests.tell(call.app, doc)
     return success(shown(doc), "Connection has been updated")
 
 
 def delete(call: Call, connection_id: str) -> Answer:
     """DELETE /v1/connections/{id}."""
+    doc = existing(call, connection_id)
     if not call.app.state.delete_connection(connection_id):
         raise not_found("Connection", connection_id)
+    call.app.deliveries.tell("delete_connector", doc)
     call.entry.facts["effect"] = connection_id
     return success(message=f"Connection with id '{connection_id}' has been deleted")
 
@@ -187,17 +198,19 @@ def test(call: Call, connection_id: str) -> Answer:
     call.app.state.save_connection(doc)
     call.entry.facts["effect"] = connection_id
     call.reached("effect")
+    setup_tests.tell(call.app, doc)
     return success(shown(doc), "Setup tests have been completed")
 
 
 def sync(call: Call, connection_id: str) -> Answer:
-    """POST /v1/connections/{id}/sync and /resync: nothing is moved here, only accepted."""
+    """POST /v1/connections/{id}/sync and /resync: nothing is moved here, but a sync has ended well at once."""
     doc = existing(call, connection_id)
     if call.raw:
         call.json()
     if doc["status"]["setup_state"] != "connected":
         message = "We expected the connector's setup state ('status.setup_state') to be 'connected', but it was "
         raise invalid(f"{message}'{doc['status']['setup_state']}'.")
+    syncs.run(call.app, connection_id)
     return success(message=f"Sync has been successfully triggered for connection with id '{connection_id}'")
 
 

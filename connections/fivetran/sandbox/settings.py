@@ -17,6 +17,7 @@ class Settings:
     duplicate_status: int = 400  # status of SchemaExists: 400 or 409, not recorded by Fivetran's documents
     create_seconds: float = 0.0  # before a connection exists
     test_seconds: float = 1.5  # one whole run of setup tests
+    first_sync_seconds: float = 0.0  # from being set up to the end of the first sync; 0: none ever runs by itself
     card_seconds: float = 86400.0  # life of a Connect Card address
     hold_seconds: float = 120.0  # longest time a socket is kept without an answer
     late_seconds: float = 3.0  # late_: from the client giving up to the effect

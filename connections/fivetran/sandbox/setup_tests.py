@@ -30,6 +30,12 @@ def run(
     settle(doc)
 
 
+def tell(app: Sandbox, doc: dict[str, Any]) -> None:
+    """Deliver how the tests of a connection ended; to be called once the connection is stored."""
+    connected = doc["status"]["setup_state"] == "connected"
+    app.deliveries.tell("connection_successful" if connected else "connection_failure", doc)
+
+
 def settle(doc: dict[str, Any]) -> None:
     """Derive the setup state from the results in `doc`: connected, incomplete, or broken if it was connected before."""
     status = doc["status"]

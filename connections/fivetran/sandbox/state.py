@@ -9,6 +9,7 @@ import json
 import secrets
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,15 @@ class State:
     def save_connection(self, doc: dict[str, Any]) -> None:
         """Write back a changed connection; one that was deleted meanwhile stays deleted."""
         self._run("UPDATE connections SET doc = ? WHERE id = ?", json.dumps(doc), doc["id"])
+
+    def alter_connection(self, connection_id: str, change: Callable[[dict[str, Any]], object]) -> dict[str, Any] | None:
+        """Let `change` alter the connection's document in place, with nobody between; the result, None without one."""
+        with self._lock:
+            doc = self.connection(connection_id)
+            if doc is not None:
+                change(doc)
+                self.save_connection(doc)
+            return doc
 
     def delete_connection(self, connection_id: str) -> bool:
         """Forget the connection and its approvals; False when there is none."""

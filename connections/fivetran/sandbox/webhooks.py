@@ -1,4 +1,4 @@
-"""Webhooks of the account and of groups; nothing is ever delivered from here."""
+"""Webhooks of the account and of groups; what they deliver is in `deliveries`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .wire import Answer
 
 def index(call: Call) -> Answer:
     """GET /v1/webhooks."""
-    return call.listing(call.app.state.webhooks())
+    return call.listing([_shown(doc) for doc in call.app.state.webhooks()])
 
 
 def create(call: Call, group_id: str | None = None) -> Answer:
@@ -26,25 +26,28 @@ def create(call: Call, group_id: str | None = None) -> Answer:
         **({"group_id": group_id} if group_id else {}),
         "active": True,
         "secret": "",
+        "_secret": "",
         "created_at": now(),
         "created_by": call.app.account["account"]["user_id"],
         **_checked(body, required=True),
     }
     call.app.state.save_webhook(doc)
     call.entry.facts["effect"] = doc["id"]
-    return success(doc, f"{doc['type'].capitalize()} webhook has been created", 201 if group_id else 200)
+    if doc["active"]:
+        call.app.deliveries.trial(doc)
+    return success(_shown(doc), f"{doc['type'].capitalize()} webhook has been created", 201 if group_id else 200)
 
 
 def retrieve(call: Call, webhook_id: str) -> Answer:
     """GET /v1/webhooks/{id}."""
-    return success(_existing(call, webhook_id))
+    return success(_shown(_existing(call, webhook_id)))
 
 
 def change(call: Call, webhook_id: str) -> Answer:
     """PATCH /v1/webhooks/{id}."""
     doc = _existing(call, webhook_id) | _checked(call.json(), required=False)
     call.app.state.save_webhook(doc)
-    return success(doc, "Webhook has been updated")
+    return success(_shown(doc), "Webhook has been updated")
 
 
 def delete(call: Call, webhook_id: str) -> Answer:
@@ -55,11 +58,17 @@ def delete(call: Call, webhook_id: str) -> Answer:
 
 
 def test(call: Call, webhook_id: str) -> Answer:
-    """POST /v1/webhooks/{id}/test: says that it went well; the sandbox calls no other host."""
-    _existing(call, webhook_id)
-    if not isinstance(call.json().get("event"), str):
+    """POST /v1/webhooks/{id}/test: delivers to this machine, and says of any other address that it went well."""
+    doc, event = _existing(call, webhook_id), call.json().get("event")
+    if not isinstance(event, str):
         raise invalid("Field 'event' is required")
-    return success({"succeed": True, "status": 200, "message": "Webhook test completed successfully"})
+    taken, status = call.app.deliveries.trial(doc, event)
+    message = "Webhook test completed successfully" if taken else "Webhook test failed"
+    return success({"succeed": taken, "status": status, "message": message})
+
+
+def _shown(doc: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in doc.items() if not name.startswith("_")}
 
 
 def _existing(call: Call, webhook_id: str) -> dict[str, Any]:
@@ -78,4 +87,4 @@ def _checked(body: dict[str, Any], *, required: bool) -> dict[str, Any]:
     for name in ("url", "events") if required else ():
         if name not in values:
             raise invalid(f"Field '{name}' is required")
-    return values | ({"secret": STARS} if values.get("secret") else {})
+    return values | ({"secret": STARS, "_secret": values["secret"]} if values.get("secret") else {})

@@ -30,6 +30,7 @@ from connections.management.supervisor import Died, Supervisor, end_with_parent
 from portal import demo
 
 HOST = "127.0.0.1"
+SANDBOX = '{"first_sync_seconds": 5}'  # a connection that is set up has data while somebody still looks on
 PATIENCE = 60.0  # seconds for one process to become ready; a cold disk is slow
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the environment's proxy knows nothing of us
 
@@ -77,13 +78,15 @@ class Command(BaseCommand):
         if "sandbox" in starts:
             state = str(folder / "sandbox.json")
             module = ("-m", "connections.fivetran.sandbox", "--port", str(ports["SANDBOX_PORT"]), "--state", state)
-            self.supervisor.start("sandbox", [sys.executable, *module])
+            self.supervisor.start("sandbox", [sys.executable, *module, "--settings", SANDBOX])
         self.prepare()
         self.supervisor.wait_until("broker", _broker_answers, PATIENCE)
         if "sandbox" in starts:
             self.supervisor.wait_until("sandbox", lambda: _answers(settings.FIVETRAN_BASE_URL), PATIENCE)
         self.load_catalog()
         self.serve(scratch)
+        if "sandbox" in starts:
+            self.register_webhook()
         self.announce("sandbox" in starts)
 
     def prepare(self) -> None:
@@ -99,6 +102,13 @@ class Command(BaseCommand):
             call_command("refresh_catalog", verbosity=0)
         except CommandError as error:
             self._write(f"The list of services and destinations could not be loaded: {error}")
+
+    def register_webhook(self) -> None:
+        """Have the sandbox tell what changes; without it the lists tell it some seconds later, so a failure is said."""
+        try:
+            call_command("register_webhook", verbosity=0)
+        except CommandError as error:
+            self._write(f"The sandbox will not tell what changes: {error}")
 
     def serve(self, scratch: Path) -> None:
         """Start the portal's own processes and wait until each answers."""

@@ -1,0 +1,55 @@
+"""Pretended syncs: the first one some seconds after a connection was set up, others when they are asked for."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .app import Sandbox
+
+TICK = 0.25
+
+
+def start(app: Sandbox) -> None:
+    """Watch for connections whose first sync is due, as long as the process lives."""
+    threading.Thread(target=_watch, args=(app,), daemon=True).start()
+
+
+def _watch(app: Sandbox) -> None:
+    while True:
+        time.sleep(TICK)
+        if app.settings.first_sync_seconds > 0:
+            for doc in app.state.list_connections():
+                if waits(doc):
+                    _go_on(app, doc)
+
+
+def waits(doc: dict[str, Any]) -> bool:
+    """Whether a connection is set up, not paused, and has never synced."""
+    return doc["status"].get("setup_state") == "connected" and not doc.get("paused") and not doc.get("succeeded_at")
+
+
+def _go_on(app: Sandbox, doc: dict[str, Any]) -> None:
+    seen = doc.get("_waiting_since")
+    if seen is None:
+        app.state.alter_connection(doc["id"], lambda now: now.update(_waiting_since=time.time()))
+    elif time.time() - seen >= app.settings.first_sync_seconds:
+        run(app, doc["id"])
+    elif doc["status"].get("sync_state") != "syncing" and time.time() - seen >= app.settings.first_sync_seconds / 2:
+        app.state.alter_connection(doc["id"], lambda now: now["status"].update(sync_state="syncing"))
+
+
+def run(app: Sandbox, connection_id: str) -> None:
+    """A whole sync that goes well: nothing is moved, but everything looks as if."""
+    doc = app.state.alter_connection(connection_id, _done)
+    if doc:
+        app.deliveries.tell("sync_end", doc, {"status": "SUCCESSFUL"}, sync_id=str(uuid.uuid4()))
+
+
+def _done(doc: dict[str, Any]) -> None:
+    doc["succeeded_at"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    doc["status"] |= {"sync_state": "paused" if doc.get("paused") else "scheduled", "is_historical_sync": False}

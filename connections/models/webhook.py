@@ -1,0 +1,46 @@
+"""The webhooks that Fivetran delivered: a digest each, so that none has an effect twice. Never a body."""
+
+from datetime import timedelta
+
+from django.db import IntegrityError, models, transaction
+from django.db.models.functions import Now
+
+# A body is taken while it is at most two days old (Fivetran repeats a delivery for 24 hours). The digest is kept a day
+# longer, so that there is no moment in which an old body is still taken and no longer known.
+ACCEPTED = timedelta(days=2)
+KEPT = timedelta(days=3)
+
+
+class WebhookDeliveryManager(models.Manager["WebhookDelivery"]):
+    """Keeping digests, and forgetting them."""
+
+    def is_new(self, digest: str) -> bool:
+        """Note the digest of an accepted body; False where it was noted before. In the caller's transaction."""
+        try:
+            with transaction.atomic():
+                self.create(digest=digest)
+        except IntegrityError:
+            return False
+        return True
+
+    def prune(self) -> None:
+        """Forget the digests of bodies that are refused for their age by now."""
+        self.filter(at__lt=Now() - KEPT).delete()
+
+
+class WebhookDelivery(models.Model):
+    """A body that was accepted, by its SHA-256."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    objects = WebhookDeliveryManager()
+
+    class Meta:
+        """In the words of Django's admin."""
+
+        verbose_name_plural = "webhook deliveries"
+
+    def __str__(self) -> str:
+        """The beginning of the digest."""
+        return self.digest[:12]

@@ -1,0 +1,105 @@
+"""Watching all connections at once: one list of the account tells what changed, without asking for each of them.
+
+Fivetran's budget of calls belongs to the whole account (20,000 an hour, shared with every other tool): 10,000
+connections are 20 pages of a list, so every five minutes they cost 240 calls an hour.
+"""
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from connections import drift
+from connections.fivetran import configured
+from connections.fivetran.client import FivetranClient
+from connections.fivetran.errors import FivetranError
+from connections.models import Connection, Observation, status_columns
+from connections.provisioning import account, gate, observing, outcome
+from connections.states import Status
+
+log = logging.getLogger(__name__)
+CHUNK = 200  # changed connections that are stored in one transaction
+# Absent connections that are asked for after one list. A key that may not list what it may read would otherwise make
+# each list thousands of calls.
+MOST_ABSENT = 100
+_COMPARED = ["setup_state", "sync_state", "succeeded_at", "failed_at", "fivetran_status", "live"]
+_ALSO_READ = ["pk", "request_id", "request__connection_id", "request__approved_account", "first_data_at", "drift"]
+
+
+def observe() -> list[int]:
+    """Read Fivetran's list and store what changed; returns the ids of the requests whose connection is not in it.
+
+    Those are due for a check: only Fivetran's answer for one connection says that it is gone. Nothing happens while the
+    gate is closed, or where another scheduler has just had the turn.
+    """
+    if not gate.is_open():
+        return []
+    started = Observation.objects.begin()
+    if started is None:
+        return []
+    complete = False
+    try:
+        client = configured.client()
+        listed = {item["id"]: item for item in client.list_connections() if isinstance(item.get("id"), str)}
+        rows = list(_of_this_account(client, _known(started)))
+        gate.note_answer()
+        _store([row for row in rows if row["request__connection_id"] in listed], listed, started)
+        complete = True
+    except FivetranError as error:
+        gate.note_error(error)
+        log.warning("Fivetran's list of connections could not be read: %s", type(error).__name__)
+        return []
+    finally:
+        Observation.objects.end(complete=complete)
+    return _ask_for([row for row in rows if row["request__connection_id"] not in listed])
+
+
+def _known(started: datetime) -> QuerySet[Connection, dict[str, Any]]:
+    """What is stored about the connections that exist, but those that were asked for after the list began."""
+    known = Connection.objects.filter(request__status=Status.CREATED, request__gone_at=None, seen_at__lte=started)
+    rows: QuerySet[Connection, dict[str, Any]] = known.order_by("seen_at").values(*_ALSO_READ, *_COMPARED)
+    return rows
+
+
+def _of_this_account(client: FivetranClient, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Without the connections of another account, all of which are absent from this one's list."""
+    here: dict[str, bool] = {"": True}
+    for row in rows:
+        approved = row["request__approved_account"]
+        if approved not in here:
+            here[approved] = account.same(client, approved)
+        if here[approved]:
+            yield row
+
+
+def _store(rows: Iterable[dict[str, Any]], listed: Mapping[str, dict[str, Any]], started: datetime) -> None:
+    """Store those that differ from what is known, in chunks of one transaction each."""
+    changed = {row["pk"]: item for row in rows if _differs(row, item := listed[row["request__connection_id"]])}
+    keys = list(changed)
+    for at in range(0, len(keys), CHUNK):
+        with outcome.atomic():
+            # Read again under the lock: an answer for one of them that came after the list began is the newer one.
+            fresh = list(observing.locked().filter(pk__in=keys[at : at + CHUNK], seen_at__lte=started))
+            for connection in fresh:
+                observing.note(connection, observing.take(connection, changed[connection.pk]))
+            Connection.objects.bulk_update(fresh, observing.TAKEN)
+            Connection.objects.filter(pk__in=[connection.pk for connection in fresh]).update(seen_at=Now())
+
+
+def _differs(row: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
+    """Whether storing `item` would change anything. A drift is always looked at: what is approved may have changed."""
+    told = status_columns(item) | {"live": {**row["live"], **drift.live_fields(item)}}
+    first = row["first_data_at"] is None and told.get("succeeded_at") is not None
+    return first or bool(row["drift"]) or any(row[column] != value for column, value in told.items())
+
+
+def _ask_for(absent: list[dict[str, Any]]) -> list[int]:
+    """Make the connections that were not in the list due for a check, those first that were not seen for longest."""
+    absent = absent[:MOST_ABSENT]
+    if absent:
+        keys = [row["pk"] for row in absent]
+        Connection.objects.filter(pk__in=keys, check_due_at=None).update(check_due_at=Now())
+    return [row["request_id"] for row in absent]

@@ -1,0 +1,100 @@
+"""What Fivetran says of a connection, in words: its syncs, its tasks and warnings, and where it is not as approved."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connections import drift
+from connections.fields import BY_PATH
+from connections.models import Connection
+
+MOST_NOTES = 20  # tasks and as many warnings that a page shows
+_LONGEST = 2_000
+
+_SYNC_STATES = {
+    "scheduled": "Waits for its next sync",
+    "syncing": "Syncs at this moment",
+    "paused": "Paused: it does not sync",
+    "rescheduled": "Fivetran moved its next sync",
+}
+_LABELS = {"paused": "Paused"}  # where the form's label speaks of the creation
+_KINDS = (("tasks", "To do"), ("warnings", "Warning"))
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that Fivetran wants done or warns of; every text is Fivetran's."""
+
+    kind: str
+    code: str
+    message: str
+    details: str
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A line of what is different: where, what was approved, what is there. Without values for keys of `config`."""
+
+    label: str
+    is_key: bool
+    approved: str
+    live: str
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the page says beside Fivetran's own rows."""
+
+    sync: str
+    notes: list[Note]
+    differences: list[Difference]
+
+
+def facts_of(connection: Connection | None) -> Facts | None:
+    """The words for a connection; None without one."""
+    if connection is None:
+        return None
+    status = connection.fivetran_status if isinstance(connection.fivetran_status, dict) else {}
+    return Facts(_sync(connection.sync_state, status), _notes(status), [_difference(one) for one in connection.drift])
+
+
+def _sync(state: str, status: Mapping[str, Any]) -> str:
+    words = _SYNC_STATES.get(state, state)
+    until = status.get("rescheduled_for")
+    if state == "rescheduled" and isinstance(until, str):
+        words += f" to {until[:40]}"
+    return words + (", late" if status.get("update_state") == "delayed" else "")
+
+
+def _notes(status: Mapping[str, Any]) -> list[Note]:
+    """Tasks and warnings, whatever their shape: a list of {code, message, details} as documented, or anything."""
+    found = []
+    for key, kind in _KINDS:
+        items = status.get(key)
+        for item in (items if isinstance(items, list) else [items] if items else [])[:MOST_NOTES]:
+            parts = item if isinstance(item, Mapping) else {"message": item}
+            found.append(Note(kind, *(_text(parts.get(part)) for part in ("code", "message", "details"))))
+    return found
+
+
+def _text(value: Any) -> str:
+    if value in (None, "", [], {}):
+        return ""
+    return (value if isinstance(value, str) else json.dumps(value, default=str))[:_LONGEST]
+
+
+def _difference(one: Mapping[str, Any]) -> Difference:
+    path = str(one.get("field", ""))
+    field = BY_PATH.get(path)
+    if field is None or drift.in_config(one):
+        return Difference(path, True, "", "")
+    return Difference(
+        _LABELS.get(path, field.label), False, _value(path, one.get("approved")), _value(path, one.get("live"))
+    )
+
+
+def _value(path: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "Yes" if value else "No"
+    return str(dict(BY_PATH[path].choices).get(value, "" if value is None else value)) or "—"
