@@ -181,6 +181,7 @@ CELERY_TASK_ROUTES = {
     "sweep": {"queue": "control"},
     "reconcile": {"queue": "control"},
     "check": {"queue": "control"},
+    "apply_change": {"queue": "control"},
     "probe": {"queue": "control"},
     "notify": {"queue": "control"},
     "refresh_catalog": {"queue": "control"},

@@ -2,7 +2,8 @@
 
 from connections.models.attempt import Attempt, Ending
 from connections.models.batch import Batch, BatchRow
-from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind
+from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
+from connections.models.change import ChangeKind, ConnectionChange, advance_change, open_change
 from connections.models.connection import (
     Connection,
     SetupTest,
@@ -26,7 +27,9 @@ __all__ = [
     "BatchRow",
     "CatalogEntry",
     "CatalogRefresh",
+    "ChangeKind",
     "Connection",
+    "ConnectionChange",
     "ConnectionRequest",
     "Ending",
     "Event",
@@ -47,6 +50,9 @@ __all__ = [
     "SetupTestsState",
     "Stance",
     "advance",
+    "advance_change",
+    "known_account",
+    "open_change",
     "open_request",
     "status_columns",
     "store_run",

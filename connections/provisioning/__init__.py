@@ -4,6 +4,7 @@ The row is the queue. Every function here may be called at any time, by any numb
 nothing unless the row says so.
 """
 
+from connections.provisioning.changing import apply_change
 from connections.provisioning.gate import probe
 from connections.provisioning.observing import check
 from connections.provisioning.reconciliation import reconcile
@@ -11,4 +12,15 @@ from connections.provisioning.sending import submit, submit_next
 from connections.provisioning.sweeping import Due, note_alive, sweep
 from connections.provisioning.testing import run_tests
 
-__all__ = ["Due", "check", "note_alive", "probe", "reconcile", "run_tests", "submit", "submit_next", "sweep"]
+__all__ = [
+    "Due",
+    "apply_change",
+    "check",
+    "note_alive",
+    "probe",
+    "reconcile",
+    "run_tests",
+    "submit",
+    "submit_next",
+    "sweep",
+]

@@ -73,11 +73,13 @@ EVENTS: dict[EventKind, tuple[str, str]] = {
     EventKind.GONE: ("No longer at Fivetran", "danger"),
     EventKind.CHANGE_ASKED: ("Change asked for", "info"),
     EventKind.CHANGE_APPROVED: ("Change approved", "info"),
+    EventKind.CHANGE_STARTED: ("Change on its way to Fivetran", "info"),
+    EventKind.CHANGE_WAITS: ("Change back in the queue", "secondary"),
     EventKind.CHANGE_REJECTED: ("Change rejected", "secondary"),
     EventKind.CHANGE_WITHDRAWN: ("Change withdrawn", "secondary"),
     EventKind.CHANGE_EXPIRED: ("Change expired", "secondary"),
     EventKind.CHANGE_APPLIED: ("Change made at Fivetran", "success"),
-    EventKind.CHANGE_FAILED: ("Change refused by Fivetran", "danger"),
+    EventKind.CHANGE_FAILED: ("Change not made", "danger"),
 }
 
 _TEST_TONES = {"PASSED": "success", "SKIPPED": "secondary", "WARNING": "warning", "FAILED": "danger"}
