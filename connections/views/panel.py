@@ -14,10 +14,20 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections import payloads, permissions
-from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, GateReason, SetupTestsState
+from connections.models import (
+    ApiGate,
+    Attempt,
+    ChangeKind,
+    Connection,
+    ConnectionChange,
+    ConnectionRequest,
+    Event,
+    GateReason,
+    SetupTestsState,
+)
 from connections.permissions import Person
-from connections.states import FINAL, Owner, Status
-from connections.views import timeline, words
+from connections.states import CHANGE_OPEN, FINAL, ChangeStatus, Owner, Status
+from connections.views import change_words, timeline, words
 
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
@@ -65,8 +75,20 @@ def find(user: Person, pk: int) -> ConnectionRequest:
     rows = rows.annotate(
         latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
+        **_changes_of_the_row(),
     )
     return get_object_or_404(rows, pk=pk)
+
+
+def _changes_of_the_row() -> dict[str, Subquery]:
+    """Columns: the newest change of the connection, and the open one with its status."""
+    changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
+    waiting = changes.filter(status__in=sorted(CHANGE_OPEN))
+    return {
+        "latest_change": Subquery(changes.values("pk")[:1]),
+        "open_change": Subquery(waiting.values("pk")[:1]),
+        "open_change_status": Subquery(waiting.values("status")[:1]),
+    }
 
 
 def connection_of(row: ConnectionRequest) -> Connection | None:
@@ -79,7 +101,10 @@ def poll_seconds(row: ConnectionRequest) -> int:
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
         return 2
-    return 5 if row.state in _PERSONS else 0
+    change = getattr(row, "open_change_status", None)
+    if change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
+        return 2
+    return 5 if row.state in _PERSONS or change else 0
 
 
 def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
@@ -146,6 +171,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
         "acts_on_tests": row.source_owner or row.requester,
         "entries": timeline.entries(row, attempts, runs),
+        "changes": changes_of(row),
         "edited": False,
         "swap": False,
         "typed": "",
@@ -217,6 +243,7 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     tests = connection_of(row) is not None and row.state is Status.CREATED
     if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
+    found += _changing(user, row)
     found.append(action("Clone", "clone", None, link=True))
     if (
         row.connection_id
@@ -228,6 +255,35 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     if mine and row.state not in FINAL:
         found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
     return found
+
+
+def changes_of(row: ConnectionRequest) -> list[dict[str, Any]]:
+    """The newest changes of the connection, each with its colour; no query where there is none."""
+    if getattr(row, "latest_change", None) is None:
+        return []
+    found = row.changes.select_related("requester")[: timeline.MOST_RUNS]
+    return [{"row": change, "tone": change_words.tone(change.status)} for change in found]
+
+
+def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
+    """Links to ask for a change of the connection: what fits its state, for who may ask."""
+    connection = connection_of(row)
+    if connection is None or row.state is not Status.CREATED or not permissions.may_ask_for_change(user, row):
+        return []
+    reason = why_not(permissions.check_can_ask_for_change, user, row)
+    told = connection.fivetran_status if isinstance(connection.fivetran_status, dict) else {}
+    pausing = ChangeKind.UNPAUSE if told.get("sync_state") == "paused" else ChangeKind.PAUSE
+    address = reverse("connections:change_new", args=[row.pk])
+    return [
+        Action(
+            kind.label,
+            f"{address}?kind={kind.value}",
+            reason,
+            link=True,
+            tone="outline-danger" if kind is ChangeKind.DELETE else "outline-secondary",
+        )
+        for kind in (pausing, ChangeKind.SCHEDULE, ChangeKind.DELETE)
+    ]
 
 
 def decide(user: Person, row: ConnectionRequest) -> dict[str, Any] | None:
