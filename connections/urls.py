@@ -4,6 +4,7 @@ from django.urls import path
 
 from connections import health
 from connections.views import (
+    adoption,
     approvals,
     batches,
     catalog,
@@ -55,6 +56,8 @@ urlpatterns = [
     path("batches/<int:pk>/decide/", batches.decide, name="batch_decide"),
     path("approvals/", approvals.inbox, name="approvals"),
     path("operations/", operations.board, name="operations"),
+    path("operations/adopt/", adoption.unclaimed, name="adopt_list"),
+    path("operations/adopt/<str:connection_id>/", adoption.adopt, name="adopt_one"),
     path("operations/pause/", operations.pause, name="pause"),
     path("operations/resume/", operations.resume, name="resume"),
     path("operations/<int:pk>/adopt/", operations.adopt, name="adopt"),

@@ -185,13 +185,21 @@ def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     return live(user, row) | {
         "body": payloads.masked(body),
         "body_heading": body_heading(row),
-        "phrases": payloads.in_words(row.values),
+        "phrases": phrases_of(row),
         "mine": row.requester_id == user.pk,
     }
 
 
+def phrases_of(row: ConnectionRequest) -> list[str]:
+    """What is asked for, in words; of a connection made elsewhere nobody knows how it was tested."""
+    phrases = payloads.in_words(row.values)
+    return [words for words in phrases if not words.startswith("setup tests")] if row.made_elsewhere else phrases
+
+
 def body_heading(row: ConnectionRequest) -> str:
     """What the body on the page is: so far, to be sent, or sent."""
+    if row.made_elsewhere:
+        return "Made elsewhere: as Fivetran showed it when it was adopted"
     if not row.payload:
         return "The body so far"
     if row.first_sent_at:
