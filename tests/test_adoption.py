@@ -219,6 +219,6 @@ def test_adopting_on_the_page(fivetran: Fivetran, as_user: Login, cast: Cast) ->
     assert answer.headers["Location"] == f"/requests/{request.pk}/"
     shown = as_user("requester").get(f"/requests/{request.pk}/").content.decode()
     assert "Adopted: it was made elsewhere" in shown and "as Fivetran showed it" in shown
-    assert "setup tests on" not in shown
+    assert "setup tests on" not in shown and "an answer was lost" not in shown
     assert operator.get(url).headers["Location"] == f"/requests/{request.pk}/"
     assert operator.get("/operations/adopt/no_such_id/").status_code == 404

@@ -51,11 +51,13 @@ def test_a_paused_connection_can_be_unpaused(as_user: Login, row: ConnectionRequ
     Connection.objects.update(fivetran_status={"sync_state": "paused"})
     page = text(as_user("requester").get(f"/requests/{row.pk}/"))
     assert "kind=unpause" in page and "kind=pause" not in page
+    assert "nothing syncs until it is unpaused" in page
 
 
 def test_while_one_is_open_the_buttons_say_why_not(as_user: Login, change: ConnectionChange) -> None:
     page = text(as_user("requester").get(f"/requests/{change.request_id}/"))
-    assert f"Change #{change.pk} of this connection is open already." in page
+    assert page.count(f"Change #{change.pk} of this connection is open already.") == 1
+    assert page.count('aria-describedby="why-delete-connection"') == 3
     assert "changes/new/" not in page
     assert f'href="/changes/{change.pk}/"' in page
     assert 'hx-trigger="every 5s"' in page

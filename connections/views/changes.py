@@ -108,7 +108,7 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "row": change.request,
         "tone": change_words.tone(change.status),
         "next": change_words.next_sentence(change),
-        "turn": change.state.owner.value if change.state not in CHANGE_FINAL else "nobody: it is finished",
+        "turn": _turn(user, change),
         "differences": change_words.differences(change),
         "consequence": change_words.CONSEQUENCES[ChangeKind(change.kind)],
         "call": change_words.call_line(change),
@@ -121,6 +121,12 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "typed": "",
         "errors": [],
     }
+
+
+def _turn(user: Person, change: ConnectionChange) -> str:
+    if change.state is ChangeStatus.PENDING:
+        return "an approver" if _why_not(permissions.check_can_decide_change, user, change) else "yours"
+    return "nobody: it is finished" if change.state in CHANGE_FINAL else "the portal"
 
 
 def _why_not(check: Callable[[Person, ConnectionChange], None], user: Person, change: ConnectionChange) -> str:

@@ -45,6 +45,7 @@ class Action:
     why_not: str = ""
     link: bool = False
     tone: str = "outline-secondary"
+    said_by: str = ""  # slug of the action beside which the same reason stands
 
     @property
     def slug(self) -> str:
@@ -113,6 +114,7 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
     marks: list[Any] = [row.version, row.status, row.note, row.gone_at, row.latest_event, row.latest_attempt, waiting]  # type: ignore[attr-defined]  # annotated by find()
     if connection is not None:
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
+        marks.append(is_paused(connection))
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
@@ -158,7 +160,8 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "place": getattr(row, "batch_row", None),
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, setup_state),
-        "next": words.next_sentence(row, setup_state),
+        "next": words.next_sentence(row, setup_state, paused=is_paused(connection)),
+        "is_paused": is_paused(connection) and not row.gone_at,
         "waiting": waiting,
         "poll": poll_seconds(row),
         "seen": fingerprint(row, waiting),
@@ -273,25 +276,26 @@ def changes_of(row: ConnectionRequest) -> list[dict[str, Any]]:
     return [{"row": change, "tone": change_words.tone(change.status)} for change in found]
 
 
+def is_paused(connection: Connection | None) -> bool:
+    """Whether Fivetran last said that the connection is paused."""
+    told = connection.fivetran_status if connection else None
+    return isinstance(told, dict) and told.get("sync_state") == "paused"
+
+
 def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
     """Links to ask for a change of the connection: what fits its state, for who may ask."""
     connection = connection_of(row)
     if connection is None or row.state is not Status.CREATED or not permissions.may_ask_for_change(user, row):
         return []
     reason = why_not(permissions.check_can_ask_for_change, user, row)
-    told = connection.fivetran_status if isinstance(connection.fivetran_status, dict) else {}
-    pausing = ChangeKind.UNPAUSE if told.get("sync_state") == "paused" else ChangeKind.PAUSE
+    pausing = ChangeKind.UNPAUSE if is_paused(connection) else ChangeKind.PAUSE
     address = reverse("connections:change_new", args=[row.pk])
-    return [
-        Action(
-            kind.label,
-            f"{address}?kind={kind.value}",
-            reason,
-            link=True,
-            tone="outline-danger" if kind is ChangeKind.DELETE else "outline-secondary",
-        )
-        for kind in (pausing, ChangeKind.SCHEDULE, ChangeKind.DELETE)
+    last = Action(ChangeKind.DELETE.label, f"{address}?kind=delete", reason, link=True, tone="outline-danger")
+    others = [
+        Action(kind.label, f"{address}?kind={kind.value}", reason, link=True, said_by=last.slug if reason else "")
+        for kind in (pausing, ChangeKind.SCHEDULE)
     ]
+    return [*others, last]
 
 
 def decide(user: Person, row: ConnectionRequest) -> dict[str, Any] | None:

@@ -49,6 +49,7 @@ _SETUP = {
     "else that the setup tests name.",
     "broken": "The connection exists at Fivetran, but it does not work yet: see the setup tests.",
 }
+_PAUSED = "The connection exists at Fivetran and is set up. It is paused: nothing syncs until it is unpaused."
 SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "danger"}
 
 # What the timeline calls an event that moved nothing, and its tone.
@@ -107,11 +108,13 @@ def whose_turn(status: str, setup_state: str | None = None) -> str:
     return owner.value
 
 
-def next_sentence(request: ConnectionRequest, setup_state: str = "") -> str:
+def next_sentence(request: ConnectionRequest, setup_state: str = "", *, paused: bool = False) -> str:
     """One sentence: where the request stands and what happens next."""
     if request.state is Status.CREATED:
         if request.gone_at:
             return "The connection was created, and is no longer there at Fivetran."
+        if paused and setup_state == "connected":
+            return _PAUSED
         return _SETUP.get(setup_state, _NEXT[Status.CREATED])
     return _NEXT[request.state].format(days=settings.EXPIRE_DAYS)
 
