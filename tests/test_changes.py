@@ -1,6 +1,9 @@
 """Every verb on a change by every role in every status; what the database refuses; who is told; two at once."""
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
@@ -353,3 +356,50 @@ def test_the_database_refuses_a_second_open_change() -> None:
 
 def test_every_status_behind_an_approval_carries_one() -> None:
     assert {status for status in ChangeStatus if change_in(status).approved_by_id} == CHANGE_DECIDED
+
+
+# --- at the same moment ----------------------------------------------------------------------------------------------
+def at_once(*acts: Callable[[], Any]) -> list[Any]:
+    """Do all `acts` at the same moment, each with a connection of its own; what each returned or raised."""
+    barrier = threading.Barrier(len(acts))
+
+    def run(act: Callable[[], Any]) -> Any:
+        try:
+            barrier.wait(10)
+            return act()
+        except (MovedOn, Denied) as obstacle:
+            return obstacle
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(acts)) as pool:
+        return list(pool.map(run, acts))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_six_approvers_at_once_and_one_decides(groups: None) -> None:
+    change = asked()
+    people = [factories.person("approver") for _ in range(6)]
+
+    def approve(by: User) -> str:
+        mine = ConnectionChange.objects.get(pk=change.pk)
+        workflow.approve_change(by=by, change=mine, digest=mine.digest)
+        return "approved"
+
+    ends = at_once(*[partial(approve, by) for by in people])
+    assert ends.count("approved") == 1
+    assert change.request.events.filter(kind=EventKind.CHANGE_APPROVED).count() == 1
+    assert Notice.objects.filter(kind="change_decided").count() == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_form_sent_six_times_asks_once(groups: None) -> None:
+    request = created()
+
+    def ask() -> str:
+        mine = ConnectionRequest.objects.get(pk=request.pk)
+        workflow.ask_for_change(by=request.requester, request=mine, kind=ChangeKind.PAUSE, reason="Month's end")
+        return "asked"
+
+    assert at_once(*[ask] * 6).count("asked") == 1
+    assert ConnectionChange.objects.count() == 1
