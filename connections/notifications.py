@@ -14,7 +14,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
-from connections.models import Batch, ConnectionRequest, Notice, NoticeKind
+from connections.models import Batch, ConnectionChange, ConnectionRequest, Notice, NoticeKind
 
 log = logging.getLogger(__name__)
 TRIES = 5
@@ -95,6 +95,10 @@ def _send(notice: Notice) -> bool:
 def _mail(notice: Notice) -> tuple[str, str, dict[str, Any]]:
     """Subject, template and context of a notice: about a request, or about a whole batch."""
     context = {"notice": notice, "request": notice.request}
+    if notice.kind in _OF_CHANGES and (change := _change_of(notice)) is not None:
+        subject = f"{notice.get_kind_display()}: {change.get_kind_display()}, request #{notice.request_id}"
+        url = f"{settings.PUBLIC_URL.rstrip('/')}/changes/{change.pk}/"
+        return subject, "connections/mail/change.txt", context | {"url": url, "change": change}
     if notice.batch is None:
         subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
         return subject, "connections/mail/notice.txt", context | {"url": link(notice.request)}
@@ -102,6 +106,15 @@ def _mail(notice: Notice) -> tuple[str, str, dict[str, Any]]:
     url = f"{settings.PUBLIC_URL.rstrip('/')}/batches/{notice.batch.pk}/"
     subject = f"{notice.get_kind_display()}: batch #{notice.batch.pk} of {counted} requests"
     return subject, "connections/mail/batch.txt", context | {"url": url, "batch": notice.batch, "counted": counted}
+
+
+_OF_CHANGES = frozenset({NoticeKind.CHANGE_SUBMITTED, NoticeKind.CHANGE_DECIDED, NoticeKind.CHANGE_ENDED})
+
+
+def _change_of(notice: Notice) -> ConnectionChange | None:
+    """The change that a notice is about: its number is the notice's occasion."""
+    changes = ConnectionChange.objects.select_related("requester", "decided_by")
+    return changes.filter(pk=notice.occasion, request_id=notice.request_id).first()
 
 
 def _one_line(text: str) -> str:

@@ -12,9 +12,10 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import handover, notifications, permissions, tasks
+from connections import handover, notifications, payloads, permissions, tasks
 from connections.models import (
     ApiGate,
+    CatalogEntry,
     CatalogRefresh,
     Connection,
     ConnectionRequest,
@@ -23,6 +24,8 @@ from connections.models import (
     MovedOn,
     NoticeKind,
     advance,
+    known_account,
+    open_request,
 )
 from connections.states import Actor, Status
 
@@ -32,6 +35,10 @@ Unreachable = handover.Unreachable  # pages know the verbs and not who asks Five
 
 class DoesNotFit(Exception):
     """The connection that an operator named is not what was asked for; the message says in which point."""
+
+
+class NoOwner(Exception):
+    """The person named cannot be the owner of a connection; the message says why."""
 
 
 def _reason(text: str) -> str:
@@ -63,6 +70,94 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
             transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)
     except IntegrityError:
         raise DoesNotFit("This connection belongs to another request already.") from None
+
+
+def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> ConnectionRequest:
+    """Bring a connection that was made elsewhere into the portal, as a created request of `owner`, who is told.
+
+    Fivetran is asked what it is, 5 seconds at most. The operator stands for the approval, so the owner is another one.
+    Raises NoOwner, DoesNotFit where Fivetran does not know it or a request holds it or its name; `Unreachable`.
+    """
+    permissions.check_can_operate(by)
+    reason = _reason(reason)
+    if owner.pk == by.pk:
+        raise NoOwner("Name somebody else: adopting stands for the approval, and nobody approves their own connection.")
+    if not owner.is_active:
+        raise NoOwner(f"The account of {owner} is not active.")
+    data = handover.existing(connection_id.strip())
+    if data is None:
+        raise DoesNotFit("Fivetran knows no connection with this id.")
+    columns = _adopted_columns(data, owner)
+    try:
+        with transaction.atomic():
+            request = open_request(
+                status=Status.CREATED,
+                requester=owner,
+                actor=Actor.OPERATOR,
+                by=by,
+                why=reason,
+                detail={"adopted": True},
+                reason=reason,
+                made_elsewhere=True,
+                decided_by=by,
+                decided_at=Now(),
+                approved_by=by,
+                approved_at=Now(),
+                approved_account=known_account(),
+                submitted_at=Now(),
+                saved_at=Now(),
+                **columns,
+            )
+            Connection.objects.record(request, data, adopted=True, tests_due=False)
+            notifications.tell(request, NoticeKind.CREATED, owner)
+            transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+    except IntegrityError:
+        raise DoesNotFit(_held(columns)) from None
+    return request
+
+
+def _adopted_columns(data: dict[str, Any], owner: User) -> dict[str, Any]:
+    """The columns that Fivetran's description decides; raises DoesNotFit where it lacks what every connection has."""
+    values = payloads.adopted(data)
+    found = {key: data.get(key) for key in ("service", "group_id", "schema")}
+    for key, text in found.items():
+        longest = getattr(ConnectionRequest._meta.get_field(key), "max_length", 0)
+        if not isinstance(text, str) or not 0 < len(text) <= longest:
+            raise DoesNotFit(f"Fivetran does not say its {key} in a way that the portal can keep.")
+    entries = CatalogEntry.objects.filter(
+        Q(kind=Kind.SERVICE, fivetran_id=found["service"])
+        | Q(kind=Kind.GROUP, fivetran_id=found["group_id"])
+        | Q(kind=Kind.CONNECTION, fivetran_id=data["id"])
+    )
+    known = {entry.kind: entry for entry in entries.defer("detail")}
+    names = {
+        "service_name": known[Kind.SERVICE].name[:200] if Kind.SERVICE in known else found["service"],
+        "group_name": known[Kind.GROUP].name[:200] if Kind.GROUP in known else found["group_id"],
+    }
+    body = payloads.nested(values)
+    digest = payloads.digest(body)
+    words = (found["schema"], found["service"], names["service_name"], found["group_id"], names["group_name"])
+    return {
+        **found,
+        **names,
+        "connection_id": data["id"],
+        "values": values,
+        "payload": body,
+        "digest": digest,
+        "approved_digest": digest,
+        "source_key": known[Kind.CONNECTION].source_key if Kind.CONNECTION in known else "",
+        "search": " ".join([*map(str, words), owner.get_username()]).lower(),
+    }
+
+
+def _held(columns: dict[str, Any]) -> str:
+    """Who holds the connection or its name already."""
+    holder = ConnectionRequest.objects.filter(connection_id=columns["connection_id"]).first()
+    if holder is not None:
+        return f"This connection belongs to request #{holder.pk} already."
+    named = ConnectionRequest.objects.holding(columns["group_id"], columns["schema"]).first()
+    number = f"#{named.pk}" if named else "of somebody else"
+    return f"Request {number} holds the name {columns['schema']} in this destination: settle or withdraw it first."
 
 
 def send_again(*, by: User, request: ConnectionRequest, reason: str) -> None:

@@ -7,7 +7,7 @@ it is; nothing rebuilds it later.
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
@@ -116,14 +116,9 @@ def in_words(values: Mapping[str, Any]) -> list[str]:
 def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
     """The same, each with the section of the form in which it was answered."""
     answers = applicable(values)
-    schedule = _words("sync_frequency", answers)
-    if answers["schedule_type"] == "manual":
-        schedule = "only when started by hand"
-    if time := answers.get("daily_sync_time"):
-        schedule = f"daily at {time} UTC"
     networking = dict(BY_PATH["networking_method"].choices).get(answers["networking_method"], "")  # PrivateLink, SSH
     found = [
-        (Section.WHEN, schedule),
+        (Section.WHEN, schedule_in_words(values)),
         (Section.HOW, "direct connection" if answers["networking_method"] == "Directly" else f"by {networking}"),
         (Section.SETUP, "setup tests on" if answers["run_setup_tests"] else "setup tests off"),
     ]
@@ -138,6 +133,16 @@ def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
     if answers["data_delay_sensitivity"] == "CUSTOM":
         found.append((Section.TOLD, f"warns after {answers.get('data_delay_threshold') or '?'} minutes of delay"))
     return found
+
+
+def schedule_in_words(values: Mapping[str, Any]) -> str:
+    """When it syncs: "every 6 hours", "daily at 05:00 UTC", "only when started by hand"."""
+    answers = applicable(values)
+    if answers["schedule_type"] == "manual":
+        return "only when started by hand"
+    if time := answers.get("daily_sync_time"):
+        return f"daily at {time} UTC"
+    return _words("sync_frequency", answers)
 
 
 def _words(path: str, answers: Mapping[str, Any]) -> str:
@@ -184,3 +189,54 @@ def risks(body: Mapping[str, Any]) -> list[str]:
     if body.get("sync_frequency") == 1 and body.get("schedule_type") != "manual":
         found.append("Syncs every minute")
     return found
+
+
+# --- what is changed later -------------------------------------------------------------------------------------------
+SCHEDULE = ("sync_frequency", "daily_sync_time", "schedule_type")
+# What a PATCH does besides changing the connection. Fivetran runs the setup tests unless told not to.
+_QUIETLY = {"run_setup_tests": False}
+_OF_THE_CALL = frozenset({"run_setup_tests"})
+
+
+def pause_body(*, paused: bool) -> dict[str, Any]:
+    """The body of `PATCH /v1/connections/{id}` that pauses or unpauses, and does nothing else."""
+    return {"paused": paused, **_QUIETLY}
+
+
+def schedule_body(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of the PATCH that sets the schedule of `values` (path -> typed value), as far as each part applies."""
+    answers = applicable(values)
+    return {**{path: answers[path] for path in SCHEDULE if answers.get(path) not in (None, "")}, **_QUIETLY}
+
+
+def overlaid(body: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """What is approved now: `body` of the creation under the bodies of the changes that were made, in their order.
+
+    A daily time goes when the new schedule leaves it no meaning. What only the call itself did is not laid over.
+    """
+    found = dict(body)
+    for change in changes:
+        found |= {path: value for path, value in change.items() if path not in _OF_THE_CALL}
+    if "daily_sync_time" in found and "daily_sync_time" not in applicable(found):
+        del found["daily_sync_time"]
+    return found
+
+
+def adopted(data: Mapping[str, Any]) -> dict[str, Any]:
+    """path -> value of a connection that was made elsewhere, as Fivetran describes it in `data`.
+
+    Like `described`, with what only a copy must not have: its destination names, and whether it is paused.
+    """
+    config = data.get("config")
+    given = config if isinstance(config, Mapping) else {}
+    names = {path: given[key] for path in NAMING if isinstance(given.get(key := path.removeprefix("config.")), str)}
+    paused = {"paused": data["paused"]} if isinstance(data.get("paused"), bool) else {}
+    return {**described(data), **names, **paused}
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` (path -> value) as a body, with nothing added and nothing left out."""
+    body: dict[str, Any] = {}
+    for path, value in values.items():
+        _put(body, path, value)
+    return body

@@ -4,7 +4,7 @@ Nothing here touches the database. `connections.models.request.advance` is the o
 every move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -81,6 +81,8 @@ TRANSITIONS: tuple[Transition, ...] = (
     # What people decide.
     _move(None, _S.DRAFT, _A.REQUESTER),
     _move(None, _S.PENDING, _A.REQUESTER),
+    # A connection that was made elsewhere, adopted for the person who answers for it from now on.
+    _move(None, _S.CREATED, _A.OPERATOR, needs_reason=True),
     _move(_S.DRAFT, _S.PENDING, _A.REQUESTER),
     _move(_S.PENDING, _S.PENDING, _A.REQUESTER),
     _move(_S.CHANGES_REQUESTED, _S.PENDING, _A.REQUESTER),
@@ -135,12 +137,95 @@ def transition(source: Status | None, target: Status) -> Transition | None:
     return _TABLE.get((source, target))
 
 
+# --- changes of a connection that exists -----------------------------------------------------------------------------
+class ChangeStatus(StrEnum):
+    """Where a change of an existing connection stands: pausing, unpausing, another schedule, deleting."""
+
+    label: str
+    owner: Owner
+
+    def __new__(cls, value: str, label: str = "", owner: Owner = Owner.NOBODY) -> "ChangeStatus":
+        """Attach the label and the owner to the stored value."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        member.owner = owner
+        return member
+
+    PENDING = "pending", "Waiting for approval", Owner.APPROVER
+    APPROVED = "approved", "Approved, in the queue", Owner.PORTAL
+    RUNNING = "running", "Telling Fivetran", Owner.PORTAL
+    DONE = "done", "Done", Owner.NOBODY
+    FAILED = "failed", "Not made", Owner.NOBODY
+    REJECTED = "rejected", "Rejected", Owner.NOBODY
+    WITHDRAWN = "withdrawn", "Withdrawn", Owner.NOBODY
+    EXPIRED = "expired", "Expired", Owner.NOBODY
+
+
+@dataclass(frozen=True)
+class ChangeTransition:
+    """One allowed move of a change. `source` is None where it begins; `needs_reason` moves must say why."""
+
+    source: ChangeStatus | None
+    target: ChangeStatus
+    actors: frozenset[Actor]
+    needs_reason: bool = False
+
+
+def _change(
+    source: ChangeStatus | None, target: ChangeStatus, *actors: Actor, needs_reason: bool = False
+) -> ChangeTransition:
+    return ChangeTransition(source, target, frozenset(actors), needs_reason)
+
+
+_C = ChangeStatus
+_ASKING = (Actor.REQUESTER, Actor.APPROVER, Actor.OPERATOR)
+
+# PATCH of fixed values and DELETE may be repeated, so an unclear ending needs no status of its own: it is tried again,
+# and after the last try looked up.
+CHANGE_TRANSITIONS: tuple[ChangeTransition, ...] = (
+    _change(None, _C.PENDING, *_ASKING, needs_reason=True),
+    _change(_C.PENDING, _C.APPROVED, _A.APPROVER),
+    _change(_C.PENDING, _C.REJECTED, _A.APPROVER, needs_reason=True),
+    _change(_C.PENDING, _C.WITHDRAWN, *_ASKING),
+    _change(_C.PENDING, _C.EXPIRED, _A.SWEEPER),
+    _change(_C.APPROVED, _C.WITHDRAWN, *_ASKING),
+    _change(_C.APPROVED, _C.RUNNING, _A.WORKER),
+    _change(_C.RUNNING, _C.APPROVED, _A.WORKER, _A.SWEEPER),
+    _change(_C.RUNNING, _C.DONE, _A.WORKER),
+    _change(_C.RUNNING, _C.FAILED, _A.WORKER),
+)
+
+_CHANGE_TABLE = {(move.source, move.target): move for move in CHANGE_TRANSITIONS}
+
+# One of these at a time for a connection.
+CHANGE_OPEN: frozenset[ChangeStatus] = frozenset({_C.PENDING, _C.APPROVED, _C.RUNNING})
+CHANGE_FINAL: frozenset[ChangeStatus] = frozenset(set(ChangeStatus) - {move.source for move in CHANGE_TRANSITIONS})
+CHANGE_WITHDRAWABLE: frozenset[ChangeStatus] = frozenset({_C.PENDING, _C.APPROVED})
+# Every status behind an approval: rows in them carry an approver, a digest and an account.
+CHANGE_DECIDED: frozenset[ChangeStatus] = frozenset({_C.APPROVED, _C.RUNNING, _C.DONE, _C.FAILED})
+
+
+def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> ChangeTransition | None:
+    """The allowed move of a change from `source` (None: a new one) to `target`, or None where there is none."""
+    return _CHANGE_TABLE.get((source, target))
+
+
+# --- pictures --------------------------------------------------------------------------------------------------------
 def mermaid() -> Iterator[str]:
     """The lines of a Mermaid state diagram drawn from `TRANSITIONS` (syntax: mermaid.js.org, stateDiagram-v2)."""
+    return _drawn(TRANSITIONS, [status for status in Status if status in FINAL])
+
+
+def mermaid_of_changes() -> Iterator[str]:
+    """The same for the changes of connections that exist, from `CHANGE_TRANSITIONS`."""
+    return _drawn(CHANGE_TRANSITIONS, [status for status in ChangeStatus if status in CHANGE_FINAL])
+
+
+def _drawn(moves: Iterable[Transition | ChangeTransition], final: Iterable[str]) -> Iterator[str]:
     yield "stateDiagram-v2"
-    for move in TRANSITIONS:
+    for move in moves:
         who = ", ".join(sorted(move.actors))
         yield f"    {move.source or '[*]'} --> {move.target}: {who}"
-    for status in Status:
-        if status in FINAL:
-            yield f"    {status} --> [*]"
+    for status in final:
+        yield f"    {status} --> [*]"

@@ -56,6 +56,12 @@ def observe() -> None:
     ring_each([(check, request_id) for request_id in provisioning.observe()])
 
 
+@shared_task(name="apply_change")
+def apply_change(change_id: int) -> None:
+    """Tell Fivetran of one approved change of a connection."""
+    provisioning.apply_change(change_id)
+
+
 @shared_task(name="sweep")
 def sweep() -> None:
     """Bring back what was lost and ring for everything that is due."""
@@ -93,6 +99,7 @@ def ring_all(due: provisioning.Due) -> None:
     slow += [(run_tests, request_id) for request_id in due.run_tests]
     quick: list[tuple[Any, ...]] = [(reconcile, request_id) for request_id in due.reconcile]
     quick += [(check, request_id) for request_id in due.check]
+    quick += [(apply_change, change_id) for change_id in due.change]
     ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[_unheard() :]])
 
 

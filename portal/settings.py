@@ -182,6 +182,7 @@ CELERY_TASK_ROUTES = {
     "reconcile": {"queue": "control"},
     "check": {"queue": "control"},
     "observe": {"queue": "control"},
+    "apply_change": {"queue": "control"},
     "probe": {"queue": "control"},
     "notify": {"queue": "control"},
     "refresh_catalog": {"queue": "control"},

@@ -133,7 +133,8 @@ def unlawful_imports(module: str, source: str, *, is_package: bool = False) -> I
 
 # --- the status has one writer ---------------------------------------------------------------------------------------
 
-_WRITERS = {"update", "create", "acreate", "aupdate", "get_or_create", "update_or_create", "ConnectionRequest"}
+_MODELS = {"ConnectionRequest", "ConnectionChange"}
+_WRITERS = {"update", "create", "acreate", "aupdate", "get_or_create", "update_or_create", *_MODELS}
 
 
 def status_writes(source: str) -> Iterator[str]:

@@ -14,7 +14,9 @@ from connections.models import (
     ApiGate,
     Attempt,
     CatalogEntry,
+    ChangeKind,
     Connection,
+    ConnectionChange,
     ConnectionRequest,
     Event,
     Kind,
@@ -33,6 +35,7 @@ pytestmark = pytest.mark.django_db
 LIST = "/admin/connections/connectionrequest/"
 WINDOWS: list[type[Model]] = [
     ConnectionRequest,
+    ConnectionChange,
     Event,
     Attempt,
     Connection,
@@ -120,6 +123,7 @@ def rows() -> dict[type[Model], int]:
     """A row of each kind: its primary key."""
     request = factories.request_in(Status.CREATED)
     Attempt.objects.create(request=request, call=Attempt.Call.CREATE)
+    workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="Month's end")
     CatalogEntry.objects.create(kind=Kind.SERVICE, fivetran_id="mysql", name="MySQL", data={"id": "mysql"})
     gate.current()
     return {model: model._default_manager.values_list("pk", flat=True)[0] for model in WINDOWS}

@@ -13,6 +13,7 @@ README = Path(__file__).resolve().parent.parent / "README.md"
 SPECIFICATION = """
 -                 draft             requester
 -                 pending           requester
+-                 created           operator            reason
 draft             pending           requester
 draft             withdrawn         requester
 pending           pending           requester

@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from connections.models import CatalogEntry, Kind
+from django.db.models import Q, QuerySet
+
+from connections.models import CatalogEntry, ConnectionRequest, Kind
 
 _KEPT = ("id", "group_id", "service", "schema", "created_at")
 _LONGEST = 300
@@ -54,3 +56,22 @@ def of_source(source_key: str, most: int) -> list[LiveConnection]:
 def _live(entry: CatalogEntry) -> LiveConnection:
     data = entry.data
     return LiveConnection(entry.fivetran_id, data.get("group_id", ""), data.get("service", ""), entry.name)
+
+
+LOG_SERVICE = "fivetran_log"  # Fivetran's own log, one for each destination
+
+
+def unclaimed(words: str = "", *, without_logs: bool = False) -> QuerySet[CatalogEntry]:
+    """The connections, by name, that Fivetran had when last asked and no request holds; `words` are all to be found."""
+    claimed = ConnectionRequest.objects.filter(connection_id__isnull=False).values("connection_id")
+    found = CatalogEntry.objects.filter(kind=Kind.CONNECTION).exclude(fivetran_id__in=claimed)
+    if without_logs:
+        found = found.exclude(data__service=LOG_SERVICE)
+    for word in words.split()[:8]:
+        found = found.filter(
+            Q(name__icontains=word)
+            | Q(fivetran_id__icontains=word)
+            | Q(data__service__icontains=word)
+            | Q(data__group_id__icontains=word)
+        )
+    return found

@@ -95,9 +95,17 @@ def _storable(value: Any, depth: int) -> Any:
 
 
 def judge_reply(
-    reply: Reply, usable: Usable, *, secrets: tuple[str, ...], expired: bool, duration_ms: int
+    reply: Reply,
+    usable: Usable,
+    *,
+    secrets: tuple[str, ...],
+    expired: bool,
+    duration_ms: int,
+    without_data: bool = False,
 ) -> Answer | FivetranError:
     """An Answer when `data` passes `usable`, else the error to raise; `secrets` are struck from all texts.
+
+    With `without_data` the answer need not have any, as that to a deletion; then its `code` must say Success.
 
     `expired` says that the deadline cut the reply off: it may be a 201 with half of its headers and no body.
     """
@@ -109,6 +117,8 @@ def judge_reply(
     message = _text(envelope.get("message"), MESSAGE_LENGTH, secrets)
     if reply.status in (200, 201):
         data = envelope.get("data")
+        if without_data and data is None and code == "Success":
+            data = {}
         if not flaw and isinstance(data, dict) and usable(data):
             return Answer(reply.status, code, message, data, request_id, duration_ms)
         flaw = flaw or "what was asked for is not in it"

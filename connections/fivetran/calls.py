@@ -68,14 +68,27 @@ class Caller:
         return f"<{type(self).__name__} {self.base_url}>"
 
     def _post(self, path: str, body: Mapping[str, Any], usable: Usable, timing: Timing) -> Answer:
-        # Encoded here, so that a value that is not JSON is the caller's TypeError or ValueError, not an open outcome.
-        content = json.dumps(body, allow_nan=False).encode()
-        request = requests.Request(
-            "POST", f"{self.base_url}/v1{path}", data=content, headers={"Content-Type": "application/json"}
-        )
+        return self._change("POST", path, body, usable, timing)
+
+    def _change(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        usable: Usable,
+        timing: Timing,
+        *,
+        without_data: bool = False,
+    ) -> Answer:
+        """A call that changes something, sent at most once; no `body`, no content."""
+        request = requests.Request(method, f"{self.base_url}/v1{path}")
+        if body is not None:
+            # Here, so that a value that is not JSON is the caller's TypeError or ValueError, not an open outcome.
+            request.data = json.dumps(body, allow_nan=False).encode()
+            request.headers = {"Content-Type": "application/json"}
         # A kept connection that the server drops just now fails like one dropped after reading: hence a fresh one.
         with Wire() as wire:
-            ending = self._ending(wire, request, usable, timing, POST_BODY_CAP)
+            ending = self._ending(wire, request, usable, timing, POST_BODY_CAP, without_data=without_data)
         if isinstance(ending, FivetranError):
             raise ending
         return ending
@@ -117,7 +130,14 @@ class Caller:
             query["cursor"] = cursor
 
     def _ending(
-        self, wire: Wire, request: requests.Request, usable: Usable, timing: Timing, cap: int
+        self,
+        wire: Wire,
+        request: requests.Request,
+        usable: Usable,
+        timing: Timing,
+        cap: int,
+        *,
+        without_data: bool = False,
     ) -> Answer | FivetranError:
         """How the call ended. Returned and not raised, so that no traceback leads to frames that hold the key."""
         started = boottime()
@@ -144,7 +164,12 @@ class Caller:
                 failure, secrets=secrets, expired=wire.deadline.passed, duration_ms=_milliseconds(started)
             )
         return judge_reply(
-            reply, usable, secrets=secrets, expired=wire.deadline.passed, duration_ms=_milliseconds(started)
+            reply,
+            usable,
+            secrets=secrets,
+            expired=wire.deadline.passed,
+            duration_ms=_milliseconds(started),
+            without_data=without_data,
         )
 
     def _wire(self) -> Wire:

@@ -58,6 +58,24 @@ class FivetranClient(Caller):
         path = f"/connections/{_identifier(connection_id)}"
         return self._get(path, {}, lambda data: data.get("id") == connection_id)
 
+    def update_connection(
+        self, connection_id: str, changes: Mapping[str, Any], *, give_up_at: float | None = None
+    ) -> Answer:
+        """PATCH /v1/connections/{id} with the fields to change; answers like `get_connection`.
+
+        Fivetran runs the setup tests unless `run_setup_tests` is false, and wants at least one field that lasts. The
+        same values may be sent again. Not sent (NotSent) when `boottime()` is past `give_up_at`.
+        """
+        timing = Timing(self._quick.connect, self._quick.read, self._quick.total, give_up_at)
+        path = f"/connections/{_identifier(connection_id)}"
+        return self._change("PATCH", path, changes, lambda data: data.get("id") == connection_id, timing)
+
+    def delete_connection(self, connection_id: str, *, give_up_at: float | None = None) -> Answer:
+        """DELETE /v1/connections/{id}; the answer has no `data`. Refused with status 404 when it is gone already."""
+        timing = Timing(self._quick.connect, self._quick.read, self._quick.total, give_up_at)
+        path = f"/connections/{_identifier(connection_id)}"
+        return self._change("DELETE", path, None, _anything, timing, without_data=True)
+
     def mint_connect_card(self, connection_id: str, redirect_uri: str, hide_setup_guide: bool = False) -> Answer:
         """POST /v1/connections/{id}/connect-card; `data["connect_card"]["uri"]` is a credential that lives one day."""
         config = {"redirect_uri": redirect_uri, "hide_setup_guide": bool(hide_setup_guide)}

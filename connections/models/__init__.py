@@ -1,9 +1,9 @@
 """The rows of the portal. Each family has a module of its own; import from here."""
 
-from connections.models.approved import approved_body
 from connections.models.attempt import Attempt, Ending
 from connections.models.batch import Batch, BatchRow
-from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind
+from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
+from connections.models.change import ChangeKind, ConnectionChange, advance_change, open_change
 from connections.models.connection import (
     Connection,
     SetupTest,
@@ -29,7 +29,9 @@ __all__ = [
     "BatchRow",
     "CatalogEntry",
     "CatalogRefresh",
+    "ChangeKind",
     "Connection",
+    "ConnectionChange",
     "ConnectionRequest",
     "Ending",
     "Event",
@@ -52,7 +54,9 @@ __all__ = [
     "Stance",
     "WebhookDelivery",
     "advance",
-    "approved_body",
+    "advance_change",
+    "known_account",
+    "open_change",
     "open_request",
     "status_columns",
     "store_run",

@@ -1,5 +1,6 @@
 """What Fivetran offers, as last heard: services, groups, destinations, agents and links. The last good copy stays."""
 
+from django.conf import settings
 from django.db import models
 
 
@@ -59,3 +60,9 @@ class CatalogRefresh(models.Model):
     def __str__(self) -> str:
         """The kind."""
         return self.kind
+
+
+def known_account() -> str:
+    """The API root and, once Fivetran told it, the id of the account behind the key: `https://… account_id`."""
+    entry = CatalogEntry.objects.filter(kind=Kind.ACCOUNT).first()
+    return f"{settings.FIVETRAN_BASE_URL} {entry.fivetran_id if entry else ''}".strip()

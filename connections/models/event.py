@@ -38,6 +38,8 @@ class EventKind(StrEnum):
     # Changes of a connection that exists, each with its own approval.
     CHANGE_ASKED = "change_asked"
     CHANGE_APPROVED = "change_approved"
+    CHANGE_STARTED = "change_started"
+    CHANGE_WAITS = "change_waits"
     CHANGE_REJECTED = "change_rejected"
     CHANGE_WITHDRAWN = "change_withdrawn"
     CHANGE_EXPIRED = "change_expired"

@@ -61,6 +61,8 @@ class ConnectionRequest(models.Model):
     reason = models.TextField(blank=True)
     form_token = models.UUIDField(default=uuid.uuid4, editable=False)
     preset = models.ForeignKey("connections.Preset", models.PROTECT, null=True, blank=True, related_name="requests")
+    # It was made by somebody else, not by this portal, and adopted: nothing of ours was ever sent.
+    made_elsewhere = models.BooleanField(default=False, editable=False)
     cloned_from = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="clones")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     saved_at = models.DateTimeField(null=True, editable=False)  # when its values were last written
@@ -171,17 +173,38 @@ class ConnectionRequest(models.Model):
         return Status(self.status)
 
 
-def open_request(*, status: Status, requester: User, **columns: Any) -> ConnectionRequest:
-    """Insert a new request in `status` (draft or pending) with its first event; runs in one transaction.
+def open_request(
+    *,
+    status: Status,
+    requester: User,
+    actor: Actor = Actor.REQUESTER,
+    by: User | None = None,
+    why: str = "",
+    detail: dict[str, Any] | None = None,
+    **columns: Any,
+) -> ConnectionRequest:
+    """Insert a new request with its first event; runs in one transaction.
 
-    Raises IllegalMove for another status, IntegrityError where a constraint refuses the row.
+    It begins as a draft or pending, or, by an operator (`by`) who says `why`, as created: then the connection was made
+    elsewhere. Raises IllegalMove for another status, actor or without a needed reason, IntegrityError where a
+    constraint refuses the row.
     """
-    if transition(None, status) is None:
-        raise IllegalMove(f"A request cannot begin as {status}.")
+    move = transition(None, status)
+    if move is None or actor not in move.actors:
+        raise IllegalMove(f"A request cannot begin as {status}, or not by the {actor}.")
+    if move.needs_reason and not why.strip():
+        raise IllegalMove(f"A request that begins as {status} needs a reason.")
     with transaction.atomic():
         request = ConnectionRequest.objects.create(status=status, requester=requester, **columns)
         Event.objects.create(
-            request=request, kind=EventKind.MOVED, target=status, actor=Actor.REQUESTER, by=requester, version=1
+            request=request,
+            kind=EventKind.MOVED,
+            target=status,
+            actor=actor,
+            by=by or requester,
+            reason=why.strip(),
+            detail=detail or {},
+            version=1,
         )
     request.refresh_from_db()
     return request

@@ -4,6 +4,7 @@ The row is the queue. Every function here may be called at any time, by any numb
 nothing unless the row says so.
 """
 
+from connections.provisioning.changing import apply_change
 from connections.provisioning.gate import probe
 from connections.provisioning.observing import check
 from connections.provisioning.reconciliation import reconcile
@@ -12,4 +13,16 @@ from connections.provisioning.sweeping import Due, note_alive, sweep
 from connections.provisioning.testing import run_tests
 from connections.provisioning.watching import observe
 
-__all__ = ["Due", "check", "note_alive", "observe", "probe", "reconcile", "run_tests", "submit", "submit_next", "sweep"]
+__all__ = [
+    "Due",
+    "apply_change",
+    "check",
+    "note_alive",
+    "observe",
+    "probe",
+    "reconcile",
+    "run_tests",
+    "submit",
+    "submit_next",
+    "sweep",
+]

@@ -7,24 +7,24 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.db.models.functions import Now
 
-from connections import drift
+from connections import drift, payloads
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
 from connections.models import (
     Attempt,
     Connection,
+    ConnectionChange,
     ConnectionRequest,
     Event,
     EventKind,
     SetupTestsState,
-    approved_body,
     status_columns,
 )
-from connections.provisioning import gate, outcome
+from connections.provisioning import account, gate, outcome
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -61,8 +61,13 @@ def check(request_id: int) -> None:
         return
     request = connection.request
     attempt = Attempt(request=request, call=Attempt.Call.STATUS)
+    client = configured.client()
     try:
-        answer = configured.client().get_connection(str(request.connection_id))
+        if not account.same(client, request.approved_account):
+            mine = Connection.objects.filter(pk=connection.pk)
+            mine.update(check_due_at=None)  # every connection of another account is absent from this one
+            return
+        answer = client.get_connection(str(request.connection_id))
     except FivetranError as error:
         outcome.persist(request, partial(_unanswered, connection, attempt, error))
     else:
@@ -79,8 +84,9 @@ def seen(connection: Connection, data: Mapping[str, Any]) -> None:
 
 
 def locked() -> QuerySet[Connection]:
-    """The connections with their requests, locked where the database can: two readers note nothing twice."""
-    return Connection.objects.select_for_update(of=("self",)).select_related("request")
+    """The connections with requests and changes made, locked where the database can: two readers note nothing twice."""
+    made = Prefetch("request__changes", ConnectionChange.objects.made(), to_attr="made")
+    return Connection.objects.select_for_update(of=("self",)).select_related("request").prefetch_related(made)
 
 
 def take(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
@@ -104,7 +110,9 @@ def take(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
 def _compare(row: Connection, data: Mapping[str, Any]) -> list[str]:
     """Put into `row` where Fivetran differs from what is approved; returns the fields that did not before."""
     known, config = row.drift, data.get("config")
-    found = drift.drift(approved_body(row.request), {**row.live, "config": config})
+    changes = [change.body for change in row.request.made]  # type: ignore[attr-defined]  # prefetched by locked()
+    approved = payloads.overlaid(row.request.payload or {}, changes)
+    found = drift.drift(approved, {**row.live, "config": config})
     row.drift = found + ([] if drift.has_config(data) else [one for one in known if drift.in_config(one)])
     before = {one["field"] for one in known}
     return [one["field"] for one in found if one["field"] not in before]

@@ -25,7 +25,7 @@ from connections.models import (
     WebhookDelivery,
     advance,
 )
-from connections.provisioning import gate, observing, outcome
+from connections.provisioning import changing, gate, observing, outcome
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Due:
     run_tests: list[int] = field(default_factory=list)
     reconcile: list[int] = field(default_factory=list)
     check: list[int] = field(default_factory=list)
+    change: list[int] = field(default_factory=list)  # ids of changes
     probe: bool = False
 
 
@@ -68,6 +69,7 @@ def sweep() -> Due:
         run_tests=list(tests.values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH]),
         check=list(observing.due().values_list("request_id", flat=True)[:BATCH]) if may_send else [],
+        change=changing.sweep(BATCH),
         probe=gate.probe_due(),
     )
 

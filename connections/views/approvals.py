@@ -12,7 +12,7 @@ from connections import payloads, permissions, workflow
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, MovedOn
 from connections.states import DECIDED, Status
-from connections.views import panel
+from connections.views import change_words, panel
 
 SHOWN = 100
 _COLUMNS = ("id", "service_name", "group_name", "schema", "requester__username", "reason", "submitted_at", "payload")
@@ -30,6 +30,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
     batches = waiting.exclude(batch_row=None).order_by().values("batch_row__batch", "requester__username")
     batches = batches.annotate(waiting=Count("id"), since=Min("submitted_at")).order_by("since", "batch_row__batch")
     context = {"rows": rows[:SHOWN], "more": len(rows) > SHOWN, "batches": list(batches[:SHOWN])}
+    changes = permissions.changes_waiting_for(request.user).select_related("request", "requester")
+    context["changes"] = [(change, change_words.differences(change)) for change in changes[:SHOWN]]
     return render(request, "connections/approvals.html", context)
 
 

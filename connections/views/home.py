@@ -37,6 +37,7 @@ def home(request: HttpRequest) -> HttpResponse:
     }
     if permissions.is_approver(request.user):
         decide = permissions.waiting_for(request.user)
+        context["changes"] = len(permissions.changes_waiting_for(request.user).values("id")[: COUNTED + 1])
         context |= {"decide": list(decide.values(*_COLUMNS, "requester__username")[: COUNTED + 1]), "counted": COUNTED}
     if permissions.is_operator(request.user):
         stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).values("id")

@@ -17,7 +17,9 @@ from connections import payloads, permissions
 from connections.models import (
     ApiGate,
     Attempt,
+    ChangeKind,
     Connection,
+    ConnectionChange,
     ConnectionRequest,
     Event,
     GateReason,
@@ -25,8 +27,8 @@ from connections.models import (
     SetupTestsState,
 )
 from connections.permissions import Person
-from connections.states import FINAL, Owner, Status
-from connections.views import facts, timeline, words
+from connections.states import CHANGE_OPEN, FINAL, ChangeStatus, Owner, Status
+from connections.views import change_words, facts, timeline, words
 
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
@@ -44,6 +46,7 @@ class Action:
     why_not: str = ""
     link: bool = False
     tone: str = "outline-secondary"
+    said_by: str = ""  # slug of the action beside which the same reason stands
 
     @property
     def slug(self) -> str:
@@ -75,8 +78,20 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
         listed_at=Subquery(Observation.objects.filter(pk=1).values("finished_at")),
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
+        **_changes_of_the_row(),
     )
     return get_object_or_404(rows, pk=pk)
+
+
+def _changes_of_the_row() -> dict[str, Subquery]:
+    """Columns: the newest change of the connection, and the open one with its status."""
+    changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
+    waiting = changes.filter(status__in=sorted(CHANGE_OPEN))
+    return {
+        "latest_change": Subquery(changes.values("pk")[:1]),
+        "open_change": Subquery(waiting.values("pk")[:1]),
+        "open_change_status": Subquery(waiting.values("status")[:1]),
+    }
 
 
 def connection_of(row: ConnectionRequest) -> Connection | None:
@@ -96,7 +111,10 @@ def poll_seconds(row: ConnectionRequest) -> int:
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
         return 2
-    return 5 if row.state in _PERSONS else 0
+    change = getattr(row, "open_change_status", None)
+    if change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
+        return 2
+    return 5 if row.state in _PERSONS or change else 0
 
 
 def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
@@ -106,6 +124,7 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
     if connection is not None:
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
         marks += [connection.fivetran_status, connection.succeeded_at, connection.failed_at, connection.drift]
+        marks.append(is_paused(connection))
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
@@ -153,7 +172,10 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "place": getattr(row, "batch_row", None),
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, setup_state),
-        "next": words.next_sentence(row, setup_state, drifted=bool(connection and connection.drift)),
+        "next": words.next_sentence(
+            row, setup_state, drifted=bool(connection and connection.drift), paused=is_paused(connection)
+        ),
+        "is_paused": is_paused(connection) and not row.gone_at,
         "waiting": waiting,
         "poll": poll_seconds(row),
         "seen": fingerprint(row, waiting),
@@ -166,6 +188,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
         "acts_on_tests": row.source_owner or row.requester,
         "entries": timeline.entries(row, attempts, runs),
+        "changes": changes_of(row),
         "edited": False,
         "swap": False,
         "typed": "",
@@ -179,13 +202,21 @@ def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     return live(user, row) | {
         "body": payloads.masked(body),
         "body_heading": body_heading(row),
-        "phrases": payloads.in_words(row.values),
+        "phrases": phrases_of(row),
         "mine": row.requester_id == user.pk,
     }
 
 
+def phrases_of(row: ConnectionRequest) -> list[str]:
+    """What is asked for, in words; of a connection made elsewhere nobody knows how it was tested."""
+    phrases = payloads.in_words(row.values)
+    return [words for words in phrases if not words.startswith("setup tests")] if row.made_elsewhere else phrases
+
+
 def body_heading(row: ConnectionRequest) -> str:
     """What the body on the page is: so far, to be sent, or sent."""
+    if row.made_elsewhere:
+        return "Made elsewhere: as Fivetran showed it when it was adopted"
     if not row.payload:
         return "The body so far"
     if row.first_sent_at:
@@ -237,6 +268,7 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     tests = connection_of(row) is not None and row.state is Status.CREATED
     if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
+    found += _changing(user, row)
     found.append(action("Clone", "clone", None, link=True))
     if (
         row.connection_id
@@ -248,6 +280,36 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     if mine and row.state not in FINAL:
         found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
     return found
+
+
+def changes_of(row: ConnectionRequest) -> list[dict[str, Any]]:
+    """The newest changes of the connection, each with its colour; no query where there is none."""
+    if getattr(row, "latest_change", None) is None:
+        return []
+    found = row.changes.select_related("requester")[: timeline.MOST_RUNS]
+    return [{"row": change, "tone": change_words.tone(change.status)} for change in found]
+
+
+def is_paused(connection: Connection | None) -> bool:
+    """Whether Fivetran last said that the connection is paused."""
+    told = connection.fivetran_status if connection else None
+    return isinstance(told, dict) and told.get("sync_state") == "paused"
+
+
+def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
+    """Links to ask for a change of the connection: what fits its state, for who may ask."""
+    connection = connection_of(row)
+    if connection is None or row.state is not Status.CREATED or not permissions.may_ask_for_change(user, row):
+        return []
+    reason = why_not(permissions.check_can_ask_for_change, user, row)
+    pausing = ChangeKind.UNPAUSE if is_paused(connection) else ChangeKind.PAUSE
+    address = reverse("connections:change_new", args=[row.pk])
+    last = Action(ChangeKind.DELETE.label, f"{address}?kind=delete", reason, link=True, tone="outline-danger")
+    others = [
+        Action(kind.label, f"{address}?kind={kind.value}", reason, link=True, said_by=last.slug if reason else "")
+        for kind in (pausing, ChangeKind.SCHEDULE)
+    ]
+    return [*others, last]
 
 
 def decide(user: Person, row: ConnectionRequest) -> dict[str, Any] | None:

@@ -98,7 +98,7 @@ def _event(event: Event) -> Entry:
     elif target is Status.PENDING:
         title = "Submitted again" if event.source == Status.CHANGES_REQUESTED else "Submitted for approval"
     else:
-        title = target.label
+        title = "Adopted: it was made elsewhere" if detail.get("adopted") else target.label
     why = detail.get("why", "")
     return Entry(event.at, title, who, event.reason or _WHY.get(str(why), str(why)), words.tone(target))
 

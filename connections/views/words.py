@@ -50,6 +50,7 @@ _SETUP = {
     "broken": "The connection exists at Fivetran, but it does not work yet: see the setup tests.",
 }
 _DRIFTED = "The connection exists at Fivetran and is set up, but not as it was approved: see “Different at Fivetran”."
+_PAUSED = "The connection exists at Fivetran and is set up. It is paused: nothing syncs until it is unpaused."
 SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "danger"}
 
 # What the timeline calls an event that moved nothing, and its tone.
@@ -74,11 +75,13 @@ EVENTS: dict[EventKind, tuple[str, str]] = {
     EventKind.GONE: ("No longer at Fivetran", "danger"),
     EventKind.CHANGE_ASKED: ("Change asked for", "info"),
     EventKind.CHANGE_APPROVED: ("Change approved", "info"),
+    EventKind.CHANGE_STARTED: ("Change on its way to Fivetran", "info"),
+    EventKind.CHANGE_WAITS: ("Change back in the queue", "secondary"),
     EventKind.CHANGE_REJECTED: ("Change rejected", "secondary"),
     EventKind.CHANGE_WITHDRAWN: ("Change withdrawn", "secondary"),
     EventKind.CHANGE_EXPIRED: ("Change expired", "secondary"),
     EventKind.CHANGE_APPLIED: ("Change made at Fivetran", "success"),
-    EventKind.CHANGE_FAILED: ("Change refused by Fivetran", "danger"),
+    EventKind.CHANGE_FAILED: ("Change not made", "danger"),
 }
 
 _TEST_TONES = {"PASSED": "success", "SKIPPED": "secondary", "WARNING": "warning", "FAILED": "danger"}
@@ -106,13 +109,17 @@ def whose_turn(status: str, setup_state: str | None = None) -> str:
     return owner.value
 
 
-def next_sentence(request: ConnectionRequest, setup_state: str = "", *, drifted: bool = False) -> str:
+def next_sentence(
+    request: ConnectionRequest, setup_state: str = "", *, drifted: bool = False, paused: bool = False
+) -> str:
     """One sentence: where the request stands and what happens next."""
     if request.state is Status.CREATED:
         if request.gone_at:
             return "The connection was created, and is no longer there at Fivetran."
         if drifted and setup_state == "connected":
             return _DRIFTED
+        if paused and setup_state == "connected":
+            return _PAUSED
         return _SETUP.get(setup_state, _NEXT[Status.CREATED])
     return _NEXT[request.state].format(days=settings.EXPIRE_DAYS)
 

@@ -4,7 +4,16 @@ Verbs take keywords only and `by=`, the person. They raise `permissions.Denied` 
 `MovedOn` (somebody was faster; read the row again) and `NameTaken`; whoever calls them needs no other check.
 """
 
-from connections.workflow.deciding import approve, known_account, reject, request_changes
+from connections.models import known_account
+from connections.workflow.changing import (
+    approve_change,
+    approved_values,
+    ask_for_change,
+    is_paused,
+    reject_change,
+    withdraw_change,
+)
+from connections.workflow.deciding import approve, reject, request_changes
 from connections.workflow.filing import (
     Filing,
     NameTaken,
@@ -27,14 +36,20 @@ __all__ = [
     "Unreachable",
     "Unusable",
     "approve",
+    "approve_change",
+    "approved_values",
+    "ask_for_change",
     "clone_values",
+    "is_paused",
     "known_account",
     "live_values",
     "reject",
+    "reject_change",
     "request_changes",
     "rerun_tests",
     "save_draft",
     "submit",
     "take_webhook",
     "withdraw",
+    "withdraw_change",
 ]

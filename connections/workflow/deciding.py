@@ -2,14 +2,13 @@
 
 from functools import partial
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
 from connections import notifications, permissions, tasks
-from connections.models import CatalogEntry, ConnectionRequest, Kind, NoticeKind, advance
+from connections.models import ConnectionRequest, NoticeKind, advance, known_account
 from connections.states import Actor, Status
 
 
@@ -40,12 +39,6 @@ def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool
         if announce:
             notifications.tell(request, NoticeKind.APPROVED, request.requester)
             transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
-
-
-def known_account() -> str:
-    """The API root and, once Fivetran told it, the id of the account behind the key: `https://… account_id`."""
-    entry = CatalogEntry.objects.filter(kind=Kind.ACCOUNT).first()
-    return f"{settings.FIVETRAN_BASE_URL} {entry.fivetran_id if entry else ''}".strip()
 
 
 def reject(*, by: User, request: ConnectionRequest, reason: str) -> None:

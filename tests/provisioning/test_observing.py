@@ -66,10 +66,22 @@ def test_a_connection_that_is_gone_is_marked_and_frees_its_name(fivetran: Fivetr
 def test_without_an_answer_it_is_asked_again_later(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
     request = created(approve)
     settings.PROBE_SECONDS = 30
-    settings.FIVETRAN_BASE_URL = "http://127.0.0.1:9"
+    fivetran.next({"method": "GET", "path": "/v1/connections/*", "status": 503, "body": "<html>", "times": 3})
     hint(request)
     provisioning.check(request.pk)
     connection = Connection.objects.get()
     assert connection.check_due_at is not None and connection.setup_state == "connected"
     request.refresh_from_db()
     assert request.gone_at is None
+
+
+def test_a_hint_never_makes_a_connection_of_another_account_gone(
+    fivetran: Fivetran, approve: Approve, settings: Any
+) -> None:
+    request = created(approve)
+    ConnectionRequest.objects.update(approved_account="https://api.fivetran.com another_account")
+    hint(request)
+    provisioning.check(request.pk)
+    request.refresh_from_db()
+    assert request.gone_at is None and provisioning.sweep().check == []
+    assert not request.attempts.filter(call="status").exists()

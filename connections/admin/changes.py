@@ -1,0 +1,46 @@
+"""Changes of connections in the admin: a window; decisions on them are taken on their own pages."""
+
+import json
+
+from django.contrib import admin
+from django.db.models import Model
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from connections.admin.windows import ReadOnlyAdmin
+from connections.models import ConnectionChange
+
+
+@admin.register(ConnectionChange)
+class ConnectionChangeAdmin(ReadOnlyAdmin):
+    """Everything about a change can be read here and nothing done."""
+
+    list_display = ("id", "kind", "label", "request", "requester", "created_at", "decided_by")
+    list_filter = ("status", "kind", "created_at")
+    list_select_related = ("request", "requester", "decided_by")
+    search_fields = ("=id", "=request__id", "request__schema", "requester__username")
+    ordering = ("-id",)
+    fieldsets = (
+        (None, {"fields": ("kind", "label", "status_since", "request", "requester", "reason", "created_at")}),
+        ("What will be sent", {"fields": ("shown_body", "digest", "before", "version")}),
+        (
+            "Decision",
+            {"fields": ("decided_by", "decided_at", "decision_reason", "approved_digest", "approved_account")},
+        ),
+        ("At Fivetran", {"fields": ("note", "attempts_used", "next_try_at", "failure_code", "failure_message")}),
+    )
+    readonly_fields = tuple(str(name) for _title, part in fieldsets for name in part["fields"])
+
+    @admin.display(description="status", ordering="status")
+    def label(self, row: ConnectionChange) -> str:
+        """The status as people read it."""
+        return row.state.label
+
+    @admin.display(description="body")
+    def shown_body(self, row: ConnectionChange) -> str:
+        """The body as indented JSON."""
+        return render_to_string("admin/connections/_body.html", {"body": json.dumps(row.body, indent=2)})
+
+    def view_on_site(self, obj: Model) -> str:
+        """The change's own page."""
+        return reverse("connections:change", args=[obj.pk])

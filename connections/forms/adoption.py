@@ -1,0 +1,54 @@
+"""Who answers from now on for a connection that was made elsewhere, and why it comes into the portal."""
+
+from crispy_forms.helper import FormHelper
+from django import forms
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import User
+
+
+class AdoptForm(forms.Form):
+    """The owner by user name, and the reason."""
+
+    owner = forms.CharField(
+        label="Owner",
+        help_text="The user name of who answers for it from now on: its requester here. Not you, for you approve it.",
+        max_length=150,
+        error_messages={"required": "Enter the user name of the owner"},
+        widget=forms.TextInput(
+            attrs={"class": "form-control", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+        ),
+    )
+    reason = forms.CharField(
+        label="Reason",
+        help_text="The owner reads this. It stays with the request.",
+        max_length=2000,
+        error_messages={"required": "Enter the reason"},
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+    )
+    use_required_attribute = False
+
+    def clean_owner(self) -> User:
+        """The active user of that name."""
+        name = self.cleaned_data["owner"].strip()
+        found = get_user_model()._default_manager.filter(username=name, is_active=True).first()
+        if not isinstance(found, User):
+            raise forms.ValidationError("Enter the user name of somebody with an active account in this portal")
+        return found
+
+    def summary(self) -> list[tuple[str, str, str]]:
+        """(control's id, label, words) of every error that has a field, as they stand on the page."""
+        return [
+            (f"id_{name}", str(field.label), str(words))
+            for name, field in self.fields.items()
+            for words in self.errors.get(name, [])
+        ]
+
+    @property
+    def helper(self) -> FormHelper:
+        """The layout for `{% crispy form %}`; the page has the form element and its own summary of the errors."""
+        helper = FormHelper()
+        helper.form_tag = False
+        helper.disable_csrf = True
+        helper.form_show_errors = False
+        helper.field_template = "connections/_form_field.html"
+        return helper

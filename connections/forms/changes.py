@@ -1,0 +1,97 @@
+"""What somebody fills in who asks for a change of a connection: reason, new schedule, name of what is deleted."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from crispy_forms.helper import FormHelper
+from django import forms
+
+from connections.fields import BY_PATH
+from connections.forms.controls import control
+from connections.models import ChangeKind
+from connections.payloads import SCHEDULE
+from connections.rules import RULES, as_json, check
+
+_RULES = tuple(rule for rule in RULES if rule.path in SCHEDULE)
+
+
+class ChangeForm(forms.Form):
+    """The form for one kind of change. `now` are the approved values (path -> value), `name` is the connection's."""
+
+    use_required_attribute = False
+
+    def __init__(
+        self, data: Mapping[str, str] | None = None, *, kind: ChangeKind, now: Mapping[str, Any], name: str
+    ) -> None:
+        super().__init__(data)
+        self.kind, self.name = kind, name
+        if kind == ChangeKind.SCHEDULE:
+            for path in SCHEDULE:
+                field = BY_PATH[path]
+                self.fields[field.name] = control(field)
+                self.fields[field.name].initial = now.get(path, field.default)
+        self.fields["reason"] = _text(
+            "Reason",
+            "The approver decides on this.",
+            "Enter the reason for this change",
+            max_length=2000,
+            widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+        )
+        if kind == ChangeKind.DELETE:
+            plain = {"class": "form-control", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
+            self.fields["confirmed"] = _text(
+                "Name of the connection, to confirm",
+                f"Type {name}",
+                f"Type {name} to confirm that it is this one",
+                max_length=300,
+                widget=forms.TextInput(attrs=plain),
+            )
+
+    def clean_confirmed(self) -> str:
+        """The name, which must be this connection's."""
+        typed: str = self.cleaned_data["confirmed"]
+        if typed != self.name:
+            raise forms.ValidationError(f"Type {self.name} to confirm that it is this one")
+        return typed
+
+    def clean(self) -> dict[str, Any]:
+        """Leave out what does not apply, as the request form does: a browser hides it and does not send it."""
+        if self.kind == ChangeKind.SCHEDULE:
+            for path in check(self._answers(), _RULES).hidden:
+                self.errors.pop(path, None)
+                self.cleaned_data.pop(path, None)
+        return self.cleaned_data
+
+    def _answers(self) -> dict[str, Any]:
+        return {path: value for path in SCHEDULE if (value := self.cleaned_data.get(path)) not in (None, "")}
+
+    def values(self) -> dict[str, Any]:
+        """path -> typed value of the schedule that is asked for; nothing for another kind."""
+        return self._answers() if self.kind == ChangeKind.SCHEDULE else {}
+
+    def summary(self) -> list[tuple[str, str, str]]:
+        """(control's id, label, words) of every error that has a field, as they stand on the page."""
+        return [
+            (f"id_{name}", str(field.label), str(words))
+            for name, field in self.fields.items()
+            for words in self.errors.get(name, [])
+        ]
+
+    def for_the_browser(self) -> dict[str, Any]:
+        """The rules and the types they need, for `change.js`."""
+        fields = {BY_PATH[path].name: {"path": path, "type": BY_PATH[path].type.value} for path in SCHEDULE}
+        return {"rules": as_json(_RULES), "fields": fields if self.kind == ChangeKind.SCHEDULE else {}}
+
+    @property
+    def helper(self) -> FormHelper:
+        """The layout for `{% crispy form %}`; the page has the form element and its own summary of the errors."""
+        helper = FormHelper()
+        helper.form_tag = False
+        helper.disable_csrf = True
+        helper.form_show_errors = False
+        helper.field_template = "connections/_form_field.html"
+        return helper
+
+
+def _text(label: str, help_text: str, enter: str, **options: Any) -> forms.CharField:
+    return forms.CharField(label=label, help_text=help_text, error_messages={"required": enter}, **options)

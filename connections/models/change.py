@@ -1,0 +1,205 @@
+"""The change of a connection that exists: asked for, approved, told to Fivetran. `advance_change` writes its status."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from connections.models.event import Event, EventKind
+from connections.models.request import ConnectionRequest, IllegalMove, MovedOn
+from connections.states import CHANGE_DECIDED, CHANGE_OPEN, Actor, ChangeStatus, change_transition
+
+_EVENTS = {
+    ChangeStatus.PENDING: EventKind.CHANGE_ASKED,
+    ChangeStatus.APPROVED: EventKind.CHANGE_APPROVED,
+    ChangeStatus.RUNNING: EventKind.CHANGE_STARTED,
+    ChangeStatus.DONE: EventKind.CHANGE_APPLIED,
+    ChangeStatus.FAILED: EventKind.CHANGE_FAILED,
+    ChangeStatus.REJECTED: EventKind.CHANGE_REJECTED,
+    ChangeStatus.WITHDRAWN: EventKind.CHANGE_WITHDRAWN,
+    ChangeStatus.EXPIRED: EventKind.CHANGE_EXPIRED,
+}
+
+
+class ChangeKind(models.TextChoices):
+    """What is to become of the connection. The label is what stands on the button."""
+
+    PAUSE = "pause", "Pause"
+    UNPAUSE = "unpause", "Unpause"
+    SCHEDULE = "schedule", "Change schedule"
+    DELETE = "delete", "Delete connection"
+
+
+class ConnectionChangeQuerySet(models.QuerySet["ConnectionChange"]):
+    """The questions that are asked about changes."""
+
+    def open(self) -> "ConnectionChangeQuerySet":
+        """Those that are not at their end: at most one for a connection."""
+        return self.filter(status__in=sorted(CHANGE_OPEN))
+
+    def due(self) -> "ConnectionChangeQuerySet":
+        """Approved changes that Fivetran may be told now by the database's clock, in the order of their approval."""
+        return self.filter(status=ChangeStatus.APPROVED, next_try_at__lte=Now()).order_by("approved_at", "id")
+
+    def made(self) -> "ConnectionChangeQuerySet":
+        """Those that were made at Fivetran, in their order."""
+        return self.filter(status=ChangeStatus.DONE).order_by("status_since", "id")
+
+    def bodies(self) -> list[dict[str, Any]]:
+        """The bodies of those that were made: what was approved since the creation."""
+        return list(self.made().values_list("body", flat=True))
+
+
+class ConnectionChange(models.Model):
+    """A change of one connection that somebody asked for, with the exact body and everything that was decided."""
+
+    request = models.ForeignKey(ConnectionRequest, models.PROTECT, related_name="changes")
+    kind = models.CharField(max_length=20, choices=ChangeKind.choices, editable=False)
+    status = models.CharField(max_length=20, choices=[(s.value, s.label) for s in ChangeStatus], editable=False)
+    status_since = models.DateTimeField(db_default=Now(), editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+
+    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_changes")
+    reason = models.TextField()
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # The body of the PATCH as it will be sent; of a deletion empty. `before` are the values that it replaces.
+    body = models.JSONField(default=dict, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    before = models.JSONField(default=dict, editable=False)
+
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, editable=False)
+    decision_reason = models.TextField(blank=True)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    approved_at = models.DateTimeField(null=True, editable=False)
+    approved_digest = models.CharField(max_length=64, blank=True, editable=False)
+    # The Fivetran account (API root and id) for which it was approved; it is never sent to another one.
+    approved_account = models.CharField(max_length=300, blank=True, editable=False)
+
+    # The worker's own: a claim is a token with a lease; every time is the database's clock.
+    token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    next_try_at = models.DateTimeField(null=True, editable=False)
+    attempts_used = models.PositiveSmallIntegerField(default=0, editable=False)
+    note = models.CharField(max_length=500, blank=True, editable=False)
+    failure_code = models.CharField(max_length=100, blank=True, editable=False)
+    failure_message = models.TextField(blank=True, editable=False)
+
+    objects = ConnectionChangeQuerySet.as_manager()
+
+    class Meta:
+        """Newest first; constraints that refuse impossible rows."""
+
+        verbose_name = "change of a connection"
+        verbose_name_plural = "changes of connections"
+        ordering = ["-id"]
+        indexes = [
+            models.Index(F("request"), F("id").desc(), name="change_by_request"),
+            models.Index(fields=["next_try_at"], condition=Q(status=ChangeStatus.APPROVED), name="change_due"),
+            models.Index(fields=["created_at"], condition=Q(status=ChangeStatus.PENDING), name="change_pending"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["request"], condition=Q(status__in=sorted(CHANGE_OPEN)), name="one_open_change"
+            ),
+            models.CheckConstraint(condition=Q(status__in=[s.value for s in ChangeStatus]), name="change_known_status"),
+            models.CheckConstraint(condition=Q(kind__in=ChangeKind.values), name="change_known_kind"),
+            models.CheckConstraint(condition=~Q(approved_by=F("requester")), name="change_four_eyes"),
+            models.CheckConstraint(
+                condition=~Q(status__in=sorted(CHANGE_DECIDED))
+                | Q(approved_by__isnull=False, approved_at__isnull=False, approved_digest=F("digest")),
+                name="change_approval_covers_the_body",
+            ),
+            models.CheckConstraint(condition=~Q(digest="") & ~Q(reason=""), name="change_is_complete"),
+            models.CheckConstraint(
+                condition=~Q(status=ChangeStatus.RUNNING) | Q(token__isnull=False, lease_until__isnull=False),
+                name="change_claim_has_token_and_lease",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """What is to become of which request's connection."""
+        return f"change #{self.pk}: {self.kind} of request #{self.request_id}"
+
+    @property
+    def state(self) -> ChangeStatus:
+        """The status as a member of the table, with its label and owner."""
+        return ChangeStatus(self.status)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """What the body sets for good: the flags of the call itself are not part of it."""
+        return {path: value for path, value in self.body.items() if path != "run_setup_tests"}
+
+
+def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **columns: Any) -> ConnectionChange:
+    """Insert a new change, waiting for approval, with its event; runs in one transaction.
+
+    Raises IllegalMove for another actor or without a reason, IntegrityError where a constraint refuses the row: above
+    all where another change of this connection is open.
+    """
+    reason = str(columns.get("reason", "")).strip()
+    _check_move(None, ChangeStatus.PENDING, actor, reason)
+    with transaction.atomic():
+        change = ConnectionChange.objects.create(
+            request=request, requester=requester, status=ChangeStatus.PENDING, **columns
+        )
+        _note(change, actor=actor, by=requester, reason=reason, kind=EventKind.CHANGE_ASKED, why="")
+    change.refresh_from_db()
+    return change
+
+
+def advance_change(
+    change: ConnectionChange,
+    target: ChangeStatus,
+    *,
+    actor: Actor,
+    by: User | None = None,
+    reason: str = "",
+    why: str = "",
+    guard: Q | None = None,
+    **columns: Any,
+) -> None:
+    """Move `change` from the status it was read with to `target`: one conditional UPDATE and one event of its request.
+
+    `guard` narrows the UPDATE (a token, a version, a digest, a lease by `Now()`); `columns` are written by the same
+    statement and may be expressions; `reason` and `why` are for the timeline. Afterwards `change` is fresh.
+    Raises IllegalMove (no such move, wrong actor, reason missing), MovedOn (not exactly one row matched),
+    IntegrityError (a constraint refused). In each of these cases nothing was written.
+    """
+    source = change.state
+    _check_move(source, target, actor, reason)
+    with transaction.atomic():
+        changed = ConnectionChange.objects.filter(guard or Q(), pk=change.pk, status=source).update(
+            status=target, status_since=Now(), version=F("version") + 1, **columns
+        )
+        if changed != 1:
+            raise MovedOn(f"Change {change.pk} is no longer {source}, or no longer as it was seen.")
+        change.refresh_from_db()
+        kind = EventKind.CHANGE_WAITS if source is ChangeStatus.RUNNING and target in CHANGE_OPEN else _EVENTS[target]
+        _note(change, actor=actor, by=by, reason=reason, kind=kind, why=why)
+
+
+def _check_move(source: ChangeStatus | None, target: ChangeStatus, actor: Actor, reason: str) -> None:
+    move = change_transition(source, target)
+    if move is None or actor not in move.actors:
+        raise IllegalMove(f"{actor} cannot move a change from {source} to {target}.")
+    if move.needs_reason and not reason.strip():
+        raise IllegalMove(f"Moving a change from {source} to {target} needs a reason.")
+
+
+def _note(change: ConnectionChange, *, actor: Actor, by: User | None, reason: str, kind: EventKind, why: str) -> None:
+    """The event, which names the change: `why` says what is changed, with the reason or cause behind it."""
+    words = f"{change.get_kind_display()} (change #{change.pk})"
+    said = reason.strip() or why
+    Event.objects.note(
+        change.request,
+        kind,
+        actor=actor,
+        by=by,
+        reason=f"{words}: {said}" if said else words,
+        detail={"change": change.pk, "status": str(change.status)},
+    )

@@ -1,0 +1,78 @@
+"""Connections that Fivetran has and no request holds, and bringing one of them into the portal."""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_safe
+
+from connections import catalog, operations, permissions
+from connections.catalog import live
+from connections.forms.adoption import AdoptForm
+from connections.models import CatalogEntry, ConnectionRequest, Kind
+from connections.views import panel
+from connections.views.starting import number
+
+SHOWN = 50
+LAST_PAGE = 1000  # beyond that a search finds it sooner
+
+
+@require_safe
+def unclaimed(request: HttpRequest) -> HttpResponse:
+    """The connections that nobody in the portal answers for, by name, with a search."""
+    permissions.check_can_operate(request.user)
+    words, without_logs = request.GET.get("q", "").strip()[:200], bool(request.GET.get("without_logs"))
+    page = min(number(request.GET.get("page", "")) or 1, LAST_PAGE)
+    found = live.unclaimed(words, without_logs=without_logs).defer("detail")
+    rows = list(found[(page - 1) * SHOWN : page * SHOWN + 1])
+    query = {"q": words, **({"without_logs": "on"} if without_logs else {})}
+    context = {
+        "rows": [_shown(entry) for entry in rows[:SHOWN]],
+        "words": words,
+        "without_logs": without_logs,
+        "earlier": urlencode({**query, "page": page - 1}) if page > 1 else "",
+        "later": urlencode({**query, "page": page + 1}) if len(rows) > SHOWN and page < LAST_PAGE else "",
+        "freshness": catalog.freshness(Kind.CONNECTION),
+    }
+    return render(request, "connections/adopt_list.html", context)
+
+
+def _shown(entry: CatalogEntry) -> dict[str, str]:
+    data = entry.data if isinstance(entry.data, dict) else {}
+    keys = ("service", "group_id", "setup_state", "created_at")
+    return {"id": entry.fivetran_id, "name": entry.name, **{key: str(data.get(key) or "") for key in keys}}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def adopt(request: HttpRequest, connection_id: str) -> HttpResponse:
+    """Name the owner of one of them, and adopt it."""
+    permissions.check_can_operate(request.user)
+    holder = ConnectionRequest.objects.filter(connection_id=connection_id).first()
+    if holder is not None:
+        messages.warning(request, f"This connection belongs to request #{holder.pk} already.")
+        return redirect("connections:request", pk=holder.pk)
+    entry = get_object_or_404(CatalogEntry.objects.defer("detail"), kind=Kind.CONNECTION, fivetran_id=connection_id)
+    form = AdoptForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid() and (made := _adopt(request, entry, form)):
+        messages.success(request, f"The connection is adopted as request #{made.pk}. Its owner is told.")
+        return redirect("connections:request", pk=made.pk)
+    return render(request, "connections/adopt.html", {"form": form, "connection": _shown(entry)})
+
+
+def _adopt(request: HttpRequest, entry: CatalogEntry, form: Any) -> ConnectionRequest | None:
+    try:
+        return operations.adopt_foreign(
+            by=panel.reader(request),
+            connection_id=entry.fivetran_id,
+            owner=form.cleaned_data["owner"],
+            reason=form.cleaned_data["reason"],
+        )
+    except operations.NoOwner as unfit:
+        form.add_error("owner", str(unfit))
+    except operations.DoesNotFit as misfit:
+        form.add_error(None, str(misfit))
+    except operations.Unreachable:
+        form.add_error(None, "Fivetran gave no answer. Try again in a moment.")
+    return None

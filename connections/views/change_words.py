@@ -1,0 +1,83 @@
+"""What pages say about a change: its colour, what happens next, and before and after in words."""
+
+from dataclasses import dataclass
+
+from django.conf import settings
+
+from connections import payloads
+from connections.models import ChangeKind, ConnectionChange
+from connections.states import ChangeStatus
+
+_TONES = {
+    ChangeStatus.PENDING: "warning",
+    ChangeStatus.APPROVED: "info",
+    ChangeStatus.RUNNING: "info",
+    ChangeStatus.DONE: "success",
+    ChangeStatus.FAILED: "danger",
+}
+_NEXT = {
+    ChangeStatus.PENDING: "An approver looks at it next. Who asked gets a mail with the decision.",
+    ChangeStatus.APPROVED: "The portal tells Fivetran by itself. You may close this page.",
+    ChangeStatus.RUNNING: "The portal is telling Fivetran. You may close this page.",
+    ChangeStatus.DONE: "Fivetran has made the change.",
+    ChangeStatus.FAILED: "The change was not made. It can be asked for again.",
+    ChangeStatus.REJECTED: "It was turned down; nothing was changed.",
+    ChangeStatus.WITHDRAWN: "Who asked took it back; nothing was changed.",
+    ChangeStatus.EXPIRED: "Nobody decided for {days} days; nothing was changed.",
+}
+LOST = (
+    "Fivetran deletes the connection with its settings, its credentials and its sync history; it never syncs again. "
+    "The data that is in the warehouse already stays there. The portal keeps the history of the request, and the "
+    "connection's name becomes free."
+)
+CONSEQUENCES = {
+    ChangeKind.PAUSE: "No further sync starts until it is unpaused. A sync that is running comes to its end.",
+    ChangeKind.UNPAUSE: "Fivetran syncs again by the connection's schedule.",
+    ChangeKind.SCHEDULE: "The new schedule counts from the next sync on.",
+    ChangeKind.DELETE: LOST,
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One line of before and after."""
+
+    what: str
+    before: str
+    after: str
+
+
+def tone(status: str) -> str:
+    """The colour of a change's status label, as Bootstrap names it."""
+    return _TONES.get(ChangeStatus(status), "secondary")
+
+
+def next_sentence(change: ConnectionChange) -> str:
+    """One sentence: where the change stands and what happens next."""
+    return _NEXT[change.state].format(days=settings.EXPIRE_DAYS)
+
+
+def differences(change: ConnectionChange) -> list[Difference]:
+    """Before and after in words."""
+    match change.kind:
+        case ChangeKind.PAUSE | ChangeKind.UNPAUSE:
+            return [Difference("Syncing", _paused(change.before.get("paused")), _paused(change.body.get("paused")))]
+        case ChangeKind.SCHEDULE:
+            return [
+                Difference(
+                    "Schedule",
+                    payloads.schedule_in_words(change.before),
+                    payloads.schedule_in_words(change.body),
+                )
+            ]
+    return [Difference("Connection", "at Fivetran", "deleted")]
+
+
+def _paused(value: object) -> str:
+    return "paused" if value else "not paused"
+
+
+def call_line(change: ConnectionChange) -> str:
+    """The call that is made: method and path."""
+    method = "DELETE" if change.kind == ChangeKind.DELETE else "PATCH"
+    return f"{method} /v1/connections/{change.request.connection_id}"

@@ -1,0 +1,210 @@
+"""Asking for a change of a connection that exists, and the change's own page."""
+
+from collections.abc import Callable
+from hashlib import blake2s
+from typing import Any
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from connections import permissions, workflow
+from connections.forms import ReasonForm
+from connections.forms.changes import ChangeForm
+from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalMove, MovedOn
+from connections.permissions import Denied, Person
+from connections.states import CHANGE_FINAL, ChangeStatus
+from connections.views import change_words, panel
+
+
+# --- asking ----------------------------------------------------------------------------------------------------------
+@require_http_methods(["GET", "HEAD", "POST"])
+def new(request: HttpRequest, pk: int) -> HttpResponse:
+    """The form for a change of the kind in the query string, and its submission."""
+    row = panel.find(request.user, pk)
+    kind = _kind(request)
+    if not permissions.may_ask_for_change(request.user, row):
+        permissions.check_can_ask_for_change(request.user, row)
+    if obstacle := panel.why_not(permissions.check_can_ask_for_change, request.user, row):
+        messages.warning(request, obstacle)
+        return redirect("connections:request", pk=pk)
+    now = workflow.approved_values(row)
+    form = ChangeForm(request.POST if request.method == "POST" else None, kind=kind, now=now, name=row.schema)
+    if request.method == "POST" and form.is_valid() and (answer := _ask(request, row, form)):
+        return answer
+    context = {"row": row, "kind": kind, "form": form, "consequence": change_words.CONSEQUENCES[kind]}
+    return render(request, "connections/change_new.html", context)
+
+
+def _kind(request: HttpRequest) -> ChangeKind:
+    wanted = request.POST.get("kind") or request.GET.get("kind", "")
+    if wanted not in ChangeKind.values:
+        raise Http404("There is no such change.")
+    return ChangeKind(wanted)
+
+
+def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse | None:
+    """The answer once it is asked for; None where the form has to say what is wrong."""
+    try:
+        change = workflow.ask_for_change(
+            by=panel.reader(request),
+            request=row,
+            kind=form.kind,
+            reason=form.cleaned_data["reason"],
+            values=form.values(),
+        )
+    except IllegalMove as nothing:
+        form.add_error(None, str(nothing))
+        return None
+    except Denied as denied:
+        form.add_error(None, denied.reason)
+        return None
+    except MovedOn:
+        opened = row.changes.open().first()
+        if opened is not None and (opened.requester_id, opened.kind) == (request.user.pk, form.kind):
+            return redirect("connections:change", pk=opened.pk)  # the same form, sent twice
+        messages.warning(request, "Somebody else asked for a change of this connection a moment before.")
+        return redirect("connections:request", pk=row.pk)
+    messages.success(request, "Your change waits for approval. Nothing happens at Fivetran before that.")
+    return redirect("connections:change", pk=change.pk)
+
+
+# --- the page --------------------------------------------------------------------------------------------------------
+def find(user: Person, pk: int) -> ConnectionChange:
+    """The change as far as it exists for `user`, with its people and its request."""
+    rows = permissions.changes_visible_to(user)
+    related = ("request__requester", "request__preset__approvers", "requester", "decided_by", "approved_by")
+    return get_object_or_404(rows.select_related(*related), pk=pk)
+
+
+@require_safe
+def detail(request: HttpRequest, pk: int) -> HttpResponse:
+    """One change, whole."""
+    change = find(request.user, pk)
+    return render(request, "connections/change.html", context_of(request.user, change))
+
+
+@require_safe
+def status(request: HttpRequest, pk: int) -> HttpResponse:
+    """204 while the page shows the present state (`seen`), else its live parts."""
+    change = find(request.user, pk)
+    if request.GET.get("seen") == fingerprint(change):
+        return HttpResponse(status=204)
+    return render(request, "connections/_change_live.html", context_of(request.user, change) | {"swap": True})
+
+
+def fingerprint(change: ConnectionChange) -> str:
+    """A text that changes when a live part of the page would look different, ages aside."""
+    return blake2s(repr([change.version, change.status, change.note]).encode(), digest_size=9).hexdigest()
+
+
+def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
+    """What the page and its live parts show."""
+    decides = change.state is ChangeStatus.PENDING and permissions.is_approver(user)
+    mine = change.requester_id == user.pk
+    return {
+        "change": change,
+        "row": change.request,
+        "tone": change_words.tone(change.status),
+        "next": change_words.next_sentence(change),
+        "turn": _turn(user, change),
+        "differences": change_words.differences(change),
+        "consequence": change_words.CONSEQUENCES[ChangeKind(change.kind)],
+        "call": change_words.call_line(change),
+        "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,
+        "seen": fingerprint(change),
+        "decides": decides,
+        "why_not": _why_not(permissions.check_can_decide_change, user, change) if decides else "",
+        "withdraws": mine and not _why_not(permissions.check_can_withdraw_change, user, change),
+        "swap": False,
+        "typed": "",
+        "errors": [],
+    }
+
+
+def _turn(user: Person, change: ConnectionChange) -> str:
+    if change.state is ChangeStatus.PENDING:
+        return "an approver" if _why_not(permissions.check_can_decide_change, user, change) else "yours"
+    return "nobody: it is finished" if change.state in CHANGE_FINAL else "the portal"
+
+
+def _why_not(check: Callable[[Person, ConnectionChange], None], user: Person, change: ConnectionChange) -> str:
+    try:
+        check(user, change)
+    except Denied as denied:
+        return denied.reason
+    return ""
+
+
+# --- deciding --------------------------------------------------------------------------------------------------------
+@require_POST
+def approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approve the body that was on the page, named by its digest."""
+    change = find(request.user, pk)
+    digest = request.POST.get("digest", "")
+    done = f"Change #{pk} is approved. The portal tells Fivetran by itself."
+    return _move(
+        request,
+        change,
+        lambda: workflow.approve_change(by=panel.reader(request), change=change, digest=digest),
+        done,
+        entitled=_decides(request.user, change),
+    )
+
+
+@require_POST
+def reject(request: HttpRequest, pk: int) -> HttpResponse:
+    """Turn a change down, with a reason."""
+    change = find(request.user, pk)
+    form = ReasonForm(request.POST)
+    if not form.is_valid() and not _why_not(permissions.check_can_decide_change, request.user, change):
+        typed = request.POST.get("decision_reason", "")[:4000]
+        errors = {"typed": typed, "errors": list(form.errors["decision_reason"])}
+        return render(request, "connections/change.html", context_of(request.user, change) | errors)
+    reason = form.cleaned_data.get("decision_reason", "")
+    return _move(
+        request,
+        change,
+        lambda: workflow.reject_change(by=panel.reader(request), change=change, reason=reason),
+        f"Change #{pk} is rejected. Who asked is told why.",
+        entitled=_decides(request.user, change),
+    )
+
+
+@require_POST
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back a change that one asked for."""
+    change = find(request.user, pk)
+    return _move(
+        request,
+        change,
+        lambda: workflow.withdraw_change(by=panel.reader(request), change=change),
+        f"Change #{pk} is withdrawn. Nothing is changed.",
+        entitled=change.requester_id == request.user.pk,
+    )
+
+
+def _decides(user: Person, change: ConnectionChange) -> bool:
+    return permissions.is_approver(user) and change.requester_id != user.pk
+
+
+def _move(
+    request: HttpRequest, change: ConnectionChange, verb: Callable[[], None], done: str, *, entitled: bool
+) -> HttpResponse:
+    """Do `verb`; who is `entitled` to it is told where somebody was faster. Any other refusal goes through."""
+    before = change.state
+    try:
+        verb()
+    except MovedOn:
+        change.refresh_from_db()
+        overtaken = f"There is nothing to decide any more: {change.state.label}."
+        edited = "The change is not as you saw it, so nothing was decided. Please look again."
+        messages.warning(request, edited if change.state is before else overtaken)
+    except Denied as denied:
+        if not entitled or before is ChangeStatus.PENDING:
+            raise
+        messages.warning(request, denied.reason)
+    else:
+        messages.success(request, done)
+    return redirect("connections:change", pk=change.pk)

@@ -1,0 +1,146 @@
+"""Changing a connection that exists: pause, unpause, another schedule, delete; each asked for and approved."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from connections import notifications, payloads, permissions, tasks
+from connections.models import (
+    ChangeKind,
+    Connection,
+    ConnectionChange,
+    ConnectionRequest,
+    IllegalMove,
+    MovedOn,
+    NoticeKind,
+    advance_change,
+    known_account,
+    open_change,
+)
+from connections.states import Actor, ChangeStatus
+
+
+def approved_values(request: ConnectionRequest) -> dict[str, Any]:
+    """The body that is approved for this connection now: that of its creation under the changes that were made."""
+    return payloads.overlaid(request.payload or {}, request.changes.bodies())
+
+
+def is_paused(request: ConnectionRequest) -> bool:
+    """Whether the connection is paused: as Fivetran last said, else as approved."""
+    connection = Connection.objects.filter(request=request).first()
+    told = connection.fivetran_status if connection is not None else None
+    state = told.get("sync_state") if isinstance(told, dict) else None
+    return state == "paused" if state else bool(approved_values(request).get("paused"))
+
+
+def ask_for_change(
+    *, by: User, request: ConnectionRequest, kind: ChangeKind, reason: str, values: Mapping[str, Any] | None = None
+) -> ConnectionChange:
+    """Ask for a change of the connection; approvers are told. `values` (path -> typed value) are those of a schedule.
+
+    Raises Denied, MovedOn where somebody asked for another change a moment before, and IllegalMove for a change that
+    would change nothing or has no reason.
+    """
+    permissions.check_can_ask_for_change(by, request)
+    permissions.check_can_file(by, request.preset)
+    before, body = _before_and_body(request, kind, values or {})
+    try:
+        with transaction.atomic():
+            change = open_change(
+                request=request,
+                requester=by,
+                actor=_actor(by, request),
+                kind=kind,
+                reason=reason.strip(),
+                body=body,
+                digest=payloads.digest(body),
+                before=before,
+            )
+            approvers = permissions.approvers_for(by, request.preset)
+            _tell(change, NoticeKind.CHANGE_SUBMITTED, *approvers)
+    except IntegrityError:
+        if not request.changes.open().exists():
+            raise
+        raise MovedOn("Another change of this connection is open already.") from None
+    return change
+
+
+def _before_and_body(
+    request: ConnectionRequest, kind: ChangeKind, values: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is approved now of what changes, and the exact body; of a deletion both are empty."""
+    match kind:
+        case ChangeKind.PAUSE | ChangeKind.UNPAUSE:
+            return {"paused": is_paused(request)}, payloads.pause_body(paused=kind == ChangeKind.PAUSE)
+        case ChangeKind.SCHEDULE:
+            now, wanted = payloads.schedule_body(approved_values(request)), payloads.schedule_body(values)
+            if now == wanted:
+                raise IllegalMove("This is the schedule that is approved already.")
+            return {path: value for path, value in now.items() if path in payloads.SCHEDULE}, wanted
+    return {}, {}
+
+
+def withdraw_change(*, by: User, change: ConnectionChange, reason: str = "") -> None:
+    """Take back a change that one asked for, as long as no worker has claimed it."""
+    permissions.check_can_withdraw_change(by, change)
+    actor = _actor(by, change.request)
+    advance_change(change, ChangeStatus.WITHDRAWN, actor=actor, by=by, reason=reason, next_try_at=None)
+
+
+def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
+    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and ring.
+
+    Raises MovedOn if the digest is not the body's or somebody else decided first.
+    """
+    permissions.check_can_decide_change(by, change)
+    with transaction.atomic():
+        advance_change(
+            change,
+            ChangeStatus.APPROVED,
+            actor=Actor.APPROVER,
+            by=by,
+            guard=Q(digest=digest, version=change.version),
+            approved_by=by,
+            approved_at=Now(),
+            approved_digest=digest,
+            approved_account=known_account(),
+            decided_by=by,
+            decided_at=Now(),
+            next_try_at=Now(),
+        )
+        _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
+        transaction.on_commit(partial(tasks.ring, tasks.apply_change, change.pk), robust=True)
+
+
+def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
+    """Turn a change down, with a reason."""
+    permissions.check_can_decide_change(by, change)
+    with transaction.atomic():
+        advance_change(
+            change,
+            ChangeStatus.REJECTED,
+            actor=Actor.APPROVER,
+            by=by,
+            reason=reason,
+            guard=Q(version=change.version),
+            decided_by=by,
+            decided_at=Now(),
+            decision_reason=reason.strip(),
+        )
+        _tell(change, NoticeKind.CHANGE_DECIDED, change.requester)
+
+
+def _actor(by: User, request: ConnectionRequest) -> Actor:
+    if by.pk == request.requester_id:
+        return Actor.REQUESTER
+    return Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
+
+
+def _tell(change: ConnectionChange, kind: NoticeKind, *people: User) -> None:
+    notifications.tell(change.request, kind, *people, occasion=change.pk)
+    transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
