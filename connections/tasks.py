@@ -50,6 +50,13 @@ def check(request_id: int) -> None:
     provisioning.check(request_id)
 
 
+@shared_task(name="send_trust")
+def send_trust(trust_id: int) -> None:
+    """Tell Fivetran of an approved certificate or fingerprint, then ring for the setup tests that are due by it."""
+    if request_id := provisioning.send_trust(trust_id):
+        ring(run_tests, request_id)
+
+
 @shared_task(name="sweep")
 def sweep() -> None:
     """Bring back what was lost and ring for everything that is due."""
@@ -87,6 +94,7 @@ def ring_all(due: provisioning.Due) -> None:
     slow += [(run_tests, request_id) for request_id in due.run_tests]
     quick: list[tuple[Any, ...]] = [(reconcile, request_id) for request_id in due.reconcile]
     quick += [(check, request_id) for request_id in due.check]
+    quick += [(send_trust, trust_id) for trust_id in due.trust]
     ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[_unheard() :]])
 
 

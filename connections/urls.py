@@ -16,6 +16,7 @@ from connections.views import (
     operations,
     requests,
     tables,
+    trusting,
 )
 
 app_name = "connections"
@@ -42,6 +43,7 @@ urlpatterns = [
     path("requests/<int:pk>/reject/", approvals.reject, name="reject"),
     path("requests/<int:pk>/request-changes/", approvals.request_changes, name="request_changes"),
     path("requests/<int:pk>/run-tests/", requests.run_tests, name="run_tests"),
+    path("requests/<int:pk>/trust/", trusting.approve, name="approve_trust"),
     path("catalog/", catalog.overview, name="catalog"),
     path("catalog/refresh/", catalog.refresh, name="refresh_catalog"),
     path("batches/<int:pk>/", batches.detail, name="batch"),

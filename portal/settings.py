@@ -181,6 +181,8 @@ CELERY_TASK_ROUTES = {
     "sweep": {"queue": "control"},
     "reconcile": {"queue": "control"},
     "check": {"queue": "control"},
+    "send_trust": {"queue": "control"},
+    "learn_group": {"queue": "control"},
     "probe": {"queue": "control"},
     "notify": {"queue": "control"},
     "refresh_catalog": {"queue": "control"},

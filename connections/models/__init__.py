@@ -18,6 +18,7 @@ from connections.models.notice import Notice, NoticeKind
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
+from connections.models.trust import OPEN_TRUST, Trust, TrustState
 
 __all__ = [
     "ApiGate",
@@ -38,6 +39,7 @@ __all__ = [
     "MovedOn",
     "Notice",
     "NoticeKind",
+    "OPEN_TRUST",
     "PortalPolicy",
     "Preset",
     "Process",
@@ -46,6 +48,8 @@ __all__ = [
     "SetupTestRun",
     "SetupTestsState",
     "Stance",
+    "Trust",
+    "TrustState",
     "advance",
     "open_request",
     "status_columns",

@@ -10,5 +10,17 @@ from connections.provisioning.reconciliation import reconcile
 from connections.provisioning.sending import submit, submit_next
 from connections.provisioning.sweeping import Due, note_alive, sweep
 from connections.provisioning.testing import run_tests
+from connections.provisioning.trusting import send_trust
 
-__all__ = ["Due", "check", "note_alive", "probe", "reconcile", "run_tests", "submit", "submit_next", "sweep"]
+__all__ = [
+    "Due",
+    "check",
+    "note_alive",
+    "probe",
+    "reconcile",
+    "run_tests",
+    "send_trust",
+    "submit",
+    "submit_next",
+    "sweep",
+]

@@ -24,7 +24,7 @@ from connections.models import (
     SetupTestsState,
     advance,
 )
-from connections.provisioning import gate, observing, outcome
+from connections.provisioning import gate, observing, outcome, trusting
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -39,6 +39,7 @@ class Due:
     run_tests: list[int] = field(default_factory=list)
     reconcile: list[int] = field(default_factory=list)
     check: list[int] = field(default_factory=list)
+    trust: list[int] = field(default_factory=list)  # ids of approvals, not of requests
     probe: bool = False
 
 
@@ -57,6 +58,7 @@ def sweep() -> Due:
         _each(_rows(status, status_since__lt=old), _expire)
     running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
     running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
+    trusting.release()
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
     tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
     due = ConnectionRequest.objects.due().values_list("pk", flat=True)
@@ -66,6 +68,7 @@ def sweep() -> Due:
         run_tests=list(tests.values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH]),
         check=list(observing.due().values_list("request_id", flat=True)[:BATCH]) if may_send else [],
+        trust=list(trusting.due().values_list("pk", flat=True)[:BATCH]) if may_send else [],
         probe=gate.probe_due(),
     )
 

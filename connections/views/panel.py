@@ -17,7 +17,7 @@ from connections import payloads, permissions
 from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, GateReason, SetupTestsState
 from connections.permissions import Person
 from connections.states import FINAL, Owner, Status
-from connections.views import timeline, words
+from connections.views import timeline, trusted, words
 
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
@@ -127,6 +127,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     attempts = list(row.attempts.all()[: timeline.MOST])
     runs = timeline.runs_of(connection)
     setup_state = connection.setup_state if connection else ""
+    trust = trusted.section(user, row, runs)
     return {
         "row": row,
         "connection": connection,
@@ -135,7 +136,8 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "turn": turn(user, row, setup_state),
         "next": words.next_sentence(row, setup_state),
         "waiting": waiting,
-        "poll": poll_seconds(row),
+        "poll": poll_seconds(row) or trusted.poll_seconds(trust),
+        "trust": trust,
         "seen": fingerprint(row, waiting),
         "shown": row.digest[:SHOWN_DIGEST],
         "actions": actions(user, row),

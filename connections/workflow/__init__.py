@@ -17,6 +17,7 @@ from connections.workflow.filing import (
     withdraw,
 )
 from connections.workflow.testing import rerun_tests
+from connections.workflow.trusting import approve_trust
 
 __all__ = [
     "Filing",
@@ -24,6 +25,7 @@ __all__ = [
     "Unknown",
     "Unreachable",
     "approve",
+    "approve_trust",
     "clone_values",
     "known_account",
     "live_values",
