@@ -29,6 +29,7 @@ PUBLISH_SECONDS = 0.5
 def submit(request_id: int) -> None:
     """Send one approved request, then whichever is due next."""
     provisioning.submit(request_id)
+    catalog.learn_group(request_id)
     provisioning.submit_next()
 
 
@@ -36,6 +37,7 @@ def submit(request_id: int) -> None:
 def run_tests(request_id: int) -> None:
     """Run the setup tests of one created connection that are due."""
     provisioning.run_tests(request_id)
+    catalog.learn_group(request_id)
 
 
 @shared_task(name="reconcile")

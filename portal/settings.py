@@ -182,7 +182,6 @@ CELERY_TASK_ROUTES = {
     "reconcile": {"queue": "control"},
     "check": {"queue": "control"},
     "send_trust": {"queue": "control"},
-    "learn_group": {"queue": "control"},
     "probe": {"queue": "control"},
     "notify": {"queue": "control"},
     "refresh_catalog": {"queue": "control"},

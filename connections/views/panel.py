@@ -7,17 +7,28 @@ from hashlib import blake2s
 from typing import Any, cast
 
 from django.contrib.auth.models import User
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from django.utils import timezone
 
 from connections import payloads, permissions
-from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, GateReason, SetupTestsState
+from connections.models import (
+    ApiGate,
+    Attempt,
+    CatalogEntry,
+    Connection,
+    ConnectionRequest,
+    Event,
+    GateReason,
+    Kind,
+    SetupTestsState,
+)
 from connections.permissions import Person
 from connections.states import FINAL, Owner, Status
-from connections.views import timeline, trusted, words
+from connections.views import cards, timeline, trusted, words
 
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
@@ -65,8 +76,15 @@ def find(user: Person, pk: int) -> ConnectionRequest:
     rows = rows.annotate(
         latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
+        guide=Subquery(_known(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
+        group_told_at=Subquery(_known(Kind.GROUP, "group_id").values("detail_at")),
     )
     return get_object_or_404(rows, pk=pk)
+
+
+def _known(kind: Kind, column: str) -> QuerySet[CatalogEntry]:
+    """What the catalog holds under the id in this column of the request: one row at most."""
+    return CatalogEntry.objects.filter(kind=kind, fivetran_id=OuterRef(column)).order_by()
 
 
 def connection_of(row: ConnectionRequest) -> Connection | None:
@@ -87,6 +105,7 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
     connection = connection_of(row)
     marks: list[Any] = [row.version, row.status, row.note, row.gone_at, row.latest_event, row.latest_attempt, waiting]  # type: ignore[attr-defined]  # annotated by find()
     if connection is not None:
+        marks.append(row.group_told_at)  # type: ignore[attr-defined]  # annotated by find()
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
@@ -127,7 +146,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     attempts = list(row.attempts.all()[: timeline.MOST])
     runs = timeline.runs_of(connection)
     setup_state = connection.setup_state if connection else ""
-    trust = trusted.section(user, row, runs)
+    trust, said = trusted.section(user, row, runs), cards.cards(row, runs)
     return {
         "row": row,
         "connection": connection,
@@ -136,8 +155,9 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "turn": turn(user, row, setup_state),
         "next": words.next_sentence(row, setup_state),
         "waiting": waiting,
-        "poll": poll_seconds(row) or trusted.poll_seconds(trust),
+        "poll": poll_seconds(row) or trusted.poll_seconds(trust) or cards.poll_seconds(said),
         "trust": trust,
+        "cards": said,
         "seen": fingerprint(row, waiting),
         "shown": row.digest[:SHOWN_DIGEST],
         "actions": actions(user, row),
