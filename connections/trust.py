@@ -112,8 +112,8 @@ def _of_certificate(proof: str) -> list[tuple[str, str]]:
     if not raw:
         return []
     sums = [
-        ("SHA-1 of these bytes", _pairs(hashlib.sha1(raw, usedforsecurity=False).hexdigest())),
-        ("SHA-256 of these bytes", _pairs(hashlib.sha256(raw).hexdigest())),
+        ("SHA-1, computed here", _pairs(hashlib.sha1(raw, usedforsecurity=False).hexdigest())),
+        ("SHA-256, computed here", _pairs(hashlib.sha256(raw).hexdigest())),
     ]
     return [*_named(raw), *sums]
 
