@@ -161,6 +161,22 @@ def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
         raise Denied("The setup tests are already on their way.")
 
 
+def check_can_trust(user: Person, request: ConnectionRequest) -> None:
+    """Raise Denied unless `user` may approve certificates and fingerprints, is not the requester, and it exists."""
+    if not _has(user, "approve_trust"):
+        raise Denied("Only people with the right to approve certificates and fingerprints can do this.")
+    if request.requester_id == user.pk:
+        raise Denied("Nobody can approve what is to be trusted for their own request.")
+    if request.state is not Status.CREATED or request.gone_at:
+        raise Denied("There is no connection to approve it for.")
+
+
+def trusted_to_trust(request: ConnectionRequest) -> QuerySet[User]:
+    """The active users who may approve certificates and fingerprints of this request."""
+    holders = User.objects.with_perm("connections.approve_trust", backend=_BACKEND)
+    return holders.filter(is_active=True).exclude(pk=request.requester_id)
+
+
 def check_can_operate(user: Person) -> None:
     """Raise Denied unless `user` operates the portal."""
     if not is_operator(user):
@@ -202,6 +218,7 @@ can_clone = _can(check_can_clone)
 can_decide = _can(check_can_decide)
 can_rerun_tests = _can(check_can_rerun_tests)
 can_settle = _can(check_can_settle)
+can_trust = _can(check_can_trust)
 
 
 # --- changes of connections that exist -------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ PUBLISH_SECONDS = 0.5
 def submit(request_id: int) -> None:
     """Send one approved request, then whichever is due next."""
     provisioning.submit(request_id)
+    catalog.learn_group(request_id)
     provisioning.submit_next()
 
 
@@ -36,6 +37,7 @@ def submit(request_id: int) -> None:
 def run_tests(request_id: int) -> None:
     """Run the setup tests of one created connection that are due."""
     provisioning.run_tests(request_id)
+    catalog.learn_group(request_id)
 
 
 @shared_task(name="reconcile")
@@ -60,6 +62,13 @@ def observe() -> None:
 def apply_change(change_id: int) -> None:
     """Tell Fivetran of one approved change of a connection."""
     provisioning.apply_change(change_id)
+
+
+@shared_task(name="send_trust")
+def send_trust(trust_id: int) -> None:
+    """Tell Fivetran of an approved certificate or fingerprint, then ring for the setup tests that are due by it."""
+    if request_id := provisioning.send_trust(trust_id):
+        ring(run_tests, request_id)
 
 
 @shared_task(name="sweep")
@@ -100,6 +109,7 @@ def ring_all(due: provisioning.Due) -> None:
     quick: list[tuple[Any, ...]] = [(reconcile, request_id) for request_id in due.reconcile]
     quick += [(check, request_id) for request_id in due.check]
     quick += [(apply_change, change_id) for change_id in due.change]
+    quick += [(send_trust, trust_id) for trust_id in due.trust]
     ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[_unheard() :]])
 
 

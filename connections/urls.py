@@ -19,6 +19,7 @@ from connections.views import (
     operations,
     requests,
     tables,
+    trusting,
     webhooks,
 )
 
@@ -54,6 +55,7 @@ urlpatterns = [
     path("changes/<int:pk>/approve/", changes.approve, name="change_approve"),
     path("changes/<int:pk>/reject/", changes.reject, name="change_reject"),
     path("changes/<int:pk>/withdraw/", changes.withdraw, name="change_withdraw"),
+    path("requests/<int:pk>/trust/", trusting.approve, name="approve_trust"),
     path("catalog/", catalog.overview, name="catalog"),
     path("catalog/refresh/", catalog.refresh, name="refresh_catalog"),
     path("batches/<int:pk>/", batches.detail, name="batch"),

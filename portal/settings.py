@@ -183,6 +183,7 @@ CELERY_TASK_ROUTES = {
     "check": {"queue": "control"},
     "observe": {"queue": "control"},
     "apply_change": {"queue": "control"},
+    "send_trust": {"queue": "control"},
     "probe": {"queue": "control"},
     "notify": {"queue": "control"},
     "refresh_catalog": {"queue": "control"},

@@ -23,6 +23,8 @@ LAW: dict[str, str] = {
     "sources": "",
     "naming_rule": "fields",
     "zones": "",
+    "trust": "",
+    "doctor": "",
     "fields": "rules",
     "payloads": "fields",
     "drift": "payloads",
@@ -38,12 +40,12 @@ LAW: dict[str, str] = {
     "handover": "models payloads fivetran.client fivetran.errors fivetran.configured",
     "provisioning": "states models payloads drift notifications fivetran.client fivetran.errors fivetran.configured",
     "tasks": "provisioning catalog notifications",
-    "workflow": "states models sources permissions payloads tasks notifications handover",
+    "workflow": "states models sources trust permissions payloads tasks notifications handover",
     "batches": "states models permissions payloads tasks notifications handover workflow",
     "operations": "states models permissions payloads tasks notifications handover",
     "forms": "states fields rules payloads curation models catalog",
     "views": "states fields rules sources naming_rule payloads drift models permissions workflow batches operations "
-    "catalog forms zones exports",
+    "catalog forms zones exports trust doctor",
     "admin": "states fields payloads models permissions workflow operations catalog forms",
     "templatetags": "states fields payloads models permissions views",
     "context_processors": "states models permissions",
@@ -63,10 +65,9 @@ ONLY_IN: dict[str, str] = {
     "celery": "tasks portal management checks",
     "redis": "tasks health portal management",
 }
+_PURE = "states rules sources trust doctor naming_rule fields payloads drift curation exports"
 WITHOUT: dict[str, str] = {
-    **dict.fromkeys(
-        ("states", "rules", "sources", "naming_rule", "fields", "payloads", "drift", "curation", "exports"), "django"
-    ),
+    **dict.fromkeys(_PURE.split(), "django"),
     **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),
     "models": "django.forms django.http django.shortcuts django.views",
     "permissions": "django.forms django.http django.shortcuts django.views",

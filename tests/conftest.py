@@ -75,6 +75,7 @@ def database_url(transactional_db: None) -> str:
 def groups(db: None) -> None:
     """The groups of the migration, which a test with real transactions finds flushed away."""
     import_module("connections.migrations.0002_groups").create_groups(apps, None)
+    import_module("connections.migrations.0015_trust").give_right(apps, None)
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def _group(name: str) -> Group:
     """The group as the migration made it, made anew where a test with real transactions has emptied the database."""
     if not Group.objects.filter(name=name).exists():
         import_module("connections.migrations.0002_groups").create_groups(apps, None)
+        import_module("connections.migrations.0015_trust").give_right(apps, None)
     return Group.objects.get(name=name)
 
 

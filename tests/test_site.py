@@ -279,8 +279,8 @@ def test_readyz_is_ok_while_all_parts_are_and_degraded_by_each(client: Client, d
 def test_the_migration_makes_the_groups_with_their_rights(groups: None) -> None:
     rights = {group.name: set(group.permissions.values_list("codename", flat=True)) for group in Group.objects.all()}
     assert rights == {
-        "Approvers": {"approve_request", "view_all_requests"},
-        "Operators": {"operate_portal", "view_all_requests"},
+        "Approvers": {"approve_request", "approve_trust", "view_all_requests"},
+        "Operators": {"operate_portal", "approve_trust", "view_all_requests"},
         "Auditors": {"view_all_requests"},
     }
 

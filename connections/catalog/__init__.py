@@ -1,6 +1,7 @@
 """What Fivetran offers, cached in the database: the last good copy serves, and says how old it is."""
 
 from connections.catalog import live
+from connections.catalog.groups import Group, group_of, learn_group
 from connections.catalog.learning import learn_sources
 from connections.catalog.live import LiveConnection
 from connections.catalog.offers import (
@@ -10,6 +11,7 @@ from connections.catalog.offers import (
     destinations,
     freshness,
     freshness_of,
+    guide_at,
     hybrid_agents,
     metadata_of,
     naming_keys,
@@ -24,13 +26,17 @@ from connections.catalog.refresh import refresh_all, refresh_service
 
 __all__ = [
     "Freshness",
+    "Group",
     "LiveConnection",
     "Option",
     "Service",
     "destinations",
     "freshness",
     "freshness_of",
+    "group_of",
+    "guide_at",
     "hybrid_agents",
+    "learn_group",
     "learn_sources",
     "live",
     "metadata_of",

@@ -105,13 +105,13 @@ def _service(rules: Policy, service: str, name: str, category: Any, status: Any,
         remark=", ".join(remark for remark in remarks if remark),
         group=category[:60] if isinstance(category, str) else "",
         lifecycle=lifecycle,
-        guide=_guide(guide),
+        guide=guide_at(guide),
         recommended=recommended,
         note=rule.note if rule else "",
     )
 
 
-def _guide(address: Any) -> str:
+def guide_at(address: Any) -> str:
     """Fivetran's page about the service; nothing from outside leads people anywhere else."""
     on_site = isinstance(address, str) and address.startswith("https://fivetran.com/") and len(address) <= 300
     return address if on_site else ""

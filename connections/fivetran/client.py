@@ -127,6 +127,17 @@ class FivetranClient(Caller):
         """GET /v1/groups."""
         return self._items("/groups")
 
+    def get_group_public_key(self, group_id: str) -> str:
+        """GET /v1/groups/{id}/public-key: the SSH key that the far end of a tunnel has to let in."""
+        answer = self._get(f"/groups/{_identifier(group_id)}/public-key", {}, lambda d: _is_text(d.get("public_key")))
+        return str(answer.data["public_key"])
+
+    def get_group_service_account(self, group_id: str) -> str:
+        """GET /v1/groups/{id}/service-account: whom a sheet or a bucket at Google is shared with."""
+        path = f"/groups/{_identifier(group_id)}/service-account"
+        answer = self._get(path, {}, lambda d: _is_text(d.get("service_account")))
+        return str(answer.data["service_account"])
+
     def list_destinations(self) -> list[dict[str, Any]]:
         """GET /v1/destinations."""
         return self._items("/destinations")

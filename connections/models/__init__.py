@@ -20,6 +20,7 @@ from connections.models.observation import Observation
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
+from connections.models.trust import OPEN_TRUST, Trust, TrustState
 from connections.models.webhook import WebhookDelivery
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "Notice",
     "NoticeKind",
     "Observation",
+    "OPEN_TRUST",
     "PortalPolicy",
     "Preset",
     "Process",
@@ -53,6 +55,8 @@ __all__ = [
     "SetupTestsState",
     "Stance",
     "WebhookDelivery",
+    "Trust",
+    "TrustState",
     "advance",
     "advance_change",
     "known_account",

@@ -11,6 +11,7 @@ from connections.provisioning.reconciliation import reconcile
 from connections.provisioning.sending import submit, submit_next
 from connections.provisioning.sweeping import Due, note_alive, sweep
 from connections.provisioning.testing import run_tests
+from connections.provisioning.trusting import send_trust
 from connections.provisioning.watching import observe
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "probe",
     "reconcile",
     "run_tests",
+    "send_trust",
     "submit",
     "submit_next",
     "sweep",

@@ -25,7 +25,7 @@ from connections.models import (
     WebhookDelivery,
     advance,
 )
-from connections.provisioning import changing, gate, observing, outcome
+from connections.provisioning import changing, gate, observing, outcome, trusting
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,7 @@ class Due:
     reconcile: list[int] = field(default_factory=list)
     check: list[int] = field(default_factory=list)
     change: list[int] = field(default_factory=list)  # ids of changes
+    trust: list[int] = field(default_factory=list)  # ids of approvals, not of requests
     probe: bool = False
 
 
@@ -60,6 +61,7 @@ def sweep() -> Due:
     running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
     running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
     WebhookDelivery.objects.prune()
+    trusting.release()
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
     tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
     due = ConnectionRequest.objects.due().values_list("pk", flat=True)
@@ -70,6 +72,7 @@ def sweep() -> Due:
         reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH]),
         check=list(observing.due().values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         change=changing.sweep(BATCH),
+        trust=list(trusting.due().values_list("pk", flat=True)[:BATCH]) if may_send else [],
         probe=gate.probe_due(),
     )
 

@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from connections.states import Status
-from connections.views import panel
+from connections.views import panel, trusted
 
 
 @require_safe
@@ -21,4 +21,5 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     shown = request.GET.get("shown", "")[: panel.SHOWN_DIGEST]
     edited = row.state is Status.PENDING and shown != row.digest[: panel.SHOWN_DIGEST]
     context = panel.live(request.user, row) | {"shown": shown, "edited": edited, "swap": True}
+    context["trust"] = trusted.kept(context["trust"], request.GET.get("trust", ""))
     return render(request, "connections/_live.html", context)

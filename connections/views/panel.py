@@ -7,7 +7,8 @@ from hashlib import blake2s
 from typing import Any, cast
 
 from django.contrib.auth.models import User
-from django.db.models import Max, OuterRef, Subquery
+from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models.fields.json import KT
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -17,18 +18,20 @@ from connections import payloads, permissions
 from connections.models import (
     ApiGate,
     Attempt,
+    CatalogEntry,
     ChangeKind,
     Connection,
     ConnectionChange,
     ConnectionRequest,
     Event,
     GateReason,
+    Kind,
     Observation,
     SetupTestsState,
 )
 from connections.permissions import Person
 from connections.states import CHANGE_OPEN, FINAL, ChangeStatus, Owner, Status
-from connections.views import change_words, facts, timeline, words
+from connections.views import cards, change_words, facts, timeline, trusted, words
 
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
@@ -79,6 +82,8 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         listed_at=Subquery(Observation.objects.filter(pk=1).values("finished_at")),
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
         **_changes_of_the_row(),
+        guide=Subquery(_known(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
+        group_told_at=Subquery(_known(Kind.GROUP, "group_id").values("detail_at")),
     )
     return get_object_or_404(rows, pk=pk)
 
@@ -92,6 +97,11 @@ def _changes_of_the_row() -> dict[str, Subquery]:
         "open_change": Subquery(waiting.values("pk")[:1]),
         "open_change_status": Subquery(waiting.values("status")[:1]),
     }
+
+
+def _known(kind: Kind, column: str) -> QuerySet[CatalogEntry]:
+    """What the catalog holds under the id in this column of the request: one row at most."""
+    return CatalogEntry.objects.filter(kind=kind, fivetran_id=OuterRef(column)).order_by()
 
 
 def connection_of(row: ConnectionRequest) -> Connection | None:
@@ -122,6 +132,7 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
     connection = connection_of(row)
     marks: list[Any] = [row.version, row.status, row.note, row.gone_at, row.latest_event, row.latest_attempt, waiting]  # type: ignore[attr-defined]  # annotated by find()
     if connection is not None:
+        marks.append(row.group_told_at)  # type: ignore[attr-defined]  # annotated by find()
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
         marks += [connection.fivetran_status, connection.succeeded_at, connection.failed_at, connection.drift]
         marks.append(is_paused(connection))
@@ -164,6 +175,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     attempts = list(row.attempts.all()[: timeline.MOST])
     runs = timeline.runs_of(connection)
     setup_state = connection.setup_state if connection and not row.gone_at else ""
+    trust, said = trusted.section(user, row, runs), cards.cards(row, runs)
     return {
         "row": row,
         "connection": connection,
@@ -177,7 +189,9 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         ),
         "is_paused": is_paused(connection) and not row.gone_at,
         "waiting": waiting,
-        "poll": poll_seconds(row),
+        "poll": poll_seconds(row) or trusted.poll_seconds(trust) or cards.poll_seconds(said),
+        "trust": trust,
+        "cards": said,
         "seen": fingerprint(row, waiting),
         "shown": row.digest[:SHOWN_DIGEST],
         "actions": actions(user, row),

@@ -27,6 +27,7 @@ from connections.workflow.filing import (
 )
 from connections.workflow.hinting import Forged, Unusable, take_webhook
 from connections.workflow.testing import rerun_tests
+from connections.workflow.trusting import approve_trust
 
 __all__ = [
     "Filing",
@@ -39,6 +40,7 @@ __all__ = [
     "approve_change",
     "approved_values",
     "ask_for_change",
+    "approve_trust",
     "clone_values",
     "is_paused",
     "known_account",

@@ -336,3 +336,27 @@ def test_the_client_of_the_settings(settings):
     settings.FIVETRAN_BASE_URL = "http://api.fivetran.com"
     with pytest.raises(ValueError):
         configured.client()
+
+
+GROUP = {"get_group_public_key": "public_key", "get_group_service_account": "service_account"}
+
+
+@pytest.mark.parametrize(("method", "key"), GROUP.items())
+def test_a_groups_key_and_service_account(method, key):
+    with serving(reply(200, {"code": "Success", "data": {key: "ssh-rsa AAAA fivetran user key"}})) as server:
+        assert getattr(client_for(server.url), method)("projected_sickle") == "ssh-rsa AAAA fivetran user key"
+    assert target(server.requests[0])[:2] == ("GET", f"/v1/groups/projected_sickle/{key.replace('_', '-')}")
+
+
+@pytest.mark.parametrize("method", GROUP)
+@pytest.mark.parametrize("data", [{}, {"public_key": None, "service_account": 7}, {"public_key": ["x"]}])
+def test_a_group_of_another_shape(method, data):
+    with serving(reply(200, {"code": "Success", "data": data})) as server, pytest.raises(Unknown):
+        getattr(client_for(server.url), method)("projected_sickle")
+
+
+@pytest.mark.parametrize("method", GROUP)
+@pytest.mark.parametrize("group_id", ["", "../account/info", "a b", "x" * 256])
+def test_nothing_is_asked_about_what_is_no_group(method, group_id):
+    with pytest.raises(ValueError):
+        getattr(client_for("http://127.0.0.1:9"), method)(group_id)

@@ -1,0 +1,189 @@
+"""What a failing setup test means, who has to act, and the text to hand on: `doctor.toml` read once, and asked.
+
+Titles and messages are from outside and of any length: only their beginning is looked at, white space folded, and no
+pattern of the file has an unbounded repetition, so that a look takes time in proportion to that beginning.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FILE = Path(__file__).with_name("doctor.toml")
+LOOKED_AT = 2_000  # characters of a title or message; a message's point stands at its beginning
+FAILED = frozenset({"FAILED", "JOB_FAILED"})
+WARNING = "WARNING"
+LONGEST_FACT = 1_000
+_PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
+# What a requester typed ends in statements that an administrator runs: nothing that could end one, comment it out, or
+# add a second name to a grant. Only what comes from Fivetran, or from here, may have blanks in it.
+_NAME = re.compile(r"[A-Za-z0-9_.@-]+")
+_LINE = re.compile(r"[A-Za-z0-9_.:@/+=, -]+")
+_LINES = frozenset({"addresses", "public_key", "service_account"})
+
+
+class Who(StrEnum):
+    """Who has to act."""
+
+    label: str
+
+    def __new__(cls, value: str, label: str = "") -> "Who":
+        """Attach the label to the value in the file."""
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        return member
+
+    SOURCE_OWNER = "source_owner", "The source owner"
+    NETWORK = "network", "Who looks after the network"
+    DBA = "dba", "The database's administrator"
+    PLATFORM = "platform", "The operators of Fivetran"
+    APPROVER = "approver", "Who may approve what is trusted"
+
+
+# Placeholder -> what stands in its place while the value is not known, or not fit to stand in a statement.
+PLACEHOLDERS: dict[str, str] = {
+    "addresses": "<the addresses on that page for your region>",
+    "bucket": "<bucket>",
+    "database": "<database>",
+    "group_id": "<group id of the destination>",
+    "host": "<host>",
+    "port": "<port>",
+    "public_key": "<public key of the destination: shown in Fivetran on the connection's setup form>",
+    "region": "<region of the destination>",
+    "schema": "<destination schema>",
+    "service": "<service>",
+    "service_account": "<service account of the destination: shown in Fivetran on the connection's setup form>",
+    "tunnel_host": "<SSH host>",
+    "tunnel_port": "<SSH port>",
+    "tunnel_user": "<SSH user>",
+    "user": "<user>",
+}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A message as it may come, kept beside the entry that has to recognise it."""
+
+    title: str
+    message: str = ""
+    service: str = ""
+    status: str = "FAILED"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that goes wrong: how it is recognised and what to do about it."""
+
+    id: str
+    means: str
+    who: Who
+    act: str
+    source: str  # the name of Fivetran's page
+    samples: tuple[Sample, ...]
+    paste: str = ""
+    services: frozenset[str] = frozenset()  # empty: any
+    test: re.Pattern[str] | None = None  # of the title
+    says: re.Pattern[str] | None = None  # of the message
+    status: str = ""  # only with this one
+    warning: bool = False  # also where the test only warns
+
+    @property
+    def weight(self) -> int:
+        """How specific it is: a service counts most, then the message, then the title, then a status."""
+        return 8 * bool(self.services) + 4 * bool(self.says) + 2 * bool(self.test) + bool(self.status)
+
+    def fits(self, service: str, title: str, status: str, message: str) -> bool:
+        """Whether it speaks of this test; the texts as `_shortened` leaves them."""
+        if not (status == self.status if self.status else status in FAILED or (self.warning and status == WARNING)):
+            return False
+        if self.services and service not in self.services:
+            return False
+        return all(not p or p.search(text) for p, text in ((self.test, title), (self.says, message)))
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """An entry for one test, with the text to hand on filled in."""
+
+    entry: str
+    means: str
+    who: Who
+    act: str
+    source: str
+    paste: str = ""
+    needs: frozenset[str] = frozenset()  # the placeholders of `paste`
+
+
+def entries() -> tuple[Entry, ...]:
+    """Every entry, the most specific first; in the file's order where two are equally so."""
+    return _read(FILE)
+
+
+def diagnose(service: str, title: str, status: str, message: str, facts: Mapping[str, str]) -> Diagnosis | None:
+    """The most specific entry that fits, filled with `facts` (placeholder -> value); None where none does."""
+    title, message = _shortened(title), _shortened(message)
+    for entry in entries():
+        if entry.fits(service, title, status, message):
+            needs = frozenset(_PLACEHOLDER.findall(entry.paste))
+            return Diagnosis(
+                entry.id, entry.means, entry.who, entry.act, entry.source, _filled(entry.paste, facts), needs
+            )
+    return None
+
+
+def addresses(region: str) -> str:
+    """Fivetran's published addresses for a region in its API's spelling; empty where the file has none."""
+    return str(tomllib.loads(FILE.read_text())["addresses"].get(region, "")) if region else ""
+
+
+def _shortened(text: str) -> str:
+    return " ".join(text[:LOOKED_AT].split())
+
+
+def _filled(text: str, facts: Mapping[str, str]) -> str:
+    """`text` with its placeholders replaced, once: what a value looks like is not looked at again."""
+
+    def value(found: re.Match[str]) -> str:
+        known = facts.get(found[1], "").strip()
+        allowed = _LINE if found[1] in _LINES else _NAME
+        fit = len(known) <= LONGEST_FACT and allowed.fullmatch(known) and "--" not in known
+        return known if fit else PLACEHOLDERS.get(found[1], found[0])
+
+    return _PLACEHOLDER.sub(value, text)
+
+
+@cache
+def _read(path: Path) -> tuple[Entry, ...]:
+    data = tomllib.loads(path.read_text())
+    found = [_entry(item, data["families"]) for item in data["entry"]]
+    return tuple(sorted(found, key=lambda entry: -entry.weight))
+
+
+def _entry(item: dict[str, Any], families: dict[str, list[str]]) -> Entry:
+    """An entry of the file; KeyError, ValueError or TypeError where it is not one."""
+    given = dict(item)
+    given["who"] = Who(given["who"])
+    given["services"] = frozenset(one for name in given.get("services", ()) for one in families.get(name, [name]))
+    given["samples"] = tuple(Sample(**sample) for sample in given["samples"])
+    for name in ("means", "act"):
+        given[name] = " ".join(given[name].split())
+    for name in ("test", "says"):
+        if name in given:
+            given[name] = re.compile(given[name], re.IGNORECASE)
+    return Entry(**given)
+
+
+def unbounded(pattern: str) -> Iterator[str]:
+    """What in a pattern could make a look long: repetitions without an end, or of more than 200, or nested ones."""
+    without_sets = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
+    if re.search(r"[*+]|\{\d*,\}", without_sets):
+        yield "a repetition without an end"
+    if any(int(most) > 200 for most in re.findall(r"\{\d*,?(\d+)\}", without_sets)):
+        yield "a repetition of more than 200"
+    if re.search(r"\)\{", without_sets) or re.search(r"\\\d", pattern):
+        yield "a repeated group or a reference back"

@@ -1,0 +1,118 @@
+"""Telling Fivetran what a person trusts. Repeatable there, so a lost call is simply due again; then the tests run."""
+
+import uuid
+from datetime import timedelta
+from functools import partial
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from connections.fivetran import configured
+from connections.fivetran.client import Answer
+from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
+from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, Trust, TrustState
+from connections.provisioning import gate, observing, outcome
+from connections.states import Actor, Status
+
+LEASE = timedelta(seconds=120)  # longer than a short call; one that died is then due again
+MAX_ATTEMPTS = 5
+
+
+def due() -> QuerySet[Trust]:
+    """The approvals that Fivetran is to be told of now, those that wait longest first."""
+    existing = Trust.objects.filter(request__status=Status.CREATED, request__gone_at=None)
+    return existing.filter(state=TrustState.DUE, next_try_at__lte=Now()).order_by("next_try_at", "id")
+
+
+def release() -> None:
+    """What a dead worker left is due again."""
+    dead = Trust.objects.filter(state=TrustState.RUNNING, lease_until__lt=Now())
+    dead.update(state=TrustState.DUE, next_try_at=Now(), token=None, lease_until=None)
+
+
+def send_trust(trust_id: int) -> int | None:
+    """Tell Fivetran of this approval if that is due, nobody else does and the gate is open.
+
+    Returns the id of the request whose setup tests are now due because of it, else None.
+    """
+    if not isinstance(trust_id, int) or not gate.is_open():
+        return None
+    row = due().filter(pk=trust_id).select_related("request").first()
+    if row is None:
+        return None
+    # By the row's own columns alone, as for the setup tests: PostgreSQL does not ask a subquery again after a wait.
+    token = uuid.uuid4()
+    claimed = Trust.objects.filter(pk=row.pk, state=TrustState.DUE, token=row.token).update(
+        state=TrustState.RUNNING, token=token, lease_until=Now() + LEASE, attempts=F("attempts") + 1
+    )
+    if claimed != 1:
+        return None
+    row.attempts += 1
+    return _send(row, token)
+
+
+def _send(row: Trust, token: uuid.UUID) -> int | None:
+    request = row.request
+    attempt = Attempt.objects.create(request=request, call=Attempt.Call.TRUST)
+    client, connection_id = configured.client(), str(request.connection_id)
+    try:
+        if row.kind == "certificate":
+            answer = client.approve_certificate(connection_id, row.hash, row.proof)
+        else:
+            answer = client.approve_fingerprint(connection_id, row.hash, row.proof)
+    except FivetranError as error:
+        outcome.persist(request, partial(_not_sent, row, token, attempt, error))
+        return None
+    outcome.persist(request, partial(_sent, row, token, attempt, answer))
+    return request.pk
+
+
+def _sent(row: Trust, token: uuid.UUID, attempt: Attempt, answer: Answer) -> None:
+    """Fivetran knows: the tests are due, also where a run is under way, which began before and cannot know of it."""
+    with outcome.atomic():
+        outcome.close(attempt, answer)
+        mine = Trust.objects.filter(pk=row.pk, token=token)
+        if mine.update(state=TrustState.SENT, token=None, lease_until=None, ended_at=Now(), message="") != 1:
+            return  # another worker told Fivetran too, which changes nothing there
+        Event.objects.note(row.request, EventKind.TRUST_SENT, actor=Actor.WORKER, detail={"why": _what(row)})
+        Connection.objects.filter(request_id=row.request_id).update(
+            tests=SetupTestsState.DUE,
+            tests_next_try_at=Now(),
+            tests_token=None,
+            tests_lease_until=None,
+            tests_attempts=0,
+            tests_note="",
+        )
+    gate.note_answer()
+
+
+def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
+    """Try again later; after a definite refusal, or five tries, say why and leave it to another approval."""
+    gate.note_error(error)
+    refund = isinstance(error, (NotSent, RateLimited, Unauthorized))
+    final = not refund and (isinstance(error, Refused) or row.attempts >= MAX_ATTEMPTS)
+    mine = Trust.objects.filter(pk=row.pk, token=token)
+    with outcome.atomic():
+        outcome.close(attempt, error)
+        if not final:
+            pause = timedelta(seconds=settings.PROBE_SECONDS)
+            mine.update(
+                state=TrustState.DUE,
+                token=None,
+                lease_until=None,
+                next_try_at=Now() + pause,
+                attempts=F("attempts") - (1 if refund else 0),
+                message=outcome.waiting_note(error)[:500],
+            )
+            return
+        changes = {"token": None, "lease_until": None, "ended_at": Now(), "message": error.message[:500]}
+        if mine.update(state=TrustState.REFUSED, **changes) == 1:
+            why = f"{_what(row)}: {error.message}"
+            Event.objects.note(row.request, EventKind.TRUST_REFUSED, actor=Actor.WORKER, detail={"why": why[:600]})
+        if isinstance(error, Refused) and error.status == 404 and error.code.startswith("NotFound"):
+            observing.gone(row.request)
+
+
+def _what(row: Trust) -> str:
+    return f"{row.get_kind_display()}, hash {row.hash}"[:300]

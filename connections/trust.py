@@ -1,0 +1,157 @@
+"""What Fivetran asks to trust: certificates and SSH host keys, found in the details of setup tests and read for people.
+
+Facts: the details of a failed test are an object or an array of objects with `hash` and `encoded_cert`, or `hash` and
+`public_key` (Fivetran, REST API, "Certificates" and "Get connection fingerprint details"). Titles differ, so only the
+shape counts. Everything here is from outside: any shape may come, and nothing raises.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import ssl
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+MOST = 20  # candidates of one test that are looked at
+LONGEST_HASH = 500
+LONGEST_PROOF = 20_000
+LONGEST_TEXT = 2_000
+_PEM = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
+
+
+class TrustKind(StrEnum):
+    """What is to be trusted; the value is stored."""
+
+    CERTIFICATE = "certificate"
+    FINGERPRINT = "fingerprint"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """Something to approve. `hash` and `proof` are what goes to Fivetran; the rest is what Fivetran says about it."""
+
+    kind: TrustKind
+    hash: str
+    proof: str  # the encoded certificate, or the public key
+    name: str = ""
+    type: str = ""
+    sha1: str = ""
+    sha256: str = ""
+    public_key: str = ""  # of a certificate, in Fivetran's words
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of everything that is shown: an approval is bound to it, not to the hash alone."""
+        shown = [getattr(self, field) for field in self.__dataclass_fields__]
+        return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
+
+    @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What the portal itself reads from the bytes that would be sent, as (label, value): to be compared."""
+        return _of_certificate(self.proof) if self.kind is TrustKind.CERTIFICATE else _of_key(self.proof)
+
+    @property
+    def contradiction(self) -> str:
+        """A sentence where Fivetran's own SHA-256 is not that of the bytes; empty where they agree or one is missing.
+
+        Fivetran's file does not say over what it hashes, so the encoded text counts as well.
+        """
+        said = self.sha256.replace(":", "").replace(" ", "").lower()
+        raw = _decoded(self.proof)
+        if self.kind is not TrustKind.CERTIFICATE or len(said) != 64 or raw is None:
+            return ""
+        if said in (hashlib.sha256(raw).hexdigest(), hashlib.sha256(self.proof.encode()).hexdigest()):
+            return ""
+        return (
+            "The SHA-256 that Fivetran names is not that of this certificate. Do not approve it before this is clear."
+        )
+
+
+def candidates(details: Any) -> list[Candidate]:
+    """The candidates in the `details` of one setup test: of an object, or of each object in an array."""
+    items = details if isinstance(details, list) else [details]
+    found = [candidate for item in items[:MOST] if isinstance(item, dict) for candidate in _in(item)]
+    return list(dict.fromkeys(found))
+
+
+def _in(item: dict[str, Any]) -> Iterator[Candidate]:
+    hash_, certificate, key = (item.get(name) for name in ("hash", "encoded_cert", "public_key"))
+    if not _usable(hash_, LONGEST_HASH):
+        return
+    said = {name: _text(item.get(name)) for name in ("name", "type", "sha1", "sha256")}
+    if _usable(certificate, LONGEST_PROOF):
+        # A certificate's entry has a public key too, in words: it is the certificate that is to be approved.
+        yield Candidate(TrustKind.CERTIFICATE, str(hash_), str(certificate), **said, public_key=_text(key))
+    elif "encoded_cert" not in item and _usable(key, LONGEST_PROOF):
+        yield Candidate(TrustKind.FINGERPRINT, str(hash_), str(key), **said)
+
+
+def _usable(value: Any, longest: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= longest and bool(value.strip()) and "\0" not in value
+
+
+def _text(value: Any) -> str:
+    return value[:LONGEST_TEXT] if isinstance(value, str) else ""
+
+
+def _decoded(text: str) -> bytes | None:
+    """The bytes of a base64 text, PEM's frame or not; None where it is none."""
+    for frame in _PEM:
+        text = text.replace(frame, "")
+    try:
+        return base64.b64decode("".join(text.split()), validate=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _of_certificate(proof: str) -> list[tuple[str, str]]:
+    raw = _decoded(proof)
+    if not raw:
+        return []
+    sums = [
+        ("SHA-1, computed here", _pairs(hashlib.sha1(raw, usedforsecurity=False).hexdigest())),
+        ("SHA-256, computed here", _pairs(hashlib.sha256(raw).hexdigest())),
+    ]
+    return [*_named(raw), *sums]
+
+
+def _named(raw: bytes) -> list[tuple[str, str]]:
+    """Subject, issuer and validity, for certificates of authorities: of others the standard library tells nothing."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    try:
+        context.load_verify_locations(cadata=raw)
+        told = context.get_ca_certs()
+    except (ssl.SSLError, ValueError, OSError):
+        return []
+    if len(told) != 1:
+        return []
+    [one] = told
+    valid = f"{one.get('notBefore', '?')} to {one.get('notAfter', '?')}"
+    return [
+        ("Subject", _distinguished(one.get("subject"))),
+        ("Issuer", _distinguished(one.get("issuer"))),
+        ("Valid", valid[:LONGEST_TEXT]),
+    ]
+
+
+def _distinguished(name: Any) -> str:
+    parts = [f"{key}={value}" for group in name or () for key, value in group]
+    return ", ".join(parts)[:LONGEST_TEXT]
+
+
+def _of_key(proof: str) -> list[tuple[str, str]]:
+    """The fingerprints of an OpenSSH public key as `ssh-keygen -l` prints them: SHA256 in base64, and the older MD5."""
+    for word in proof.split()[:3]:
+        raw = _decoded(word) if len(word) > 20 else None
+        if raw:
+            sha256 = base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
+            md5 = _pairs(hashlib.md5(raw, usedforsecurity=False).hexdigest()).lower()
+            return [("As ssh-keygen -l shows it", f"SHA256:{sha256}"), ("The older form", f"MD5:{md5}")]
+    return []
+
+
+def _pairs(digits: str) -> str:
+    return ":".join(digits[i : i + 2] for i in range(0, len(digits), 2)).upper()

@@ -1,0 +1,96 @@
+"""What the doctor says about the newest run of a request's setup tests: a card for each test that failed."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.utils import timezone
+
+from connections import catalog, doctor, payloads, permissions
+from connections.doctor import Diagnosis, Who
+from connections.models import ConnectionRequest
+from connections.views import timeline, words
+
+_OF_GROUP = frozenset({"addresses", "public_key", "region", "service_account"})
+_OF_CONFIG = ("bucket", "database", "host", "port", "tunnel_host", "tunnel_port", "tunnel_user", "user")
+_NAMED = 3
+_PATIENCE = timedelta(minutes=1)  # how long after a run the page still expects the key that was asked for
+
+
+@dataclass(frozen=True)
+class Card:
+    """What one failing test means: with a diagnosis who acts, by name where it is known; else Fivetran's guide."""
+
+    diagnosis: Diagnosis | None
+    person: str = ""
+    guide: str = ""
+
+
+@dataclass(frozen=True)
+class Cards:
+    """The cards by the test's id; `waits` while a worker may still be asking for what one of them names."""
+
+    by_test: dict[int, Card] = field(default_factory=dict)
+    waits: bool = False
+
+
+def cards(row: ConnectionRequest, runs: list[timeline.Run]) -> Cards:
+    """A card for each failing test of the newest run, and for each warning that the doctor knows."""
+    tests = [] if row.gone_at or not runs else [t for t in runs[0].tests if t.status in _LOOKED_AT]
+    found = {test.pk: _diagnose(row, test, {}) for test in tests}
+    needs = {name for one in found.values() if one for name in one.needs}
+    group = catalog.group_of(row.group_id) if needs & _OF_GROUP else catalog.Group()
+    if needs:
+        facts = _facts(row, group)
+        found = {test.pk: _diagnose(row, test, facts) for test in tests}
+    unknown = any(found[test.pk] is None and test.status in doctor.FAILED for test in tests)
+    guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by panel.find()
+    people = _people(row, {one.who for one in found.values() if one})
+    return Cards(
+        {
+            test.pk: Card(one, people.get(one.who, "") if one else "", guide)
+            for test in tests
+            if (one := found[test.pk]) or test.status in doctor.FAILED
+        },
+        waits=group.is_asked_for and timezone.now() - runs[0].row.finished_at < _PATIENCE,
+    )
+
+
+_LOOKED_AT = doctor.FAILED | {doctor.WARNING}
+
+
+def poll_seconds(found: Cards) -> int:
+    """Seconds between two questions of the open page while a key is being asked for, else 0."""
+    return 5 if found.waits else 0
+
+
+def _diagnose(row: ConnectionRequest, test: Any, facts: Mapping[str, str]) -> Diagnosis | None:
+    said = f"{test.message} {test.details}" if isinstance(test.details, str) else test.message
+    return doctor.diagnose(row.service, test.title, test.status, said, facts)
+
+
+def _facts(row: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
+    """Placeholder -> value, from our own body (never a secret) and from what is known of the group."""
+    config = (row.payload or {}).get("config")
+    config = config if isinstance(config, dict) else {}
+    typed = {name: config.get(name) for name in _OF_CONFIG if not payloads.is_secret(name)}
+    return {
+        **{name: str(value) for name, value in typed.items() if isinstance(value, (str, int))},
+        "addresses": doctor.addresses(group.region),
+        "group_id": row.group_id,
+        "public_key": group.public_key,
+        "region": group.region,
+        "schema": row.schema,
+        "service": row.service,
+        "service_account": group.service_account,
+    }
+
+
+def _people(row: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
+    """Who acts -> the names that are known: the source owner's, and those of people who may approve."""
+    found = {Who.SOURCE_OWNER: str(row.source_owner or row.requester)}
+    if Who.APPROVER in set(who):
+        names = [words.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
+        found[Who.APPROVER] = ", ".join([*names[:_NAMED], "others"] if len(names) > _NAMED else names)
+    return found

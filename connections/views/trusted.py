@@ -1,0 +1,102 @@
+"""The section "To be trusted" of a request's page: what Fivetran asks to trust, and who may approve it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from hashlib import blake2s
+
+from connections import permissions, trust
+from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
+from connections.permissions import Person
+from connections.views import timeline, words
+
+_FINE = frozenset({"PASSED", "SKIPPED"})
+MARKER = 12  # characters that tell one set of candidates from another
+_NAMED = 4  # people with the right who are named; the others are "and others"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One candidate, the test that named it, and its newest approval if there is one that still counts."""
+
+    candidate: trust.Candidate
+    test: str
+    row: Trust | None
+    refused: Trust | None = None  # an earlier approval of the same bytes that Fivetran refused
+
+    @property
+    def button(self) -> str:
+        """The name of its button, as the outside contract has it."""
+        return "Approve certificate" if self.candidate.kind is trust.TrustKind.CERTIFICATE else "Approve fingerprint"
+
+    @property
+    def on_its_way(self) -> bool:
+        """Whether the portal is telling Fivetran."""
+        return self.row is not None and self.row.state in OPEN_TRUST
+
+
+@dataclass(frozen=True)
+class Section:
+    """The candidates of the newest run; `why_not` says why the reader cannot approve, `people` who can."""
+
+    items: list[Item]
+    why_not: str
+    people: list[str]
+    marker: str
+    changed: bool = False
+
+
+def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> Section | None:
+    """What is to be trusted for the connection; None, without a query, where the newest run names nothing."""
+    found = [] if row.gone_at or not runs else list(_standing(runs[0]))
+    if not found:
+        return None
+    approvals = list(row.trusts.select_related("approved_by").exclude(state=TrustState.LAPSED)[: timeline.MOST])
+    items = [_item(one, test, approvals, runs[0]) for one, test in found]
+    marker = blake2s("".join(one.digest for one, _ in found).encode(), digest_size=MARKER // 2).hexdigest()
+    reason = _why_not(user, row)
+    return Section(items, reason, _people(row) if reason else [], marker)
+
+
+def _standing(run: timeline.Run) -> Iterable[tuple[trust.Candidate, str]]:
+    seen: set[trust.Candidate] = set()
+    for test in run.tests:
+        for one in trust.candidates(test.details) if test.status not in _FINE else ():
+            if one not in seen:
+                seen.add(one)
+                yield one, test.title
+
+
+def _item(one: trust.Candidate, test: str, approvals: list[Trust], run: timeline.Run) -> Item:
+    """The candidate with its newest approval: on its way, sent since the run that named it, or refused."""
+    same = (row for row in approvals if (row.kind, row.hash, row.proof) == (one.kind, one.hash, one.proof))
+    row = next(same, None)
+    if row is None or (row.state == TrustState.SENT and row.ended_at and row.ended_at < run.row.finished_at):
+        return Item(one, test, None)  # nobody approved it, or Fivetran asks again
+    return Item(one, test, None, row) if row.state == TrustState.REFUSED else Item(one, test, row)
+
+
+def _why_not(user: Person, row: ConnectionRequest) -> str:
+    try:
+        permissions.check_can_trust(user, row)
+    except permissions.Denied as denied:
+        return denied.reason
+    return ""
+
+
+def _people(row: ConnectionRequest) -> list[str]:
+    names = [words.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
+    return [*names[:_NAMED], "others"] if len(names) > _NAMED else names
+
+
+def kept(found: Section | None, shown: str) -> Section | None:
+    """`found` for a page that shows the candidates marked `shown`: others are not slipped under the reader's hand."""
+    if found is None or shown in ("", found.marker):
+        return found
+    return replace(found, changed=True, marker=shown[:MARKER])
+
+
+def poll_seconds(found: Section | None) -> int:
+    """Seconds between two questions of the open page: 2 while the portal tells Fivetran, 5 while a person has to."""
+    if found is None:
+        return 0
+    return 2 if any(item.on_its_way for item in found.items) else 5

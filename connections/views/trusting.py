@@ -1,0 +1,29 @@
+"""The buttons "Approve certificate" and "Approve fingerprint" of a request's page."""
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from connections import trust, workflow
+from connections.models import MovedOn
+from connections.views import panel
+
+
+@require_POST
+def approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approve one certificate or fingerprint, exactly as it was shown."""
+    row = panel.find(request.user, pk)
+    kind = request.POST.get("kind", "")
+    if kind not in trust.TrustKind._value2member_map_:
+        messages.error(request, "It was not said what is to be approved. Please look again.")
+        return redirect("connections:request", pk=pk)
+    chosen, by = trust.TrustKind(kind), panel.reader(request)
+    asked, shown = request.POST.get("hash", ""), request.POST.get("shown", "")
+    try:
+        workflow.approve_trust(by=by, request=row, kind=chosen, hash=asked, shown=shown)
+    except MovedOn as moved:
+        messages.warning(request, str(moved))
+    else:
+        messages.success(request, f"The {kind} is approved. Fivetran is told, and the setup tests run again.")
+    return redirect("connections:request", pk=pk)

@@ -1,0 +1,63 @@
+"""Approving what Fivetran asks to trust: a certificate or an SSH fingerprint, exactly as it was shown."""
+
+from functools import partial
+
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from connections import permissions, tasks, trust
+from connections.models import ConnectionRequest, Event, EventKind, MovedOn, SetupTestRun, Trust, TrustState
+from connections.states import Actor
+
+_FINE = ("PASSED", "SKIPPED")
+_CHANGED = "What Fivetran asks to trust has changed since you looked, so nothing was approved. Please look again."
+
+
+def approve_trust(*, by: User, request: ConnectionRequest, kind: trust.TrustKind, hash: str, shown: str) -> None:
+    """Approve the candidate of `request` with this kind and hash if it still is, byte for byte, what was `shown`.
+
+    `shown` is `Candidate.digest`. The worker tells Fivetran, and the setup tests run again afterwards. Raises MovedOn
+    where the newest run names it no longer, or otherwise, or somebody else approved it first.
+    """
+    permissions.check_can_trust(by, request)
+    with transaction.atomic():
+        run = SetupTestRun.objects.filter(connection__request=request).first()
+        found = _standing(run, kind, hash, shown)
+        if run is None or found is None:
+            raise MovedOn(_CHANGED)
+        row = _row(by, request, found, run)
+        actor = Actor.APPROVER if permissions.is_approver(by) or not permissions.is_operator(by) else Actor.OPERATOR
+        why = f"{found.kind.value.capitalize()} {found.name or found.type}, hash {found.hash}"
+        Event.objects.note(request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
+        transaction.on_commit(partial(tasks.ring, tasks.send_trust, row.pk), robust=True)
+
+
+def _standing(run: SetupTestRun | None, kind: trust.TrustKind, hash: str, shown: str) -> trust.Candidate | None:
+    """The candidate as it stands in the run now."""
+    tests = run.setup_tests.exclude(status__in=_FINE) if run else ()
+    for test in tests:
+        for candidate in trust.candidates(test.details):
+            if (candidate.kind, candidate.hash, candidate.digest) == (kind, hash, shown):
+                return candidate
+    return None
+
+
+def _row(by: User, request: ConnectionRequest, found: trust.Candidate, run: SetupTestRun) -> Trust:
+    """The approval as a row; one that Fivetran knew before this run, and asked for all the same, makes room for it."""
+    earlier = Trust.objects.filter(request=request, kind=found.kind.value, hash=found.hash)
+    earlier.filter(state=TrustState.SENT, ended_at__lt=run.finished_at).update(state=TrustState.LAPSED)
+    try:
+        with transaction.atomic():
+            return Trust.objects.create(
+                request=request,
+                requester_id=request.requester_id,
+                kind=found.kind.value,
+                hash=found.hash,
+                proof=found.proof,
+                shown=found.digest,
+                approved_by=by,
+                next_try_at=Now(),
+            )
+    except IntegrityError:
+        raise MovedOn("It is approved already.") from None
