@@ -98,7 +98,6 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 why=reason,
                 detail={"adopted": True},
                 reason=reason,
-                made_elsewhere=True,
                 decided_by=by,
                 decided_at=Now(),
                 approved_by=by,
@@ -108,7 +107,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 saved_at=Now(),
                 **columns,
             )
-            Connection.objects.record(request, data, adopted=True, tests_due=False)
+            Connection.objects.record(request, data, adopted=True, tests_due=False, made_elsewhere=True)
             notifications.tell(request, NoticeKind.CREATED, owner)
             transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
     except IntegrityError:

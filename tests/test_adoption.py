@@ -60,7 +60,7 @@ def test_an_adopted_connection_is_a_created_request_of_its_owner(fivetran: Fivet
         made["schema"],
         "Google Sheets",
     )
-    assert request.made_elsewhere and request.connection.adopted and request.connection.tests == "none"
+    assert request.connection.made_elsewhere and request.connection.adopted and request.connection.tests == "none"
     assert request.payload == {
         "service": "google_sheets",
         "group_id": "projected_sickle",
