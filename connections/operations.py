@@ -30,6 +30,7 @@ from connections.models import (
 from connections.states import Actor, Status
 
 REFRESH_AGAIN = timedelta(seconds=60)  # between two by a button: each is up to 20 calls of the budget
+LARGEST_BODY = 100_000  # bytes of what an adopted connection is described by; a large one has some 10,000
 Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
 
 
@@ -98,7 +99,6 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 why=reason,
                 detail={"adopted": True},
                 reason=reason,
-                made_elsewhere=True,
                 decided_by=by,
                 decided_at=Now(),
                 approved_by=by,
@@ -108,7 +108,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 saved_at=Now(),
                 **columns,
             )
-            Connection.objects.record(request, data, adopted=True, tests_due=False)
+            Connection.objects.record(request, data, adopted=True, tests_due=False, made_elsewhere=True)
             notifications.tell(request, NoticeKind.CREATED, owner)
             transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
     except IntegrityError:
@@ -135,6 +135,8 @@ def _adopted_columns(data: dict[str, Any], owner: User) -> dict[str, Any]:
         "group_name": known[Kind.GROUP].name[:200] if Kind.GROUP in known else found["group_id"],
     }
     body = payloads.nested(values)
+    if len(payloads.canonical(body)) > LARGEST_BODY:
+        raise DoesNotFit("Fivetran describes it at a length that the portal does not keep.")
     digest = payloads.digest(body)
     words = (found["schema"], found["service"], names["service_name"], found["group_id"], names["group_name"])
     return {

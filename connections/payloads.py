@@ -222,16 +222,21 @@ def overlaid(body: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> d
     return found
 
 
+_PLAIN = (str, int, float)
+
+
 def adopted(data: Mapping[str, Any]) -> dict[str, Any]:
     """path -> value of a connection that was made elsewhere, as Fivetran describes it in `data`.
 
-    Like `described`, with what only a copy must not have: its destination names, and whether it is paused.
+    Like `described`, with what only a copy must not have: its destination names, and whether it is paused. A field of
+    another shape than Fivetran documents is left out.
     """
     config = data.get("config")
     given = config if isinstance(config, Mapping) else {}
     names = {path: given[key] for path in NAMING if isinstance(given.get(key := path.removeprefix("config.")), str)}
     paused = {"paused": data["paused"]} if isinstance(data.get("paused"), bool) else {}
-    return {**described(data), **names, **paused}
+    plain = {path: v for path, v in described(data).items() if path.startswith("config.") or isinstance(v, _PLAIN)}
+    return {**plain, **names, **paused}
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:

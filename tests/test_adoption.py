@@ -60,7 +60,7 @@ def test_an_adopted_connection_is_a_created_request_of_its_owner(fivetran: Fivet
         made["schema"],
         "Google Sheets",
     )
-    assert request.made_elsewhere and request.connection.adopted and request.connection.tests == "none"
+    assert request.connection.made_elsewhere and request.connection.adopted and request.connection.tests == "none"
     assert request.payload == {
         "service": "google_sheets",
         "group_id": "projected_sickle",
@@ -155,6 +155,32 @@ def test_no_other_begin_is_created() -> None:
         open_request(status=Status.CREATED, requester=person, actor=Actor.OPERATOR)
     with pytest.raises(IllegalMove):
         open_request(status=Status.DRAFT, requester=person, actor=Actor.OPERATOR, why="x")
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ({"config": {"host": "x" * 200_000}}, "at a length"),
+        ({"schema": "s" * 201}, "its schema"),
+        ({"service": ""}, "its service"),
+    ],
+)
+def test_what_the_portal_cannot_keep_is_refused(fivetran: Fivetran, cast: Cast, odd: Any, words: str) -> None:
+    made = fivetran.seed(**{"group_id": "g", "service": "mysql", "schema": "s", **odd})
+    with pytest.raises(operations.DoesNotFit, match=words):
+        adopt(cast, made["id"])
+
+
+def test_odd_values_of_fivetran_break_no_page(fivetran: Fivetran, as_user: Login, cast: Cast) -> None:
+    odd = {"sync_frequency": 77, "schedule_type": "wee\u202ekly<b>", "networking_method": "Carrier pigeon"}
+    request = adopt(cast, fivetran.seed(group_id="g", service="unheard_of", schema="s", **odd)["id"])
+    owner = as_user("requester")
+    assert owner.get(f"/requests/{request.pk}/").status_code == 200
+    form = owner.get(f"/requests/{request.pk}/changes/new/?kind=schedule").content.decode()
+    assert "77 (not offered)" in form
+    daily = {"sync_frequency": "1440", "schedule_type": "auto", "daily_sync_time": "05:00", "reason": "Less load"}
+    page = owner.post(f"/requests/{request.pk}/changes/new/?kind=schedule", {**daily, "kind": "schedule"}, follow=True)
+    assert "daily at 05:00 UTC" in page.content.decode() and "<b>" not in page.content.decode()
 
 
 # --- the pages -------------------------------------------------------------------------------------------------------

@@ -94,3 +94,10 @@ def test_what_is_kept_of_a_connection_made_elsewhere() -> None:
 def test_an_odd_config_is_no_obstacle(config: Any) -> None:
     kept = payloads.adopted({"service": "mysql", "config": config})
     assert "config.schema_prefix" not in kept and kept["service"] == "mysql"
+
+
+@pytest.mark.parametrize("odd", [[360], {"a": 1}, [[]]])
+def test_a_field_of_another_shape_is_left_out(odd: Any) -> None:
+    kept = payloads.adopted({"service": "mysql", "sync_frequency": odd, "schedule_type": odd, "paused": odd})
+    assert kept == {"service": "mysql"}
+    assert payloads.schedule_in_words(kept) == "every 6 hours"

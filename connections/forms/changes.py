@@ -7,7 +7,7 @@ from crispy_forms.helper import FormHelper
 from django import forms
 
 from connections.fields import BY_PATH
-from connections.forms.controls import control
+from connections.forms.controls import Chosen, control
 from connections.models import ChangeKind
 from connections.payloads import SCHEDULE
 from connections.rules import RULES, as_json, check
@@ -28,8 +28,10 @@ class ChangeForm(forms.Form):
         if kind == ChangeKind.SCHEDULE:
             for path in SCHEDULE:
                 field = BY_PATH[path]
-                self.fields[field.name] = control(field)
-                self.fields[field.name].initial = now.get(path, field.default)
+                self.fields[field.name] = made = control(field)
+                made.initial = now.get(path, field.default)
+                if isinstance(made, Chosen):  # whatever Fivetran has is shown, offered or not
+                    made.keep(str(made.initial or ""))
         self.fields["reason"] = _text(
             "Reason",
             "The approver decides on this.",

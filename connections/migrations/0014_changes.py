@@ -1,18 +1,11 @@
 """Changes of connections that exist, each with its own approval, and connections that were made elsewhere."""
 
-from importlib import import_module
-
 import django.db.models.deletion
 import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
 import connections.states
-
-
-def create_search_index(apps, schema_editor):
-    """SQLite made the table of requests anew, and lost the triggers of the search with the old one."""
-    import_module("connections.migrations.0003_search").create_index(apps, schema_editor)
 
 
 class Migration(migrations.Migration):
@@ -23,9 +16,9 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
-            model_name="connectionrequest",
+            model_name="connection",
             name="made_elsewhere",
-            field=models.BooleanField(default=False, editable=False),
+            field=models.BooleanField(default=False),
         ),
         migrations.AlterField(
             model_name="event",
@@ -258,5 +251,4 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
-        migrations.RunPython(create_search_index, migrations.RunPython.noop, elidable=False),
     ]

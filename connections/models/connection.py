@@ -67,11 +67,14 @@ def _bounded(value: Any) -> Any:
 class ConnectionManager(models.Manager["Connection"]):
     """How Fivetran's description of a connection becomes rows."""
 
-    def record(self, request: Any, data: Mapping[str, Any], *, adopted: bool, tests_due: bool) -> "Connection":
+    def record(
+        self, request: Any, data: Mapping[str, Any], *, adopted: bool, tests_due: bool, made_elsewhere: bool = False
+    ) -> "Connection":
         """The connection of `request` as Fivetran described it in `data` (an answer's or a list item's `data`)."""
         return self.create(
             request=request,
             adopted=adopted,
+            made_elsewhere=made_elsewhere,
             tests=SetupTestsState.DUE if tests_due else SetupTestsState.NONE,
             tests_next_try_at=Now() if tests_due else None,
             fivetran_created_at=_moment(data.get("created_at")),
@@ -96,6 +99,7 @@ class Connection(models.Model):
     live = models.JSONField(default=dict)
     drift = models.JSONField(default=list)
     adopted = models.BooleanField(default=False)  # found by a look-up, not told by the answer
+    made_elsewhere = models.BooleanField(default=False)  # not by this portal: nothing of ours was ever sent
     tests = models.CharField(max_length=10, choices=SetupTestsState.choices, default=SetupTestsState.NONE)
     tests_next_try_at = models.DateTimeField(null=True)
     tests_token = models.UUIDField(null=True)

@@ -61,8 +61,6 @@ class ConnectionRequest(models.Model):
     reason = models.TextField(blank=True)
     form_token = models.UUIDField(default=uuid.uuid4, editable=False)
     preset = models.ForeignKey("connections.Preset", models.PROTECT, null=True, blank=True, related_name="requests")
-    # It was made by somebody else, not by this portal, and adopted: nothing of ours was ever sent.
-    made_elsewhere = models.BooleanField(default=False, editable=False)
     cloned_from = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="clones")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     saved_at = models.DateTimeField(null=True, editable=False)  # when its values were last written

@@ -221,15 +221,22 @@ def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     }
 
 
+def _is_foreign(row: ConnectionRequest) -> bool:
+    connection = connection_of(row)
+    return connection is not None and connection.made_elsewhere
+
+
 def phrases_of(row: ConnectionRequest) -> list[str]:
     """What is asked for, in words; of a connection made elsewhere nobody knows how it was tested."""
     phrases = payloads.in_words(row.values)
-    return [words for words in phrases if not words.startswith("setup tests")] if row.made_elsewhere else phrases
+    if not _is_foreign(row):
+        return phrases
+    return [words for words in phrases if not words.startswith("setup tests")]
 
 
 def body_heading(row: ConnectionRequest) -> str:
     """What the body on the page is: so far, to be sent, or sent."""
-    if row.made_elsewhere:
+    if _is_foreign(row):
         return "Made elsewhere: as Fivetran showed it when it was adopted"
     if not row.payload:
         return "The body so far"
