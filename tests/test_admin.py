@@ -17,6 +17,7 @@ from connections.models import (
     Connection,
     ConnectionRequest,
     Event,
+    Handover,
     Kind,
     Notice,
     PortalPolicy,
@@ -36,6 +37,7 @@ WINDOWS: list[type[Model]] = [
     Event,
     Attempt,
     Connection,
+    Handover,
     SetupTestRun,
     CatalogEntry,
     ApiGate,
@@ -122,6 +124,7 @@ def rows() -> dict[type[Model], int]:
     Attempt.objects.create(request=request, call=Attempt.Call.CREATE)
     CatalogEntry.objects.create(kind=Kind.SERVICE, fivetran_id="mysql", name="MySQL", data={"id": "mysql"})
     gate.current()
+    Handover.objects.create(request=request, address="olga@elsewhere.example")
     return {model: model._default_manager.values_list("pk", flat=True)[0] for model in WINDOWS}
 
 

@@ -13,6 +13,7 @@ from connections.models.connection import (
 )
 from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason
+from connections.models.handover import LIVE_HANDOVER, Handover, HandoverState, find_owner
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
@@ -20,6 +21,7 @@ from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
 
 __all__ = [
+    "LIVE_HANDOVER",
     "ApiGate",
     "Attempt",
     "Batch",
@@ -32,6 +34,8 @@ __all__ = [
     "Event",
     "EventKind",
     "GateReason",
+    "Handover",
+    "HandoverState",
     "Heartbeat",
     "IllegalMove",
     "Kind",
@@ -47,6 +51,7 @@ __all__ = [
     "SetupTestsState",
     "Stance",
     "advance",
+    "find_owner",
     "open_request",
     "status_columns",
     "store_run",

@@ -19,9 +19,10 @@ from connections.models import (
     ConnectionRequest,
     Event,
     EventKind,
+    SetupTestsState,
     status_columns,
 )
-from connections.provisioning import gate, outcome
+from connections.provisioning import gate, handovers, outcome
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -34,16 +35,19 @@ def due() -> QuerySet[Connection]:
     return existing.filter(check_due_at__lte=Now()).order_by("check_due_at")
 
 
-def check(request_id: int) -> None:
-    """Ask Fivetran for the connection of this request if that is due and nobody else is asking (GET, repeatable)."""
+def check(request_id: int) -> bool:
+    """Ask Fivetran for the connection of this request if that is due and nobody else is asking (GET, repeatable).
+
+    Returns whether its setup tests are due now, which the answer may have led to.
+    """
     if not isinstance(request_id, int) or not gate.is_open():
-        return
+        return False
     connection = due().filter(request_id=request_id).select_related("request").first()
     if connection is None:
-        return
+        return False
     mine = Connection.objects.filter(pk=connection.pk, check_due_at__lte=Now())
     if mine.update(check_due_at=Now() + LEASE) != 1:
-        return
+        return False
     request = connection.request
     attempt = Attempt(request=request, call=Attempt.Call.STATUS)
     try:
@@ -52,6 +56,7 @@ def check(request_id: int) -> None:
         outcome.persist(request, partial(_unanswered, connection, attempt, error))
     else:
         outcome.persist(request, partial(_answered, connection, attempt, answer))
+    return Connection.objects.filter(pk=connection.pk, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now()).exists()
 
 
 def seen(connection: Connection, data: Mapping[str, Any]) -> None:
@@ -65,6 +70,7 @@ def seen(connection: Connection, data: Mapping[str, Any]) -> None:
         Event.objects.note(
             connection.request, EventKind.SETUP_STATE_CHANGED, actor=Actor.RECONCILER, detail={"why": why}
         )
+    handovers.conclude(connection, now)
 
 
 def gone(request: ConnectionRequest) -> None:

@@ -24,7 +24,7 @@ from connections.models import (
     SetupTestsState,
     advance,
 )
-from connections.provisioning import gate, observing, outcome
+from connections.provisioning import gate, handovers, observing, outcome
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -55,6 +55,7 @@ def sweep() -> Due:
     old = Now() - timedelta(days=settings.EXPIRE_DAYS)
     for status in (Status.PENDING, Status.CHANGES_REQUESTED):
         _each(_rows(status, status_since__lt=old), _expire)
+    handovers.sweep()
     running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
     running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())

@@ -16,21 +16,41 @@ from connections.workflow.filing import (
     submit,
     withdraw,
 )
+from connections.workflow.handing_over import (
+    NobodyFound,
+    WrongCode,
+    enter_code,
+    issue_card,
+    note_opened,
+    pass_on,
+    returned,
+    revoke,
+    send_code,
+)
 from connections.workflow.testing import rerun_tests
 
 __all__ = [
     "Filing",
     "NameTaken",
+    "NobodyFound",
     "Unknown",
     "Unreachable",
+    "WrongCode",
     "approve",
     "clone_values",
+    "enter_code",
+    "issue_card",
     "known_account",
     "live_values",
+    "note_opened",
+    "pass_on",
     "reject",
     "request_changes",
     "rerun_tests",
+    "returned",
+    "revoke",
     "save_draft",
+    "send_code",
     "submit",
     "withdraw",
 ]
