@@ -14,6 +14,7 @@ from connections.views import (
     history,
     home,
     operations,
+    overseeing,
     requests,
     tables,
 )
@@ -54,6 +55,14 @@ urlpatterns = [
     path("operations/<int:pk>/send-again/", operations.send_again, name="send_again"),
     path("operations/<int:pk>/close/", operations.close, name="close"),
     path("handover/return/", handover.returned, name="handover_return"),
+    path("handover/<str:token>/", handover.show, name="handover"),
+    path("handover/<str:token>/progress/", handover.progress, name="handover_progress"),
+    path("handover/<str:token>/send-code/", handover.send_code, name="handover_send_code"),
+    path("handover/<str:token>/code/", handover.enter_code, name="handover_code"),
+    path("handover/<str:token>/card/", handover.card, name="handover_card"),
+    path("handover/<str:token>/pass-on/", handover.pass_on, name="handover_give"),
+    path("requests/<int:pk>/handover/pass-on/", overseeing.pass_on, name="handover_pass_on"),
+    path("requests/<int:pk>/handover/revoke/", overseeing.revoke, name="handover_revoke"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
 ]

@@ -105,13 +105,13 @@ def _service(rules: Policy, service: str, name: str, category: Any, status: Any,
         remark=", ".join(remark for remark in remarks if remark),
         group=category[:60] if isinstance(category, str) else "",
         lifecycle=lifecycle,
-        guide=_guide(guide),
+        guide=guide_of(guide),
         recommended=recommended,
         note=rule.note if rule else "",
     )
 
 
-def _guide(address: Any) -> str:
+def guide_of(address: Any) -> str:
     """Fivetran's page about the service; nothing from outside leads people anywhere else."""
     on_site = isinstance(address, str) and address.startswith("https://fivetran.com/") and len(address) <= 300
     return address if on_site else ""
@@ -171,7 +171,12 @@ def metadata_of(service: str) -> dict[str, Any] | None:
 
 def service_config(service: str) -> dict[str, Any] | None:
     """The `config` object of a service's metadata; None while Fivetran has not told."""
-    config = (metadata_of(service) or {}).get("config")
+    return service_config_of(metadata_of(service))
+
+
+def service_config_of(detail: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The same of metadata that was read already."""
+    config = (detail or {}).get("config")
     return config if isinstance(config, dict) else None
 
 

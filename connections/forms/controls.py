@@ -168,7 +168,7 @@ def _text(field: Field, options: dict[str, Any]) -> forms.CharField:
     if field.path in NAMING:
         made.validators.append(_check_name)
     elif field.path == "source_owner":
-        made.validators.append(_check_person)
+        made.validators.append(check_person)
     elif field.type is Type.URI:
         made.validators.append(_check_return_address)
     return made
@@ -191,7 +191,8 @@ def _check_name(text: str) -> None:
         raise ValidationError("Use small letters a to z, digits and _, beginning with a letter or _")
 
 
-def _check_person(text: str) -> None:
+def check_person(text: str) -> None:
+    """Raise ValidationError unless `text` is an active user's name or an e-mail address."""
     if "@" not in text:
         if not get_user_model()._default_manager.filter(username=text, is_active=True).exists():
             raise ValidationError("Enter a username of this portal, or an e-mail address")

@@ -14,10 +14,19 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections import payloads, permissions
-from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, GateReason, SetupTestsState
+from connections.models import (
+    ApiGate,
+    Attempt,
+    Connection,
+    ConnectionRequest,
+    Event,
+    GateReason,
+    Handover,
+    SetupTestsState,
+)
 from connections.permissions import Person
 from connections.states import FINAL, Owner, Status
-from connections.views import timeline, words
+from connections.views import handover_panel, timeline, words
 
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
@@ -58,7 +67,14 @@ def reader(request: HttpRequest) -> User:
 def find(user: Person, pk: int) -> ConnectionRequest:
     """The request as far as it exists for `user`, with its people, its connection, and marks of its latest changes."""
     rows = permissions.visible_to(user).select_related(
-        "requester", "decided_by", "approved_by", "connection", "cloned_from", "preset__approvers", "batch_row"
+        "requester",
+        "decided_by",
+        "approved_by",
+        "connection",
+        "cloned_from",
+        "preset__approvers",
+        "batch_row",
+        "handover__owner",
     )
     latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
@@ -74,10 +90,18 @@ def connection_of(row: ConnectionRequest) -> Connection | None:
     return getattr(row, "connection", None)
 
 
+def handover_of(row: ConnectionRequest) -> Handover | None:
+    """The hand-over of its credentials, if there is one."""
+    return getattr(row, "handover", None)
+
+
 def poll_seconds(row: ConnectionRequest) -> int:
     """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to, else 0."""
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
+        return 2
+    handover = handover_of(row)
+    if handover is not None and handover.is_live and not row.gone_at:
         return 2
     return 5 if row.state in _PERSONS else 0
 
@@ -88,6 +112,8 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
     marks: list[Any] = [row.version, row.status, row.note, row.gone_at, row.latest_event, row.latest_attempt, waiting]  # type: ignore[attr-defined]  # annotated by find()
     if connection is not None:
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
+    if (handover := handover_of(row)) is not None:
+        marks += [handover.state, handover.nonce, handover.card_expires_at, handover.card_expired_at]
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
@@ -144,7 +170,8 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "attempts": attempts,
         "runs": runs,
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
-        "acts_on_tests": row.source_owner or row.requester,
+        "acts_on_tests": source_owner(row),
+        "handover": handover_panel.shown(user, row),
         "entries": timeline.entries(row, attempts, runs),
         "edited": False,
         "swap": False,
@@ -184,7 +211,7 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
         case Owner.REQUESTER:
             return f"{row.requester}, the requester"
         case Owner.SOURCE_OWNER:
-            return f"{row.source_owner or row.requester}, the source owner"
+            return f"{source_owner(row)}, the source owner"
         case Owner.APPROVER:
             return "yours" if permissions.can_decide(user, row) else "an approver"
         case Owner.OPERATOR:
@@ -192,6 +219,12 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
         case Owner.PORTAL:
             return "the portal"
     return "nobody: it is finished"
+
+
+def source_owner(row: ConnectionRequest) -> str:
+    """Whose credentials they are: whom the hand-over waits for, else whom the request names."""
+    handover = handover_of(row)
+    return handover.owner_name if handover is not None else row.source_owner or str(row.requester)
 
 
 def why_not(check: Callable[[Person, ConnectionRequest], None], user: Person, row: ConnectionRequest) -> str:
