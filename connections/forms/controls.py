@@ -42,6 +42,10 @@ class Checkbox(forms.CheckboxInput):
         """Tick exactly what the field will read as true."""
         super().__init__(attrs, check_test=lambda value: truth(str(value)) is True)
 
+    def format_value(self, value: Any) -> str | None:
+        """What the box sends once ticked: the browser's own "on" where it is off now; "false" would untick it again."""
+        return None if truth(str(value or "")) is False else super().format_value(value)
+
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str:  # type: ignore[override]
         """The posted text; empty for an unticked box, which a browser does not send."""
         return str(data.get(name, ""))
