@@ -14,11 +14,12 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
-from connections.models import Batch, ConnectionChange, ConnectionRequest, Notice, NoticeKind
+from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
 
 log = logging.getLogger(__name__)
 TRIES = 5
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
+_TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
 
@@ -49,6 +50,19 @@ def tell_address(request: ConnectionRequest, kind: NoticeKind, address: str, *, 
     )
 
 
+def tell_owner(handover: Handover, kind: NoticeKind) -> None:
+    """A mail to the owner of a hand-over, with or without an account, in the caller's transaction; each call is one.
+
+    What it says is read from the row when it is sent: the link and the code stand in no table.
+    """
+    Handover.objects.filter(pk=handover.pk).update(mails=F("mails") + 1)
+    handover.refresh_from_db(fields=["mails"])
+    if handover.owner is not None:
+        tell(handover.request, kind, handover.owner, occasion=handover.mails)
+    else:
+        tell_address(handover.request, kind, handover.address, occasion=handover.mails)
+
+
 def operators() -> QuerySet[User]:
     """The active users who operate the portal (superusers included)."""
     holders = User.objects.with_perm("connections.operate_portal", backend=_BACKEND)
@@ -76,7 +90,11 @@ def _send(notice: Notice) -> bool:
     if not address or (person and not person.is_active):
         row.update(sent_at=Now(), error="no address")
         return False
-    subject, template, context = _mail(notice)
+    handover = _handover_of(notice)
+    if notice.kind in _TO_OWNERS and handover is None:
+        row.update(sent_at=Now(), error="no longer due")
+        return False
+    subject, template, context = _owners_mail(notice, handover) if handover else _mail(notice)
     try:
         send_mail(
             subject=_one_line(f"[Connections] {subject}"),
@@ -115,6 +133,27 @@ def _change_of(notice: Notice) -> ConnectionChange | None:
     """The change that a notice is about: its number is the notice's occasion."""
     changes = ConnectionChange.objects.select_related("requester", "decided_by")
     return changes.filter(pk=notice.occasion, request_id=notice.request_id).first()
+
+
+def _handover_of(notice: Notice) -> Handover | None:
+    """The hand-over that a mail to its owner is about, as long as it still concerns whom the mail goes to."""
+    if notice.kind not in _TO_OWNERS:
+        return None
+    mine = Handover.objects.live().filter(request=notice.request_id, owner=notice.recipient_id, address=notice.address)
+    if notice.kind == NoticeKind.HANDOVER_CODE:
+        mine = mine.filter(code_expires_at__gt=Now()).exclude(code_nonce="")
+    return mine.select_related("request__requester", "owner").first()
+
+
+def _owners_mail(notice: Notice, handover: Handover) -> tuple[str, str, dict[str, Any]]:
+    subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
+    context = {"notice": notice, "request": notice.request, "handover": handover, "url": handover_link(handover)}
+    return subject, "connections/mail/handover.txt", context
+
+
+def handover_link(handover: Handover) -> str:
+    """The owner's link, as people reach it from outside. Only the owner sees it."""
+    return f"{settings.PUBLIC_URL.rstrip('/')}/handover/{handover.token}/"
 
 
 def _one_line(text: str) -> str:

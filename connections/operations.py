@@ -19,6 +19,7 @@ from connections.models import (
     CatalogRefresh,
     Connection,
     ConnectionRequest,
+    Handover,
     IllegalMove,
     Kind,
     MovedOn,
@@ -66,8 +67,10 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
     try:
         with transaction.atomic():
             _settle(request, Status.CREATED, by, reason, connection_id=data["id"], note="")
-            Connection.objects.record(request, data, adopted=True, tests_due=tests_due)
+            connection = Connection.objects.record(request, data, adopted=True, tests_due=tests_due)
             notifications.tell(request, NoticeKind.CREATED, request.requester)
+            if (begun := Handover.objects.begin(connection)) is not None:
+                notifications.tell_owner(begun, NoticeKind.HANDOVER)
             transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)
     except IntegrityError:
         raise DoesNotFit("This connection belongs to another request already.") from None

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
+from django.utils.crypto import constant_time_compare
 
-from connections.models import Batch, ConnectionChange, ConnectionRequest, Preset, SetupTestsState
+from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Preset, SetupTestsState
 from connections.models.change import ConnectionChangeQuerySet
 from connections.models.request import ConnectionRequestQuerySet
 from connections.states import CHANGE_WITHDRAWABLE, EDITABLE, WITHDRAWABLE, ChangeStatus, Status
@@ -199,6 +200,50 @@ def check_can_settle(user: Person, request: ConnectionRequest) -> None:
     check_can_operate(user)
     if request.state is not Status.ATTENTION:
         raise Denied(f"It does not need an operator: it is “{request.state.label}”.")
+
+
+def is_source_owner(user: Person, handover: Handover, proof: str = "") -> bool:
+    """Whether the credentials are this person's to enter: the named user, or who proved to hold the address.
+
+    `proof` is the nonce that the right code was answered with (`workflow.enter_code`); another owner has another nonce.
+    """
+    if handover.owner_id is not None:
+        return bool(user.is_active and user.pk == handover.owner_id)
+    return constant_time_compare(proof, handover.nonce)
+
+
+def check_is_source_owner(user: Person, handover: Handover, proof: str = "") -> None:
+    """Raise Denied unless the hand-over is this person's, and not over."""
+    if not is_source_owner(user, handover, proof):
+        raise Denied("This hand-over is somebody else's: only the named source owner can open it.")
+    if handover.request.gone_at:
+        raise Denied("The connection is no longer at Fivetran, so there is nothing to hand over.")
+    if not handover.is_live:
+        raise Denied(f"There is nothing to hand over: it is “{handover.get_state_display()}”.")
+
+
+def _oversees(user: Person, request: ConnectionRequest) -> bool:
+    own = user.is_active and request.requester_id == user.pk
+    return own or is_approver(user) or is_operator(user)
+
+
+def check_can_pass_on(user: Person, handover: Handover, proof: str = "") -> None:
+    """Raise Denied unless `user` is the owner, the requester, an approver or an operator, and it is not connected."""
+    owns = handover.is_live and is_source_owner(user, handover, proof)
+    if not (owns or _oversees(user, handover.request)):
+        raise Denied("Only the source owner, the requester, approvers and operators can give it to somebody else.")
+    if handover.request.gone_at:
+        raise Denied("The connection is no longer at Fivetran, so there is nothing to hand over.")
+    if handover.request.connection.setup_state == "connected":
+        raise Denied("Nobody's credentials are needed: the connection is connected.")
+
+
+def check_can_revoke(user: Person, handover: Handover) -> None:
+    """Raise Denied unless `user` is the requester, an approver or an operator, and the hand-over is not over."""
+    if not _oversees(user, handover.request):
+        raise Denied("Only the requester, approvers and operators can revoke a hand-over.")
+    if not handover.is_live:
+        raise Denied(f"There is nothing to revoke: it is “{handover.get_state_display()}”.")
 
 
 def _can(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:

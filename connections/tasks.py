@@ -48,8 +48,9 @@ def reconcile(request_id: int) -> None:
 
 @shared_task(name="check")
 def check(request_id: int) -> None:
-    """Ask Fivetran how one connection is, because something hinted at a change."""
-    provisioning.check(request_id)
+    """Ask Fivetran how one connection is, because something hinted at a change, and ring for the tests it led to."""
+    if provisioning.check(request_id):
+        ring(run_tests, request_id)
 
 
 @shared_task(name="observe")

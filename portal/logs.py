@@ -10,6 +10,9 @@ from django.core.exceptions import ImproperlyConfigured
 HIDDEN = "[hidden]"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
+# The addresses of hand-overs: Django names paths of refused requests.
+_LINK = re.compile(r"((?:/|%2F)handover(?:/|%2F))(?!return)(?:(?!%2F)[\w.-])+|(/handover/return/\?)\S+", re.ASCII)
+
 
 def one_line(text: str) -> str:
     """`text` with control characters, line ends and direction marks written as escapes, a tab as a space."""
@@ -31,7 +34,8 @@ class OneLine(logging.Formatter):
 
 
 def redacted(text: str) -> str:
-    """`text` without the API key, its secret and the Basic token made of both (RFC 7617)."""
+    """`text` without the API key, its secret and the Basic token made of both (RFC 7617), and without owners' links."""
+    text = _LINK.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text)
     for secret in _secrets():
         text = text.replace(secret, HIDDEN)
     return text

@@ -19,6 +19,7 @@ from connections.models import (
     ConnectionChange,
     ConnectionRequest,
     Event,
+    Handover,
     Kind,
     Notice,
     PortalPolicy,
@@ -39,6 +40,7 @@ WINDOWS: list[type[Model]] = [
     Event,
     Attempt,
     Connection,
+    Handover,
     SetupTestRun,
     CatalogEntry,
     ApiGate,
@@ -126,6 +128,7 @@ def rows() -> dict[type[Model], int]:
     workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="Month's end")
     CatalogEntry.objects.create(kind=Kind.SERVICE, fivetran_id="mysql", name="MySQL", data={"id": "mysql"})
     gate.current()
+    Handover.objects.create(request=request, address="olga@elsewhere.example")
     return {model: model._default_manager.values_list("pk", flat=True)[0] for model in WINDOWS}
 
 

@@ -447,3 +447,10 @@ def test_secrets_are_refused(client: Client, key: str) -> None:
         assert f"Leave out {key.removeprefix('config__')}" in text and "hunter2" not in text.split("<main")[1]
     assert page(client.post(NEW, {**COMPLETE, key: "hunter2", "action": "draft"}))
     assert not ConnectionRequest.objects.exists()
+
+
+def test_a_box_that_is_off_sends_on_when_somebody_ticks_it(client: Client) -> None:
+    text = page(client.get(NEW))
+    boxes = re.findall(r'<input type="checkbox"[^>]*>', text)
+    assert len(boxes) >= 5
+    assert not [box for box in boxes if 'value="false"' in box or 'value=""' in box]

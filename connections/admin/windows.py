@@ -11,6 +11,7 @@ from connections.models import (
     Attempt,
     Connection,
     Event,
+    Handover,
     Notice,
     SetupTest,
     SetupTestRun,
@@ -117,6 +118,17 @@ class ConnectionAdmin(ReadOnlyAdmin):
     list_filter = ("tests", "adopted")
     list_select_related = ("request",)
     search_fields = ("=request__id", "=request__connection_id")
+
+
+@admin.register(Handover)
+class HandoverAdmin(ReadOnlyAdmin):
+    """The hand-overs of credentials; what a link or a code is made of is not shown."""
+
+    list_display = ("request", "owner", "address", "state", "sent_at", "opened_at", "card_at", "returned_at", "done_at")
+    list_filter = ("state",)
+    list_select_related = ("request", "owner")
+    search_fields = ("=request__id", "owner__username", "=address")
+    exclude = ("nonce", "code_nonce", "return_hash")
 
 
 @admin.register(SetupTestRun)

@@ -1,6 +1,7 @@
 """What Fivetran offers, cached in the database: the last good copy serves, and says how old it is."""
 
 from connections.catalog import live
+from connections.catalog.credentials import Credentials, credentials_of, needs_authorisation
 from connections.catalog.groups import Group, group_of, learn_group
 from connections.catalog.learning import learn_sources
 from connections.catalog.live import LiveConnection
@@ -19,17 +20,20 @@ from connections.catalog.offers import (
     private_links,
     proxy_agents,
     service_config,
+    service_config_of,
     services,
 )
 from connections.catalog.policy import refusal
 from connections.catalog.refresh import refresh_all, refresh_service
 
 __all__ = [
+    "Credentials",
     "Freshness",
     "Group",
     "LiveConnection",
     "Option",
     "Service",
+    "credentials_of",
     "destinations",
     "freshness",
     "freshness_of",
@@ -41,12 +45,14 @@ __all__ = [
     "live",
     "metadata_of",
     "naming_keys",
+    "needs_authorisation",
     "naming_keys_of",
     "private_links",
     "proxy_agents",
     "refresh_all",
     "refresh_service",
     "service_config",
+    "service_config_of",
     "refusal",
     "services",
 ]

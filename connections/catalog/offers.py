@@ -171,7 +171,12 @@ def metadata_of(service: str) -> dict[str, Any] | None:
 
 def service_config(service: str) -> dict[str, Any] | None:
     """The `config` object of a service's metadata; None while Fivetran has not told."""
-    config = (metadata_of(service) or {}).get("config")
+    return service_config_of(metadata_of(service))
+
+
+def service_config_of(detail: dict[str, Any] | None) -> dict[str, Any] | None:
+    """The same of metadata that was read already."""
+    config = (detail or {}).get("config")
     return config if isinstance(config, dict) else None
 
 

@@ -42,6 +42,10 @@ class Checkbox(forms.CheckboxInput):
         """Tick exactly what the field will read as true."""
         super().__init__(attrs, check_test=lambda value: truth(str(value)) is True)
 
+    def format_value(self, value: Any) -> str | None:
+        """What the box sends once ticked: the browser's own "on" where it is off now; "false" would untick it again."""
+        return None if truth(str(value or "")) is False else super().format_value(value)
+
     def value_from_datadict(self, data: Any, files: Any, name: str) -> str:  # type: ignore[override]
         """The posted text; empty for an unticked box, which a browser does not send."""
         return str(data.get(name, ""))
@@ -168,7 +172,7 @@ def _text(field: Field, options: dict[str, Any]) -> forms.CharField:
     if field.path in NAMING:
         made.validators.append(_check_name)
     elif field.path == "source_owner":
-        made.validators.append(_check_person)
+        made.validators.append(check_person)
     elif field.type is Type.URI:
         made.validators.append(_check_return_address)
     return made
@@ -191,7 +195,8 @@ def _check_name(text: str) -> None:
         raise ValidationError("Use small letters a to z, digits and _, beginning with a letter or _")
 
 
-def _check_person(text: str) -> None:
+def check_person(text: str) -> None:
+    """Raise ValidationError unless `text` is an active user's name or an e-mail address."""
     if "@" not in text:
         if not get_user_model()._default_manager.filter(username=text, is_active=True).exists():
             raise ValidationError("Enter a username of this portal, or an e-mail address")

@@ -176,6 +176,8 @@ def _stands_out(form: "RequestForm", fields: list[Field]) -> bool:
     if any(field.name in form.errors for field in fields):
         return True
     fields = [field for field in fields if not field.constant and not _as_preset(form, field)]
+    if form.suggests_card and values.get("use_connect_card"):
+        fields = [field for field in fields if field.path not in ("use_connect_card", "run_setup_tests")]
     return any(values.get(field.path, field.default) not in (field.default, None) for field in fields)
 
 

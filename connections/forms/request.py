@@ -23,6 +23,8 @@ from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
 _EMPTY = (None, "")
+CARD = "use_connect_card"
+DRAWN_FOR = "drawn_for"  # the service for which the posted controls were drawn
 
 
 class Purpose(Enum):
@@ -49,10 +51,13 @@ class RequestForm(forms.Form):
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
         service = self.data.get("service", "")
-        metadata = (catalog.metadata_of(service) if service else None) or {}
-        told = metadata["config"] if isinstance(metadata.get("config"), dict) else None
+        detail = catalog.metadata_of(service) if service else None
+        told = catalog.service_config_of(detail)
         self.naming: Naming = naming_for(service, self.data, told)
-        self.config: ServiceConfig = config_for(service, told, self.data, metadata.get(SECRETS_KEYS))
+        self.config: ServiceConfig = config_for(service, told, self.data, (detail or {}).get(SECRETS_KEYS))
+        # By default the source owner is asked where the service has something that only they may enter.
+        self.suggests_card = bool(self.config.secrets) or catalog.needs_authorisation(detail)
+        self.data = {CARD: text_of(self.suggests_card), **self.data}
         self.rules: tuple[Rule, ...] = (*RULES, *self.config.rules)
         self.offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
         self.of_request = tuple(field for field in FIELDS if not field.constant)
@@ -65,13 +70,17 @@ class RequestForm(forms.Form):
         """What a browser posted: an absent checkbox is off, any other absent control has its default."""
         unticked = {field.name: "" for field in FIELDS if field.type is Type.BOOLEAN}
         texts = {**_default_texts(), **unticked, **{name: post[name] for name in post}}
+        if _is_to_be_redrawn(post):
+            del texts[CARD]
         return cls(texts, purpose=purpose, given=post)
 
     @classmethod
     def from_link(cls, query: Mapping[str, str]) -> "RequestForm":
         """A new form, pre-filled by the parameters of a link; unknown ones say nothing to anybody."""
         given = {name: query[name] for name in query if query[name].strip()}
-        return cls({**_default_texts(), **given}, purpose=Purpose.LINK, given=given)
+        # Who asks for the tests at once asks for no hand-over, which comes before them.
+        card = {CARD: ""} if truth(given.get("run_setup_tests", "")) else {}
+        return cls({**_default_texts(), **card, **given}, purpose=Purpose.LINK, given=given)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "RequestForm":
@@ -294,7 +303,8 @@ class RequestForm(forms.Form):
 
     def config_for_the_browser(self) -> dict[str, Any]:
         """The same for the settings of the chosen service: a change of the service exchanges them with the controls."""
-        return {"rules": as_json(self.config.for_the_browser()), "fields": _types(self.config.fields)}
+        own = {"rules": as_json(self.config.for_the_browser()), "fields": _types(self.config.fields)}
+        return {**own, "suggestsCard": self.suggests_card}
 
 
 def _types(fields: Iterable[Field]) -> dict[str, dict[str, str]]:
@@ -317,5 +327,20 @@ def _clean(text: str) -> str:
 
 
 def _default_texts() -> dict[str, str]:
-    texts = {f.name: text_of(f.default) for f in FIELDS if f.default is not None and not f.constant}
+    """Without that of the hand-over, which depends on the service."""
+    defaults = (f for f in FIELDS if f.default is not None and not f.constant and f.path != CARD)
+    texts = {f.name: text_of(f.default) for f in defaults}
     return {**texts, "connect_card_config__redirect_uri": own_return_address()}
+
+
+def _is_to_be_redrawn(post: Mapping[str, str]) -> bool:
+    """Whether the service was changed and its controls are not drawn yet, so that nobody could say no to its default.
+
+    Controls of the service that were posted all the same were filled by somebody who knew what they sent.
+    """
+    changed = DRAWN_FOR in post and post[DRAWN_FOR] != post.get("service", "")
+    return (
+        changed
+        and CARD not in post
+        and (post.get("action") == "fields" or not any(name.startswith("config__") for name in post))
+    )

@@ -1,5 +1,6 @@
-"""The few questions that a page may ask Fivetran itself, 5 seconds at most: whether a connection exists."""
+"""The few questions that a page may ask Fivetran itself, 5 seconds at most: does it exist, and a fresh Connect Card."""
 
+from connections.handover.card import mint
 from connections.handover.lookup import Unreachable, existing
 
-__all__ = ["Unreachable", "existing"]
+__all__ = ["Unreachable", "existing", "mint"]

@@ -14,6 +14,7 @@ from connections.models.connection import (
 )
 from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason
+from connections.models.handover import LIVE_HANDOVER, Handover, HandoverState, find_owner
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
@@ -24,6 +25,7 @@ from connections.models.trust import OPEN_TRUST, Trust, TrustState
 from connections.models.webhook import WebhookDelivery
 
 __all__ = [
+    "LIVE_HANDOVER",
     "ApiGate",
     "Attempt",
     "Batch",
@@ -38,6 +40,8 @@ __all__ = [
     "Event",
     "EventKind",
     "GateReason",
+    "Handover",
+    "HandoverState",
     "Heartbeat",
     "IllegalMove",
     "Kind",
@@ -61,6 +65,7 @@ __all__ = [
     "advance_change",
     "known_account",
     "open_change",
+    "find_owner",
     "open_request",
     "status_columns",
     "store_run",

@@ -24,7 +24,7 @@ from connections.models import (
     SetupTestsState,
     status_columns,
 )
-from connections.provisioning import account, gate, outcome
+from connections.provisioning import account, gate, handovers, outcome
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -49,16 +49,19 @@ def due() -> QuerySet[Connection]:
     return existing.filter(check_due_at__lte=Now()).order_by("check_due_at")
 
 
-def check(request_id: int) -> None:
-    """Ask Fivetran for the connection of this request if that is due and nobody else is asking (GET, repeatable)."""
+def check(request_id: int) -> bool:
+    """Ask Fivetran for the connection of this request if that is due and nobody else is asking (GET, repeatable).
+
+    Returns whether its setup tests are due now, which the answer may have led to.
+    """
     if not isinstance(request_id, int) or not gate.is_open():
-        return
+        return False
     connection = due().filter(request_id=request_id).select_related("request").first()
     if connection is None:
-        return
+        return False
     mine = Connection.objects.filter(pk=connection.pk, check_due_at__lte=Now())
     if mine.update(check_due_at=Now() + LEASE) != 1:
-        return
+        return False
     request = connection.request
     attempt = Attempt(request=request, call=Attempt.Call.STATUS)
     client = configured.client()
@@ -66,12 +69,13 @@ def check(request_id: int) -> None:
         if not account.same(client, request.approved_account):
             mine = Connection.objects.filter(pk=connection.pk)
             mine.update(check_due_at=None)  # every connection of another account is absent from this one
-            return
+            return False
         answer = client.get_connection(str(request.connection_id))
     except FivetranError as error:
         outcome.persist(request, partial(_unanswered, connection, attempt, error))
     else:
         outcome.persist(request, partial(_answered, connection, attempt, answer))
+    return Connection.objects.filter(pk=connection.pk, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now()).exists()
 
 
 def seen(connection: Connection, data: Mapping[str, Any]) -> None:
@@ -81,6 +85,7 @@ def seen(connection: Connection, data: Mapping[str, Any]) -> None:
     row.save(update_fields=TAKEN)
     Connection.objects.filter(pk=row.pk).update(seen_at=Now())
     note(row, events)
+    handovers.conclude(row, row.setup_state)
 
 
 def locked() -> QuerySet[Connection]:
@@ -122,6 +127,8 @@ def note(row: Connection, events: Iterable[Happening]) -> None:
     """An event each for what `take` found new."""
     for kind, why in events:
         Event.objects.note(row.request, kind, actor=Actor.RECONCILER, detail={"why": why})
+        if kind == EventKind.SETUP_STATE_CHANGED:
+            handovers.conclude(row, row.setup_state)
 
 
 def gone(request: ConnectionRequest) -> None:

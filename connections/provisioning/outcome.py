@@ -20,6 +20,7 @@ from connections.models import (
     Connection,
     ConnectionRequest,
     Ending,
+    Handover,
     NoticeKind,
     advance,
     store_run,
@@ -148,6 +149,8 @@ def to_created(
             if isinstance(data.get("setup_tests"), list) and asked_for_tests and not adopted:
                 store_run(connection, data)
             notifications.tell(request, NoticeKind.CREATED, request.requester)
+            if (handover := Handover.objects.begin(connection)) is not None:
+                notifications.tell_owner(handover, NoticeKind.HANDOVER)
     except IntegrityError:
         log.warning("request %s: connection id is attached to another request", request.pk)
         request.refresh_from_db()

@@ -25,7 +25,7 @@ from connections.models import (
     WebhookDelivery,
     advance,
 )
-from connections.provisioning import changing, gate, observing, outcome, trusting
+from connections.provisioning import changing, gate, handovers, observing, outcome, trusting
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -58,6 +58,7 @@ def sweep() -> Due:
     old = Now() - timedelta(days=settings.EXPIRE_DAYS)
     for status in (Status.PENDING, Status.CHANGES_REQUESTED):
         _each(_rows(status, status_since__lt=old), _expire)
+    handovers.sweep()
     running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
     running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
     WebhookDelivery.objects.prune()

@@ -1,13 +1,214 @@
-"""Where Fivetran sends the source owner after the Connect Card."""
+"""The source owner's pages: what is asked, the mailed code, the Connect Card, and the return from Fivetran.
 
+A GET of the link mints nothing and counts as nothing, so a mail scanner may follow it. Only the named owner gets
+further: logged in, or, without an account, by a mailed code that opens this one hand-over in this one session.
+"""
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_safe
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
+from django.views.decorators.http import require_POST, require_safe
+
+from connections import catalog, permissions, workflow
+from connections.forms import CodeForm, PersonForm
+from connections.models import Handover, HandoverState, MovedOn, SetupTestsState
+from connections.permissions import Denied
+from connections.views import timeline
+
+PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until when]
+PROVED_SECONDS = 2 * 60 * 60
+_TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
+
+View = Callable[[HttpRequest, Handover], HttpResponse]
+Route = Callable[..., HttpResponse]
 
 
+def _refused(request: HttpRequest, why: str) -> HttpResponse:
+    return render(request, "connections/handover_refused.html", {"why": why}, status=403)
+
+
+def _opened(view: View) -> Route:
+    """`view` with the hand-over that the link's token opens, whoever asks; 403 in words for any other token."""
+
+    @login_not_required
+    @wraps(view)
+    def found(request: HttpRequest, token: str) -> HttpResponse:
+        handover = Handover.objects.by_token(token)
+        if handover is None:
+            return _refused(
+                request, "This link is not valid, or not any more: it may have been given to somebody else."
+            )
+        return view(request, handover)
+
+    return found
+
+
+def _owned(view: View) -> Route:
+    """`view` for the named owner alone: others log in, prove by a code that they hold the address, or get a 403."""
+
+    @wraps(view)
+    def checked(request: HttpRequest, handover: Handover) -> HttpResponse:
+        if permissions.is_source_owner(request.user, handover, proof_of(request, handover)):
+            return view(request, handover)
+        page = reverse("connections:handover", args=[handover.token])
+        if handover.owner_id is None:
+            return _code_page(request, handover, CodeForm()) if request.path == page else redirect(page)
+        if not request.user.is_authenticated:
+            return redirect_to_login(page)
+        raise Denied("This hand-over is somebody else's: only the named source owner can open it.")
+
+    return _opened(checked)
+
+
+def proof_of(request: HttpRequest, handover: Handover) -> str:
+    """What this session has proved about holding the owner's address; empty where it has not, or too long ago."""
+    entry = request.session.get(PROOFS, {}).get(str(handover.pk))
+    return str(entry[0]) if entry and entry[1] > time.time() else ""
+
+
+# --- the code --------------------------------------------------------------------------------------------------------
+def _code_page(request: HttpRequest, handover: Handover, form: CodeForm, status: int = 200) -> HttpResponse:
+    context = {"handover": handover, "form": form, "address": _veiled(handover.address), "token": handover.token}
+    return render(request, "connections/handover_code.html", context, status=status)
+
+
+def _veiled(address: str) -> str:
+    """As much of an address as its owner needs to know it again: o…r@example.com."""
+    name, _, host = address.rpartition("@")
+    return f"{name[:1]}…{name[-1:] if len(name) > 2 else ''}@{host}"
+
+
+@_opened
+@require_POST
+def send_code(request: HttpRequest, handover: Handover) -> HttpResponse:
+    """Mail a code to the owner's address."""
+    try:
+        workflow.send_code(handover=handover)
+    except MovedOn as not_now:
+        messages.warning(request, str(not_now))
+    else:
+        messages.success(request, "A code is on its way to the address. It is valid for 15 minutes.")
+    return redirect("connections:handover", token=handover.token)
+
+
+@_opened
+@sensitive_post_parameters("code")
+@require_POST
+def enter_code(request: HttpRequest, handover: Handover) -> HttpResponse:
+    """The right code opens this hand-over in this session, for two hours."""
+    form = CodeForm(request.POST)
+    if not form.is_valid():
+        return _code_page(request, handover, form)
+    try:
+        proof = workflow.enter_code(handover=handover, text=form.cleaned_data["code"])
+    except workflow.WrongCode as wrong:
+        form.add_error("code", str(wrong))
+        return _code_page(request, handover, form)
+    request.session.cycle_key()  # what somebody put into this browser before opens nothing
+    proofs = request.session.get(PROOFS, {})
+    request.session[PROOFS] = {**proofs, str(handover.pk): [proof, int(time.time()) + PROVED_SECONDS]}
+    return redirect("connections:handover", token=handover.token)
+
+
+# --- the owner's page ------------------------------------------------------------------------------------------------
+@_owned
+@require_safe
+def show(request: HttpRequest, handover: Handover) -> HttpResponse:
+    """What is asked of the owner, by whom, and how far it is."""
+    if handover.is_live and not handover.request.gone_at:
+        workflow.note_opened(by=request.user, handover=handover, proof=proof_of(request, handover))
+    return _page(request, handover, PersonForm())
+
+
+def _page(request: HttpRequest, handover: Handover, form: PersonForm, trouble: str = "") -> HttpResponse:
+    context = _context(handover) | {"form": form, "trouble": trouble}
+    return render(request, "connections/handover.html", context)
+
+
+def _context(handover: Handover) -> dict[str, Any]:
+    row = handover.request
+    connection = row.connection
+    waits = connection.tests in _TESTS_OPEN or connection.check_due_at is not None
+    working = handover.state == HandoverState.RETURNED or waits
+    runs = timeline.runs_of(connection)[:1]
+    return {
+        "handover": handover,
+        "token": handover.token,
+        "row": row,
+        "connection": connection,
+        "usable": handover.is_live and not row.gone_at,
+        "working": working,
+        "poll": 2 if working else 5 if handover.is_live and handover.card_at else 0,
+        "run": runs[0] if runs else None,
+        "acts_on_tests": handover.owner_name,
+        "credentials": catalog.credentials_of(row.service),
+    }
+
+
+@_owned
+@require_safe
+def progress(request: HttpRequest, handover: Handover) -> HttpResponse:
+    """The part of the owner's page that follows the hand-over, asked for by the open page."""
+    return render(request, "connections/_handover_progress.html", _context(handover))
+
+
+@_owned
+@sensitive_variables()
+@require_POST
+def card(request: HttpRequest, handover: Handover) -> HttpResponse:
+    """Mint a card and show the way to it: a link, since a form's answer may not lead to another host (CSP)."""
+    try:
+        uri = workflow.issue_card(by=request.user, handover=handover, proof=proof_of(request, handover))
+    except (workflow.Unreachable, MovedOn, Denied) as obstacle:
+        handover.refresh_from_db()
+        return _page(request, handover, PersonForm(), str(obstacle))
+    context = {"handover": handover, "row": handover.request, "token": handover.token, "uri": uri}
+    return render(request, "connections/handover_card.html", context)
+
+
+@_owned
+@require_POST
+def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
+    """Give it to somebody else; the owner's own link is dead afterwards."""
+    form = PersonForm(request.POST)
+    if not form.is_valid():
+        return _page(request, handover, form)
+    proof = proof_of(request, handover)
+    try:
+        workflow.pass_on(by=request.user, handover=handover, to=form.cleaned_data["to"], proof=proof)
+    except (MovedOn, workflow.NobodyFound) as obstacle:
+        form.add_error("to", str(obstacle))
+        return _page(request, handover, form)
+    return render(request, "connections/handover_given.html", {"handover": handover, "row": handover.request})
+
+
+# --- back from Fivetran ----------------------------------------------------------------------------------------------
 @login_not_required
 @require_safe
 def returned(request: HttpRequest) -> HttpResponse:
-    """Thank and explain. Anybody can open this address with any parameters, so nothing is read from them."""
-    return render(request, "connections/handover_return.html")
+    """Where Fivetran sends the owner after the card. Only our own signed state is read of what stands in the address.
+
+    Without one: thanks, and nothing happens. With a forged, used, expired or foreign one: 403, and nothing happens.
+    """
+    state = request.GET.get("state")
+    if state is None:
+        return render(request, "connections/handover_return.html")
+    handover = Handover.objects.by_state(state)
+    if handover is None:
+        return _refused(request, "This return from Fivetran is not valid, or was counted already.")
+    if handover.owner_id is not None and not request.user.is_authenticated:
+        return redirect_to_login(request.get_full_path())
+    try:
+        workflow.returned(by=request.user, handover=handover, proof=proof_of(request, handover))
+    except (Denied, MovedOn) as obstacle:
+        return _refused(request, str(obstacle))
+    return redirect("connections:handover", token=handover.token)

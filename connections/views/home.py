@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from connections import permissions
-from connections.models import ConnectionRequest
+from connections.models import ConnectionRequest, Handover
+from connections.permissions import Person
 from connections.states import Status
 from connections.views import starting
 
@@ -34,6 +35,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "waiting": [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN],
         "recent": list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]),
         "operator_count": None,
+        "handovers": list(_handovers(request.user)[:SHOWN]),
     }
     if permissions.is_approver(request.user):
         decide = permissions.waiting_for(request.user)
@@ -43,3 +45,9 @@ def home(request: HttpRequest) -> HttpResponse:
         stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).values("id")
         context["operator_count"] = len(stuck[:COUNTED])
     return render(request, "connections/home.html", context)
+
+
+def _handovers(user: Person) -> QuerySet[Handover]:
+    """Those that wait for this person, whether or not the requests are theirs to see, the oldest first."""
+    mine = Handover.objects.live().filter(owner_id=user.pk)
+    return mine.select_related("request__requester").order_by("sent_at", "pk")

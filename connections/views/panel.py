@@ -25,13 +25,14 @@ from connections.models import (
     ConnectionRequest,
     Event,
     GateReason,
+    Handover,
     Kind,
     Observation,
     SetupTestsState,
 )
 from connections.permissions import Person
 from connections.states import CHANGE_OPEN, FINAL, ChangeStatus, Owner, Status
-from connections.views import cards, change_words, facts, timeline, trusted, words
+from connections.views import cards, change_words, facts, handover_panel, timeline, trusted, words
 
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
@@ -73,7 +74,14 @@ def reader(request: HttpRequest) -> User:
 def find(user: Person, pk: int) -> ConnectionRequest:
     """The request as far as it exists for `user`, with its people, its connection, and marks of its latest changes."""
     rows = permissions.visible_to(user).select_related(
-        "requester", "decided_by", "approved_by", "connection", "cloned_from", "preset__approvers", "batch_row"
+        "requester",
+        "decided_by",
+        "approved_by",
+        "connection",
+        "cloned_from",
+        "preset__approvers",
+        "batch_row",
+        "handover__owner",
     )
     latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
@@ -116,13 +124,20 @@ def known_at(row: ConnectionRequest) -> datetime | None:
     return max((moment for moment in moments if moment), default=None)
 
 
+def handover_of(row: ConnectionRequest) -> Handover | None:
+    """The hand-over of its credentials, if there is one."""
+    return getattr(row, "handover", None)
+
+
 def poll_seconds(row: ConnectionRequest) -> int:
     """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to, else 0."""
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
         return 2
     change = getattr(row, "open_change_status", None)
-    if change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
+    handover = handover_of(row)
+    handing_over = handover is not None and handover.is_live and not row.gone_at
+    if handing_over or change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
         return 2
     return 5 if row.state in _PERSONS or change else 0
 
@@ -136,6 +151,8 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
         marks += [connection.fivetran_status, connection.succeeded_at, connection.failed_at, connection.drift]
         marks.append(is_paused(connection))
+    if (handover := handover_of(row)) is not None:
+        marks += [handover.state, handover.nonce, handover.card_expires_at, handover.card_expired_at]
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
@@ -200,7 +217,8 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "attempts": attempts,
         "runs": runs,
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
-        "acts_on_tests": row.source_owner or row.requester,
+        "acts_on_tests": source_owner(row),
+        "handover": handover_panel.shown(user, row),
         "entries": timeline.entries(row, attempts, runs),
         "changes": changes_of(row),
         "edited": False,
@@ -256,7 +274,7 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
         case Owner.REQUESTER:
             return f"{row.requester}, the requester"
         case Owner.SOURCE_OWNER:
-            return f"{row.source_owner or row.requester}, the source owner"
+            return f"{source_owner(row)}, the source owner"
         case Owner.APPROVER:
             return "yours" if permissions.can_decide(user, row) else "an approver"
         case Owner.OPERATOR:
@@ -264,6 +282,12 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
         case Owner.PORTAL:
             return "the portal"
     return "nobody: it is finished"
+
+
+def source_owner(row: ConnectionRequest) -> str:
+    """Whose credentials they are: whom the hand-over waits for, else whom the request names."""
+    handover = handover_of(row)
+    return handover.owner_name if handover is not None else row.source_owner or str(row.requester)
 
 
 def why_not(check: Callable[[Person, ConnectionRequest], None], user: Person, row: ConnectionRequest) -> str:

@@ -11,7 +11,7 @@ from connections import workflow
 from connections.fields import defaults
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.controls import own_return_address
-from connections.forms.rows import unfolded
+from connections.forms.rows import text_of, unfolded
 from connections.models import ConnectionRequest, Preset
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ def to_choose(page: "Page") -> list[Preset]:
 def link(form: RequestForm, preset: str) -> str:
     """The address that opens a new form with what `form` holds now, as far as it differs from the defaults."""
     usual = {**unfolded(defaults()), "connect_card_config__redirect_uri": own_return_address()}
+    usual["use_connect_card"] = text_of(form.suggests_card)
     chosen = {
         name: text
         for name, text in unfolded(form.values()).items()

@@ -14,6 +14,7 @@ const memory = new Memory(form);
 const autosave = new Autosave(form, (kept) => (original = kept));
 const typed = {}; // what was typed in controls that a change of the service took away
 let original = "";
+let suggestsCard = false;
 let leaving = false;
 
 const control = (name) => form.elements.namedItem(name);
@@ -81,6 +82,17 @@ function readConfig() {
   const own = JSON.parse(document.getElementById("config-rules").textContent);
   rules = [...ofRequest.rules, ...own.rules];
   fields = { ...ofRequest.fields, ...own.fields };
+  suggestsCard = own.suggestsCard;
+}
+
+// Another service has another default for the hand-over, as the server would have drawn it.
+function suggestCard() {
+  const card = control("use_connect_card");
+  if (card?.type !== "checkbox") return; // a preset decides
+  card.checked = suggestsCard;
+  apply();
+  memory.write();
+  ask(0);
 }
 
 function apply({ first = false } = {}) {
@@ -183,7 +195,7 @@ form.addEventListener("input", () => {
 });
 form.addEventListener("change", (event) => {
   apply();
-  if (event.target.name === "service") swapConfig();
+  if (event.target.name === "service") swapConfig().then((drawn) => drawn && suggestCard());
   memory.write();
   autosave.typed();
   ask(150);

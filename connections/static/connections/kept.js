@@ -2,7 +2,7 @@
 // server says that it has it. The form holds no secrets, so none can be kept.
 
 const PREFIX = "request-form:";
-const NEVER = new Set(["csrfmiddlewaretoken", "keep", "version", "edited", "action"]);
+const NEVER = new Set(["csrfmiddlewaretoken", "keep", "version", "edited", "action", "drawn_for"]);
 
 /** The texts of `form` as name -> string or boolean, hidden and disabled controls included. */
 export function texts(form) {

@@ -1,7 +1,7 @@
 // A request's page that follows the request: what htmx may swap, and what the reader is told when the line is down.
 const lost = document.querySelector("[data-live-lost]");
 const isStatus = (xhr) => /\/(requests|changes)\/\d+\/status\/$/.test(new URL(xhr.responseURL || "/", location.href).pathname);
-const typed = (element) => [...element.querySelectorAll("textarea")].some((area) => area.value.trim() !== "");
+const typed = (element) => [...element.querySelectorAll("textarea, input[type=text]")].some((area) => area.value.trim() !== "");
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (isStatus(event.detail.xhr)) return;

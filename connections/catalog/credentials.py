@@ -1,0 +1,34 @@
+"""What a service asks of its source's owner: the secrets and the authorisation that the portal never sees."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connections.catalog.metadata import parse
+from connections.catalog.offers import guide_at
+from connections.models import CatalogEntry, Kind
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """The labels of a service's secrets, whether its owner also has to authorise Fivetran, and Fivetran's guide."""
+
+    secrets: tuple[str, ...] = ()
+    authorise: bool = False
+    guide: str = ""
+
+
+def needs_authorisation(detail: Mapping[str, Any] | None) -> bool:
+    """Whether a metadata answer has an `auth` object: somebody has to sign in to the source, or give its tokens."""
+    auth = detail.get("auth") if isinstance(detail, Mapping) else None
+    return isinstance(auth, Mapping) and bool(auth.get("properties"))
+
+
+def credentials_of(service: str) -> Credentials:
+    """What a service asks for, from the cached copy alone: a page that somebody opens by a link makes no call."""
+    entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service).only("detail", "data").first()
+    if entry is None:
+        return Credentials()
+    config = entry.detail.get("config") if isinstance(entry.detail, Mapping) else None
+    secrets = dict.fromkeys(label for _, label in parse(config).secrets)
+    return Credentials(tuple(secrets), needs_authorisation(entry.detail), guide_at(entry.data.get("link_to_docs")))

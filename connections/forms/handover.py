@@ -1,0 +1,28 @@
+"""The two small forms of a hand-over: who else shall do it, and the code that was mailed."""
+
+from django import forms
+
+from connections.forms.controls import check_person
+
+
+class PersonForm(forms.Form):
+    """Somebody else, or the same person once more."""
+
+    to = forms.CharField(
+        label="Username or e-mail address",
+        max_length=254,
+        validators=[check_person],
+        error_messages={"required": "Enter a username of this portal, or an e-mail address"},
+    )
+    use_required_attribute = False
+
+
+class CodeForm(forms.Form):
+    """The mailed code, as people type it: with spaces or without."""
+
+    code = forms.CharField(
+        label="Code from the mail",
+        max_length=40,
+        error_messages={"required": "Enter the code of 8 digits from the mail"},
+    )
+    use_required_attribute = False

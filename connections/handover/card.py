@@ -1,0 +1,102 @@
+"""Minting a Connect Card while its owner waits for the page. The card's address is a credential: it is only returned.
+
+`POST /v1/connections/{id}/connect-card` (Fivetran's Connect Card guide): the card lives one day, and a new one may be
+made at any time.
+"""
+
+import logging
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils import timezone
+
+from connections.fivetran import configured
+from connections.fivetran.client import Answer
+from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
+from connections.handover.lookup import SECONDS, Unreachable
+from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason
+
+log = logging.getLogger(__name__)
+_FIVETRAN = "fivetran.com"
+_ENDINGS: dict[type[FivetranError], Ending] = {
+    NotSent: Ending.NOT_SENT,
+    Refused: Ending.REFUSED,
+    RateLimited: Ending.RATE_LIMITED,
+    Unauthorized: Ending.UNAUTHORIZED,
+}
+
+
+def mint(request: ConnectionRequest, return_address: str) -> str:
+    """The address of a fresh card for the connection of `request`, which comes back to `return_address`.
+
+    Raises Unreachable, with words for the owner, where Fivetran gives no card in 5 seconds, where nothing may be sent
+    now, and for an address on another host than Fivetran's.
+    """
+    _check_gate()
+    card = (request.payload or {}).get("connect_card_config") or {}
+    client = configured.client(connect_timeout=SECONDS, read_timeout=SECONDS, get_deadline=SECONDS)
+    attempt = Attempt.objects.create(request=request, call=Attempt.Call.CARD)
+    try:
+        answer = client.mint_connect_card(
+            str(request.connection_id), return_address, hide_setup_guide=bool(card.get("hide_setup_guide"))
+        )
+    except FivetranError as error:
+        _close(attempt, error)
+        raise Unreachable(_words(error)) from None
+    _close(attempt, answer)
+    uri = str(answer.data["connect_card"]["uri"])
+    if not is_fivetrans(uri):
+        log.error("request %s: Fivetran's answer held a Connect Card on a host that is not Fivetran's", request.pk)
+        raise Unreachable("Fivetran answered with an address that is not Fivetran's, so the portal does not open it.")
+    return uri
+
+
+def is_fivetrans(uri: str) -> bool:
+    """Whether a card may be opened at `uri`: https on fivetran.com or below, or the API root's own host and scheme.
+
+    The latter unless the root is api.fivetran.com, whose cards are on fivetran.com alone.
+    """
+    try:
+        there, root = urlsplit(uri), urlsplit(settings.FIVETRAN_BASE_URL)
+        port = there.port
+    except ValueError:
+        return False
+    if there.username is not None or "\\" in uri or not uri.isascii() or not uri.isprintable() or " " in uri:
+        return False
+    if root.hostname == f"api.{_FIVETRAN}":
+        host = there.hostname or ""
+        ours = host == _FIVETRAN or host.endswith(f".{_FIVETRAN}")
+        return there.scheme == "https" and ours and port in (None, 443)
+    return (there.scheme, there.hostname) == (root.scheme, root.hostname)
+
+
+def _check_gate() -> None:
+    """An operator's pause, and Fivetran's own wish to be left alone, hold for this call too."""
+    gate = ApiGate.objects.filter(pk=1).first()
+    if gate is not None and gate.paused_at:
+        raise Unreachable("An operator paused all calls to Fivetran for the moment. Try again later.")
+    waits = gate is not None and gate.reason == GateReason.RATE_LIMITED and gate.not_before
+    if waits and waits > timezone.now():
+        raise Unreachable("Fivetran asked the portal to wait a moment. Try again in a few minutes.")
+
+
+def _close(attempt: Attempt, result: Answer | FivetranError) -> None:
+    """Complete the attempt. Without a message where it went well: that is text of the answer that holds the card."""
+    failed = isinstance(result, FivetranError)
+    attempt.ending = (
+        _ENDINGS.get(type(result), Ending.UNKNOWN) if isinstance(result, FivetranError) else Ending.ANSWERED
+    )
+    attempt.http_status, attempt.code = result.status, result.code
+    attempt.message = result.message if failed else ""
+    attempt.x_request_id, attempt.duration_ms = result.request_id, result.duration_ms
+    attempt.save()
+
+
+def _words(error: FivetranError) -> str:
+    match error:
+        case Refused(status=404):
+            return "Fivetran does not know this connection any more. Tell the person who asked for it."
+        case Refused() | Unauthorized():
+            return "Fivetran refused to make a Connect Card. The portal's operators have to look at it."
+        case _:
+            return "Fivetran does not answer just now. Try again in a moment."

@@ -1,0 +1,204 @@
+"""The hand-over of a connection's credentials to its source owner: whom it waits for, and how far it got.
+
+Nothing in the row opens anything by itself. The link is a signature over the row's number and its nonce, so another
+nonce kills it; the mailed code is derived from the row and SECRET_KEY; of the state that a Connect Card brings back
+only a hash is kept. The card's own address is in no column.
+"""
+
+import hashlib
+import secrets
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core import signing
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils.crypto import salted_hmac
+
+from connections.models.connection import Connection
+from connections.models.event import Event, EventKind
+from connections.states import Actor
+
+_LINK, _STATE, _CODE = ("connections.handover." + what for what in ("link", "state", "code"))
+CODE_DIGITS = 8
+CODE_TRIES = 5
+CODE_LIFE = timedelta(minutes=15)
+CARD_LIFE = timedelta(days=1)  # of Fivetran's card (its Connect Card guide), and so of the state that it brings back
+
+
+def new_nonce() -> str:
+    """128 random bits as text."""
+    return secrets.token_hex(16)
+
+
+def hashed(text: str) -> str:
+    """What is kept of a random text instead of itself; it has 128 bits, so that nothing slower is needed."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+class HandoverState(models.TextChoices):
+    """How far a hand-over got."""
+
+    WAITING = "waiting", "Not opened yet"
+    OPEN = "open", "Opened"
+    RETURNED = "returned", "Back from Fivetran, being checked"
+    DONE = "done", "Done"
+    REVOKED = "revoked", "Revoked"
+
+
+LIVE_HANDOVER = (HandoverState.WAITING, HandoverState.OPEN, HandoverState.RETURNED)
+
+
+def find_owner(text: str) -> tuple[User | None, str]:
+    """Who is meant by a username or an e-mail address: an active user, or nobody but the address.
+
+    An address that exactly one active user has means that user. (None, "") where `text` is neither.
+    """
+    people = User.objects.filter(is_active=True)
+    if found := people.filter(username=text).first():
+        return found, ""
+    if "@" not in text:
+        return None, ""
+    having = list(people.filter(email__iexact=text)[:2])
+    return (having[0], "") if len(having) == 1 else (None, text[:254])
+
+
+class HandoverManager(models.Manager["Handover"]):
+    """How hand-overs begin and are found."""
+
+    def begin(self, connection: Connection) -> "Handover | None":
+        """A new hand-over to the owner that the request names, with its event; in the caller's transaction.
+
+        None where the approved body wants no Connect Card, and where Fivetran calls the connection connected already.
+        The requester is the owner where none is named, or where the named user is no longer there.
+        """
+        request: Any = connection.request
+        if not (request.payload or {}).get("connect_card_config") or connection.setup_state == "connected":
+            return None
+        owner, address = find_owner(request.source_owner) if request.source_owner else (request.requester, "")
+        if owner is None and not address:
+            owner = request.requester
+        handover = self.create(request=request, owner=owner, address=address)
+        Event.objects.note(
+            request, EventKind.HANDOVER_SENT, actor=Actor.WORKER, detail={"why": f"To {handover.owner_name}"}
+        )
+        return handover
+
+    def by_token(self, token: str) -> "Handover | None":
+        """The hand-over that a link's `token` opens; None for a forged one and for one that was replaced since."""
+        try:
+            number, _, nonce = _signer(_LINK).unsign(token).partition("-")
+            return self._known().get(pk=int(number), nonce=nonce)
+        except (signing.BadSignature, ValueError, OverflowError, self.model.DoesNotExist):
+            return None
+
+    def by_state(self, state: str) -> "Handover | None":
+        """The hand-over whose current card brings back `state`, as long as it is valid; None for any other."""
+        try:
+            number, _, nonce = _signer(_STATE).unsign(state).partition("-")
+            known = self._known().filter(state__in=LIVE_HANDOVER, return_expires_at__gt=Now())
+            return known.get(pk=int(number), return_hash=hashed(nonce))
+        except (signing.BadSignature, ValueError, OverflowError, self.model.DoesNotExist):
+            return None
+
+    def live(self) -> "models.QuerySet[Handover]":
+        """Those that somebody still has to act on."""
+        return self.filter(state__in=LIVE_HANDOVER, request__gone_at=None)
+
+    def _known(self) -> "models.QuerySet[Handover]":
+        return self.select_related("request__requester", "request__connection", "owner")
+
+
+class Handover(models.Model):
+    """Who is to enter a connection's credentials at Fivetran, and what became of it.
+
+    The owner is a user, or somebody without an account who proves by a mailed code to hold the address.
+    """
+
+    request = models.OneToOneField("connections.ConnectionRequest", models.PROTECT, related_name="handover")
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="handovers")
+    address = models.EmailField(blank=True)  # of an owner without an account
+    nonce = models.CharField(max_length=32, default=new_nonce)
+    state = models.CharField(max_length=10, choices=HandoverState.choices, default=HandoverState.WAITING)
+    sent_at = models.DateTimeField(db_default=Now())
+    opened_at = models.DateTimeField(null=True)  # first, by the owner: a mail scanner's visit is none
+    card_at = models.DateTimeField(null=True)
+    card_expires_at = models.DateTimeField(null=True)
+    card_expired_at = models.DateTimeField(null=True)  # when the sweeper saw that the last card was never used
+    returned_at = models.DateTimeField(null=True)
+    done_at = models.DateTimeField(null=True)
+    revoked_at = models.DateTimeField(null=True)
+    # The single-use state of the current card.
+    return_hash = models.CharField(max_length=64, blank=True)
+    return_expires_at = models.DateTimeField(null=True)
+    # The mailed code: how it is derived, until when it counts, and how often it was tried.
+    code_nonce = models.CharField(max_length=32, blank=True)
+    code_expires_at = models.DateTimeField(null=True)
+    code_tries = models.PositiveSmallIntegerField(default=0)
+    code_sent_at = models.DateTimeField(null=True)
+    codes_since = models.DateTimeField(null=True)  # the hour in which
+    codes_sent = models.PositiveSmallIntegerField(default=0)  # so many were mailed
+    mails = models.PositiveIntegerField(default=0)  # tells notices of one kind apart
+    reminders = models.PositiveSmallIntegerField(default=0)
+    told_at = models.DateTimeField(db_default=Now())  # when the owner was last asked
+
+    objects = HandoverManager()
+
+    class Meta:
+        """The owner is exactly one: a user or an address. The sweeper looks for those that are open."""
+
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(owner__isnull=False, address="") | (Q(owner__isnull=True) & ~Q(address="")),
+                name="handover_has_one_owner",
+            ),
+            models.CheckConstraint(
+                condition=Q(state__in=HandoverState.values),
+                name="known_handover_state",
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["told_at"], condition=Q(state__in=[s.value for s in LIVE_HANDOVER]), name="told_live"),
+            models.Index(
+                fields=["card_expires_at"], condition=Q(state=HandoverState.OPEN.value), name="handover_card_expires"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        """The hand-over by its request; nothing that opens it."""
+        return f"hand-over of request {self.request_id}"
+
+    @property
+    def owner_name(self) -> str:
+        """The owner as people know them: the username, or the address."""
+        return str(self.owner) if self.owner else self.address
+
+    @property
+    def is_live(self) -> bool:
+        """Whether somebody still has to act on it."""
+        return self.state in LIVE_HANDOVER
+
+    @property
+    def token(self) -> str:
+        """What stands in the owner's link. Only the owner sees it."""
+        return _signer(_LINK).sign(f"{self.pk}-{self.nonce}")
+
+    @property
+    def code(self) -> str:
+        """The code that is mailed on request, in digits; empty where none was asked for."""
+        if not self.code_nonce:
+            return ""
+        mac = salted_hmac(_CODE, f"{self.pk}-{self.nonce}-{self.code_nonce}", algorithm="sha256").digest()
+        return str(int.from_bytes(mac[:16]) % 10**CODE_DIGITS).zfill(CODE_DIGITS)
+
+    def return_state(self, nonce: str) -> str:
+        """What the card brings back when it was made with `nonce`, whose hash the row keeps."""
+        return _signer(_STATE).sign(f"{self.pk}-{nonce}")
+
+
+def _signer(salt: str) -> signing.Signer:
+    # A dot, because not every program that makes links of a mail's text takes a colon inside one.
+    return signing.Signer(salt=salt, sep=".")

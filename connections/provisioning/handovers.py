@@ -1,0 +1,98 @@
+"""What the machine does with hand-overs: conclude them by what Fivetran says, remind, and notice unused cards.
+
+A person's return is only a hint; a hand-over is done when Fivetran calls the connection connected, however that became
+known.
+"""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+from django.db.transaction import atomic
+
+from connections import notifications
+from connections.models import (
+    LIVE_HANDOVER,
+    Connection,
+    Event,
+    EventKind,
+    Handover,
+    HandoverState,
+    NoticeKind,
+    SetupTestsState,
+)
+from connections.states import Actor
+
+log = logging.getLogger(__name__)
+REMINDERS = 3
+BATCH = 500  # rows of one kind a sweep
+
+
+def conclude(connection: Connection, setup_state: str) -> None:
+    """Follow what Fivetran says of a connection, in the caller's transaction.
+
+    Connected: the hand-over is done, the requester is told and the setup tests run once. Anything else after a return:
+    the tests run too, so that people see why, and the link stays usable.
+    """
+    mine = Handover.objects.filter(request_id=connection.request_id)
+    if setup_state != "connected":
+        if mine.filter(state=HandoverState.RETURNED).update(state=HandoverState.OPEN) == 1:
+            _run_tests(connection)
+        return
+    used_up = {"return_hash": "", "return_expires_at": None, "code_nonce": ""}
+    if mine.filter(state__in=LIVE_HANDOVER).update(state=HandoverState.DONE, done_at=Now(), **used_up) == 1:
+        request = connection.request
+        Event.objects.note(request, EventKind.HANDOVER_DONE, actor=Actor.RECONCILER)
+        occasion = mine.values_list("mails", flat=True).get()
+        notifications.tell(request, NoticeKind.CONNECTED, request.requester, occasion=occasion)
+        _run_tests(connection)
+
+
+def _run_tests(connection: Connection) -> None:
+    """Have the tests run, unless they are about to: a run under way sees the same state."""
+    idle = Connection.objects.filter(pk=connection.pk).exclude(tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING])
+    idle.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
+
+
+def sweep() -> None:
+    """Remind owners who have not acted, three times at most, and note cards that expired unused."""
+    for handover in _to_remind().select_related("request", "owner")[:BATCH]:
+        _guarded(handover, _remind)
+    for handover in _expired()[:BATCH]:
+        _guarded(handover, _expire)
+
+
+def _to_remind() -> QuerySet[Handover]:
+    since = Now() - timedelta(days=settings.HANDOVER_REMIND_DAYS)
+    waiting = Handover.objects.live().filter(state__in=[HandoverState.WAITING, HandoverState.OPEN])
+    return waiting.filter(told_at__lte=since, reminders__lt=REMINDERS).order_by("told_at")
+
+
+def _expired() -> QuerySet[Handover]:
+    unused = Handover.objects.filter(state=HandoverState.OPEN, card_expired_at=None, card_expires_at__lte=Now())
+    return unused.select_related("request").order_by("card_expires_at")
+
+
+def _guarded(handover: Handover, act: Callable[[Handover], None]) -> None:
+    """Do `act` for one row; what goes wrong with it does not stop the others."""
+    try:
+        with atomic():
+            act(handover)
+    except Exception:
+        log.exception("the sweeper could not deal with the hand-over of request %s", handover.request_id)
+
+
+def _remind(handover: Handover) -> None:
+    if _to_remind().filter(pk=handover.pk).update(told_at=Now(), reminders=F("reminders") + 1) == 1:
+        why = f"Reminder {handover.reminders + 1} of {REMINDERS} to {handover.owner_name}"
+        Event.objects.note(handover.request, EventKind.HANDOVER_REMINDED, actor=Actor.SWEEPER, detail={"why": why})
+        notifications.tell_owner(handover, NoticeKind.HANDOVER_REMINDER)
+
+
+def _expire(handover: Handover) -> None:
+    if _expired().filter(pk=handover.pk).update(card_expired_at=Now()) == 1:
+        why = "The owner opens another one with the same link."
+        Event.objects.note(handover.request, EventKind.CARD_EXPIRED, actor=Actor.SWEEPER, detail={"why": why})

@@ -1,0 +1,51 @@
+"""Redirecting a hand-over from the request's page: give it to somebody else, or revoke it."""
+
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from connections import workflow
+from connections.forms import PersonForm
+from connections.models import Handover, MovedOn
+from connections.views import panel
+
+
+@require_POST
+def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
+    """Give the hand-over to somebody else, from the request's page."""
+    handover = _handover(request, pk)
+    form = PersonForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, f"Nothing was changed. {form.errors['to'][0]}.")
+        return redirect("connections:request", pk=pk)
+    try:
+        workflow.pass_on(by=panel.reader(request), handover=handover, to=form.cleaned_data["to"])
+    except (MovedOn, workflow.NobodyFound) as obstacle:
+        messages.warning(request, str(obstacle))
+    else:
+        messages.success(
+            request, f"{handover.owner_name} gets the link by mail. The one before opens nothing any more."
+        )
+    return redirect("connections:request", pk=pk)
+
+
+@require_POST
+def revoke(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take the hand-over back."""
+    try:
+        workflow.revoke(by=panel.reader(request), handover=_handover(request, pk))
+    except MovedOn as moved:
+        messages.warning(request, str(moved))
+    else:
+        messages.success(request, "The hand-over is revoked: its link opens nothing any more.")
+    return redirect("connections:request", pk=pk)
+
+
+def _handover(request: HttpRequest, pk: int) -> Handover:
+    row = panel.find(request.user, pk)
+    handover = panel.handover_of(row)
+    if handover is None:
+        raise Http404
+    handover.request = row
+    return handover

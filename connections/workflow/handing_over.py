@@ -1,0 +1,230 @@
+"""Handing the credentials over: the owner's link, the mailed code, the Connect Card, the return, and who it waits for.
+
+`proof` is what somebody without an account has instead of a user: the answer of `enter_code`, kept in the session.
+"""
+
+import re
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models.functions import Coalesce, Now
+from django.urls import reverse
+from django.utils.crypto import constant_time_compare
+
+from connections import handover as fivetran
+from connections import notifications, permissions, tasks
+from connections.models import (
+    LIVE_HANDOVER,
+    Attempt,
+    Connection,
+    Event,
+    EventKind,
+    Handover,
+    HandoverState,
+    MovedOn,
+    NoticeKind,
+    find_owner,
+)
+from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, hashed, new_nonce
+from connections.permissions import Denied, Person
+from connections.states import Actor
+
+CARDS_AN_HOUR = 20  # each is a call of the account's budget
+CODES_AN_HOUR = 5
+CODE_PAUSE = timedelta(seconds=60)
+LOOK_AGAIN = timedelta(seconds=60)
+_HOUR = timedelta(hours=1)
+
+
+class WrongCode(Exception):
+    """The code opens nothing; the message says what to do."""
+
+
+class NobodyFound(Exception):
+    """What was typed is neither a user's name nor an e-mail address; the message says so."""
+
+
+def _as_seen(handover: Handover) -> QuerySet[Handover]:
+    """The row while it is open and still for whom it was read: another owner has another nonce."""
+    return Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state__in=LIVE_HANDOVER)
+
+
+def _note(handover: Handover, kind: EventKind, by: Person, why: str = "") -> None:
+    """An event of the owner's, under the name or the address that it is known by."""
+    person = by if isinstance(by, User) and by.pk == handover.owner_id else None
+    detail = {"why": why} if why else {}
+    if person is None:
+        detail["who"] = handover.address
+    Event.objects.note(handover.request, kind, actor=Actor.SOURCE_OWNER, by=person, detail=detail)
+
+
+def note_opened(*, by: Person, handover: Handover, proof: str = "") -> None:
+    """The owner looks at the page: the first time is noted, and after a card Fivetran is asked how it stands.
+
+    The latter for those who entered everything at Fivetran and never came back.
+    """
+    permissions.check_is_source_owner(by, handover, proof)
+    with transaction.atomic():
+        if _as_seen(handover).filter(opened_at=None).update(opened_at=Now()) == 1:
+            _as_seen(handover).filter(state=HandoverState.WAITING).update(state=HandoverState.OPEN)
+            _note(handover, EventKind.HANDOVER_OPENED, by)
+        if handover.card_at is not None:
+            stale = Connection.objects.filter(request=handover.request_id, check_due_at=None)
+            if stale.filter(seen_at__lte=Now() - LOOK_AGAIN).update(check_due_at=Now()) == 1:
+                transaction.on_commit(partial(tasks.ring, tasks.check, handover.request_id), robust=True)
+    handover.refresh_from_db(fields=["state", "opened_at"])
+
+
+def send_code(*, handover: Handover) -> None:
+    """Mail a new code to an owner without an account; the one before it opens nothing any more.
+
+    Anybody who has the link may ask. Raises MovedOn, with the words, within a minute of the last and after five an
+    hour.
+    """
+    recent = Q(code_sent_at__gt=Now() - CODE_PAUSE)
+    new_hour = Q(codes_since=None) | Q(codes_since__lte=Now() - _HOUR)
+    rows = _as_seen(handover).filter(owner=None).exclude(recent)
+    with transaction.atomic():
+        changed = rows.filter(new_hour | Q(codes_sent__lt=CODES_AN_HOUR)).update(
+            code_nonce=new_nonce(),
+            code_expires_at=Now() + CODE_LIFE,
+            code_tries=0,
+            code_sent_at=Now(),
+            codes_sent=Case(When(new_hour, then=1), default=F("codes_sent") + 1),
+            codes_since=Case(When(new_hour, then=Now()), default=F("codes_since")),
+        )
+        if changed != 1:
+            raise MovedOn(
+                "No new code was sent: the last one is less than a minute old, or there were five within the hour. "
+                "Look into your mailbox, and wait a little."
+            )
+        notifications.tell_owner(handover, NoticeKind.HANDOVER_CODE)
+        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+
+
+def enter_code(*, handover: Handover, text: str) -> str:
+    """The proof that somebody holds the owner's address, for the code that was mailed there; it counts once.
+
+    Each try is claimed before it is judged, so that any number of them at once are still five. Raises WrongCode.
+    """
+    rows = _as_seen(handover).filter(owner=None).exclude(code_nonce="")
+    usable = rows.filter(code_expires_at__gt=Now(), code_tries__lt=CODE_TRIES)
+    if usable.update(code_tries=F("code_tries") + 1) != 1:
+        raise WrongCode("No code is valid now. Have a new one sent, and enter it within 15 minutes.")
+    handover.refresh_from_db(fields=["code_nonce", "code_tries"])
+    if not constant_time_compare(re.sub(r"[\s-]", "", text), handover.code):
+        left = CODE_TRIES - handover.code_tries
+        raise WrongCode(
+            f"This is not the code. You have {left} more {'try' if left == 1 else 'tries'}."
+            if left
+            else "This is not the code, and it was tried too often. Have a new one sent."
+        )
+    if rows.filter(code_nonce=handover.code_nonce).update(code_nonce="", code_expires_at=None) != 1:
+        raise WrongCode("This code was used already. Have a new one sent.")
+    return handover.nonce
+
+
+def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
+    """The address of a fresh Connect Card, for the owner's eyes only: it is stored nowhere.
+
+    Fivetran is asked, 5 seconds at most. Raises Denied, `Unreachable` with words for the owner, MovedOn where the
+    hand-over was taken away meanwhile.
+    """
+    permissions.check_is_source_owner(by, handover, proof)
+    calls = Attempt.objects.filter(request=handover.request_id, call=Attempt.Call.CARD)
+    if calls.filter(started_at__gt=Now() - _HOUR).count() >= CARDS_AN_HOUR:
+        raise Denied("Too many Connect Cards were opened within the hour. Use the last one, or wait a little.")
+    nonce = new_nonce()
+    back = settings.PUBLIC_URL.rstrip("/") + reverse("connections:handover_return")
+    uri = fivetran.mint(handover.request, f"{back}?state={handover.return_state(nonce)}")
+    with transaction.atomic():
+        changed = _as_seen(handover).update(
+            state=HandoverState.OPEN,
+            opened_at=Coalesce(F("opened_at"), Now()),
+            card_at=Now(),
+            card_expires_at=Now() + CARD_LIFE,
+            card_expired_at=None,
+            return_hash=hashed(nonce),
+            return_expires_at=Now() + CARD_LIFE,
+        )
+        if changed != 1:
+            raise MovedOn("This hand-over was taken back or given to somebody else just now.")
+        again = "Again; the one before it brings nobody back any more." if handover.card_at else ""
+        _note(handover, EventKind.CARD_ISSUED, by, again)
+    return uri
+
+
+def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
+    """The owner came back with the state of the current card: a hint, so Fivetran is asked how the connection is.
+
+    `handover` is what `Handover.objects.by_state` found. Raises Denied for anybody but its owner, MovedOn where the
+    state was used a moment ago.
+    """
+    permissions.check_is_source_owner(by, handover, proof)
+    current = _as_seen(handover).filter(return_hash=handover.return_hash, return_expires_at__gt=Now())
+    with transaction.atomic():
+        changed = current.exclude(return_hash="").update(
+            state=HandoverState.RETURNED, returned_at=Now(), return_hash="", return_expires_at=None
+        )
+        if changed != 1:
+            raise MovedOn("This return was counted already.")
+        Connection.objects.filter(request=handover.request_id).update(check_due_at=Now())
+        _note(handover, EventKind.HANDOVER_RETURNED, by)
+        transaction.on_commit(partial(tasks.ring, tasks.check, handover.request_id), robust=True)
+
+
+def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None:
+    """Give the hand-over to somebody else, a username or an e-mail address, or to the same once more.
+
+    The link, the code and the card of the one before open nothing here any more. Raises NobodyFound.
+    """
+    permissions.check_can_pass_on(by, handover, proof)
+    owner, address = find_owner(to.strip())
+    if owner is None and not address:
+        raise NobodyFound("Enter a username of this portal, or an e-mail address")
+    before = handover.owner_name
+    with transaction.atomic():
+        _renew(handover, HandoverState.WAITING, owner=owner, address=address, sent_at=Now(), told_at=Now(), reminders=0)
+        why = f"From {before} to {handover.owner_name}"
+        _note_overseen(handover, EventKind.HANDOVER_PASSED_ON, by, why, before)
+        notifications.tell_owner(handover, NoticeKind.HANDOVER)
+        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+
+
+def revoke(*, by: Person, handover: Handover) -> None:
+    """Take the hand-over back: its link opens nothing any more until it is given to somebody."""
+    permissions.check_can_revoke(by, handover)
+    with transaction.atomic():
+        _renew(handover, HandoverState.REVOKED, revoked_at=Now())
+        _note_overseen(handover, EventKind.HANDOVER_REVOKED, by, f"Of {handover.owner_name}", "")
+
+
+def _renew(handover: Handover, state: HandoverState, **columns: Any) -> None:
+    """Put the row where nothing that was given out before opens it. Raises MovedOn if it changed since it was read."""
+    rows = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state=handover.state)
+    nothing = dict.fromkeys(("opened_at", "card_at", "card_expires_at", "card_expired_at", "returned_at", "done_at"))
+    nothing |= dict.fromkeys(("revoked_at", "return_expires_at", "code_expires_at", "code_sent_at", "codes_since"))
+    empty = {"return_hash": "", "code_nonce": "", "code_tries": 0, "codes_sent": 0}
+    if rows.update(**{**nothing, **empty, **columns}, nonce=new_nonce(), state=state) != 1:
+        raise MovedOn("The hand-over changed in the meantime. Look at it again.")
+    handover.refresh_from_db()
+
+
+def _note_overseen(handover: Handover, kind: EventKind, by: Person, why: str, before: str) -> None:
+    """An event of whoever may decide about it, in the role in which they did."""
+    request = handover.request
+    person = by if isinstance(by, User) else None
+    actor = Actor.SOURCE_OWNER
+    if person is not None and person.pk == request.requester_id:
+        actor = Actor.REQUESTER
+    elif person is not None and permissions.is_operator(person):
+        actor = Actor.OPERATOR
+    elif person is not None and permissions.is_approver(person):
+        actor = Actor.APPROVER
+    detail = {"why": why} if person else {"why": why, "who": before}
+    Event.objects.note(request, kind, actor=actor, by=person, detail=detail)

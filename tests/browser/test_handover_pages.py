@@ -1,0 +1,76 @@
+"""The pages of a hand-over in both themes and at the narrowest width: nothing that axe finds, nothing that scrolls."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+from connections.models import CatalogEntry, Handover, HandoverState, Kind
+from tests.browser.test_accessibility import RULES, open_as
+from tests.handover import page_of
+from tests.handover.test_card_and_return import OUTSIDE, begun
+from tests.provisioning.conftest import approve, fivetran, group
+
+__all__ = ["approve", "fivetran", "group", "open_as"]
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def judge(page: Page, name: str) -> None:
+    """Whatever axe finds fails, and so does a page that scrolls sideways; SHOTS is a folder for pictures."""
+    found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
+    assert [(v["id"], [node["failureSummary"] for node in v["nodes"]]) for v in found] == [], name
+    theme = "dark" if page.evaluate("matchMedia('(prefers-color-scheme: dark)').matches") else "light"
+    for width in (1280, 390, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} scrolls sideways"
+        if folder := os.environ.get("SHOTS"):
+            page.screenshot(path=str(Path(folder) / f"{name}-{theme}-{width}.png"), full_page=True)
+    page.set_viewport_size({"width": 1280, "height": 900})
+
+
+def test_the_pages_of_a_hand_over(
+    fivetran: Any, approve: Any, cast: dict[str, Any], live_server: Any, open_as: Callable[..., Page]
+) -> None:
+    guide = {"link_to_docs": "https://fivetran.com/docs/connectors/google-sheets"}
+    secret = {"properties": {"token": {"type": "string", "format": "password", "title": "Token of the sheet"}}}
+    auth = {"properties": {"refresh_token": {"type": "string"}}}
+    entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id="google_sheets")
+    entry.update(detail={"config": secret, "auth": auth}, data=guide)
+    row, outside = begun(approve, "requester2"), begun(approve, OUTSIDE, "outside")
+    page = open_as("requester2", 1280)
+    page.goto("/")
+    judge(page, "home")
+    page.goto(page_of(row))
+    judge(page, "owner")
+    page.get_by_text("Somebody else has the credentials?").click()
+    page.get_by_role("button", name="Give it to somebody else").click()
+    judge(page, "owner-error")
+    page.goto(page_of(row))
+    page.get_by_role("button", name="Open Connect Card").click()
+    judge(page, "card")
+    page.goto("/handover/return/?state=x")
+    judge(page, "refused")
+    overseer = open_as("approver", 1280)
+    overseer.goto(f"/requests/{row.request_id}/")
+    overseer.get_by_text("Give it to somebody else, or revoke it").click()
+    judge(overseer, "request")
+    nobody = open_as("", 1280)
+    nobody.goto(page_of(outside))
+    judge(nobody, "code")
+    nobody.get_by_role("button", name="Send me a code").click()
+    nobody.get_by_label("Code from the mail").fill("12")
+    nobody.get_by_role("button", name="Continue").click()
+    judge(nobody, "code-error")
+    page.goto(page_of(row))
+    page.get_by_text("Somebody else has the credentials?").click()
+    page.get_by_label("Username or e-mail address").fill("auditor")
+    page.get_by_role("button", name="Give it to somebody else").click()
+    judge(page, "given")
+    Handover.objects.update(state=HandoverState.DONE)
+    owner = open_as("auditor", 1280)
+    owner.goto(page_of(Handover.objects.get(pk=row.pk)))
+    judge(owner, "done")

@@ -1,0 +1,222 @@
+"""What others see and do: the request's page, giving it to somebody else, revoking, and what the sweeper does."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core import mail
+from django.db import connection as database
+from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
+
+from connections import notifications, permissions, provisioning, workflow
+from connections.models import Connection, ConnectionRequest, EventKind, Handover, HandoverState, MovedOn, NoticeKind
+from connections.views import panel
+from tests import factories
+from tests.handover import handed_over, kinds, logged_in, page_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def row() -> Handover:
+    """A hand-over that waits for olga, not for its requester."""
+    factories.person(username="olga")
+    return handed_over(source_owner="olga")
+
+
+def text_for(user: User, row: Handover) -> str:
+    """The request's page."""
+    return logged_in(user).get(f"/requests/{row.request_id}/").content.decode()
+
+
+# --- the request's page ----------------------------------------------------------------------------------------------
+def test_the_request_says_whose_turn_it_is_and_how_far_it_got(row: Handover) -> None:
+    text = text_for(row.request.requester, row)
+    assert "olga, the source owner" in text and 'data-handover="waiting"' in text
+    assert "Give it to somebody else" in text and "Revoke the hand-over" in text
+    assert row.token not in text and "Open Connect Card" not in text
+    Handover.objects.update(opened_at=Now(), card_at=Now(), card_expires_at=Now(), state=HandoverState.OPEN)
+    assert "valid until" in text_for(row.request.requester, row)
+    Handover.objects.update(card_expired_at=Now())
+    assert "expired unused" in text_for(row.request.requester, row)
+
+
+def test_the_link_is_for_the_owner_alone(row: Handover) -> None:
+    for role in ("approver", "operator", "auditor", "superuser"):
+        text = text_for(factories.person(role), row)
+        assert row.token not in text and "Open Connect Card" not in text
+    own = handed_over()
+    text = text_for(own.request.requester, own)
+    assert f'action="{page_of(own)}card/"' in text and ">Open Connect Card</button>" in text
+    assert f'href="{page_of(own)}"' in text
+
+
+def test_an_auditor_sees_it_without_buttons(row: Handover) -> None:
+    text = text_for(factories.person("auditor"), row)
+    assert 'data-handover="waiting"' in text
+    assert "Give it to somebody else" not in text and "Revoke" not in text
+
+
+def test_an_open_page_asks_every_two_seconds_and_notices_each_step(row: Handover) -> None:
+    marks = set()
+    for columns in (
+        {},
+        {"state": HandoverState.OPEN},
+        {"card_expires_at": Now()},
+        {"state": HandoverState.RETURNED},
+        {"state": HandoverState.REVOKED},
+    ):
+        Handover.objects.update(**columns)
+        seen = panel.find(row.request.requester, row.request_id)
+        marks.add(panel.fingerprint(seen, None))
+        assert panel.poll_seconds(seen) == (0 if "state" in columns and columns["state"] == "revoked" else 2)
+    assert len(marks) == 5
+    client = logged_in(row.request.requester)
+    fragment = client.get(f"/requests/{row.request_id}/status/?seen=x&shown=x").content.decode()
+    assert 'id="handover"' in fragment and 'hx-swap-oob="true"' in fragment
+
+
+def test_a_page_with_a_hand_over_asks_nine_queries_at_most(row: Handover) -> None:
+    client = logged_in(factories.person("approver"))
+    client.get("/")
+    with CaptureQueriesContext(database) as asked:
+        assert client.get(f"/requests/{row.request_id}/").status_code == 200
+    assert len(asked) <= 9, [query["sql"] for query in asked]
+
+
+# --- giving it to somebody else, and revoking ------------------------------------------------------------------------
+@pytest.mark.parametrize("role", ["requester", "approver", "operator"])
+def test_who_oversees_a_request_gives_its_hand_over_to_somebody_else(row: Handover, role: str) -> None:
+    piet = factories.person(username="piet")
+    by = row.request.requester if role == "requester" else factories.person(role)
+    answer = logged_in(by).post(f"/requests/{row.request_id}/handover/pass-on/", {"to": "piet"}, follow=True)
+    assert "piet gets the link by mail" in answer.content.decode()
+    assert Handover.objects.get().owner == piet
+    event = row.request.events.get(kind=EventKind.HANDOVER_PASSED_ON)
+    assert (event.by, event.actor) == (by, role)
+    assert Handover.objects.by_token(row.token) is None
+
+
+def test_an_unknown_name_changes_nothing(row: Handover) -> None:
+    client = logged_in(row.request.requester)
+    answer = client.post(f"/requests/{row.request_id}/handover/pass-on/", {"to": "nobody_known"}, follow=True)
+    assert "Nothing was changed. Enter a username of this portal, or an e-mail address." in answer.content.decode()
+    with pytest.raises(workflow.NobodyFound):
+        workflow.pass_on(by=row.request.requester, handover=row, to="nobody_known")
+    assert Handover.objects.by_token(row.token) == row
+
+
+@pytest.mark.parametrize("part", ["pass-on", "revoke"])
+def test_others_do_neither(row: Handover, part: str) -> None:
+    url = f"/requests/{row.request_id}/handover/{part}/"
+    assert logged_in(factories.person()).post(url, {"to": "olga"}).status_code == 404
+    assert logged_in(factories.person("auditor")).post(url, {"to": "olga"}).status_code == 403
+    assert logged_in(row.request.requester).get(url).status_code == 405
+    assert Handover.objects.by_token(row.token) == row
+
+
+def test_a_request_without_a_hand_over_has_none_to_redirect() -> None:
+    request = factories.submitted()
+    for part in ("pass-on", "revoke"):
+        answer = logged_in(request.requester).post(f"/requests/{request.pk}/handover/{part}/", {"to": "a@example.com"})
+        assert answer.status_code == 404
+
+
+def test_a_revoked_link_is_dead_until_it_is_handed_over_again(row: Handover) -> None:
+    client = logged_in(row.request.requester)
+    answer = client.post(f"/requests/{row.request_id}/handover/revoke/", follow=True)
+    assert "opens nothing any more" in answer.content.decode() and "Hand over again" in answer.content.decode()
+    assert logged_in(User.objects.get(username="olga")).get(page_of(row)).status_code == 403
+    revoked = Handover.objects.get()
+    assert (revoked.state, kinds(row)[0]) == (HandoverState.REVOKED, EventKind.HANDOVER_REVOKED)
+    assert logged_in(User.objects.get(username="olga")).get(page_of(revoked)).status_code == 200  # it says: revoked
+    with pytest.raises(permissions.Denied):
+        workflow.revoke(by=row.request.requester, handover=revoked)
+    client.post(f"/requests/{row.request_id}/handover/pass-on/", {"to": "olga"})
+    again = Handover.objects.get()
+    assert (again.state, again.revoked_at) == (HandoverState.WAITING, None)
+    notifications.send_due()
+    needed = [str(m.body) for m in mail.outbox if "credentials are needed" in m.subject]
+    assert all(again.token in body and row.token not in body for body in needed) and needed
+
+
+def test_once_connected_there_is_nothing_to_hand_over(row: Handover) -> None:
+    Connection.objects.update(setup_state="connected")
+    Handover.objects.update(state=HandoverState.DONE)
+    row = Handover.objects.select_related("request__connection").get()
+    with pytest.raises(permissions.Denied, match="Nobody's credentials are needed"):
+        workflow.pass_on(by=row.request.requester, handover=row, to="olga")
+
+
+def test_of_two_at_once_one_wins(row: Handover) -> None:
+    other = Handover.objects.select_related("request__connection", "request__requester").get()
+    workflow.pass_on(by=row.request.requester, handover=row, to="a@example.com")
+    with pytest.raises(MovedOn):
+        workflow.pass_on(by=row.request.requester, handover=other, to="b@example.com")
+    stale = logged_in(row.request.requester)
+    assert Handover.objects.get().address == "a@example.com"
+    assert stale.post(f"/requests/{row.request_id}/handover/revoke/").status_code == 302
+
+
+# --- the sweeper -----------------------------------------------------------------------------------------------------
+def later(days: int) -> None:
+    """As if so many days had passed since the owner was told."""
+    Handover.objects.update(told_at=Now() - timedelta(days=days, seconds=1))
+
+
+def test_the_owner_is_reminded_three_times_and_each_stands_on_the_timeline(row: Handover) -> None:
+    provisioning.sweep()
+    assert EventKind.HANDOVER_REMINDED not in kinds(row)
+    counts = []
+    for _ in range(5):
+        later(3)
+        provisioning.sweep()
+        provisioning.sweep()
+        counts.append(kinds(row).count(EventKind.HANDOVER_REMINDED))
+    assert counts == [1, 2, 3, 3, 3]
+    notifications.send_due()
+    reminders = [m for m in mail.outbox if "still needed" in m.subject]
+    assert len(reminders) == 3 and f"http://localhost{page_of(row)}" in str(reminders[0].body).split()
+    why = row.request.events.filter(kind=EventKind.HANDOVER_REMINDED).first().detail["why"]  # type: ignore[union-attr]
+    assert why == "Reminder 3 of 3 to olga"
+
+
+def test_the_days_between_reminders_are_a_setting(row: Handover, settings: Any) -> None:
+    settings.HANDOVER_REMIND_DAYS = 10
+    later(9)
+    provisioning.sweep()
+    assert EventKind.HANDOVER_REMINDED not in kinds(row)
+
+
+def _done(row: Handover) -> None:
+    Handover.objects.update(state=HandoverState.DONE)
+
+
+def _revoked(row: Handover) -> None:
+    Handover.objects.update(state=HandoverState.REVOKED)
+
+
+def _gone(row: Handover) -> None:
+    ConnectionRequest.objects.update(gone_at=Now())
+
+
+@pytest.mark.parametrize("over", [_done, _revoked, _gone])
+def test_nobody_is_reminded_of_what_is_over(row: Handover, over: Callable[[Handover], None]) -> None:
+    over(row)
+    later(30)
+    provisioning.sweep()
+    assert EventKind.HANDOVER_REMINDED not in kinds(row)
+
+
+def test_the_requester_is_told_when_it_is_connected(row: Handover) -> None:
+    from connections.provisioning import observing
+
+    connection = Connection.objects.select_related("request__requester").get()
+    observing.seen(connection, {"status": {"setup_state": "connected"}})
+    notifications.send_due()
+    [message] = [m for m in mail.outbox if NoticeKind.CONNECTED.label + ":" in m.subject]
+    assert message.to == [row.request.requester.email] and "handed over the credentials" in message.body
+    assert row.token not in message.body
