@@ -33,11 +33,11 @@ def person(role: str = "requester", username: str = "", **columns: Any) -> User:
     user.set_unusable_password()
     user.save(update_fields=["password"])
     if role in GROUPS:
-        user.groups.add(_group(GROUPS[role]))
+        user.groups.add(group(GROUPS[role]))
     return user
 
 
-def _group(name: str) -> Group:
+def group(name: str) -> Group:
     """The group as the migration made it, made anew where a test with real transactions has emptied the database."""
     if not Group.objects.filter(name=name).exists():
         import_module("connections.migrations.0002_groups").create_groups(apps, None)

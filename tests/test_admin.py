@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import User
 from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
@@ -104,7 +104,7 @@ def test_an_approver_sees_requests_but_manages_nobody() -> None:
 def test_a_superuser_manages_users_and_groups() -> None:
     browser, person = client(factories.person("superuser")), factories.person()
     url = reverse("admin:auth_user_change", args=[person.pk])
-    approvers = Group.objects.get(name="Approvers")
+    approvers = factories.group("Approvers")
     form = {
         "username": person.username,
         "groups": [approvers.pk],
@@ -230,7 +230,7 @@ def test_nobody_decides_on_their_own_request(role: str, action: str) -> None:
 @pytest.mark.parametrize("action", ["approve", "reject", "request_changes"])
 def test_staff_who_see_everything_but_may_not_approve_are_offered_nothing(action: str) -> None:
     staff = factories.person("staff")
-    staff.groups.add(Group.objects.get(name="Auditors"))
+    staff.groups.add(factories.group("Auditors"))
     request, browser = factories.submitted(), client(staff)
     assert "Approve…" not in text(browser.get(LIST))
     confirm(browser, action, request, decision_reason="x")

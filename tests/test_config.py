@@ -263,7 +263,7 @@ def test_a_link_may_repeat_what_follows(client: Client) -> None:
 def test_without_a_script_a_control_says_when_it_counts(client: Client) -> None:
     shown = page(client.get(f"{NEW}?service=postgres"))
     for words in ("networking method SshTunnel", "update method WAL_PGOUTPUT", "networking method PrivateLink"):
-        assert f'<noscript><div class="form-text">Counts only with {words}.</div></noscript>' in shown
+        assert re.search(rf'<noscript>\s*<div class="form-text">Counts only with {words}\.</div>', shown)
 
 
 # --- lists of objects ------------------------------------------------------------------------------------------------

@@ -1,7 +1,7 @@
 """Who sees what and who holds which right; what each verb allows is tried in test_transitions."""
 
 import pytest
-from django.contrib.auth.models import AnonymousUser, Group, Permission
+from django.contrib.auth.models import AnonymousUser, Permission
 
 from connections import permissions
 from connections.permissions import Denied
@@ -69,7 +69,7 @@ def test_the_right_given_to_a_person_directly_counts_as_the_groups_does() -> Non
 def test_a_right_ends_with_the_group() -> None:
     approver, request = factories.person("approver"), factories.submitted()
     assert permissions.can_decide(approver, request)
-    approver.groups.remove(Group.objects.get(name="Approvers"))
+    approver.groups.remove(factories.group("Approvers"))
     again = type(approver).objects.get(pk=approver.pk)
     with pytest.raises(Denied, match="Only approvers"):
         permissions.check_can_decide(again, request)
