@@ -23,7 +23,7 @@ from connections.models import ChangeKind, Connection, ConnectionChange, Connect
 from connections.states import ChangeStatus, Status
 from tests import canaries, factories, processes
 from tests.canaries import CANARIES, OUTSIDE, Journey
-from tests.handover import CARD, mailed_code
+from tests.handover import CARD
 from tests.handover.test_card_and_return import open_card, way_back
 from tests.stand_in import Fivetran
 
@@ -117,12 +117,14 @@ def _opened(journey: Journey, client: Client, row: Handover, which: str) -> str:
 def _code(journey: Journey) -> str:
     """The code, from whichever process mailed it."""
     notifications.send_due()
-    try:
-        return mailed_code(OUTSIDE)
-    except StopIteration:
-        texts = [text for where, text in canaries.mails(journey) if where.startswith(f"mail to {OUTSIDE}: ")]
-        found = [code for text in texts for code in re.findall(r"^  (\d{4} \d{4})", text, re.M)]
-        return found[-1]
+    where = f"mail to {OUTSIDE}: [Connections] Your code"
+
+    def codes() -> list[str]:
+        texts = (text for place, text in canaries.mails(journey) if place.startswith(where))
+        return [code for text in texts for code in re.findall(r"^\s*(\d{4} \d{4})\s*$", text, re.M)]
+
+    waited("a mailed code", codes)
+    return codes()[-1]
 
 
 def _failing(told: dict[str, Any]) -> list[dict[str, Any]]:
