@@ -155,7 +155,7 @@ def test_who_gets_which_page(world: World) -> None:
 
 
 def test_who_may_press_which_button(world: World, settings: Any) -> None:
-    settings.FIVETRAN_WEBHOOK_SECRET = "shared"
+    settings.FIVETRAN_WEBHOOK_SECRET = "known-to-both"
     found = {name: line(world, "post", name, kind, data) for name, (kind, data, _codes) in POSTS.items()}
     assert found == {name: codes for name, (_kind, _data, codes) in POSTS.items()}
 
