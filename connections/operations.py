@@ -12,7 +12,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import handover, notifications, payloads, permissions, tasks
+from connections import catalog, handover, notifications, payloads, permissions, tasks
 from connections.models import (
     ApiGate,
     CatalogEntry,
@@ -121,7 +121,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
 
 def _adopted_columns(data: dict[str, Any], owner: User) -> dict[str, Any]:
     """The columns that Fivetran's description decides; raises DoesNotFit where it lacks what every connection has."""
-    values = payloads.adopted(data)
+    values = catalog.without_secrets(str(data.get("service")), payloads.adopted(data))
     found = {key: data.get(key) for key in ("service", "group_id", "schema")}
     for key, text in found.items():
         longest = getattr(ConnectionRequest._meta.get_field(key), "max_length", 0)

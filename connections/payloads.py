@@ -170,13 +170,24 @@ def described(data: Mapping[str, Any]) -> dict[str, Any]:
 def _flat(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
-        if is_secret(key):
+        if is_secret(key) or _has_secret_rows(value):
             continue
         if isinstance(value, Mapping):
             found.update(_flat(f"{path}.{key}", value))
         else:
             found[f"{path}.{key}"] = value
     return found
+
+
+def _has_secret_rows(value: Any) -> bool:
+    """Whether it is a list in which a row has a secret: without it the row says nothing, so the whole list goes."""
+    return isinstance(value, list) and any(map(_names_secret, value))
+
+
+def _names_secret(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(is_secret(key) or _names_secret(inner) for key, inner in value.items())
+    return isinstance(value, list) and any(map(_names_secret, value))
 
 
 def risks(body: Mapping[str, Any]) -> list[str]:

@@ -11,7 +11,10 @@ HIDDEN = "[hidden]"
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]|[\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 # The addresses of hand-overs: Django names paths of refused requests.
-_LINK = re.compile(r"((?:/|%2F)handover(?:/|%2F))(?!return)(?:(?!%2F)[\w.-])+|(/handover/return/\?)\S+", re.ASCII)
+_LINK = re.compile(
+    r"((?:/|%2F)handover(?:/|%2F))(?!return)(?:(?!%2F)[\w.-])+|((?:/|%2F)handover(?:/|%2F)return(?:/|%2F)(?:\?|%3F))\S+",
+    re.ASCII | re.IGNORECASE,
+)
 
 
 def one_line(text: str) -> str:
@@ -34,7 +37,7 @@ class OneLine(logging.Formatter):
 
 
 def redacted(text: str) -> str:
-    """`text` without the API key, its secret and the Basic token made of both (RFC 7617), and without owners' links."""
+    """`text` without the API key, its secret, the Basic token of both (RFC 7617), webhook secret and owners' links."""
     text = _LINK.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text)
     for secret in _secrets():
         text = text.replace(secret, HIDDEN)
@@ -42,10 +45,11 @@ def redacted(text: str) -> str:
 
 
 def _secrets() -> list[str]:
-    """What must not be printed now, longest first. Empty while no credentials are configured."""
+    """What must not be printed now, longest first: the webhook's secret and, once configured, the key pair."""
+    shared = [settings.FIVETRAN_WEBHOOK_SECRET] if settings.FIVETRAN_WEBHOOK_SECRET else []
     try:
         key, secret = settings.FIVETRAN_CREDENTIALS()
     except ImproperlyConfigured:
-        return []
+        return shared
     token = base64.b64encode(f"{key}:{secret}".encode()).decode()
-    return sorted((token, key, secret), key=len, reverse=True)
+    return sorted((token, key, secret, *shared), key=len, reverse=True)

@@ -5,11 +5,13 @@ only the names are left, and of the request what tells where it went.
 """
 
 import re
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 from django.http import HttpRequest, QueryDict
 from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+
+from portal.logs import redacted
 
 _SHOWN = frozenset({"REQUEST_METHOD", "PATH_INFO", "SERVER_NAME", "SERVER_PORT", "CONTENT_TYPE", "CONTENT_LENGTH"})
 
@@ -37,7 +39,8 @@ class NamesOnly(SafeExceptionReporterFilter):
     def get_safe_request_meta(self, request: HttpRequest | None) -> dict[str, Any]:
         """The META of the request, its values where they cannot hold what somebody typed."""
         meta = request.META if request is not None else {}
-        return {name: value if name in _SHOWN else self.cleansed_substitute for name, value in meta.items()}
+        stars = self.cleansed_substitute
+        return {name: redacted(str(value)) if name in _SHOWN else stars for name, value in meta.items()}
 
     def _names(self, values: Any) -> dict[str, Any]:
         return dict.fromkeys(values, self.cleansed_substitute)
@@ -56,5 +59,9 @@ class Reporter(ExceptionReporter):
         if self.request is not None:
             data["request_GET_items"] = [(name, stars) for name in self.request.GET]
             data["request_FILES_items"] = [(name, stars) for name in self.request.FILES]
-            data["request_insecure_uri"] = self.request.path
+            data["request_insecure_uri"] = redacted(self.request.path)
+            # What Django's templates take from the request itself; an owner's link stands in the path.
+            shown = {name: getattr(self.request, name) for name in ("GET", "FILES", "COOKIES")}
+            shown |= {"path_info": redacted(self.request.path_info), "META": data["request_meta"]}
+            data["request"] = SimpleNamespace(**shown)
         return data

@@ -42,7 +42,7 @@ LAW: dict[str, str] = {
     "tasks": "provisioning catalog notifications",
     "workflow": "states models sources trust permissions payloads tasks notifications handover",
     "batches": "states models permissions payloads tasks notifications handover workflow",
-    "operations": "states models permissions payloads tasks notifications handover",
+    "operations": "states models permissions payloads tasks notifications handover catalog",
     "forms": "states fields rules payloads curation models catalog",
     "views": "states fields rules sources naming_rule payloads drift models permissions workflow batches operations "
     "catalog forms zones exports trust doctor",

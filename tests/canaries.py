@@ -5,10 +5,13 @@ of SCANS. A canary that may stand somewhere says so in ALLOWED, with the reason.
 """
 
 import base64
+import email
+import email.policy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -20,7 +23,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
-from connections.models import ConnectionRequest
+from connections.models import Batch, CatalogEntry, ConnectionChange, ConnectionRequest, Handover, Kind
 
 API_KEY, API_SECRET = "canary1key-Zb7Qw", "canary1secret-Xk4Tz"
 
@@ -38,15 +41,24 @@ CANARIES: dict[str, str] = {
     "a new password": "canary6new-Rw7Zp",
     "the key that signs sessions": settings.SECRET_KEY,
     "typed into the reason": "canary8reason-Ly4Nf",
+    "the webhook's secret": "canary9hook-Sv6Dq",
+    "what a webhook says": "canary9said-Kd3Wn",
 }
+OUTSIDE = "olga@elsewhere.example"  # a source owner without an account
 
-# canary -> the places in which it may stand
+# canary -> the places in which it may stand, or the beginnings of what is said of a place
 ALLOWED: dict[str, tuple[set[str], str]] = {
     "typed into the reason": (
         {"pages", "exports", "database", "mails"},
         "The reason is prose for those who may see the request: it is shown to them, and to nothing else.",
     ),
     "the session's key": ({"database"}, "Django's session table is keyed by it."),
+    "the link of the first owner": ({"mail to requester2@"}, "It opens nothing any more."),
+    "the link of the second owner": (
+        {f"mail to {OUTSIDE}", "page /handover/"},
+        "The owner gets it by mail, and whoever asks for an address below it has it already.",
+    ),
+    "the mailed code": ({f"mail to {OUTSIDE}: [Connections] Your code"}, "It is what that mail is for."),
 }
 
 ROLES = ("requester", "requester2", "approver", "operator", "auditor", "admin")
@@ -60,6 +72,7 @@ class Journey:
     printed: list[str] = field(default_factory=list)
     reports: list[str] = field(default_factory=list)
     later: dict[str, str] = field(default_factory=dict)
+    mailed: Path = Path("/nonexistent")  # where its processes put their mails
 
 
 def logs(journey: Journey) -> Iterator[tuple[str, str]]:
@@ -88,17 +101,24 @@ def database(_journey: Journey) -> Iterator[tuple[str, str]]:
                 yield f"table {table}", repr(row)
 
 
-def mails(_journey: Journey) -> Iterator[tuple[str, str]]:
-    """Every mail, whole."""
-    yield from ((f"mail {m.subject}", f"{m.message().as_string()} {m.body}") for m in mail.outbox)
+def mails(journey: Journey) -> Iterator[tuple[str, str]]:
+    """Every mail, whole: of this process and of the others."""
+    for message in mail.outbox:
+        yield f"mail to {', '.join(message.to)}: {message.subject}", f"{message.message().as_string()} {message.body}"
+    for file in journey.mailed.glob("*.log"):
+        for raw in file.read_bytes().split(b"\n" + b"-" * 79 + b"\n"):
+            if raw.strip():
+                parsed = email.message_from_bytes(raw.lstrip(), policy=email.policy.default)
+                text = f"{raw.decode(errors='replace')} {parsed.get_body().get_content()}"  # type: ignore[union-attr]
+                yield f"mail to {parsed['To']}: {parsed['Subject']}", text
 
 
 def pages(_journey: Journey) -> Iterator[tuple[str, str]]:
     """Every page of every role that answers to a GET, those of the admin too."""
     for role, client in _readers():
-        for path in addresses():
+        for where, path in addresses():
             answer = client.get(path)
-            yield f"page {path} as {role or 'nobody'}", _text(answer)
+            yield f"page {where} as {role or 'nobody'}", _text(answer)
 
 
 def exports(_journey: Journey) -> Iterator[tuple[str, str]]:
@@ -124,22 +144,37 @@ def _readers() -> Iterator[tuple[str, Client]]:
         yield role, client
 
 
-def addresses() -> list[str]:
-    """Every address of the URL map that needs no more than the id of a row, and the admin's of every row."""
+def addresses() -> list[tuple[str, str]]:
+    """Every address of the URL map, of every row, and the admin's: how it is called in a sentence, and its path."""
     found = []
     for pattern in get_resolver("connections.urls").url_patterns:
         assert isinstance(pattern, URLPattern)
-        names = set(pattern.pattern.converters)
-        rows = ConnectionRequest.objects.values_list("pk", flat=True) if "pk" in names else [None]
-        if names <= {"pk"}:
-            name = f"connections:{pattern.name}"
-            found += [reverse(name, args=[] if pk is None else [pk]) for pk in rows]
+        names, route = set(pattern.pattern.converters), str(pattern.pattern)
+        if names <= {"pk", "token", "connection_id"}:
+            paths = [reverse(f"connections:{pattern.name}", args=row) for row in _rows(route, names)]
+            found += [(f"/{route}" if "token" in names else path, path) for path in paths]
     for model in admin.site._registry:
         place = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        found.append(reverse(f"{place}_changelist"))
-        for pk in model._default_manager.values_list("pk", flat=True)[:30]:
-            found += [reverse(f"{place}_change", args=[pk]), reverse(f"{place}_history", args=[pk])]
-    return [*found, reverse("admin:index"), "/accounts/login/", "/accounts/password_change/", "/nowhere/"]
+        paths = [reverse(f"{place}_changelist")]
+        # What stands in the rows is looked at in the database, all of it; here it is what the admin makes of some.
+        newest = model._default_manager.order_by("-pk").values_list("pk", flat=True)[:10]
+        paths += [reverse(f"{place}_change", args=[pk]) for pk in newest]
+        paths += [reverse(f"{place}_history", args=[pk]) for pk in newest[:1]]
+        found += [(path, path) for path in paths]
+    others = [reverse("admin:index"), "/accounts/login/", "/accounts/password_change/", "/nowhere/"]
+    return found + [(path, path) for path in others]
+
+
+def _rows(route: str, names: set[str]) -> list[list[Any]]:
+    """The arguments of an address, for each row that it can be about."""
+    if "token" in names:
+        return [[handover.token] for handover in Handover.objects.all()]
+    if "connection_id" in names:
+        ids = CatalogEntry.objects.filter(kind=Kind.CONNECTION).values_list("fivetran_id", flat=True)
+        return [[one] for one in ids[:10]]
+    kinds = {"changes": ConnectionChange, "batches": Batch}
+    rows: Any = kinds.get(route.partition("/")[0], ConnectionRequest)
+    return [[pk] for pk in rows.objects.values_list("pk", flat=True)] if "pk" in names else [[]]
 
 
 def _text(answer: Any) -> str:
@@ -156,10 +191,15 @@ def found(journey: Journey) -> list[str]:
         for where, text in scan(journey):
             seen += 1
             for name, canary in wanted.items():
-                if canary in text and place not in ALLOWED.get(name, (set(), ""))[0]:
+                if canary in text and not _is_allowed(name, place, where):
                     sentences.add(f"{name}: {where}")
         assert seen or place == "mails", f"nothing was looked at in {place}"
     return sorted(sentences)
+
+
+def _is_allowed(name: str, place: str, where: str) -> bool:
+    allowed, _reason = ALLOWED.get(name, (set(), ""))
+    return place in allowed or where.startswith(tuple(allowed))
 
 
 def listened(url: str, log: Any) -> subprocess.Popen[bytes]:

@@ -92,6 +92,26 @@ def test_no_secret_comes_along(fivetran: Fivetran, cast: Cast) -> None:
     assert "canary" not in kept and "password" not in kept and "******" not in kept
 
 
+def test_nor_one_that_stands_in_a_row_or_that_only_the_metadata_names(fivetran: Fivetran, cast: Cast) -> None:
+    made = strange(fivetran)
+    CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id="google_sheets").update(
+        detail={"config": {"properties": {"pin": {"type": "string", "format": "password", "title": "PIN"}}}}
+    )
+    rows = [{"name": "a", "api_key": "canary-1"}]
+    config = {
+        "schema": "old_sheet",
+        "pin": "canary-2",
+        "accounts": rows,
+        "deep": {"lists": [[{"pvt_key": "canary-3"}]]},
+    }
+    data = {"group_id": "projected_sickle", "service": "google_sheets", "schema": "old_sheet.orders", "config": config}
+    answer = {"code": "Success", "data": data | {"id": made["id"], "auth": {"refresh_token": "canary-4"}}}
+    fivetran.next({"path": f"/v1/connections/{made['id']}", "method": "GET", "status": 200, "body": answer})
+    request = adopt(cast, made["id"])
+    assert request.payload and request.payload["config"] == {"schema": "old_sheet"}
+    assert "canary" not in json.dumps([request.payload, request.values, request.search])
+
+
 def test_an_adopted_connection_can_be_changed_like_any_other(fivetran: Fivetran, cast: Cast) -> None:
     request = adopt(cast, strange(fivetran)["id"])
     change = workflow.ask_for_change(

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,14 +15,15 @@ from django.core import mail
 from django.test import Client, RequestFactory
 from django.views.debug import get_exception_reporter_class
 
-from connections import catalog, workflow
+from connections import catalog, notifications, tasks, workflow
 from connections.management.commands.seed_demo import PASSWORD
 from connections.models import ConnectionRequest
 from connections.provisioning import account
 from connections.states import Status
 from portal.logs import OneLine
-from tests import canaries, factories, processes
+from tests import canaries, canary_life, factories, processes
 from tests.canaries import CANARIES, Journey
+from tests.canary_life import answer, described, echo
 from tests.faults.conftest import CLOCKS
 from tests.stand_in import Fivetran
 
@@ -49,7 +51,8 @@ def journey(live_broker: str, tmp_path: Path) -> Iterator[Journey]:
     handler = logging.FileHandler(place)
     handler.setFormatter(OneLine("{asctime} {levelname} {name}: {message}", style="{"))
     logging.getLogger().addHandler(handler)
-    run = Journey(live_broker)
+    run = Journey(live_broker, mailed=tmp_path / "mails")
+    run.mailed.mkdir()
     with said.open("wb") as log:
         monitor = canaries.listened(live_broker, log)
         processes.until(lambda: b"listening" in said.read_bytes())
@@ -61,24 +64,12 @@ def journey(live_broker: str, tmp_path: Path) -> Iterator[Journey]:
 
 
 @pytest.fixture
-def worker_of(portal_environment: dict[str, str], fivetran: Fivetran) -> Iterator[processes.Process]:
+def worker_of(portal_environment: dict[str, str], fivetran: Fivetran, journey: Journey) -> Iterator[processes.Process]:
     """A worker that holds the planted key pair, and speaks at its loudest."""
     pair = {"FIVETRAN_API_KEY": canaries.API_KEY, "FIVETRAN_API_SECRET": canaries.API_SECRET, "LOG_LEVEL": "DEBUG"}
-    with processes.worker({**portal_environment, **CLOCKS, **pair}) as process:
+    more = {"FIVETRAN_WEBHOOK_SECRET": CANARIES["the webhook's secret"], "EMAIL_URL": f"filemail:///{journey.mailed}"}
+    with processes.worker({**portal_environment, **CLOCKS, **pair, **more}) as process:
         yield process
-
-
-def described(request: ConnectionRequest, **more: Any) -> dict[str, Any]:
-    """What Fivetran says of a connection, with everything in it that it should have kept to itself."""
-    config = {"password": UNMASKED, "schema": request.schema, "accounts": [{"api_key": UNMASKED}]}
-    card = {"token": CARD, "uri": f"https://fivetran.com/connect-card/setup?auth={CARD}"}
-    return factories.created_data(request, config=config, connect_card=card, auth={"refresh_token": UNMASKED}, **more)
-
-
-def answer(path: str, data: Any, status: int = 200, method: str = "GET", **more: Any) -> dict[str, Any]:
-    """An answer that the sandbox gives once."""
-    body = {"code": "Success", "message": "", "data": data}
-    return {"path": path, "method": method, "status": status, "body": body, **more}
 
 
 def typed(client: Client, group: str) -> None:
@@ -129,15 +120,22 @@ def filed(cast: dict[str, User], group: str, schema: str) -> ConnectionRequest:
 
 
 def settled(*requests: ConnectionRequest) -> None:
-    """Wait until nothing more happens to them by itself."""
-    now: Callable[[], list[Status]] = lambda: [ConnectionRequest.objects.get(pk=r.pk).state for r in requests]  # noqa: E731
+    """Wait until nothing more happens to them by itself; the sweeper is rung from here, for there is no scheduler."""
+
+    def now() -> list[Status]:
+        states = [ConnectionRequest.objects.get(pk=r.pk).state for r in requests]
+        if Status.UNKNOWN in states:
+            tasks.ring(tasks.sweep)
+            time.sleep(0.5)
+        return states
+
     processes.until(lambda: set(now()) <= FINAL, 40, story=lambda: str(now()))
 
 
-def reports(client: Client) -> Iterator[str]:
+def reports(client: Client, path: str = NEW) -> Iterator[str]:
     """Django's reports of an error in a view with secrets in its locals, its POST, its address and its headers."""
     request = RequestFactory().post(
-        f"{NEW}?config__password={CANARIES['in a link']}",
+        f"{path}?config__password={CANARIES['in a link']}",
         {
             "config__password": CANARIES["typed into a form"],
             "password": CANARIES["a wrong password"],
@@ -168,12 +166,12 @@ def test_no_canary_is_found_anywhere(
     as_user: Callable[..., Client],
     worker_of: processes.Process,
     tmp_path: Path,
+    settings: Any,
 ) -> None:
     catalog.refresh_all()
     group = catalog.destinations()[0].id
     logged_in(journey)
     typed(as_user("requester2"), group)
-    echo = f"The key {canaries.API_KEY} with {canaries.API_SECRET} ({CANARIES['the Basic token made of both']}) is bad"
     for number, way in enumerate(("created", "refused", "lost", "garbled")):
         schema = f"journey_{way}"
         coming = ConnectionRequest(pk=9_000 + number, service="google_sheets", group_id=group, schema=f"{schema}.t")
@@ -181,14 +179,16 @@ def test_no_canary_is_found_anywhere(
         posted: dict[str, dict[str, Any]] = {
             "created": answer("/v1/connections", data, 201, "POST"),
             "refused": answer("/v1/connections", None, 400, "POST")
-            | {"body": {"code": "InvalidInput", "message": echo}},
-            "lost": answer("/v1/connections", None, 500, "POST") | {"body": {"code": "Error", "message": echo}},
-            "garbled": answer("/v1/connections", None, 201, "POST") | {"body": f"<p>{echo} {UNMASKED} {CARD}"},
+            | {"body": {"code": "InvalidInput", "message": echo()}},
+            "lost": answer("/v1/connections", None, 500, "POST") | {"body": {"code": "Error", "message": echo()}},
+            "garbled": answer("/v1/connections", None, 201, "POST") | {"body": f"<p>{echo()} {UNMASKED} {CARD}"},
         }
-        listed = answer("/v1/connections", {"items": [data], "next_cursor": None})
-        # A call that was refused needs no look; for the others the list tells of a connection, with its secrets.
-        fivetran.next(posted[way], *([listed] if way in {"lost", "garbled"} else []))
+        nothing, listed = (answer("/v1/connections", {"items": items, "next_cursor": None}) for items in ([], [data]))
+        # The worker looks before it sends. A call that was refused needs no second look; for those that were lost the
+        # list then tells of a connection, with its secrets.
+        fivetran.next(nothing, posted[way], *([listed] if way in {"lost", "garbled"} else []))
         settled(filed(cast, group, schema))
+        assert fivetran.call("settings")["next_answers"] == 0, way
     created = ConnectionRequest.objects.get(schema="journey_created.t")
     assert created.state is Status.CREATED, created.state
     told = described(created, id=created.connection_id)
@@ -198,7 +198,14 @@ def test_no_canary_is_found_anywhere(
     assert client.get(NEW, {"from_connection": str(created.connection_id)}).status_code == 200
     workflow.rerun_tests(by=cast["requester"], request=created)
     processes.until(lambda: ConnectionRequest.objects.get(pk=created.pk).connection.runs.count() > 1, 20)
-    journey.reports += reports(client)
+    cast["requester2"].refresh_from_db()
+    row = canary_life.handed_over(journey, fivetran, cast, as_user, group)
+    request = ConnectionRequest.objects.get(pk=row.request_id)
+    canary_life.hinted(journey, fivetran, request, settings)
+    canary_life.changed(fivetran, cast, as_user, request)
+    canary_life.adopted(fivetran, as_user, group)
+    notifications.send_due()
+    journey.reports += [*reports(client), *reports(client, f"/handover/{row.token}/card/")]
     journey.printed += [worker_of.log.read_text(), *(path.read_text() for path in tmp_path.glob("*.log"))]
     assert any("ForkPool" in text or "celery" in text for text in journey.printed), "the worker's log was not read"
     leaks = canaries.found(journey)

@@ -1,7 +1,7 @@
 """What Fivetran offers, cached in the database: the last good copy serves, and says how old it is."""
 
 from connections.catalog import live
-from connections.catalog.credentials import Credentials, credentials_of, needs_authorisation
+from connections.catalog.credentials import Credentials, credentials_of, needs_authorisation, without_secrets
 from connections.catalog.groups import Group, group_of, learn_group
 from connections.catalog.learning import learn_sources
 from connections.catalog.live import LiveConnection
@@ -55,4 +55,5 @@ __all__ = [
     "service_config_of",
     "refusal",
     "services",
+    "without_secrets",
 ]

@@ -24,6 +24,17 @@ def needs_authorisation(detail: Mapping[str, Any] | None) -> bool:
     return isinstance(auth, Mapping) and bool(auth.get("properties"))
 
 
+def without_secrets(service: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` (path -> value) of a connection without what its service's metadata, as far as known, calls a secret.
+
+    Beside the names that `payloads` knows: Fivetran masks by its own list, and not everything.
+    """
+    entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service).only("detail").first()
+    detail = entry.detail if entry is not None and isinstance(entry.detail, Mapping) else {}
+    known = parse(detail.get("config"))
+    return {path: value for path, value in values.items() if not known.is_secret(path.removeprefix("config."))}
+
+
 def credentials_of(service: str) -> Credentials:
     """What a service asks for, from the cached copy alone: a page that somebody opens by a link makes no call."""
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service).only("detail", "data").first()

@@ -120,7 +120,7 @@ def judge_reply(
         if without_data and data is None and code == "Success":
             data = {}
         if not flaw and isinstance(data, dict) and usable(data):
-            return Answer(reply.status, code, message, data, request_id, duration_ms)
+            return Answer(reply.status, code, message, _struck(data, secrets), request_id, duration_ms)
         flaw = flaw or "what was asked for is not in it"
     elif reply.status < 400:
         flaw = "it is a redirect, which is never followed" if reply.status >= 300 else "its status is not 200 or 201"
@@ -226,3 +226,17 @@ def _text(text: object, length: int, secrets: tuple[str, ...]) -> str:
         if len(secret) >= SHORTEST_SECRET:
             cleaned = cleaned.replace(secret, "[hidden]")
     return cleaned[:length]
+
+
+def _struck(value: Any, secrets: tuple[str, ...]) -> Any:
+    """`value` without the secrets in any of its texts: a setup test may quote the request that it was part of."""
+    if isinstance(value, str):
+        for secret in secrets:
+            if len(secret) >= SHORTEST_SECRET and secret in value:
+                value = value.replace(secret, "[hidden]")
+        return value
+    if isinstance(value, list):
+        return [_struck(item, secrets) for item in value]
+    if isinstance(value, dict):
+        return {_struck(key, secrets): _struck(item, secrets) for key, item in value.items()}
+    return value

@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -23,7 +23,8 @@ LAST_PAGE = 1000  # beyond that a search finds it sooner
 def unclaimed(request: HttpRequest) -> HttpResponse:
     """The connections that nobody in the portal answers for, by name, with a search."""
     permissions.check_can_operate(request.user)
-    words, without_logs = request.GET.get("q", "").strip()[:200], bool(request.GET.get("without_logs"))
+    words = request.GET.get("q", "").replace("\0", "").strip()[:200]
+    without_logs = bool(request.GET.get("without_logs"))
     page = min(number(request.GET.get("page", "")) or 1, LAST_PAGE)
     found = live.unclaimed(words, without_logs=without_logs).defer("detail")
     rows = list(found[(page - 1) * SHOWN : page * SHOWN + 1])
@@ -49,6 +50,8 @@ def _shown(entry: CatalogEntry) -> dict[str, str]:
 def adopt(request: HttpRequest, connection_id: str) -> HttpResponse:
     """Name the owner of one of them, and adopt it."""
     permissions.check_can_operate(request.user)
+    if "\0" in connection_id:
+        raise Http404
     holder = ConnectionRequest.objects.filter(connection_id=connection_id).first()
     if holder is not None:
         messages.warning(request, f"This connection belongs to request #{holder.pk} already.")

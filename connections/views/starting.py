@@ -57,7 +57,7 @@ def new_form(request: HttpRequest, page: "Page") -> RequestForm:
     page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
     if wanted and page.preset is None:
         page.banners.append("That preset is no longer offered. Here is the whole form.")
-    if connection_id := query.pop("from_connection", ""):
+    if connection_id := query.pop("from_connection", "").replace("\0", ""):
         return _live_form(connection_id, page)
     fixed = presets.imposed(page.preset)
     refused = [name for name, text in fixed.items() if query.get(name, "").strip() not in ("", text)]

@@ -1,5 +1,6 @@
 """How each ending of the one call that is not idempotent is classified."""
 
+import json
 import socket
 import traceback
 from datetime import timedelta
@@ -310,6 +311,16 @@ def test_a_server_that_repeats_the_key_does_not_get_it_into_an_error(status):
     error = ending(refusal(status, echo, echo, "X-Request-Id: " + " ".join(CANARIES)))
     texts = [str(error), repr(error), repr(error.args), repr(vars(error))]
     assert not [text for text in texts for canary in CANARIES if canary in text]
+
+
+def test_nor_does_it_get_into_an_answer():
+    """A setup test that failed may quote the call; lists, details and the names of keys as well."""
+    quoted = f"Authorization: {' '.join(CANARIES)}"
+    tests = [{"title": quoted, "message": quoted, "details": [{quoted: [quoted]}]}]
+    with serving(reply(200, {"code": "Success", "data": {"id": "my_id", "setup_tests": tests}})) as server:
+        answer = client_for(server.url).get_connection("my_id")
+    assert answer.data["id"] == "my_id" and "[hidden]" in answer.data["setup_tests"][0]["message"]
+    assert not [canary for canary in CANARIES if canary in json.dumps(answer.data)]
 
 
 def test_an_error_leads_to_no_key_secret_or_body():

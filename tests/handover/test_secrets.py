@@ -89,3 +89,11 @@ def test_a_log_line_names_no_link_and_no_state() -> None:
     assert line == (
         "/handover/[hidden]/card/ and /handover/return/?[hidden] /accounts/login/?next=%2Fhandover%2F[hidden]%2F"
     )
+
+
+def test_nor_a_state_that_waits_behind_the_log_in_nor_the_webhooks_secret(settings: Any) -> None:
+    settings.FIVETRAN_WEBHOOK_SECRET = "shared-canary"
+    text = "/accounts/login/?next=/handover/return/%3Fstate%3D1-x.y and next=%2fhandover%2freturn%2f%3fstate%3d1-x.y"
+    assert logs.redacted(f"{text} shared-canary") == (
+        "/accounts/login/?next=/handover/return/%3F[hidden] and next=%2fhandover%2freturn%2f%3f[hidden] [hidden]"
+    )

@@ -153,3 +153,30 @@ def test_without_the_setting_only_an_asked_for_sync_happens(api: Api, receiver: 
     assert api.call("POST", f"/v1/connections/{one}/sync", json={}).status_code == 200
     assert api.get(f"/v1/connections/{one}")["succeeded_at"]
     eventually(lambda: receiver.events() == ["sync_end"])
+
+
+def test_no_redirect_leads_a_delivery_elsewhere() -> None:
+    went: list[str] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            went.append(f"POST {self.path}")
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(302)
+            self.send_header("Location", f"http://{self.headers['Host']}/outside")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self) -> None:
+            went.append(f"GET {self.path}")
+            self.send_error(404)
+
+        def log_message(self, *args: Any) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_address[1]}/hook/"
+        assert deliveries.send({"url": url, "_secret": SECRET}, b"{}") == 302
+        server.shutdown()
+    assert went == ["POST /hook/"]

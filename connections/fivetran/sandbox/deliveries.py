@@ -24,7 +24,16 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PATIENCE = 5.0  # seconds for the receiver
 MOST_WAITING = 10_000
 TRIAL = {"id": "_connection_1", "service": "google_sheets", "schema": "test", "group_id": "_group_1"}
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class _Stay(urllib.request.HTTPRedirectHandler):
+    """Follows no redirect: a receiver on this machine could lead anywhere."""
+
+    def redirect_request(self, *_arguments: Any) -> None:
+        """No further request: the redirect is the answer."""
+
+
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
 
 
 class Deliveries:

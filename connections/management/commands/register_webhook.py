@@ -9,6 +9,7 @@ from django.urls import reverse
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError
+from portal.logs import redacted
 
 # Those after which a connection may look different. Not sync_start, which says nothing that the end does not.
 EVENTS = (
@@ -42,7 +43,7 @@ class Command(BaseCommand):
             if not existing:
                 client.create_account_webhook(address, EVENTS, secret)
         except (FivetranError, ValueError) as error:
-            raise CommandError(f"The webhook could not be registered: {error}") from error
+            raise CommandError(f"The webhook could not be registered: {redacted(str(error))}") from None
         if existing and not any(one.get("active") is True for one in existing):
             raise CommandError(
                 f"There is a webhook for {address}, but it is not active: Fivetran switches one off that did not "
