@@ -175,7 +175,7 @@ def _add_trail(after: int) -> None:
 
     with connection.cursor() as cursor:
         for statement in _TRAIL:
-            cursor.execute(statement, [False, False, after] if "%s," in statement else [after])
+            cursor.execute(statement, [*[False] * statement.count("%s,"), after])
 
 
 def approved(count: int, prefix: str, group: str) -> list[int]:
