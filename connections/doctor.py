@@ -83,7 +83,7 @@ class Entry:
     means: str
     who: Who
     act: str
-    source: str  # the name of Fivetran's page
+    source: str  # where it is known from, in words for the page
     samples: tuple[Sample, ...]
     paste: str = ""
     services: frozenset[str] = frozenset()  # empty: any

@@ -119,7 +119,8 @@ def _mail(notice: Notice) -> tuple[str, str, dict[str, Any]]:
         return subject, "connections/mail/change.txt", context | {"url": url, "change": change}
     if notice.batch is None:
         subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
-        return subject, "connections/mail/notice.txt", context | {"url": link(notice.request)}
+        place = "#trust" if notice.kind == NoticeKind.TRUST_NEEDED else ""
+        return subject, "connections/mail/notice.txt", context | {"url": link(notice.request) + place}
     counted = notice.batch.rows.count()
     url = f"{settings.PUBLIC_URL.rstrip('/')}/batches/{notice.batch.pk}/"
     subject = f"{notice.get_kind_display()}: batch #{notice.batch.pk} of {counted} requests"

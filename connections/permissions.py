@@ -11,7 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare
 
-from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Preset, SetupTestsState
+from connections.models import Batch, Connection, ConnectionChange, ConnectionRequest, Handover, Preset, SetupTestsState
 from connections.models.change import ConnectionChangeQuerySet
 from connections.models.request import ConnectionRequestQuerySet
 from connections.states import CHANGE_WITHDRAWABLE, EDITABLE, WITHDRAWABLE, ChangeStatus, Status
@@ -176,6 +176,14 @@ def trusted_to_trust(request: ConnectionRequest) -> QuerySet[User]:
     """The active users who may approve certificates and fingerprints of this request."""
     holders = User.objects.with_perm("connections.approve_trust", backend=_BACKEND)
     return holders.filter(is_active=True).exclude(pk=request.requester_id)
+
+
+def trust_waiting_for(user: Person) -> QuerySet[Connection]:
+    """The connections with something to trust that `user` may approve, those that wait longest first."""
+    if not _has(user, "approve_trust"):
+        return Connection.objects.none()
+    waiting = Connection.objects.filter(trust_since__isnull=False, request__gone_at=None)
+    return waiting.exclude(request__requester_id=user.pk).order_by("trust_since", "pk")
 
 
 def check_can_operate(user: Person) -> None:

@@ -4,6 +4,7 @@ Every reader takes the name of one variable; a variable `NAME_FILE` that names a
 way of Docker secrets). All of them raise ImproperlyConfigured when the value cannot be used.
 """
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,33 @@ def api_root(name: str, default: str) -> str:
     value = web_address(name, default, https_unless_loopback=True)
     if urlsplit(value).path.endswith("/v1"):
         raise ImproperlyConfigured(f"{name} is {value!r}. Leave out /v1: the portal adds it.")
+    return value
+
+
+def proxy(name: str) -> str:
+    """A proxy's address, or an empty text. It may hold a password, so an error does not repeat it."""
+    value = text(name)
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if value and not usable:
+        raise ImproperlyConfigured(
+            f"{name} is no address of a proxy. Set it to one such as http://proxy.example.com:3128, or unset it to "
+            "call Fivetran directly."
+        )
+    return value
+
+
+def certificates(name: str) -> str:
+    """The path of a file, or folder, of certificates that can be read, or an empty text."""
+    value = text(name)
+    if value and not os.access(value, os.R_OK):
+        raise ImproperlyConfigured(
+            f"{name} names a file that is not there or cannot be read: {value}. Correct the path, in a container also "
+            "what is mounted there, or unset it to trust the usual authorities."
+        )
     return value
 
 

@@ -257,7 +257,8 @@ def test_adopting_on_the_page(fivetran: Fivetran, as_user: Login, cast: Cast) ->
     operator, url = as_user("operator"), f"/operations/adopt/{made['id']}/"
     assert "old_sheet.orders" in operator.get(url).content.decode()
     page = operator.post(url, {"owner": "nobody", "reason": ""}).content.decode()
-    assert "somebody with an active account" in page and "Enter the reason" in page
+    assert "somebody with an active account" in page
+    assert "Enter the reason, so that the owner knows" in page
     page = operator.post(url, {"owner": "operator", "reason": "x"}).content.decode()
     assert "Name somebody else" in page
     answer = operator.post(url, {"owner": "requester", "reason": "Left behind"})

@@ -9,6 +9,7 @@ import pytest
 
 from connections import doctor
 from connections.doctor import Sample, Who, diagnose, entries, unbounded
+from tests.contract import openapi
 
 SAMPLES = [(entry, sample) for entry in entries() for sample in entry.samples]
 NAMES = [f"{entry.id}-{number}" for number, (entry, _sample) in enumerate(SAMPLES)]
@@ -47,6 +48,12 @@ def test_the_file_holds_nothing_that_is_not_read() -> None:
     assert all(ipaddress.ip_network(text) for text in data["addresses"].values())
     used = {name for item in data["entry"] for name in item.get("services", ())}
     assert set(data["families"]) <= used
+
+
+@openapi.needed
+def test_every_service_of_the_file_is_one_of_fivetrans() -> None:
+    published = set(openapi.read("services.json.gz")["services"])
+    assert {service for entry in entries() for service in entry.services} <= published
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)

@@ -53,7 +53,8 @@ def test_a_mail_says_what_happened_and_links_to_the_request(kind: NoticeKind) ->
     [message] = mail.outbox
     assert message.to == ["decides@example.com"]
     assert message.subject == f"[Connections] {kind.label}: request #{row.request_id}"
-    assert f"http://localhost/requests/{row.request_id}/" in message.body.split()
+    place = "#trust" if kind == NoticeKind.TRUST_NEEDED else ""
+    assert f"http://localhost/requests/{row.request_id}/{place}" in message.body.split()
     assert message.from_email == "portal@localhost"
     row.refresh_from_db()
     assert row.sent_at is not None

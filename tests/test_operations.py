@@ -125,10 +125,19 @@ def test_without_a_reason_nothing_happens(operator: User, name: str, reason: str
     answer = post(operator, name, row.pk, decision_reason=reason, connection_id="kept_id")
     assert f'id="id_decision_reason_{row.pk}_error"' in answer.content.decode()
     assert "kept_id" in answer.content.decode()
+    assert "it stays with the request" in answer.content.decode()
+    assert "what to change" not in answer.content.decode()
     row.refresh_from_db()
     assert row.state is Status.ATTENTION
     with pytest.raises(IllegalMove):
         operations.close(by=operator, request=row, reason=reason)
+
+
+def test_a_pause_without_a_reason_asks_for_one_in_an_operators_words(operator: User) -> None:
+    page = post(operator, "pause", decision_reason=" ").content.decode()
+    assert "so that the other operators know why" in page
+    assert "what to change" not in page
+    assert not ApiGate.objects.exclude(paused_at=None).exists()
 
 
 @pytest.mark.parametrize("role", ["requester", "approver", "auditor", "staff"])

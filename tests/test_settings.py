@@ -162,6 +162,11 @@ def test_every_task_has_a_route() -> None:
         ("DATABASE_URL", "nosql://host/name", "DATABASE_URL is not usable"),
         ("EMAIL_URL", "pigeon://coop", "EMAIL_URL"),
         ("SECRET_KEY_FILE", "/does/not/exist", "cannot be read"),
+        ("FIVETRAN_CA_BUNDLE", "/does/not/exist.pem", "not there or cannot be read: /does/not/exist.pem. Correct"),
+        ("FIVETRAN_PROXY_URL", "proxy.example.com:3128", "Set it to one such as http://proxy.example.com:3128"),
+        ("FIVETRAN_PROXY_URL", "socks5://proxy.example.com", "or unset it"),
+        ("FIVETRAN_PROXY_URL", "http://", "or unset it"),
+        ("FIVETRAN_PROXY_URL", "http://proxy.example.com:99999", "or unset it"),
     ],
 )
 def test_a_value_that_cannot_be_used_names_what_can(name: str, value: str, says: str) -> None:
@@ -170,6 +175,30 @@ def test_a_value_that_cannot_be_used_names_what_can(name: str, value: str, says:
     assert result.stderr.startswith("portal: "), result.stderr
     assert name in result.stderr
     assert says in result.stderr
+
+
+def test_the_password_of_a_proxy_is_not_repeated() -> None:
+    result = run("", {"SECRET_KEY": "x", "FIVETRAN_PROXY_URL": "ftp://me:hunter2@proxy.example.com"})
+    assert result.returncode == 1
+    assert "hunter2" not in result.stderr
+
+
+def test_a_proxy_and_its_certificates_are_taken_as_they_are(tmp_path: Any) -> None:
+    (tmp_path / "ca.pem").write_text("-")
+    given = {
+        "FIVETRAN_PROXY_URL": "http://me:pw@proxy.example.com:3128",
+        "FIVETRAN_CA_BUNDLE": str(tmp_path / "ca.pem"),
+    }
+    assert settings_of({"SECRET_KEY": "x", **given}, *given) == given
+    nothing = dict.fromkeys(given, "")
+    assert settings_of({"SECRET_KEY": "x", **nothing}, *given) == nothing
+
+
+def test_the_way_to_a_folder_for_mail_is_as_the_example_says() -> None:
+    example = (ROOT / ".env.example").read_text()
+    assert "filemail:////var/mail/portal" in example
+    values = settings_of({"SECRET_KEY": "x", "EMAIL_URL": "filemail:////var/mail/portal"}, "EMAIL_FILE_PATH")
+    assert values == {"EMAIL_FILE_PATH": "/var/mail/portal"}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ class AdoptForm(forms.Form):
         label="Reason",
         help_text="The owner reads this. It stays with the request.",
         max_length=2000,
-        error_messages={"required": "Enter the reason"},
+        error_messages={"required": "Enter the reason, so that the owner knows why it comes into the portal"},
         widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
     )
     use_required_attribute = False

@@ -18,8 +18,20 @@ class ReasonForm(forms.Form):
     use_required_attribute = False
 
 
-class SettleForm(ReasonForm):
+class OperatorsReasonForm(ReasonForm):
+    """Why an operator stops the sending; the other operators read it."""
+
+    no_reason = "Enter the reason, so that the other operators know why"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["decision_reason"].error_messages["required"] = self.no_reason
+
+
+class SettleForm(OperatorsReasonForm):
     """How an operator settles a request; the connection's id counts only for adopting it."""
+
+    no_reason = "Enter the reason: it stays with the request, so that everybody can see later why this was done"
 
     connection_id = forms.CharField(
         label="Connection id at Fivetran",

@@ -6,14 +6,18 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from django.utils.dateparse import parse_datetime
+
+from connections.models.trust import Trust, TrustState
+from connections.trust import Candidate, candidates
 
 # Stated lengths: what is longer is cut, so that no answer can fill the database or a page.
 MAX_TESTS = 200
 MAX_TITLE = 300
 MAX_MESSAGE = 4_000
 MAX_DETAILS = 20_000
+FINE = ("PASSED", "SKIPPED")  # the statuses of tests that ask nobody for anything
 
 
 class SetupTestsState(models.TextChoices):
@@ -109,20 +113,46 @@ class Connection(models.Model):
     seen_at = models.DateTimeField(db_default=Now())
     # When Fivetran is to be asked for this connection alone: something hinted at a change. NULL: there is no hint.
     check_due_at = models.DateTimeField(null=True)
+    # How many certificates and SSH host keys of the newest run wait for a person's approval, and since when some do.
+    trust_waiting = models.PositiveSmallIntegerField(db_default=0)
+    trust_since = models.DateTimeField(null=True)
 
     objects = ConnectionManager()
 
     class Meta:
-        """The worker looks for tests and checks that are due."""
+        """The worker looks for tests and checks that are due, and people for what waits for them."""
 
         indexes = [
             models.Index(fields=["tests_next_try_at"], condition=models.Q(tests=SetupTestsState.DUE), name="tests_due"),
             models.Index(fields=["check_due_at"], condition=models.Q(check_due_at__isnull=False), name="check_due"),
+            models.Index(
+                fields=["trust_since"], condition=models.Q(trust_since__isnull=False), name="trust_waiting_for_people"
+            ),
         ]
 
     def __str__(self) -> str:
         """The connection by its request."""
         return f"connection of request {self.request_id}"
+
+    def trust_asked(self) -> list[Candidate]:
+        """What Fivetran asks to trust in the newest run and nobody has approved since, or Fivetran refused."""
+        run = self.runs.first()
+        tests = run.setup_tests.exclude(status__in=FINE) if run else ()
+        found = list(dict.fromkeys(one for test in tests for one in candidates(test.details)))
+        if run is None or not found:
+            return []
+        counted = Trust.objects.filter(request=self.request_id).exclude(
+            state__in=[TrustState.REFUSED, TrustState.LAPSED]
+        )
+        known = counted.exclude(state=TrustState.SENT, ended_at__lt=run.finished_at)  # those Fivetran asks for again
+        approved = set(known.values_list("kind", "hash", "proof"))
+        return [one for one in found if (one.kind.value, one.hash, one.proof) not in approved]
+
+    def count_trust(self) -> None:
+        """Store how much of that waits, so that no list has to read runs; in a transaction that has locked this row."""
+        self.trust_waiting = len(self.trust_asked())
+        since = Coalesce("trust_since", Now()) if self.trust_waiting else None
+        Connection.objects.filter(pk=self.pk).update(trust_waiting=self.trust_waiting, trust_since=since)
 
 
 class SetupTestRun(models.Model):
@@ -190,4 +220,5 @@ def store_run(connection: Connection, data: Mapping[str, Any], *, asked_by_id: i
         for position, test in enumerate(tests[:MAX_TESTS])
     )
     Connection.objects.filter(pk=connection.pk).update(tests=SetupTestsState.STORED, tests_note="")
+    connection.count_trust()
     return run

@@ -23,6 +23,7 @@ class NoticeKind(models.TextChoices):
     CHANGE_SUBMITTED = "change_submitted", "A change waits for approval"
     CHANGE_DECIDED = "change_decided", "A change was decided"
     CHANGE_ENDED = "change_ended", "A change was made, or not"
+    TRUST_NEEDED = "trust_needed", "Something to trust waits for approval"
 
 
 class Notice(models.Model):

@@ -138,6 +138,7 @@ def gone(request: ConnectionRequest) -> None:
         Connection.objects.filter(request=request, tests=SetupTestsState.DUE).update(
             tests=SetupTestsState.STORED, tests_note="The connection is no longer at Fivetran."
         )
+        Connection.objects.filter(request=request).update(trust_waiting=0, trust_since=None)
         Event.objects.note(request, EventKind.GONE, actor=Actor.RECONCILER)
 
 

@@ -23,8 +23,8 @@ from connections.models import (
     Handover,
     NoticeKind,
     advance,
-    store_run,
 )
+from connections.provisioning import asking
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ def to_created(
             )
             connection = Connection.objects.record(request, data, adopted=adopted, tests_due=due)
             if isinstance(data.get("setup_tests"), list) and asked_for_tests and not adopted:
-                store_run(connection, data)
+                asking.store(request, connection, data)
             notifications.tell(request, NoticeKind.CREATED, request.requester)
             if (handover := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(handover, NoticeKind.HANDOVER)

@@ -20,9 +20,8 @@ from connections.models import (
     Event,
     EventKind,
     SetupTestsState,
-    store_run,
 )
-from connections.provisioning import gate, observing, outcome
+from connections.provisioning import asking, gate, observing, outcome
 from connections.states import Actor
 
 log = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: A
         if mine.update(tests_token=None, tests_lease_until=None) != 1:
             return  # another run took over; this one's result is in the attempts
         observing.seen(connection, answer.data)
-        store_run(connection, answer.data, asked_by_id=_asked_by(request))
+        asking.store(request, connection, answer.data, asked_by_id=_asked_by(request))
         Event.objects.note(request, EventKind.TESTS_STORED, actor=Actor.WORKER)
     gate.note_answer()
 

@@ -110,6 +110,7 @@ def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranErr
         if mine.update(state=TrustState.REFUSED, **changes) == 1:
             why = f"{_what(row)}: {error.message}"
             Event.objects.note(row.request, EventKind.TRUST_REFUSED, actor=Actor.WORKER, detail={"why": why[:600]})
+            Connection.objects.select_for_update().get(request=row.request_id).count_trust()
         if isinstance(error, Refused) and error.status == 404 and error.code.startswith("NotFound"):
             observing.gone(row.request)
 

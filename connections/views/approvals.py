@@ -15,6 +15,16 @@ from connections.states import DECIDED, Status
 from connections.views import change_words, panel
 
 SHOWN = 100
+# What both lists of certificates and keys that wait show of a connection.
+TO_TRUST = (
+    "trust_waiting",
+    "trust_since",
+    "request_id",
+    "request__service_name",
+    "request__group_name",
+    "request__schema",
+    "request__requester__username",
+)
 _COLUMNS = ("id", "service_name", "group_name", "schema", "requester__username", "reason", "submitted_at", "payload")
 
 
@@ -32,6 +42,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
     context = {"rows": rows[:SHOWN], "more": len(rows) > SHOWN, "batches": list(batches[:SHOWN])}
     changes = permissions.changes_waiting_for(request.user).select_related("request", "requester")
     context["changes"] = [(change, change_words.differences(change)) for change in changes[:SHOWN]]
+    context["to_trust"] = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
     return render(request, "connections/approvals.html", context)
 
 

@@ -87,7 +87,7 @@ def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge:
     found: list[tuple[Any, ...]] = []
     stage = search.Stage(rows, complete=True)
     for stage in search.stages(rows, search.words_of(chosen.q), edge):
-        found = list(_beyond(stage, edge).values_list(*_COLUMNS, "turn_of", "count")[: PAGE + 1])
+        found = list(_beyond(stage, edge).values_list(*_COLUMNS, "turn_of", "trust_of", "count")[: PAGE + 1])
         if len(found) > PAGE:
             break
     more, found = len(found) > PAGE, found[:PAGE]
@@ -121,6 +121,7 @@ def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet
     rows = stage.rows.annotate(
         since=Coalesce("submitted_at", "created_at"),
         turn_of=F("connection__setup_state"),
+        trust_of=F("connection__trust_waiting"),
         count=counted if stage.complete else Value(UNCOUNTED),
     )
     if edge is None:
@@ -135,13 +136,13 @@ def _text(text: str) -> SafeString:
 
 
 @lru_cache(maxsize=256)
-def _state(status: str, setup_state: str | None) -> tuple[SafeString, SafeString]:
+def _state(status: str, setup_state: str | None, to_trust: bool) -> tuple[SafeString, SafeString]:
     """The labels of a status and of an unfinished setup, and whose turn it is: the same for many rows."""
     tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
     label = format_html(tag, words.tone(status), status, Status(status).label)
     if setup_state and setup_state != "connected":
         label += format_html(' <span class="tag tag-warning">{}</span>', setup_state)
-    return label, escape(words.whose_turn(status, setup_state))
+    return label, escape(words.whose_turn(status, setup_state, to_trust=to_trust))
 
 
 def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
@@ -151,7 +152,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
         (
             pk,
             start,
-            *_state(status, setup_state),
+            *_state(status, setup_state, bool(trust)),
             _text(service_name or "(no service yet)"),
             _text(group_name),
             words.visible(schema),
@@ -160,7 +161,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
             since.isoformat(),
             words.exact(since, zone),
         )
-        for pk, status, service_name, group_name, schema, requester, since, setup_state, _count in found
+        for pk, status, service_name, group_name, schema, requester, since, setup_state, trust, _count in found
     ]
 
 

@@ -12,6 +12,7 @@ from connections.models import ConnectionRequest, Handover
 from connections.permissions import Person
 from connections.states import Status
 from connections.views import starting
+from connections.views.approvals import TO_TRUST
 
 SHOWN = 10
 COUNTED = 100
@@ -34,17 +35,20 @@ def home(request: HttpRequest) -> HttpResponse:
         "drafts": [row for row in mine_to_act if row["status"] == Status.DRAFT][:SHOWN],
         "waiting": [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN],
         "recent": list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]),
-        "operator_count": None,
+        "operator_count": _stuck() if permissions.is_operator(request.user) else None,
         "handovers": list(_handovers(request.user)[:SHOWN]),
+        "to_trust": list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN]),
     }
     if permissions.is_approver(request.user):
         decide = permissions.waiting_for(request.user)
         context["changes"] = len(permissions.changes_waiting_for(request.user).values("id")[: COUNTED + 1])
         context |= {"decide": list(decide.values(*_COLUMNS, "requester__username")[: COUNTED + 1]), "counted": COUNTED}
-    if permissions.is_operator(request.user):
-        stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).values("id")
-        context["operator_count"] = len(stuck[:COUNTED])
     return render(request, "connections/home.html", context)
+
+
+def _stuck() -> int:
+    """How many requests need an operator."""
+    return len(ConnectionRequest.objects.filter(status=Status.ATTENTION).values("id")[:COUNTED])
 
 
 def _handovers(user: Person) -> QuerySet[Handover]:

@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from connections import operations, permissions
-from connections.forms import ReasonForm, SettleForm
+from connections.forms import OperatorsReasonForm, SettleForm
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
 from connections.states import Status
 from connections.views import panel
@@ -73,7 +73,7 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
 def pause(request: HttpRequest) -> HttpResponse:
     """Send nothing more until somebody resumes."""
     permissions.check_can_operate(request.user)
-    form = ReasonForm(request.POST)
+    form = OperatorsReasonForm(request.POST)
     if not form.is_valid():
         return render(request, "connections/operations.html", _board() | {"pause_form": form})
     if operations.pause(by=permissions.logged_in(request.user), reason=form.cleaned_data["decision_reason"]):
@@ -124,7 +124,7 @@ def _board() -> dict[str, Any]:
         "attention": list(stuck.filter(status=Status.ATTENTION)[:SHOWN]),
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "processes": _processes(),
-        "pause_form": ReasonForm(),
+        "pause_form": OperatorsReasonForm(),
         "settle_form": SettleForm(),
     }
 

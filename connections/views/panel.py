@@ -150,7 +150,7 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
         marks.append(row.group_told_at)  # type: ignore[attr-defined]  # annotated by find()
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
         marks += [connection.fivetran_status, connection.succeeded_at, connection.failed_at, connection.drift]
-        marks.append(is_paused(connection))
+        marks += [is_paused(connection), connection.trust_waiting]
     if (handover := handover_of(row)) is not None:
         marks += [handover.state, handover.nonce, handover.card_expires_at, handover.card_expired_at]
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
@@ -202,7 +202,11 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, setup_state),
         "next": words.next_sentence(
-            row, setup_state, drifted=bool(connection and connection.drift), paused=is_paused(connection)
+            row,
+            setup_state,
+            to_trust=_to_trust(row),
+            drifted=bool(connection and connection.drift),
+            paused=is_paused(connection),
         ),
         "is_paused": is_paused(connection) and not row.gone_at,
         "waiting": waiting,
@@ -267,7 +271,7 @@ def body_heading(row: ConnectionRequest) -> str:
 
 def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
     """Whose turn it is, with the name where it is one person's."""
-    owner = words.whose_turn(row.status, setup_state)
+    owner = words.whose_turn(row.status, setup_state, to_trust=_to_trust(row))
     if row.requester_id == user.pk and owner == Owner.REQUESTER:
         return "yours"
     match owner:
@@ -276,12 +280,18 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
         case Owner.SOURCE_OWNER:
             return f"{source_owner(row)}, the source owner"
         case Owner.APPROVER:
-            return "yours" if permissions.can_decide(user, row) else "an approver"
+            can = permissions.can_trust if row.state is Status.CREATED else permissions.can_decide
+            return "yours" if can(user, row) else "an approver"
         case Owner.OPERATOR:
             return "an operator"
         case Owner.PORTAL:
             return "the portal"
     return "nobody: it is finished"
+
+
+def _to_trust(row: ConnectionRequest) -> bool:
+    connection = connection_of(row)
+    return connection is not None and connection.trust_waiting > 0 and not row.gone_at
 
 
 def source_owner(row: ConnectionRequest) -> str:

@@ -49,6 +49,9 @@ _SETUP = {
     "else that the setup tests name.",
     "broken": "The connection exists at Fivetran, but it does not work yet: see the setup tests.",
 }
+_TO_TRUST = (
+    "The connection exists at Fivetran. Its source shows something that nobody has approved yet: see “To be trusted”."
+)
 _DRIFTED = "The connection exists at Fivetran and is set up, but not as it was approved: see “Different at Fivetran”."
 _PAUSED = "The connection exists at Fivetran and is set up. It is paused: nothing syncs until it is unpaused."
 SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "danger"}
@@ -101,21 +104,33 @@ def test_tone(status: str) -> str:
     return "danger" if status in FAILED_TESTS else _TEST_TONES.get(status, "info")
 
 
-def whose_turn(status: str, setup_state: str | None = None) -> str:
-    """The role whose turn it is; a created connection waits for the source owner until it is set up."""
+def whose_turn(status: str, setup_state: str | None = None, *, to_trust: bool = False) -> str:
+    """The role whose turn it is; a created connection waits for the source owner until it is set up.
+
+    `to_trust`: it shows a certificate or key that waits for an approver, and before that nobody else can go on.
+    """
     owner = Status(status).owner
-    if status == Status.CREATED and setup_state in ("incomplete", "broken"):
+    if status == Status.CREATED and to_trust:
+        owner = Owner.APPROVER
+    elif status == Status.CREATED and setup_state in ("incomplete", "broken"):
         owner = Owner.SOURCE_OWNER
     return owner.value
 
 
 def next_sentence(
-    request: ConnectionRequest, setup_state: str = "", *, drifted: bool = False, paused: bool = False
+    request: ConnectionRequest,
+    setup_state: str = "",
+    *,
+    to_trust: bool = False,
+    drifted: bool = False,
+    paused: bool = False,
 ) -> str:
     """One sentence: where the request stands and what happens next."""
     if request.state is Status.CREATED:
         if request.gone_at:
             return "The connection was created, and is no longer there at Fivetran."
+        if to_trust:
+            return _TO_TRUST
         if drifted and setup_state == "connected":
             return _DRIFTED
         if paused and setup_state == "connected":

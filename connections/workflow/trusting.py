@@ -7,10 +7,19 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from connections import permissions, tasks, trust
-from connections.models import ConnectionRequest, Event, EventKind, MovedOn, SetupTestRun, Trust, TrustState
+from connections.models import (
+    Connection,
+    ConnectionRequest,
+    Event,
+    EventKind,
+    MovedOn,
+    SetupTestRun,
+    Trust,
+    TrustState,
+)
+from connections.models.connection import FINE
 from connections.states import Actor
 
-_FINE = ("PASSED", "SKIPPED")
 _CHANGED = "What Fivetran asks to trust has changed since you looked, so nothing was approved. Please look again."
 
 
@@ -29,13 +38,15 @@ def approve_trust(*, by: User, request: ConnectionRequest, kind: trust.TrustKind
         row = _row(by, request, found, run)
         actor = Actor.APPROVER if permissions.is_approver(by) or not permissions.is_operator(by) else Actor.OPERATOR
         why = f"{found.kind.value.capitalize()} {found.name or found.type}, hash {found.hash}"
+        # Locked last, as by the worker that tells Fivetran. Beside a run that is stored now, the later one counts.
+        Connection.objects.select_for_update().get(request=request).count_trust()
         Event.objects.note(request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
         transaction.on_commit(partial(tasks.ring, tasks.send_trust, row.pk), robust=True)
 
 
 def _standing(run: SetupTestRun | None, kind: trust.TrustKind, hash: str, shown: str) -> trust.Candidate | None:
     """The candidate as it stands in the run now."""
-    tests = run.setup_tests.exclude(status__in=_FINE) if run else ()
+    tests = run.setup_tests.exclude(status__in=FINE) if run else ()
     for test in tests:
         for candidate in trust.candidates(test.details):
             if (candidate.kind, candidate.hash, candidate.digest) == (kind, hash, shown):

@@ -8,9 +8,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from connections import workflow
-from connections.models import ConnectionRequest
+from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Kind
 from connections.states import Status
 from tests import factories
+from tests.test_trust_page import CERTIFICATE, KEY, created
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -19,13 +20,18 @@ ERROR = "Can't create connector `config`: the host did not answer within the tim
 
 
 @pytest.fixture
-def rows(live_server: Any, cast: dict[str, Any]) -> dict[str, ConnectionRequest]:
-    """A request in every status, with long names and long errors."""
+def rows(live_server: Any, cast: dict[str, Any]) -> dict[str, int]:
+    """Numbers: of a request in every status, with long names and long errors, and of what waits for people."""
     requester, approver = cast["requester"], cast["approver"]
     found = {
-        status.value: factories.request_in(status, requester, approver, config__schema=f"{LONG[:50]}_{number}")
+        status.value: factories.request_in(status, requester, approver, config__schema=f"{LONG[:50]}_{number}").pk
         for number, status in enumerate(Status)
     }
+    changed = factories.request_in(Status.CREATED, requester, approver, config__schema=f"{LONG[:50]}_changed")
+    change = workflow.ask_for_change(by=requester, request=changed, kind=ChangeKind.DELETE, reason=ERROR)
+    found |= {"change": change.pk, "trust": created(cast, [CERTIFICATE, KEY]).pk}
+    data = {"id": "made_elsewhere", "service": "google_sheets", "group_id": "projected_sickle", "schema": LONG}
+    CatalogEntry.objects.create(kind=Kind.CONNECTION, fivetran_id="made_elsewhere", name=LONG, data=data)
     ConnectionRequest.objects.filter(status=Status.FAILED).update(failure_message=ERROR)
     ConnectionRequest.objects.filter(status=Status.ATTENTION).update(note=ERROR[:500])
     return found
@@ -47,11 +53,36 @@ PAGES = {
         *(f"/requests/{{{status.value}}}/" for status in Status),
         "/requests/{draft}/export/",
         "/requests/{created}/export/",
+        *(f"/requests/{{created}}/changes/new/?kind={kind}" for kind in ("pause", "schedule", "delete")),
+        "/changes/{change}/",
+        "/requests/{trust}/",
     ],
     "requester2": ["/", "/requests/", "/approvals/"],
-    "approver": ["/approvals/", "/requests/{pending}/", "/requests/{created}/", "/requests/"],
-    "operator": ["/operations/", "/requests/{attention}/"],
+    "approver": [
+        "/",
+        "/approvals/",
+        "/requests/{pending}/",
+        "/requests/{created}/",
+        "/requests/",
+        "/changes/{change}/",
+        "/requests/{trust}/",
+    ],
+    "operator": [
+        "/",
+        "/operations/",
+        "/requests/{attention}/",
+        "/operations/adopt/",
+        "/operations/adopt/?q=zzz_nothing",
+        "/operations/adopt/made_elsewhere/",
+    ],
     "": ["/accounts/login/", "/accounts/password_reset/", "/handover/return/"],
+}
+
+
+REFUSED = {
+    ("requester", "/requests/?status=nonsense"),
+    ("requester", "/requests/999999/"),
+    ("requester2", "/approvals/"),
 }
 
 
@@ -78,12 +109,12 @@ def open_as(
 
 
 @pytest.mark.parametrize("username", list(PAGES), ids=lambda name: name or "anonymous")
-def test_every_page(rows: dict[str, ConnectionRequest], open_as: Callable[..., Page], username: str) -> None:
-    ids = {status: row.pk for status, row in rows.items()}
+def test_every_page(rows: dict[str, int], open_as: Callable[..., Page], username: str) -> None:
     page = open_as(username, 1280)
     for path in PAGES[username]:
         page.set_viewport_size({"width": 1280, "height": 900})
-        page.goto(path.format(**ids))
+        answer = page.goto(path.format(**rows))
+        assert answer is not None and answer.ok is ((username, path) not in REFUSED), path
         found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
         assert [(v["id"], [node["failureSummary"] + node["html"][:200] for node in v["nodes"]]) for v in found] == [], (
             path
@@ -92,7 +123,7 @@ def test_every_page(rows: dict[str, ConnectionRequest], open_as: Callable[..., P
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{path} scrolls sideways"
 
 
-def test_a_form_with_errors(rows: dict[str, ConnectionRequest], open_as: Callable[..., Page]) -> None:
+def test_a_form_with_errors(rows: dict[str, int], open_as: Callable[..., Page]) -> None:
     page = open_as("requester", 390)
     page.goto("/requests/new/?service=google_sheets")
     page.get_by_role("button", name="Submit for approval").click()

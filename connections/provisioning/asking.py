@@ -1,0 +1,25 @@
+"""Storing a run of the setup tests, and telling those who may approve what Fivetran asks to trust in it."""
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2s
+from typing import Any
+
+from connections import notifications, permissions
+from connections.models import Connection, ConnectionRequest, NoticeKind, store_run
+
+
+def store(
+    request: ConnectionRequest, connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None
+) -> None:
+    """Store the run that an answer's `data` holds; what nobody has approved yet is told of once, in a transaction."""
+    store_run(connection, data, asked_by_id=asked_by_id)
+    if connection.trust_waiting:
+        hashes = {one.hash for one in connection.trust_asked()}
+        people = permissions.trusted_to_trust(request)
+        notifications.tell(request, NoticeKind.TRUST_NEEDED, *people, occasion=occasion(hashes))
+
+
+def occasion(hashes: Iterable[str]) -> int:
+    """A number of its own for each set of hashes, as a notice's occasion holds it: the same set is told of once."""
+    text = "\n".join(sorted(hashes))
+    return int.from_bytes(blake2s(text.encode(errors="replace"), digest_size=4).digest()) >> 1
