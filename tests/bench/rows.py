@@ -153,10 +153,10 @@ _TRAIL = (
     SELECT id, 'create', created_at, 4200, 'answered', 201, 'Success', 'Connection has been created', 'req'
     FROM connections_connectionrequest WHERE id > %s AND status IN ('created', 'failed')""",
     """INSERT INTO connections_connection
-    (request_id, setup_state, fivetran_status, sync_state, live, drift, adopted, tests, tests_attempts, tests_note,
-    seen_at)
+    (request_id, setup_state, fivetran_status, sync_state, live, drift, adopted, made_elsewhere, tests,
+    tests_attempts, tests_note, seen_at)
     SELECT id, CASE WHEN id %% 20 = 0 THEN 'incomplete' ELSE 'connected' END, '{"sync_state": "scheduled"}',
-    'scheduled', '{}', '[]', %s, 'stored', 1, '', created_at
+    'scheduled', '{}', '[]', %s, FALSE, 'stored', 1, '', created_at
     FROM connections_connectionrequest WHERE id > %s AND status = 'created'""",
     """INSERT INTO connections_setuptestrun (connection_id, finished_at, setup_state, left_out)
     SELECT c.id, c.seen_at, c.setup_state, 0 FROM connections_connection c WHERE c.request_id > %s""",
