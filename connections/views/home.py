@@ -21,7 +21,16 @@ _MINE_TO_ACT = (
     | Q(status=Status.FAILED, clones=None)
     | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=["incomplete", "broken"])
 )
-_COLUMNS = ("id", "status", "service_name", "group_name", "schema", "status_since", "connection__setup_state")
+_COLUMNS = (
+    "id",
+    "status",
+    "service_name",
+    "group_name",
+    "schema",
+    "status_since",
+    "gone_at",
+    "connection__setup_state",
+)
 
 
 @require_safe
@@ -49,5 +58,5 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _handovers(user: Person) -> QuerySet[Handover]:
     """Those that wait for this person, whether or not the requests are theirs to see, the oldest first."""
-    mine = Handover.objects.live().filter(owner_id=user.pk)
+    mine = Handover.objects.live().filter(owner_id=user.pk, request__gone_at=None)
     return mine.select_related("request__requester").order_by("sent_at", "pk")
