@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from connections import permissions
 from connections.models import ConnectionRequest, Handover
+from connections.models.handover import LIVE_HANDOVER
 from connections.permissions import Person
 from connections.states import Status
 from connections.views import starting
@@ -19,7 +20,9 @@ COUNTED = 100
 _MINE_TO_ACT = (
     Q(status__in=[Status.DRAFT, Status.CHANGES_REQUESTED])
     | Q(status=Status.FAILED, clones=None)
+    # While a hand-over is under way it waits for its owner, who has a list of those.
     | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=["incomplete", "broken"])
+    & ~Q(handover__state__in=LIVE_HANDOVER)
 )
 _COLUMNS = (
     "id",
@@ -58,5 +61,5 @@ def home(request: HttpRequest) -> HttpResponse:
 
 def _handovers(user: Person) -> QuerySet[Handover]:
     """Those that wait for this person, whether or not the requests are theirs to see, the oldest first."""
-    mine = Handover.objects.live().filter(owner_id=user.pk, request__gone_at=None)
+    mine = Handover.objects.live().filter(owner_id=user.pk)
     return mine.select_related("request__requester").order_by("sent_at", "pk")

@@ -222,3 +222,11 @@ def test_the_requester_is_told_when_it_is_connected(row: Handover) -> None:
     [message] = [m for m in mail.outbox if NoticeKind.CONNECTED.label + ":" in m.subject]
     assert message.to == [row.request.requester.email] and "handed over the credentials" in message.body
     assert row.token not in message.body
+
+
+def test_it_waits_for_the_owner_and_not_for_the_requester_until_it_is_revoked(row: Handover) -> None:
+    Connection.objects.filter(request=row.request_id).update(setup_state="incomplete")
+    reader = logged_in(row.request.requester)
+    assert "Nothing waits for you." in reader.get("/").content.decode()
+    Handover.objects.update(state=HandoverState.REVOKED)
+    assert "Nothing waits for you." not in reader.get("/").content.decode()
