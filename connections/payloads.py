@@ -113,6 +113,12 @@ def in_words(values: Mapping[str, Any]) -> list[str]:
     return [words for _, words in phrases(values)]
 
 
+def _tests_in_words(answers: Mapping[str, Any]) -> str:
+    if answers["run_setup_tests"]:
+        return "setup tests on"
+    return "setup tests after the hand-over" if answers["use_connect_card"] else "setup tests off"
+
+
 def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
     """The same, each with the section of the form in which it was answered."""
     answers = applicable(values)
@@ -120,7 +126,7 @@ def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
     found = [
         (Section.WHEN, schedule_in_words(values)),
         (Section.HOW, "direct connection" if answers["networking_method"] == "Directly" else f"by {networking}"),
-        (Section.SETUP, "setup tests on" if answers["run_setup_tests"] else "setup tests off"),
+        (Section.SETUP, _tests_in_words(answers)),
     ]
     said = {
         "paused": "created paused",

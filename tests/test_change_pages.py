@@ -67,6 +67,7 @@ def test_while_one_is_open_the_buttons_say_why_not(as_user: Login, change: Conne
 
 def test_the_open_page_learns_of_a_change(as_user: Login, cast: Cast, row: ConnectionRequest) -> None:
     reader = as_user("requester")
+    Connection.objects.filter(request=row).update(first_data_at=Now())
     seen = re.search(r"seen=([\w-]+)", reader.get(f"/requests/{row.pk}/status/").content.decode() or "")
     assert seen is None  # a finished request is not asked about
     change = workflow.ask_for_change(by=cast["requester"], request=row, kind=ChangeKind.PAUSE, reason="x")

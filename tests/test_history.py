@@ -18,6 +18,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from connections import workflow
+from connections.models import Connection as ConnectionModel
 from connections.models import ConnectionRequest, Event, search
 from connections.models.search import Edge
 from connections.states import Status
@@ -114,6 +115,17 @@ def test_a_row_says_status_service_destination_name_requester_age_and_turn(
         r'<time datetime="\d{4}-\d\d-\d\dT[\d:.]+\+00:00" data-exact>\d+ \w+ \d{4}, \d\d:\d\d UTC</time>', page
     )
     assert re.search(r'data-label="Whose turn">approver<', page)
+
+
+def test_one_that_is_gone_waits_for_nobody(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
+    row = factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
+    ConnectionModel.objects.filter(request=row).update(setup_state="incomplete")
+    assert 'data-label="Whose turn">source owner<' in as_user("requester").get(LIST).content.decode()
+    ConnectionRequest.objects.filter(pk=row.pk).update(gone_at=Now())
+    for url in (LIST, "/"):
+        page = as_user("requester").get(url).content.decode()
+        assert "no longer at Fivetran" in page and ">incomplete<" not in page
+    assert 'data-label="Whose turn">nobody<' in as_user("requester").get(LIST).content.decode()
 
 
 def test_an_empty_list_says_what_it_is_and_a_filtered_one_offers_to_clear(as_user: Callable[..., Client]) -> None:

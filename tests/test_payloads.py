@@ -375,7 +375,12 @@ def test_no_field_of_the_request_itself_is_taken_for_a_secret(path: str) -> None
         ),
         (
             {"use_connect_card": True},
-            ["every 6 hours", "direct connection", "setup tests off", "credentials handed over by Connect Card"],
+            [
+                "every 6 hours",
+                "direct connection",
+                "setup tests after the hand-over",
+                "credentials handed over by Connect Card",
+            ],
         ),
         ({"daily_sync_time": "14:00"}, ["every 6 hours", "direct connection", "setup tests on"]),
     ],

@@ -35,8 +35,11 @@ class Cards:
     waits: bool = False
 
 
-def cards(row: ConnectionRequest, runs: list[timeline.Run]) -> Cards:
-    """A card for each failing test of the newest run, and for each warning that the doctor knows."""
+def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = True) -> Cards:
+    """A card for each failing test of the newest run, and for each warning that the doctor knows.
+
+    Whether who acts is `named` depends on who reads it.
+    """
     tests = [] if row.gone_at or not runs else [t for t in runs[0].tests if t.status in _LOOKED_AT]
     found = {test.pk: _diagnose(row, test, {}) for test in tests}
     needs = {name for one in found.values() if one for name in one.needs}
@@ -46,7 +49,7 @@ def cards(row: ConnectionRequest, runs: list[timeline.Run]) -> Cards:
         found = {test.pk: _diagnose(row, test, facts) for test in tests}
     unknown = any(found[test.pk] is None and test.status in doctor.FAILED for test in tests)
     guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by panel.find()
-    people = _people(row, {one.who for one in found.values() if one})
+    people = _people(row, {one.who for one in found.values() if one}) if named else {}
     return Cards(
         {
             test.pk: Card(one, people.get(one.who, "") if one else "", guide)

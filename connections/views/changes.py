@@ -66,7 +66,7 @@ def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> Http
             return redirect("connections:change", pk=opened.pk)  # the same form, sent twice
         messages.warning(request, "Somebody else asked for a change of this connection a moment before.")
         return redirect("connections:request", pk=row.pk)
-    messages.success(request, "Your change waits for approval. Nothing happens at Fivetran before that.")
+    messages.success(request, "You asked for this change. Nothing happens at Fivetran before an approver agrees.")
     return redirect("connections:change", pk=change.pk)
 
 

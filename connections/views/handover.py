@@ -22,7 +22,7 @@ from connections import catalog, permissions, workflow
 from connections.forms import CodeForm, PersonForm
 from connections.models import Handover, HandoverState, MovedOn, SetupTestsState
 from connections.permissions import Denied
-from connections.views import timeline
+from connections.views import cards, timeline
 
 PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until when]
 PROVED_SECONDS = 2 * 60 * 60
@@ -140,6 +140,8 @@ def _context(handover: Handover) -> dict[str, Any]:
     waits = connection.tests in _TESTS_OPEN or connection.check_due_at is not None
     working = handover.state == HandoverState.RETURNED or waits
     runs = timeline.runs_of(connection)[:1]
+    credentials = catalog.credentials_of(row.service)
+    row.guide = credentials.guide  # type: ignore[attr-defined]  # as panel.find() annotates it
     return {
         "handover": handover,
         "token": handover.token,
@@ -149,9 +151,10 @@ def _context(handover: Handover) -> dict[str, Any]:
         "working": working,
         "poll": 2 if working else 5 if handover.is_live and handover.card_at else 0,
         "run": runs[0] if runs else None,
-        "cards": None,  # they name approvers, whom somebody from outside need not know
         "acts_on_tests": handover.owner_name,
-        "credentials": catalog.credentials_of(row.service),
+        "cards": cards.cards(row, runs, named=False),  # somebody from outside need not know who approves
+        "again": "open a Connect Card again",
+        "credentials": credentials,
     }
 
 

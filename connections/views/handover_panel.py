@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from connections import permissions
-from connections.models import ConnectionRequest, Handover
+from connections.models import ConnectionRequest, Handover, HandoverState
 from connections.permissions import Denied, Person
 
 
@@ -20,6 +20,16 @@ class Shown:
     may_revoke: bool = False
 
     @property
+    def first(self) -> bool:
+        """Whether it stands before the setup tests: somebody has to act on it."""
+        return self.waits or (self.row.state == HandoverState.REVOKED and not self.row.request.gone_at)
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for its owner: not once the connection is gone."""
+        return self.row.is_live and not self.row.request.gone_at
+
+    @property
     def tone(self) -> str:
         """The colour of its state."""
         return {"done": "success", "revoked": "secondary", "returned": "info"}.get(self.row.state, "warning")
@@ -31,12 +41,12 @@ def shown(user: Person, row: ConnectionRequest) -> Shown | None:
     if handover is None:
         return None
     handover.request = row  # with what was read of it already
-    mine = handover.is_live and permissions.is_source_owner(user, handover)
+    mine = handover.is_live and not row.gone_at and permissions.is_source_owner(user, handover)
     return Shown(
         handover,
         link=reverse("connections:handover", args=[handover.token]) if mine else "",
-        may_pass_on=_may(permissions.check_can_pass_on, user, handover),
-        may_revoke=_may(permissions.check_can_revoke, user, handover),
+        may_pass_on=not row.gone_at and _may(permissions.check_can_pass_on, user, handover),
+        may_revoke=not row.gone_at and _may(permissions.check_can_revoke, user, handover),
     )
 
 

@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache, wraps
 from typing import Any
 
-from django.db.models import F, IntegerField, Subquery, Value
+from django.db.models import Case, F, IntegerField, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -104,6 +104,7 @@ def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge:
     )
 
 
+_GONE = "no longer at Fivetran"
 _COLUMNS = (
     "id",
     "status",
@@ -120,7 +121,7 @@ def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet
     counted = CappedCount(stage.rows.order_by().values("pk")[: COUNTED + 1], output_field=IntegerField())
     rows = stage.rows.annotate(
         since=Coalesce("submitted_at", "created_at"),
-        turn_of=F("connection__setup_state"),
+        turn_of=Case(When(gone_at=None, then=F("connection__setup_state")), default=Value(_GONE)),
         trust_of=F("connection__trust_waiting"),
         count=counted if stage.complete else Value(UNCOUNTED),
     )
@@ -140,7 +141,9 @@ def _state(status: str, setup_state: str | None, to_trust: bool) -> tuple[SafeSt
     """The labels of a status and of an unfinished setup, and whose turn it is: the same for many rows."""
     tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
     label = format_html(tag, words.tone(status), status, Status(status).label)
-    if setup_state and setup_state != "connected":
+    if setup_state == _GONE:
+        label += format_html(' <span class="tag tag-danger">{}</span>', setup_state)
+    elif setup_state and setup_state != "connected":
         label += format_html(' <span class="tag tag-warning">{}</span>', setup_state)
     return label, escape(words.whose_turn(status, setup_state, to_trust=to_trust))
 

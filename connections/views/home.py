@@ -9,6 +9,7 @@ from django.views.decorators.http import require_safe
 
 from connections import permissions
 from connections.models import ConnectionRequest, Handover
+from connections.models.handover import LIVE_HANDOVER
 from connections.permissions import Person
 from connections.states import Status
 from connections.views import starting
@@ -20,9 +21,20 @@ COUNTED = 100
 _MINE_TO_ACT = (
     Q(status__in=[Status.DRAFT, Status.CHANGES_REQUESTED])
     | Q(status=Status.FAILED, clones=None)
+    # While a hand-over is under way it waits for its owner, who has a list of those.
     | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=["incomplete", "broken"])
+    & ~Q(handover__state__in=LIVE_HANDOVER)
 )
-_COLUMNS = ("id", "status", "service_name", "group_name", "schema", "status_since", "connection__setup_state")
+_COLUMNS = (
+    "id",
+    "status",
+    "service_name",
+    "group_name",
+    "schema",
+    "status_since",
+    "gone_at",
+    "connection__setup_state",
+)
 
 
 @require_safe

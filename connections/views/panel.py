@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import blake2s
 from typing import Any, cast
 
@@ -26,6 +26,7 @@ from connections.models import (
     Event,
     GateReason,
     Handover,
+    HandoverState,
     Kind,
     Observation,
     SetupTestsState,
@@ -38,6 +39,8 @@ SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request fr
 
 _WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 _PERSONS = frozenset({Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION})
+_SELDOM = 15  # seconds between two questions while only the source can do something
+_FIRST_DAY = timedelta(days=1)
 _TESTS_OPEN = frozenset({SetupTestsState.DUE.value, SetupTestsState.RUNNING.value})
 
 
@@ -130,7 +133,10 @@ def handover_of(row: ConnectionRequest) -> Handover | None:
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
-    """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to, else 0."""
+    """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to,
+
+    15 while the first data may come, else 0.
+    """
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
         return 2
@@ -139,7 +145,15 @@ def poll_seconds(row: ConnectionRequest) -> int:
     handing_over = handover is not None and handover.is_live and not row.gone_at
     if handing_over or change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
         return 2
-    return 5 if row.state in _PERSONS or change else 0
+    if row.state in _PERSONS or change:
+        return 5
+    return _SELDOM if connection is not None and _awaits_data(row, connection) else 0
+
+
+def _awaits_data(row: ConnectionRequest, connection: Connection) -> bool:
+    """Whether the first data may still come while the page is open: on the first day, unless it cannot."""
+    young = timezone.now() - row.status_since < _FIRST_DAY
+    return young and connection.first_data_at is None and not row.gone_at and not is_paused(connection)
 
 
 def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
@@ -200,17 +214,19 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "known_at": known_at(row),
         "place": getattr(row, "batch_row", None),
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
-        "turn": turn(user, row, setup_state),
+        "turn": turn(user, row, setup_state, trust),
         "next": words.next_sentence(
             row,
             setup_state,
-            to_trust=_to_trust(row),
             drifted=bool(connection and connection.drift),
             paused=is_paused(connection),
+            waits=_waits_for(row, setup_state, trust),
         ),
         "is_paused": is_paused(connection) and not row.gone_at,
         "waiting": waiting,
-        "poll": poll_seconds(row) or trusted.poll_seconds(trust) or cards.poll_seconds(said),
+        "poll": min(
+            filter(None, (poll_seconds(row), trusted.poll_seconds(trust), cards.poll_seconds(said))), default=0
+        ),
         "trust": trust,
         "cards": said,
         "seen": fingerprint(row, waiting),
@@ -222,6 +238,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "runs": runs,
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
         "acts_on_tests": source_owner(row),
+        "again": "run the tests again here",
         "handover": handover_panel.shown(user, row),
         "entries": timeline.entries(row, attempts, runs),
         "changes": changes_of(row),
@@ -269,9 +286,26 @@ def body_heading(row: ConnectionRequest) -> str:
     return "The exact body that will be sent" + ("" if row.approved_at else " if it is approved")
 
 
-def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
+def _waits_for(row: ConnectionRequest, setup_state: str, trust: trusted.Section | None) -> words.Waits | None:
+    """What a connection that is not set up waits for, where the portal knows more than Fivetran's word."""
+    if row.state is not Status.CREATED or setup_state not in ("incomplete", "broken"):
+        return None
+    if trust is not None:
+        return words.Waits.TELLING if all(item.row for item in trust.items) else words.Waits.TRUST
+    handover = handover_of(row)
+    if handover is None:
+        return None
+    if handover.state == HandoverState.REVOKED:
+        return words.Waits.REVOKED
+    return words.Waits.CREDENTIALS if handover.is_live and not handover.returned_at else None
+
+
+def turn(user: Person, row: ConnectionRequest, setup_state: str, trust: trusted.Section | None = None) -> str:
     """Whose turn it is, with the name where it is one person's."""
-    owner = words.whose_turn(row.status, setup_state, to_trust=_to_trust(row))
+    waits = _waits_for(row, setup_state, trust)
+    if waits is words.Waits.TRUST and trust is not None and not trust.why_not:
+        return "yours"
+    owner = words.TURNS[waits] if waits else words.whose_turn(row.status, setup_state)
     if row.requester_id == user.pk and owner == Owner.REQUESTER:
         return "yours"
     match owner:
@@ -280,18 +314,12 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str) -> str:
         case Owner.SOURCE_OWNER:
             return f"{source_owner(row)}, the source owner"
         case Owner.APPROVER:
-            can = permissions.can_trust if row.state is Status.CREATED else permissions.can_decide
-            return "yours" if can(user, row) else "an approver"
+            return "yours" if not waits and permissions.can_decide(user, row) else "an approver"
         case Owner.OPERATOR:
             return "an operator"
         case Owner.PORTAL:
             return "the portal"
     return "nobody: it is finished"
-
-
-def _to_trust(row: ConnectionRequest) -> bool:
-    connection = connection_of(row)
-    return connection is not None and connection.trust_waiting > 0 and not row.gone_at
 
 
 def source_owner(row: ConnectionRequest) -> str:
@@ -323,7 +351,8 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     tests = connection_of(row) is not None and row.state is Status.CREATED
     if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
-    found += _changing(user, row)
+    changing = _changing(user, row)
+    found += changing[:-1]
     found.append(action("Clone", "clone", None, link=True))
     if (
         row.connection_id
@@ -332,6 +361,7 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     ):
         url = f"{reverse('connections:new')}?from_connection={row.connection_id}"
         found.append(Action("Copy as it is at Fivetran", url, link=True))
+    found += changing[-1:]  # what cannot be taken back comes last
     if mine and row.state not in FINAL:
         found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
     return found

@@ -1,4 +1,4 @@
-"""The one timeline of a request: every move, every call to Fivetran and every run of the setup tests, newest first."""
+"""The one timeline of a request: every move, every run of the setup tests, the calls that tell more; newest first."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -14,6 +14,7 @@ MOST = 200  # entries of each kind that a page shows
 MOST_RUNS = 20
 
 _ACTORS = {Actor.WORKER: "the portal", Actor.SWEEPER: "the portal", Actor.RECONCILER: "the portal"}
+_ROUTINE = frozenset(Attempt.Call) - {Attempt.Call.CREATE, Attempt.Call.LOOK_UP}
 _WHY = {
     "NotSent": "Fivetran was not reached; nothing was sent.",
     "RateLimited": "Fivetran asked us to wait.",
@@ -75,13 +76,19 @@ def entries(row: ConnectionRequest, attempts: Iterable[Attempt], runs: Iterable[
     """All three kinds in one order; at the same moment the move comes before the call it led to."""
     events = row.events.exclude(kind=EventKind.TESTS_STORED).select_related("by")[:MOST]
     found = [(event.at, 0, event.pk, _event(event)) for event in events]
-    found += [(attempt.started_at, 1, attempt.pk, _attempt(attempt)) for attempt in attempts]
+    found += [(one.started_at, 1, one.pk, _attempt(one)) for one in attempts if not _is_routine(one)]
     found += [
         (run.row.finished_at, 2, run.row.pk, Entry(run.row.finished_at, "Setup tests finished", text=run.summary))
         for run in runs
     ]
     found.sort(key=lambda item: item[:3], reverse=True)
     return [entry for *_order, entry in found]
+
+
+def _is_routine(attempt: Attempt) -> bool:
+    """Whether an entry of its own already says what came of the call, or nothing did: the table of calls has it."""
+    well = attempt.ending == Ending.ANSWERED and attempt.http_status is not None and attempt.http_status < 300
+    return well and attempt.call in _ROUTINE
 
 
 def _event(event: Event) -> Entry:

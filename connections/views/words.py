@@ -2,6 +2,7 @@
 
 import unicodedata
 from datetime import UTC, datetime, tzinfo
+from enum import StrEnum
 
 from django.conf import settings
 
@@ -49,11 +50,29 @@ _SETUP = {
     "else that the setup tests name.",
     "broken": "The connection exists at Fivetran, but it does not work yet: see the setup tests.",
 }
-_TO_TRUST = (
-    "The connection exists at Fivetran. Its source shows something that nobody has approved yet: see “To be trusted”."
-)
 _DRIFTED = "The connection exists at Fivetran and is set up, but not as it was approved: see “Different at Fivetran”."
 _PAUSED = "The connection exists at Fivetran and is set up. It is paused: nothing syncs until it is unpaused."
+
+
+class Waits(StrEnum):
+    """What a connection that is not set up waits for, in a sentence."""
+
+    CREDENTIALS = (
+        "The connection exists at Fivetran and waits for its credentials, which the source owner enters there."
+    )
+    REVOKED = (
+        "The connection exists at Fivetran without credentials: the hand-over was revoked. It can be handed over again."
+    )
+    TRUST = "The connection exists at Fivetran, but its source is not trusted yet: see “To be trusted”."
+    TELLING = "The connection exists at Fivetran. What its source showed is approved; the tests run again."
+
+
+TURNS = {
+    Waits.CREDENTIALS: Owner.SOURCE_OWNER,
+    Waits.REVOKED: Owner.REQUESTER,
+    Waits.TRUST: Owner.APPROVER,
+    Waits.TELLING: Owner.PORTAL,
+}
 SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "danger"}
 
 # What the timeline calls an event that moved nothing, and its tone.
@@ -121,16 +140,16 @@ def next_sentence(
     request: ConnectionRequest,
     setup_state: str = "",
     *,
-    to_trust: bool = False,
     drifted: bool = False,
     paused: bool = False,
+    waits: Waits | None = None,
 ) -> str:
     """One sentence: where the request stands and what happens next."""
     if request.state is Status.CREATED:
         if request.gone_at:
             return "The connection was created, and is no longer there at Fivetran."
-        if to_trust:
-            return _TO_TRUST
+        if waits:
+            return waits
         if drifted and setup_state == "connected":
             return _DRIFTED
         if paused and setup_state == "connected":

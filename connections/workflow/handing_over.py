@@ -35,6 +35,7 @@ from connections.permissions import Denied, Person
 from connections.states import Actor
 
 CARDS_AN_HOUR = 20  # each is a call of the account's budget
+PASSED_ON_AN_HOUR = 5  # each mails an address that somebody typed
 CODES_AN_HOUR = 5
 CODE_PAUSE = timedelta(seconds=60)
 LOOK_AGAIN = timedelta(seconds=60)
@@ -184,6 +185,9 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
     The link, the code and the card of the one before open nothing here any more. Raises NobodyFound.
     """
     permissions.check_can_pass_on(by, handover, proof)
+    passed_on = handover.request.events.filter(kind=EventKind.HANDOVER_PASSED_ON)
+    if passed_on.filter(at__gt=Now() - _HOUR).count() >= PASSED_ON_AN_HOUR:
+        raise Denied("It was given to somebody else too often within the hour. Wait a little.")
     owner, address = find_owner(to.strip())
     if owner is None and not address:
         raise NobodyFound("Enter a username of this portal, or an e-mail address")

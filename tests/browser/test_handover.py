@@ -97,6 +97,7 @@ def test_another_person_hands_over_and_the_open_page_says_connected(portal: Five
     owner.wait_for_url(re.compile(r"/handover/[^/]+/$"))
     expect(owner.get_by_text("Connected.")).to_be_visible(timeout=10_000)
     expect(owner.locator("[data-test-status=PASSED]").first).to_be_visible(timeout=10_000)
+    expect(owner.get_by_role("button", name="Open Connect Card")).to_be_hidden()  # nothing is left to do, it says
     # Nobody touched the requester's page.
     expect(requester.locator("[data-setup-state=connected]")).to_be_visible(timeout=10_000)
     expect(requester.locator("#results [data-test-status=PASSED]").first).to_be_visible(timeout=10_000)

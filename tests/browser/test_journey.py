@@ -119,3 +119,23 @@ def test_two_approvers_one_wins_and_the_other_reads_who(portal: Fivetran, browse
     expect(second.get_by_text("approver").first).to_be_visible()
     assert ConnectionRequest.objects.get().approved_by is not None
     assert ConnectionRequest.objects.get().events.filter(target=Status.APPROVED).count() == 1
+
+
+def test_what_is_open_stays_open_while_the_page_follows(portal: Fivetran, browse: Browse) -> None:
+    requester, approver = browse("requester"), browse("approver")
+    url = ask(requester, "kept_open")
+    approver.goto(url)
+    approver.get_by_role("button", name="Approve", exact=True).click()
+    expect(requester.locator("#results [data-test-status]").first).to_be_visible(timeout=15_000)
+    calls = requester.locator("#calls")
+    requester.goto(url)  # where it is finished, the calls are folded
+    expect(calls).not_to_have_attribute("open", "")
+    approver.goto(url)
+    approver.get_by_role("button", name="Run setup tests again").click()
+    requester.goto(url)
+    calls.locator("summary").first.click()
+    expect(requester.locator("#results details.earlier")).to_have_count(1, timeout=15_000)
+    expect(calls).to_have_attribute("open", "")
+    expect(calls.locator("summary").first).to_be_focused()
+    # And without a reload it hears of the first data, later and more seldom.
+    expect(requester.locator("[hx-trigger='every 15s'], [data-first-data=yes]").first).to_be_visible(timeout=10_000)

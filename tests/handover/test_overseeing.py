@@ -72,8 +72,10 @@ def test_an_open_page_asks_every_two_seconds_and_notices_each_step(row: Handover
         Handover.objects.update(**columns)
         seen = panel.find(row.request.requester, row.request_id)
         marks.add(panel.fingerprint(seen, None))
-        assert panel.poll_seconds(seen) == (0 if "state" in columns and columns["state"] == "revoked" else 2)
+        assert panel.poll_seconds(seen) == (15 if "state" in columns and columns["state"] == "revoked" else 2)
     assert len(marks) == 5
+    text = text_for(row.request.requester, row)
+    assert "the hand-over was revoked" in text and "Turn: <strong><bdi>yours" in text
     client = logged_in(row.request.requester)
     fragment = client.get(f"/requests/{row.request_id}/status/?seen=x&shown=x").content.decode()
     assert 'id="handover"' in fragment and 'hx-swap-oob="true"' in fragment
@@ -151,6 +153,15 @@ def test_once_connected_there_is_nothing_to_hand_over(row: Handover) -> None:
         workflow.pass_on(by=row.request.requester, handover=row, to="olga")
 
 
+def test_addresses_are_not_mailed_without_end(row: Handover) -> None:
+    by = row.request.requester
+    for number in range(5):
+        workflow.pass_on(by=by, handover=row, to=f"owner{number}@example.com")
+    with pytest.raises(permissions.Denied, match="too often"):
+        workflow.pass_on(by=by, handover=row, to="owner5@example.com")
+    assert row.owner_name == "owner4@example.com"
+
+
 def test_of_two_at_once_one_wins(row: Handover) -> None:
     other = Handover.objects.select_related("request__connection", "request__requester").get()
     workflow.pass_on(by=row.request.requester, handover=row, to="a@example.com")
@@ -220,3 +231,11 @@ def test_the_requester_is_told_when_it_is_connected(row: Handover) -> None:
     [message] = [m for m in mail.outbox if NoticeKind.CONNECTED.label + ":" in m.subject]
     assert message.to == [row.request.requester.email] and "handed over the credentials" in message.body
     assert row.token not in message.body
+
+
+def test_it_waits_for_the_owner_and_not_for_the_requester_until_it_is_revoked(row: Handover) -> None:
+    Connection.objects.filter(request=row.request_id).update(setup_state="incomplete")
+    reader = logged_in(row.request.requester)
+    assert "Nothing waits for you." in reader.get("/").content.decode()
+    Handover.objects.update(state=HandoverState.REVOKED)
+    assert "Nothing waits for you." not in reader.get("/").content.decode()

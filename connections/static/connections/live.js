@@ -3,6 +3,25 @@ const lost = document.querySelector("[data-live-lost]");
 const isStatus = (xhr) => /\/(requests|changes)\/\d+\/status\/$/.test(new URL(xhr.responseURL || "/", location.href).pathname);
 const typed = (element) => [...element.querySelectorAll("textarea, input[type=text]")].some((area) => area.value.trim() !== "");
 
+/** What the reader opened or closed in `old` is so in `next`, and the focus stays where it was. */
+function keep(old, next) {
+  for (const was of old.querySelectorAll("details[id]")) {
+    const is = next.querySelector(`#${CSS.escape(was.id)}`);
+    if (is) is.open = was.open;
+  }
+  const focused = document.activeElement;
+  if (!old.contains(focused)) return;
+  const same = place(focused);
+  if (same) document.addEventListener("htmx:afterSettle", () => document.querySelector(same)?.focus({ preventScroll: true }), { once: true });
+}
+
+/** A selector that finds the element again after a swap; htmx itself finds those that have an id. */
+function place(element) {
+  if (element.matches("details[id] > summary")) return `#${CSS.escape(element.parentElement.id)} > summary`;
+  if (element.matches("[data-copy]")) return `[data-copy="${CSS.escape(element.dataset.copy)}"]`;
+  return "";
+}
+
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (isStatus(event.detail.xhr)) return;
   // Logged out: the answer is the log-in page. Opening it loses nothing, unless something was typed here.
@@ -13,6 +32,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
   // A reason that is being typed stays until it is sent; the answer to it says what has happened meanwhile.
   if (typed(event.detail.target)) event.detail.shouldSwap = false;
+  else keep(event.detail.target, event.detail.fragment);
 });
 
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
