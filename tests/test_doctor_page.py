@@ -161,14 +161,14 @@ def test_the_page_waits_for_a_key_that_is_being_asked_for(as_user: Login, cast: 
     know()
     changed = reader.get(url)
     assert "ssh-rsa QUJD" in changed.content.decode()
-    assert interval(changed.content.decode()) == 15  # as before, while the first data may come
+    assert interval(changed.content.decode()) == 0
 
 
 def test_it_does_not_wait_for_ever(as_user: Login, cast: Cast) -> None:
     catalogs.offered()
     row = created(cast, SSH)
     SetupTestRun.objects.update(finished_at=Now() - timedelta(minutes=2))
-    assert interval(page_of(as_user("requester"), row)) == 15
+    assert interval(page_of(as_user("requester"), row)) == 0
 
 
 # --- learning it -----------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from connections import exports, payloads
+from connections import exports, payloads, workflow
 from connections.models import ConnectionRequest
 from connections.views import panel
 
@@ -50,8 +50,8 @@ def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
 
 
 def _body(row: ConnectionRequest) -> dict[str, Any]:
-    """The body as the request's page shows it: of a draft as far as it goes."""
-    return payloads.masked(row.payload or payloads.build_body(row.values))
+    """What is approved now, with the changes that were made since; of a draft as far as it goes."""
+    return payloads.masked(workflow.approved_values(row) if row.payload else payloads.build_body(row.values))
 
 
 def _living(row: ConnectionRequest) -> str | None:

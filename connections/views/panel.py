@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from hashlib import blake2s
 from typing import Any, cast
 
@@ -39,8 +39,6 @@ SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request fr
 
 _WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 _PERSONS = frozenset({Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION})
-_SELDOM = 15  # seconds between two questions while only the source can do something
-_FIRST_DAY = timedelta(days=1)
 _TESTS_OPEN = frozenset({SetupTestsState.DUE.value, SetupTestsState.RUNNING.value})
 
 
@@ -133,10 +131,7 @@ def handover_of(row: ConnectionRequest) -> Handover | None:
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
-    """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to,
-
-    15 while the first data may come, else 0.
-    """
+    """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to, else 0."""
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
         return 2
@@ -145,15 +140,7 @@ def poll_seconds(row: ConnectionRequest) -> int:
     handing_over = handover is not None and handover.is_live and not row.gone_at
     if handing_over or change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
         return 2
-    if row.state in _PERSONS or change:
-        return 5
-    return _SELDOM if connection is not None and _awaits_data(row, connection) else 0
-
-
-def _awaits_data(row: ConnectionRequest, connection: Connection) -> bool:
-    """Whether the first data may still come while the page is open: on the first day, unless it cannot."""
-    young = timezone.now() - row.status_since < _FIRST_DAY
-    return young and connection.first_data_at is None and not row.gone_at and not is_paused(connection)
+    return 5 if row.state in _PERSONS or change else 0
 
 
 def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.db import connection as database
 from django.db.models.functions import Now
+from django.test import Client
 
 from connections import provisioning, workflow
 from connections.models import (
@@ -97,6 +98,10 @@ def test_pause_then_unpause_and_a_schedule_make_up_what_is_approved_now(fivetran
     assert (approved["paused"], approved["daily_sync_time"], approved["run_setup_tests"]) == (False, "05:00", True)
     live = fivetran.connections()[0]
     assert all(live[path] == approved[path] for path in daily) and live["paused"] is False
+    reader = Client()
+    reader.force_login(request.requester)
+    taken_along = reader.get(f"/requests/{request.pk}/connection.json").json()
+    assert all(taken_along[path] == approved[path] for path in daily)
 
 
 def test_what_was_changed_by_request_is_no_drift(fivetran: Fivetran, asked: Asked) -> None:
