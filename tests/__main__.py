@@ -15,7 +15,7 @@ IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 NO_TESTS = 5  # pytest's exit status when nothing was selected
 ELSEWHERE = "not browser and not slow"  # a browser and a stopwatch do not see which database is behind
 # Half of the suite is waiting for real processes, which two runs do side by side; each file stays in one of them.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 WITHOUT_DATABASE = ("fivetran", "sandbox", "contract")  # nor do the client and the stand-in, which have none
 
 

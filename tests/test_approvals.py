@@ -62,7 +62,7 @@ def test_the_inbox_costs_few_queries_however_many_wait(
         factories.submitted(cast["requester"])
     reader = as_user("approver")
     reader.get("/approvals/")
-    with django_assert_max_num_queries(7):  # session, reader, two for the rights, requests, batches, changes
+    with django_assert_max_num_queries(8):  # session, reader, two for the rights, requests, batches, changes, trust
         reader.get("/approvals/")
 
 

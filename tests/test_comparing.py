@@ -90,7 +90,7 @@ def test_the_newest_run_says_what_changed_and_earlier_ones_can_be_opened(
     assert "No longer there: &lt;b&gt;Login." in newest
     assert "Newly failing: &lt;b&gt;Login." in middle
     assert "Newly passing: Host." in middle
-    assert section.count('<details class="earlier">') == 2
+    assert section.count('<details class="earlier"') == 2
     assert [part.split("<")[0] for part in section.split("data-mark>")[1:]] == ["newly failing", "newly passing"]
     assert "data-change" not in oldest.split("</details>")[-1]
 
