@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 
 from tests import processes
 
@@ -16,6 +17,7 @@ NO_TESTS = 5  # pytest's exit status when nothing was selected
 ELSEWHERE = "not browser and not slow"  # a browser and a stopwatch do not see which database is behind
 # Half of the suite is waiting for real processes, which two runs do side by side; each file stays in one of them.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+BREAKS_DATABASE = "tests/faults/test_database.py"
 WITHOUT_DATABASE = ("fivetran", "sandbox", "contract")  # nor do the client and the stand-in, which have none
 
 
@@ -26,17 +28,26 @@ def main() -> int:
     worst = _pytest("SQLite", {}, [])
     try:
         with processes.postgres() as url:
-            ignored = [f"--ignore=tests/{folder}" for folder in WITHOUT_DATABASE]
-            status = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE, *ignored])
+            status = _on_postgresql(url)
     except (processes.Missing, OSError, subprocess.CalledProcessError) as error:
         print(f"Not run on PostgreSQL: {error}")
         status = 1 if IN_CI else 0
     return max(worst, 0 if status == NO_TESTS else status)
 
 
-def _pytest(name: str, environment: dict[str, str], options: list[str]) -> int:
+def _on_postgresql(url: str) -> int:
+    """The suite on the server at `url`; the tests that break the server have it for themselves, afterwards."""
+    ignored = [f"--ignore=tests/{place}" for place in WITHOUT_DATABASE]
+    if sys.argv[1:]:
+        return _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE, *ignored])
+    together = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE, *ignored, f"--ignore={BREAKS_DATABASE}"])
+    alone = _pytest("PostgreSQL, broken", {"DATABASE_URL": url}, ["-m", ELSEWHERE], [BREAKS_DATABASE])
+    return max(together, alone)
+
+
+def _pytest(name: str, environment: dict[str, str], options: list[str], chosen: Sequence[str] = ()) -> int:
     print(f"== {name} ==", flush=True)
-    chosen = sys.argv[1:] or SIDE_BY_SIDE
+    chosen = chosen or sys.argv[1:] or SIDE_BY_SIDE
     command = [sys.executable, "-m", "pytest", "-q", *options, *chosen]
     return subprocess.run(command, env={**os.environ, **environment}, cwd=processes.ROOT, check=False).returncode
 
