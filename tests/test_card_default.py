@@ -18,15 +18,30 @@ DETAILS: dict[str, dict[str, Any]] = {
         "config": {"required": ["schema"], "properties": _SCHEMA},
         "auth": {"type": "object", "properties": {"refresh_token": {"type": "string"}}},
     },
+    "with_service_account": {
+        "config": {
+            "required": ["schema"],
+            "properties": {**_SCHEMA, "auth_type": {"type": "string", "enum": ["ServiceAccount", "OAuth"]}},
+        },
+        "auth": {"type": "object", "properties": {"refresh_token": {"type": "string"}}},
+    },
     "with_empty_auth": {"config": {"required": ["schema"], "properties": _SCHEMA}, "auth": {"properties": {}}},
     "without": {"config": {"required": ["schema"], "properties": _SCHEMA}, "auth": None},
 }
-ASKS = {"with_secret": True, "with_auth": True, "with_empty_auth": False, "without": False, "": False, "unheard": False}
+ASKS = {
+    "with_secret": True,
+    "with_auth": True,
+    "with_service_account": False,
+    "with_empty_auth": False,
+    "without": False,
+    "": False,
+    "unheard": False,
+}
 
 
 @pytest.fixture(autouse=True)
 def told(groups: None) -> None:
-    """What Fivetran told of four services."""
+    """What Fivetran told of five services."""
     from django.utils import timezone
 
     now = timezone.now()

@@ -19,9 +19,20 @@ class Credentials:
 
 
 def needs_authorisation(detail: Mapping[str, Any] | None) -> bool:
-    """Whether a metadata answer has an `auth` object: somebody has to sign in to the source, or give its tokens."""
-    auth = detail.get("auth") if isinstance(detail, Mapping) else None
-    return isinstance(auth, Mapping) and bool(auth.get("properties"))
+    """Whether a metadata answer has an `auth` object: somebody has to sign in to the source, or give its tokens.
+
+    Not where the service can also be read by a service account (Google Sheets and its like): the source is then shared
+    with the destination's own, and nobody enters anything.
+    """
+    if not isinstance(detail, Mapping):
+        return False
+    auth = detail.get("auth")
+    return isinstance(auth, Mapping) and bool(auth.get("properties")) and not _has_service_account(detail.get("config"))
+
+
+def _has_service_account(config: Any) -> bool:
+    choices = [p.choices for p in parse(config).properties if p.name.startswith("auth")]
+    return any("serviceaccount" in value.replace("_", "").lower() for values in choices for value in values)
 
 
 def without_secrets(service: str, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -44,7 +44,10 @@ def mailbox(tmp_path: Path, portal_environment: dict[str, str], live_server: Any
 
 
 def ask(page: Page, service: str, source_owner: str, **config: str) -> str:
-    """Fill the form as it stands, with the hand-over that it proposes; returns the address of the request's page."""
+    """Fill the form as it stands, with the hand-over that it proposes; returns the address of the request's page.
+
+    For Google Sheets, which a service account can read, it proposes none: it is asked for.
+    """
     page.goto("/requests/new/")
     page.locator("[name=service]").select_option(service)
     for name, text in config.items():
@@ -53,6 +56,8 @@ def ask(page: Page, service: str, source_owner: str, **config: str) -> str:
     page.locator("[name=reason]").fill("Revenue report")
     page.locator("[name=source_owner]").fill(source_owner)
     page.locator("details", has=page.locator("[name=use_connect_card]")).evaluate("group => { group.open = true }")
+    if service == "google_sheets":
+        page.locator("[name=use_connect_card]").check()
     expect(page.locator("[name=use_connect_card]")).to_be_checked()
     expect(page.locator("[name=run_setup_tests]")).not_to_be_checked()
     page.get_by_role("button", name="Submit for approval").click()

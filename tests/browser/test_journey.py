@@ -23,9 +23,6 @@ def ask(page: Page, schema: str, service: str = "google_sheets") -> str:
     page.locator("[name=config__schema]").fill(schema)
     page.locator("[name=config__table]").fill("orders")
     page.locator("[name=reason]").fill("Weekly sales report")
-    # These journeys are about the creation with its tests; test_handover.py goes the way that the form proposes.
-    page.locator("details", has=page.locator("[name=use_connect_card]")).evaluate("group => { group.open = true }")
-    page.locator("[name=use_connect_card]").uncheck()
     page.get_by_role("button", name="Submit for approval").click()
     page.wait_for_url(re.compile(r"/requests/\d+/$"))
     return page.url
