@@ -318,6 +318,7 @@ def test_the_fragment_is_empty_until_something_changed_and_stops_at_the_end(as_u
     last = reader.get(poll_url(changed) or "").content.decode()
     assert "hx-get" not in last
     assert "hx-trigger" not in last
+    assert '<h3 id="body-heading" hx-swap-oob="true">The exact body that was sent</h3>' in last
     for part in ("actions", "results", "attempts", "timeline"):
         assert re.search(rf'id="{part}"[^>]*hx-swap-oob="true"', last), part
     assert 'data-test-status="PASSED"' in last

@@ -220,6 +220,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "shown": row.digest[:SHOWN_DIGEST],
         "actions": actions(user, row),
         "decide": decide(user, row),
+        "body_heading": body_heading(row),
         "risks": payloads.risks(row.payload or {}) if permissions.sees_everything(user) else [],
         "attempts": attempts,
         "runs": runs,
@@ -241,7 +242,6 @@ def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     body = row.payload or payloads.build_body(row.values)
     return live(user, row) | {
         "body": payloads.masked(body),
-        "body_heading": body_heading(row),
         "phrases": phrases_of(row),
         "mine": row.requester_id == user.pk,
     }

@@ -44,6 +44,10 @@ def test_from_the_form_to_a_connected_connection(portal: Fivetran, browse: Brows
     # Nobody touches the requester's page.
     expect(status(requester)).to_have_attribute("data-status", "created", timeout=15_000)
     expect(requester.locator("[data-test-status=PASSED]").first).to_be_visible()
+    # Nothing on it is left of what was so before: the banner, the heading of the body, who decided.
+    expect(requester.locator(".banner")).to_have_count(0)
+    expect(requester.locator("#body-heading")).to_have_text("The exact body that was sent")
+    expect(requester.locator("#people")).to_contain_text("Approved by")
     [post] = portal.posts()
     assert post["body"] == requester.evaluate("text => JSON.parse(text)", sent)
     requester.wait_for_timeout(2_500)

@@ -35,6 +35,15 @@ document.addEventListener("htmx:oobBeforeSwap", (event) => {
   else keep(event.detail.target, event.detail.fragment);
 });
 
+// "An approver decides next" is no longer so once somebody has: the banner of what the reader did goes with the status.
+const status = () => document.querySelector("#live [data-status]")?.dataset.status;
+let shown = status();
+document.addEventListener("htmx:afterSettle", () => {
+  if (status() === shown) return;
+  shown = status();
+  document.querySelector(".banner.alert-success")?.remove();
+});
+
 for (const name of ["htmx:sendError", "htmx:timeout"]) {
   document.addEventListener(name, () => lost?.classList.add("shown"));
 }
