@@ -59,7 +59,7 @@ class Sandbox:
         else:
             usual = self._usual(call) if prepared.effect or prepared.status is None else None
             call.entry.facts["fault"] = "queued"
-            time.sleep(prepared.delay)
+            time.sleep(prepared.delay)  # a slow answer was ordered by the test or the person
             answer = prepared.answer(usual, self.settings.hold_seconds)
         answer.headers.setdefault("X-Request-Id", request_id)
         call.entry.facts |= {"status": answer.status, "code": _code(answer)}

@@ -131,7 +131,7 @@ def never(call: Call, answer: Answer) -> Answer:
 
 def slow(call: Call, answer: Answer) -> Answer:
     """The usual answer, some seconds later."""
-    time.sleep(call.app.settings.slow_seconds)
+    time.sleep(call.app.settings.slow_seconds)  # the fault is slowness itself
     return answer
 
 

@@ -21,7 +21,7 @@ def start(app: Sandbox) -> None:
 
 def _watch(app: Sandbox) -> None:
     while True:
-        time.sleep(TICK)
+        time.sleep(TICK)  # the clock of the pretended syncs, in a thread of its own
         if app.settings.first_sync_seconds > 0:
             for doc in app.state.list_connections():
                 if waits(doc):
