@@ -267,7 +267,7 @@ def test_readyz_is_ok_while_all_parts_are_and_degraded_by_each(client: Client, d
     assert client.get("/readyz").json() == {"status": "degraded"}  # nobody has heard of the worker yet
     provisioning.note_alive()
     assert client.get("/readyz").json() == {"status": "ok"}
-    ApiGate.objects.create(reason=GateReason.AUTH)
+    ApiGate.objects.create(pk=1, reason=GateReason.AUTH)
     assert client.get("/readyz").json() == {"status": "degraded"}
     ApiGate.objects.update(reason=GateReason.RATE_LIMITED)  # waiting is no illness
     assert client.get("/readyz").json() == {"status": "ok"}
