@@ -1,7 +1,4 @@
-"""Which tests prove which fault. A number without a test, or a test that is gone, fails `test_matrix.py`.
-
-57 (a Connect Card that is old, used or forged) and 58 (a connection deleted later) belong to the hand-over.
-"""
+"""Which tests prove which fault. A number without a test, or a test that is gone, fails `test_matrix.py`."""
 
 _KILLS = "tests/faults/test_kills.py"
 _BELL = "tests/faults/test_bell.py"
@@ -17,8 +14,8 @@ _ENDINGS = "tests/fivetran/test_client_endings.py"
 _READS = "tests/fivetran/test_client_reads.py"
 _WIRE = "tests/fivetran/test_client_wire.py"
 _WORKFLOW = "tests/test_workflow.py"
-
-LATER = frozenset({57, 58})
+_CARD = "tests/handover/test_card_and_return.py"
+_WATCHING = "tests/provisioning/test_watching.py"
 
 # number -> (the fault, the tests)
 MATRIX: dict[int, tuple[str, list[str]]] = {
@@ -209,6 +206,26 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
         [
             f"{_KILLS}::test_a_worker_killed_while_it_runs_the_setup_tests",
             f"{_ANSWERS}::test_a_run_of_tests_rung_twice",
+        ],
+    ),
+    57: (
+        "a Connect Card that is old, used, foreign or forged",
+        [
+            f"{_CARD}::test_forgery_an_expired_return_is_refused",
+            f"{_CARD}::test_forgery_an_expired_card_is_noted_and_a_fresh_one_is_had",
+            f"{_CARD}::test_forgery_a_used_return_is_refused",
+            f"{_CARD}::test_forgery_another_users_return_is_refused",
+            f"{_CARD}::test_forgery_a_made_up_state_is_refused",
+            f"{_CARD}::test_forgery_the_state_of_another_request_brings_back_only_that_one",
+            f"{_CARD}::test_forgery_a_foreign_id_in_the_address_is_never_read",
+        ],
+    ),
+    58: (
+        "a connection deleted at Fivetran",
+        [
+            f"{_WATCHING}::test_who_is_not_in_the_list_is_asked_for_and_only_then_gone",
+            "tests/provisioning/test_observing.py::test_a_connection_that_is_gone_is_marked_and_frees_its_name",
+            "tests/test_at_fivetran.py::test_gone_is_said_with_what_remains_possible",
         ],
     ),
     59: ("a worker's clock is wrong", [f"{_CLOCKS}::test_a_worker_whose_clock_is_wrong"]),
