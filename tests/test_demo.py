@@ -48,12 +48,12 @@ def demo(env: dict[str, str], *, ready: bool = True) -> Iterator[Process]:
 
 
 def family(process: Process) -> dict[str, psutil.Process]:
-    """The processes it started, by what they are."""
+    """The processes it started, by what they are; one that is not what it will be yet, or no more, is left out."""
     marks = {"broker": "server", "sandbox": "sandbox", "web": "gunicorn", "worker": " worker ", "scheduler": " beat "}
     found = {}
     for child in psutil.Process(process.popen.pid).children():
         line = " ".join(child.cmdline())
-        found[next(name for name, mark in marks.items() if mark in line)] = child
+        found.update({name: child for name, mark in marks.items() if mark in line})
     return found
 
 
