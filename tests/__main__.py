@@ -14,11 +14,11 @@ from tests import processes
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 NO_TESTS = 5  # pytest's exit status when nothing was selected
-ELSEWHERE = "not browser and not slow"  # a browser and a stopwatch do not see which database is behind
-# Half of the suite is waiting for real processes, which two runs do side by side; each file stays in one of them.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# A browser and a stopwatch do not see which database is behind, and most tests have none.
+ELSEWHERE = "database and not browser and not slow"
+# Half of the suite is waiting for real processes, which two runs do side by side.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
 BREAKS_DATABASE = "tests/faults/test_database.py"
-WITHOUT_DATABASE = ("fivetran", "sandbox", "contract")  # nor do the client and the stand-in, which have none
 
 
 def main() -> int:
@@ -37,10 +37,9 @@ def main() -> int:
 
 def _on_postgresql(url: str) -> int:
     """The suite on the server at `url`; the tests that break the server have it for themselves, afterwards."""
-    ignored = [f"--ignore=tests/{place}" for place in WITHOUT_DATABASE]
     if sys.argv[1:]:
-        return _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE, *ignored])
-    together = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE, *ignored, f"--ignore={BREAKS_DATABASE}"])
+        return _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE])
+    together = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE, f"--ignore={BREAKS_DATABASE}"])
     alone = _pytest("PostgreSQL, broken", {"DATABASE_URL": url}, ["-m", ELSEWHERE], [BREAKS_DATABASE])
     return max(together, alone)
 

@@ -176,8 +176,12 @@ def page(page: Any) -> Iterator[Any]:
     assert not said, said
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whatever drives a page is a browser test, whether or not it says so."""
+    """Whatever drives a page is a browser test and whatever reads rows a database test, whether or not it says so."""
     for item in items:
-        if "page" in getattr(item, "fixturenames", ()) or Path(item.path).parent.name == "browser":
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if "page" in fixtures or Path(item.path).parent.name == "browser":
             item.add_marker(pytest.mark.browser)
+        if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):
+            item.add_marker(pytest.mark.database)

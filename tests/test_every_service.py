@@ -15,7 +15,7 @@ from connections.states import Status
 from tests import processes
 from tests.contract import openapi
 
-pytestmark = [pytest.mark.django_db, openapi.needed]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow, openapi.needed]
 
 NEW, SWITCH = "/requests/new/", "/requests/new/config/"
 NAMING = ("schema", "table", "table_group_name", "schema_prefix")
