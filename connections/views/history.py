@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from connections import payloads, permissions
-from connections.models import search
+from connections.models import HandoverState, search
 from connections.models.request import ConnectionRequestQuerySet
 from connections.models.search import Edge
 from connections.states import Status
@@ -87,7 +87,7 @@ def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge:
     found: list[tuple[Any, ...]] = []
     stage = search.Stage(rows, complete=True)
     for stage in search.stages(rows, search.words_of(chosen.q), edge):
-        found = list(_beyond(stage, edge).values_list(*_COLUMNS, "turn_of", "trust_of", "count")[: PAGE + 1])
+        found = list(_beyond(stage, edge).values_list(*_COLUMNS, "turn_of", "waits_of", "count")[: PAGE + 1])
         if len(found) > PAGE:
             break
     more, found = len(found) > PAGE, found[:PAGE]
@@ -116,13 +116,21 @@ _COLUMNS = (
 )
 
 
+# What a connection that is not set up waits for, where that is not its source owner.
+_WAITS = Case(
+    When(connection__trust_waiting__gt=0, then=Value(words.Waits.TRUST.name)),
+    When(handover__state=HandoverState.REVOKED, then=Value(words.Waits.REVOKED.name)),
+    default=Value(""),
+)
+
+
 def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet:
     """The rows of a stage from the edge on, with what the list shows and a capped count of the whole stage."""
     counted = CappedCount(stage.rows.order_by().values("pk")[: COUNTED + 1], output_field=IntegerField())
     rows = stage.rows.annotate(
         since=Coalesce("submitted_at", "created_at"),
         turn_of=Case(When(gone_at=None, then=F("connection__setup_state")), default=Value(_GONE)),
-        trust_of=F("connection__trust_waiting"),
+        waits_of=_WAITS,
         count=counted if stage.complete else Value(UNCOUNTED),
     )
     if edge is None:
@@ -137,7 +145,7 @@ def _text(text: str) -> SafeString:
 
 
 @lru_cache(maxsize=256)
-def _state(status: str, setup_state: str | None, to_trust: bool) -> tuple[SafeString, SafeString]:
+def _state(status: str, setup_state: str | None, waits: str) -> tuple[SafeString, SafeString]:
     """The labels of a status and of an unfinished setup, and whose turn it is: the same for many rows."""
     tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
     label = format_html(tag, words.tone(status), status, Status(status).label)
@@ -145,7 +153,7 @@ def _state(status: str, setup_state: str | None, to_trust: bool) -> tuple[SafeSt
         label += format_html(' <span class="tag tag-danger">{}</span>', setup_state)
     elif setup_state and setup_state != "connected":
         label += format_html(' <span class="tag tag-warning">{}</span>', setup_state)
-    return label, escape(words.whose_turn(status, setup_state, to_trust=to_trust))
+    return label, escape(words.whose_turn(status, setup_state, words.Waits[waits] if waits else None))
 
 
 def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
@@ -155,7 +163,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
         (
             pk,
             start,
-            *_state(status, setup_state, bool(trust)),
+            *_state(status, setup_state, waits),
             _text(service_name or "(no service yet)"),
             _text(group_name),
             words.visible(schema),
@@ -164,7 +172,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
             since.isoformat(),
             words.exact(since, zone),
         )
-        for pk, status, service_name, group_name, schema, requester, since, setup_state, trust, _count in found
+        for pk, status, service_name, group_name, schema, requester, since, setup_state, waits, _count in found
     ]
 
 

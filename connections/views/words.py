@@ -123,16 +123,14 @@ def test_tone(status: str) -> str:
     return "danger" if status in FAILED_TESTS else _TEST_TONES.get(status, "info")
 
 
-def whose_turn(status: str, setup_state: str | None = None, *, to_trust: bool = False) -> str:
+def whose_turn(status: str, setup_state: str | None = None, waits: Waits | None = None) -> str:
     """The role whose turn it is; a created connection waits for the source owner until it is set up.
 
-    `to_trust`: it shows a certificate or key that waits for an approver, and before that nobody else can go on.
+    `waits`: what else is known about that. A certificate or key to be trusted comes before everything.
     """
     owner = Status(status).owner
-    if status == Status.CREATED and to_trust:
-        owner = Owner.APPROVER
-    elif status == Status.CREATED and setup_state in ("incomplete", "broken"):
-        owner = Owner.SOURCE_OWNER
+    if status == Status.CREATED and (waits is Waits.TRUST or setup_state in ("incomplete", "broken")):
+        owner = TURNS[waits or Waits.CREDENTIALS]
     return owner.value
 
 
