@@ -12,7 +12,7 @@ from connections import catalog, operations, permissions
 from connections.catalog import live
 from connections.forms.adoption import AdoptForm
 from connections.models import CatalogEntry, ConnectionRequest, Kind
-from connections.views import panel
+from connections.views import reading
 from connections.views.starting import number
 
 SHOWN = 50
@@ -67,7 +67,7 @@ def adopt(request: HttpRequest, connection_id: str) -> HttpResponse:
 def _adopt(request: HttpRequest, entry: CatalogEntry, form: Any) -> ConnectionRequest | None:
     try:
         return operations.adopt_foreign(
-            by=panel.reader(request),
+            by=reading.reader(request),
             connection_id=entry.fivetran_id,
             owner=form.cleaned_data["owner"],
             reason=form.cleaned_data["reason"],

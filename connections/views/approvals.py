@@ -12,7 +12,7 @@ from connections import payloads, permissions, workflow
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, MovedOn
 from connections.states import DECIDED, Status
-from connections.views import change_words, panel
+from connections.views import change_words, panel, reading
 
 SHOWN = 100
 # What both lists of certificates and keys that wait show of a connection.
@@ -49,11 +49,11 @@ def inbox(request: HttpRequest) -> HttpResponse:
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve the body that was on the page, named by its digest."""
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     try:
         permissions.check_can_decide(request.user, row)
         _check_seen(row, request.POST.get("digest", ""))
-        workflow.approve(by=panel.reader(request), request=row, digest=row.digest)
+        workflow.approve(by=reading.reader(request), request=row, digest=row.digest)
     except (MovedOn, permissions.Denied) as obstacle:
         _only_if_moved_on(request, row, obstacle)
         messages.warning(request, _overtaken(row))
@@ -75,14 +75,14 @@ def request_changes(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _decide(request: HttpRequest, pk: int, verb: Any, done: str) -> HttpResponse:
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     form = ReasonForm(request.POST)
     try:
         permissions.check_can_decide(request.user, row)
         if not form.is_valid():
             return _again(request, row, form, status=200)
         _check_seen(row, request.POST.get("digest", row.digest))
-        verb(by=panel.reader(request), request=row, reason=form.cleaned_data["decision_reason"])
+        verb(by=reading.reader(request), request=row, reason=form.cleaned_data["decision_reason"])
     except (MovedOn, permissions.Denied) as obstacle:
         _only_if_moved_on(request, row, obstacle)
         messages.warning(request, _overtaken(row))
@@ -99,7 +99,7 @@ def _check_seen(row: ConnectionRequest, digest: str) -> None:
 
 def _again(request: HttpRequest, row: ConnectionRequest, form: ReasonForm, status: int) -> HttpResponse:
     """The request's page with what was typed and, where that is the matter, what is wrong with it."""
-    row = panel.find(request.user, row.pk)
+    row = reading.find(request.user, row.pk)
     typed = request.POST.get("decision_reason", "")[:4000]
     errors = list(form.errors.get("decision_reason", [])) if status == 200 else []
     context = panel.whole(request.user, row) | {"typed": typed, "errors": errors}

@@ -15,7 +15,7 @@ from connections.batches import Decision, Outcome
 from connections.forms import ReasonForm
 from connections.models import Batch, BatchRow, ConnectionRequest
 from connections.states import Status
-from connections.views import panel
+from connections.views import reading
 
 OPEN_BODIES = 10  # batches up to this size show their bodies unfolded
 
@@ -44,7 +44,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve the ticked rows with the bodies that were shown, and reject those that have a reason instead."""
-    batch, by = _find(request, pk), panel.reader(request)
+    batch, by = _find(request, pk), reading.reader(request)
     decisions = _decisions(request)
     if any(d.reason and not ReasonForm({"decision_reason": d.reason}).is_valid() for d in decisions.values()):
         messages.warning(request, "Use 2,000 characters or fewer for a reason. Nothing was decided.")
@@ -100,7 +100,7 @@ def _show(request: HttpRequest, batch: Batch, outcomes: Sequence[Outcome] = (), 
         "rows": shown,
         "counts": [(state, counted[state]) for state in Status if counted[state]],
         "decides": bool(pending) and permissions.is_approver(request.user),
-        "why_not": panel.why_not(permissions.check_can_decide, request.user, pending[0].request) if pending else "",
+        "why_not": reading.why_not(permissions.check_can_decide, request.user, pending[0].request) if pending else "",
         "open_bodies": len(shown) <= OPEN_BODIES,
     }
     return render(request, "connections/batch.html", context, status=status)
@@ -116,7 +116,7 @@ def _row(request: HttpRequest, row: BatchRow, obstacle: str) -> Shown:
     asked, posted = row.request, request.method == "POST"
     digest = request.POST.get(f"digest_{asked.pk}", asked.digest)
     ticked = not posted or str(asked.pk) in request.POST.getlist("approve")
-    connection = panel.connection_of(asked)
+    connection = reading.connection_of(asked)
     return Shown(
         number=row.number,
         request=asked,

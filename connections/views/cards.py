@@ -48,7 +48,7 @@ def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = Tru
         facts = _facts(row, group)
         found = {test.pk: _diagnose(row, test, facts) for test in tests}
     unknown = any(found[test.pk] is None and test.status in doctor.FAILED for test in tests)
-    guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by panel.find()
+    guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by reading.find()
     people = _people(row, {one.who for one in found.values() if one}) if named else {}
     return Cards(
         {

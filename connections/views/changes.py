@@ -15,18 +15,18 @@ from connections.forms.changes import ChangeForm
 from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalMove, MovedOn
 from connections.permissions import Denied, Person
 from connections.states import CHANGE_FINAL, ChangeStatus
-from connections.views import change_words, panel
+from connections.views import change_words, reading
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, pk: int) -> HttpResponse:
     """The form for a change of the kind in the query string, and its submission."""
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     kind = _kind(request)
     if not permissions.may_ask_for_change(request.user, row):
         permissions.check_can_ask_for_change(request.user, row)
-    if obstacle := panel.why_not(permissions.check_can_ask_for_change, request.user, row):
+    if obstacle := reading.why_not(permissions.check_can_ask_for_change, request.user, row):
         messages.warning(request, obstacle)
         return redirect("connections:request", pk=pk)
     now = workflow.approved_values(row)
@@ -48,7 +48,7 @@ def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> Http
     """The answer once it is asked for; None where the form has to say what is wrong."""
     try:
         change = workflow.ask_for_change(
-            by=panel.reader(request),
+            by=reading.reader(request),
             request=row,
             kind=form.kind,
             reason=form.cleaned_data["reason"],
@@ -147,7 +147,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     return _move(
         request,
         change,
-        lambda: workflow.approve_change(by=panel.reader(request), change=change, digest=digest),
+        lambda: workflow.approve_change(by=reading.reader(request), change=change, digest=digest),
         done,
         entitled=_decides(request.user, change),
     )
@@ -166,7 +166,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     return _move(
         request,
         change,
-        lambda: workflow.reject_change(by=panel.reader(request), change=change, reason=reason),
+        lambda: workflow.reject_change(by=reading.reader(request), change=change, reason=reason),
         f"Change #{pk} is rejected. Who asked is told why.",
         entitled=_decides(request.user, change),
     )
@@ -179,7 +179,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     return _move(
         request,
         change,
-        lambda: workflow.withdraw_change(by=panel.reader(request), change=change),
+        lambda: workflow.withdraw_change(by=reading.reader(request), change=change),
         f"Change #{pk} is withdrawn. Nothing is changed.",
         entitled=change.requester_id == request.user.pk,
     )

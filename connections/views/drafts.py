@@ -9,7 +9,7 @@ from connections import permissions, workflow
 from connections.forms import Purpose
 from connections.models import ConnectionRequest, MovedOn
 from connections.states import Status
-from connections.views import panel, starting
+from connections.views import reading, starting
 from connections.views.filing import Page, filing_of, form_token
 
 _SUBMITTED = "The draft is not saved: this form was already submitted as request {}."
@@ -41,7 +41,7 @@ def discard(request: HttpRequest) -> HttpResponse:
     """Delete the draft of a form that somebody throws away; no content, whether or not there was one."""
     draft = _page(request).edited
     if draft is not None and draft.state is Status.DRAFT:
-        workflow.withdraw(by=panel.reader(request), request=draft)
+        workflow.withdraw(by=reading.reader(request), request=draft)
     return HttpResponse(status=204)
 
 
@@ -50,7 +50,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a draft from the list at home."""
     drafts = permissions.visible_to(request.user).filter(status=Status.DRAFT)
     try:
-        workflow.withdraw(by=panel.reader(request), request=get_object_or_404(drafts, pk=pk))
+        workflow.withdraw(by=reading.reader(request), request=get_object_or_404(drafts, pk=pk))
     except MovedOn:
         messages.warning(request, "The draft was submitted in the meantime, so it was not deleted.")
     else:
@@ -62,7 +62,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _page(request: HttpRequest) -> Page:
     """What the form is about: the draft that is edited, else the one this very form was saved as before."""
-    by = panel.reader(request)
+    by = reading.reader(request)
     page = Page(by, token=form_token(request.POST.get("form_token", "")))
     own = ConnectionRequest.objects.filter(requester=by).select_related("preset")
     pk = starting.number(request.POST.get("edited", ""))

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 
 from connections import exports, payloads, workflow
 from connections.models import ConnectionRequest
-from connections.views import panel
+from connections.views import reading
 
 _FILES: dict[str, tuple[str, Callable[[ConnectionRequest], str]]] = {
     "sh": ("text/x-shellscript", lambda row: exports.as_script(_body(row), settings.FIVETRAN_BASE_URL)),
@@ -22,7 +22,7 @@ _FILES: dict[str, tuple[str, Callable[[ConnectionRequest], str]]] = {
 @require_safe
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     """The three texts, each to be copied or downloaded."""
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     body = _body(row)
     context = {
         "row": row,
@@ -38,7 +38,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """One of them as a file; 404 for a kind that there is not."""
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     if kind not in _FILES:
         raise Http404
     content_type, write = _FILES[kind]

@@ -141,7 +141,7 @@ def _context(handover: Handover) -> dict[str, Any]:
     working = handover.state == HandoverState.RETURNED or waits
     runs = timeline.runs_of(connection)[:1]
     credentials = catalog.credentials_of(row.service)
-    row.guide = credentials.guide  # type: ignore[attr-defined]  # as panel.find() annotates it
+    row.guide = credentials.guide  # type: ignore[attr-defined]  # as reading.find() annotates it
     return {
         "handover": handover,
         "token": handover.token,

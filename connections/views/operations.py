@@ -14,7 +14,7 @@ from connections import operations, permissions
 from connections.forms import OperatorsReasonForm, SettleForm
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
 from connections.states import Status
-from connections.views import panel
+from connections.views import reading
 
 SHOWN = 50
 COUNTED = 1000  # a count beyond this reads "1,000+"
@@ -94,7 +94,7 @@ def _settle(
 ) -> HttpResponse:
     """Do `verb`, or show the page again with what was typed and what is wrong with it."""
     permissions.check_can_operate(request.user)
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     if form.is_valid():
         try:
             verb(row, form)

@@ -8,7 +8,7 @@ from django.views.decorators.http import require_POST
 from connections import workflow
 from connections.forms import PersonForm
 from connections.models import Handover, MovedOn
-from connections.views import panel
+from connections.views import reading
 
 
 @require_POST
@@ -20,7 +20,7 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
         messages.error(request, f"Nothing was changed. {form.errors['to'][0]}.")
         return redirect("connections:request", pk=pk)
     try:
-        workflow.pass_on(by=panel.reader(request), handover=handover, to=form.cleaned_data["to"])
+        workflow.pass_on(by=reading.reader(request), handover=handover, to=form.cleaned_data["to"])
     except (MovedOn, workflow.NobodyFound) as obstacle:
         messages.warning(request, str(obstacle))
     else:
@@ -34,7 +34,7 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the hand-over back."""
     try:
-        workflow.revoke(by=panel.reader(request), handover=_handover(request, pk))
+        workflow.revoke(by=reading.reader(request), handover=_handover(request, pk))
     except MovedOn as moved:
         messages.warning(request, str(moved))
     else:
@@ -43,8 +43,8 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _handover(request: HttpRequest, pk: int) -> Handover:
-    row = panel.find(request.user, pk)
-    handover = panel.handover_of(row)
+    row = reading.find(request.user, pk)
+    handover = reading.handover_of(row)
     if handover is None:
         raise Http404
     handover.request = row

@@ -1,62 +1,29 @@
 """What a request's page shows: read once for the page and again for its live parts."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2s
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.auth.models import User
-from django.db.models import Max, OuterRef, QuerySet, Subquery
-from django.db.models.fields.json import KT
-from django.http import HttpRequest
-from django.shortcuts import get_object_or_404
-from django.urls import reverse
 from django.utils import timezone
 
 from connections import payloads, permissions
 from connections.models import (
     ApiGate,
-    Attempt,
-    CatalogEntry,
-    ChangeKind,
-    Connection,
-    ConnectionChange,
     ConnectionRequest,
-    Event,
     GateReason,
-    Handover,
     HandoverState,
-    Kind,
-    Observation,
     SetupTestsState,
 )
 from connections.permissions import Person
-from connections.states import CHANGE_OPEN, FINAL, ChangeStatus, Owner, Status
+from connections.states import FINAL, ChangeStatus, Owner, Status
 from connections.views import cards, change_words, facts, handover_panel, timeline, trusted, words
-
-SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
+from connections.views.actions import actions, decide
+from connections.views.reading import SHOWN_DIGEST, connection_of, handover_of, is_paused, known_at
 
 _WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 _PERSONS = frozenset({Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION})
 _TESTS_OPEN = frozenset({SetupTestsState.DUE.value, SetupTestsState.RUNNING.value})
-
-
-@dataclass(frozen=True)
-class Action:
-    """A button or link. `why_not` is the reason it is disabled, empty where the reader may use it."""
-
-    name: str
-    url: str
-    why_not: str = ""
-    link: bool = False
-    tone: str = "outline-secondary"
-    said_by: str = ""  # slug of the action beside which the same reason stands
-
-    @property
-    def slug(self) -> str:
-        """The name as part of an element's id."""
-        return self.name.lower().replace(" ", "-")
 
 
 @dataclass(frozen=True)
@@ -65,69 +32,6 @@ class Waiting:
 
     sentence: str
     until: datetime | None
-
-
-def reader(request: HttpRequest) -> User:
-    """The reader as a user: nobody else passes the log-in."""
-    return cast(User, request.user)
-
-
-def find(user: Person, pk: int) -> ConnectionRequest:
-    """The request as far as it exists for `user`, with its people, its connection, and marks of its latest changes."""
-    rows = permissions.visible_to(user).select_related(
-        "requester",
-        "decided_by",
-        "approved_by",
-        "connection",
-        "cloned_from",
-        "preset__approvers",
-        "batch_row",
-        "handover__owner",
-    )
-    latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
-    attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
-    rows = rows.annotate(
-        latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
-        listed_at=Subquery(Observation.objects.filter(pk=1).values("finished_at")),
-        latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
-        **_changes_of_the_row(),
-        guide=Subquery(_known(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
-        group_told_at=Subquery(_known(Kind.GROUP, "group_id").values("detail_at")),
-    )
-    return get_object_or_404(rows, pk=pk)
-
-
-def _changes_of_the_row() -> dict[str, Subquery]:
-    """Columns: the newest change of the connection, and the open one with its status."""
-    changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
-    waiting = changes.filter(status__in=sorted(CHANGE_OPEN))
-    return {
-        "latest_change": Subquery(changes.values("pk")[:1]),
-        "open_change": Subquery(waiting.values("pk")[:1]),
-        "open_change_status": Subquery(waiting.values("status")[:1]),
-    }
-
-
-def _known(kind: Kind, column: str) -> QuerySet[CatalogEntry]:
-    """What the catalog holds under the id in this column of the request: one row at most."""
-    return CatalogEntry.objects.filter(kind=kind, fivetran_id=OuterRef(column)).order_by()
-
-
-def connection_of(row: ConnectionRequest) -> Connection | None:
-    """The connection that came of the request, if one did."""
-    return getattr(row, "connection", None)
-
-
-def known_at(row: ConnectionRequest) -> datetime | None:
-    """As of when Fivetran's words about the connection hold: a list that changed nothing confirmed them too."""
-    connection = connection_of(row)
-    moments = [connection.seen_at if connection else None, getattr(row, "listed_at", None)]
-    return max((moment for moment in moments if moment), default=None)
-
-
-def handover_of(row: ConnectionRequest) -> Handover | None:
-    """The hand-over of its credentials, if there is one."""
-    return getattr(row, "handover", None)
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
@@ -292,7 +196,7 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str, trust: trusted.
     waits = _waits_for(row, setup_state, trust)
     if waits is words.Waits.TRUST and trust is not None and not trust.why_not:
         return "yours"
-    owner = words.TURNS[waits] if waits else words.whose_turn(row.status, setup_state)
+    owner = words.whose_turn(row.status, setup_state, waits)
     if row.requester_id == user.pk and owner == Owner.REQUESTER:
         return "yours"
     match owner:
@@ -315,77 +219,9 @@ def source_owner(row: ConnectionRequest) -> str:
     return handover.owner_name if handover is not None else row.source_owner or str(row.requester)
 
 
-def why_not(check: Callable[[Person, ConnectionRequest], None], user: Person, row: ConnectionRequest) -> str:
-    """The reason for which `check` denies, or an empty text."""
-    try:
-        check(user, row)
-    except permissions.Denied as denied:
-        return denied.reason
-    return ""
-
-
-def actions(user: Person, row: ConnectionRequest) -> list[Action]:
-    """What the reader's role can do with the request, disabled with the reason where its state forbids it now."""
-
-    def action(name: str, view: str, check: Callable[[Person, ConnectionRequest], None] | None, **more: Any) -> Action:
-        reason = why_not(check, user, row) if check else ""
-        return Action(name, reverse(f"connections:{view}", args=[row.pk]), reason, **more)
-
-    found = []
-    mine = row.requester_id == user.pk
-    if mine and row.state not in FINAL:
-        found.append(action("Edit", "edit", permissions.check_can_edit, link=True))
-    tests = connection_of(row) is not None and row.state is Status.CREATED
-    if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
-        found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
-    changing = _changing(user, row)
-    found += changing[:-1]
-    found.append(action("Clone", "clone", None, link=True))
-    if (
-        row.connection_id
-        and not row.gone_at
-        and (mine or permissions.is_approver(user) or permissions.is_operator(user))
-    ):
-        url = f"{reverse('connections:new')}?from_connection={row.connection_id}"
-        found.append(Action("Copy as it is at Fivetran", url, link=True))
-    found += changing[-1:]  # what cannot be taken back comes last
-    if mine and row.state not in FINAL:
-        found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
-    return found
-
-
 def changes_of(row: ConnectionRequest) -> list[dict[str, Any]]:
     """The newest changes of the connection, each with its colour; no query where there is none."""
     if getattr(row, "latest_change", None) is None:
         return []
     found = row.changes.select_related("requester")[: timeline.MOST_RUNS]
     return [{"row": change, "tone": change_words.tone(change.status)} for change in found]
-
-
-def is_paused(connection: Connection | None) -> bool:
-    """Whether Fivetran last said that the connection is paused."""
-    told = connection.fivetran_status if connection else None
-    return isinstance(told, dict) and told.get("sync_state") == "paused"
-
-
-def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
-    """Links to ask for a change of the connection: what fits its state, for who may ask."""
-    connection = connection_of(row)
-    if connection is None or row.state is not Status.CREATED or not permissions.may_ask_for_change(user, row):
-        return []
-    reason = why_not(permissions.check_can_ask_for_change, user, row)
-    pausing = ChangeKind.UNPAUSE if is_paused(connection) else ChangeKind.PAUSE
-    address = reverse("connections:change_new", args=[row.pk])
-    last = Action(ChangeKind.DELETE.label, f"{address}?kind=delete", reason, link=True, tone="outline-danger")
-    others = [
-        Action(kind.label, f"{address}?kind={kind.value}", reason, link=True, said_by=last.slug if reason else "")
-        for kind in (pausing, ChangeKind.SCHEDULE)
-    ]
-    return [*others, last]
-
-
-def decide(user: Person, row: ConnectionRequest) -> dict[str, Any] | None:
-    """The decision panel's context: shown to approvers while the request waits; `why_not` where it is their own."""
-    if row.state is not Status.PENDING or not permissions.is_approver(user):
-        return None
-    return {"why_not": why_not(permissions.check_can_decide, user, row), "digest": row.digest}

@@ -7,22 +7,22 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import workflow
 from connections.models import MovedOn
-from connections.views import panel
+from connections.views import panel, reading
 
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One request, whole."""
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     return render(request, "connections/request.html", panel.whole(request.user, row))
 
 
 @require_POST
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back one's own request."""
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     try:
-        workflow.withdraw(by=panel.reader(request), request=row)
+        workflow.withdraw(by=reading.reader(request), request=row)
     except MovedOn:
         messages.warning(request, "The request moved on in the meantime and was not withdrawn.")
     else:
@@ -33,9 +33,9 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for another run of the setup tests."""
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     try:
-        workflow.rerun_tests(by=panel.reader(request), request=row)
+        workflow.rerun_tests(by=reading.reader(request), request=row)
     except MovedOn as moved:
         messages.warning(request, str(moved))
     else:

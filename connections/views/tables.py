@@ -19,7 +19,7 @@ from connections.forms import batch as tables
 from connections.forms.batch import Row, Table, TableForm, Unreadable
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
-from connections.views import panel
+from connections.views import reading
 from connections.views.batches import requests
 from connections.views.review import taken_words
 from connections.workflow import Filing
@@ -88,7 +88,7 @@ def new(request: HttpRequest) -> HttpResponse:
             return _file(request, sheet)
         except RowTaken as taken:
             row = sheet.rows[taken.number - 1]
-            row.refuse(row.name_column, taken_words(panel.reader(request), taken.holder))
+            row.refuse(row.name_column, taken_words(reading.reader(request), taken.holder))
         except Denied as denied:
             sheet.notes.append(denied.reason)
     elif sheet.rows and not sheet.bad and request.POST.get("action") == "submit":
@@ -157,7 +157,7 @@ def _refuse_taken(request: HttpRequest, rows: Sequence[Row]) -> None:
     by_key = {(h.group_id, h.schema): h for h in holders.filter(schema__in={row.key[1] for row in rows})}
     for row in rows:
         if row.is_good and (holder := by_key.get(row.key)):
-            row.refuse(row.name_column, taken_words(panel.reader(request), holder))
+            row.refuse(row.name_column, taken_words(reading.reader(request), holder))
 
 
 def _note_live(sheet: Sheet) -> None:
@@ -184,14 +184,14 @@ def _file(request: HttpRequest, sheet: Sheet) -> HttpResponse:
         if row.form is not None
     ]
     token = uuid.uuid5(sheet.token, sheet.digest)  # another table from the same page is another batch
-    batch = batches.file_batch(by=panel.reader(request), filings=filings, token=token)
+    batch = batches.file_batch(by=reading.reader(request), filings=filings, token=token)
     messages.success(request, f"{requests(len(filings))} submitted. An approver decides next.")
     return redirect("connections:batch", batch.pk)
 
 
 def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
     try:
-        permissions.check_can_file(panel.reader(request))
+        permissions.check_can_file(reading.reader(request))
     except Denied as denied:
         if denied.reason not in sheet.notes:
             sheet.notes.append(denied.reason)

@@ -7,18 +7,18 @@ from django.views.decorators.http import require_POST
 
 from connections import trust, workflow
 from connections.models import MovedOn
-from connections.views import panel
+from connections.views import reading
 
 
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve one certificate or fingerprint, exactly as it was shown."""
-    row = panel.find(request.user, pk)
+    row = reading.find(request.user, pk)
     kind = request.POST.get("kind", "")
     if kind not in trust.TrustKind._value2member_map_:
         messages.error(request, "It was not said what is to be approved. Please look again.")
         return redirect("connections:request", pk=pk)
-    chosen, by = trust.TrustKind(kind), panel.reader(request)
+    chosen, by = trust.TrustKind(kind), reading.reader(request)
     asked, shown = request.POST.get("hash", ""), request.POST.get("shown", "")
     try:
         workflow.approve_trust(by=by, request=row, kind=chosen, hash=asked, shown=shown)

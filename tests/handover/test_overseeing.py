@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from connections import notifications, permissions, provisioning, workflow
 from connections.models import Connection, ConnectionRequest, EventKind, Handover, HandoverState, MovedOn, NoticeKind
-from connections.views import panel
+from connections.views import panel, reading
 from tests import factories
 from tests.handover import handed_over, kinds, logged_in, page_of
 
@@ -70,7 +70,7 @@ def test_an_open_page_asks_every_two_seconds_and_notices_each_step(row: Handover
         {"state": HandoverState.REVOKED},
     ):
         Handover.objects.update(**columns)
-        seen = panel.find(row.request.requester, row.request_id)
+        seen = reading.find(row.request.requester, row.request_id)
         marks.add(panel.fingerprint(seen, None))
         assert panel.poll_seconds(seen) == (0 if "state" in columns and columns["state"] == "revoked" else 2)
     assert len(marks) == 5
@@ -129,11 +129,13 @@ def test_a_request_without_a_hand_over_has_none_to_redirect() -> None:
 
 def test_a_revoked_link_is_dead_until_it_is_handed_over_again(row: Handover) -> None:
     client = logged_in(row.request.requester)
+    assert "source owner" in client.get("/requests/").content.decode()
     answer = client.post(f"/requests/{row.request_id}/handover/revoke/", follow=True)
     assert "opens nothing any more" in answer.content.decode() and "Hand over again" in answer.content.decode()
     assert logged_in(User.objects.get(username="olga")).get(page_of(row)).status_code == 403
     revoked = Handover.objects.get()
     assert (revoked.state, kinds(row)[0]) == (HandoverState.REVOKED, EventKind.HANDOVER_REVOKED)
+    assert "source owner" not in client.get("/requests/").content.decode(), "it is the requester's turn again"
     assert logged_in(User.objects.get(username="olga")).get(page_of(revoked)).status_code == 200  # it says: revoked
     with pytest.raises(permissions.Denied):
         workflow.revoke(by=row.request.requester, handover=revoked)

@@ -1,0 +1,83 @@
+"""The buttons of a request's page, and the panel of a decision."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+
+from connections import permissions
+from connections.models import ChangeKind, ConnectionRequest
+from connections.permissions import Person
+from connections.states import FINAL, Status
+from connections.views.reading import connection_of, is_paused, why_not
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button or link. `why_not` is the reason it is disabled, empty where the reader may use it."""
+
+    name: str
+    url: str
+    why_not: str = ""
+    link: bool = False
+    tone: str = "outline-secondary"
+    said_by: str = ""  # slug of the action beside which the same reason stands
+
+    @property
+    def slug(self) -> str:
+        """The name as part of an element's id."""
+        return self.name.lower().replace(" ", "-")
+
+
+def actions(user: Person, row: ConnectionRequest) -> list[Action]:
+    """What the reader's role can do with the request, disabled with the reason where its state forbids it now."""
+
+    def action(name: str, view: str, check: Callable[[Person, ConnectionRequest], None] | None, **more: Any) -> Action:
+        reason = why_not(check, user, row) if check else ""
+        return Action(name, reverse(f"connections:{view}", args=[row.pk]), reason, **more)
+
+    found = []
+    mine = row.requester_id == user.pk
+    if mine and row.state not in FINAL:
+        found.append(action("Edit", "edit", permissions.check_can_edit, link=True))
+    tests = connection_of(row) is not None and row.state is Status.CREATED
+    if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
+        found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
+    changing = _changing(user, row)
+    found += changing[:-1]
+    found.append(action("Clone", "clone", None, link=True))
+    if (
+        row.connection_id
+        and not row.gone_at
+        and (mine or permissions.is_approver(user) or permissions.is_operator(user))
+    ):
+        url = f"{reverse('connections:new')}?from_connection={row.connection_id}"
+        found.append(Action("Copy as it is at Fivetran", url, link=True))
+    found += changing[-1:]  # what cannot be taken back comes last
+    if mine and row.state not in FINAL:
+        found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
+    return found
+
+
+def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
+    """Links to ask for a change of the connection: what fits its state, for who may ask."""
+    connection = connection_of(row)
+    if connection is None or row.state is not Status.CREATED or not permissions.may_ask_for_change(user, row):
+        return []
+    reason = why_not(permissions.check_can_ask_for_change, user, row)
+    pausing = ChangeKind.UNPAUSE if is_paused(connection) else ChangeKind.PAUSE
+    address = reverse("connections:change_new", args=[row.pk])
+    last = Action(ChangeKind.DELETE.label, f"{address}?kind=delete", reason, link=True, tone="outline-danger")
+    others = [
+        Action(kind.label, f"{address}?kind={kind.value}", reason, link=True, said_by=last.slug if reason else "")
+        for kind in (pausing, ChangeKind.SCHEDULE)
+    ]
+    return [*others, last]
+
+
+def decide(user: Person, row: ConnectionRequest) -> dict[str, Any] | None:
+    """The decision panel's context: shown to approvers while the request waits; `why_not` where it is their own."""
+    if row.state is not Status.PENDING or not permissions.is_approver(user):
+        return None
+    return {"why_not": why_not(permissions.check_can_decide, user, row), "digest": row.digest}
