@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
@@ -74,7 +73,7 @@ def apply_change(change_id: int) -> None:
             _send(claim)
     except MovedOn:
         log.info("change %s moved on while it was being made", change_id)
-    except (OperationalError, InterfaceError):
+    except outcome.DATABASE_AWAY:
         log.warning("the database went away while change %s was being made; the sweeper heals it", change_id)
     except Exception as error:
         log.exception("change %s cannot be processed", change_id)
@@ -98,8 +97,8 @@ def _claim(change: ConnectionChange) -> Claim:
 
 def _set_aside(change: ConnectionChange, why: str) -> None:
     """A row that cannot be processed ends, with words; the other rows go on."""
+    claim = Claim(change, change.token or uuid.uuid4(), 0.0)  # ours: another worker's is not to be ended
     change.refresh_from_db()
-    claim = Claim(change, change.token or uuid.uuid4(), 0.0)
     try:
         _failed(claim, "portal_error", f"The portal could not process this change ({why}). Ask an operator to look.")
     except (IllegalMove, MovedOn):
@@ -123,7 +122,7 @@ def _may_send(claim: Claim) -> bool:
         if account.same(configured.client(), change.approved_account):
             return True
     except FivetranError as error:
-        gate.note_error(error)
+        gate.note_error(error, read=True)
         _back(claim, error, refund=True)
         return False
     _failed(claim, "other_account", "It was approved for another Fivetran account. Nothing was sent.")
@@ -215,11 +214,10 @@ def _looked(claim: Claim, attempt: Attempt, answer: Answer) -> None:
             observing.seen(_connection(claim), answer.data)
             said = f"Fivetran gave no clear answer {MAX_ATTEMPTS} times, and shows the connection as it was before."
             _failed(claim, "no_clear_answer", said)
-    gate.note_answer()
 
 
 def _not_looked(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
-    gate.note_error(error)
+    gate.note_error(error, read=True)
     change = claim.change
     with outcome.atomic():
         outcome.close(attempt, error)

@@ -6,12 +6,13 @@ of 2,500 (Fivetran, REST API rate limiting), hence the own budget below it.
 
 import logging
 import random
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import DateTimeField, F, Q
+from django.db.models import Case, DateTimeField, F, Q, When
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Greatest, Now
-from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, RateLimited, Refused, Unauthorized
@@ -23,7 +24,8 @@ PROBE_DOUBLINGS = 20  # the longest pause between probes, in multiples of PROBE_
 _GATE = ApiGate.objects.filter(pk=1)
 _NOT_PAUSED = Q(paused_at=None)
 _TRIAL = Q(reason=GateReason.TRIAL, not_before__lte=Now())
-_OPEN = _NOT_PAUSED & (Q(reason=GateReason.OPEN) | Q(reason=GateReason.RATE_LIMITED, not_before__lte=Now()) | _TRIAL)
+_WAITED = Q(reason=GateReason.RATE_LIMITED, not_before__lte=Now())
+_OPEN = _NOT_PAUSED & (Q(reason=GateReason.OPEN) | _WAITED | _TRIAL)
 
 
 def current() -> ApiGate:
@@ -37,8 +39,22 @@ def is_open() -> bool:
     return _GATE.filter(_OPEN).exists()
 
 
-def admit() -> datetime | None:
-    """Take a place in the budget of CREATIONS_PER_MINUTE; None when the call may go now, else when to ask again.
+def may_look() -> bool:
+    """Whether calls that only read may go now: neither an operator's pause nor a doubt about creations holds them."""
+    return not _GATE.filter(reason=GateReason.RATE_LIMITED, not_before__gt=Now()).exists()
+
+
+@dataclass(frozen=True)
+class Place:
+    """What `admit` says: the call may go now, or it waits until a moment, or (neither) until the gate opens again."""
+
+    taken: bool = False
+    alone: bool = False
+    wait_until: datetime | None = None
+
+
+def admit() -> Place:
+    """Take a place in the budget of CREATIONS_PER_MINUTE.
 
     Generic cell rate algorithm in one conditional UPDATE. Waiting rows are rung by the sweeper, so the tolerance is two
     of its periods: what one could not send goes with the next, even if that one comes late. In an hour at 40 a minute
@@ -48,20 +64,22 @@ def admit() -> datetime | None:
     if gate.reason == GateReason.TRIAL:
         return _admit_alone()
     if not settings.CREATIONS_PER_MINUTE:
-        return None
+        return Place(taken=True)
     interval = timedelta(seconds=60 / settings.CREATIONS_PER_MINUTE)
     tolerance = timedelta(seconds=_tolerance())
     slot = Greatest(Coalesce(F("next_slot_at"), Now()), Now(), output_field=DateTimeField())
     free = Q(next_slot_at=None) | Q(next_slot_at__lte=Now() + tolerance)
     if _GATE.filter(free).update(next_slot_at=slot + interval) == 1:
-        return None
+        return Place(taken=True)
     gate.refresh_from_db()
-    return gate.next_slot_at - tolerance if gate.next_slot_at else None
+    return Place(wait_until=gate.next_slot_at - tolerance if gate.next_slot_at else None)
 
 
-def give_back() -> None:
-    """Return a place that `admit` gave and no call will use."""
-    if settings.CREATIONS_PER_MINUTE:
+def give_back(place: Place) -> None:
+    """Return a place for which no call was made, so that the next one need not wait for what became of it."""
+    if place.alone:
+        _GATE.filter(reason=GateReason.TRIAL).update(not_before=Now())
+    elif settings.CREATIONS_PER_MINUTE:
         interval = timedelta(seconds=60 / settings.CREATIONS_PER_MINUTE)
         _GATE.exclude(next_slot_at=None).update(next_slot_at=F("next_slot_at") - interval)
 
@@ -71,53 +89,67 @@ def _tolerance() -> float:
 
 
 def places(most: int) -> int:
-    """How many calls the budget would let go now, `most` at most: to ring for more is in vain.
-
-    By this process's clock: a wrong one only makes the sweeper ring for some too many or too few.
-    """
+    """How many calls the budget would let go now, `most` at most: to ring for more is in vain."""
     gate = current()
     if gate.reason == GateReason.TRIAL:
         return 1
     if not settings.CREATIONS_PER_MINUTE:
         return most
-    ahead = max(0.0, (gate.next_slot_at - timezone.now()).total_seconds()) if gate.next_slot_at else 0.0
+    slot, now = _GATE.values_list("next_slot_at", Now()).get()
+    ahead = max(0.0, (slot - now).total_seconds()) if slot else 0.0
     free = (_tolerance() - ahead) * settings.CREATIONS_PER_MINUTE / 60
     return max(0, min(most, int(free) + 1))
 
 
-def _admit_alone() -> datetime | None:
+def _admit_alone() -> Place:
     """While Fivetran was unwell until just now, one call goes ahead, and the others wait for what becomes of it."""
     until = Now() + timedelta(seconds=settings.SUBMIT_DEADLINE)
-    if _GATE.filter(_TRIAL).update(not_before=until) == 1:
-        return None
-    return current().not_before
+    alone = _GATE.filter(_TRIAL).update(not_before=until) == 1
+    return Place(taken=alone, alone=alone)
 
 
-def note_error(error: FivetranError) -> None:
-    """Close the gate where `error` says something about the whole account: 429, 401, or the third unclear in a row."""
+def note_error(error: FivetranError, *, read: bool = False) -> None:
+    """Close the gate where `error` says something about the whole account: 429, 401, or the third unclear in a row.
+
+    `read`: the call would have changed nothing, so that its refusal does not show that creations are answered again.
+    """
     current()
     match error:
-        case RateLimited(retry_after=seconds):
-            wait = (seconds or settings.PROBE_SECONDS) * random.uniform(1.0, 1.1)  # noqa: S311  # jitter, not a secret
-            until = Now() + timedelta(seconds=wait)
-            later = Greatest(Coalesce(F("not_before"), until), until, output_field=DateTimeField())
-            _close(GateReason.RATE_LIMITED, not_before=later)
+        case RateLimited():
+            until = _asked_for(error)
+            longer = Greatest(Coalesce(F("not_before"), until), until, output_field=DateTimeField())
+            # What another reason waited for says nothing about how long Fivetran asked us to wait.
+            _close(
+                GateReason.RATE_LIMITED,
+                not_before=Case(When(reason=GateReason.RATE_LIMITED, then=longer), default=until),
+            )
         case Unauthorized():
             _close(GateReason.AUTH, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         case Refused():
-            note_answer()
+            if not read:
+                note_answer()
         case _:
             _GATE.update(unclear_in_a_row=F("unclear_in_a_row") + 1)
-            sick = Q(reason=GateReason.OPEN, unclear_in_a_row__gte=UNCLEAR_LIMIT) | Q(reason=GateReason.TRIAL)
-            if _GATE.filter(sick).exists():
+            many = Q(unclear_in_a_row__gte=UNCLEAR_LIMIT) & (Q(reason=GateReason.OPEN) | _WAITED)
+            if _GATE.filter(many | Q(reason=GateReason.TRIAL)).exists():
                 _close(GateReason.UNWELL, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
 
 
+def _asked_for(error: RateLimited) -> CombinedExpression:
+    """When the wait that came with a 429 is over, a little jitter included."""
+    seconds = (error.retry_after or settings.PROBE_SECONDS) * random.uniform(1.0, 1.1)  # noqa: S311  # no secret
+    return Now() + timedelta(seconds=seconds)
+
+
 def note_answer() -> None:
-    """A clear answer came: Fivetran is well, and a waited-for moment is over."""
+    """A call that changes something was answered clearly: Fivetran is well, and a waited-for moment is over.
+
+    What only reads says nothing about that: while creations fail, lists may be answered all the time.
+    """
     _GATE.filter(~Q(unclear_in_a_row=0)).update(unclear_in_a_row=0)
-    over = Q(reason=GateReason.RATE_LIMITED, not_before__lte=Now()) | Q(reason=GateReason.TRIAL)
-    _GATE.filter(over).update(reason=GateReason.OPEN, not_before=None, closed_since=None)
+    _GATE.filter(_WAITED | Q(reason=GateReason.TRIAL)).update(
+        reason=GateReason.OPEN, not_before=None, closed_since=None
+    )
 
 
 def _close(reason: GateReason, **columns: object) -> None:
@@ -148,8 +180,11 @@ def probe() -> None:
         configured.client().probe()
     except FivetranError as error:
         log.warning("the probe failed: %s", type(error).__name__)
-        if isinstance(error, (RateLimited, Unauthorized)):
-            _GATE.update(reason=GateReason.AUTH if isinstance(error, Unauthorized) else GateReason.RATE_LIMITED)
+        if isinstance(error, Unauthorized):
+            _GATE.update(reason=GateReason.AUTH)
+        if isinstance(error, RateLimited):  # the reason stays: only an answer lifts it, asked for not before that
+            later = Greatest(F("not_before"), _asked_for(error), output_field=DateTimeField())
+            _GATE.filter(reason__in=[GateReason.AUTH, GateReason.UNWELL]).update(not_before=later)
         return
     # After a bad key the next call is as good as any; after unclear answers one goes ahead alone.
     _GATE.filter(reason=GateReason.AUTH).update(reason=GateReason.OPEN, closed_since=None, not_before=None)

@@ -9,8 +9,9 @@ from django.utils.dateparse import parse_datetime
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError
 from connections.models import Attempt, ConnectionRequest, Ending
-from connections.provisioning import gate, outcome
+from connections.provisioning import outcome
 
+SHOWN = 3  # connections that are named where several have one name
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between Fivetran's clock and the database's
 
 
@@ -35,7 +36,6 @@ def look_up(client: FivetranClient, request: ConnectionRequest, *, note: bool = 
         attempt.ending = Ending.ANSWERED
         attempt.message = f"{len(found)} found"
         attempt.save()
-        gate.note_answer()
     return found
 
 
@@ -56,3 +56,9 @@ def ours(request: ConnectionRequest, found: Sequence[dict[str, Any]], first_sent
     if created_at is None or created_at.tzinfo is None or created_at < first_sent_at - CLOCK_TOLERANCE:
         return False
     return not ConnectionRequest.objects.filter(connection_id=item["id"]).exists()
+
+
+def in_words(found: Sequence[dict[str, Any]]) -> str:
+    """What was found, so that a person can look it up: ids, services and moments, the first few."""
+    said = [f"{item.get('id')} ({item.get('service')}, created {item.get('created_at')})" for item in found[:SHOWN]]
+    return "; ".join([*said, f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else said)

@@ -152,12 +152,11 @@ def _answered(connection: Connection, attempt: Attempt, answer: Answer) -> None:
         outcome.close(attempt, answer)
         _claimed(connection).update(check_due_at=None)
         seen(connection, answer.data)
-    gate.note_answer()
 
 
 def _unanswered(connection: Connection, attempt: Attempt, error: FivetranError) -> None:
     """Gone where Fivetran says so; else ask again later, but after a refusal, which stays one."""
-    gate.note_error(error)
+    gate.note_error(error, read=True)
     refused = isinstance(error, Refused)
     with outcome.atomic():
         outcome.close(attempt, error)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from django.db import IntegrityError, InterfaceError, OperationalError
+from django.conf import settings
+from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
 from django.db import connection as database
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -21,6 +22,7 @@ from connections.models import (
     ConnectionRequest,
     Ending,
     Handover,
+    IllegalMove,
     NoticeKind,
     advance,
 )
@@ -30,11 +32,15 @@ from connections.states import Actor, Status
 log = logging.getLogger(__name__)
 PERSIST_SECONDS = 60  # how long an answer is worth keeping while the database is away; then the look-up heals it
 PERSIST_PAUSE = 0.5
+# The database is away, full, locked or read-only (PostgreSQL's InternalError): nobody's row is wrong.
+DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
 
 __all__ = [
+    "DATABASE_AWAY",
     "atomic",
     "close",
     "ending_of",
+    "pause_after",
     "persist",
     "released",
     "to_attention",
@@ -49,7 +55,7 @@ def persist(request: ConnectionRequest, write: Callable[[], None]) -> None:
     """Run `write`, again and again on fresh connections while the database does not answer, for a minute at most.
 
     Before each further try `request` is read again: the commit that seemed to fail may have come through, and then
-    `write` finds that it moved on.
+    `write` finds that it moved on, and is done.
     """
     end = time.monotonic() + PERSIST_SECONDS
     again = False
@@ -58,13 +64,23 @@ def persist(request: ConnectionRequest, write: Callable[[], None]) -> None:
             if again:
                 request.refresh_from_db()
             return write()
-        except (OperationalError, InterfaceError):
+        except IllegalMove:
+            if not again:
+                raise
+            log.info("request %s was written down by the try before", request.pk)
+            return None
+        except DATABASE_AWAY:
             if time.monotonic() > end:
                 raise
             log.warning("the database does not take the result; trying again")
             again = True
             database.close()
             time.sleep(PERSIST_PAUSE)  # a fixed pause between tries of a bounded loop
+
+
+def pause_after(error: FivetranError) -> float:
+    """Seconds until a row that was not sent is due again: none where the gate holds it, so that it keeps its place."""
+    return 0 if isinstance(error, (RateLimited, Unauthorized)) else settings.PROBE_SECONDS
 
 
 def released(pause: float) -> dict[str, Any]:

@@ -1,17 +1,17 @@
 """Settling a request whose outcome is unclear: look its name up until the answer is certain, and only then go on."""
 
 import logging
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError
-from connections.models import ConnectionRequest, MovedOn, advance
+from connections.models import ConnectionRequest, IllegalMove, MovedOn, advance
 from connections.provisioning import gate, matching, outcome
 from connections.provisioning.sending import MAX_ATTEMPTS
 from connections.states import Actor, Status
@@ -25,7 +25,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 
 def reconcile(request_id: int) -> None:
     """Look once for the connection of an `unknown` request that is due for a look; adopt, wait, send again or ask."""
-    if not isinstance(request_id, int):
+    if not isinstance(request_id, int) or not gate.may_look():
         return
     unknown = ConnectionRequest.objects.filter(pk=request_id, status=Status.UNKNOWN)
     # While one worker looks, no other does; after one that died in its look, the next comes when the lease is over.
@@ -35,31 +35,32 @@ def reconcile(request_id: int) -> None:
     request = unknown.first()
     if request is None:
         return
+    mine = Q(version=request.version)
     try:
-        _settle(request)
+        _settle(request, mine)
     except MovedOn:
         log.info("request %s moved on while it was looked up", request_id)
-    except (OperationalError, InterfaceError):
+    except outcome.DATABASE_AWAY:
         log.warning("the database went away while request %s was looked up", request_id)
     except Exception as error:
         log.exception("request %s cannot be settled", request_id)
-        request.refresh_from_db()
         why = f"The portal could not settle this request ({type(error).__name__})."
-        outcome.to_attention(request, Actor.RECONCILER, why)
+        request.refresh_from_db()  # what failed may have been rolled back
+        with suppress(MovedOn, IllegalMove):
+            outcome.to_attention(request, Actor.RECONCILER, why, mine)
 
 
-def _settle(request: ConnectionRequest) -> None:
-    mine = Q(version=request.version)
+def _settle(request: ConnectionRequest, mine: Q) -> None:
     try:
         found = matching.look_up(configured.client(), request, note=True)
     except FivetranError as error:
-        gate.note_error(error)
+        gate.note_error(error, read=True)
         _look_again_or_give_up(request, mine)
         return
     if matching.ours(request, found, request.first_sent_at):
         outcome.to_created(request, Actor.RECONCILER, found[0], guard=mine, adopted=True)
     elif found:
-        why = "What Fivetran has under this name does not fit what was sent."
+        why = f"What Fivetran has under this name does not fit what was sent: {matching.in_words(found)}."
         outcome.to_attention(request, Actor.RECONCILER, why, mine)
     else:
         _nothing_there(request, mine)

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.db import connection as database
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
@@ -38,15 +37,16 @@ def submit(request_id: int) -> None:
     request = ConnectionRequest.objects.due().filter(pk=request_id).first()
     if request is None or not gate.is_open():
         return
-    wait_until = gate.admit()
-    if wait_until is not None:
-        _wait(request, wait_until)
+    place = gate.admit()
+    if not place.taken:
+        if place.wait_until is not None:
+            _wait(request, place.wait_until)
         return
     try:
-        _submit(request)
+        _submit(request, place)
     except MovedOn:
         log.info("request %s moved on while it was being sent", request_id)
-    except (OperationalError, InterfaceError):
+    except outcome.DATABASE_AWAY:
         log.warning("the database went away while request %s was being sent; the sweeper heals it", request_id)
     except Exception as error:
         log.exception("request %s cannot be processed", request_id)
@@ -80,19 +80,20 @@ class Claim:
         return Q(token=self.token)
 
 
-def _submit(request: ConnectionRequest) -> None:
+def _submit(request: ConnectionRequest, place: gate.Place) -> None:
+    sent = False
     try:
         claim = _claim(request)
-    except MovedOn:
-        gate.give_back()  # two saw the same row fall due: whoever was faster pays for it
-        raise
-    if claim is None:
-        gate.give_back()
-        return
-    client = configured.client()
-    if not _may_send(claim, client):
-        return
-    attempt, started = _note_sending(claim)
+        if claim is None:
+            return
+        client = configured.client()
+        if not _may_send(claim, client):
+            return
+        attempt, started = _note_sending(claim)
+        sent = True
+    finally:
+        if not sent:
+            gate.give_back(place)
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
         answer = client.create_connection(request.payload or {}, give_up_at=started + _start_window())
@@ -110,25 +111,27 @@ def _claim(request: ConnectionRequest) -> Claim | None:
     if request.attempts_used >= MAX_ATTEMPTS:
         _set_aside(request, f"{MAX_ATTEMPTS} attempts were used up.")
         return None
-    claim = Claim(request, uuid.uuid4(), request.first_sent_at)
+    token = uuid.uuid4()
     advance(
         request,
         Status.CLAIMED,
         actor=Actor.WORKER,
-        guard=Q(next_try_at__lte=Now()),
-        token=claim.token,
+        # As it was read: who was held up since then may have missed a whole attempt of somebody else's.
+        guard=Q(next_try_at__lte=Now(), version=request.version),
+        token=token,
         lease_until=Now() + timedelta(seconds=settings.CLAIM_LEASE),
         attempts_used=F("attempts_used") + 1,
         note="",
     )
-    return claim
+    return Claim(request, token, request.first_sent_at)
 
 
 def _set_aside(request: ConnectionRequest, why: str) -> None:
-    """Leave the row to an operator; the other rows go on."""
-    request.refresh_from_db()
+    """Leave the row to an operator, if nobody else has taken it meanwhile; the other rows go on."""
+    mine = Q(token=None) | Q(token=request.token)
+    request.refresh_from_db()  # what failed may have been rolled back
     try:
-        outcome.to_attention(request, Actor.WORKER, why)
+        outcome.to_attention(request, Actor.WORKER, why, mine)
     except (IllegalMove, MovedOn):
         log.warning("request %s could not be set aside from %s", request.pk, request.status)
 
@@ -164,20 +167,20 @@ def _conclude_existing(claim: Claim, found: list[dict[str, Any]]) -> None:
     elif matching.ours(request, found, claim.sent_before):
         outcome.to_created(request, Actor.WORKER, found[0], guard=claim.mine, adopted=True)
     else:
-        why = "A connection of this name exists and does not fit what was sent."
+        why = f"A connection of this name exists and does not fit what was sent: {matching.in_words(found)}."
         outcome.to_attention(request, Actor.WORKER, why, claim.mine)
 
 
 def _back(claim: Claim, error: FivetranError) -> None:
     """Nothing was sent: return the claimed row to the queue, with its attempt."""
-    gate.note_error(error)
+    gate.note_error(error, read=True)
     advance(
         claim.request,
         Status.APPROVED,
         actor=Actor.WORKER,
         guard=claim.mine,
         detail={"why": type(error).__name__},
-        **outcome.released(settings.PROBE_SECONDS),
+        **outcome.released(outcome.pause_after(error)),
         attempts_used=F("attempts_used") - 1,
         note=outcome.waiting_note(error),
     )
@@ -206,9 +209,9 @@ def _start_window() -> float:
 
 def _conclude_created(claim: Claim, attempt: Attempt, answer: Answer) -> None:
     with outcome.atomic():
+        gate.note_answer()
         outcome.close(attempt, answer)
         outcome.to_created(claim.request, Actor.WORKER, answer.data, guard=claim.mine)
-    gate.note_answer()
 
 
 def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
@@ -216,6 +219,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
     match error:
         case NotSent() | RateLimited() | Unauthorized():
             with outcome.atomic():
+                gate.note_error(error)  # before the row is due again
                 outcome.close(attempt, error)
                 advance(
                     request,
@@ -223,26 +227,25 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
                     actor=Actor.WORKER,
                     guard=claim.mine,
                     detail={"why": type(error).__name__},
-                    **outcome.released(settings.PROBE_SECONDS),
+                    **outcome.released(outcome.pause_after(error)),
                     attempts_used=F("attempts_used") - 1,
                     first_sent_at=claim.sent_before,  # proved to have had no effect, so it was not a sending
                     note=outcome.waiting_note(error),
                 )
-            gate.note_error(error)
         case Refused(name_taken=True) if claim.sent_before is not None:
             _to_unknown(claim, attempt, error, "The name is taken, perhaps by an earlier attempt.")
         case Refused():
             with outcome.atomic():
+                gate.note_answer()
                 outcome.close(attempt, error)
                 code = "name_taken" if error.name_taken else error.code
                 outcome.to_failed(request, code, error.message, claim.mine)
-            gate.note_answer()
         case _:
             _to_unknown(claim, attempt, error, error.message)
-            gate.note_error(error)
 
 
 def _to_unknown(claim: Claim, attempt: Attempt, error: FivetranError, why: str) -> None:
     with outcome.atomic():
+        gate.note_error(error)
         outcome.close(attempt, error)
         outcome.to_unknown(claim.request, Actor.WORKER, why, claim.mine)

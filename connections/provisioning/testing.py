@@ -38,9 +38,10 @@ def run_tests(request_id: int) -> None:
     connection = due.select_related("request").first()
     if connection is None:
         return
-    wait_until = gate.admit()
-    if wait_until is not None:
-        due.update(tests_next_try_at=wait_until)
+    place = gate.admit()
+    if not place.taken:
+        if place.wait_until is not None:
+            due.update(tests_next_try_at=place.wait_until)
         return
     token = uuid.uuid4()
     lease = timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1)
@@ -53,9 +54,11 @@ def run_tests(request_id: int) -> None:
         tests_lease_until=Now() + lease,
         tests_attempts=F("tests_attempts") + 1,
     )
-    if claimed == 1:
-        connection.tests_attempts += 1
-        _run(connection, token)
+    if claimed != 1:
+        gate.give_back(place)
+        return
+    connection.tests_attempts += 1
+    _run(connection, token)
 
 
 def _run(connection: Connection, token: uuid.UUID) -> None:

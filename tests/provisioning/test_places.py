@@ -24,7 +24,7 @@ def test_a_backlog_beyond_the_budget_is_not_rung(settings: Any) -> None:
 def test_a_spent_budget_leaves_fewer_places_and_no_limit_leaves_all(settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 60, 10
     assert gate.places(500) == 21
-    ApiGate.objects.filter(pk=1).update(next_slot_at=timezone.now() + timedelta(seconds=10))
+    ApiGate.objects.filter(pk=1).update(next_slot_at=timezone.now() + timedelta(seconds=9.5))
     assert gate.places(500) == 11
     assert gate.places(5) == 5
     settings.CREATIONS_PER_MINUTE = 0
@@ -33,10 +33,12 @@ def test_a_spent_budget_leaves_fewer_places_and_no_limit_leaves_all(settings: An
 
 def test_a_place_that_is_given_back_is_free_for_another(settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 1, 0
-    assert gate.admit() is None
-    assert gate.admit() is not None
-    gate.give_back()
-    assert gate.admit() is None
+    place = gate.admit()
+    assert place.taken
+    refused = gate.admit()
+    assert not refused.taken and refused.wait_until is not None
+    gate.give_back(place)
+    assert gate.admit().taken
 
 
 def test_a_row_that_is_not_claimed_costs_no_place(settings: Any) -> None:
@@ -46,4 +48,4 @@ def test_a_row_that_is_not_claimed_costs_no_place(settings: Any) -> None:
     submit(row.pk)
     row.refresh_from_db()
     assert row.state is Status.ATTENTION
-    assert gate.admit() is None
+    assert gate.admit().taken

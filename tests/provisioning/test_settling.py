@@ -90,6 +90,7 @@ def test_what_does_not_fit_is_never_adopted(fivetran: Fivetran, approve: Approve
     fivetran.seed(**{"group_id": request.group_id, "service": "google_sheets", "schema": request.schema, **stranger})
     request = look(request)
     assert request.state is Status.ATTENTION and "does not fit" in request.note
+    assert all(item["id"] in request.note for item in fivetran.connections()), "an operator needs to know which"
 
 
 def test_two_of_a_name_need_a_person(fivetran: Fivetran, approve: Approve) -> None:
@@ -98,7 +99,9 @@ def test_two_of_a_name_need_a_person(fivetran: Fivetran, approve: Approve) -> No
     provisioning.submit(request.pk)
     for _ in range(2):
         fivetran.seed(group_id=request.group_id, service="google_sheets", schema=request.schema)
-    assert look(request).state is Status.ATTENTION
+    request = look(request)
+    assert request.state is Status.ATTENTION
+    assert all(item["id"] in request.note for item in fivetran.connections())
 
 
 @pytest.mark.parametrize("answer", [{"status": 500, "body": {}}, {"status": 429, "body": {"code": "TooManyRequests"}}])
