@@ -24,6 +24,9 @@ FIELDS: dict[str, Any] = {
     "data_delay_sensitivity": None,
     "data_delay_threshold": None,
 }
+# Not a field of Fivetran's: other connections of the same name in the same destination, as their ids in one text. There
+# should be none; should Fivetran ever make two of one request, this is where people see it.
+TWINS = "same_name"
 _UNSAID = ("", None, "Unknown")  # "Unknown" is Fivetran's own word for a networking method it cannot tell
 _ONLY_SCHEDULED = ("sync_frequency", "daily_sync_time")
 _LONGEST = 200  # characters of a value that is kept
@@ -40,7 +43,7 @@ class Difference(TypedDict, total=False):
 
 def live_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an answer's (or list item's) `data` that can drift, as Fivetran has them: plain values, cut."""
-    return {field: _plain(data[field]) for field in FIELDS if field in data}
+    return {field: _plain(data[field]) for field in (*FIELDS, TWINS) if field in data}
 
 
 def _plain(value: Any) -> Any:
@@ -65,6 +68,8 @@ def drift(body: Mapping[str, Any], live: Mapping[str, Any]) -> list[Difference]:
         if field in _ONLY_SCHEDULED and body.get("schedule_type") == "manual":
             continue  # neither has an effect on a connection that is started by hand
         found.append({"field": field, "approved": _plain(approved), "live": _plain(now)})
+    if twins := live.get(TWINS):
+        found.append({"field": TWINS, "approved": None, "live": _plain(twins)})
     config, sent = live.get("config"), body.get("config")
     if isinstance(config, Mapping) and isinstance(sent, Mapping):
         found += [{"field": path} for path in _changed_keys(CONFIG, sent, config)]

@@ -44,17 +44,27 @@ def observe() -> list[int]:
     try:
         client = configured.client()
         listed = {item["id"]: item for item in client.list_connections() if isinstance(item.get("id"), str)}
+        _name_twins(listed)
         rows = list(_of_this_account(client, _known(started)))
-        gate.note_answer()
         _store([row for row in rows if row["request__connection_id"] in listed], listed, started)
         complete = True
     except FivetranError as error:
-        gate.note_error(error)
+        gate.note_error(error, read=True)
         log.warning("Fivetran's list of connections could not be read: %s", type(error).__name__)
         return []
     finally:
         Observation.objects.end(complete=complete)
     return _ask_for([row for row in rows if row["request__connection_id"] not in listed])
+
+
+def _name_twins(listed: Mapping[str, dict[str, Any]]) -> None:
+    """Note at each item which others have its name in its destination: there should be none."""
+    named: dict[tuple[Any, Any], list[str]] = {}
+    for key, item in listed.items():
+        named.setdefault((item.get("group_id"), item.get("schema")), []).append(key)
+    for (_group, schema), keys in named.items():
+        for key in keys:
+            listed[key][drift.TWINS] = ", ".join(other for other in keys if other != key) if schema else ""
 
 
 def _known(started: datetime) -> QuerySet[Connection, dict[str, Any]]:

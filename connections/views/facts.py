@@ -86,6 +86,8 @@ def _text(value: Any) -> str:
 
 def _difference(one: Mapping[str, Any]) -> Difference:
     path = str(one.get("field", ""))
+    if path == drift.TWINS:
+        return Difference("Connections of this name", False, "this one", f"also {one.get('live')}")
     field = BY_PATH.get(path)
     if field is None or drift.in_config(one):
         return Difference(path, True, "", "")

@@ -8,6 +8,7 @@ import pytest
 import requests
 from django.db import connection as database
 from django.db.models.functions import Now
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from connections import provisioning
@@ -153,6 +154,28 @@ def test_drift_is_found_once_named_and_forgotten_when_it_is_over(fivetran: Fivet
     observe()
     assert Connection.objects.get().drift == []
     assert request.events.filter(kind=EventKind.DRIFT_FOUND).count() == 2
+
+
+def test_a_second_connection_of_the_name_is_shown_until_it_is_gone(
+    fivetran: Fivetran, approve: Approve, client: Client
+) -> None:
+    fivetran.settings(unique_names=False)
+    request = created(approve)
+    fivetran.seed(group_id=request.group_id, service="google_sheets", schema="elsewhere.t")
+    observe()
+    assert Connection.objects.get().drift == []
+    twin = fivetran.seed(group_id=request.group_id, service="google_sheets", schema=request.schema)
+    for _ in range(2):
+        observe()
+    assert [one["live"] for one in Connection.objects.get().drift] == [twin["id"]]
+    assert kinds(request).count(EventKind.DRIFT_FOUND) == 1
+    client.force_login(request.requester)
+    page = client.get(f"/requests/{request.pk}/").content.decode()
+    assert "Connections of this name" in page and f"also {twin['id']}" in page
+    address = f"{fivetran.url}/v1/connections/{twin['id']}"
+    assert requests.delete(address, auth=("sandbox-key", "sandbox-secret"), timeout=10).status_code == 200
+    observe()
+    assert Connection.objects.get().drift == []
 
 
 def test_drift_of_the_configuration_comes_of_a_look_and_outlives_lists(fivetran: Fivetran, approve: Approve) -> None:
