@@ -213,8 +213,12 @@ CATALOG_INTERVAL = 15 * 60
 
 
 def _every(task: str, interval: float) -> dict[str, Any]:
-    """A beat entry. A message that nobody took before the next one is due is dropped."""
-    return {"task": task, "schedule": interval, "options": {"expires": max(interval, 10)}}
+    """A beat entry.
+
+    A message that no worker took for a day is dropped. Not sooner: it is too old by the clock of the worker's host,
+    which may be ahead. Of those that piled up the first one does the work, as the tasks themselves see to.
+    """
+    return {"task": task, "schedule": interval, "options": {"expires": 86_400}}
 
 
 CELERY_BEAT_SCHEDULE = {

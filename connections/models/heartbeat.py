@@ -17,10 +17,18 @@ class Process(models.TextChoices):
 class HeartbeatManager(models.Manager["Heartbeat"]):
     """Writing a sign of life."""
 
-    def beat(self, process: Process) -> None:
-        """Note that `process` is alive, by the database's clock."""
-        if not self.filter(process=process).update(at=Now()):
-            self.bulk_create([Heartbeat(process=process)], ignore_conflicts=True)
+    def beat(self, process: Process, *, after: float = 0) -> bool:
+        """Note that `process` is alive, by the database's clock; whether its last sign is `after` seconds old or more.
+
+        Of several at once, one is told so.
+        """
+        mine = self.filter(process=process)
+        if mine.filter(at__lte=Now() - timedelta(seconds=after)).update(at=Now()):
+            return True
+        if mine.exists():
+            return False
+        self.bulk_create([Heartbeat(process=process)], ignore_conflicts=True)
+        return True
 
     def silent(self) -> set[Process]:
         """The processes that nobody has heard of for a minute, or for five sweeps if that is longer."""

@@ -45,10 +45,13 @@ class Due:
     probe: bool = False
 
 
-def note_alive() -> None:
-    """A message of the scheduler reached a worker: both are alive."""
-    Heartbeat.objects.beat(Process.SCHEDULER)
+def note_alive() -> bool:
+    """A message of the scheduler reached a worker: both are alive. Whether it is the first one for half a period.
+
+    Messages pile up while no worker is there, and two schedulers send twice as many: one sweep is as good as all.
+    """
     Heartbeat.objects.beat(Process.WORKER)
+    return Heartbeat.objects.beat(Process.SCHEDULER, after=settings.SWEEP_INTERVAL / 2)
 
 
 def sweep() -> Due:
@@ -70,7 +73,9 @@ def sweep() -> Due:
     return Due(
         submit=list(due[: gate.places(BATCH)]) if may_send else [],
         run_tests=list(tests.values_list("request_id", flat=True)[:BATCH]) if may_send else [],
-        reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH]),
+        reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH])
+        if gate.may_look()
+        else [],
         check=list(observing.due().values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         change=changing.sweep(BATCH),
         trust=list(trusting.due().values_list("pk", flat=True)[:BATCH]) if may_send else [],
