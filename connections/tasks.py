@@ -101,8 +101,8 @@ def refresh_catalog() -> None:
         catalog.learn_sources()
 
 
-def ring_all(due: provisioning.Due) -> None:
-    """Ring for what `provisioning.sweep` found due, less the bells that nobody has heard yet.
+def ring_all(due: provisioning.Due) -> bool:
+    """Ring for what `provisioning.sweep` found due, less the bells that nobody has heard yet; whether all were rung.
 
     Without that, a sweep that finds more than the workers can do before the next one would make the queue grow for
     ever. It need not matter for whom the unheard bells are: each makes its worker take the next due request as well.
@@ -113,7 +113,7 @@ def ring_all(due: provisioning.Due) -> None:
     quick += [(check, request_id) for request_id in due.check]
     quick += [(apply_change, change_id) for change_id in due.change]
     quick += [(send_trust, trust_id) for trust_id in due.trust]
-    ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[_unheard() :]])
+    return ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[_unheard() :]])
 
 
 def ring(task: Task, *args: Any) -> bool:

@@ -132,9 +132,7 @@ def note_error(error: FivetranError, *, read: bool = False) -> None:
             if isinstance(error, NotSent) and error.certificate:
                 log.error("Fivetran's certificate was not accepted; nothing is sent to whoever answers there")
             elif error.status is not None and 300 <= error.status < 400:
-                log.error(
-                    "Fivetran's address answered with a redirect (%s), which is never followed", error.status
-                )
+                log.error("Fivetran's address answered with a redirect (%s), which is never followed", error.status)
             _GATE.update(unclear_in_a_row=F("unclear_in_a_row") + 1)
             many = Q(unclear_in_a_row__gte=UNCLEAR_LIMIT) & (Q(reason=GateReason.OPEN) | _WAITED)
             if _GATE.filter(many | Q(reason=GateReason.TRIAL)).exists():

@@ -11,22 +11,30 @@ from contextlib import ExitStack, suppress
 import psycopg
 from django.db import connection
 
+from connections import provisioning, tasks
+from connections.models import ConnectionRequest
+from connections.states import Status
 from tests import processes
 from tests.faults.broker import Broker
 
-# Fault -> how often in 100.
+# Fault -> how often, of the sum.
 WEIGHTS = {
-    "worker killed with its group": 24,
-    "main process killed": 10,
-    "worker frozen": 20,
-    "database session ended": 30,
+    "worker killed with its group": 20,
+    "main process killed": 8,
+    "worker told to end": 8,
+    "worker frozen": 16,
+    "database session ended": 24,
     "broker killed": 4,
-    "broker emptied": 6,
-    "broker hung": 6,
+    "broker emptied": 5,
+    "broker hung": 5,
+    "broker full": 4,
+    "bells rung thrice": 10,
+    "another sweeper": 6,
 }
 PAUSE = (0.3, 1.1)  # seconds between two faults
 FREEZE = (1.0, 6.0)
 HANG = (1.0, 4.0)
+PATIENCE = (0.5, 3.0)  # of whoever told a worker to end
 RESTART = (0.2, 1.2)
 LAST_WORDS = 1500  # characters of the log of a worker that ended by itself
 REST = 8.0  # seconds in which a worker that was frozen is not frozen again: SETTLE covers one freeze, not a row of them
@@ -43,13 +51,16 @@ class Worker:
         self.process: processes.Process | None = None
         self.frozen_until: float | None = None
         self.rested_at = 0.0
+        self.killed_at: float | None = None
         self.start_at: float | None = 0.0
         self.logs: list[str] = []
 
     @property
     def works(self) -> bool:
         """Whether a process runs here and has begun to take work. Its log says so, whatever its level."""
-        return self.process is not None and b" ready." in self.process.log.read_bytes()
+        if self.process is None or self.killed_at is not None:
+            return False
+        return b" ready." in self.process.log.read_bytes()
 
     def start(self) -> None:
         """Start a process here; does not wait until it is ready."""
@@ -77,7 +88,7 @@ class Worker:
         assert self.process is not None
         self.logs.append(self.process.log.read_text(errors="replace"))
         self._stack.close()
-        self.process, self.frozen_until = None, None
+        self.process, self.frozen_until, self.killed_at = None, None, None
 
 
 class Nemesis:
@@ -119,8 +130,14 @@ class Nemesis:
         match fault:
             case "worker killed with its group" | "main process killed":
                 return self._kill(group=fault == "worker killed with its group")
+            case "worker told to end":
+                return self._tell_to_end()
             case "worker frozen":
                 return self._freeze()
+            case "bells rung thrice":
+                return self._ring_thrice()
+            case "another sweeper":
+                return tasks.ring_all(provisioning.sweep())
             case "database session ended":
                 return self._end_session()
             case _:
@@ -134,6 +151,24 @@ class Nemesis:
         worker.kill(group=group)
         worker.start_at = time.monotonic() + self._random.uniform(*RESTART)
         return True
+
+    def _tell_to_end(self) -> bool:
+        """SIGTERM, as a deployment sends it, and SIGKILL when that has no patience left."""
+        able = [worker for worker in self._workers if worker.works and worker.frozen_until is None]
+        if len(able) < 2:
+            return False
+        worker = self._random.choice(able)
+        assert worker.process is not None
+        worker.process.popen.terminate()
+        worker.killed_at = time.monotonic() + self._random.uniform(*PATIENCE)
+        return True
+
+    def _ring_thrice(self) -> bool:
+        """Every message of what is under way, three times: the broker may deliver twice, and anybody may ring."""
+        under_way = ConnectionRequest.objects.filter(status__in=[Status.APPROVED, Status.SENDING, Status.UNKNOWN])
+        ids = list(under_way.order_by("pk").values_list("pk", flat=True)[:10])
+        bells = [(task, pk) for pk in ids for task in (tasks.submit, tasks.reconcile)]
+        return bool(bells) and tasks.ring_each(bells * 3)
 
     def _freeze(self) -> bool:
         now = time.monotonic()
@@ -167,10 +202,16 @@ class Nemesis:
                 self._broker_back_at = now + self._random.uniform(*RESTART), self._broker.start
             case "broker emptied":
                 self._broker.call("FLUSHALL")
+            case "broker full":
+                self._broker.call("CONFIG", "SET", "maxmemory", 1)
+                self._broker_back_at = now + self._random.uniform(*HANG), self._make_room
             case "broker hung":
                 self._broker.freeze()
                 self._broker_back_at = now + self._random.uniform(*HANG), self._broker.thaw
         return True
+
+    def _make_room(self) -> None:
+        self._broker.call("CONFIG", "SET", "maxmemory", 0)
 
     def _mend(self, *, all_: bool = False) -> None:
         now = time.monotonic()
@@ -183,7 +224,11 @@ class Nemesis:
                 with suppress(ProcessLookupError):
                     os.killpg(worker.process.popen.pid, signal.SIGCONT)
                 worker.frozen_until = None
-            if worker.process is not None and worker.process.popen.poll() is not None:
+            if worker.killed_at is not None and worker.process is not None:
+                if all_ or worker.killed_at <= now or worker.process.popen.poll() is not None:
+                    worker.kill()
+                    worker.start_at = now
+            elif worker.process is not None and worker.process.popen.poll() is not None:
                 status, log = worker.process.popen.returncode, worker.process.log.read_text(errors="replace")
                 print(f"a worker ended by itself with status {status}:\n{log[-LAST_WORDS:]}", flush=True)
                 worker.kill()
