@@ -36,7 +36,7 @@ FREEZE = (1.0, 6.0)
 HANG = (1.0, 4.0)
 PATIENCE = (0.5, 3.0)  # of whoever told a worker to end
 RESTART = (0.2, 1.2)
-LAST_WORDS = 1500  # characters of the log of a worker that ended by itself
+LAST_WORDS = 400  # characters of the log of a worker that ended by itself
 REST = 8.0  # seconds in which a worker that was frozen is not frozen again: SETTLE covers one freeze, not a row of them
 
 
