@@ -10,7 +10,8 @@ from connections.forms import Purpose
 from connections.models import ConnectionRequest, MovedOn
 from connections.states import Status
 from connections.views import reading, starting
-from connections.views.filing import Page, filing_of, form_token
+from connections.views.filing import filing_of, form_token
+from connections.views.starting import Page
 
 _SUBMITTED = "The draft is not saved: this form was already submitted as request {}."
 _ELSEWHERE = "The draft is not saved: it was changed in another window. “Save draft” replaces what is stored."

@@ -1,7 +1,6 @@
 """Filing a request: the form for a new one, an edit or a copy, and the two fragments that follow what is typed."""
 
 import uuid
-from dataclasses import dataclass, field
 from typing import cast
 
 from django.contrib import messages
@@ -13,59 +12,16 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from connections import permissions, workflow
 from connections.forms import Purpose, RequestForm
-from connections.models import ConnectionRequest, MovedOn, Preset
+from connections.models import ConnectionRequest, MovedOn
 from connections.permissions import Denied
 from connections.states import Status
 from connections.views import starting
 from connections.views.review import Review, review_of, taken_words
+from connections.views.starting import Page
 from connections.workflow import Filing, NameTaken
 
 FILED = "filed"  # the cookie that tells the form's script which typed texts it need not keep any longer
 _DAY = 86400
-
-
-@dataclass
-class Page:
-    """One display of the form: what it is about, and what has to be said above it."""
-
-    by: User
-    edited: ConnectionRequest | None = None
-    origin: ConnectionRequest | None = None
-    live_origin: str = ""
-    preset: Preset | None = None
-    token: uuid.UUID = field(default_factory=uuid.uuid4)
-    banners: list[str] = field(default_factory=list)
-    posted: bool = False
-
-    @property
-    def title(self) -> str:
-        """The heading."""
-        if self.edited:
-            return f"Edit draft {self.edited.pk}" if self.is_draft else f"Edit request {self.edited.pk}"
-        if self.origin:
-            return f"Copy of request {self.origin.pk}"
-        return f"New request: {self.preset}" if self.preset else "New request"
-
-    @property
-    def is_draft(self) -> bool:
-        """Whether it may be kept as a draft: a new one, or one that is a draft."""
-        return self.edited is None or self.edited.state is Status.DRAFT
-
-    @property
-    def approvers_looked(self) -> bool:
-        """Whether approvers may have looked at what is being changed."""
-        return self.edited is not None and self.edited.state is Status.PENDING
-
-    @property
-    def keep(self) -> str:
-        """Names these texts in the browser's own memory: another form, or another version, is another name."""
-        return f"{self.edited.pk}.{self.edited.version}" if self.edited else str(self.token)
-
-    @property
-    def back(self) -> str:
-        """Where Cancel leads."""
-        other = self.origin or (None if self.is_draft else self.edited)
-        return reverse("connections:request", args=[other.pk]) if other else reverse("connections:home")
 
 
 @require_http_methods(["GET", "POST"])

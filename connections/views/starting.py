@@ -1,9 +1,11 @@
 """What a new request begins with: nothing, a link, a preset, or a connection as it is at Fivetran now."""
 
-from typing import TYPE_CHECKING
+import uuid
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -13,11 +15,53 @@ from connections.forms import Purpose, RequestForm, presets
 from connections.forms.controls import own_return_address
 from connections.forms.rows import text_of, unfolded
 from connections.models import ConnectionRequest, Preset
-
-if TYPE_CHECKING:
-    from connections.views.filing import Page
+from connections.states import Status
 
 _NO_PRESET = "That preset is no longer offered. Below is what you typed, without it."
+
+
+@dataclass
+class Page:
+    """One display of the form: what it is about, and what has to be said above it."""
+
+    by: User
+    edited: ConnectionRequest | None = None
+    origin: ConnectionRequest | None = None
+    live_origin: str = ""
+    preset: Preset | None = None
+    token: uuid.UUID = field(default_factory=uuid.uuid4)
+    banners: list[str] = field(default_factory=list)
+    posted: bool = False
+
+    @property
+    def title(self) -> str:
+        """The heading."""
+        if self.edited:
+            return f"Edit draft {self.edited.pk}" if self.is_draft else f"Edit request {self.edited.pk}"
+        if self.origin:
+            return f"Copy of request {self.origin.pk}"
+        return f"New request: {self.preset}" if self.preset else "New request"
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether it may be kept as a draft: a new one, or one that is a draft."""
+        return self.edited is None or self.edited.state is Status.DRAFT
+
+    @property
+    def approvers_looked(self) -> bool:
+        """Whether approvers may have looked at what is being changed."""
+        return self.edited is not None and self.edited.state is Status.PENDING
+
+    @property
+    def keep(self) -> str:
+        """Names these texts in the browser's own memory: another form, or another version, is another name."""
+        return f"{self.edited.pk}.{self.edited.version}" if self.edited else str(self.token)
+
+    @property
+    def back(self) -> str:
+        """Where Cancel leads."""
+        other = self.origin or (None if self.is_draft else self.edited)
+        return reverse("connections:request", args=[other.pk]) if other else reverse("connections:home")
 
 
 def offered() -> list[Preset]:
@@ -25,7 +69,7 @@ def offered() -> list[Preset]:
     return list(Preset.objects.offered().select_related("approvers"))
 
 
-def to_choose(page: "Page") -> list[Preset]:
+def to_choose(page: Page) -> list[Preset]:
     """The presets that a new form offers, as long as it is about nothing yet."""
     busy = page.posted or page.edited or page.origin or page.preset or page.live_origin
     return [] if busy else offered()
@@ -50,7 +94,7 @@ def number(text: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
 
 
-def new_form(request: HttpRequest, page: "Page") -> RequestForm:
+def new_form(request: HttpRequest, page: Page) -> RequestForm:
     """The form of a new request as the query string wants it; what it could not have stands in the page's banners."""
     query = request.GET.dict()
     wanted = query.pop("preset", "")
@@ -69,7 +113,7 @@ def new_form(request: HttpRequest, page: "Page") -> RequestForm:
     return form
 
 
-def _live_form(connection_id: str, page: "Page") -> RequestForm:
+def _live_form(connection_id: str, page: Page) -> RequestForm:
     try:
         values = workflow.live_values(by=page.by, connection_id=connection_id)
     except workflow.Unreachable:
@@ -82,14 +126,14 @@ def _live_form(connection_id: str, page: "Page") -> RequestForm:
     return RequestForm.from_values(values)
 
 
-def stored_form(page: "Page", values: dict[str, object]) -> RequestForm:
+def stored_form(page: Page, values: dict[str, object]) -> RequestForm:
     """The form for stored `values`: of the request that is edited, or of the one that is copied."""
     form = RequestForm.from_values({**values, **presets.imposed_values(page.preset)})
     presets.lock(form, page.preset)
     return form
 
 
-def posted_form(request: HttpRequest, page: "Page", purpose: Purpose) -> RequestForm:
+def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestForm:
     """The form for what was posted, with the preset's own values wherever it decides.
 
     The preset of a stored request is that request's for good; a new one has the preset it was opened with.
