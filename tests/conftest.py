@@ -44,7 +44,7 @@ def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_loopback_only)
 
 
-def _missing(reason: str) -> None:
+def missing(reason: str) -> None:
     """Skip where a developer's machine lacks something; in CI that is a failure."""
     if IN_CI:
         pytest.fail(reason)
@@ -107,7 +107,7 @@ def broker_url() -> Iterator[str]:
         try:
             url = stack.enter_context(processes.broker())
         except processes.Missing as missing:
-            _missing(str(missing))
+            missing(str(missing))
         yield url
 
 
@@ -158,7 +158,7 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     try:
         program = processes.chromium()
     except processes.Missing as missing:
-        _missing(str(missing))
+        missing(str(missing))
     quiet = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
     flags = [f"--disable-{what}" for what in quiet] + ["--no-first-run"]
     if os.geteuid() == 0:
@@ -185,3 +185,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.database)
+            if Path(item.path).parent.name == "faults" and fixtures & {"machinery", "environment"}:
+                item.add_marker(pytest.mark.workers)
