@@ -106,8 +106,8 @@ def broker_url() -> Iterator[str]:
     with ExitStack() as stack:
         try:
             url = stack.enter_context(processes.broker())
-        except processes.Missing as missing:
-            missing(str(missing))
+        except processes.Missing as reason:
+            missing(str(reason))
         yield url
 
 
@@ -157,8 +157,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     """The machine's own Chromium, silent towards the world."""
     try:
         program = processes.chromium()
-    except processes.Missing as missing:
-        missing(str(missing))
+    except processes.Missing as reason:
+        missing(str(reason))
     quiet = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
     flags = [f"--disable-{what}" for what in quiet] + ["--no-first-run"]
     if os.geteuid() == 0:

@@ -80,17 +80,19 @@ def approve(group: str, live_broker: str) -> Callable[..., ConnectionRequest]:
 def machinery(environment: dict[str, str]) -> Iterator[Callable[..., processes.Process]]:
     """`machinery()` starts a worker and, the first time, a scheduler; returns the worker.
 
-    `machinery(scheduled=False)` leaves the scheduler out; other arguments change the worker's environment. At the end
-    no secret may stand in what they printed.
+    `machinery(scheduled=False)` leaves the scheduler out, `lanes` are those that the worker serves; other arguments
+    change its environment. At the end no secret may stand in what they printed.
     """
     with ExitStack() as stack:
         workers: list[processes.Process] = []
         schedulers: list[processes.Process] = []
 
-        def start(*, scheduled: bool = True, concurrency: int = 4, **changes: str) -> processes.Process:
+        def start(
+            *, scheduled: bool = True, concurrency: int = 4, lanes: str = "slow,control", **changes: str
+        ) -> processes.Process:
             if scheduled and not schedulers:
                 schedulers.append(stack.enter_context(processes.scheduler(environment)))
-            worker = processes.worker({**environment, **changes}, concurrency=concurrency)
+            worker = processes.worker({**environment, **changes}, queues=lanes, concurrency=concurrency)
             workers.append(stack.enter_context(worker))
             return workers[-1]
 

@@ -24,6 +24,7 @@ from tests.stand_in import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]
+pytestmark = pytest.mark.everywhere
 # As Python, the kernel and SQLite say it; the last cannot map its file of shared memory.
 OUT_OF_MEMORY = re.compile("MemoryError|[Cc]annot allocate memory|can't start new thread|out of memory|disk I/O error")
 

@@ -63,7 +63,7 @@ def test_a_message_is_handed_out_again_while_it_waits(
     settings = {"DJANGO_SETTINGS_MODULE": "tests.faults.slow_visibility"}
     fivetran.settings(create_seconds=1.9)
     requests = [approve(f"visible_{n}") for n in range(3)]
-    workers = [machinery(concurrency=1, **settings)]
+    workers = [machinery(concurrency=1, lanes="slow", **settings)]  # one message runs in it, and one waits
     until(fivetran.posts)
     with redis.Redis.from_url(live_broker) as broker:
         # A worker restores what is overdue when it begins to listen, so the second one begins after that second.
