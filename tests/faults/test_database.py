@@ -96,7 +96,7 @@ def test_read_only_at_the_commit_of_sending(
         admin.execute(REFUSE.format(code=code))
         try:
             machinery()
-            request = approve("refused_write".removeprefix("refused_"))
+            request = approve("write_refused")
             until(lambda: admin.execute("SELECT 1 FROM refusals WHERE is_called").fetchone())
             assert fivetran.posts() == []
         finally:

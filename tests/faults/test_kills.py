@@ -240,8 +240,9 @@ def test_a_worker_without_memory_for_the_answer(fivetran: Fivetran, approve: App
     fivetran.hold("effect")
     request = approve("bomb_starved")
     until(fivetran.holding)
-    size = psutil.Process(starved.popen.pid).memory_info().vms
-    resource.prlimit(starved.popen.pid, resource.RLIMIT_AS, (size, size))
+    # Of what it may write to, not of addresses: those of a thread's heap are reserved long before they are used.
+    size = psutil.Process(starved.popen.pid).memory_info().data
+    resource.prlimit(starved.popen.pid, resource.RLIMIT_DATA, (size // 2, size // 2))
     fivetran.release()
     until(lambda: OUT_OF_MEMORY.search(starved.log.read_text()), story=lambda: starved.log.read_text()[-2000:])
     assert status(request) in {Status.SENDING, Status.UNKNOWN}
