@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 from tests import processes
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 NO_TESTS = 5  # pytest's exit status when nothing was selected
-# A browser and a stopwatch do not see which database is behind, and most tests have none.
-ELSEWHERE = "database and not browser and not slow"
+# A browser and a stopwatch do not see which database is behind, and most tests have none. Real workers run on what
+# production has, and only where a worker is killed within its writing on SQLite as well.
+ON_SQLITE = "everywhere or not workers"
+ON_POSTGRESQL = "database and not browser and (workers or not slow)"
 # Half of the suite is waiting for real processes, which two runs do side by side.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
 BREAKS_DATABASE = "tests/faults/test_database.py"
@@ -25,22 +28,24 @@ def main() -> int:
     """Run everything; returns the exit status."""
     if not _browser() and IN_CI:
         return 1
-    worst = _pytest("SQLite", {}, [])
-    try:
-        with processes.postgres() as url:
-            status = _on_postgresql(url)
-    except (processes.Missing, OSError, subprocess.CalledProcessError) as error:
-        print(f"Not run on PostgreSQL: {error}")
-        status = 1 if IN_CI else 0
-    return max(worst, 0 if status == NO_TESTS else status)
+    with ExitStack() as stack:
+        try:
+            url = stack.enter_context(processes.postgres())
+        except (processes.Missing, OSError, subprocess.CalledProcessError) as error:
+            status = max(_pytest("SQLite", {}, []), int(IN_CI))
+            print(f"Not run on PostgreSQL: {error}")
+            return status
+        here = _pytest("SQLite", {}, [] if sys.argv[1:] else ["-m", ON_SQLITE])
+        there = _on_postgresql(url)
+    return max(here, 0 if there == NO_TESTS else there)
 
 
 def _on_postgresql(url: str) -> int:
     """The suite on the server at `url`; the tests that break the server have it for themselves, afterwards."""
     if sys.argv[1:]:
-        return _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE])
-    together = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ELSEWHERE, f"--ignore={BREAKS_DATABASE}"])
-    alone = _pytest("PostgreSQL, broken", {"DATABASE_URL": url}, ["-m", ELSEWHERE], [BREAKS_DATABASE])
+        return _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL])
+    together = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL, f"--ignore={BREAKS_DATABASE}"])
+    alone = _pytest("PostgreSQL, broken", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL], [BREAKS_DATABASE])
     return max(together, alone)
 
 

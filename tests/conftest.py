@@ -44,7 +44,7 @@ def _loopback_only(event: str, arguments: tuple[Any, ...]) -> None:
 sys.addaudithook(_loopback_only)
 
 
-def _missing(reason: str) -> None:
+def missing(reason: str) -> None:
     """Skip where a developer's machine lacks something; in CI that is a failure."""
     if IN_CI:
         pytest.fail(reason)
@@ -106,8 +106,8 @@ def broker_url() -> Iterator[str]:
     with ExitStack() as stack:
         try:
             url = stack.enter_context(processes.broker())
-        except processes.Missing as missing:
-            _missing(str(missing))
+        except processes.Missing as reason:
+            missing(str(reason))
         yield url
 
 
@@ -157,8 +157,8 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
     """The machine's own Chromium, silent towards the world."""
     try:
         program = processes.chromium()
-    except processes.Missing as missing:
-        _missing(str(missing))
+    except processes.Missing as reason:
+        missing(str(reason))
     quiet = ("gpu", "quic", "background-networking", "component-update", "sync", "dev-shm-usage")
     flags = [f"--disable-{what}" for what in quiet] + ["--no-first-run"]
     if os.geteuid() == 0:
@@ -185,3 +185,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
         if fixtures & {"db", "transactional_db"} or item.get_closest_marker("django_db"):
             item.add_marker(pytest.mark.database)
+            if Path(item.path).parent.name == "faults" and fixtures & {"machinery", "environment"}:
+                item.add_marker(pytest.mark.workers)

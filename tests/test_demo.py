@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -52,9 +52,16 @@ def family(process: Process) -> dict[str, psutil.Process]:
     marks = {"broker": "server", "sandbox": "sandbox", "web": "gunicorn", "worker": " worker ", "scheduler": " beat "}
     found = {}
     for child in psutil.Process(process.popen.pid).children():
-        line = " ".join(child.cmdline())
+        line = " ".join(_told(child))
         found.update({name: child for name, mark in marks.items() if mark in line})
     return found
+
+
+def _told(child: psutil.Process) -> list[str]:
+    """The words of its command line; none when it ended meanwhile."""
+    with suppress(psutil.NoSuchProcess):  # a zombie is one as well
+        return child.cmdline()
+    return []
 
 
 def everybody(process: Process) -> list[psutil.Process]:
@@ -64,7 +71,14 @@ def everybody(process: Process) -> list[psutil.Process]:
 
 
 def gone(people: list[psutil.Process]) -> bool:
-    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in people)
+    """Whether all have ended, whether or not somebody has taken notice of it."""
+    return not any(_runs(one) for one in people)
+
+
+def _runs(one: psutil.Process) -> bool:
+    with suppress(psutil.NoSuchProcess):
+        return one.is_running() and one.status() != psutil.STATUS_ZOMBIE
+    return False
 
 
 def log_in(address: str, username: str = "requester") -> requests.Session:
@@ -159,7 +173,7 @@ def test_a_signal_stops_everything(tmp_path: Path, number: signal.Signals) -> No
         assert len(people) >= len(NAMES) + 1
         process.popen.send_signal(number)
         assert process.popen.wait(15) == 0
-        until(lambda: gone(people), 2)
+        until(lambda: gone(people), 10)
         assert "Traceback" not in process.log.read_text()
 
 
@@ -169,7 +183,7 @@ def test_ctrl_c_while_starting_stops_everything(tmp_path: Path) -> None:
         people = everybody(process)
         process.popen.send_signal(signal.SIGINT)
         assert process.popen.wait(15) == 0
-        until(lambda: gone(people), 2)
+        until(lambda: gone(people), 10)
         said = process.log.read_text()
         assert "Traceback" not in said
         assert not READY.search(said)

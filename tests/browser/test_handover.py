@@ -108,7 +108,8 @@ def test_another_person_hands_over_and_the_open_page_says_connected(portal: Five
     expect(requester.locator("#results [data-test-status=PASSED]").first).to_be_visible(timeout=10_000)
     expect(requester.locator("#handover [data-handover=done]")).to_be_visible()
     expect(requester.locator("#timeline")).to_contain_text("Credentials handed over")
-    requester.wait_for_timeout(2_500)
+    expect(requester.locator("[hx-trigger^=every]")).to_have_count(0, timeout=15_000)
+    requester.wait_for_load_state("networkidle")
     asked: list[str] = []
     requester.on("request", lambda request: asked.append(request.url))
     requester.wait_for_timeout(4_500)

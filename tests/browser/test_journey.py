@@ -50,7 +50,8 @@ def test_from_the_form_to_a_connected_connection(portal: Fivetran, browse: Brows
     expect(requester.locator("#people")).to_contain_text("Approved by")
     [post] = portal.posts()
     assert post["body"] == requester.evaluate("text => JSON.parse(text)", sent)
-    requester.wait_for_timeout(2_500)
+    expect(requester.locator("[hx-trigger^=every]")).to_have_count(0, timeout=15_000)
+    requester.wait_for_load_state("networkidle")
     asked: list[str] = []
     requester.on("request", lambda request: asked.append(request.url))
     requester.wait_for_timeout(4_500)

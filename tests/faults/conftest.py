@@ -1,6 +1,7 @@
 """Real workers with clocks of a few seconds, and the invariants that hold after every fault."""
 
 import base64
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime
@@ -9,8 +10,10 @@ from typing import Any
 import psycopg
 import pytest
 from django.db import connection
+from django.test import Client
+from django.urls import reverse
 
-from connections import catalog, payloads
+from connections import catalog, payloads, tasks
 from connections.models import Attempt, ConnectionRequest, Event, EventKind
 from connections.provisioning import account
 from connections.states import Status
@@ -18,15 +21,20 @@ from portal import demo
 from tests import factories, processes
 from tests.stand_in import Fivetran
 
+# A busy machine stalls for a second or two: what is not the fault of a test takes longer than that to run out.
 CLOCKS = {
-    "SUBMIT_CONNECT_TIMEOUT": "1",
-    "SUBMIT_READ_TIMEOUT": "2",
-    "SUBMIT_DEADLINE": "3",
+    "SUBMIT_CONNECT_TIMEOUT": "3",
+    "SUBMIT_READ_TIMEOUT": "5",
+    "SUBMIT_DEADLINE": "6",
     "SETTLE_SECONDS": "3",
     "SWEEP_INTERVAL": "1",
-    "CLAIM_LEASE": "2",
+    "CLAIM_LEASE": "5",
     "PROBE_SECONDS": "1",
 }
+# Where the answer that does not come is the fault, and to wait longer for it would prove no more.
+IMPATIENT = {"SUBMIT_READ_TIMEOUT": "2", "SUBMIT_DEADLINE": "3"}
+PAGE_SECONDS = 3.0  # in which every page is there, whatever is broken
+PAGES = 3  # requests whose page is read after a fault; the others' are made in the same way
 CANARIES = (
     demo.SANDBOX_SECRET,
     base64.b64encode(f"{demo.SANDBOX_KEY}:{demo.SANDBOX_SECRET}".encode()).decode(),
@@ -72,25 +80,34 @@ def approve(group: str, live_broker: str) -> Callable[..., ConnectionRequest]:
 def machinery(environment: dict[str, str]) -> Iterator[Callable[..., processes.Process]]:
     """`machinery()` starts a worker and, the first time, a scheduler; returns the worker.
 
-    `machinery(scheduled=False)` leaves the scheduler out; other arguments change the worker's environment. At the end
-    no secret may stand in what they printed.
+    `machinery(scheduled=False)` leaves the scheduler out, `lanes` are those that the worker serves; other arguments
+    change its environment. At the end no secret may stand in what they printed.
     """
     with ExitStack() as stack:
         workers: list[processes.Process] = []
         schedulers: list[processes.Process] = []
 
-        def start(*, scheduled: bool = True, concurrency: int = 4, **changes: str) -> processes.Process:
+        def start(
+            *, scheduled: bool = True, concurrency: int = 4, lanes: str = "slow,control", **changes: str
+        ) -> processes.Process:
             if scheduled and not schedulers:
                 schedulers.append(stack.enter_context(processes.scheduler(environment)))
-            worker = processes.worker({**environment, **changes}, concurrency=concurrency)
+            worker = processes.worker({**environment, **changes}, queues=lanes, concurrency=concurrency)
             workers.append(stack.enter_context(worker))
             return workers[-1]
 
         yield start
-        printed = [process.log.read_text(errors="replace") for process in workers]
+        printed = [process.log.read_text(errors="replace") for process in (*workers, *schedulers)]
         for process in (*workers, *schedulers):
             process.kill()
         assert not [text for text in printed for canary in CANARIES if canary in text]
+
+
+@pytest.fixture
+def bells_are_published(live_broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every bell of this process is, also on a broker that does not answer for a moment because the machine is busy."""
+    monkeypatch.setattr(tasks, "PING_SECONDS", 10)
+    monkeypatch.setattr(tasks, "PUBLISH_SECONDS", 10)
 
 
 @contextmanager
@@ -138,7 +155,10 @@ def none_there(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
 
 
 def in_order(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
-    """One event for each move; every POST carries the approved body and came after the approval; no secret is kept."""
+    """What holds after every fault, of the rows and their pages.
+
+    One event for each move; every POST carries the approved body and came after the approval; no secret is kept.
+    """
     posts = fivetran.posts()
     for request in map(fresh, requests):
         moves = list(Event.objects.filter(request=request, kind=EventKind.MOVED).order_by("version"))
@@ -153,6 +173,21 @@ def in_order(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
             assert approvals[0].at <= datetime.fromisoformat(post["time"]).replace(microsecond=999_999)
         stored = [*Attempt.objects.filter(request=request).values_list("message", "code"), *_texts(request, moves)]
         assert not [text for text in map(str, stored) for canary in CANARIES if canary in text]
+    for request in requests[:PAGES]:
+        _has_its_page(fresh(request))
+
+
+def _has_its_page(request: ConnectionRequest) -> None:
+    """Its requester, or an auditor once that person has left, reads it at once, as it is, without a secret."""
+    client = Client()
+    client.force_login(request.requester if request.requester.is_active else factories.person("auditor"))
+    url = reverse("connections:request", args=[request.pk])
+    started = time.monotonic()
+    answer = client.get(url)
+    assert time.monotonic() - started < PAGE_SECONDS
+    page = answer.content.decode()
+    assert answer.status_code == 200 and f'data-status="{request.status}"' in page
+    assert not [canary for canary in CANARIES if canary in page]
 
 
 def _there(fivetran: Fivetran) -> dict[str, list[str]]:

@@ -63,7 +63,13 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
         [f"{_MESSAGES}::test_forged_and_foreign_messages", f"{_SENDING}::test_a_forged_message_does_nothing"],
     ),
     22: ("an unknown task", [f"{_MESSAGES}::test_forged_and_foreign_messages"]),
-    23: ("a poison row", [f"{_SENDING}::test_a_poison_row_is_set_aside_and_the_others_go_on"]),
+    23: (
+        "a poison row",
+        [
+            f"{_SENDING}::test_a_poison_row_is_set_aside_and_the_others_go_on",
+            f"{_SETTLING}::test_a_poison_row_is_left_to_a_person_and_the_others_are_settled",
+        ],
+    ),
     24: ("two approvers at once", [f"{_WORKFLOW}::test_two_approvers_at_once_are_one_approval"]),
     25: ("approval against rejection", [f"{_WORKFLOW}::test_an_approval_and_its_rival_at_once_are_one_decision"]),
     26: (

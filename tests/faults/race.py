@@ -6,8 +6,12 @@ For the database of DATABASE_URL, which is migrated first. Prints a JSON list: h
 import json
 import multiprocessing
 import sys
+import threading
+import traceback
 from collections import Counter
 from typing import Any
+
+PATIENCE = 60.0  # seconds in which the slowest comes to the line
 
 
 def main() -> None:
@@ -28,18 +32,32 @@ def main() -> None:
     if connection.vendor == "postgresql":
         connection.close_pool()  # type: ignore[attr-defined]  # the PostgreSQL backend's own; a session must not be shared with the processes that are forked now
     context = multiprocessing.get_context("fork")
-    barrier, results = context.Barrier(processes), context.Queue()
+    barrier, results = context.Barrier(processes, timeout=PATIENCE), context.Queue()
     racers = [context.Process(target=_race, args=(ids, barrier, results)) for _ in range(processes)]
     for racer in racers:
         racer.start()
-    wins = Counter(won for _ in racers for won in results.get())
+    told = [results.get(timeout=2 * PATIENCE) for _ in racers]
     for racer in racers:
         racer.join()
+    if failures := [each for each in told if isinstance(each, str)]:
+        sys.exit("\n".join(sorted(set(failures), key=len)))  # the traceback last, if there is one
+    wins = Counter(won for each in told for won in each)
     print(json.dumps([wins[pk] for pk in ids]))
 
 
 def _race(ids: list[int], barrier: Any, results: Any) -> None:
-    """Try to claim each row when all others do; puts the ids that were won."""
+    """Puts the ids that were won; or, if anything went wrong, what it was, and then nobody waits for this one."""
+    try:
+        results.put(_won(ids, barrier))
+    except threading.BrokenBarrierError:
+        results.put("somebody did not come to the line")
+    except BaseException:  # noqa: BLE001  (whatever it is, it is told)
+        barrier.abort()
+        results.put(traceback.format_exc())
+
+
+def _won(ids: list[int], barrier: Any) -> list[int]:
+    """Try to claim each row when all others do."""
     from connections.models import ConnectionRequest, MovedOn
     from connections.provisioning import sending
 
@@ -53,7 +71,7 @@ def _race(ids: list[int], barrier: Any, results: Any) -> None:
         except MovedOn:
             pass
         barrier.wait()
-    results.put(won)
+    return won
 
 
 if __name__ == "__main__":

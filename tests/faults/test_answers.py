@@ -13,12 +13,12 @@ from django.test import Client
 from django.urls import reverse
 
 from connections import permissions, provisioning
-from connections.models import ApiGate, ConnectionRequest, GateReason, SetupTest
+from connections.models import ApiGate, ConnectionRequest, Event, EventKind, GateReason, SetupTest
 from connections.models.connection import MAX_MESSAGE, MAX_TESTS
 from connections.provisioning import gate
 from connections.states import Status
 from portal import demo
-from tests.faults.conftest import CLOCKS, exactly_one, fresh, none_there, settles, status
+from tests.faults.conftest import CLOCKS, IMPATIENT, exactly_one, fresh, none_there, settles, status
 from tests.processes import Process, until
 from tests.stand_in import Fivetran
 
@@ -36,13 +36,13 @@ def clocks(settings: Any) -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seconds", [1, float(CLOCKS["SETTLE_SECONDS"]) - 1])
+@pytest.mark.parametrize("seconds", [1, 5])
 def test_an_effect_that_comes_after_the_timeout(
     fivetran: Fivetran, approve: Approve, machinery: Machinery, seconds: float
 ) -> None:
-    """Fault 37: up to a second before the settle time is over; found, and not sent again."""
+    """Fault 37: soon, and late in the settle time but for what a busy machine needs; found, and not sent again."""
     fivetran.settings(late_seconds=seconds)
-    machinery()
+    machinery(SETTLE_SECONDS="8", **IMPATIENT)
     request = approve("late_effect")
     settles(request)
     exactly_one(fivetran, request)
@@ -56,7 +56,7 @@ def test_unclear_answers_with_and_without_effect(
 ) -> None:
     """Faults 36, 40, 41, 42, 43, with real workers: sent again only where nothing came of it."""
     fivetran.settings(drip_seconds=0.4)
-    machinery()
+    machinery(**IMPATIENT)
     request = approve(f"{prefix}_answer")
     settles(request)
     exactly_one(fivetran, request)
@@ -92,7 +92,7 @@ def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: 
     request = approve("asked_to_wait")
     started = time.monotonic()
     provisioning.submit(request.pk)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 3  # far less than most of the waits that were asked for
     row = gate.current()
     assert row.reason == GateReason.RATE_LIMITED
     assert ApiGate.objects.filter(not_before__gt=Now() + timedelta(seconds=least - 1)).exists()
@@ -103,23 +103,35 @@ def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: 
 
 @pytest.mark.slow
 def test_a_storm_of_429(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
-    """Fault 39: five a window allowed, twenty waiting: in order, no attempt burnt, few refusals."""
-    window = 2.0
+    """Fault 39: five a window allowed, twenty waiting: nobody is overtaken, no attempt burnt, few refusals."""
+    window = 4.0
     fivetran.settings(create_limit_per_minute=5, rate_window_seconds=window)
     requests = [approve(f"storm_{n:02}") for n in range(20)]
     threads = 2
-    machinery(concurrency=threads)
+    machinery(concurrency=threads, PROBE_SECONDS="10")  # nobody has to ask: Fivetran says how long to wait
     settles(*requests, patience=60)
     exactly_one(fivetran, *requests)
     posts = fivetran.posts()
-    refused = [post for post in posts if post["status"] == 429]
     moments = [datetime.fromisoformat(post["time"]).timestamp() for post in posts]
-    windows = (moments[-1] - moments[0]) / window + 1
-    assert 0 < len(refused) <= threads * windows
+    refused = [moment for moment, post in zip(moments, posts, strict=True) if post["status"] == 429]
+    # A refusal is a second of silence at least, but for the calls that the other threads had begun.
+    assert refused and all(sum(0 < m - moment < 0.9 for m in moments) < threads for moment in refused)
+    assert len(refused) <= threads * ((moments[-1] - moments[0]) / window + 1)
     assert [fresh(request).attempts_used for request in requests] == [1] * 20
-    created = [post["body"]["config"]["schema"] for post in posts if post["status"] == 201]
-    # Those that were refused go again with the others of their time: nobody is overtaken by more than a few.
-    assert all(abs(created.index(f"storm_{n:02}") - n) <= 5 for n in range(20))
+    assert _overtaken() < threads
+
+
+def _overtaken() -> int:
+    """The most requests that ever waited, approved, while one that was approved after them was taken."""
+    waiting: set[int] = set()
+    most = 0
+    for moved, to in Event.objects.filter(kind=EventKind.MOVED).order_by("id").values_list("request_id", "target"):
+        if to == Status.APPROVED:
+            waiting.add(moved)
+        elif to == Status.CLAIMED:
+            waiting.discard(moved)
+            most = max(most, sum(other < moved for other in waiting))
+    return most
 
 
 @pytest.mark.slow

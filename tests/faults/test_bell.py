@@ -87,7 +87,7 @@ def test_the_broker_goes_away_after_it_was_asked(door: Callable[[str], None], la
 
 
 def test_bells_do_not_pile_up_while_nobody_hears_them(
-    approve: Callable[..., ConnectionRequest], live_broker: str
+    bells_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
 ) -> None:
     """Faults 12 and 62: a sweep rings for what has no bell yet, however many sweeps there are."""
     requests = [approve(f"unheard_{n}") for n in range(5)]

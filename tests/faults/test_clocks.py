@@ -16,7 +16,7 @@ from connections import permissions, provisioning, workflow
 from connections.models import ConnectionRequest
 from connections.states import Status
 from tests import factories
-from tests.faults.conftest import CLOCKS, exactly_one, fresh, status
+from tests.faults.conftest import CLOCKS, IMPATIENT, exactly_one, fresh, status
 from tests.processes import until
 from tests.stand_in import Fivetran
 
@@ -61,13 +61,15 @@ def test_a_worker_whose_clock_is_wrong(fivetran: Fivetran, approve: Approve, min
 def test_a_clock_that_jumps_back_during_a_call(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
     """Fault 60: the deadline of a call counts seconds that pass, not what a clock shows."""
     fivetran.settings(hold_seconds=10)
+    for name, value in IMPATIENT.items():
+        setattr(clocks, name, float(value))
     request = approve("lost_jump")
     with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
         thread = threading.Thread(target=lambda: (provisioning.submit(request.pk), connections.close_all()))
         thread.start()
         until(fivetran.connections)
         traveller.shift(timedelta(hours=-1))
-        thread.join(timeout=float(clocks.SUBMIT_DEADLINE) + 2)
+        thread.join(timeout=clocks.SUBMIT_DEADLINE + 5)
         assert not thread.is_alive() and status(request) is Status.UNKNOWN
         provisioning.reconcile(request.pk)
     assert status(request) is Status.CREATED
@@ -93,16 +95,20 @@ def test_people_who_leave(fivetran: Fivetran, approve: Approve) -> None:
     assert request.requester.username in page and approver.username in page
 
 
-def test_the_right_is_lost_between_page_and_press(fivetran: Fivetran, group: str) -> None:
-    """Fault 30: 403, and nothing is approved."""
+def test_the_right_is_lost_between_page_and_press(fivetran: Fivetran, group: str, caplog: Any) -> None:
+    """Fault 30: 403 for who may still read it, 404 for who may not even that; nothing is approved."""
     request = factories.submitted(group_id=group)
     approver = factories.person("approver")
     client = Client()
     client.force_login(approver)
     assert client.get(reverse("connections:request", args=[request.pk])).status_code == 200
+    url, form = reverse("connections:approve", args=[request.pk]), {"digest": request.digest}
+    approver.groups.set(factories.person("auditor").groups.all())
+    assert client.post(url, form).status_code == 403 and status(request) is Status.PENDING
+    assert f"Forbidden (Permission denied): {url}" in caplog.text
     approver.groups.clear()
-    answer = client.post(reverse("connections:approve", args=[request.pk]), {"digest": request.digest})
-    assert answer.status_code in {403, 404} and status(request) is Status.PENDING
+    assert client.post(url, form).status_code == 404 and status(request) is Status.PENDING
+    assert f"Not Found: {url}" in caplog.text
 
 
 def test_edited_between_page_and_press(fivetran: Fivetran, group: str) -> None:

@@ -17,7 +17,7 @@ from connections import workflow
 from connections.models import ConnectionRequest
 from connections.states import Status
 from tests import factories
-from tests.faults.conftest import exactly_one, none_there, on_postgresql, session, settles, status
+from tests.faults.conftest import PAGE_SECONDS, exactly_one, none_there, on_postgresql, session, settles, status
 from tests.processes import Process, until
 from tests.stand_in import Fivetran
 
@@ -25,9 +25,6 @@ Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]
 WORKERS = "pg_stat_activity WHERE datname = current_database() AND application_name = 'worker'"
 END_ONE = f"SELECT pg_terminate_backend(pid) FROM (SELECT pid FROM {WORKERS} ORDER BY random() LIMIT 1) AS one"  # noqa: S608
-END_ALL = f"SELECT pg_terminate_backend(pid) FROM {WORKERS}"  # noqa: S608
-IDLE = f"SELECT 1 FROM {WORKERS} AND state = 'idle'"  # noqa: S608
-PAGE_SECONDS = 3.0
 
 
 @on_postgresql
@@ -63,38 +60,51 @@ def test_sessions_ended_at_random(fivetran: Fivetran, approve: Approve, machiner
     machinery(PGAPPNAME="worker")
     fivetran.settings(create_seconds=0.05)
     requests = [approve(f"ended_{n}") for n in range(20)]
-    deadline = time.monotonic() + 4
+    deadline, ended = time.monotonic() + 4, 0
     with session() as killer:
         while time.monotonic() < deadline:
-            killer.execute(END_ONE)
+            ended += killer.execute(END_ONE).rowcount
             time.sleep(0.05)  # the fault's own rhythm
+    assert ended
     settles(*requests)
     exactly_one(fivetran, *requests)
 
 
+REFUSE = """
+CREATE SEQUENCE refusals;
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM nextval('refusals');  -- what a sequence counted stays counted when the transaction is undone
+    RAISE EXCEPTION USING ERRCODE = '{code}', MESSAGE = 'refused by the test';
+END $$;
+CREATE TRIGGER refuse BEFORE INSERT ON connections_attempt FOR EACH ROW EXECUTE FUNCTION refuse();
+"""
+ALLOW = """
+DROP TRIGGER IF EXISTS refuse ON connections_attempt;
+DROP FUNCTION IF EXISTS refuse;
+DROP SEQUENCE IF EXISTS refusals;
+"""
+
+
 @on_postgresql
-def test_read_only_at_the_commit_of_sending(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
-    """Fault 34: what cannot be written down is not sent."""
-    machinery(PGAPPNAME="worker")
-    fivetran.call("hold", {"phase": "headers", "method": "GET", "path": "/v1/connections*"})
-    request = approve("read_only")
-    until(fivetran.holding)
-    assert status(request) is Status.CLAIMED
+@pytest.mark.parametrize("code", ["25006", "53100"], ids=["read_only", "disk_full"])
+def test_read_only_at_the_commit_of_sending(
+    fivetran: Fivetran, approve: Approve, machinery: Machinery, code: str
+) -> None:
+    """Fault 34: the session lives and the write is refused, as by a standby or a full disk; nothing is sent unnoted."""
     with session() as admin:
-        name = connection.settings_dict["NAME"]
-        admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+        admin.execute(REFUSE.format(code=code))
         try:
-            admin.execute(END_ALL)
-            fivetran.release()
-            until(lambda: not fivetran.holding())
-            until(lambda: admin.execute(IDLE).fetchone())
-            assert fivetran.posts() == [] and status(request) is Status.CLAIMED
+            machinery()
+            request = approve("write_refused")
+            until(lambda: admin.execute("SELECT 1 FROM refusals WHERE is_called").fetchone())
+            assert fivetran.posts() == []
         finally:
-            admin.execute(f'ALTER DATABASE "{name}" SET default_transaction_read_only = off')
-            admin.execute(END_ALL)
+            admin.execute(ALLOW)
     settles(request)
     exactly_one(fivetran, request)
     assert len(fivetran.posts()) == 1
+    assert not request.events.filter(target=Status.ATTENTION).exists()
 
 
 @on_postgresql

@@ -1,17 +1,20 @@
 """Workers killed, frozen and starved at every point of a sending: one connection, and the request ends Created."""
 
 import os
+import re
 import resource
 import signal
 import socket
+import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 import psutil
 import pytest
+from django.db import connection
 
 from connections.models import ConnectionRequest, SetupTestsState
 from connections.states import Status
@@ -21,6 +24,9 @@ from tests.stand_in import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]
+pytestmark = pytest.mark.everywhere
+# As Python, the kernel and SQLite say it; the last cannot map its file of shared memory.
+OUT_OF_MEMORY = re.compile("MemoryError|[Cc]annot allocate memory|can't start new thread|out of memory|disk I/O error")
 
 
 @pytest.mark.slow
@@ -37,6 +43,10 @@ def test_a_worker_killed_while_sending(fivetran: Fivetran, approve: Approve, mac
     fivetran.release()
     machinery()
     settles(request)
+    if phase in {"effect", "half"}:  # it existed, and nobody here was told: found, and asked how it is
+        until(lambda: fresh(request).connection.tests == SetupTestsState.STORED)
+        assert fresh(request).connection.adopted and fresh(request).connection.runs.count() == 1
+        assert [call for call in fivetran.call("journal") if call["path"].endswith("/test")]
     exactly_one(fivetran, request)
 
 
@@ -176,6 +186,30 @@ def test_only_the_main_process_killed(fivetran: Fivetran, approve: Approve, mach
     assert len(fivetran.posts()) == 1
 
 
+def _freeze(worker: Process) -> bool:
+    """Stop it; or let it go on and return False if that was within a write, where it would lock out everybody else."""
+    os.killpg(worker.popen.pid, signal.SIGSTOP)
+    if _somebody_writes():
+        os.killpg(worker.popen.pid, signal.SIGCONT)
+        return False
+    return True
+
+
+def _somebody_writes() -> bool:
+    if connection.vendor == "postgresql":
+        open_ = "datname = current_database() AND backend_type = 'client backend' AND xact_start IS NOT NULL"
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT 1 FROM pg_stat_activity WHERE {open_} AND pid <> pg_backend_pid()")  # noqa: S608
+            return cursor.fetchone() is not None
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0.3, isolation_level=None)) as own:
+        try:
+            own.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+        own.execute("ROLLBACK")
+    return False
+
+
 @pytest.mark.slow
 def test_a_worker_frozen_past_its_deadline_writes_nothing(
     fivetran: Fivetran, approve: Approve, machinery: Machinery
@@ -185,7 +219,8 @@ def test_a_worker_frozen_past_its_deadline_writes_nothing(
     fivetran.hold("effect")
     request = approve("frozen_one")
     until(fivetran.holding)
-    os.killpg(frozen.popen.pid, signal.SIGSTOP)
+    until(lambda: _freeze(frozen))
+    assert fivetran.holding()
     fivetran.release()
     machinery()
     settles(request)
@@ -201,13 +236,16 @@ def test_a_worker_frozen_past_its_deadline_writes_nothing(
 def test_a_worker_without_memory_for_the_answer(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
     """Fault 10: not one more page of memory while the answer comes, until the kernel's killer ends the worker."""
     starved = machinery()
+    fivetran.settings(bomb_bytes=1_000_000)  # an answer that is allowed, and needs pages that the worker has not got
     fivetran.hold("effect")
-    request = approve("starved_one")
+    request = approve("bomb_starved")
     until(fivetran.holding)
-    size = psutil.Process(starved.popen.pid).memory_info().vms
-    resource.prlimit(starved.popen.pid, resource.RLIMIT_AS, (size, size))
+    # Of what it may write to, not of addresses: those of a thread's heap are reserved long before they are used.
+    size = psutil.Process(starved.popen.pid).memory_info().data
+    resource.prlimit(starved.popen.pid, resource.RLIMIT_DATA, (size // 2, size // 2))
     fivetran.release()
-    until(lambda: "answered" in [event["phase"] for event in fivetran.posts()[0]["events"]])
+    until(lambda: OUT_OF_MEMORY.search(starved.log.read_text()), story=lambda: starved.log.read_text()[-2000:])
+    assert status(request) in {Status.SENDING, Status.UNKNOWN}
     starved.kill()
     machinery()
     other = approve("starved_other")

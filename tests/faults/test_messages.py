@@ -3,9 +3,11 @@
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
+from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
@@ -27,6 +29,9 @@ from tests.stand_in import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]
+
+
+RECEIVED = re.compile(r"Task submit\[([0-9a-f-]{36})\] received")
 
 
 def publish(task: str, args: tuple[Any, ...], **options: Any) -> None:
@@ -58,15 +63,17 @@ def test_a_message_is_handed_out_again_while_it_waits(
     settings = {"DJANGO_SETTINGS_MODULE": "tests.faults.slow_visibility"}
     fivetran.settings(create_seconds=1.9)
     requests = [approve(f"visible_{n}") for n in range(3)]
-    machinery(concurrency=1, **settings)
+    workers = [machinery(concurrency=1, lanes="slow", **settings)]  # one message runs in it, and one waits
     until(fivetran.posts)
     with redis.Redis.from_url(live_broker) as broker:
         # A worker restores what is overdue when it begins to listen, so the second one begins after that second.
         until(lambda: broker.zcount("unacked_index", "-inf", _now(broker) - 1) > 0)
-    machinery(**settings)
+    workers.append(machinery(**settings))
     settles(*requests)
     exactly_one(fivetran, *requests)
     assert len(fivetran.posts()) == 3
+    received = Counter(id_ for worker in workers for id_ in RECEIVED.findall(worker.log.read_text()))
+    assert max(received.values()) > 1, received
 
 
 def _now(broker: Any) -> float:
@@ -139,7 +146,7 @@ OLD_MESSAGE = {
 
 @pytest.mark.slow
 def test_a_message_of_an_older_version(
-    fivetran: Fivetran, approve: Approve, machinery: Machinery, live_broker: str
+    fivetran: Fivetran, bells_are_published: None, approve: Approve, machinery: Machinery, live_broker: str
 ) -> None:
     """Fault 64: a bell that the old code rang works with the new one, whose own says no more than the old one's."""
     request = approve("old_message")

@@ -39,6 +39,7 @@ def drip(head: bytes, drop: bytes):
 # --- time
 
 
+SOON = 4.8  # seconds: far above a deadline of 0.6, for a machine that is busy; far below any other time-out here
 DRIPS = [
     (b"HTTP/1.1 201 Created\r\n", b"X: y\r\n"),
     (b"HTTP/1.1 201 Created\r\nContent-Length: 1000\r\n\r\n", b" "),
@@ -66,7 +67,7 @@ def test_dripping_ends_at_the_deadline(call, said):
         started = time.monotonic()
         with pytest.raises(Unknown) as caught:
             call(client)
-        assert 0.5 < time.monotonic() - started < 1.6
+        assert 0.5 < time.monotonic() - started < SOON
     assert "time allowed had passed" in caught.value.message
 
 
@@ -76,13 +77,13 @@ def test_a_dripped_handshake_ends_at_the_deadline(authority):
         with pytest.raises(FivetranError):
             url = server.url.replace("http:", "https:")
             client_for(url, create_deadline=0.6, connect_timeout=30).create_connection(BODY)
-        assert time.monotonic() - started < 1.6
+        assert time.monotonic() - started < SOON
 
 
 def test_a_deadline_that_is_not_met_disturbs_nothing():
     with serving(lambda connection, request: connection.sendall(reply(200, {"data": {"items": []}})) or True) as server:
-        client = client_for(server.url, get_deadline=0.4)
-        end = time.monotonic() + 1.2
+        client = client_for(server.url, get_deadline=1.2)
+        end = time.monotonic() + 2.5
         while time.monotonic() < end:
             client.probe()
             time.sleep(0.05)

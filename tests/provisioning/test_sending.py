@@ -206,12 +206,19 @@ def test_used_up_attempts_need_a_person(fivetran: Fivetran, approve: Approve) ->
 
 
 def test_a_poison_row_is_set_aside_and_the_others_go_on(fivetran: Fivetran, approve: Approve) -> None:
-    poison, other = approve("sheets_poison"), approve("sheets_healthy")
-    ConnectionRequest.objects.filter(pk=poison.pk).update(payload=["no", "object"])
-    provisioning.submit(poison.pk)
-    provisioning.submit(other.pk)
-    assert fresh(poison).state is Status.ATTENTION
-    assert fresh(other).state is Status.CREATED
+    """Its body has the digest that was approved, and is none that any code expects."""
+    before, poison, *after = [approve(f"sheets_{n}") for n in range(5)]
+    body: Any = ["no", "object"]
+    digest = payloads.digest(body)
+    rows = ConnectionRequest.objects.filter(pk=poison.pk)
+    rows.update(payload=body, digest=digest, approved_digest=digest, first_sent_at=Now())
+    # What was sent before, as the row says, is there: to take it on, one has to read the body.
+    fivetran.seed(group_id=poison.group_id, service=poison.service, schema=poison.schema)
+    for request in (before, poison, *after, poison):
+        provisioning.submit(request.pk)
+    assert fresh(poison).state is Status.ATTENTION and "could not process" in fresh(poison).note
+    assert {fresh(request).state for request in (before, *after)} == {Status.CREATED}
+    assert len(fivetran.posts()) == 4
 
 
 def test_a_late_worker_cannot_write_over_another(fivetran: Fivetran, approve: Approve) -> None:

@@ -8,7 +8,7 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import provisioning
+from connections import payloads, provisioning
 from connections.models import ConnectionRequest, Ending, GateReason, SetupTestsState
 from connections.provisioning import gate
 from connections.states import Status
@@ -105,13 +105,39 @@ def test_two_of_a_name_need_a_person(fivetran: Fivetran, approve: Approve) -> No
 
 
 @pytest.mark.parametrize("answer", [{"status": 500, "body": {}}, {"status": 429, "body": {"code": "TooManyRequests"}}])
-def test_a_look_up_that_fails_leaves_it_unknown(fivetran: Fivetran, approve: Approve, answer: dict[str, Any]) -> None:
+def test_a_look_up_that_fails_leaves_it_unknown(
+    fivetran: Fivetran, approve: Approve, settings: Any, answer: dict[str, Any]
+) -> None:
+    settings.PROBE_SECONDS = 30
     request = approve("error_blind")
     provisioning.submit(request.pk)
     fivetran.next({"method": "GET", "path": "/v1/connections*", "times": 3, **answer})
     before = fresh(request).lookups
     request = look(request)
     assert (request.state, request.lookups) == (Status.UNKNOWN, before)
+    # It asks again later, not at once and not much later; then Fivetran answers, and the look counts.
+    later = ConnectionRequest.objects.filter(pk=request.pk, next_lookup_at__gt=Now() + timedelta(seconds=10))
+    assert later.filter(next_lookup_at__lt=Now() + timedelta(minutes=2)).exists()
+    assert request.pk not in provisioning.sweep().reconcile
+    fivetran.next()
+    ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now())
+    assert request.pk in provisioning.sweep().reconcile
+    assert look(request).lookups == before + 1
+
+
+def test_a_poison_row_is_left_to_a_person_and_the_others_are_settled(fivetran: Fivetran, approve: Approve) -> None:
+    """Fault 23, of a row whose outcome is unclear: its body is none that any code expects."""
+    fivetran.settings(hold_seconds=3)
+    before, poison, after = requests = [approve(f"cut_{n}") for n in range(3)]
+    for request in requests:
+        provisioning.submit(request.pk)
+    assert {fresh(request).state for request in requests} == {Status.UNKNOWN}
+    body: Any = ["no", "object"]
+    digest = payloads.digest(body)
+    ConnectionRequest.objects.filter(pk=poison.pk).update(payload=body, digest=digest, approved_digest=digest)
+    assert [look(request).state for request in requests] == [Status.CREATED, Status.ATTENTION, Status.CREATED]
+    assert "could not settle" in fresh(poison).note
+    assert len(fivetran.posts()) == 3
 
 
 def test_a_name_refused_after_an_unclear_attempt_is_looked_up_not_failed(fivetran: Fivetran, approve: Approve) -> None:
