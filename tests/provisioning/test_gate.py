@@ -177,7 +177,8 @@ ENDINGS = {
 def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    request, failed = approve(name), []
+    request = approve(name)
+    failed: list[bool] = []
 
     def once(real: Callable[..., None]) -> Callable[..., None]:
         def note(*arguments: Any, **more: Any) -> None:
@@ -199,7 +200,8 @@ def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
 def test_a_commit_that_only_seemed_to_fail_is_not_made_twice(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request, real, tries = approve("busy_b"), sending._conclude_error, []
+    request, real = approve("busy_b"), sending._conclude_error
+    tries: list[bool] = []
 
     def lost(*arguments: Any) -> None:
         tries.append(True)
