@@ -208,7 +208,7 @@ def store_run(connection: Connection, data: Mapping[str, Any], *, asked_by_id: i
         setup_state=status_columns(data)["setup_state"],
         left_out=max(0, len(tests) - MAX_TESTS),
     )
-    SetupTest.objects.bulk_create(
+    kept = [
         SetupTest(
             run=run,
             position=position,
@@ -218,7 +218,13 @@ def store_run(connection: Connection, data: Mapping[str, Any], *, asked_by_id: i
             details=_bounded(test.get("details")),
         )
         for position, test in enumerate(tests[:MAX_TESTS])
-    )
-    Connection.objects.filter(pk=connection.pk).update(tests=SetupTestsState.STORED, tests_note="")
-    connection.count_trust()
+    ]
+    SetupTest.objects.bulk_create(kept)
+    mine = Connection.objects.filter(pk=connection.pk)
+    if any(test.status not in FINE for test in kept):
+        mine.update(tests=SetupTestsState.STORED, tests_note="")
+        connection.count_trust()
+    else:
+        connection.trust_waiting = 0
+        mine.update(tests=SetupTestsState.STORED, tests_note="", trust_waiting=0, trust_since=None)
     return run

@@ -35,7 +35,9 @@ def current() -> ApiGate:
 
 def is_open() -> bool:
     """Whether calls that create something may go now."""
-    current()
+    if _GATE.filter(_OPEN).exists():
+        return True
+    current()  # without a row nothing was ever closed
     return _GATE.filter(_OPEN).exists()
 
 
@@ -150,10 +152,10 @@ def note_answer() -> None:
 
     What only reads says nothing about that: while creations fail, lists may be answered all the time.
     """
-    _GATE.filter(~Q(unclear_in_a_row=0)).update(unclear_in_a_row=0)
-    _GATE.filter(_WAITED | Q(reason=GateReason.TRIAL)).update(
-        reason=GateReason.OPEN, not_before=None, closed_since=None
-    )
+    doubted, over = ~Q(unclear_in_a_row=0), _WAITED | Q(reason=GateReason.TRIAL)
+    if _GATE.filter(doubted | over).exists():  # asked first: mostly there is nothing to write, and no row to lock
+        _GATE.filter(doubted).update(unclear_in_a_row=0)
+        _GATE.filter(over).update(reason=GateReason.OPEN, not_before=None, closed_since=None)
 
 
 def _close(reason: GateReason, **columns: object) -> None:
