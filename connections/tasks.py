@@ -29,10 +29,14 @@ PUBLISH_SECONDS = 0.5
 
 @shared_task(name="submit")
 def submit(request_id: int) -> None:
-    """Send one approved request, then whichever is due next."""
+    """Send one approved request; then, unless other bells wait to be heard, whichever is due next.
+
+    Where they do, looking is in vain: all workers would find the same one, which has a bell of its own.
+    """
     provisioning.submit(request_id)
     catalog.learn_group(request_id)
-    provisioning.submit_next()
+    if not _unheard():
+        provisioning.submit_next()
 
 
 @shared_task(name="run_tests")
@@ -105,15 +109,17 @@ def ring_all(due: provisioning.Due) -> bool:
     """Ring for what `provisioning.sweep` found due, less the bells that nobody has heard yet; whether all were rung.
 
     Without that, a sweep that finds more than the workers can do before the next one would make the queue grow for
-    ever. It need not matter for whom the unheard bells are: each makes its worker take the next due request as well.
+    ever. The newest go without, whose own bells are the likeliest to be there still: what lost its bell grows old, and
+    is rung for before them.
     """
-    slow: list[tuple[Any, ...]] = [(submit, request_id) for request_id in due.submit]
-    slow += [(run_tests, request_id) for request_id in due.run_tests]
+    slow: list[tuple[Any, ...]] = [(run_tests, request_id) for request_id in due.run_tests]
+    slow += [(submit, request_id) for request_id in due.submit]
+    wanted = max(0, len(slow) - _unheard())
     quick: list[tuple[Any, ...]] = [(reconcile, request_id) for request_id in due.reconcile]
     quick += [(check, request_id) for request_id in due.check]
     quick += [(apply_change, change_id) for change_id in due.change]
     quick += [(send_trust, trust_id) for trust_id in due.trust]
-    return ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[_unheard() :]])
+    return ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[:wanted]])
 
 
 def ring(task: Task, *args: Any) -> bool:

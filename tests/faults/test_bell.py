@@ -1,5 +1,7 @@
 """The bell when the broker goes away between the question whether it is there and the ringing."""
 
+import base64
+import json
 import socket
 import threading
 import time
@@ -12,7 +14,9 @@ import redis
 
 from connections import provisioning, tasks
 from connections.models import ConnectionRequest
+from connections.states import Status
 from portal.celery import app
+from tests.faults.conftest import status
 from tests.processes import free_port
 
 ANSWERED = 1.0  # seconds in which whoever clicked has an answer
@@ -98,3 +102,30 @@ def test_bells_do_not_pile_up_while_nobody_hears_them(
         broker.flushall()
         tasks.ring_all(provisioning.sweep())
         assert broker.llen("slow") == len(requests)
+
+
+def test_what_lost_its_bell_is_rung_for_before_what_came_later(
+    bells_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
+) -> None:
+    """Fault 13, while so much is asked for that the queue is never empty."""
+    lost = [approve(f"lost_its_bell_{n}") for n in range(2)]
+    with redis.Redis.from_url(live_broker) as broker:
+        broker.flushall()
+        for number in range(3):
+            approve(f"later_{number}")
+        tasks.ring_all(provisioning.sweep())
+        rung = [json.loads(base64.b64decode(json.loads(item)["body"]))[0] for item in broker.lrange("slow", 0, 1)]
+    assert sorted(rung) == [[request.pk] for request in lost]
+
+
+def test_a_worker_looks_for_the_next_one_only_where_no_bell_waits(
+    bells_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
+) -> None:
+    """Faults 12 and 13: a bell that was lost costs no sweep, and bells that are there no vain look-ups."""
+    first, second = approve("with_a_bell"), approve("with_another")
+    tasks.submit(first.pk)
+    assert (status(first), status(second)) == (Status.CREATED, Status.APPROVED)
+    with redis.Redis.from_url(live_broker) as broker:
+        broker.flushall()
+    tasks.submit(first.pk)
+    assert status(second) is Status.CREATED
