@@ -24,6 +24,7 @@ from connections.models import (
     Kind,
     MovedOn,
     NoticeKind,
+    SetupTestsState,
     advance,
     known_account,
     open_request,
@@ -63,11 +64,12 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
     for key, expected in (("service", request.service), ("group_id", request.group_id), ("schema", request.schema)):
         if data.get(key) != expected:
             raise DoesNotFit(f"Its {key} is {str(data.get(key))[:100]}, and {expected} was asked for.")
-    tests_due = bool((request.payload or {}).get("run_setup_tests"))
+    asked_for_tests = bool((request.payload or {}).get("run_setup_tests"))
+    tests = SetupTestsState.DUE if asked_for_tests else SetupTestsState.NONE
     try:
         with transaction.atomic():
             _settle(request, Status.CREATED, by, reason, connection_id=data["id"], note="")
-            connection = Connection.objects.record(request, data, adopted=True, tests_due=tests_due)
+            connection = Connection.objects.record(request, data, adopted=True, tests=tests)
             notifications.tell(request, NoticeKind.CREATED, request.requester)
             if (begun := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(begun, NoticeKind.HANDOVER)
@@ -111,7 +113,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 saved_at=Now(),
                 **columns,
             )
-            Connection.objects.record(request, data, adopted=True, tests_due=False, made_elsewhere=True)
+            Connection.objects.record(request, data, adopted=True, made_elsewhere=True)
             notifications.tell(request, NoticeKind.CREATED, owner)
             transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
     except IntegrityError:
@@ -183,8 +185,7 @@ def close(*, by: User, request: ConnectionRequest, reason: str) -> None:
 
 
 def _settle(request: ConnectionRequest, target: Status, by: User, reason: str, **columns: Any) -> None:
-    guard = Q(version=request.version)
-    advance(request, target, actor=Actor.OPERATOR, by=by, reason=reason, guard=guard, **columns)
+    advance(request, target, actor=Actor.OPERATOR, by=by, reason=reason, **columns)
 
 
 def pause(*, by: User, reason: str) -> bool:

@@ -33,17 +33,21 @@ def submit(request_id: int) -> None:
 
     Where they do, looking is in vain: all workers would find the same one, which has a bell of its own.
     """
-    provisioning.submit(request_id)
-    catalog.learn_group(request_id)
-    if not _unheard():
-        provisioning.submit_next()
+    _submit(request_id)
+    if not _unheard() and (following := provisioning.next_due()) is not None:
+        _submit(following)
+
+
+def _submit(request_id: int) -> None:
+    if provisioning.submit(request_id):
+        catalog.learn_group(request_id)
 
 
 @shared_task(name="run_tests")
 def run_tests(request_id: int) -> None:
     """Run the setup tests of one created connection that are due."""
-    provisioning.run_tests(request_id)
-    catalog.learn_group(request_id)
+    if provisioning.run_tests(request_id):
+        catalog.learn_group(request_id)
 
 
 @shared_task(name="reconcile")

@@ -72,15 +72,21 @@ class ConnectionManager(models.Manager["Connection"]):
     """How Fivetran's description of a connection becomes rows."""
 
     def record(
-        self, request: Any, data: Mapping[str, Any], *, adopted: bool, tests_due: bool, made_elsewhere: bool = False
+        self,
+        request: Any,
+        data: Mapping[str, Any],
+        *,
+        adopted: bool,
+        tests: SetupTestsState = SetupTestsState.NONE,
+        made_elsewhere: bool = False,
     ) -> "Connection":
         """The connection of `request` as Fivetran described it in `data` (an answer's or a list item's `data`)."""
         return self.create(
             request=request,
             adopted=adopted,
             made_elsewhere=made_elsewhere,
-            tests=SetupTestsState.DUE if tests_due else SetupTestsState.NONE,
-            tests_next_try_at=Now() if tests_due else None,
+            tests=tests,
+            tests_next_try_at=Now() if tests is SetupTestsState.DUE else None,
             fivetran_created_at=_moment(data.get("created_at")),
             **status_columns(data),
         )
@@ -195,9 +201,12 @@ class SetupTest(models.Model):
         return f"{self.title}: {self.status}"
 
 
-def store_run(connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None) -> SetupTestRun:
-    """Store one run of the setup tests from an answer's `data`; call it inside a transaction.
+def store_run(
+    connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None, is_new: bool = False
+) -> bool:
+    """Store one run of the setup tests from an answer's `data`, in a transaction; whether a test asks for something.
 
+    `is_new`: the connection was recorded just now, as one whose tests are stored and without anything to trust.
     Unknown statuses, missing messages and any `details` are kept as they come, cut to the lengths above.
     """
     found = data.get("setup_tests")
@@ -220,11 +229,12 @@ def store_run(connection: Connection, data: Mapping[str, Any], *, asked_by_id: i
         for position, test in enumerate(tests[:MAX_TESTS])
     ]
     SetupTest.objects.bulk_create(kept)
-    mine = Connection.objects.filter(pk=connection.pk)
-    if any(test.status not in FINE for test in kept):
-        mine.update(tests=SetupTestsState.STORED, tests_note="")
+    asks = any(test.status not in FINE for test in kept)
+    nothing_to_trust = {} if asks else {"trust_waiting": 0, "trust_since": None}
+    if not is_new:
+        mine = Connection.objects.filter(pk=connection.pk)
+        mine.update(tests=SetupTestsState.STORED, tests_note="", **nothing_to_trust)
+    connection.trust_waiting = 0
+    if asks:
         connection.count_trust()
-    else:
-        connection.trust_waiting = 0
-        mine.update(tests=SetupTestsState.STORED, tests_note="", trust_waiting=0, trust_since=None)
-    return run
+    return asks

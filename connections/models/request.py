@@ -222,11 +222,13 @@ def advance(
 ) -> None:
     """Move `request` from the status it was read with to `target`: one conditional UPDATE and one event row.
 
-    `guard` narrows the UPDATE further (a token, a version, a digest, a lease by `Now()`); `changes` are columns written
-    by the same statement and may be expressions (`columns` too, for names that are parameters here); `reason` and
-    `detail` go to the event. Afterwards `request` is fresh.
+    The row must be as it was read: in the same version. `guard` narrows the UPDATE further (a token, a digest, a lease
+    by `Now()`); `changes` are columns written by the same statement and may be expressions (`columns` too, for names
+    that are parameters here); `reason` and `detail` go to the event. Afterwards `request` has what was written; what
+    the database computed is read when it is asked for.
     Raises IllegalMove (no such move, wrong actor, reason missing), MovedOn (not exactly one row matched),
-    IntegrityError (a constraint refused). In each of these cases nothing was written.
+    IntegrityError (a constraint refused: the caller's transaction, if any, is lost with it). In each of these cases
+    nothing was written.
     """
     source = request.state
     move = transition(source, target)
@@ -234,21 +236,34 @@ def advance(
         raise IllegalMove(f"{actor} cannot move a request from {source} to {target}.")
     if move.needs_reason and not reason.strip():
         raise IllegalMove(f"Moving a request from {source} to {target} needs a reason.")
-    with transaction.atomic():
-        changed = ConnectionRequest.objects.filter(guard or Q(), pk=request.pk, status=source).update(
-            status=target, status_since=Now(), version=F("version") + 1, **changes, **(columns or {})
-        )
-        if changed != 1:
-            raise MovedOn(f"Request {request.pk} is no longer {source}, or no longer as it was seen.")
-        request.refresh_from_db()
-        Event.objects.create(
-            request=request,
-            kind=EventKind.MOVED,
-            source=source,
-            target=target,
-            actor=actor,
-            by=by,
-            reason=reason.strip(),
-            detail=detail or {},
-            version=request.version,
-        )
+    written = {"status_since": Now(), **changes, **(columns or {})}
+    version = request.version + 1
+    seen = ConnectionRequest.objects.filter(guard or Q(), pk=request.pk, status=source, version=request.version)
+    with transaction.atomic(savepoint=False):
+        changed = seen.update(status=target, version=version, **written)
+        if changed == 1:
+            Event.objects.create(
+                request=request,
+                kind=EventKind.MOVED,
+                source=source,
+                target=target,
+                actor=actor,
+                by=by,
+                reason=reason.strip(),
+                detail=detail or {},
+                version=version,
+            )
+    if changed != 1:
+        raise MovedOn(f"Request {request.pk} is no longer {source}, or no longer as it was seen.")
+    request.status, request.version = target.value, version
+    for name, value in written.items():
+        _take_over(request, name, value)
+
+
+def _take_over(request: ConnectionRequest, name: str, value: Any) -> None:
+    """Give `request` a column as it was written, or have Django read it when it is asked for."""
+    column: Any = ConnectionRequest._meta.get_field(name)
+    if hasattr(value, "resolve_expression") or isinstance(column, models.JSONField):
+        request.__dict__.pop(column.attname, None)
+    else:
+        setattr(request, name, value)

@@ -8,7 +8,7 @@ from connections.provisioning.changing import apply_change
 from connections.provisioning.gate import probe
 from connections.provisioning.observing import check
 from connections.provisioning.reconciliation import reconcile
-from connections.provisioning.sending import submit, submit_next
+from connections.provisioning.sending import next_due, submit
 from connections.provisioning.sweeping import Due, note_alive, sweep
 from connections.provisioning.testing import run_tests
 from connections.provisioning.trusting import send_trust
@@ -18,6 +18,7 @@ __all__ = [
     "Due",
     "apply_change",
     "check",
+    "next_due",
     "note_alive",
     "observe",
     "probe",
@@ -25,6 +26,5 @@ __all__ = [
     "run_tests",
     "send_trust",
     "submit",
-    "submit_next",
     "sweep",
 ]

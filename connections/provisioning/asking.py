@@ -9,14 +9,23 @@ from connections.models import Connection, ConnectionRequest, NoticeKind, store_
 
 
 def store(
-    request: ConnectionRequest, connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None
-) -> None:
-    """Store the run that an answer's `data` holds; what nobody has approved yet is told of once, in a transaction."""
-    store_run(connection, data, asked_by_id=asked_by_id)
+    request: ConnectionRequest,
+    connection: Connection,
+    data: Mapping[str, Any],
+    *,
+    asked_by_id: int | None = None,
+    is_new: bool = False,
+) -> bool:
+    """Store the run that an answer's `data` holds; what nobody has approved yet is told of once, in a transaction.
+
+    Returns whether a test asks for something. `is_new` as of `store_run`.
+    """
+    asks = store_run(connection, data, asked_by_id=asked_by_id, is_new=is_new)
     if connection.trust_waiting:
         hashes = {one.hash for one in connection.trust_asked()}
         people = permissions.trusted_to_trust(request)
         notifications.tell(request, NoticeKind.TRUST_NEEDED, *people, occasion=occasion(hashes))
+    return asks
 
 
 def occasion(hashes: Iterable[str]) -> int:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
@@ -24,12 +24,14 @@ from connections.models import (
     Handover,
     IllegalMove,
     NoticeKind,
+    SetupTestsState,
     advance,
 )
 from connections.provisioning import asking
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
+T = TypeVar("T")
 PERSIST_SECONDS = 60  # how long an answer is worth keeping while the database is away; then the look-up heals it
 PERSIST_PAUSE = 0.5
 # The database is away, full, locked or read-only (PostgreSQL's InternalError): nobody's row is wrong.
@@ -51,8 +53,10 @@ __all__ = [
 ]
 
 
-def persist(request: ConnectionRequest, write: Callable[[], None]) -> None:
+def persist(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
     """Run `write`, again and again on fresh connections while the database does not answer, for a minute at most.
+
+    Returns what it returns, None where the try before had come through.
 
     Before each further try `request` is read again: the commit that seemed to fail may have come through, and then
     `write` finds that it moved on, and is done.
@@ -138,14 +142,17 @@ def to_created(
     guard: Q | None = None,
     adopted: bool = False,
     **move: Any,
-) -> None:
+) -> bool:
     """The connection exists: store its id, Fivetran's status and, from an answer, the setup tests it brought.
 
     An adopted connection (found, not told) gets its tests run if the approved body asked for them. A connection that
-    another request holds already goes to an operator.
+    another request holds already goes to an operator. Returns whether a test that came along asks for something.
     """
-    asked_for_tests = bool((request.payload or {}).get("run_setup_tests"))
-    due = adopted and asked_for_tests
+    asked_for, asks = bool((request.payload or {}).get("run_setup_tests")), False
+    brought = asked_for and not adopted and isinstance(data.get("setup_tests"), list)
+    tests = SetupTestsState.STORED if brought else SetupTestsState.NONE
+    if asked_for and adopted:
+        tests = SetupTestsState.DUE
     try:
         with atomic():
             advance(
@@ -161,9 +168,9 @@ def to_created(
                 note="",
                 **move,
             )
-            connection = Connection.objects.record(request, data, adopted=adopted, tests_due=due)
-            if isinstance(data.get("setup_tests"), list) and asked_for_tests and not adopted:
-                asking.store(request, connection, data)
+            connection = Connection.objects.record(request, data, adopted=adopted, tests=tests)
+            if brought:
+                asks = asking.store(request, connection, data, is_new=True)
             notifications.tell(request, NoticeKind.CREATED, request.requester)
             if (handover := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(handover, NoticeKind.HANDOVER)
@@ -172,6 +179,8 @@ def to_created(
         request.refresh_from_db()
         note = "Fivetran answered with a connection that belongs to another request."
         to_unknown(request, actor, note, guard)
+        return False
+    return asks
 
 
 def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> None:

@@ -29,21 +29,24 @@ MAX_ATTEMPTS = 5
 UNKNOWN_MARGIN = 1.1  # of the call's deadline: after that no sender is left, whatever became of it
 
 
-def submit(request_id: int) -> None:
-    """Send the approved request with this id, if it is due, the gate is open and nobody else has claimed it."""
+def submit(request_id: int) -> bool:
+    """Send the approved request with this id, if it is due, the gate is open and nobody else has claimed it.
+
+    Returns whether a setup test that ran with it asks for something.
+    """
     if not isinstance(request_id, int):  # a message is only a doorbell, and anybody who reaches the broker can ring
         log.warning("ignored a message with an id that is no number")
-        return
-    request = ConnectionRequest.objects.due().filter(pk=request_id).first()
-    if request is None or not gate.is_open():
-        return
+        return False
+    request = ConnectionRequest.objects.due().select_related("requester").filter(pk=request_id).first()
+    if request is None:
+        return False
     place = gate.admit()
     if not place.taken:
         if place.wait_until is not None:
             _wait(request, place.wait_until)
-        return
+        return False
     try:
-        _submit(request, place)
+        return _submit(request, place)
     except MovedOn:
         log.info("request %s moved on while it was being sent", request_id)
     except outcome.DATABASE_AWAY:
@@ -51,13 +54,12 @@ def submit(request_id: int) -> None:
     except Exception as error:
         log.exception("request %s cannot be processed", request_id)
         _set_aside(request, f"The portal could not process this request ({type(error).__name__}).")
+    return False
 
 
-def submit_next() -> None:
-    """Send whichever approved request is due next: a lost doorbell then rarely costs a sweep period."""
-    following = ConnectionRequest.objects.due().values_list("pk", flat=True).first()
-    if following is not None:
-        submit(following)
+def next_due() -> int | None:
+    """The approved request that is due next, if any."""
+    return ConnectionRequest.objects.due().values_list("pk", flat=True).first()
 
 
 def _wait(request: ConnectionRequest, until: datetime) -> None:
@@ -80,15 +82,15 @@ class Claim:
         return Q(token=self.token)
 
 
-def _submit(request: ConnectionRequest, place: gate.Place) -> None:
+def _submit(request: ConnectionRequest, place: gate.Place) -> bool:
     sent = False
     try:
         claim = _claim(request)
         if claim is None:
-            return
+            return False
         client = configured.client()
         if not _may_send(claim, client):
-            return
+            return False
         attempt, started = _note_sending(claim)
         sent = True
     finally:
@@ -99,8 +101,8 @@ def _submit(request: ConnectionRequest, place: gate.Place) -> None:
         answer = client.create_connection(request.payload or {}, give_up_at=started + _start_window())
     except FivetranError as error:
         outcome.persist(request, partial(_conclude_error, claim, attempt, error))
-    else:
-        outcome.persist(request, partial(_conclude_created, claim, attempt, answer))
+        return False
+    return bool(outcome.persist(request, partial(_conclude_created, claim, attempt, answer)))
 
 
 def _claim(request: ConnectionRequest) -> Claim | None:
@@ -116,8 +118,7 @@ def _claim(request: ConnectionRequest) -> Claim | None:
         request,
         Status.CLAIMED,
         actor=Actor.WORKER,
-        # As it was read: who was held up since then may have missed a whole attempt of somebody else's.
-        guard=Q(next_try_at__lte=Now(), version=request.version),
+        guard=Q(next_try_at__lte=Now()),
         token=token,
         lease_until=Now() + timedelta(seconds=settings.CLAIM_LEASE),
         attempts_used=F("attempts_used") + 1,
@@ -207,11 +208,11 @@ def _start_window() -> float:
     return (UNKNOWN_MARGIN - 1) * settings.SUBMIT_DEADLINE
 
 
-def _conclude_created(claim: Claim, attempt: Attempt, answer: Answer) -> None:
+def _conclude_created(claim: Claim, attempt: Attempt, answer: Answer) -> bool:
     with outcome.atomic():
         gate.note_answer()
         outcome.close(attempt, answer)
-        outcome.to_created(claim.request, Actor.WORKER, answer.data, guard=claim.mine)
+        return outcome.to_created(claim.request, Actor.WORKER, answer.data, guard=claim.mine)
 
 
 def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:

@@ -28,21 +28,24 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 
 
-def run_tests(request_id: int) -> None:
-    """Run the tests of the request's connection if they are due, nobody else runs them and the gate is open."""
-    if not isinstance(request_id, int) or not gate.is_open():
-        return
+def run_tests(request_id: int) -> bool:
+    """Run the tests of the request's connection if they are due, nobody else runs them and the gate is open.
+
+    Returns whether one of them asks for something.
+    """
+    if not isinstance(request_id, int):
+        return False
     due = Connection.objects.filter(
         request_id=request_id, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now(), request__gone_at=None
     )
     connection = due.select_related("request").first()
     if connection is None:
-        return
+        return False
     place = gate.admit()
     if not place.taken:
         if place.wait_until is not None:
             due.update(tests_next_try_at=place.wait_until)
-        return
+        return False
     token = uuid.uuid4()
     lease = timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1)
     # By the row's own columns alone: `due` looks at the request too, which makes the UPDATE's condition a subquery, and
@@ -56,12 +59,12 @@ def run_tests(request_id: int) -> None:
     )
     if claimed != 1:
         gate.give_back(place)
-        return
+        return False
     connection.tests_attempts += 1
-    _run(connection, token)
+    return _run(connection, token)
 
 
-def _run(connection: Connection, token: uuid.UUID) -> None:
+def _run(connection: Connection, token: uuid.UUID) -> bool:
     request = connection.request
     body = request.payload or {}
     attempt = Attempt.objects.create(request=request, call=Attempt.Call.TESTS)
@@ -74,21 +77,22 @@ def _run(connection: Connection, token: uuid.UUID) -> None:
         )
     except FivetranError as error:
         outcome.persist(request, partial(_not_run, connection, token, attempt, error))
-    else:
-        outcome.persist(request, partial(_store, connection, token, attempt, answer))
+        return False
+    return bool(outcome.persist(request, partial(_store, connection, token, attempt, answer)))
 
 
-def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: Answer) -> None:
+def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: Answer) -> bool:
     request = connection.request
     with outcome.atomic():
         outcome.close(attempt, answer)
         mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
         if mine.update(tests_token=None, tests_lease_until=None) != 1:
-            return  # another run took over; this one's result is in the attempts
+            return False  # another run took over; this one's result is in the attempts
         observing.seen(connection, answer.data)
-        asking.store(request, connection, answer.data, asked_by_id=_asked_by(request))
+        asks = asking.store(request, connection, answer.data, asked_by_id=_asked_by(request))
         Event.objects.note(request, EventKind.TESTS_STORED, actor=Actor.WORKER)
     gate.note_answer()
+    return asks
 
 
 def _asked_by(request: ConnectionRequest) -> int | None:

@@ -60,7 +60,6 @@ def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKi
             actor=Actor.APPROVER,
             by=by,
             reason=reason,
-            guard=Q(version=request.version),
             decided_by=by,
             decided_at=Now(),
             decision_reason=reason.strip(),

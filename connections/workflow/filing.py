@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F, Q
+from django.db.models import F
 from django.db.models.functions import Now
 
 from connections import handover, notifications, payloads, permissions, sources, tasks
@@ -154,13 +154,15 @@ def submit(
 def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> ConnectionRequest:
     if request is None:
         return _open(Status.PENDING, by, filing, **_body_columns(filing))
+    if request.state is Status.DRAFT:
+        # What is submitted replaces what was saved a moment ago, perhaps by the very same form.
+        drafts = ConnectionRequest.objects.select_for_update()
+        request.refresh_from_db(fields=["version"], from_queryset=drafts)
     advance(
         request,
         Status.PENDING,
         actor=Actor.REQUESTER,
         by=by,
-        # Of a draft, what is submitted replaces what was saved a moment ago, perhaps by the very same form.
-        guard=Q() if request.state is Status.DRAFT else Q(version=request.version),
         columns={**_columns(filing, by), **_body_columns(filing)},
         decided_by=None,
         decided_at=None,
