@@ -5,13 +5,17 @@ the sweeper rings again for whatever is due.
 """
 
 import logging
+import threading
+import time
 from collections.abc import Sequence
-from contextlib import closing
+from functools import lru_cache
 from typing import Any
 
 from celery import Task, current_app, shared_task
 from django.conf import settings
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
+from kombu.messaging import Producer
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
@@ -25,6 +29,7 @@ log = logging.getLogger(__name__)
 EXPIRES = 86_400
 PING_SECONDS = 0.25
 PUBLISH_SECONDS = 0.5
+KEPT_SECONDS = 20  # an idle connection: one that a firewall forgot meanwhile would swallow a bell
 
 
 @shared_task(name="submit")
@@ -134,18 +139,15 @@ def ring(task: Task, *args: Any) -> bool:
 def ring_each(bells: Sequence[tuple[Any, ...]]) -> bool:
     """Publish each (task, *arguments) over one connection; whether all were. Never raises; stops where one fails.
 
-    A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one. The publishing uses a
-    connection of its own, since a pooled one may be half open, and short time-outs.
+    A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one.
     """
     try:
-        _ping()
-        # One try: kombu's own connecting tries again for seconds when the broker goes away after the ping.
-        options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS, "max_retries": 0}
-        options = {**current_app.conf.broker_transport_options, **options}
-        with current_app.connection_for_write(transport_options=options) as to, current_app.amqp.Producer(to) as bell:
-            for task, *args in bells:
-                task.apply_async(args, expires=EXPIRES, producer=bell, retry=False)
+        _broker(settings.REDIS_URL, PING_SECONDS).ping()
+        bell = _line.producer()
+        for task, *args in bells:
+            task.apply_async(args, expires=EXPIRES, producer=bell, retry=False)
     except (OSError, RedisError, OperationalError) as error:
+        _line.hang_up()
         names = ", ".join(sorted({task.name for task, *_ in bells}))
         log.warning("%s was not rung (%s); the sweeper will", names, type(error).__name__)
         return False
@@ -155,21 +157,48 @@ def ring_each(bells: Sequence[tuple[Any, ...]]) -> bool:
 def _unheard() -> int:
     """How many bells wait in the lane of the slow tasks; 0 where the broker does not say."""
     try:
-        with closing(_broker()) as client:
-            return int(client.llen(settings.CELERY_TASK_ROUTES["submit"]["queue"]))
+        client = _broker(settings.REDIS_URL, PING_SECONDS)
+        return int(client.llen(settings.CELERY_TASK_ROUTES["submit"]["queue"]))
     except (OSError, RedisError):
         return 0
 
 
-def _ping() -> None:
-    with closing(_broker()) as client:
-        client.ping()
+@lru_cache(maxsize=4)
+def _broker(url: str, seconds: float) -> Redis:
+    """A client that waits no longer than `seconds` and tries once; it opens a connection again that was closed."""
+    return Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0))
 
 
-def _broker() -> Redis:
-    return Redis.from_url(
-        settings.REDIS_URL,
-        socket_timeout=PING_SECONDS,
-        socket_connect_timeout=PING_SECONDS,
-        retry=Retry(NoBackoff(), 0),
-    )
+class _Line(threading.local):
+    """This thread's connection to publish over: opening one takes ten times as long as a message does.
+
+    Not Celery's own pool: its time-outs are those of the worker, and what lies in it may be half open for hours.
+    """
+
+    def __init__(self) -> None:
+        self._connection: Connection | None = None
+        self._to: tuple[str, float] = ("", 0.0)
+        self._used_at = 0.0
+
+    def producer(self) -> Producer:
+        """Over the kept connection if it was used a moment ago, else over a new one."""
+        to = (current_app.conf.broker_url, PUBLISH_SECONDS)
+        if to != self._to or time.monotonic() - self._used_at > KEPT_SECONDS:
+            self.hang_up()
+        if self._connection is None:
+            # One try: kombu's own connecting tries again for seconds when the broker goes away after the ping.
+            options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS, "max_retries": 0}
+            options = {**current_app.conf.broker_transport_options, **options}
+            self._connection, self._to = current_app.connection_for_write(transport_options=options), to
+        self._used_at = time.monotonic()
+        producer: Producer = current_app.amqp.Producer(self._connection)
+        return producer
+
+    def hang_up(self) -> None:
+        """The next bell takes a new connection."""
+        if self._connection is not None:
+            self._connection.release()  # type: ignore[no-untyped-call]
+            self._connection = None
+
+
+_line = _Line()
