@@ -1,7 +1,7 @@
 """One HTTP exchange with a total deadline and a bounded body; knows nothing of what Fivetran's answers mean.
 
 Timeouts of sockets bound the gap between two bytes only: an answer that drips one byte a second never meets them. So a
-timer shuts down the sockets of a call that outlasts its deadline, whether it shakes hands, reads headers or a body.
+watchdog shuts down the sockets of a call that outlasts its deadline, whether it shakes hands, reads headers or a body.
 """
 
 import os
@@ -22,6 +22,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 CHUNK = 64 * 1024
+IDLE_SECONDS = 3600.0  # how long the watchdog sleeps while nothing runs; any call wakes it
 
 
 def boottime() -> float:
@@ -44,6 +45,7 @@ class Deadline:
 
     def __init__(self) -> None:
         self.passed = False
+        self.ends_at = 0.0  # by time.monotonic()
         self._give_up_at: float | None = None
         self._lock = threading.Lock()
         self._twins: list[socket.socket] = []
@@ -52,16 +54,13 @@ class Deadline:
     def running(self, seconds: float, give_up_at: float | None = None) -> Iterator[None]:
         """Ends what happens inside after `seconds`; nothing is sent once `boottime()` is past `give_up_at`."""
         self.passed, self._give_up_at = False, give_up_at
+        self.ends_at = time.monotonic() + seconds
         token = _current.set(self)
-        timer = threading.Timer(seconds, self._end)
-        timer.daemon = True
-        timer.start()
+        _watchdog.watch(self)
         try:
             yield
         finally:
-            timer.cancel()
-            # A timer that fired just now may still be at it; it must not meet the sockets of the next call.
-            timer.join()
+            _watchdog.leave(self)
             self._forget()
             _current.reset(token)
 
@@ -79,7 +78,8 @@ class Deadline:
         if self.passed or (self._give_up_at is not None and boottime() > self._give_up_at):
             raise TooLate
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Shuts down what the call has open; it may be in use by another thread."""
         with self._lock:
             self.passed = True
             for twin in self._twins:
@@ -92,6 +92,51 @@ class Deadline:
                 twin.close()
             self._twins.clear()
 
+
+class _Watchdog:
+    """One thread for the deadlines of all calls of the process: a timer for each was a fifth of a worker's processor
+    time, and half of its threads.
+    """
+
+    def __init__(self) -> None:
+        self.start_afresh()
+
+    def start_afresh(self) -> None:
+        """Forgets everything: in a forked child there is no thread, and nobody to release a lock that was held."""
+        self._running: set[Deadline] = set()
+        self._changed = threading.Condition()
+        self._wakes_at = 0.0
+        self._thread: threading.Thread | None = None
+
+    def watch(self, deadline: Deadline) -> None:
+        """Ends `deadline` at its time, unless it left before."""
+        with self._changed:
+            self._running.add(deadline)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(target=self._run, name="fivetran-deadlines", daemon=True)
+                self._thread.start()
+            elif deadline.ends_at < self._wakes_at:
+                self._changed.notify()
+
+    def leave(self, deadline: Deadline) -> None:
+        """Returns when `deadline` is not going to be ended any more: not while it has the sockets of its next call."""
+        with self._changed:
+            self._running.discard(deadline)
+
+    def _run(self) -> None:
+        with self._changed:
+            while True:
+                now = time.monotonic()
+                for deadline in [each for each in self._running if each.ends_at <= now]:
+                    self._running.discard(deadline)
+                    deadline.end()
+                self._wakes_at = min((each.ends_at for each in self._running), default=now + IDLE_SECONDS)
+                self._changed.wait(self._wakes_at - now)
+
+
+_watchdog = _Watchdog()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_watchdog.start_afresh)
 
 # urllib3 makes its connections itself, in the thread of the call: this is how they find the deadline they are under.
 _current: ContextVar[Deadline] = ContextVar("deadline")

@@ -4,12 +4,15 @@ import contextlib
 import datetime
 import gzip
 import json
+import os
 import select
 import socket
 import ssl
+import threading
 import time
 import tracemalloc
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -88,6 +91,48 @@ def test_a_deadline_that_is_not_met_disturbs_nothing():
             client.probe()
             time.sleep(0.05)
     assert server.connections == 1
+
+
+def test_calls_beside_one_another_end_each_at_its_deadline():
+    """The longest begins first and the shortest last, and one thread watches them all."""
+    seconds = (60.0, 1.8, 1.2, 0.6)
+    with ThreadPoolExecutor(4) as pool, serving(drip(*DRIPS[0])) as server:
+
+        def took(allowed):
+            started = time.monotonic()
+            with contextlib.suppress(Unknown):
+                client_for(server.url, create_deadline=allowed).create_connection(BODY)
+            return time.monotonic() - started
+
+        calls = []
+        for allowed in seconds:
+            calls.append(pool.submit(took, allowed))
+            time.sleep(0.05)  # so that they begin in this order
+        watching = [thread for thread in threading.enumerate() if thread.name == "fivetran-deadlines"]
+        ended = [call.result(2 * SOON) for call in calls[1:]]
+        assert not calls[0].done()
+    for allowed, after in zip(seconds[1:], ended, strict=True):
+        assert allowed - 0.1 < after < allowed + SOON
+    assert len(watching) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_process_keeps_its_deadlines():
+    with serving(drip(*DRIPS[0])) as server:
+        client = client_for(server.url, create_deadline=0.6)
+        with pytest.raises(Unknown):
+            client.create_connection(BODY)
+        child = os.fork()
+        if child == 0:
+            started = time.monotonic()
+            try:
+                client.create_connection(BODY)
+            except Unknown:
+                os._exit(0 if time.monotonic() - started < SOON else 1)
+            finally:
+                os._exit(2)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_the_clock_is_looked_at_between_connecting_and_sending(authority):
