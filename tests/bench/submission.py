@@ -93,7 +93,7 @@ def _many(site: Site, *, count: int, at_once: int, seconds: float, bar: float, m
                 release = released_at_once(ids)
                 started = time.perf_counter()
                 release()
-                wait_for_created(ids, patience=60 + 4 * count * seconds / at_once)
+                wait_for_created(ids, patience=60 + 4 * count * seconds / at_once, pause=0.1)
                 return time.perf_counter() - started
 
             def floor() -> float:
