@@ -13,7 +13,6 @@ from typing import Any
 
 from celery import Task, current_app, shared_task
 from django.conf import settings
-from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 from kombu.messaging import Producer
 from redis import Redis
@@ -176,29 +175,29 @@ class _Line(threading.local):
     """
 
     def __init__(self) -> None:
-        self._connection: Connection | None = None
+        self._producer: Producer | None = None
         self._to: tuple[str, float] = ("", 0.0)
         self._used_at = 0.0
 
     def producer(self) -> Producer:
-        """Over the kept connection if it was used a moment ago, else over a new one."""
+        """The kept one if it was used a moment ago, else one over a new connection."""
         to = (current_app.conf.broker_url, PUBLISH_SECONDS)
         if to != self._to or time.monotonic() - self._used_at > KEPT_SECONDS:
             self.hang_up()
-        if self._connection is None:
+        if self._producer is None:
             # One try: kombu's own connecting tries again for seconds when the broker goes away after the ping.
             options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS, "max_retries": 0}
             options = {**current_app.conf.broker_transport_options, **options}
-            self._connection, self._to = current_app.connection_for_write(transport_options=options), to
+            connection = current_app.connection_for_write(transport_options=options)
+            self._producer, self._to = current_app.amqp.Producer(connection), to
         self._used_at = time.monotonic()
-        producer: Producer = current_app.amqp.Producer(self._connection)
-        return producer
+        return self._producer
 
     def hang_up(self) -> None:
         """The next bell takes a new connection."""
-        if self._connection is not None:
-            self._connection.release()  # type: ignore[no-untyped-call]
-            self._connection = None
+        if self._producer is not None:
+            self._producer.connection.release()
+            self._producer = None
 
 
 _line = _Line()

@@ -90,6 +90,26 @@ def test_the_broker_goes_away_after_it_was_asked(door: Callable[[str], None], la
     assert time.monotonic() - started < ANSWERED
 
 
+def test_a_bell_takes_the_connection_of_the_last_one_while_it_is_fresh(
+    bells_are_published: None, live_broker: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fault 12: one that the broker closed meanwhile, or that was idle for long, loses no bell."""
+    with redis.Redis.from_url(live_broker) as broker:
+
+        def connected() -> int:
+            return int(broker.info("stats")["total_connections_received"])
+
+        assert tasks.ring(tasks.notify)
+        before = connected()
+        assert tasks.ring(tasks.notify) and connected() == before
+        broker.client_kill_filter(_type="normal", skipme=True)
+        assert tasks.ring(tasks.notify) and connected() > before
+        before = connected()
+        monkeypatch.setattr(tasks, "KEPT_SECONDS", 0)
+        assert tasks.ring(tasks.notify) and connected() > before
+        assert broker.llen("control") == 4
+
+
 def test_bells_do_not_pile_up_while_nobody_hears_them(
     bells_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
 ) -> None:
