@@ -112,6 +112,19 @@ def test_a_draft_changed_in_another_window_is_not_overwritten() -> None:
 
 
 @pytest.mark.django_db
+def test_what_was_saved_a_moment_ago_keeps_nobody_from_submitting_or_deleting_the_draft() -> None:
+    factories.person("approver")
+    by = factories.person()
+    submitted, deleted = (workflow.save_draft(by=by, filing=factories.filing()) for _ in range(2))
+    for draft in (submitted, deleted):
+        workflow.save_draft(by=by, filing=factories.filing(reason="typed on"), request=fresh(draft))
+    workflow.submit(by=by, filing=factories.filing(reason="as sent"), request=submitted)
+    workflow.withdraw(by=by, request=deleted)
+    assert (fresh(submitted).status, fresh(submitted).reason) == (Status.PENDING, "as sent")
+    assert (fresh(deleted).status, fresh(deleted).reason) == (Status.WITHDRAWN, "typed on")
+
+
+@pytest.mark.django_db
 def test_a_draft_may_be_incomplete_and_holds_no_name() -> None:
     by = factories.person()
     request = workflow.save_draft(by=by, filing=Filing(values={"reason": "later"}))

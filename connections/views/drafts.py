@@ -1,5 +1,7 @@
 """Drafts: saved by the form's script while somebody types, listed at home, deleted there."""
 
+from contextlib import suppress
+
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
@@ -42,7 +44,8 @@ def discard(request: HttpRequest) -> HttpResponse:
     """Delete the draft of a form that somebody throws away; no content, whether or not there was one."""
     draft = _page(request).edited
     if draft is not None and draft.state is Status.DRAFT:
-        workflow.withdraw(by=reading.reader(request), request=draft)
+        with suppress(MovedOn):  # submitted a moment ago: then there is no draft any more
+            workflow.withdraw(by=reading.reader(request), request=draft)
     return HttpResponse(status=204)
 
 

@@ -154,10 +154,7 @@ def submit(
 def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> ConnectionRequest:
     if request is None:
         return _open(Status.PENDING, by, filing, **_body_columns(filing))
-    if request.state is Status.DRAFT:
-        # What is submitted replaces what was saved a moment ago, perhaps by the very same form.
-        drafts = ConnectionRequest.objects.select_for_update()
-        request.refresh_from_db(fields=["version"], from_queryset=drafts)
+    _take_latest_draft(request)
     advance(
         request,
         Status.PENDING,
@@ -171,10 +168,19 @@ def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> 
     return request
 
 
+def _take_latest_draft(request: ConnectionRequest) -> None:
+    """In a transaction: of a draft, what happens to it counts for what was saved a moment ago, perhaps by its form."""
+    if request.state is Status.DRAFT:
+        drafts = ConnectionRequest.objects.select_for_update()
+        request.refresh_from_db(fields=["version"], from_queryset=drafts)
+
+
 def withdraw(*, by: User, request: ConnectionRequest, reason: str = "") -> None:
     """Take back a request of one's own, as long as no worker has claimed it."""
     permissions.check_can_withdraw(by, request)
-    advance(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
+    with transaction.atomic():
+        _take_latest_draft(request)
+        advance(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
 
 
 def clone_values(*, by: User, request: ConnectionRequest) -> dict[str, Any]:
