@@ -146,7 +146,7 @@ def ring_each(bells: Sequence[tuple[Any, ...]]) -> bool:
         for task, *args in bells:
             task.apply_async(args, expires=EXPIRES, producer=bell, retry=False)
     except (OSError, RedisError, OperationalError) as error:
-        _line.hang_up()
+        _hang_up()
         names = ", ".join(sorted({task.name for task, *_ in bells}))
         log.warning("%s was not rung (%s); the sweeper will", names, type(error).__name__)
         return False
@@ -164,8 +164,18 @@ def _unheard() -> int:
 
 @lru_cache(maxsize=4)
 def _broker(url: str, seconds: float) -> Redis:
-    """A client that waits no longer than `seconds` and tries once; it opens a connection again that was closed."""
-    return Redis.from_url(url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=Retry(NoBackoff(), 0))
+    """A client that waits no longer than `seconds` and tries once; it opens a connection again that was closed.
+
+    RESP 2, because over RESP 3 a hosted broker may raise the time-outs of a connection while it is being maintained.
+    """
+    timeouts = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
+    return Redis.from_url(url, **timeouts, retry=Retry(NoBackoff(), 0), protocol=2)
+
+
+def _hang_up() -> None:
+    """Give up what is kept after an error: what one connection met, the others may meet too."""
+    _line.hang_up()
+    _broker(settings.REDIS_URL, PING_SECONDS).connection_pool.disconnect(inuse_connections=False)
 
 
 class _Line(threading.local):

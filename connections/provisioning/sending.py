@@ -32,7 +32,7 @@ UNKNOWN_MARGIN = 1.1  # of the call's deadline: after that no sender is left, wh
 def submit(request_id: int) -> bool:
     """Send the approved request with this id, if it is due, the gate is open and nobody else has claimed it.
 
-    Returns whether a setup test that ran with it asks for something.
+    Returns whether a setup test that ran with it asks for something, or may do so.
     """
     if not isinstance(request_id, int):  # a message is only a doorbell, and anybody who reaches the broker can ring
         log.warning("ignored a message with an id that is no number")
@@ -102,7 +102,7 @@ def _submit(request: ConnectionRequest, place: gate.Place) -> bool:
     except FivetranError as error:
         outcome.persist(request, partial(_conclude_error, claim, attempt, error))
         return False
-    return bool(outcome.persist(request, partial(_conclude_created, claim, attempt, answer)))
+    return outcome.persist(request, partial(_conclude_created, claim, attempt, answer)) is not False
 
 
 def _claim(request: ConnectionRequest) -> Claim | None:

@@ -31,7 +31,7 @@ MAX_ATTEMPTS = 5
 def run_tests(request_id: int) -> bool:
     """Run the tests of the request's connection if they are due, nobody else runs them and the gate is open.
 
-    Returns whether one of them asks for something.
+    Returns whether one of them asks for something, or may do so.
     """
     if not isinstance(request_id, int):
         return False
@@ -78,7 +78,7 @@ def _run(connection: Connection, token: uuid.UUID) -> bool:
     except FivetranError as error:
         outcome.persist(request, partial(_not_run, connection, token, attempt, error))
         return False
-    return bool(outcome.persist(request, partial(_store, connection, token, attempt, answer)))
+    return outcome.persist(request, partial(_store, connection, token, attempt, answer)) is not False
 
 
 def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: Answer) -> bool:

@@ -1,4 +1,4 @@
-"""The bell when the broker goes away between the question whether it is there and the ringing."""
+"""The bell when the broker, or a connection to it, goes away before the ringing or in the middle of it."""
 
 import base64
 import json
@@ -23,13 +23,17 @@ ANSWERED = 1.0  # seconds in which whoever clicked has an answer
 
 
 class Door:
-    """A way to the broker that lets the first connection through and treats later ones as the test says."""
+    """A way to the broker that lets the first connection through and treats later ones as the test says.
+
+    "refused", "closed", "hung" (taken, and then silence) or "passed" (let through as well).
+    """
 
     def __init__(self, broker_path: str, later: str) -> None:
         self.port = free_port()
         self._path = broker_path
         self._later = later
         self._open: list[socket.socket] = []
+        self._silenced = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", self.port))
         threading.Thread(target=self._serve, daemon=True).start()
 
@@ -44,13 +48,20 @@ class Door:
                 self._open.append(later)
                 if self._later == "closed":
                     later.close()
+                elif self._later == "passed":
+                    self._pass_on(later)
 
     def _pass_on(self, client: socket.socket) -> None:
         broker = socket.socket(socket.AF_UNIX)
         broker.connect(self._path)
         self._open += [client, broker]
         for source, target in ((client, broker), (broker, client)):
-            threading.Thread(target=_copy, args=(source, target), daemon=True).start()
+            threading.Thread(target=_copy, args=(source, target, self._silenced), daemon=True).start()
+
+    def forget(self) -> None:
+        """What is sent over the connections of now arrives nowhere, as behind a firewall that forgot them."""
+        self._silenced.set()
+        self._silenced = threading.Event()
 
     def close(self) -> None:
         """Let go of everything."""
@@ -59,21 +70,23 @@ class Door:
                 sock.close()
 
 
-def _copy(source: socket.socket, target: socket.socket) -> None:
+def _copy(source: socket.socket, target: socket.socket, silenced: threading.Event) -> None:
     with suppress(OSError):
         while data := source.recv(65536):
-            target.sendall(data)
+            if not silenced.is_set():
+                target.sendall(data)
 
 
 @pytest.fixture
-def door(live_broker: str, settings: Any) -> Iterator[Callable[[str], None]]:
+def door(live_broker: str, settings: Any) -> Iterator[Callable[[str], Door]]:
     """`door("refused")` puts such a door before the broker of this process."""
     doors: list[Door] = []
     before = app.conf.broker_url
 
-    def put(later: str) -> None:
+    def put(later: str) -> Door:
         doors.append(Door(live_broker.removeprefix("unix://").partition("?")[0], later))
         settings.REDIS_URL = app.conf.broker_url = f"redis://127.0.0.1:{doors[-1].port}/0"
+        return doors[-1]
 
     yield put
     app.conf.broker_url = before
@@ -82,12 +95,23 @@ def door(live_broker: str, settings: Any) -> Iterator[Callable[[str], None]]:
 
 
 @pytest.mark.parametrize("later", ["refused", "closed", "hung"])
-def test_the_broker_goes_away_after_it_was_asked(door: Callable[[str], None], later: str) -> None:
+def test_the_broker_goes_away_after_it_was_asked(door: Callable[[str], Door], later: str) -> None:
     """Faults 14 and 15, in the moment between: nobody waits for it to come back."""
     door(later)
     started = time.monotonic()
     assert tasks.ring(tasks.notify) is False
     assert time.monotonic() - started < ANSWERED
+
+
+def test_connections_that_were_forgotten_on_the_way_cost_one_bell(door: Callable[[str], Door]) -> None:
+    """Faults 14 and 15, of the connections alone: nobody waits, and the next bell is rung over new ones."""
+    way = door("passed")
+    assert tasks.ring(tasks.notify)
+    way.forget()
+    started = time.monotonic()
+    assert tasks.ring(tasks.notify) is False
+    assert time.monotonic() - started < ANSWERED
+    assert tasks.ring(tasks.notify)
 
 
 def test_a_bell_takes_the_connection_of_the_last_one_while_it_is_fresh(
