@@ -141,7 +141,7 @@ def test_a_move_leaves_one_event_and_no_second_one_for_its_version() -> None:
 
 def test_a_refused_move_leaves_neither_row_nor_event() -> None:
     request = factories.submitted()
-    with pytest.raises(IntegrityError, match="four_eyes|approval"):
+    with pytest.raises(IntegrityError, match="four_eyes|approval"), transaction.atomic():
         advance(
             request,
             Status.APPROVED,
