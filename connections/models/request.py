@@ -255,8 +255,7 @@ def advance(
             )
     if changed != 1:
         raise MovedOn(f"Request {request.pk} is no longer {source}, or no longer as it was seen.")
-    request.status, request.version = target.value, version
-    for name, value in written.items():
+    for name, value in {"status": target.value, "version": version, **written}.items():
         _take_over(request, name, value)
 
 

@@ -13,6 +13,7 @@ _SETTLING = "tests/provisioning/test_settling.py"
 _ENDINGS = "tests/fivetran/test_client_endings.py"
 _READS = "tests/fivetran/test_client_reads.py"
 _WIRE = "tests/fivetran/test_client_wire.py"
+_DEADLINES = "tests/fivetran/test_client_deadlines.py"
 _WORKFLOW = "tests/test_workflow.py"
 _CARD = "tests/handover/test_card_and_return.py"
 _WATCHING = "tests/provisioning/test_watching.py"
@@ -148,7 +149,7 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
     43: (
         "a dripping answer",
         [
-            f"{_WIRE}::test_dripping_ends_at_the_deadline",
+            f"{_DEADLINES}::test_dripping_ends_at_the_deadline",
             f"{_ANSWERS}::test_unclear_answers_with_and_without_effect",
         ],
     ),
