@@ -56,10 +56,8 @@ __all__ = [
 def persist(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
     """Run `write`, again and again on fresh connections while the database does not answer, for a minute at most.
 
-    Returns what it returns, None where the try before had come through.
-
     Before each further try `request` is read again: the commit that seemed to fail may have come through, and then
-    `write` finds that it moved on, and is done.
+    `write` finds that it moved on, and is done. Returns what `write` does, None in that last case.
     """
     end = time.monotonic() + PERSIST_SECONDS
     again = False
