@@ -128,8 +128,8 @@ def test_every_page(rows: dict[str, int], open_as: Callable[..., Page], username
 def test_a_form_with_errors(rows: dict[str, int], open_as: Callable[..., Page]) -> None:
     page = open_as("requester", 390)
     page.goto("/requests/new/?service=google_sheets")
-    page.get_by_role("button", name="Submit for approval").click()
-    page.wait_for_load_state()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Submit for approval").click()
     assert page.title().startswith("Error: ")
     assert page.evaluate("document.activeElement.textContent").strip().startswith("There is a problem")
     assert Axe().run(page, options={"runOnly": RULES}).response["violations"] == []

@@ -24,7 +24,8 @@ def test_an_approver_approves_from_the_list(page: Any, live_server: Any) -> None
     page.goto(f"{live_server.url}/admin/connections/connectionrequest/")
     page.get_by_role("checkbox", name="Select all").check()
     page.get_by_label("Action:").select_option("approve")
-    page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
     assert request.digest in page.locator("body").inner_text()
     page.get_by_role("button", name="Approve").click()
     page.get_by_text(f"Request #{request.pk} is approved.").wait_for()

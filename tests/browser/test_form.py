@@ -62,7 +62,8 @@ def body(page: Page) -> Any:
 
 def test_a_request_is_filed(form: Page) -> None:
     fill(form)
-    form.get_by_role("button", name="Submit for approval").click()
+    with form.expect_navigation():
+        form.get_by_role("button", name="Submit for approval").click()
     request_id = re.search(r"/requests/(\d+)/$", form.url)
     assert request_id
     expect(form.get_by_text(f"Request {request_id[1]} was submitted.")).to_be_visible()

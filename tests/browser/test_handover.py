@@ -92,10 +92,12 @@ def test_another_person_hands_over_and_the_open_page_says_connected(portal: Five
     expect(requester.locator("#handover [data-handover=open]")).to_be_visible(timeout=5_000)
     owner.get_by_role("button", name="Open Connect Card").click()
     expect(requester.locator("#handover")).to_contain_text("valid until", timeout=5_000)
-    owner.get_by_role("link", name="Continue to Fivetran").click()
+    with owner.expect_navigation():
+        owner.get_by_role("link", name="Continue to Fivetran").click()
     assert owner.url.startswith(portal.url)
     owner.locator("[name=api_key]").fill("wrong")
-    owner.get_by_role("button", name="Save & Test").click()
+    with owner.expect_navigation():
+        owner.get_by_role("button", name="Save & Test").click()
     assert owner.url.startswith(portal.url)  # Fivetran keeps people until its tests have passed
     owner.locator("[name=api_key]").fill("sk_live_canary")
     owner.get_by_role("button", name="Save & Test").click()

@@ -32,6 +32,12 @@ def judge(page: Page, name: str) -> None:
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
+def press(page: Page, name: str) -> None:
+    """Click a button that loads a page, and wait for that page: on the one before it axe finds nothing to stand on."""
+    with page.expect_navigation():
+        page.get_by_role("button", name=name).click()
+
+
 def test_the_pages_of_a_hand_over(
     fivetran: Any, approve: Any, cast: dict[str, Any], live_server: Any, open_as: Callable[..., Page]
 ) -> None:
@@ -47,10 +53,10 @@ def test_the_pages_of_a_hand_over(
     page.goto(page_of(row))
     judge(page, "owner")
     page.get_by_text("Somebody else has the credentials?").click()
-    page.get_by_role("button", name="Give it to somebody else").click()
+    press(page, "Give it to somebody else")
     judge(page, "owner-error")
     page.goto(page_of(row))
-    page.get_by_role("button", name="Open Connect Card").click()
+    press(page, "Open Connect Card")
     judge(page, "card")
     page.goto("/handover/return/?state=x")
     judge(page, "refused")
@@ -61,14 +67,14 @@ def test_the_pages_of_a_hand_over(
     nobody = open_as("", 1280)
     nobody.goto(page_of(outside))
     judge(nobody, "code")
-    nobody.get_by_role("button", name="Send me a code").click()
+    press(nobody, "Send me a code")
     nobody.get_by_label("Code from the mail").fill("12")
-    nobody.get_by_role("button", name="Continue").click()
+    press(nobody, "Continue")
     judge(nobody, "code-error")
     page.goto(page_of(row))
     page.get_by_text("Somebody else has the credentials?").click()
     page.get_by_label("Username or e-mail address").fill("auditor")
-    page.get_by_role("button", name="Give it to somebody else").click()
+    press(page, "Give it to somebody else")
     judge(page, "given")
     Handover.objects.update(state=HandoverState.DONE)
     owner = open_as("auditor", 1280)
