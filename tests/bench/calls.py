@@ -3,6 +3,7 @@
 import base64
 import itertools
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 import requests
 
 from portal import demo
+from tests.processes import Process
 from tests.stand_in import Fivetran
 
 _number = itertools.count(1)
@@ -108,13 +110,17 @@ def lost_or_doubled(ids: Sequence[int], stand_in: Fivetran) -> int:
     return sum(not (existing[name] == posted[name] == 1 and found[name] == rows[name]) for name in rows)
 
 
-def released_at_once(ids: Sequence[int]) -> Callable[[], None]:
-    """Queue a bell for each request while no worker listens; the returned call lets the workers listen again."""
+def released_at_once(worker: Process, ids: Sequence[int]) -> Callable[[], None]:
+    """Queue a bell for each request while `worker` stands still; the returned call lets it go on.
+
+    Not by taking the queue from the worker and giving it back: its connection would first wait out the second for which
+    it listens to the other queue alone.
+    """
     from connections import tasks
     from portal.celery import app
 
-    app.control.cancel_consumer("slow", reply=True, timeout=5, limit=1)
+    os.killpg(worker.popen.pid, signal.SIGSTOP)
     with app.connection_for_write() as to:
         for pk in ids:
             tasks.submit.apply_async((pk,), connection=to)
-    return lambda: app.control.add_consumer("slow")
+    return lambda: os.killpg(worker.popen.pid, signal.SIGCONT)

@@ -25,7 +25,7 @@ def after_load(site: Site) -> list[Reading]:
         processes.scheduler({}),
     ):
         ids = rows.approved(SENT, prefix(), group())
-        released_at_once(ids)()
+        released_at_once(worker, ids)()
         with ThreadPoolExecutor(VISITORS) as pool:
             list(pool.map(_visit, [address] * VISITORS))
         wait_for_created(ids, patience=120)

@@ -83,14 +83,14 @@ def _many(site: Site, *, count: int, at_once: int, seconds: float, bar: float, m
     took: list[tuple[float, float]] = []
     wrong, largest = 0, 0.0
     with processes.worker({}, concurrency=at_once) as worker:
-        _warm_up(at_once)
+        _warm_up(worker, at_once)
         before = _processor_seconds(worker)
         for turn in range(site.rounds):
             ids: list[int] = []
 
             def ours(ids: list[int] = ids) -> float:
                 ids += rows.approved(count, prefix(), group())
-                release = released_at_once(ids)
+                release = released_at_once(worker, ids)
                 started = time.perf_counter()
                 release()
                 wait_for_created(ids, patience=60 + 4 * count * seconds / at_once, pause=0.1)
@@ -128,8 +128,8 @@ def _processor_seconds(worker: processes.Process) -> float:
     return float(used.user + used.system)
 
 
-def _warm_up(at_once: int) -> None:
+def _warm_up(worker: processes.Process, at_once: int) -> None:
     """Let every thread of the worker run once."""
     ids = rows.approved(2 * at_once, prefix(), group())
-    released_at_once(ids)()
+    released_at_once(worker, ids)()
     wait_for_created(ids, patience=60)
