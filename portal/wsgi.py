@@ -1,5 +1,6 @@
 """The WSGI application (`gunicorn portal.wsgi`)."""
 
+import logging
 import os
 
 from django.conf import settings
@@ -10,3 +11,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 application = get_wsgi_application()
 # A portal that cannot reach Fivetran should say so when it is started, not at the first approved request.
 settings.FIVETRAN_CREDENTIALS()
+if settings.WHITENOISE_USE_FINDERS:
+    logging.getLogger(__name__).warning(
+        "The static files were not collected: browsers ask for each of them again every minute. "
+        "Run `manage.py collectstatic --noinput` before the web process starts."
+    )

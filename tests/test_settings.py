@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -49,6 +50,29 @@ def test_a_start_without_a_secret_key_says_what_to_do() -> None:
     assert result.stderr.startswith("portal: SECRET_KEY is not set. Set it to")
     assert "make run" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_without_collected_static_files_no_page_fails_and_the_log_says_what_to_run(tmp_path: Path) -> None:
+    environment = {
+        "SECRET_KEY": "x",
+        "DATABASE_URL": "sqlite://:memory:",
+        "FIVETRAN_API_KEY": "real-key",
+        "FIVETRAN_API_SECRET": "real-secret",
+        "STATIC_ROOT": str(tmp_path),
+    }
+    code = """
+import re, portal.wsgi
+from django.test import Client
+from django.views.defaults import server_error
+client = Client(HTTP_HOST="127.0.0.1")
+page = client.get("/accounts/login/")
+files = re.findall(r'(?:href|src)="(/static/[^"]+)"', page.content.decode())
+print(page.status_code, len(files) > 3, {client.get(path).status_code for path in files})
+print(client.get("/nothing").status_code, server_error(page.wsgi_request).status_code)
+"""
+    result = run(code, environment)
+    assert result.stdout.splitlines() == ["200 True {200}", "404 500"], result.stderr
+    assert "manage.py collectstatic" in result.stderr
 
 
 @pytest.mark.parametrize("process", ["portal.wsgi", "worker"])
