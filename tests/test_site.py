@@ -11,7 +11,7 @@ import time_machine
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, ProgrammingError, connection
 from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -273,6 +273,28 @@ def test_readyz_is_ok_while_all_parts_are_and_degraded_by_each(client: Client, d
     assert client.get("/readyz").json() == {"status": "ok"}
     Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() - timedelta(hours=1))
     assert client.get("/readyz").json() == {"status": "degraded"}
+
+
+@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/readyz", 503)])
+def test_somebody_who_is_logged_in_asks_while_the_database_is_away(as_user: AsUser, path: str, status: int) -> None:
+    def away(*_: Any) -> None:
+        raise OperationalError("the server closed the connection")
+
+    client = as_user("operator")
+    with connection.execute_wrapper(away):
+        assert client.get(path).status_code == status
+
+
+def test_readyz_before_the_first_migration_is_degraded(as_user: AsUser) -> None:
+    def empty(execute: Any, sql: str, *arguments: Any) -> Any:
+        if "FROM" in sql:
+            raise ProgrammingError("relation does not exist")
+        return execute(sql, *arguments)
+
+    client = as_user("operator")
+    with connection.execute_wrapper(empty):
+        response = client.get("/readyz")
+    assert (response.status_code, response.json()) == (200, {"status": "degraded"})
 
 
 # --- people --------------------------------------------------------------------------------------------------------
