@@ -37,13 +37,14 @@ def main() -> int:
             return status
         here = _pytest("SQLite", {}, [] if sys.argv[1:] else ["-m", ON_SQLITE])
         there = _on_postgresql(url)
-    return max(here, 0 if there == NO_TESTS else there)
+    return max(here, there)
 
 
 def _on_postgresql(url: str) -> int:
     """The suite on the server at `url`; the tests that break the server have it for themselves, afterwards."""
-    if sys.argv[1:]:
-        return _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL])
+    if sys.argv[1:]:  # perhaps tests without a database
+        status = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL])
+        return 0 if status == NO_TESTS else status
     together = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL, f"--ignore={BREAKS_DATABASE}"])
     alone = _pytest("PostgreSQL, broken", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL], [BREAKS_DATABASE])
     return max(together, alone)
@@ -53,7 +54,8 @@ def _pytest(name: str, environment: dict[str, str], options: list[str], chosen: 
     print(f"== {name} ==", flush=True)
     chosen = chosen or sys.argv[1:] or SIDE_BY_SIDE
     command = [sys.executable, "-m", "pytest", "-q", *options, *chosen]
-    return subprocess.run(command, env={**os.environ, **environment}, cwd=processes.ROOT, check=False).returncode
+    status = subprocess.run(command, env={**os.environ, **environment}, cwd=processes.ROOT, check=False).returncode
+    return status if status >= 0 else 128 - status  # killed: as a shell says it, and no less than any failure
 
 
 def _browser() -> bool:
