@@ -5,8 +5,10 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
+from connections.forms.summary import Summed
 
-class AdoptForm(forms.Form):
+
+class AdoptForm(Summed):
     """The owner by user name, and the reason."""
 
     owner = forms.CharField(
@@ -34,14 +36,6 @@ class AdoptForm(forms.Form):
         if not isinstance(found, User):
             raise forms.ValidationError("Enter the user name of somebody with an active account in this portal")
         return found
-
-    def summary(self) -> list[tuple[str, str, str]]:
-        """(control's id, label, words) of every error that has a field, as they stand on the page."""
-        return [
-            (f"id_{name}", str(field.label), str(words))
-            for name, field in self.fields.items()
-            for words in self.errors.get(name, [])
-        ]
 
     @property
     def helper(self) -> FormHelper:

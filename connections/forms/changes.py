@@ -8,6 +8,7 @@ from django import forms
 
 from connections.fields import BY_PATH
 from connections.forms.controls import Chosen, control
+from connections.forms.summary import Summed
 from connections.models import ChangeKind
 from connections.payloads import SCHEDULE
 from connections.rules import RULES, as_json, check
@@ -15,7 +16,7 @@ from connections.rules import RULES, as_json, check
 _RULES = tuple(rule for rule in RULES if rule.path in SCHEDULE)
 
 
-class ChangeForm(forms.Form):
+class ChangeForm(Summed):
     """The form for one kind of change. `now` are the approved values (path -> value), `name` is the connection's."""
 
     use_required_attribute = False
@@ -70,14 +71,6 @@ class ChangeForm(forms.Form):
     def values(self) -> dict[str, Any]:
         """path -> typed value of the schedule that is asked for; nothing for another kind."""
         return self._answers() if self.kind == ChangeKind.SCHEDULE else {}
-
-    def summary(self) -> list[tuple[str, str, str]]:
-        """(control's id, label, words) of every error that has a field, as they stand on the page."""
-        return [
-            (f"id_{name}", str(field.label), str(words))
-            for name, field in self.fields.items()
-            for words in self.errors.get(name, [])
-        ]
 
     def for_the_browser(self) -> dict[str, Any]:
         """The rules and the types they need, for `change.js`."""

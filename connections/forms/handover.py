@@ -3,9 +3,10 @@
 from django import forms
 
 from connections.forms.controls import check_person
+from connections.forms.summary import Summed
 
 
-class PersonForm(forms.Form):
+class PersonForm(Summed):
     """Somebody else, or the same person once more."""
 
     to = forms.CharField(

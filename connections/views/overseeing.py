@@ -2,13 +2,13 @@
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
 from connections import workflow
 from connections.forms import PersonForm
 from connections.models import Handover, MovedOn
-from connections.views import reading
+from connections.views import panel, reading
 
 
 @require_POST
@@ -17,12 +17,14 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
     handover = _handover(request, pk)
     form = PersonForm(request.POST)
     if not form.is_valid():
-        messages.error(request, f"Nothing was changed. {form.errors['to'][0]}.")
-        return redirect("connections:request", pk=pk)
+        return _again(request, handover, form)
     try:
         workflow.pass_on(by=reading.reader(request), handover=handover, to=form.cleaned_data["to"])
-    except (MovedOn, workflow.NobodyFound) as obstacle:
-        messages.warning(request, str(obstacle))
+    except workflow.NobodyFound as nobody:
+        form.add_error("to", str(nobody))
+        return _again(request, handover, form)
+    except MovedOn as moved:
+        messages.warning(request, str(moved))
     else:
         messages.success(
             request, f"{handover.owner_name} gets the link by mail. The one before opens nothing any more."
@@ -40,6 +42,12 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "The hand-over is revoked: its link opens nothing any more.")
     return redirect("connections:request", pk=pk)
+
+
+def _again(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:
+    """The request's page with what was typed and what is wrong with it."""
+    row = handover.request
+    return render(request, "connections/request.html", panel.whole(reading.reader(request), row) | {"to_form": form})
 
 
 def _handover(request: HttpRequest, pk: int) -> Handover:

@@ -138,6 +138,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "swap": False,
         "typed": "",
         "errors": [],
+        "to_form": None,
     }
 
 

@@ -104,8 +104,10 @@ def test_who_oversees_a_request_gives_its_hand_over_to_somebody_else(row: Handov
 
 def test_an_unknown_name_changes_nothing(row: Handover) -> None:
     client = logged_in(row.request.requester)
-    answer = client.post(f"/requests/{row.request_id}/handover/pass-on/", {"to": "nobody_known"}, follow=True)
-    assert "Nothing was changed. Enter a username of this portal, or an e-mail address." in answer.content.decode()
+    answer = client.post(f"/requests/{row.request_id}/handover/pass-on/", {"to": "nobody_known"})
+    page = answer.content.decode()
+    assert '<a class="alert-link" href="#id_to">Username or e-mail address: Enter a username of this portal' in page
+    assert 'id="id_to_error"' in page and 'value="nobody_known"' in page
     with pytest.raises(workflow.NobodyFound):
         workflow.pass_on(by=row.request.requester, handover=row, to="nobody_known")
     assert Handover.objects.by_token(row.token) == row
