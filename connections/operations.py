@@ -1,6 +1,7 @@
 """What operators do: settle a request that needs a person, pause or resume the sending, refresh the catalog.
 
-The verbs are like those of `connections.workflow`: keyword-only, `by=`, each with a reason, all or nothing.
+The verbs are like those of `connections.workflow`: keyword-only, `by=`, all or nothing. Settling a request
+needs a reason.
 """
 
 from datetime import timedelta
@@ -189,12 +190,11 @@ def _settle(request: ConnectionRequest, target: Status, by: User, reason: str, *
 
 
 def pause(*, by: User, reason: str) -> bool:
-    """Send nothing more to Fivetran until somebody resumes; False where it was paused already."""
+    """Send nothing more to Fivetran until somebody resumes; False where it was paused already. Needs no reason."""
     permissions.check_can_operate(by)
-    reason = _reason(reason)
     ApiGate.objects.get_or_create(pk=1)
     paused = ApiGate.objects.filter(pk=1, paused_at=None)
-    return paused.update(paused_at=Now(), paused_by=by, paused_reason=reason) == 1
+    return paused.update(paused_at=Now(), paused_by=by, paused_reason=reason.strip()) == 1
 
 
 def resume(*, by: User) -> bool:

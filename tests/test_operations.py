@@ -1,4 +1,4 @@
-"""Operators settle what needs a person, and pause and resume; nobody else can, and nothing happens without a reason."""
+"""Operators settle what needs a person, and pause and resume; nobody else can, nothing is settled without a reason."""
 
 from datetime import timedelta
 from typing import Any
@@ -133,10 +133,23 @@ def test_without_a_reason_nothing_happens(operator: User, name: str, reason: str
         operations.close(by=operator, request=row, reason=reason)
 
 
-def test_a_pause_without_a_reason_asks_for_one_in_an_operators_words(operator: User) -> None:
-    page = post(operator, "pause", decision_reason=" ").content.decode()
-    assert "so that the other operators know why" in page
-    assert "what to change" not in page
+def test_in_an_emergency_one_click_pauses_without_a_reason(operator: User) -> None:
+    assert post(operator, "pause").status_code == 302
+    assert ApiGate.objects.exclude(paused_at=None).get().paused_reason == ""
+    client = Client()
+    client.force_login(operator)
+    page = client.get(reverse("connections:operations")).content.decode()
+    assert "Paused by" in page and "Resume" in page
+
+
+@pytest.mark.parametrize("name", ["pause", "close"])
+def test_what_is_wrong_is_listed_on_top_and_linked(operator: User, name: str) -> None:
+    args = [] if name == "pause" else [stuck().pk]
+    page = post(operator, name, *args, decision_reason="x" * 2001).content.decode()
+    slug = args[0] if args else "pause"
+    assert f'href="#id_decision_reason_{slug}">Reason: ' in page
+    assert f'id="id_decision_reason_{slug}_error"' in page
+    assert "x" * 2001 in page
     assert not ApiGate.objects.exclude(paused_at=None).exists()
 
 

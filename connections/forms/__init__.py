@@ -1,7 +1,7 @@
 """The forms: the request form, built from `connections.fields`, and the one in which a decision gives its reason."""
 
-from connections.forms.decisions import OperatorsReasonForm, ReasonForm, SettleForm
+from connections.forms.decisions import PauseForm, ReasonForm, SettleForm
 from connections.forms.handover import CodeForm, PersonForm
 from connections.forms.request import Purpose, RequestForm
 
-__all__ = ["CodeForm", "OperatorsReasonForm", "PersonForm", "Purpose", "ReasonForm", "RequestForm", "SettleForm"]
+__all__ = ["CodeForm", "PauseForm", "PersonForm", "Purpose", "ReasonForm", "RequestForm", "SettleForm"]

@@ -1,11 +1,12 @@
 """The reason that goes with a decision."""
 
-from typing import Any
-
 from django import forms
+from django.http import QueryDict
+
+from connections.forms.summary import Summed
 
 
-class ReasonForm(forms.Form):
+class ReasonForm(Summed):
     """Why a request is turned down or sent back; the requester reads it."""
 
     decision_reason = forms.CharField(
@@ -18,20 +19,17 @@ class ReasonForm(forms.Form):
     use_required_attribute = False
 
 
-class OperatorsReasonForm(ReasonForm):
-    """Why an operator stops the sending; the other operators read it."""
+class PauseForm(ReasonForm):
+    """Why an operator stops the sending; the other operators read it. In an emergency one click is enough."""
 
-    no_reason = "Enter the reason, so that the other operators know why"
+    def __init__(self, data: QueryDict | None = None) -> None:
+        super().__init__(data, auto_id="id_%s_pause")
+        self.fields["decision_reason"].required = False
+        self.fields["decision_reason"].label = "Reason (optional)"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.fields["decision_reason"].error_messages["required"] = self.no_reason
 
-
-class SettleForm(OperatorsReasonForm):
-    """How an operator settles a request; the connection's id counts only for adopting it."""
-
-    no_reason = "Enter the reason: it stays with the request, so that everybody can see later why this was done"
+class SettleForm(ReasonForm):
+    """How an operator settles request `pk`; the connection's id counts only for adopting it."""
 
     connection_id = forms.CharField(
         label="Connection id at Fivetran",
@@ -40,6 +38,10 @@ class SettleForm(OperatorsReasonForm):
         error_messages={"required": "Enter the id of the connection, as Fivetran shows it"},
     )
 
-    def __init__(self, *args: Any, adopting: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, data: QueryDict | None = None, *, pk: int, adopting: bool = False) -> None:
+        super().__init__(data, auto_id=f"id_%s_{pk}")
+        self.pk = pk
         self.fields["connection_id"].required = adopting
+        self.fields["decision_reason"].error_messages["required"] = (
+            "Enter the reason: it stays with the request, so that everybody can see later why this was done"
+        )

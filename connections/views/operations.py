@@ -11,7 +11,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
 from connections import operations, permissions
-from connections.forms import OperatorsReasonForm, SettleForm
+from connections.forms import PauseForm, SettleForm
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
 from connections.states import Status
 from connections.views import reading
@@ -32,7 +32,7 @@ def board(request: HttpRequest) -> HttpResponse:
 def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     """Link the connection that the operator names."""
 
-    def verb(row: ConnectionRequest, form: Any) -> None:
+    def verb(row: ConnectionRequest, form: SettleForm) -> None:
         operations.adopt(
             by=permissions.logged_in(request.user),
             request=row,
@@ -41,7 +41,7 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
         )
 
     return _settle(
-        request, pk, SettleForm(request.POST, adopting=True), verb, "is Created with the connection you named."
+        request, SettleForm(request.POST, pk=pk, adopting=True), verb, "is Created with the connection you named."
     )
 
 
@@ -49,33 +49,33 @@ def adopt(request: HttpRequest, pk: int) -> HttpResponse:
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Back into the queue."""
 
-    def verb(row: ConnectionRequest, form: Any) -> None:
+    def verb(row: ConnectionRequest, form: SettleForm) -> None:
         operations.send_again(
             by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
         )
 
-    return _settle(request, pk, SettleForm(request.POST), verb, "is in the queue again.")
+    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is in the queue again.")
 
 
 @require_POST
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     """End it without a connection."""
 
-    def verb(row: ConnectionRequest, form: Any) -> None:
+    def verb(row: ConnectionRequest, form: SettleForm) -> None:
         operations.close(
             by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
         )
 
-    return _settle(request, pk, SettleForm(request.POST), verb, "is closed. The requester is told why.")
+    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is closed. The requester is told why.")
 
 
 @require_POST
 def pause(request: HttpRequest) -> HttpResponse:
     """Send nothing more until somebody resumes."""
     permissions.check_can_operate(request.user)
-    form = OperatorsReasonForm(request.POST)
+    form = PauseForm(request.POST)
     if not form.is_valid():
-        return render(request, "connections/operations.html", _board() | {"pause_form": form})
+        return render(request, "connections/operations.html", _board() | {"form": form, "pause_form": form})
     if operations.pause(by=permissions.logged_in(request.user), reason=form.cleaned_data["decision_reason"]):
         messages.success(request, "Sending is paused. What was sent already is still being settled.")
     return redirect("connections:operations")
@@ -90,15 +90,15 @@ def resume(request: HttpRequest) -> HttpResponse:
 
 
 def _settle(
-    request: HttpRequest, pk: int, form: Any, verb: Callable[[ConnectionRequest, Any], None], done: str
+    request: HttpRequest, form: SettleForm, verb: Callable[[ConnectionRequest, SettleForm], None], done: str
 ) -> HttpResponse:
     """Do `verb`, or show the page again with what was typed and what is wrong with it."""
     permissions.check_can_operate(request.user)
-    row = reading.find(request.user, pk)
+    row = reading.find(request.user, form.pk)
     if form.is_valid():
         try:
             verb(row, form)
-            messages.success(request, f"Request #{pk} {done}")
+            messages.success(request, f"Request #{row.pk} {done}")
             return redirect("connections:operations")
         except operations.DoesNotFit as misfit:
             form.add_error("connection_id", str(misfit))
@@ -107,13 +107,15 @@ def _settle(
         except (MovedOn, permissions.Denied) as obstacle:
             messages.warning(request, str(obstacle))
             return redirect("connections:operations")
-    return render(request, "connections/operations.html", _board() | {"failed_pk": pk, "failed_form": form})
+    return render(request, "connections/operations.html", _board(form) | {"form": form})
 
 
-def _board() -> dict[str, Any]:
+def _board(failed: SettleForm | None = None) -> dict[str, Any]:
+    """What the page shows; `failed` takes the place of the empty form of its request."""
     due = ConnectionRequest.objects.filter(status=Status.APPROVED)
     oldest = due.order_by("approved_at").values_list("approved_at", flat=True).first()
     stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
+    attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
     now = timezone.now()
     return {
         "gate": _gate(),
@@ -121,11 +123,11 @@ def _board() -> dict[str, Any]:
         "counted": COUNTED,
         "oldest": oldest,
         "late": oldest is not None and now - oldest > LATE,
-        "attention": list(stuck.filter(status=Status.ATTENTION)[:SHOWN]),
+        "attention": [(row, failed if failed and failed.pk == row.pk else SettleForm(pk=row.pk)) for row in attention],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "processes": _processes(),
-        "pause_form": OperatorsReasonForm(),
-        "settle_form": SettleForm(),
+        "form": None,
+        "pause_form": PauseForm(),
     }
 
 
