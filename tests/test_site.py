@@ -4,7 +4,9 @@ import base64
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from io import StringIO
 from typing import Any
+from unittest import mock
 
 import pytest
 import time_machine
@@ -18,6 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connections import provisioning
+from connections.management.commands.demo import Command
 from connections.management.commands.seed_demo import PASSWORD, PEOPLE
 from connections.models import ApiGate, GateReason, Heartbeat, Process
 from portal.logs import OneLine
@@ -327,3 +330,19 @@ def test_the_demo_seed_refuses_beside_a_real_account(db: None, settings: Any) ->
     with pytest.raises(CommandError, match="only beside a local stand-in"):
         call_command("seed_demo")
     assert not User.objects.exists()
+
+
+def test_beside_a_real_account_the_demos_people_cannot_log_in(cast: dict[str, User], settings: Any) -> None:
+    client = Client()
+    client.force_login(cast["operator"])
+    cast["approver"].set_password("of-their-own")
+    cast["approver"].save()
+    settings.FIVETRAN_IS_LOCAL = False
+    with mock.patch("connections.management.commands.demo.call_command"):
+        Command(stdout=StringIO()).prepare()
+    assert not any(user.check_password(PASSWORD) for user in User.objects.all())
+    assert User.objects.get(username="approver").check_password("of-their-own")
+    assert not is_logged_in(client)
+    settings.FIVETRAN_IS_LOCAL = True
+    call_command("seed_demo", verbosity=0)
+    assert User.objects.get(username="admin").check_password(PASSWORD)

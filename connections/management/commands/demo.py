@@ -25,7 +25,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from connections.management.commands.seed_demo import PASSWORD, PEOPLE
+from connections.management.commands.seed_demo import PASSWORD, PEOPLE, without_known_passwords
 from connections.management.supervisor import Died, Supervisor, end_with_parent
 from portal import demo
 
@@ -95,6 +95,8 @@ class Command(BaseCommand):
         call_command("collectstatic", verbosity=0, interactive=False)
         if settings.FIVETRAN_IS_LOCAL:
             call_command("seed_demo", verbosity=0)
+        elif closed := without_known_passwords():
+            self._write(f"Beside another API nobody logs in with the demo's password any more: {', '.join(closed)}.")
 
     def load_catalog(self) -> None:
         """Fetch what Fivetran offers; without it the form still works, so a failure is only said."""

@@ -20,7 +20,7 @@ PEOPLE: dict[str, tuple[str, tuple[str, ...], bool, bool]] = {
 
 
 class Command(BaseCommand):
-    """Creates the demo users that are missing; touches none that exist."""
+    """Creates the demo users that are missing, and lets those log in again whom `without_known_passwords` shut out."""
 
     help = "Create the demo users (password: demo-portal). Refuses unless the API root is this machine."
 
@@ -34,12 +34,12 @@ class Command(BaseCommand):
             )
         made = create_people()
         if options["verbosity"] and made:
-            self.stdout.write(f"Created {', '.join(made)}.")
+            self.stdout.write(f"Made {', '.join(made)}.")
 
 
 @transaction.atomic
 def create_people() -> list[str]:
-    """Create who is missing; returns their user names."""
+    """Create who is missing or cannot log in; returns their user names."""
     made = []
     for username, (name, groups, staff, superuser) in PEOPLE.items():
         first, last = name.split()
@@ -54,8 +54,21 @@ def create_people() -> list[str]:
             },
         )
         if new:
+            user.groups.set(Group.objects.filter(name__in=groups))
+        if new or not user.has_usable_password():
             user.set_password(PASSWORD)
             user.save(update_fields=["password"])
-            user.groups.set(Group.objects.filter(name__in=groups))
             made.append(username)
     return made
+
+
+@transaction.atomic
+def without_known_passwords() -> list[str]:
+    """Let nobody log in with the password that everybody knows, and end such sessions; returns their user names."""
+    closed = []
+    for user in User.objects.filter(username__in=PEOPLE):
+        if user.check_password(PASSWORD):
+            user.set_unusable_password()
+            user.save(update_fields=["password"])
+            closed.append(user.get_username())
+    return closed
