@@ -48,7 +48,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
         environ["REDIS_URL"] = f"unix://{scratch}/redis.sock"
     if not is_set(environ, "FIVETRAN_BASE_URL"):
         starts.append("sandbox")
-        environ["FIVETRAN_BASE_URL"] = f"http://127.0.0.1:{environ.setdefault('SANDBOX_PORT', '8100')}"
+        environ["FIVETRAN_BASE_URL"] = f"http://127.0.0.1:{environ.get('SANDBOX_PORT') or '8100'}"
         # A real key never goes to the stand-in, which would refuse it anyway.
         for name in ("FIVETRAN_API_KEY_FILE", "FIVETRAN_API_SECRET_FILE"):
             environ.pop(name, None)
@@ -64,7 +64,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
     # Celery warns of root, which is who one is in most containers; the trial's broker is a private socket.
     environ.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
     for name, value in CLOCKS.items():
-        environ.setdefault(name, value)
+        environ[name] = environ.get(name) or value
 
 
 def _kept_secret(path: Path) -> str:

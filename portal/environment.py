@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -167,9 +167,15 @@ def redis_spellings(url: str) -> tuple[str, str]:
     if parts.scheme in {"unix", "redis+socket"} and parts.path.startswith("/"):
         query = parse_qs(parts.query)
         number = (query.get("db") or query.get("virtual_host") or ["0"])[0]
-        place = f"{parts.netloc}{parts.path}"
+        place = f"{parts.netloc or _user_info(query)}{parts.path}"
         return f"unix://{place}?db={number}", f"redis+socket://{place}?virtual_host={number}"
     raise ValueError(url)
+
+
+def _user_info(query: dict[str, list[str]]) -> str:
+    """`user:password@` from a query, where redis-py takes them too; the other libraries know them before the path."""
+    user, password = ((query.get(name) or [""])[0] for name in ("username", "password"))
+    return f"{quote(user, safe='')}:{quote(password, safe='')}@" if password else ""
 
 
 def fresh_pair(key_name: str, secret_name: str) -> Callable[[], tuple[str, str]]:

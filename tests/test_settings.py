@@ -233,6 +233,11 @@ def test_the_way_to_a_folder_for_mail_is_as_the_example_says() -> None:
         ("unix:///run/r.sock?db=4", "unix:///run/r.sock?db=4", "redis+socket:///run/r.sock?virtual_host=4"),
         ("redis+socket:///r.sock?virtual_host=2", "unix:///r.sock?db=2", "redis+socket:///r.sock?virtual_host=2"),
         ("unix://:pw@/r.sock", "unix://:pw@/r.sock?db=0", "redis+socket://:pw@/r.sock?virtual_host=0"),
+        (
+            "unix:///r.sock?db=1&password=p%40w",
+            "unix://:p%40w@/r.sock?db=1",
+            "redis+socket://:p%40w@/r.sock?virtual_host=1",
+        ),
     ],
 )
 def test_a_redis_address_is_spelled_for_each_reader(given: str, for_redis: str, for_celery: str) -> None:
@@ -265,7 +270,7 @@ class TestTrialEnvironment:
     """portal.demo.fill: what `make run` sets and what it leaves alone."""
 
     def test_fills_what_is_missing(self, tmp_path: Any) -> None:
-        environment = {"DEMO_DATA": str(tmp_path)}
+        environment = {"DEMO_DATA": str(tmp_path), "SANDBOX_PORT": "", "SUBMIT_DEADLINE": ""}
         demo.fill(environment)
         assert environment["FIVETRAN_BASE_URL"] == "http://127.0.0.1:8100"
         assert environment["FIVETRAN_API_KEY"] == "sandbox-key"
