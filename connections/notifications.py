@@ -4,7 +4,10 @@ A mail says what happened and links to the request; it never holds the body, a c
 """
 
 import logging
+import threading
+import time
 from datetime import timedelta
+from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
 
 from django.conf import settings
@@ -20,6 +23,9 @@ log = logging.getLogger(__name__)
 TRIES = 5
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
+SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next bell
+_OF_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)  # the server answered
+_one_sender = threading.Lock()
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
 
@@ -72,15 +78,33 @@ def operators() -> QuerySet[User]:
 def send_due(limit: int = 100) -> int:
     """Mail up to `limit` unsent notices and return how many went out. A failing mail is tried again, five times in all.
 
-    A notice is claimed by one conditional update, so any number of senders send it once.
+    A notice is claimed by one conditional update, so any number of senders send it once. One at a time in a process,
+    for SENDING_SECONDS and until the mail server is not reached: it may hang, and other tasks need the threads.
     """
+    if not _one_sender.acquire(blocking=False):
+        return 0  # whoever sends looks again before it ends
+    try:
+        return _send_each(limit, time.monotonic() + SENDING_SECONDS)
+    finally:
+        _one_sender.release()
+
+
+def _send_each(limit: int, end: float) -> int:
     due = Notice.objects.filter(sent_at=None, next_try_at__lte=Now(), tries__lt=TRIES)
+    found = due.select_related("request", "recipient", "batch__requester").order_by("id")
     sent = 0
-    for notice in due.select_related("request", "recipient", "batch__requester").order_by("id")[:limit]:
-        claim = due.filter(pk=notice.pk).update(tries=F("tries") + 1, next_try_at=Now() + LEASE)
-        if claim == 1:
+    while sent < limit and time.monotonic() < end and (notice := found.first()) is not None:
+        if due.filter(pk=notice.pk).update(tries=F("tries") + 1, next_try_at=Now() + LEASE) != 1:
+            continue
+        try:
             sent += _send(notice)
+        except _Away:
+            break
     return sent
+
+
+class _Away(Exception):
+    """The mail server was not reached, so that the next mail would wait for it too."""
 
 
 def _send(notice: Notice) -> bool:
@@ -105,6 +129,8 @@ def _send(notice: Notice) -> bool:
     except Exception as error:  # noqa: BLE001  # smtplib, sockets, templates: one bad notice must not stop the others
         log.warning("notice %s was not sent: %s", notice.pk, type(error).__name__)
         row.update(error=type(error).__name__)
+        if isinstance(error, OSError) and not isinstance(error, _OF_ONE_MAIL):
+            raise _Away from error
         return False
     row.update(sent_at=Now(), error="")
     return True

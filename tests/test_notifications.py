@@ -1,9 +1,12 @@
 """Mail: once to each person, again after a failure, with a link that works and nothing that is secret."""
 
+import itertools
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from datetime import timedelta
+from smtplib import SMTPRecipientsRefused
 from typing import Any
 
 import pytest
@@ -85,7 +88,7 @@ def test_senders_at_once_send_each_mail_once() -> None:
 
     def send() -> None:
         barrier.wait(10)
-        sent.append(notifications.send_due())
+        sent.append(notifications._send_each(100, time.monotonic() + 30))  # as in processes of their own
         connection.close()
 
     senders = [threading.Thread(target=send) for _ in range(4)]
@@ -95,6 +98,47 @@ def test_senders_at_once_send_each_mail_once() -> None:
         sender.join(30)
     assert sum(sent) == 20
     assert len({tuple(message.to) for message in mail.outbox}) == len(mail.outbox) == 20
+
+
+@pytest.mark.django_db
+def test_a_process_has_one_sender() -> None:
+    notice()
+    with notifications._one_sender:
+        assert notifications.send_due() == 0
+    assert notifications.send_due() == 1
+
+
+@pytest.mark.django_db
+def test_a_mail_server_that_is_away_costs_a_run_one_try(mail_server_is_down: None) -> None:
+    row = notice()
+    notifications.tell(row.request, NoticeKind.SUBMITTED, factories.person("approver"))
+    for tries in (1, 2):
+        assert notifications.send_due() == 0
+        assert Notice.objects.filter(tries=1).count() == tries
+
+
+@pytest.mark.django_db
+def test_an_address_that_is_refused_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = notice(email="gone@example.com")
+    notifications.tell(row.request, NoticeKind.SUBMITTED, factories.person("approver", email="here@example.com"))
+
+    def send(*, recipient_list: list[str], **_: Any) -> None:
+        if recipient_list == ["gone@example.com"]:
+            raise SMTPRecipientsRefused({"gone@example.com": (550, b"no such user")})
+
+    monkeypatch.setattr(notifications, "send_mail", send)
+    assert notifications.send_due() == 1
+    assert set(Notice.objects.values_list("error", flat=True)) == {"SMTPRecipientsRefused", ""}
+
+
+@pytest.mark.django_db
+def test_a_slow_mail_server_does_not_hold_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = notice()
+    notifications.tell(row.request, NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(5)])
+    clock = itertools.count(step=notifications.SENDING_SECONDS / 2)
+    monkeypatch.setattr("connections.notifications.time.monotonic", lambda: next(clock))
+    assert notifications.send_due() == 1
+    assert notifications.send_due() == 1
 
 
 @pytest.mark.django_db
