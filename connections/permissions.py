@@ -118,10 +118,12 @@ def check_can_edit(user: Person, request: ConnectionRequest) -> None:
 
 
 def check_can_withdraw(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless `user` is the requester and nothing has started at Fivetran."""
+    """Raise Denied unless `user` is the requester and nothing has started at Fivetran, nor may have."""
     _check_own(user, request, "withdraw")
     if request.state not in WITHDRAWABLE:
         raise Denied(f"It can no longer be withdrawn: {request.state.label}.")
+    if request.first_sent_at is not None:
+        raise Denied("It can no longer be withdrawn: it was sent once, and what became of that may still show up.")
 
 
 def check_can_clone(user: Person, request: ConnectionRequest) -> None:
