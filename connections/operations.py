@@ -202,7 +202,7 @@ def resume(*, by: User) -> bool:
     permissions.check_can_operate(by)
     paused = ApiGate.objects.filter(pk=1, paused_at__isnull=False)
     resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
-    transaction.on_commit(partial(tasks.ring, tasks.sweep), robust=True)
+    transaction.on_commit(partial(tasks.ring, tasks.sweep, True), robust=True)
     return resumed
 
 

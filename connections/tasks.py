@@ -87,9 +87,9 @@ def send_trust(trust_id: int) -> None:
 
 
 @shared_task(name="sweep")
-def sweep() -> None:
-    """Bring back what was lost and ring for everything that is due."""
-    if provisioning.note_alive():
+def sweep(asked: bool = False) -> None:
+    """Bring back what was lost and ring for everything that is due; `asked`: a person did, not the scheduler."""
+    if asked or provisioning.note_alive():
         ring_all(provisioning.sweep())
 
 

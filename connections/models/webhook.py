@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 # longer, so that there is no moment in which an old body is still taken and no longer known.
 ACCEPTED = timedelta(days=2)
 KEPT = timedelta(days=3)
+PRUNED = 5_000  # after a long pause of the sweeper one DELETE of all would take longer than a statement may
 
 
 class WebhookDeliveryManager(models.Manager["WebhookDelivery"]):
@@ -24,8 +25,9 @@ class WebhookDeliveryManager(models.Manager["WebhookDelivery"]):
         return True
 
     def prune(self) -> None:
-        """Forget the digests of bodies that are refused for their age by now."""
-        self.filter(at__lt=Now() - KEPT).delete()
+        """Forget the digests of bodies that are refused for their age by now, the oldest PRUNED of them at a time."""
+        old = self.filter(at__lt=Now() - KEPT).order_by("at").values_list("pk", flat=True)[:PRUNED]
+        self.filter(pk__in=list(old)).delete()
 
 
 class WebhookDelivery(models.Model):

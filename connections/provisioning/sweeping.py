@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Q
 from django.db.models.functions import Now
 
@@ -61,13 +62,13 @@ def sweep() -> Due:
     old = Now() - timedelta(days=settings.EXPIRE_DAYS)
     for status in (Status.PENDING, Status.CHANGES_REQUESTED):
         _each(_rows(status, status_since__lt=old), _expire)
-    handovers.sweep()
-    running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
-    running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
-    WebhookDelivery.objects.prune()
-    trusting.release()
+    for tidy in (handovers.sweep, _release_tests, WebhookDelivery.objects.prune, trusting.release):
+        try:
+            tidy()
+        except DatabaseError:  # a lock, or too much at once: what is due is rung for all the same
+            log.exception("the sweeper could not tidy up")
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
-    tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
+    tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now(), request__gone_at=None)
     due = ConnectionRequest.objects.due().values_list("pk", flat=True)
     may_send = gate.is_open()
     return Due(
@@ -81,6 +82,12 @@ def sweep() -> Due:
         trust=list(trusting.due().values_list("pk", flat=True)[:BATCH]) if may_send else [],
         probe=gate.probe_due(),
     )
+
+
+def _release_tests() -> None:
+    """A run of the setup tests whose worker died can be repeated."""
+    running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
+    running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
 
 
 def _rows(status: Status, **older: object) -> Iterable[ConnectionRequest]:
