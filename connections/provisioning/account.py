@@ -3,9 +3,10 @@
 import hashlib
 
 from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 
 from connections.fivetran.client import FivetranClient
-from connections.fivetran.errors import Refused
+from connections.fivetran.errors import Refused, Unauthorized
 
 # A key belongs to one account for ever, so an answer holds as long as key and address stay the same. Hashed: the
 # process need not keep a second copy of the secret.
@@ -15,7 +16,8 @@ _known: dict[bytes, str] = {}
 def same(client: FivetranClient, approved: str) -> bool:
     """Whether `approved` ("API root account_id", from the approval) is where the client's calls go.
 
-    An id that either side does not know cannot contradict. Raises FivetranError when Fivetran does not answer.
+    An id that either side does not know cannot contradict. Raises FivetranError when Fivetran does not answer
+    or the key cannot be read.
     """
     root, _, account_id = approved.partition(" ")
     if root != settings.FIVETRAN_BASE_URL:
@@ -24,7 +26,11 @@ def same(client: FivetranClient, approved: str) -> bool:
 
 
 def _account_id(client: FivetranClient) -> str:
-    key = hashlib.sha256("\0".join((settings.FIVETRAN_BASE_URL, *settings.FIVETRAN_CREDENTIALS())).encode()).digest()
+    try:
+        credentials = settings.FIVETRAN_CREDENTIALS()
+    except ImproperlyConfigured:  # its file is being replaced, or is gone: no row is wrong for that
+        raise Unauthorized("The API key could not be read.") from None
+    key = hashlib.sha256("\0".join((settings.FIVETRAN_BASE_URL, *credentials)).encode()).digest()
     if key not in _known:
         try:
             _known[key] = str(client.get_account().data.get("account_id") or "")

@@ -168,9 +168,9 @@ def _conclude(claim: Claim, attempt: Attempt, answer: Answer) -> None:
 
 
 def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
-    gate.note_error(error)
     deleting = claim.change.kind == ChangeKind.DELETE
     with outcome.atomic():
+        gate.note_error(error)
         outcome.close(attempt, error)
         match error:
             case NotSent() | RateLimited() | Unauthorized():
@@ -217,9 +217,9 @@ def _looked(claim: Claim, attempt: Attempt, answer: Answer) -> None:
 
 
 def _not_looked(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
-    gate.note_error(error, read=True)
     change = claim.change
     with outcome.atomic():
+        gate.note_error(error, read=True)
         outcome.close(attempt, error)
         if isinstance(error, Refused) and _is_gone(error):
             observing.gone(claim.request)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, DateTimeField, F, Q, When
+from django.db.models import Case, DateTimeField, Exists, F, Q, When
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Greatest, Now
 
@@ -112,15 +112,28 @@ def places(most: int) -> int:
 
 def _admit_alone() -> Place:
     """While Fivetran was unwell until just now, one call goes ahead, and the others wait for what becomes of it."""
-    until = Now() + timedelta(seconds=settings.SUBMIT_DEADLINE)
+    until = Now() + timedelta(seconds=settings.CLAIM_LEASE)  # a worker that dies before its call holds it no longer
     alone = _GATE.filter(_TRIAL).update(not_before=until) == 1
     return Place(taken=alone, alone=alone)
+
+
+def still_lets(place: Place) -> Q:
+    """The part of a WHERE that fails once the gate was closed since `admit`: by an operator, or by another call."""
+    trial = Q(reason=GateReason.TRIAL) if place.alone else Q(pk=None)
+    return Q(Exists(_GATE.filter(_NOT_PAUSED & (Q(reason=GateReason.OPEN) | _WAITED | trial))))
+
+
+def keep(place: Place) -> None:
+    """The call is about to be made: others wait for its ending as long as that may take."""
+    if place.alone:
+        _GATE.filter(reason=GateReason.TRIAL).update(not_before=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE))
 
 
 def note_error(error: FivetranError, *, read: bool = False) -> None:
     """Close the gate where `error` says something about the whole account: 429, 401, or the third unclear in a row.
 
-    `read`: the call would have changed nothing, so that its refusal does not show that creations are answered again.
+    `read`: the call would have changed nothing. Its refusal does not show that creations are answered again, and its
+    unclear ending, which may be that of one connection alone, does not end the trial that another call is.
     """
     current()
     match error:
@@ -144,8 +157,8 @@ def note_error(error: FivetranError, *, read: bool = False) -> None:
                 log.error("Fivetran's address answered with a redirect (%s), which is never followed", error.status)
             _GATE.update(unclear_in_a_row=F("unclear_in_a_row") + 1)
             many = Q(unclear_in_a_row__gte=UNCLEAR_LIMIT) & (Q(reason=GateReason.OPEN) | _WAITED)
-            if _GATE.filter(many | Q(reason=GateReason.TRIAL)).exists():
-                _close(GateReason.UNWELL, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
+            trial = Q(pk=None) if read else Q(reason=GateReason.TRIAL)
+            _close(GateReason.UNWELL, many | trial, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
 
 
 def _asked_for(error: RateLimited) -> CombinedExpression:
@@ -165,11 +178,11 @@ def note_answer() -> None:
         _GATE.filter(over).update(reason=GateReason.OPEN, not_before=None, closed_since=None)
 
 
-def _close(reason: GateReason, **columns: object) -> None:
+def _close(reason: GateReason, where: Q | None = None, **columns: object) -> None:
     # A bad key outweighs a wait: it is left only by a probe, never by time.
     stronger = Q(reason=GateReason.AUTH) if reason is not GateReason.AUTH else Q(pk=None)
     since = Coalesce(F("closed_since"), Now())
-    if _GATE.exclude(stronger).update(reason=reason, closed_since=since, probes=0, **columns) == 1:
+    if _GATE.filter(where or Q()).exclude(stronger).update(reason=reason, closed_since=since, probes=0, **columns) == 1:
         log.warning("the gate to Fivetran is closed: %s", reason.label)
 
 

@@ -135,8 +135,11 @@ def gone(request: ConnectionRequest) -> None:
     """Fivetran knows the connection no longer: mark it; its history stays and its name is free. In a transaction."""
     if ConnectionRequest.objects.filter(pk=request.pk, gone_at=None).update(gone_at=Now()) == 1:
         # What was still to be tested never can be; a page would wait for it, and the sweeper ring, for ever.
-        Connection.objects.filter(request=request, tests=SetupTestsState.DUE).update(
-            tests=SetupTestsState.STORED, tests_note="The connection is no longer at Fivetran."
+        Connection.objects.filter(request=request, tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING]).update(
+            tests=SetupTestsState.STORED,
+            tests_token=None,
+            tests_lease_until=None,
+            tests_note="The connection is no longer at Fivetran.",
         )
         Connection.objects.filter(request=request).update(trust_waiting=0, trust_since=None)
         Event.objects.note(request, EventKind.GONE, actor=Actor.RECONCILER)
@@ -156,9 +159,9 @@ def _answered(connection: Connection, attempt: Attempt, answer: Answer) -> None:
 
 def _unanswered(connection: Connection, attempt: Attempt, error: FivetranError) -> None:
     """Gone where Fivetran says so; else ask again later, but after a refusal, which stays one."""
-    gate.note_error(error, read=True)
     refused = isinstance(error, Refused)
     with outcome.atomic():
+        gate.note_error(error, read=True)
         outcome.close(attempt, error)
         _claimed(connection).update(check_due_at=None if refused else Now() + timedelta(seconds=settings.PROBE_SECONDS))
         if refused and error.status == 404 and error.code.startswith("NotFound"):

@@ -20,7 +20,7 @@ from connections import payloads
 from connections.fivetran import configured
 from connections.fivetran.client import Answer, boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, ConnectionRequest, IllegalMove, MovedOn, advance
+from connections.models import Attempt, ConnectionRequest, EventKind, IllegalMove, MovedOn, advance
 from connections.provisioning import account, gate, matching, outcome
 from connections.states import Actor, Status
 
@@ -91,7 +91,10 @@ def _submit(request: ConnectionRequest, place: gate.Place) -> bool:
         client = configured.client()
         if not _may_send(claim, client):
             return False
-        attempt, started = _note_sending(claim)
+        noted = _note_sending(claim, place)
+        if noted is None:
+            return False
+        attempt, started = noted
         sent = True
     finally:
         if not sent:
@@ -146,9 +149,11 @@ def _may_send(claim: Claim, client: Any) -> bool:
             return False
         found = matching.look_up(client, request)
     except Refused as error:
-        if claim.sent_before is None:
-            return True  # this key may not list there; nothing was sent before, and the POST gives the proper refusal
-        _back(claim, error)
+        # This key may not list there. Where nothing was sent before, the POST gives the proper refusal.
+        if claim.sent_before is None or _vouched_for(request):
+            return True
+        why = f"It was sent before, and Fivetran refuses to say whether it exists: {error.message}"
+        outcome.to_attention(request, Actor.WORKER, why, claim.mine)
         return False
     except FivetranError as error:
         _back(claim, error)
@@ -157,6 +162,13 @@ def _may_send(claim: Claim, client: Any) -> bool:
         return True
     _conclude_existing(claim, found)
     return False
+
+
+def _vouched_for(request: ConnectionRequest) -> bool:
+    """Whether an operator, who looked, has had it sent again since its outcome was last unclear."""
+    unclear, again = Q(target=Status.UNKNOWN), Q(target=Status.APPROVED, actor=Actor.OPERATOR)
+    last = request.events.filter(unclear | again, kind=EventKind.MOVED).order_by("version").last()
+    return last is not None and last.actor == Actor.OPERATOR
 
 
 def _conclude_existing(claim: Claim, found: list[dict[str, Any]]) -> None:
@@ -173,33 +185,57 @@ def _conclude_existing(claim: Claim, found: list[dict[str, Any]]) -> None:
 
 
 def _back(claim: Claim, error: FivetranError) -> None:
-    """Nothing was sent: return the claimed row to the queue, with its attempt."""
-    gate.note_error(error, read=True)
+    """Nothing was sent: return the claimed row to the queue.
+
+    With its attempt, if Fivetran was not reached or said why. One that gives no clear answer for this row, and perhaps
+    for this row alone, is asked ever rarer, and after MAX_ATTEMPTS a person looks: others must have their turn.
+    """
+    gate.note_error(error)
+    clear, pause = isinstance(error, (NotSent, RateLimited, Unauthorized)), outcome.pause_after(error)
+    _release(
+        claim,
+        why=type(error).__name__,
+        pause=pause if clear else pause * 2 ** (claim.request.attempts_used - 1),
+        refund=clear,
+        note=outcome.waiting_note(error),
+    )
+
+
+def _release(claim: Claim, *, why: str, pause: float, refund: bool = True, note: str = "") -> None:
     advance(
         claim.request,
         Status.APPROVED,
         actor=Actor.WORKER,
         guard=claim.mine,
-        detail={"why": type(error).__name__},
-        **outcome.released(outcome.pause_after(error)),
-        attempts_used=F("attempts_used") - 1,
-        note=outcome.waiting_note(error),
+        detail={"why": why},
+        **outcome.released(pause),
+        attempts_used=F("attempts_used") - (1 if refund else 0),
+        note=note,
     )
 
 
-def _note_sending(claim: Claim) -> tuple[Attempt, float]:
-    """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit."""
-    with outcome.atomic():
-        advance(
-            claim.request,
-            Status.SENDING,
-            actor=Actor.WORKER,
-            guard=claim.mine & Q(lease_until__gt=Now()),
-            sent_at=Now(),
-            first_sent_at=Coalesce(F("first_sent_at"), Now()),
-            deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * UNKNOWN_MARGIN),
-        )
-        attempt = Attempt.objects.create(request=claim.request, call=Attempt.Call.CREATE)
+def _note_sending(claim: Claim, place: gate.Place) -> tuple[Attempt, float] | None:
+    """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit.
+
+    None where the gate was closed since the claim, by an operator or by what became of another call: then the row is
+    in the queue again.
+    """
+    try:
+        with outcome.atomic():
+            advance(
+                claim.request,
+                Status.SENDING,
+                actor=Actor.WORKER,
+                guard=claim.mine & Q(lease_until__gt=Now()) & gate.still_lets(place),
+                sent_at=Now(),
+                first_sent_at=Coalesce(F("first_sent_at"), Now()),
+                deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * UNKNOWN_MARGIN),
+            )
+            attempt = Attempt.objects.create(request=claim.request, call=Attempt.Call.CREATE)
+            gate.keep(place)
+    except MovedOn:
+        _release(claim, why="nothing was sent: the gate was closed meanwhile, or the look-up took too long", pause=0)
+        return None
     return attempt, boottime()
 
 

@@ -61,6 +61,7 @@ def run_tests(request_id: int) -> bool:
         gate.give_back(place)
         return False
     connection.tests_attempts += 1
+    gate.keep(place)
     return _run(connection, token)
 
 
@@ -102,10 +103,10 @@ def _asked_by(request: ConnectionRequest) -> int | None:
 
 def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
     """Try again later; after a definite refusal, or five tries, say why and leave it to the button."""
-    gate.note_error(error)
     final = isinstance(error, Refused) or connection.tests_attempts >= MAX_ATTEMPTS
     refund = isinstance(error, (NotSent, RateLimited, Unauthorized))
     with outcome.atomic():
+        gate.note_error(error)
         outcome.close(attempt, error)
         Connection.objects.filter(pk=connection.pk, tests_token=token).update(
             tests=SetupTestsState.STORED if final and not refund else SetupTestsState.DUE,

@@ -76,7 +76,7 @@ def _sent(row: Trust, token: uuid.UUID, attempt: Attempt, answer: Answer) -> Non
         if mine.update(state=TrustState.SENT, token=None, lease_until=None, ended_at=Now(), message="") != 1:
             return  # another worker told Fivetran too, which changes nothing there
         Event.objects.note(row.request, EventKind.TRUST_SENT, actor=Actor.WORKER, detail={"why": _what(row)})
-        Connection.objects.filter(request_id=row.request_id).update(
+        Connection.objects.filter(request_id=row.request_id, request__gone_at=None).update(
             tests=SetupTestsState.DUE,
             tests_next_try_at=Now(),
             tests_token=None,
@@ -89,11 +89,11 @@ def _sent(row: Trust, token: uuid.UUID, attempt: Attempt, answer: Answer) -> Non
 
 def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
     """Try again later; after a definite refusal, or five tries, say why and leave it to another approval."""
-    gate.note_error(error)
     refund = isinstance(error, (NotSent, RateLimited, Unauthorized))
     final = not refund and (isinstance(error, Refused) or row.attempts >= MAX_ATTEMPTS)
     mine = Trust.objects.filter(pk=row.pk, token=token)
     with outcome.atomic():
+        gate.note_error(error)
         outcome.close(attempt, error)
         if not final:
             pause = timedelta(seconds=settings.PROBE_SECONDS)
