@@ -99,6 +99,7 @@ TIME_ZONE = "UTC"
 # A request that waits longer than this on the database fails instead of holding a thread; 0 (for migrations) never.
 STATEMENT_TIMEOUT = read.whole("STATEMENT_TIMEOUT", 5)
 LOCK_TIMEOUT = 2  # seconds
+IDLE_TIMEOUT = 60  # seconds
 
 
 def _database() -> dict[str, Any]:
@@ -114,9 +115,14 @@ def _database() -> dict[str, Any]:
             database["CONN_MAX_AGE"] = 0
         case "django.db.backends.postgresql":
             limits = [f"-c statement_timeout={STATEMENT_TIMEOUT}s", f"-c lock_timeout={LOCK_TIMEOUT}s"]
+            # The locks of a client whose host is gone: no transaction here waits for anything but the database.
+            limits.append(f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s")
             # Django's own pool, because the worker's pool is threads: without it each task opens a new session.
             options |= {"pool": {"min_size": 1, "max_size": 20, "timeout": 5}}
             options |= {"connect_timeout": 5, "options": " ".join(limits) if STATEMENT_TIMEOUT else ""}
+            # A server whose host is gone says nothing: TCP would let a thread wait for a quarter of an hour, or two.
+            options |= {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
+            options["tcp_user_timeout"] = IDLE_TIMEOUT * 1000  # ms
             database |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
         case _:
             raise ImproperlyConfigured(

@@ -117,7 +117,9 @@ def test_plain_http_gets_no_secure_cookies_that_browsers_would_drop() -> None:
 def test_postgresql_gets_a_pool_and_time_limits() -> None:
     database = settings_of(PRODUCTION, "DATABASES")["DATABASES"]["default"]
     assert database["OPTIONS"]["pool"]["max_size"] >= 16
-    assert database["OPTIONS"]["options"] == "-c statement_timeout=5s -c lock_timeout=2s"
+    limits = {"statement_timeout": 5, "lock_timeout": 2, "idle_in_transaction_session_timeout": 60}
+    assert database["OPTIONS"]["options"] == " ".join(f"-c {name}={seconds}s" for name, seconds in limits.items())
+    assert database["OPTIONS"]["tcp_user_timeout"] == 60_000
     assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (0, True)
     migrating = settings_of({**PRODUCTION, "STATEMENT_TIMEOUT": "0"}, "DATABASES")["DATABASES"]["default"]
     assert migrating["OPTIONS"]["options"] == ""
