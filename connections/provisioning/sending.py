@@ -144,10 +144,10 @@ def _may_send(claim: Claim, client: Any) -> bool:
     """The checks that need Fivetran, before anything is sent: the same account, and the name still free."""
     request = claim.request
     try:
-        if not account.same(client, request.approved_account):
-            outcome.to_attention(request, Actor.WORKER, "It was approved for another Fivetran account.", claim.mine)
-            return False
-        found = matching.look_up(client, request)
+        found: list[dict[str, Any]] = []
+        if same := account.same(client, request.approved_account):
+            found = matching.look_up(client, request)
+            same = account.same(client, request.approved_account)  # the key may have been replaced while we looked
     except Refused as error:
         # This key may not list there. Where nothing was sent before, the POST gives the proper refusal.
         if claim.sent_before is None or _vouched_for(request):
@@ -157,6 +157,9 @@ def _may_send(claim: Claim, client: Any) -> bool:
         return False
     except FivetranError as error:
         _back(claim, error)
+        return False
+    if not same:
+        outcome.to_attention(request, Actor.WORKER, "It was approved for another Fivetran account.", claim.mine)
         return False
     if not found:
         return True

@@ -23,7 +23,7 @@ from connections.models import (
     WebhookDelivery,
 )
 from connections.models import webhook as webhooks
-from connections.provisioning import gate, handovers, matching, observing, outcome, sending
+from connections.provisioning import account, gate, handovers, matching, observing, outcome, sending
 from connections.states import Actor, ChangeStatus, Status
 from tests import factories
 from tests.provisioning.test_gate import AN_HOUR, fresh, put, seconds_left
@@ -63,6 +63,16 @@ def test_a_key_that_cannot_be_read_stops_the_queue_and_fails_nothing(
     provisioning.probe()
     provisioning.submit(waiting.pk)
     assert fresh(waiting).state is Status.CREATED
+
+
+def test_a_key_of_another_account_that_comes_while_looking_sends_nothing(
+    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, belongs = approve("sheets_swapped"), [True, False]
+    monkeypatch.setattr(account, "same", lambda *_: belongs.pop(0))
+    provisioning.submit(request.pk)
+    assert fresh(request).state is Status.ATTENTION and "another Fivetran account" in fresh(request).note
+    assert fivetran.posts() == []
 
 
 # --- look-ups that say nothing ------------------------------------------------------------------------------------
