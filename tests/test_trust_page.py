@@ -127,7 +127,7 @@ def test_one_that_was_refused_can_be_approved_again(as_user: Login, cast: Cast) 
     Trust.objects.update(state=TrustState.REFUSED, message="Fivetran said no")
     page = page_of(reader, row)
     assert buttons(page)["Approve certificate"] is True
-    assert "Fivetran refused an earlier approval: Fivetran said no" in visible_text(page)
+    assert "Fivetran did not confirm an earlier approval: Fivetran said no" in visible_text(page)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, Trust, TrustState
-from connections.provisioning import gate, observing, outcome
+from connections.provisioning import account, gate, outcome
 from connections.states import Actor, Status
 
 LEASE = timedelta(seconds=120)  # longer than a short call; one that died is then due again
@@ -42,10 +42,17 @@ def send_trust(trust_id: int) -> int | None:
     if row is None:
         return None
     # By the row's own columns alone, as for the setup tests: PostgreSQL does not ask a subquery again after a wait.
+    mine = Trust.objects.filter(pk=row.pk, state=TrustState.DUE, token=row.token)
+    try:
+        if not account.same(configured.client(), row.request.approved_account):
+            _refuse(mine, row, "The API key is another account's. Nothing was sent.")
+            return None
+    except FivetranError as error:
+        gate.note_error(error, read=True)
+        mine.update(next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS))
+        return None
     token = uuid.uuid4()
-    claimed = Trust.objects.filter(pk=row.pk, state=TrustState.DUE, token=row.token).update(
-        state=TrustState.RUNNING, token=token, lease_until=Now() + LEASE, attempts=F("attempts") + 1
-    )
+    claimed = mine.update(state=TrustState.RUNNING, token=token, lease_until=Now() + LEASE, attempts=F("attempts") + 1)
     if claimed != 1:
         return None
     row.attempts += 1
@@ -106,13 +113,20 @@ def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranErr
                 message=outcome.waiting_note(error)[:500],
             )
             return
-        changes = {"token": None, "lease_until": None, "ended_at": Now(), "message": error.message[:500]}
+        refused = isinstance(error, Refused)
+        _refuse(mine, row, error.message if refused else f"No clear answer {MAX_ATTEMPTS} times: {error.message}")
+        if refused and error.status == 404:
+            Connection.objects.filter(request=row.request_id).update(check_due_at=Now())  # is it still there?
+
+
+def _refuse(mine: QuerySet[Trust], row: Trust, message: str) -> None:
+    """It ends here, with words; another approval can be given."""
+    changes = {"token": None, "lease_until": None, "ended_at": Now(), "message": message[:500]}
+    with outcome.atomic():
         if mine.update(state=TrustState.REFUSED, **changes) == 1:
-            why = f"{_what(row)}: {error.message}"
+            why = f"{_what(row)}: {message}"
             Event.objects.note(row.request, EventKind.TRUST_REFUSED, actor=Actor.WORKER, detail={"why": why[:600]})
             Connection.objects.select_for_update().get(request=row.request_id).count_trust()
-        if isinstance(error, Refused) and error.status == 404 and error.code.startswith("NotFound"):
-            observing.gone(row.request)
 
 
 def _what(row: Trust) -> str:

@@ -90,7 +90,7 @@ EVENTS: dict[EventKind, tuple[str, str]] = {
     EventKind.HANDOVER_DONE: ("Credentials handed over", "success"),
     EventKind.TRUST_APPROVED: ("Trust approved", "info"),
     EventKind.TRUST_SENT: ("Trust told to Fivetran", "success"),
-    EventKind.TRUST_REFUSED: ("Trust refused by Fivetran", "danger"),
+    EventKind.TRUST_REFUSED: ("Trust not confirmed by Fivetran", "danger"),
     EventKind.SETUP_STATE_CHANGED: ("Setup state changed at Fivetran", "secondary"),
     EventKind.FIRST_DATA: ("First data arrived", "success"),
     EventKind.DRIFT_FOUND: ("Changed at Fivetran, outside the portal", "warning"),

@@ -193,10 +193,12 @@ def test_a_closed_gate_and_an_unreachable_fivetran_only_postpone(
     assert not request.attempts.filter(call="trust").exists()
     ApiGate.objects.update(paused_at=None)
     address, settings.FIVETRAN_BASE_URL = settings.FIVETRAN_BASE_URL, "http://127.0.0.1:9"
+    ConnectionRequest.objects.update(approved_account=settings.FIVETRAN_BASE_URL)
     assert provisioning.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.DUE, 0)
     settings.FIVETRAN_BASE_URL = address
+    ConnectionRequest.objects.update(approved_account=address)
     assert provisioning.send_trust(row.pk) == request.pk
 
 
@@ -219,11 +221,28 @@ def test_a_run_that_began_before_does_not_keep_the_tests_from_running_again(
     assert Connection.objects.get().tests == SetupTestsState.DUE
 
 
+def test_a_key_of_another_account_is_told_nothing(fivetran: Fivetran, approve: Approve) -> None:
+    request = created(approve)
+    row = approved(request)
+    ConnectionRequest.objects.update(approved_account=f"{fivetran.url} somebody_else")
+    assert provisioning.send_trust(row.pk) is None
+    row.refresh_from_db()
+    assert (row.state, row.attempts) == (TrustState.REFUSED, 0) and "another account's" in row.message
+    assert not request.attempts.filter(call="trust").exists() and fresh_gone(request) is None
+
+
+def fresh_gone(request: ConnectionRequest) -> object:
+    """When the connection was found to be gone."""
+    return ConnectionRequest.objects.get(pk=request.pk).gone_at
+
+
 def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approve) -> None:
     request = created(approve)
     row = approved(request)
     fivetran.call("connections", method="DELETE")
     provisioning.send_trust(row.pk)
+    assert provisioning.sweep().check == [request.pk]  # a 404 of this call may have other reasons
+    provisioning.check(request.pk)
     request.refresh_from_db()
     assert request.gone_at
     with pytest.raises(Denied, match="no connection"):
