@@ -67,6 +67,8 @@ def drift(body: Mapping[str, Any], live: Mapping[str, Any]) -> list[Difference]:
             continue
         if field in _ONLY_SCHEDULED and body.get("schedule_type") == "manual":
             continue  # neither has an effect on a connection that is started by hand
+        if field == "paused" and now is True and body.get("pause_after_trial") is True:
+            continue  # Fivetran pauses it by itself when the trial is over
         found.append({"field": field, "approved": _plain(approved), "live": _plain(now)})
     if twins := live.get(TWINS):
         found.append({"field": TWINS, "approved": None, "live": _plain(twins)})

@@ -99,6 +99,12 @@ def test_a_networking_method_that_fivetran_cannot_tell_is_no_drift() -> None:
     assert fields(BODY, SAME | {"networking_method": "Unknown"}) == []
 
 
+def test_the_pause_that_was_approved_for_the_end_of_the_trial_is_no_drift() -> None:
+    ends = BODY | {"paused": False, "pause_after_trial": True}
+    assert fields(ends, SAME | {"paused": True, "pause_after_trial": True}) == []
+    assert fields(ends | {"paused": True}, SAME | {"paused": False, "pause_after_trial": True}) == ["paused"]
+
+
 def test_a_schedule_without_effect_is_not_compared() -> None:
     by_hand = BODY | {"schedule_type": "manual"}
     assert fields(by_hand, SAME | {"schedule_type": "manual", "sync_frequency": 5}) == []

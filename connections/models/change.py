@@ -48,6 +48,11 @@ class ConnectionChangeQuerySet(models.QuerySet["ConnectionChange"]):
         """Those that were made at Fivetran, in their order."""
         return self.filter(status=ChangeStatus.DONE).order_by("status_since", "id")
 
+    def agreed(self) -> "ConnectionChangeQuerySet":
+        """Those that are approved, be they made at Fivetran or about to be, in the order of `made`."""
+        agreed = (ChangeStatus.APPROVED, ChangeStatus.RUNNING, ChangeStatus.DONE)
+        return self.filter(status__in=agreed).order_by("status_since", "id")
+
     def bodies(self) -> list[dict[str, Any]]:
         """The bodies of those that were made: what was approved since the creation."""
         return list(self.made().values_list("body", flat=True))

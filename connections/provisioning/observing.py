@@ -25,7 +25,7 @@ from connections.models import (
     status_columns,
 )
 from connections.provisioning import account, gate, handovers, outcome
-from connections.states import Actor, Status
+from connections.states import Actor, ChangeStatus, Status
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)  # longer than a GET with its repetitions; a check that died is then due again
@@ -89,9 +89,9 @@ def seen(connection: Connection, data: Mapping[str, Any]) -> None:
 
 
 def locked() -> QuerySet[Connection]:
-    """The connections with requests and changes made, locked where the database can: two readers note nothing twice."""
-    made = Prefetch("request__changes", ConnectionChange.objects.made(), to_attr="made")
-    return Connection.objects.select_for_update(of=("self",)).select_related("request").prefetch_related(made)
+    """The connections, requests and approved changes, locked where the database can: two readers note nothing twice."""
+    changes = Prefetch("request__changes", ConnectionChange.objects.agreed(), to_attr="agreed")
+    return Connection.objects.select_for_update(of=("self",)).select_related("request").prefetch_related(changes)
 
 
 def take(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
@@ -113,11 +113,16 @@ def take(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
 
 
 def _compare(row: Connection, data: Mapping[str, Any]) -> list[str]:
-    """Put into `row` where Fivetran differs from what is approved; returns the fields that did not before."""
+    """Put into `row` where Fivetran differs from what is approved; returns the fields that did not before.
+
+    What an approved change is about to set may be either way, and is nobody's doing outside the portal.
+    """
     known, config = row.drift, data.get("config")
-    changes = [change.body for change in row.request.made]  # type: ignore[attr-defined]  # prefetched by locked()
-    approved = payloads.overlaid(row.request.payload or {}, changes)
-    found = drift.drift(approved, {**row.live, "config": config})
+    agreed: list[ConnectionChange] = row.request.agreed  # type: ignore[attr-defined]  # prefetched by locked()
+    made = [change.body for change in agreed if change.state is ChangeStatus.DONE]
+    under_way = {field for change in agreed if change.state is not ChangeStatus.DONE for field in change.body}
+    approved = payloads.overlaid(row.request.payload or {}, made)
+    found = [one for one in drift.drift(approved, {**row.live, "config": config}) if one["field"] not in under_way]
     row.drift = found + ([] if drift.has_config(data) else [one for one in known if drift.in_config(one)])
     before = {one["field"] for one in known}
     return [one["field"] for one in found if one["field"] not in before]
