@@ -48,7 +48,7 @@ def test_the_page_offers_what_fits(as_user: Login, row: ConnectionRequest, role:
 
 
 def test_a_paused_connection_can_be_unpaused(as_user: Login, row: ConnectionRequest) -> None:
-    Connection.objects.update(fivetran_status={"sync_state": "paused"})
+    Connection.objects.update(sync_state="paused")
     page = text(as_user("requester").get(f"/requests/{row.pk}/"))
     assert "kind=unpause" in page and "kind=pause" not in page
     assert "nothing syncs until it is unpaused" in page
@@ -144,7 +144,7 @@ def test_a_schedule_by_the_rules_of_the_request_form(
 @pytest.mark.parametrize(
     ("posted", "words"),
     [
-        ({"sync_frequency": "360", "schedule_type": "auto"}, "approved already"),
+        ({"sync_frequency": "360", "schedule_type": "auto"}, "its schedule already"),
         ({"sync_frequency": "7", "schedule_type": "auto"}, "Choose one of: 1, 5, 15"),
         ({"sync_frequency": "1440", "schedule_type": "auto", "daily_sync_time": "05:30"}, "Choose one of: 00:00"),
         ({"sync_frequency": "60", "schedule_type": "weekly"}, "Choose one of: auto, manual"),

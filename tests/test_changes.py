@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from connections import notifications, permissions, provisioning, workflow
 from connections.models import (
     ChangeKind,
+    Connection,
     ConnectionChange,
     ConnectionRequest,
     EventKind,
@@ -207,13 +208,30 @@ def test_one_change_at_a_time() -> None:
 def test_a_change_needs_a_reason_and_something_to_change() -> None:
     request = created()
     same = {"sync_frequency": 360, "schedule_type": "auto"}
-    with pytest.raises(IllegalMove, match="approved already"):
+    with pytest.raises(IllegalMove, match="its schedule already"):
         workflow.ask_for_change(
             by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="x", values=same
         )
     with pytest.raises(IllegalMove, match="reason"):
         workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason=" ")
+    with pytest.raises(IllegalMove, match="not paused"):
+        workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.UNPAUSE, reason="x")
+    # As Fivetran has it, though the last sync is still running.
+    Connection.objects.update(sync_state="syncing", live={"paused": True})
+    with pytest.raises(IllegalMove, match="paused already"):
+        workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="x")
     assert not ConnectionChange.objects.exists()
+
+
+def test_the_approved_schedule_can_be_asked_for_where_fivetran_has_another() -> None:
+    request = created()
+    Connection.objects.update(live={"sync_frequency": 60, "schedule_type": "auto", "daily_sync_time": None})
+    approved = {"sync_frequency": 360, "schedule_type": "auto"}
+    assert workflow.present_values(request)["sync_frequency"] == 60
+    change = workflow.ask_for_change(
+        by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="As approved", values=approved
+    )
+    assert (change.before["sync_frequency"], change.body["sync_frequency"]) == (60, 360)
 
 
 def test_nobody_asks_where_nobody_can_decide() -> None:

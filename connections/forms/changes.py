@@ -17,7 +17,7 @@ _RULES = tuple(rule for rule in RULES if rule.path in SCHEDULE)
 
 
 class ChangeForm(Summed):
-    """The form for one kind of change. `now` are the approved values (path -> value), `name` is the connection's."""
+    """The form for one kind of change. `now` are the present values (path -> value), `name` is the connection's."""
 
     use_required_attribute = False
 

@@ -154,6 +154,13 @@ class Connection(models.Model):
         approved = set(known.values_list("kind", "hash", "proof"))
         return [one for one in found if (one.kind.value, one.hash, one.proof) not in approved]
 
+    @property
+    def is_paused(self) -> bool | None:
+        """Whether Fivetran last said that it is paused, though a sync may still be running; None if it said nothing."""
+        if isinstance(self.live.get("paused"), bool):
+            return bool(self.live["paused"])
+        return self.sync_state == "paused" if self.sync_state else None
+
     def count_trust(self) -> None:
         """Store how much of that waits, so that no list has to read runs; in a transaction that has locked this row."""
         self.trust_waiting = len(self.trust_asked())

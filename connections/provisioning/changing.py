@@ -6,7 +6,7 @@ what it shows decides whether the change was made.
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections import notifications, payloads
+from connections import drift, notifications, payloads
 from connections.fivetran import configured
 from connections.fivetran.client import Answer, boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
@@ -205,15 +205,20 @@ def _look(claim: Claim) -> None:
 
 def _looked(claim: Claim, attempt: Attempt, answer: Answer) -> None:
     change = claim.change
-    wanted = change.values
     with outcome.atomic():
         outcome.close(attempt, answer)
-        if change.kind != ChangeKind.DELETE and all(answer.data.get(key) == value for key, value in wanted.items()):
+        if change.kind != ChangeKind.DELETE and _shows(answer.data, change.values):
             _done(claim, answer)
         else:
             observing.seen(_connection(claim), answer.data)
             said = f"Fivetran gave no clear answer {MAX_ATTEMPTS} times, and shows the connection as it was before."
-            _failed(claim, "no_clear_answer", said)
+            _failed(claim, "no_effect", said)
+
+
+def _shows(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    """Whether `data` is as wanted, as far as Fivetran says: of a manual schedule it does not say the frequency."""
+    said = any(data.get(field) not in ("", None) for field in wanted)
+    return said and not any(one["field"] in wanted for one in drift.drift(wanted, data))
 
 
 def _not_looked(claim: Claim, attempt: Attempt, error: FivetranError) -> None:

@@ -54,7 +54,14 @@ def tone(status: str) -> str:
 
 def next_sentence(change: ConnectionChange) -> str:
     """One sentence: where the change stands and what happens next."""
+    if is_unclear(change):
+        return "Nobody knows whether the change was made. Look at Fivetran before it is asked for again."
     return _NEXT[change.state].format(days=settings.EXPIRE_DAYS)
+
+
+def is_unclear(change: ConnectionChange) -> bool:
+    """Whether it ended without anybody knowing whether it was made."""
+    return change.state is ChangeStatus.FAILED and change.failure_code == "no_clear_answer"
 
 
 def differences(change: ConnectionChange) -> list[Difference]:

@@ -29,7 +29,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
     if obstacle := reading.why_not(permissions.check_can_ask_for_change, request.user, row):
         messages.warning(request, obstacle)
         return redirect("connections:request", pk=pk)
-    now = workflow.approved_values(row)
+    now = workflow.present_values(row)
     form = ChangeForm(request.POST if request.method == "POST" else None, kind=kind, now=now, name=row.schema)
     if request.method == "POST" and form.is_valid() and (answer := _ask(request, row, form)):
         return answer
@@ -107,6 +107,7 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "change": change,
         "row": change.request,
         "tone": change_words.tone(change.status),
+        "unclear": change_words.is_unclear(change),
         "next": change_words.next_sentence(change),
         "turn": _turn(user, change),
         "differences": change_words.differences(change),

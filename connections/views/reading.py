@@ -93,8 +93,7 @@ def handover_of(row: ConnectionRequest) -> Handover | None:
 
 def is_paused(connection: Connection | None) -> bool:
     """Whether Fivetran last said that the connection is paused."""
-    told = connection.fivetran_status if connection else None
-    return isinstance(told, dict) and told.get("sync_state") == "paused"
+    return bool(connection and connection.is_paused)
 
 
 def why_not(check: Callable[[Person, ConnectionRequest], None], user: Person, row: ConnectionRequest) -> str:

@@ -9,7 +9,7 @@ from connections.workflow.changing import (
     approve_change,
     approved_values,
     ask_for_change,
-    is_paused,
+    present_values,
     reject_change,
     withdraw_change,
 )
@@ -55,7 +55,7 @@ __all__ = [
     "ask_for_change",
     "approve_trust",
     "clone_values",
-    "is_paused",
+    "present_values",
     "enter_code",
     "issue_card",
     "known_account",

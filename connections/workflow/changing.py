@@ -30,12 +30,16 @@ def approved_values(request: ConnectionRequest) -> dict[str, Any]:
     return payloads.overlaid(request.payload or {}, request.changes.bodies())
 
 
-def is_paused(request: ConnectionRequest) -> bool:
-    """Whether the connection is paused: as Fivetran last said, else as approved."""
+def present_values(request: ConnectionRequest) -> dict[str, Any]:
+    """What can be changed as it is now: as Fivetran last said, else as approved."""
     connection = Connection.objects.filter(request=request).first()
-    told = connection.fivetran_status if connection is not None else None
-    state = told.get("sync_state") if isinstance(told, dict) else None
-    return state == "paused" if state else bool(approved_values(request).get("paused"))
+    live = connection.live if connection is not None else {}
+    told = {path: live[path] for path in payloads.SCHEDULE if live.get(path) not in (None, "")}
+    if str(told.get("sync_frequency", "")).isdigit():
+        told["sync_frequency"] = int(told["sync_frequency"])
+    values = approved_values(request) | told
+    paused = connection.is_paused if connection is not None else None
+    return values if paused is None else values | {"paused": paused}
 
 
 def ask_for_change(
@@ -73,14 +77,18 @@ def ask_for_change(
 def _before_and_body(
     request: ConnectionRequest, kind: ChangeKind, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What is approved now of what changes, and the exact body; of a deletion both are empty."""
+    """What there is now of what changes, and the exact body; of a deletion both are empty."""
+    present = present_values(request)
     match kind:
         case ChangeKind.PAUSE | ChangeKind.UNPAUSE:
-            return {"paused": is_paused(request)}, payloads.pause_body(paused=kind == ChangeKind.PAUSE)
+            paused, pausing = bool(present.get("paused")), kind == ChangeKind.PAUSE
+            if paused == pausing:
+                raise IllegalMove("It is paused already." if paused else "It is not paused.")
+            return {"paused": paused}, payloads.pause_body(paused=pausing)
         case ChangeKind.SCHEDULE:
-            now, wanted = payloads.schedule_body(approved_values(request)), payloads.schedule_body(values)
+            now, wanted = payloads.schedule_body(present), payloads.schedule_body(values)
             if now == wanted:
-                raise IllegalMove("This is the schedule that is approved already.")
+                raise IllegalMove("This is its schedule already.")
             return {path: value for path, value in now.items() if path in payloads.SCHEDULE}, wanted
     return {}, {}
 

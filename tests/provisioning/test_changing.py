@@ -6,11 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core import mail
 from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import provisioning, workflow
+from connections import notifications, provisioning, workflow
 from connections.models import (
     ApiGate,
     ChangeKind,
@@ -81,7 +82,7 @@ def test_pausing_sends_exactly_the_approved_body_and_runs_no_tests(fivetran: Fiv
     assert patch["body"] == change.body == {"paused": True, "run_setup_tests": False}
     assert fivetran.connections()[0]["paused"] is True
     assert Connection.objects.get().fivetran_status["sync_state"] == "paused"
-    assert workflow.is_paused(change.request)
+    assert workflow.present_values(change.request)["paused"] is True
     assert kinds(change)[:4] == ["change_applied", "change_started", "change_approved", "change_asked"]
     assert change.request.attempts.filter(call="change", ending="answered").count() == 1
     apply(change)
@@ -189,6 +190,25 @@ def test_after_the_last_try_what_fivetran_shows_decides(
     assert bool(change.failure_message) is (end is ChangeStatus.FAILED)
 
 
+def test_what_fivetran_leaves_open_does_not_contradict(fivetran: Fivetran, asked: Asked) -> None:
+    change = asked("schedule", values={"schedule_type": "manual", "sync_frequency": 1440})
+    ConnectionChange.objects.update(attempts_used=changing.MAX_ATTEMPTS)
+    there = {**fivetran.connections()[0], "schedule_type": "manual", "sync_frequency": None}
+    fivetran.next({"path": PATH, "method": "GET", "status": 200, "body": {"code": "Success", "data": there}})
+    assert apply(change).state is ChangeStatus.DONE
+
+
+def test_what_is_under_way_is_nobodys_change_outside_the_portal(fivetran: Fivetran, asked: Asked) -> None:
+    change = asked()
+    fivetran.next(answer(502, effect=True))
+    assert apply(change).state is ChangeStatus.APPROVED
+    Connection.objects.update(check_due_at=Now())
+    gate_opens()
+    provisioning.check(change.request_id)
+    connection = Connection.objects.get()
+    assert connection.is_paused and connection.drift == [] and EventKind.DRIFT_FOUND not in kinds(change)
+
+
 def test_a_deletion_without_clear_answers_is_settled_by_looking(fivetran: Fivetran, asked: Asked) -> None:
     change = asked("delete")
     fivetran.next({"path": PATH, "method": "DELETE", "status": 500, "effect": True})
@@ -208,6 +228,14 @@ def test_looking_ends_too(fivetran: Fivetran, asked: Asked) -> None:
         apply(change)
     assert (change.state, change.failure_code) == (ChangeStatus.FAILED, "no_clear_answer")
     assert sent(fivetran) == []
+    client = Client()
+    client.force_login(change.requester)
+    page = client.get(f"/changes/{change.pk}/").content.decode()
+    assert "Nobody knows whether the change was made" in page and ">Not known</span>" in page
+    assert "was not made" not in page
+    mail.outbox.clear()
+    notifications.send_due()
+    assert "nobody knows whether the change was made" in mail.outbox[-1].body
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "InvalidInput"), (403, "Forbidden"), (422, "Unprocessable")])
