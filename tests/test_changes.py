@@ -234,6 +234,20 @@ def test_the_approved_schedule_can_be_asked_for_where_fivetran_has_another() -> 
     assert (change.before["sync_frequency"], change.body["sync_frequency"]) == (60, 360)
 
 
+def test_a_daily_schedule_does_not_lose_its_time_by_leaving_it_out() -> None:
+    request = created()
+    Connection.objects.update(live={"sync_frequency": 1440, "schedule_type": "auto", "daily_sync_time": "05:00"})
+    for values in ({"sync_frequency": 1440}, {"sync_frequency": 1440, "schedule_type": "auto"}):
+        with pytest.raises(IllegalMove, match="Fivetran keeps 05:00"):
+            workflow.ask_for_change(
+                by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="x", values=values
+            )
+    other = {"sync_frequency": 360, "schedule_type": "auto"}
+    assert workflow.ask_for_change(
+        by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="x", values=other
+    )
+
+
 def test_nobody_asks_where_nobody_can_decide() -> None:
     request = created()
     User.objects.exclude(pk=request.requester_id).update(is_active=False)

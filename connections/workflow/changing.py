@@ -89,6 +89,12 @@ def _before_and_body(
             now, wanted = payloads.schedule_body(present), payloads.schedule_body(values)
             if now == wanted:
                 raise IllegalMove("This is its schedule already.")
+            time = now.get("daily_sync_time")
+            daily = wanted.get("schedule_type") != "manual" and wanted.get("sync_frequency") == now.get(
+                "sync_frequency"
+            )
+            if time and daily and "daily_sync_time" not in wanted:
+                raise IllegalMove(f"Choose the time of day: Fivetran keeps {time} where none is sent.")
             return {path: value for path, value in now.items() if path in payloads.SCHEDULE}, wanted
     return {}, {}
 
