@@ -50,6 +50,7 @@ class HandoverState(models.TextChoices):
 
 
 LIVE_HANDOVER = (HandoverState.WAITING, HandoverState.OPEN, HandoverState.RETURNED)
+RETURNABLE = (*LIVE_HANDOVER, HandoverState.DONE)  # in which the current card brings its owner back
 
 
 def find_owner(text: str) -> tuple[User | None, str]:
@@ -96,10 +97,13 @@ class HandoverManager(models.Manager["Handover"]):
             return None
 
     def by_state(self, state: str) -> "Handover | None":
-        """The hand-over whose current card brings back `state`, as long as it is valid; None for any other."""
+        """The hand-over whose current card brings back `state`, as long as it is valid; None for any other.
+
+        One that is done is found too: Fivetran may have been heard of before its owner was back.
+        """
         try:
             number, _, nonce = _signer(_STATE).unsign(state).partition("-")
-            known = self._known().filter(state__in=LIVE_HANDOVER, return_expires_at__gt=Now())
+            known = self._known().filter(state__in=RETURNABLE, return_expires_at__gt=Now())
             return known.get(pk=int(number), return_hash=hashed(nonce))
         except (signing.BadSignature, ValueError, OverflowError, self.model.DoesNotExist):
             return None

@@ -42,8 +42,8 @@ def conclude(connection: Connection, setup_state: str) -> None:
         if mine.filter(state=HandoverState.RETURNED).update(state=HandoverState.OPEN) == 1:
             _run_tests(connection)
         return
-    used_up = {"return_hash": "", "return_expires_at": None, "code_nonce": ""}
-    if mine.filter(state__in=LIVE_HANDOVER).update(state=HandoverState.DONE, done_at=Now(), **used_up) == 1:
+    # The card's state stays: its owner may still be on the way back, and is then told that it is done.
+    if mine.filter(state__in=LIVE_HANDOVER).update(state=HandoverState.DONE, done_at=Now(), code_nonce="") == 1:
         request = connection.request
         Event.objects.note(request, EventKind.HANDOVER_DONE, actor=Actor.RECONCILER)
         occasion = mine.values_list("mails", flat=True).get()

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Case, F, Q, QuerySet, When
+from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
@@ -30,7 +30,7 @@ from connections.models import (
     NoticeKind,
     find_owner,
 )
-from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, hashed, new_nonce
+from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, RETURNABLE, hashed, new_nonce
 from connections.permissions import Denied, Person
 from connections.states import Actor
 
@@ -163,14 +163,19 @@ def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
 def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
     """The owner came back with the state of the current card: a hint, so Fivetran is asked how the connection is.
 
-    `handover` is what `Handover.objects.by_state` found. Raises Denied for anybody but its owner, MovedOn where the
-    state was used a moment ago.
+    `handover` is what `Handover.objects.by_state` found; one that is done stays so, and its state is used up as any.
+    Raises Denied for anybody but its owner, MovedOn where the state was used a moment ago.
     """
-    permissions.check_is_source_owner(by, handover, proof)
-    current = _as_seen(handover).filter(return_hash=handover.return_hash, return_expires_at__gt=Now())
+    if handover.is_live or not permissions.is_source_owner(by, handover, proof):
+        permissions.check_is_source_owner(by, handover, proof)
+    mine = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state__in=RETURNABLE)
+    current = mine.filter(return_hash=handover.return_hash, return_expires_at__gt=Now())
     with transaction.atomic():
         changed = current.exclude(return_hash="").update(
-            state=HandoverState.RETURNED, returned_at=Now(), return_hash="", return_expires_at=None
+            state=Case(When(state=HandoverState.DONE, then=F("state")), default=Value(HandoverState.RETURNED)),
+            returned_at=Now(),
+            return_hash="",
+            return_expires_at=None,
         )
         if changed != 1:
             raise MovedOn("This return was counted already.")

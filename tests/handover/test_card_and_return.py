@@ -125,6 +125,26 @@ def test_an_owner_without_an_account_goes_the_same_way(fivetran: Fivetran, appro
     assert (event.by, event.detail["who"]) == (None, OUTSIDE)
 
 
+@pytest.mark.parametrize("owner", ["olga", OUTSIDE])
+def test_who_comes_back_after_fivetran_was_heard_of_reads_that_it_is_done(
+    fivetran: Fivetran, approve: Any, olga: User, owner: str
+) -> None:
+    row = begun(approve, owner)
+    client = proved(row) if owner == OUTSIDE else logged_in(olga)
+    back = fill(open_card(client, row), **GIVEN)
+    Connection.objects.update(check_due_at=Now())
+    provisioning.check(row.request_id)  # a webhook, the list, another tab: faster than the browser
+    row.refresh_from_db()
+    assert row.state == HandoverState.DONE
+    if owner == "olga":
+        assert logged_in(factories.person("operator")).get(back).status_code == 403  # and it is not used up
+    answer = client.get(back, follow=True)
+    assert answer.status_code == 200 and "Connected." in answer.content.decode()
+    row.refresh_from_db()
+    assert (row.state, row.return_hash) == (HandoverState.DONE, "") and row.returned_at
+    assert client.get(back).status_code == 403  # used up, as any
+
+
 def test_after_a_return_without_success_the_tests_say_why_and_the_link_goes_on(
     fivetran: Fivetran, group: str, olga: User
 ) -> None:
