@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -26,6 +27,7 @@ from connections.views import cards, timeline
 
 PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until when]
 PROVED_SECONDS = 2 * 60 * 60
+RETURNS = "handover_returns"  # in the session: number of the hand-over -> the state that waits for the code
 _TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 
 View = Callable[[HttpRequest, Handover], HttpResponse]
@@ -116,6 +118,16 @@ def enter_code(request: HttpRequest, handover: Handover) -> HttpResponse:
     request.session.cycle_key()  # what somebody put into this browser before opens nothing
     proofs = request.session.get(PROOFS, {})
     request.session[PROOFS] = {**proofs, str(handover.pk): [proof, int(time.time()) + PROVED_SECONDS]}
+    return _after_code(request, handover)
+
+
+def _after_code(request: HttpRequest, handover: Handover) -> HttpResponse:
+    """To the owner's page, by way of the return that waited for the code where there is one."""
+    states = dict(request.session.get(RETURNS, {}))
+    state = states.pop(str(handover.pk), "")
+    request.session[RETURNS] = states
+    if Handover.objects.by_state(state) == handover:
+        return redirect(f"{reverse('connections:handover_return')}?{urlencode({'state': state})}")
     return redirect("connections:handover", token=handover.token)
 
 
@@ -201,7 +213,8 @@ def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
 def returned(request: HttpRequest) -> HttpResponse:
     """Where Fivetran sends the owner after the card. Only our own signed state is read of what stands in the address.
 
-    Without one: thanks, and nothing happens. With a forged, used, expired or foreign one: 403, and nothing happens.
+    Without one: thanks, and nothing happens. With a forged, used, expired or foreign one: 403, and nothing happens. An
+    owner who has to prove it once more does so first.
     """
     state = request.GET.get("state")
     if state is None:
@@ -209,10 +222,24 @@ def returned(request: HttpRequest) -> HttpResponse:
     handover = Handover.objects.by_state(state)
     if handover is None:
         return _refused(request, "This return from Fivetran is not valid, or was counted already.")
+    proof = proof_of(request, handover)
     if handover.owner_id is not None and not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
+    if handover.owner_id is None and not permissions.is_source_owner(request.user, handover, proof):
+        return _code_first(request, handover, state)
+    return _come_back(request, handover, proof)
+
+
+def _come_back(request: HttpRequest, handover: Handover, proof: str) -> HttpResponse:
     try:
-        workflow.returned(by=request.user, handover=handover, proof=proof_of(request, handover))
+        workflow.returned(by=request.user, handover=handover, proof=proof)
     except (Denied, MovedOn) as obstacle:
         return _refused(request, str(obstacle))
+    return redirect("connections:handover", token=handover.token)
+
+
+def _code_first(request: HttpRequest, handover: Handover, state: str) -> HttpResponse:
+    """The card lives longer than the proof: the return counts once the code is entered, in this session."""
+    workflow.note_unproved_return(handover=handover)
+    request.session[RETURNS] = {**request.session.get(RETURNS, {}), str(handover.pk): state}
     return redirect("connections:handover", token=handover.token)

@@ -184,6 +184,19 @@ def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
         transaction.on_commit(partial(tasks.ring, tasks.check, handover.request_id), robust=True)
 
 
+def note_unproved_return(*, handover: Handover) -> None:
+    """Somebody came back with the state of the current card and could not prove to be its owner.
+
+    Nothing is counted and the state stays; Fivetran is asked all the same, within a minute of the last time at the
+    earliest, since the credentials may be there and nobody else may tell.
+    """
+    recent = When(seen_at__gt=Now() - LOOK_AGAIN, then=Now() + LOOK_AGAIN)
+    open_one = Connection.objects.filter(request=handover.request_id, request__gone_at=None, check_due_at=None)
+    with transaction.atomic():
+        if open_one.update(check_due_at=Case(recent, default=Now())) == 1:
+            transaction.on_commit(partial(tasks.ring, tasks.check, handover.request_id), robust=True)
+
+
 def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None:
     """Give the hand-over to somebody else, a username or an e-mail address, or to the same once more.
 

@@ -21,7 +21,7 @@ from connections import operations, provisioning
 from connections.models import Attempt, Connection, EventKind, Handover, HandoverState, Notice, NoticeKind
 from connections.models.handover import hashed
 from tests import factories
-from tests.handover import CARD, kinds, logged_in, page_of, proved
+from tests.handover import CARD, kinds, logged_in, mailed_code, page_of, proved
 from tests.stand_in import Fivetran
 
 OUTSIDE = "olga@elsewhere.example"
@@ -295,13 +295,56 @@ def test_forgery_another_users_return_is_refused(fivetran: Fivetran, approve: An
     assert logged_in(olga).get(back).status_code == 302  # and it was not used up
 
 
-def test_forgery_a_return_without_the_proof_of_the_address_is_refused(fivetran: Fivetran, approve: Any) -> None:
+def test_forgery_a_return_without_the_proof_of_the_address_counts_as_nothing(fivetran: Fivetran, approve: Any) -> None:
     row = begun(approve, OUTSIDE)
     client = proved(row)
     back = way_back(open_card(client, row))
-    assert Client().get(back).status_code == 403
+    stranger = Client()
+    for _ in range(2):
+        answer = stranger.get(back)
+        assert (answer.status_code, answer["Location"]) == (302, page_of(row))
+    text = stranger.get(page_of(row)).content.decode()
+    assert "Is it you?" in text and row.request.schema not in text
+    # Fivetran is asked, though not more often than once a minute.
+    assert Connection.objects.get().check_due_at > datetime.now(UTC) + timedelta(seconds=30)  # type: ignore[operator]
+    Connection.objects.update(check_due_at=None)
     unchanged(row)
     assert client.get(back).status_code == 302
+    assert EventKind.HANDOVER_RETURNED in kinds(row)
+
+
+def come_back_late(approve: Any, time_machine: Any) -> tuple[Handover, Client, str]:
+    """Everything is entered at Fivetran, and the owner without an account comes back after the proof has ended."""
+    row = begun(approve, OUTSIDE)
+    client = proved(row)
+    back = fill(open_card(client, row), **GIVEN)
+    Connection.objects.update(seen_at=Now() - timedelta(hours=3))
+    Handover.objects.update(code_sent_at=None)
+    time_machine.move_to(datetime.now(UTC) + timedelta(hours=3))
+    answer = client.get(back)
+    assert (answer.status_code, answer["Location"]) == (302, page_of(row))
+    return row, client, back
+
+
+def test_who_comes_back_after_the_proof_has_ended_enters_a_code_and_is_back(
+    fivetran: Fivetran, approve: Any, time_machine: Any
+) -> None:
+    row, client, back = come_back_late(approve, time_machine)
+    client.post(page_of(row, "send-code/"))
+    answer = client.post(page_of(row, "code/"), {"code": mailed_code(OUTSIDE)})
+    assert answer["Location"] == back
+    assert client.get(back)["Location"] == page_of(row)
+    row.refresh_from_db()
+    assert row.state == HandoverState.RETURNED
+    assert "You are back from Fivetran" in client.get(page_of(row)).content.decode()
+
+
+def test_the_return_of_who_enters_no_code_is_not_lost(fivetran: Fivetran, approve: Any, time_machine: Any) -> None:
+    row, client, _ = come_back_late(approve, time_machine)
+    assert provisioning.sweep().check == [row.request_id]
+    provisioning.check(row.request_id)
+    row.refresh_from_db()
+    assert row.state == HandoverState.DONE and row.returned_at is None
 
 
 @pytest.mark.parametrize("state", ["", "x", "1-abc.def", "{pk}-{guess}.AAAA", "{token}", "é", "\0"])
