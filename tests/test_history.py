@@ -431,6 +431,21 @@ def test_the_json_export_is_one_array_with_bodies(
     assert json.loads(_body(as_user("requester2").get("/requests/export.json"))) == []
 
 
+def test_an_export_says_since_when_a_connection_is_gone(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
+    kept, gone = (factories.request_in(Status.CREATED, cast["requester"], cast["approver"]) for _ in range(2))
+    ConnectionRequest.objects.filter(pk=gone.pk).update(gone_at="2026-03-10T23:30:00Z")
+    reader = as_user("requester")
+    table = csv.reader(io.StringIO(_body(reader.get("/requests/export.csv"))))
+    headings, *rows = list(table)
+    assert headings[-2:] == ["failure_message", "gone_at"]
+    assert [(row[0], row[-1]) for row in rows] == [
+        (str(gone.pk), "2026-03-10T23:30:00+00:00"),
+        (str(kept.pk), ""),
+    ]
+    found = json.loads(_body(reader.get("/requests/export.json")))
+    assert [row["gone_at"] for row in found] == ["2026-03-10T23:30:00+00:00", None]
+
+
 def test_an_export_reads_in_chunks(as_user: Callable[..., Client], ample: list[ConnectionRequest]) -> None:
     response = as_user("auditor").get("/requests/export.csv")
     lines = iter(response.streaming_content)  # type: ignore[attr-defined]

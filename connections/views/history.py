@@ -212,6 +212,7 @@ _EXPORTED = (
     "connection__setup_state",
     "failure_code",
     "failure_message",
+    "gone_at",  # at the end, so that whoever reads by place finds the others where they were
 )
 _HEADINGS = [name.replace("__username", "").replace("connection__", "") for name in _EXPORTED]
 
