@@ -11,7 +11,16 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare
 
-from connections.models import Batch, Connection, ConnectionChange, ConnectionRequest, Handover, Preset, SetupTestsState
+from connections.models import (
+    Batch,
+    Connection,
+    ConnectionChange,
+    ConnectionRequest,
+    Handover,
+    Preset,
+    SetupTestsState,
+    Trust,
+)
 from connections.models.change import ConnectionChangeQuerySet
 from connections.models.request import ConnectionRequestQuerySet
 from connections.states import CHANGE_WITHDRAWABLE, EDITABLE, WITHDRAWABLE, ChangeStatus, Status
@@ -55,12 +64,26 @@ def sees_everything(user: Person) -> bool:
 
 
 def visible_to(user: Person) -> ConnectionRequestQuerySet:
-    """The requests that exist for `user`; every page, export and fragment starts from it."""
+    """The requests that exist for `user`; every page, export and fragment starts from it.
+
+    For who may only approve what is to be trusted these are, beside their own, those where something waits for that,
+    and those where something was approved: a mail or an open page must not end nowhere because a colleague was faster.
+    """
     if sees_everything(user):
         return ConnectionRequest.objects.all()
     if not user.is_active:
         return ConnectionRequest.objects.none()
-    return ConnectionRequest.objects.filter(requester_id=user.pk)
+    own = ConnectionRequest.objects.filter(requester_id=user.pk)
+    if not _has(user, "approve_trust"):
+        return own
+    # A union, because a condition with OR would walk the whole table.
+    waiting, approved = trust_waiting_for(user).order_by().values("request"), Trust.objects.order_by().values("request")
+    return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(waiting, approved))
+
+
+def sees_all_of(user: Person, request: ConnectionRequest) -> bool:
+    """Whether what belongs to a request that `user` sees, its batch and its changes, exists for them as well."""
+    return request.requester_id == user.pk or sees_everything(user)
 
 
 def batches_visible_to(user: Person) -> QuerySet[Batch]:

@@ -10,8 +10,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from connections import batches, trust
-from connections.models import ConnectionRequest, Event, EventKind, Trust, TrustState
+from connections import batches, permissions, trust, workflow
+from connections.models import ChangeKind, ConnectionRequest, Event, EventKind, Trust, TrustState
 from connections.models.connection import store_run
 from connections.provisioning import outcome
 from connections.states import Actor, Status
@@ -143,12 +143,60 @@ def test_nonsense_approves_nothing(as_user: Login, cast: Cast, sent: dict[str, s
 
 def test_what_one_may_not_see_is_not_there_and_get_is_refused(as_user: Login, cast: Cast) -> None:
     row = created(cast, CERTIFICATE)
-    cast["requester2"].user_permissions.add(Permission.objects.get(codename="approve_trust"))
     assert as_user("requester2").post(f"/requests/{row.pk}/trust/", form_of(row)).status_code == 404
     assert as_user("approver").get(f"/requests/{row.pk}/trust/").status_code == 405
     strict = as_user("approver", enforce_csrf_checks=True)
     assert strict.post(f"/requests/{row.pk}/trust/", form_of(row)).status_code == 403
     assert not Trust.objects.exists()
+
+
+def test_the_right_alone_leads_from_the_first_page_to_the_approval_and_what_became_of_it(
+    as_user: Login, cast: Cast
+) -> None:
+    row, other = created(cast, CERTIFICATE), factories.person()
+    for holder in (cast["requester2"], other):
+        holder.user_permissions.add(Permission.objects.get(codename="approve_trust"))
+    reader, colleague = as_user("requester2"), Client()
+    colleague.force_login(other)
+    assert f'href="/requests/{row.pk}/#trust"' in reader.get("/").content.decode()
+    for narrowed in ({}, {"status": "created"}, {"q": row.schema}):
+        assert f'data-request-id="{row.pk}"' in reader.get("/requests/", narrowed).content.decode()
+    page, theirs = page_of(reader, row), page_of(colleague, row)
+    assert "Turn: yours" in visible_text(page)
+    assert buttons(page)["Approve certificate"] is True
+    assert not {"Approve", "Reject", "Run setup tests again", "Pause", "Delete connection"} & set(buttons(page))
+    done = reader.post(f"/requests/{row.pk}/trust/", form(page), follow=True)
+    assert done.status_code == 200
+    assert "The certificate is approved." in done.content.decode()
+    assert colleague.get(poll_url(theirs) or "").status_code == 200  # whose page was open all the while
+    assert "Approved by requester2" in visible_text(page_of(colleague, row))
+
+
+def test_the_right_alone_leads_to_nothing_else(as_user: Login, cast: Cast) -> None:
+    waits, clean = created(cast, CERTIFICATE), created(cast, None)
+    pending = factories.submitted(cast["requester"])
+    batch = batches.file_batch(by=cast["requester"], token=uuid.uuid4(), filings=[factories.filing()])
+    change = workflow.ask_for_change(by=cast["requester"], request=waits, kind=ChangeKind.PAUSE, reason="Quiet weeks")
+    cast["requester2"].user_permissions.add(Permission.objects.get(codename="approve_trust"))
+    reader = as_user("requester2")
+    for row in (clean, pending):
+        for path in (f"/requests/{row.pk}/", f"/requests/{row.pk}/status/", f"/requests/{row.pk}/clone/"):
+            assert reader.get(path).status_code == 404, path
+        assert reader.post(f"/requests/{row.pk}/trust/", form_of(waits)).status_code == 404
+    listed = b"".join(reader.get("/requests/export.csv").streaming_content).decode()  # type: ignore[attr-defined]
+    assert [line.split(",")[0] for line in listed.splitlines()[1:]] == [str(waits.pk)]
+    for path in (f"/changes/{change.pk}/", f"/batches/{batch.pk}/"):
+        assert reader.get(path).status_code == 404, path
+    assert f"/changes/{change.pk}/" not in page_of(reader, waits)
+    for verb in ("approve", "reject", "run-tests"):
+        assert reader.post(f"/requests/{waits.pk}/{verb}/", {"decision_reason": "No"}).status_code in (403, 404), verb
+
+
+def test_the_right_ends_with_the_account(cast: Cast) -> None:
+    created(cast, CERTIFICATE)
+    holder = factories.person(is_active=False)
+    holder.user_permissions.add(Permission.objects.get(codename="approve_trust"))
+    assert not permissions.visible_to(holder).exists()
 
 
 def test_hostile_texts_stay_texts(as_user: Login, cast: Cast) -> None:

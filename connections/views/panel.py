@@ -103,7 +103,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "connection": connection,
         "facts": facts.facts_of(connection),
         "known_at": known_at(row),
-        "place": getattr(row, "batch_row", None),
+        "place": getattr(row, "batch_row", None) if permissions.sees_all_of(user, row) else None,
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, setup_state, trust),
         "next": words.next_sentence(
@@ -133,7 +133,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "again": "run the tests again here",
         "handover": handover_panel.shown(user, row),
         "entries": timeline.entries(row, attempts, runs),
-        "changes": changes_of(row),
+        "changes": changes_of(row) if permissions.sees_all_of(user, row) else [],
         "edited": False,
         "swap": False,
         "typed": "",
