@@ -222,6 +222,19 @@ def test_a_veto_and_a_rejection(as_user: Any, cast: dict[str, User]) -> None:
     assert [r.state for r in requests_of(batch)] == [Status.APPROVED, Status.PENDING, Status.REJECTED]
 
 
+def test_a_row_with_both_a_tick_and_a_reason_decides_nothing(as_user: Any, cast: dict[str, User]) -> None:
+    batch = filed(cast["requester"])
+    first, second, third = requests_of(batch)
+    form = posted(batch, **{f"reason_{first.pk}": "Wrong table, do not create", f"reason_{third.pk}": " "})
+    form["approve"] = [str(first.pk), str(third.pk)]
+    shown = page(as_user("approver").post(f"/batches/{batch.pk}/decide/", form))
+    assert {r.state for r in requests_of(batch)} == {Status.PENDING}
+    assert "Nothing was decided" in shown and shown.count("It is ticked and has a reason to reject it") == 1
+    assert 'value="Wrong table, do not create"' in shown
+    ticks = re.findall(r'name="approve"\s+value="(\d+)"[^>]*\schecked', shown)
+    assert ticks == form["approve"], "what was ticked is ticked, and what was not is not"
+
+
 def test_a_body_that_changed_is_not_approved_and_no_longer_ticked(as_user: Any, cast: dict[str, User]) -> None:
     batch = filed(cast["requester"], 2)
     form, changed = posted(batch), requests_of(batch)[0]

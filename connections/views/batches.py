@@ -1,8 +1,9 @@
 """A batch's page: what became of each row, and for approvers one decision with a veto for each."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from django.contrib import messages
@@ -18,6 +19,7 @@ from connections.states import Status
 from connections.views import reading
 
 OPEN_BODIES = 10  # batches up to this size show their bodies unfolded
+_BOTH = "It is ticked and has a reason to reject it: take the tick away to reject it, or the reason to approve it."
 
 
 @dataclass(frozen=True)
@@ -43,16 +45,23 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    """Approve the ticked rows with the bodies that were shown, and reject those that have a reason instead."""
+    """Approve the ticked rows with the bodies that were shown, and reject those that have a reason instead.
+
+    A row with both means neither for sure: then nothing is decided, and the page says so on that row.
+    """
     batch, by = _find(request, pk), reading.reader(request)
     decisions = _decisions(request)
+    if both := {pk: _BOTH for pk, decision in decisions.items() if decision.approve and decision.reason.strip()}:
+        messages.warning(request, "Nothing was decided: a row has both a tick and a reason to reject it. See below.")
+        return _show(request, batch, both)
     if any(d.reason and not ReasonForm({"decision_reason": d.reason}).is_valid() for d in decisions.values()):
         messages.warning(request, "Use 2,000 characters or fewer for a reason. Nothing was decided.")
         return _show(request, batch)
     outcomes = batches.decide_batch(by=by, batch=batch, decisions=decisions)
     _tell(request, outcomes)
     if any(outcome.obstacle for outcome in outcomes) or not outcomes:
-        return _show(request, batch, outcomes, status=409 if outcomes else 200)
+        obstacles = {outcome.request.pk: outcome.obstacle for outcome in outcomes}
+        return _show(request, batch, obstacles, status=409 if outcomes else 200)
     return redirect("connections:batch", pk)
 
 
@@ -72,7 +81,7 @@ def _decisions(request: HttpRequest) -> dict[int, Decision]:
         int(pk): Decision(
             digest=request.POST[f"digest_{pk}"],
             approve=pk in ticked,
-            reason="" if pk in ticked else request.POST.get(f"reason_{pk}", "").replace("\0", ""),
+            reason=request.POST.get(f"reason_{pk}", "").replace("\0", ""),
         )
         for pk in ids
         if pk.isascii() and pk.isdigit() and len(pk) < 18
@@ -91,8 +100,11 @@ def _tell(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
         messages.warning(request, "Nothing was decided: no row was ticked, and none has a reason to be rejected.")
 
 
-def _show(request: HttpRequest, batch: Batch, outcomes: Sequence[Outcome] = (), status: int = 200) -> HttpResponse:
-    shown = _shown(request, batch, {outcome.request.pk: outcome.obstacle for outcome in outcomes})
+def _show(
+    request: HttpRequest, batch: Batch, obstacles: Mapping[int, str] = MappingProxyType({}), status: int = 200
+) -> HttpResponse:
+    """The page; `obstacles` (request's id -> sentence) are said on their rows."""
+    shown = _shown(request, batch, obstacles)
     pending = [row for row in shown if row.request.state is Status.PENDING]
     counted = Counter(row.request.state for row in shown)
     context = {
@@ -106,7 +118,7 @@ def _show(request: HttpRequest, batch: Batch, outcomes: Sequence[Outcome] = (), 
     return render(request, "connections/batch.html", context, status=status)
 
 
-def _shown(request: HttpRequest, batch: Batch, obstacles: dict[int, str]) -> list[Shown]:
+def _shown(request: HttpRequest, batch: Batch, obstacles: Mapping[int, str]) -> list[Shown]:
     rows = batch.rows.select_related("request__requester", "request__decided_by", "request__connection")
     return [_row(request, row, obstacles.get(row.request_id, "")) for row in rows]
 
