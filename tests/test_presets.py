@@ -191,7 +191,7 @@ def link_of(text: str) -> dict[str, str]:
     found = re.search(r'id="prefilled-link"[^>]*>([^<]*)<', text)
     assert found
     query = urlsplit(found[1].replace("&amp;", "&")).query
-    return {name: values[0] for name, values in parse_qs(query).items()}
+    return {name: values[0] for name, values in parse_qs(query, keep_blank_values=True).items()}
 
 
 def test_the_link_holds_what_differs_and_opens_the_same_form(client: Client) -> None:
@@ -211,7 +211,22 @@ def test_the_link_holds_what_differs_and_opens_the_same_form(client: Client) -> 
 def test_the_link_names_the_preset_and_not_what_it_decides(client: Client) -> None:
     preset = make()
     link = link_of(page(client.get(f"{NEW}?preset={preset.pk}&reason=Report")))
-    assert link == {"preset": str(preset.pk), "data_delay_sensitivity": "HIGH", "reason": "Report"}
+    assert link == {"preset": str(preset.pk), "reason": "Report"}
+
+
+def test_the_link_holds_what_differs_from_the_preset(client: Client) -> None:
+    """Fivetran's defaults among it, and what was emptied or no longer applies: the preset would fill it again."""
+    catalogs.tell("google_sheets", {"sheet_id": {"type": "string"}})
+    values = {"sync_frequency": 1440, "daily_sync_time": "05:00", "trust_certificates": True, "config.sheet_id": "s1"}
+    preset = make(values=values, fixed=["service"], hidden=[])
+    chosen = {"sync_frequency": "360", "trust_certificates": "", "config__sheet_id": "", "daily_sync_time": "05:00"}
+    link = link_of(page(client.post(NEW, filled(preset, **chosen, action="fields"))))
+    changed = {"sync_frequency": "360", "trust_certificates": "false", "config__sheet_id": "", "daily_sync_time": ""}
+    assert changed.items() <= link.items()
+    again = page(client.get(NEW, link))
+    assert value_of(again, "sync_frequency") == "360" and value_of(again, "config__sheet_id") == ""
+    assert not re.search(r'name="trust_certificates"[^>]*\schecked', again)
+    assert "There is a problem" not in again and link_of(again) == link
 
 
 # --- a live connection -----------------------------------------------------------------------------------------------

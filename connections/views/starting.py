@@ -76,12 +76,19 @@ def to_choose(page: Page) -> list[Preset]:
 
 
 def link(form: RequestForm, preset: str) -> str:
-    """The address that opens a new form with what `form` holds now, as far as it differs from the defaults."""
+    """The address that opens a new form with what `form` holds now, as far as it differs from what that begins with.
+
+    That is the defaults, and with a preset what the preset fills in over them.
+    """
     usual = {**unfolded(defaults()), "connect_card_config__redirect_uri": own_return_address()}
     usual["use_connect_card"] = text_of(form.suggests_card)
+    begun = presets.beginning(Preset.objects.offered().filter(pk=number(preset)).first()) if preset else {}
+    usual |= begun
+    held = unfolded(form.values())
+    emptied = {name: "" for name in begun if name not in held}  # else the preset would fill it again
     chosen = {
         name: text
-        for name, text in unfolded(form.values()).items()
+        for name, text in {**held, **emptied}.items()
         if text != usual.get(name, "") and not hasattr(form.fields.get(name), "fixed_words")
     }
     query = {"preset": preset, **chosen} if preset else chosen
