@@ -71,6 +71,10 @@ def _owned(view: View) -> Route:
     return _opened(checked)
 
 
+def _usable(handover: Handover) -> bool:
+    return handover.is_live and not handover.request.gone_at
+
+
 def proof_of(request: HttpRequest, handover: Handover) -> str:
     """What this session has proved about holding the owner's address; empty where it has not, or too long ago."""
     entry = request.session.get(PROOFS, {}).get(str(handover.pk))
@@ -78,9 +82,12 @@ def proof_of(request: HttpRequest, handover: Handover) -> str:
 
 
 # --- the code --------------------------------------------------------------------------------------------------------
-def _code_page(request: HttpRequest, handover: Handover, form: CodeForm, status: int = 200) -> HttpResponse:
+def _code_page(request: HttpRequest, handover: Handover, form: CodeForm) -> HttpResponse:
+    """Where the code is sent and entered. Once it is over: that nothing is left to do, and no more than that."""
+    if not _usable(handover):
+        return render(request, "connections/handover_over.html")
     context = {"handover": handover, "form": form, "address": _veiled(handover.address), "token": handover.token}
-    return render(request, "connections/handover_code.html", context, status=status)
+    return render(request, "connections/handover_code.html", context)
 
 
 def _veiled(address: str) -> str:
@@ -92,7 +99,9 @@ def _veiled(address: str) -> str:
 @_opened
 @require_POST
 def send_code(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """Mail a code to the owner's address."""
+    """Mail a code to the owner's address, as long as it would open something to do."""
+    if handover.owner_id is None and not _usable(handover):
+        return redirect("connections:handover", token=handover.token)
     try:
         workflow.send_code(handover=handover)
     except MovedOn as not_now:
@@ -136,7 +145,7 @@ def _after_code(request: HttpRequest, handover: Handover) -> HttpResponse:
 @require_safe
 def show(request: HttpRequest, handover: Handover) -> HttpResponse:
     """What is asked of the owner, by whom, and how far it is."""
-    if handover.is_live and not handover.request.gone_at:
+    if _usable(handover):
         workflow.note_opened(by=request.user, handover=handover, proof=proof_of(request, handover))
     return _page(request, handover, PersonForm())
 
@@ -159,7 +168,7 @@ def _context(handover: Handover) -> dict[str, Any]:
         "token": handover.token,
         "row": row,
         "connection": connection,
-        "usable": handover.is_live and not row.gone_at,
+        "usable": _usable(handover),
         "working": working,
         "poll": 2 if working else 5 if handover.is_live and handover.card_at else 0,
         "run": runs[0] if runs else None,
@@ -240,6 +249,7 @@ def _come_back(request: HttpRequest, handover: Handover, proof: str) -> HttpResp
 
 def _code_first(request: HttpRequest, handover: Handover, state: str) -> HttpResponse:
     """The card lives longer than the proof: the return counts once the code is entered, in this session."""
-    workflow.note_unproved_return(handover=handover)
-    request.session[RETURNS] = {**request.session.get(RETURNS, {}), str(handover.pk): state}
+    if _usable(handover):
+        workflow.note_unproved_return(handover=handover)
+        request.session[RETURNS] = {**request.session.get(RETURNS, {}), str(handover.pk): state}
     return redirect("connections:handover", token=handover.token)

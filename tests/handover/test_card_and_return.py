@@ -340,11 +340,12 @@ def test_who_comes_back_after_the_proof_has_ended_enters_a_code_and_is_back(
 
 
 def test_the_return_of_who_enters_no_code_is_not_lost(fivetran: Fivetran, approve: Any, time_machine: Any) -> None:
-    row, client, _ = come_back_late(approve, time_machine)
+    row, client, back = come_back_late(approve, time_machine)
     assert provisioning.sweep().check == [row.request_id]
     provisioning.check(row.request_id)
     row.refresh_from_db()
     assert row.state == HandoverState.DONE and row.returned_at is None
+    assert "There is nothing left to do for you here" in client.get(back, follow=True).content.decode()
 
 
 @pytest.mark.parametrize("state", ["", "x", "1-abc.def", "{pk}-{guess}.AAAA", "{token}", "é", "\0"])

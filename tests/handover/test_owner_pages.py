@@ -161,6 +161,30 @@ def test_a_code_counts_once_and_for_fifteen_minutes() -> None:
     assert "No code is valid now" in Client().post(page_of(row, "code/"), {"code": code}).content.decode()
 
 
+@pytest.mark.parametrize("over", ["done", "gone"])
+def test_a_link_to_what_is_over_says_so_and_asks_for_no_code(over: str) -> None:
+    row = handed_over(source_owner=OUTSIDE)
+    client = Client()
+    assert "on its way" in client.post(page_of(row, "send-code/"), follow=True).content.decode()
+    if over == "done":
+        Handover.objects.update(state=HandoverState.DONE, code_sent_at=None, code_nonce="")
+    else:
+        Handover.objects.update(code_sent_at=None)
+        ConnectionRequest.objects.update(gone_at=Now())
+    answers = [
+        client.get(page_of(row)),
+        client.post(page_of(row, "send-code/"), follow=True),
+        client.post(page_of(row, "code/"), {"code": "12345678"}),
+    ]
+    for answer in answers:
+        text = answer.content.decode()
+        assert answer.status_code == 200 and "There is nothing left to do for you here" in text
+        assert "Send me a code" not in text and "on its way" not in text and "No new code" not in text
+        for secret in (row.request.schema, OUTSIDE, "elsewhere.example", str(row.request.requester)):
+            assert secret not in text
+    assert Notice.objects.filter(kind="handover_code").count() == 1
+
+
 @pytest.mark.parametrize("text", ["", "   ", "9" * 41, "é" * 8, "\u0661" * 8])
 def test_what_is_no_code_opens_nothing(text: str) -> None:
     row = handed_over(source_owner=OUTSIDE)
