@@ -174,7 +174,7 @@ def _context(handover: Handover) -> dict[str, Any]:
         "run": runs[0] if runs else None,
         "acts_on_tests": handover.owner_name,
         "cards": cards.cards(row, runs, named=False),  # somebody from outside need not know who approves
-        "again": "open a Connect Card again",
+        "again": "open a Connect Card again" if _usable(handover) else "tell the person who asked for the connection",
         "credentials": credentials,
     }
 

@@ -21,8 +21,10 @@ class Shown:
 
     @property
     def first(self) -> bool:
-        """Whether it stands before the setup tests: somebody has to act on it."""
-        return self.waits or (self.row.state == HandoverState.REVOKED and not self.row.request.gone_at)
+        """Whether it stands before the setup tests: somebody has to act on it, its owner or who hands it over again."""
+        row = self.row
+        broken = row.state == HandoverState.DONE and row.request.connection.setup_state in ("incomplete", "broken")
+        return self.waits or ((broken or row.state == HandoverState.REVOKED) and not row.request.gone_at)
 
     @property
     def waits(self) -> bool:

@@ -120,6 +120,7 @@ _COLUMNS = (
 _WAITS = Case(
     When(connection__trust_waiting__gt=0, then=Value(words.Waits.TRUST.name)),
     When(handover__state=HandoverState.REVOKED, then=Value(words.Waits.REVOKED.name)),
+    When(handover__state=HandoverState.DONE, then=Value(words.Waits.AGAIN.name)),
     default=Value(""),
 )
 

@@ -189,6 +189,8 @@ def _waits_for(row: ConnectionRequest, setup_state: str, trust: trusted.Section 
         return None
     if handover.state == HandoverState.REVOKED:
         return words.Waits.REVOKED
+    if handover.state == HandoverState.DONE:
+        return words.Waits.AGAIN
     return words.Waits.CREDENTIALS if handover.is_live and not handover.returned_at else None
 
 

@@ -63,6 +63,10 @@ class Waits(StrEnum):
     REVOKED = (
         "The connection exists at Fivetran without credentials: the hand-over was revoked. It can be handed over again."
     )
+    AGAIN = (
+        "The connection exists at Fivetran, but does not work with the credentials that were handed over: see the setup "
+        "tests. It can be handed over again."
+    )
     TRUST = "The connection exists at Fivetran, but its source is not trusted yet: see “To be trusted”."
     TELLING = "The connection exists at Fivetran. What its source showed is approved; the tests run again."
 
@@ -70,6 +74,7 @@ class Waits(StrEnum):
 TURNS = {
     Waits.CREDENTIALS: Owner.SOURCE_OWNER,
     Waits.REVOKED: Owner.REQUESTER,
+    Waits.AGAIN: Owner.REQUESTER,
     Waits.TRUST: Owner.APPROVER,
     Waits.TELLING: Owner.PORTAL,
 }

@@ -149,6 +149,28 @@ def test_a_revoked_link_is_dead_until_it_is_handed_over_again(row: Handover) -> 
     assert all(again.token in body and row.token not in body for body in needed) and needed
 
 
+@pytest.mark.parametrize("setup_state", ["broken", "incomplete"])
+def test_what_breaks_after_it_was_done_is_the_requesters_to_hand_over_again(row: Handover, setup_state: str) -> None:
+    Connection.objects.update(setup_state="connected")
+    Handover.objects.update(state=HandoverState.DONE, done_at=Now(), opened_at=Now(), returned_at=Now())
+    requester, owner = logged_in(row.request.requester), logged_in(User.objects.get(username="olga"))
+    assert "Connected." in owner.get(page_of(row)).content.decode()
+    Connection.objects.update(setup_state=setup_state)
+    text = text_for(row.request.requester, row)
+    assert "Turn: <strong><bdi>yours" in text and "It can be handed over again." in text and "Hand over again" in text
+    assert text.index('id="handover-heading"') < text.index("Setup tests</h2>")
+    other = text_for(factories.person("approver"), row)
+    assert f"Turn: <strong><bdi>{row.request.requester}, the requester" in other
+    assert "source owner</" not in requester.get("/requests/").content.decode(), "the list says the same"
+    assert "Nothing waits for you." not in requester.get("/").content.decode()
+    text = " ".join(owner.get(page_of(row)).content.decode().split())
+    assert "Connected." not in text and "can hand it over again" in text and "open a Connect Card again" not in text
+    requester.post(f"/requests/{row.request_id}/handover/pass-on/", {"to": "olga"})
+    again = Handover.objects.get()
+    assert "Open Connect Card" in owner.get(page_of(again)).content.decode()
+    assert "source owner</" in requester.get("/requests/").content.decode()
+
+
 def test_once_connected_there_is_nothing_to_hand_over(row: Handover) -> None:
     Connection.objects.update(setup_state="connected")
     Handover.objects.update(state=HandoverState.DONE)

@@ -10,7 +10,16 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from connections import notifications
-from connections.models import CatalogEntry, ConnectionRequest, EventKind, Handover, HandoverState, Kind, Notice
+from connections.models import (
+    CatalogEntry,
+    Connection,
+    ConnectionRequest,
+    EventKind,
+    Handover,
+    HandoverState,
+    Kind,
+    Notice,
+)
 from tests import factories
 from tests.handover import handed_over, kinds, logged_in, mailed_code, page_of, proved
 
@@ -265,6 +274,7 @@ def test_a_done_or_vanished_hand_over_offers_nothing_more() -> None:
     row = handed_over(source_owner="olga")
     client = logged_in(olga)
     Handover.objects.update(state=HandoverState.DONE)
+    Connection.objects.update(setup_state="connected")
     text = client.get(page_of(row)).content.decode()
     assert "Connected." in text and "Open Connect Card" not in text
     assert "There is nothing to hand over" in client.post(page_of(row, "card/")).content.decode()
