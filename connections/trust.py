@@ -19,6 +19,7 @@ MOST = 20  # candidates of one test that are looked at
 LONGEST_HASH = 500
 LONGEST_PROOF = 20_000
 LONGEST_TEXT = 2_000
+LEFT_OUT = "left_out"  # the key of what stands, last, for the items of a list that was too long to be stored whole
 _PEM = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
 
 
@@ -75,6 +76,17 @@ def candidates(details: Any) -> list[Candidate]:
     items = details if isinstance(details, list) else [details]
     found = [candidate for item in items[:MOST] if isinstance(item, dict) for candidate in _in(item)]
     return list(dict.fromkeys(found))
+
+
+def left_out(details: Any) -> int:
+    """How many items of an array that holds candidates are not looked at: beyond MOST, or not stored."""
+    if not isinstance(details, list) or not candidates(details):
+        return 0
+    last = details[-1]
+    lost = last.get(LEFT_OUT) if isinstance(last, dict) else None
+    if isinstance(lost, int) and lost > 0:
+        return lost + max(0, len(details) - 1 - MOST)
+    return max(0, len(details) - MOST)
 
 
 def _in(item: dict[str, Any]) -> Iterator[Candidate]:

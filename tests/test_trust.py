@@ -9,7 +9,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.trust import Candidate, TrustKind, candidates
+from connections.trust import Candidate, TrustKind, candidates, left_out
 
 CERTIFICATE = {
     "hash": "abc=",
@@ -45,7 +45,18 @@ def test_what_lacks_the_shape_is_nothing_to_approve(details: Any) -> None:
 
 
 def test_a_list_is_looked_at_up_to_a_number() -> None:
-    assert len(candidates([KEY | {"hash": f"h{number}"} for number in range(500)])) == 20
+    many = [KEY | {"hash": f"h{number}"} for number in range(500)]
+    assert len(candidates(many)) == 20
+    assert left_out(many) == 480
+    assert left_out([*many[:20], {"left_out": 7}]) == 7
+    assert left_out([*many[:21], {"left_out": 7}]) == 8
+
+
+@pytest.mark.parametrize(
+    "details", [None, KEY, [KEY], [KEY, {"left_out": 0}], [KEY, {"left_out": "7"}], [7, {"left_out": 7}], [1] * 30]
+)
+def test_where_all_is_looked_at_nothing_is_said_to_be_missing(details: Any) -> None:
+    assert left_out(details) == 0
 
 
 JSON = st.recursive(
@@ -57,6 +68,7 @@ JSON = st.recursive(
 
 @given(JSON)
 def test_nothing_that_comes_raises(details: Any) -> None:
+    assert left_out(details) >= 0
     for one in candidates(details):
         assert one.hash and one.proof and len(one.digest) == 64
         assert isinstance(one.facts, list) and isinstance(one.contradiction, str)

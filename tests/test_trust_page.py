@@ -12,7 +12,7 @@ from django.test import Client
 
 from connections import batches, permissions, trust, workflow
 from connections.models import ChangeKind, ConnectionRequest, Event, EventKind, Trust, TrustState
-from connections.models.connection import store_run
+from connections.models.connection import MAX_DETAILS, MAX_RUN, MAX_TESTS, store_run
 from connections.provisioning import outcome
 from connections.states import Actor, Status
 from tests import factories
@@ -219,6 +219,59 @@ def test_without_a_candidate_there_is_no_section_and_no_query_more(
     reader.get("/requests/")
     with django_assert_max_num_queries(10):
         reader.get(f"/requests/{row.pk}/")
+
+
+def chain(length: int) -> list[dict[str, str]]:
+    """Certificates with RSA keys of 4096 bits, as Fivetran's file describes an entry."""
+    return [
+        {
+            "hash": f"{number:043d}=",
+            "name": f"CN=Issuing CA {number}, OU=Certificates, O=Example Ltd, L=London, C=GB",
+            "public_key": f"Sun RSA public key, 4096 bits\n  modulus: {'7' * 1233}\n  public exponent: 65537",
+            "encoded_cert": "MII" + f"{number:017d}" + "A" * 2100,
+            "sha1": "aa:" * 19 + "aa",
+            "sha256": "bb:" * 31 + "bb",
+        }
+        for number in range(length)
+    ]
+
+
+@pytest.mark.parametrize("length", [6, trust.MOST])
+def test_a_whole_chain_can_be_approved(as_user: Login, cast: Cast, length: int) -> None:
+    assert len(repr(chain(length))) > 20_000
+    row, reader = created(cast, chain(length)), as_user("approver")
+    page = page_of(reader, row)
+    assert page.count("data-trust=") == length
+    assert "which the portal does not show" not in page
+    for one in chain(length):
+        assert one["encoded_cert"] in page
+    done = reader.post(f"/requests/{row.pk}/trust/", form(page), follow=True).content.decode()
+    assert "The certificate is approved." in done
+
+
+def test_of_a_chain_that_is_too_long_whole_certificates_are_kept_and_the_page_says_so(
+    as_user: Login, cast: Cast
+) -> None:
+    length = 400
+    row = created(cast, chain(length))
+    stored = row.connection.runs.get().setup_tests.get().details
+    assert stored and len(repr(stored)) <= MAX_DETAILS
+    *kept, last = stored
+    assert kept == chain(length)[: len(kept)]
+    assert last == {trust.LEFT_OUT: length - len(kept)}
+    page = page_of(as_user("approver"), row)
+    assert page.count("data-trust=") == trust.MOST
+    assert f"Fivetran named {length - trust.MOST} more, which the portal does not show." in visible_text(page)
+
+
+def test_one_run_keeps_no_more_than_a_row_can_hold(cast: Cast) -> None:
+    row = created(cast, None)
+    run = {"setup_tests": failed(chain(30)) * MAX_TESTS}
+    store_run(row.connection, run)
+    newest = row.connection.runs.all()[0]
+    stored = [test.details for test in newest.setup_tests.all()]
+    assert len(stored) == MAX_TESTS
+    assert MAX_RUN - MAX_DETAILS < sum(len(repr(details)) for details in stored) <= MAX_RUN + 20 * MAX_TESTS
 
 
 def test_trust_without_review_is_a_risk_wherever_it_is_decided(as_user: Login, cast: Cast) -> None:

@@ -10,13 +10,16 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.dateparse import parse_datetime
 
 from connections.models.trust import Trust, TrustState
-from connections.trust import Candidate, candidates
+from connections.trust import LEFT_OUT, Candidate, candidates
 
 # Stated lengths: what is longer is cut, so that no answer can fill the database or a page.
 MAX_TESTS = 200
 MAX_TITLE = 300
 MAX_MESSAGE = 4_000
-MAX_DETAILS = 20_000
+MAX_STATUS = 20_000
+# A certificate with its names and sums is 4,000 characters: a whole chain, as far as it is looked at, has room.
+MAX_DETAILS = 100_000
+MAX_RUN = 4_000_000  # of the details of all tests of one run
 FINE = ("PASSED", "SKIPPED")  # the statuses of tests that ask nobody for anything
 
 
@@ -36,7 +39,7 @@ def status_columns(data: Mapping[str, Any]) -> dict[str, Any]:
     among them: answers differ in what they hold, and what was known stays.
     """
     status = data.get("status")
-    status = _bounded(status) if isinstance(status, dict) else {}
+    status = _bounded(status, MAX_STATUS) if isinstance(status, dict) else {}
     states = status if isinstance(status, dict) else {}
     columns = {"fivetran_status": status}
     columns |= {key: _text(states.get(key) or "", 50) for key in ("setup_state", "sync_state")}
@@ -60,12 +63,29 @@ def _text(value: object, length: int) -> str:
     return text.replace("\x00", "").encode("utf-8", "replace").decode()[:length]
 
 
-def _bounded(value: Any) -> Any:
+def _bounded(value: Any, longest: int) -> Any:
     """`value` if any database takes it and its text is short enough to keep, else the beginning of that text."""
     text = repr(value)
-    if "\\x00" in text or "\\ud" in text or len(text) > MAX_DETAILS:
-        return _text(text, MAX_DETAILS)
+    if "\\x00" in text or "\\ud" in text or len(text) > longest:
+        return _text(text, longest)
     return value
+
+
+def _details(value: Any, longest: int) -> Any:
+    """The same for a test's details; of a list that is too long the items that fit, and how many were left out.
+
+    Half a certificate is none, so an item is kept whole or not at all.
+    """
+    if not isinstance(value, list) or len(repr(value)) <= longest:
+        return _bounded(value, longest)
+    kept: list[Any] = []
+    left = longest - len(repr([{LEFT_OUT: len(value)}]))
+    for item in value:
+        size = len(repr(item)) + len(", ")
+        if size <= left:
+            kept.append(_bounded(item, longest))
+            left -= size
+    return [*kept, {LEFT_OUT: len(value) - len(kept)}]
 
 
 class ConnectionManager(models.Manager["Connection"]):
@@ -224,17 +244,20 @@ def store_run(
         setup_state=status_columns(data)["setup_state"],
         left_out=max(0, len(tests) - MAX_TESTS),
     )
-    kept = [
-        SetupTest(
-            run=run,
-            position=position,
-            title=_text(test.get("title"), MAX_TITLE) or "(no title)",
-            status=_text(test.get("status"), 50) or "(no status)",
-            message=_text(test.get("message"), MAX_MESSAGE),
-            details=_bounded(test.get("details")),
+    kept, room = [], MAX_RUN
+    for position, test in enumerate(tests[:MAX_TESTS]):
+        details = _details(test.get("details"), max(0, min(room, MAX_DETAILS)))
+        room -= len(repr(details)) if details else 0
+        kept.append(
+            SetupTest(
+                run=run,
+                position=position,
+                title=_text(test.get("title"), MAX_TITLE) or "(no title)",
+                status=_text(test.get("status"), 50) or "(no status)",
+                message=_text(test.get("message"), MAX_MESSAGE),
+                details=details,
+            )
         )
-        for position, test in enumerate(tests[:MAX_TESTS])
-    ]
     SetupTest.objects.bulk_create(kept)
     asks = any(test.status not in FINE for test in kept)
     nothing_to_trust = {} if asks else {"trust_waiting": 0, "trust_since": None}

@@ -36,12 +36,16 @@ class Item:
 
 @dataclass(frozen=True)
 class Section:
-    """The candidates of the newest run; `why_not` says why the reader cannot approve, `people` who can."""
+    """The candidates of the newest run; `why_not` says why the reader cannot approve, `people` who can.
+
+    `left_out` is how many more Fivetran named than are kept and shown.
+    """
 
     items: list[Item]
     why_not: str
     people: list[str]
     marker: str
+    left_out: int = 0
     changed: bool = False
 
 
@@ -54,7 +58,8 @@ def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> S
     items = [_item(one, test, approvals, runs[0]) for one, test in found]
     marker = blake2s("".join(one.digest for one, _ in found).encode(), digest_size=MARKER // 2).hexdigest()
     reason = _why_not(user, row)
-    return Section(items, reason, _people(row) if reason else [], marker)
+    more = sum(trust.left_out(test.details) for test in runs[0].tests if test.status not in _FINE)
+    return Section(items, reason, _people(row) if reason else [], marker, left_out=more)
 
 
 def _standing(run: timeline.Run) -> Iterable[tuple[trust.Candidate, str]]:
