@@ -10,13 +10,14 @@ import pytest
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import catalog
+from connections import catalog, workflow
 from connections.fivetran import configured
 from connections.models import CatalogEntry, ConnectionRequest, Kind, SetupTestRun
 from connections.models.connection import store_run
 from connections.provisioning import outcome
 from connections.states import Actor, Status
 from tests import catalogs, factories
+from tests.handover import handed_over
 from tests.test_request_page import interval, page_of, poll_url, visible_text
 
 pytestmark = pytest.mark.django_db
@@ -64,6 +65,29 @@ def test_a_known_failure_says_what_it_means_who_acts_and_what_to_do(as_user: Log
     assert pasted(page) == ["g-x@fivetran.example.com"]
     assert SHEET["message"] in text  # Fivetran's own words stay
     assert 'data-test-status="FAILED"' in page
+
+
+def test_once_it_was_given_to_somebody_else_every_part_of_the_page_names_them(as_user: Login, cast: Cast) -> None:
+    factories.person(username="olga")
+    factories.person(username="bob")
+    handover = handed_over(by=cast["requester"], source_owner="olga")
+    row = ConnectionRequest.objects.get(pk=handover.request_id)
+    store_run(row.connection, {"setup_tests": [SHEET]})
+    assert people(page_of(as_user("requester"), row))["Source owner"] == "olga"
+    workflow.pass_on(by=cast["requester"], handover=handover, to="bob")
+    page = page_of(as_user("requester"), row)
+    assert "Turn: bob, the source owner" in visible_text(page)
+    assert "The source owner: bob" in visible_text(page)
+    assert people(page)["Source owner"] == "bob"
+
+
+def people(page: str) -> dict[str, str]:
+    """What the section "People" says."""
+    [section] = re.findall(r'<section id="people".*?</section>', page, re.DOTALL)
+    return {
+        visible_text(term): visible_text(text).split()[0]
+        for term, text in re.findall(r"<dt>(.*?)</dt>\s*<dd>(.*?)</dd>", section, re.DOTALL)
+    }
 
 
 def test_values_of_the_body_and_of_the_group_are_filled_in(as_user: Login, cast: Cast) -> None:

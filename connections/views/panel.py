@@ -19,7 +19,7 @@ from connections.permissions import Person
 from connections.states import FINAL, ChangeStatus, Owner, Status
 from connections.views import cards, change_words, facts, handover_panel, timeline, trusted, words
 from connections.views.actions import actions, decide
-from connections.views.reading import SHOWN_DIGEST, connection_of, handover_of, is_paused, known_at
+from connections.views.reading import SHOWN_DIGEST, connection_of, handover_of, is_paused, known_at, source_owner
 
 _WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 _PERSONS = frozenset({Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION})
@@ -129,6 +129,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "attempts": attempts,
         "runs": runs,
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
+        "source_owner": source_owner(row),
         "acts_on_tests": source_owner(row),
         "again": "run the tests again here",
         "handover": handover_panel.shown(user, row),
@@ -214,12 +215,6 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str, trust: trusted.
         case Owner.PORTAL:
             return "the portal"
     return "nobody: it is finished"
-
-
-def source_owner(row: ConnectionRequest) -> str:
-    """Whose credentials they are: whom the hand-over waits for, else whom the request names."""
-    handover = handover_of(row)
-    return handover.owner_name if handover is not None else row.source_owner or str(row.requester)
 
 
 def changes_of(row: ConnectionRequest) -> list[dict[str, Any]]:

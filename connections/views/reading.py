@@ -91,6 +91,12 @@ def handover_of(row: ConnectionRequest) -> Handover | None:
     return getattr(row, "handover", None)
 
 
+def source_owner(row: ConnectionRequest) -> str:
+    """Whose credentials they are: whom the hand-over waits for, else whom the request names."""
+    handover = handover_of(row)
+    return handover.owner_name if handover is not None else row.source_owner or str(row.requester)
+
+
 def is_paused(connection: Connection | None) -> bool:
     """Whether Fivetran last said that the connection is paused."""
     return bool(connection and connection.is_paused)
