@@ -137,6 +137,23 @@ def test_it_is_an_approvers_turn_and_not_the_source_owners(as_user: Login, cast:
     assert "Turn: an approver" not in visible_text(page_of(as_user("requester"), row))
 
 
+def test_a_warning_on_a_connected_connection_is_an_approvers_turn_too(as_user: Login, cast: Cast) -> None:
+    row = created(cast, None)
+    run = {"setup_tests": failed(KEY, status="WARNING"), "status": {"setup_state": "connected"}}
+    observing.seen(row.connection, run)
+    asking.store(row, row.connection, run)
+    page, listed = page_of(as_user("requester"), row), as_user("requester").get("/requests/").content.decode()
+    assert 'data-setup-state="connected"' in page and "data-trust=" in page
+    assert re.search(r'data-label="Whose turn">approver<', listed)
+    assert "Turn: an approver" in visible_text(page)
+    assert "see “To be trusted”" in visible_text(page)
+    assert "Turn: yours" in visible_text(page_of(as_user("approver"), row))
+    approve(row, KEY)
+    page, listed = page_of(as_user("requester"), row), as_user("requester").get("/requests/").content.decode()
+    assert re.search(r'data-label="Whose turn">nobody<', listed)
+    assert "Turn: nobody: it is finished" in visible_text(page)
+
+
 def test_a_list_costs_one_query_and_reads_only_what_waits(cast: Cast) -> None:
     rows.seed(600)
     row = created(cast, CERTIFICATE)

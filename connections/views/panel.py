@@ -180,11 +180,16 @@ def body_heading(row: ConnectionRequest) -> str:
 
 
 def _waits_for(row: ConnectionRequest, setup_state: str, trust: trusted.Section | None) -> words.Waits | None:
-    """What a connection that is not set up waits for, where the portal knows more than Fivetran's word."""
+    """What a connection waits for, where the portal knows more than Fivetran's word.
+
+    Something to trust waits for its approval even where a test only warns and the connection is connected.
+    """
+    if row.state is Status.CREATED and trust is not None and not all(item.row for item in trust.items):
+        return words.Waits.TRUST
     if row.state is not Status.CREATED or setup_state not in ("incomplete", "broken"):
         return None
     if trust is not None:
-        return words.Waits.TELLING if all(item.row for item in trust.items) else words.Waits.TRUST
+        return words.Waits.TELLING
     handover = handover_of(row)
     if handover is None:
         return None
