@@ -103,6 +103,19 @@ def test_a_missing_column_can_be_filled_in_place(client: Client) -> None:
     assert "Submit for approval" in shown and "Two" in typed(shown)
 
 
+def test_a_setting_that_the_service_needs_can_be_filled_in_place(client: Client) -> None:
+    catalogs.tell("salesforce", {"host": {"type": "string"}}, required=["host"])
+    row = {"service": "salesforce", "group_id": "projected_sickle", "config__schema": "crm", "reason": "Sales"}
+    shown, form = checked(client, text(row))
+    assert 'name="cell_1_config__host"' in shown and "Enter the host" in shown
+    cells = {"cell_1_config__host": "db.example.com", "cell_1_config__password": "canary-8472", "cell_1_colour": "red"}
+    shown = page(client.post(NEW, {**form, **cells, "action": "check"}))
+    assert "Submit for approval" in shown and "canary" not in shown and "red" not in typed(shown)
+    form |= {"table": typed(shown), "checked": hidden(shown, "checked")}
+    assert client.post(NEW, {**form, "action": "submit"}).status_code == 302
+    assert requests_of(Batch.objects.get())[0].values["config.host"] == "db.example.com"
+
+
 def test_a_correction_beside_a_changed_text_is_named(client: Client) -> None:
     _, form = checked(client, text(line(1, sync_frequency="7")))
     changed = {**form, "table": text(line(1, sync_frequency="5")), "cell_1_sync_frequency": "60"}

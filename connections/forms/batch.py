@@ -184,15 +184,28 @@ def _column(heading: str) -> str | None:
     return _BY_LABEL.get(heading.lower()) or (name if _CONFIG.fullmatch(name) else None)
 
 
+def is_column(name: str) -> bool:
+    """Whether a table may have a column of this name: a control that every service has, or a setting of some service.
+
+    A secret is none.
+    """
+    return name in COLUMNS or bool(_CONFIG.fullmatch(name)) and not _holds_secret(name)
+
+
 def _row(columns: Sequence[str], line: int, cells: Sequence[str]) -> dict[str, str]:
     if any(cells[len(columns) :]):
         raise Unreadable(f"Line {line} has {len(cells)} cells, more than there are columns ({len(columns)}).")
     return dict(zip(columns, cells, strict=False))
 
 
+def _holds_secret(column: str) -> bool:
+    """Whether what stands in the column is a secret by its name; names in a secrets manager are none."""
+    return payloads.is_secret(column) and not column.startswith(_NAMES_OF_SECRETS)
+
+
 def _without_secrets(table: Table) -> Table:
     """Drop the columns that hold a secret by their name: they are not even shown again."""
-    secret = [c for c in table.columns if payloads.is_secret(c) and not c.startswith(_NAMES_OF_SECRETS)]
+    secret = [c for c in table.columns if _holds_secret(c)]
     table.left_out = [c for c in secret if any(row.get(c) for row in table.rows)]
     table.columns = [c for c in table.columns if c not in table.left_out]
     table.rows = [{c: text for c, text in row.items() if c not in table.left_out} for row in table.rows]

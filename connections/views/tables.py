@@ -141,7 +141,7 @@ def _correct(request: HttpRequest, table: Table, sheet: Sheet, *, checked: bool)
         place = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
         if not 0 < place <= len(table.rows) or typed == table.rows[place - 1].get(name, ""):
             continue
-        if checked and (name in table.columns or name in tables.COLUMNS):
+        if checked and (name in table.columns or tables.is_column(name)):
             table.correct(place, name, typed)
             changed = True
         elif not checked and typed:
