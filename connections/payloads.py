@@ -7,7 +7,7 @@ it is; nothing rebuilds it later.
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
@@ -92,7 +92,7 @@ def masked(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _masked(key: str, value: Any) -> Any:
-    is_group = isinstance(value, (Mapping, list)) and "credential" in key.lower()
+    is_group = isinstance(value, (Mapping, list)) and _is_of_credentials(key)
     if is_secret(key) and not is_group:
         return MASK
     if isinstance(value, Mapping):
@@ -106,6 +106,19 @@ def is_secret(key: str) -> bool:
     """Whether a config key is a secret by its name (the published metadata does not mark all of them)."""
     name = key.lower()
     return bool(_SECRET.search(name)) and not _ABOUT_A_SECRET.search(name)
+
+
+def lies_in_secret(path: Sequence[str]) -> bool:
+    """Whether the value at `path`, key by key, is a secret by its own name or by that of a group it stands in.
+
+    A group called credentials is none: in it stand a bucket or a region too.
+    """
+    *groups, name = [key for key in path if not key.isdigit()] or [""]
+    return is_secret(name) or any(is_secret(group) and not _is_of_credentials(group) for group in groups)
+
+
+def _is_of_credentials(group: str) -> bool:
+    return "credential" in group.lower()
 
 
 def in_words(values: Mapping[str, Any]) -> list[str]:

@@ -107,6 +107,22 @@ def test_a_column_of_secrets_is_dropped_unseen() -> None:
     assert "canary-8472" not in table.as_text()
 
 
+@pytest.mark.parametrize(
+    "name", ["pat", "pats", "store__api_token", "secrets_list__0__value", "aws_credentials__secret_key", "password__0"]
+)
+def test_a_secret_in_a_group_or_under_a_short_name_is_dropped_too(name: str) -> None:
+    table = read_table(f"service,config__{name}\npostgres,canary-8472")
+    assert table.left_out == [f"config__{name}"] and "canary-8472" not in table.as_text()
+
+
+@pytest.mark.parametrize(
+    "name", ["is_private_key_encrypted", "aws_credentials__bucket_name", "token_url_region", "use_api_keys"]
+)
+def test_a_setting_that_only_speaks_about_a_secret_is_kept(name: str) -> None:
+    table = read_table(f"service,config__{name}\npostgres,x")
+    assert table.columns == ["service", f"config__{name}"] and table.left_out == []
+
+
 # --- judging ---------------------------------------------------------------------------------------------------------
 def judged(*rows: dict[str, str]) -> list[tables.Row]:
     return judge(read_table(text(*rows)))

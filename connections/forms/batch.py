@@ -200,7 +200,8 @@ def _row(columns: Sequence[str], line: int, cells: Sequence[str]) -> dict[str, s
 
 def _holds_secret(column: str) -> bool:
     """Whether what stands in the column is a secret by its name; names in a secrets manager are none."""
-    return payloads.is_secret(column) and not column.startswith(_NAMES_OF_SECRETS)
+    keys = column.removeprefix("config__").strip("_").split("__")
+    return payloads.lies_in_secret(keys) and not column.startswith(_NAMES_OF_SECRETS)
 
 
 def _without_secrets(table: Table) -> Table:
