@@ -189,7 +189,8 @@ def described(data: Mapping[str, Any]) -> dict[str, Any]:
 def _flat(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
-        if is_secret(key) or _has_secret_rows(value):
+        is_group = isinstance(value, Mapping) and _is_of_credentials(key)  # looked into, as by `masked`
+        if (is_secret(key) and not is_group) or _has_secret_rows(value):
             continue
         if isinstance(value, Mapping):
             found.update(_flat(f"{path}.{key}", value))

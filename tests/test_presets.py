@@ -246,6 +246,9 @@ def test_a_description_becomes_values_without_secrets_names_or_masks() -> None:
             "user": "******",
             "list": [{"a": "******"}],
             "tunnel": {"port": 22, "private_key": "k"},
+            "aws_credentials": {"bucket_name": "b", "secret_key": "k", "home_folder": "******"},
+            "credentials": ["k"],
+            "secret_pairs": {"value": "k"},
         },
     }
     assert payloads.described(data) == {
@@ -254,6 +257,7 @@ def test_a_description_becomes_values_without_secrets_names_or_masks() -> None:
         "sync_frequency": 60,
         "config.host": "db",
         "config.tunnel.port": 22,
+        "config.aws_credentials.bucket_name": "b",
     }
 
 
