@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from connections import catalog, workflow
 from connections.fields import FIELDS, NAMING, Type
-from connections.models import ConnectionRequest
+from connections.models import CatalogEntry, ConnectionRequest
 from connections.states import Status
 from tests import catalogs, factories
 from tests.test_forms import COMPLETE, NEW, error_of, page, stored, value_of
@@ -179,6 +179,22 @@ def test_a_corrected_copy_keeps_the_names(client: Client, cast: dict[str, User])
     origin = factories.request_in(Status.FAILED, by=cast["requester"])
     text = page(client.get(f"/requests/{origin.pk}/clone/"))
     assert value_of(text, "config__schema") == origin.values["config.schema"]
+
+
+@pytest.mark.parametrize("page_of", ["edit", "clone"])
+def test_stored_settings_without_a_control_are_said(client: Client, page_of: str) -> None:
+    """The weekly metadata lost them: they cannot be kept, but nobody loses them without a word."""
+    catalogs.tell("salesforce", {"a_setting": {"type": "string"}, "pass_code": {"type": "string"}})
+    told = {"config__a_setting": "x\u202e", "config__pass_code": "canary-8472"}
+    client.post(NEW, {**COMPLETE, **told, "service": "salesforce", "action": "submit"})
+    address = f"/requests/{stored().pk}/{page_of}/"
+    assert banner(page(client.get(address))) == ""
+    catalogs.tell("salesforce", {"pass_code": {"type": "string", "format": "password"}})
+    words = banner(page(client.get(address)))
+    assert "Fivetran no longer lists these settings of the service, so they are left out here" in words
+    assert "config.a_setting (“x[U+202E]”)" in words and "config.pass_code" in words and "canary" not in words
+    CatalogEntry.objects.filter(fivetran_id="salesforce").update(detail=None)
+    assert "Fivetran has not told the settings of this service" in banner(page(client.get(address)))
 
 
 # --- people ----------------------------------------------------------------------------------------------------------

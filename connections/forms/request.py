@@ -19,7 +19,7 @@ from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
-from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_secret
+from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_of_service, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
 _EMPTY = (None, "")
@@ -182,6 +182,21 @@ class RequestForm(forms.Form):
     def _is_secret(self, name: str) -> bool:
         path = name.removeprefix("config__").replace("__", ".")
         return any(is_secret(part) for part in path.split(".")) or self.config.metadata.is_secret(path)
+
+    @cached_property
+    def without_control(self) -> dict[str, str]:
+        """path -> text of the service's settings among the given values that have no control, and so are not kept.
+
+        Fivetran's metadata changes: a stored setting may be gone from it. The text of a secret is left empty.
+        """
+        self._judged()
+        names = (name for name in sorted(self.given) if self.data.get(name) and name not in self.fields)
+        lost = {path: name for name in names if is_of_service(path := name.replace("__", "."))}
+        return {
+            path: "" if self._is_secret(name) else self.data[name]
+            for path, name in lost.items()
+            if path not in self.verdict.forced  # it follows from another answer
+        }
 
     def _is_empty(self, field: Field) -> bool:
         return field.name not in self.errors and self.cleaned_data.get(field.name) in _EMPTY

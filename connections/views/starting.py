@@ -16,8 +16,10 @@ from connections.forms.controls import own_return_address
 from connections.forms.rows import text_of, unfolded
 from connections.models import ConnectionRequest, Preset
 from connections.states import Status
+from connections.views.words import visible
 
 _NO_PRESET = "That preset is no longer offered. Below is what you typed, without it."
+_NAMED = 8  # settings that a sentence lists
 
 
 @dataclass
@@ -134,10 +136,25 @@ def _live_form(connection_id: str, page: Page) -> RequestForm:
 
 
 def stored_form(page: Page, values: dict[str, object]) -> RequestForm:
-    """The form for stored `values`: of the request that is edited, or of the one that is copied."""
+    """The form for stored `values`: of the request that is edited, or of the one that is copied.
+
+    What it cannot keep of them stands in the page's banners.
+    """
     form = RequestForm.from_values({**values, **presets.imposed_values(page.preset)})
     presets.lock(form, page.preset)
+    if lost := form.without_control:
+        page.banners.append(_lost_words(form, lost))
     return form
+
+
+def _lost_words(form: RequestForm, lost: dict[str, str]) -> str:
+    """The sentence about stored settings that the form has no control for."""
+    shown = [f"{path[:80]} (“{visible(text[:80])}”)" if text else path[:80] for path, text in lost.items()]
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    listed = f"{', '.join(shown[:_NAMED])}{more}"
+    if form.config.known:
+        return f"Fivetran no longer lists these settings of the service, so they are left out here: {listed}."
+    return f"Fivetran has not told the settings of this service, so these are left out here: {listed}."
 
 
 def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestForm:
