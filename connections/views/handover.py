@@ -179,6 +179,28 @@ def _context(handover: Handover) -> dict[str, Any]:
     }
 
 
+def _whole_page(route: Route) -> Route:
+    """`route`, which answers an open page with a part of it, where it would answer with another page: that is opened.
+
+    htmx follows a redirect unseen and would put a log-in page, with 200, where the part stood.
+    """
+
+    @wraps(route)
+    def part(request: HttpRequest, token: str) -> HttpResponse:
+        if "HX-Request" not in request.headers:
+            return route(request, token)
+        try:
+            answer = route(request, token)
+        except Denied:
+            answer = None
+        if answer is not None and answer.status_code == 200:
+            return answer
+        return HttpResponse(headers={"HX-Redirect": reverse("connections:handover", args=[token])})
+
+    return part
+
+
+@_whole_page
 @_owned
 @require_safe
 def progress(request: HttpRequest, handover: Handover) -> HttpResponse:

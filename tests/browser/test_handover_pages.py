@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.contrib.sessions.models import Session
 from playwright.sync_api import Page
 
 from connections.models import CatalogEntry, Handover, HandoverState, Kind
@@ -80,3 +81,15 @@ def test_the_pages_of_a_hand_over(
     owner = open_as("auditor", 1280)
     owner.goto(page_of(Handover.objects.get(pk=row.pk)))
     judge(owner, "done")
+
+
+def test_an_open_page_goes_to_the_log_in_once_the_session_has_ended(
+    fivetran: Any, approve: Any, cast: dict[str, Any], live_server: Any, open_as: Callable[..., Page]
+) -> None:
+    row = begun(approve, "requester2")
+    Handover.objects.update(state=HandoverState.RETURNED)  # the page asks every two seconds
+    page = open_as("requester2", 1280)
+    page.goto(page_of(row))
+    Session.objects.all().delete()
+    page.wait_for_url("**/accounts/login/?next=/handover/**")
+    assert page.locator("#progress").count() == 0

@@ -134,6 +134,31 @@ def test_the_proof_ends_after_two_hours(time_machine: Any) -> None:
     assert (answer.status_code, answer["Location"]) == (302, page_of(row))
 
 
+def asked_by_the_open_page(client: Client, row: Handover) -> tuple[int, str | None, bytes]:
+    """What the open page hears: the status, where to go instead, and what would be put into it."""
+    answer = client.get(page_of(row, "progress/"), headers={"HX-Request": "true"})
+    return answer.status_code, answer.headers.get("HX-Redirect"), answer.content
+
+
+def test_an_open_page_opens_anew_instead_of_taking_in_another(time_machine: Any) -> None:
+    olga, piet = factories.person(username="olga"), factories.person(username="piet")
+    row = handed_over(source_owner="olga")
+    client, anew = logged_in(olga), (200, page_of(row), b"")
+    status, elsewhere, content = asked_by_the_open_page(client, row)
+    assert (status, elsewhere) == (200, None) and b'id="progress"' in content
+    assert asked_by_the_open_page(Client(), row) == anew  # the session ended
+    assert asked_by_the_open_page(logged_in(piet), row) == anew
+    assert client.get(page_of(row, "progress/")).status_code == 200
+    assert Client().get(page_of(row, "progress/")).status_code == 302
+    client.post(page_of(row, "pass-on/"), {"to": "piet"})
+    assert asked_by_the_open_page(client, row) == anew  # its link is dead
+    outside = handed_over(source_owner=OUTSIDE)
+    owner = proved(outside)
+    assert asked_by_the_open_page(owner, outside)[1] is None
+    time_machine.move_to(datetime.now(UTC) + timedelta(hours=2, seconds=1))
+    assert asked_by_the_open_page(owner, outside) == (200, page_of(outside), b"")
+
+
 def test_a_proof_dies_with_the_owner_it_was_of() -> None:
     row = handed_over(source_owner=OUTSIDE)
     client = proved(row)
