@@ -72,7 +72,9 @@ def _to_remind() -> QuerySet[Handover]:
 
 
 def _expired() -> QuerySet[Handover]:
-    unused = Handover.objects.filter(state=HandoverState.OPEN, card_expired_at=None, card_expires_at__lte=Now())
+    """Hand-overs whose last card ran out and brought nobody back; of a connection that is gone nobody wants to know."""
+    ran_out = Handover.objects.live().filter(state=HandoverState.OPEN, card_expires_at__lte=Now())
+    unused = ran_out.filter(card_expired_at=None).exclude(returned_at__gte=F("card_at"))
     return unused.select_related("request").order_by("card_expires_at")
 
 

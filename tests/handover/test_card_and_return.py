@@ -18,7 +18,16 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from connections import operations, provisioning
-from connections.models import Attempt, Connection, EventKind, Handover, HandoverState, Notice, NoticeKind
+from connections.models import (
+    Attempt,
+    Connection,
+    ConnectionRequest,
+    EventKind,
+    Handover,
+    HandoverState,
+    Notice,
+    NoticeKind,
+)
 from connections.models.handover import hashed
 from tests import factories
 from tests.handover import CARD, kinds, logged_in, mailed_code, page_of, proved
@@ -274,6 +283,29 @@ def test_forgery_an_expired_card_is_noted_and_a_fresh_one_is_had(fivetran: Fivet
     assert fill(open_card(client, row), **GIVEN)
     row.refresh_from_db()
     assert row.card_expired_at is None
+
+
+def test_a_card_that_brought_its_owner_back_did_not_expire_unused(fivetran: Fivetran, approve: Any, olga: User) -> None:
+    row = begun(approve)
+    client = logged_in(olga)
+    client.get(way_back(open_card(client, row)))
+    Handover.objects.update(state=HandoverState.OPEN, card_expires_at=Now() - timedelta(hours=1))  # not connected
+    provisioning.sweep()
+    assert EventKind.CARD_EXPIRED not in kinds(row)
+    assert "expired unused" not in client.get(page_of(row)).content.decode()
+    open_card(client, row)  # another one, which is not used
+    Handover.objects.update(card_expires_at=Now() - timedelta(hours=1))
+    provisioning.sweep()
+    assert kinds(row).count(EventKind.CARD_EXPIRED) == 1
+
+
+def test_of_a_connection_that_is_gone_no_card_is_noted(fivetran: Fivetran, approve: Any, olga: User) -> None:
+    row = begun(approve)
+    open_card(logged_in(olga), row)
+    Handover.objects.update(card_expires_at=Now() - timedelta(hours=1))
+    ConnectionRequest.objects.update(gone_at=Now())
+    provisioning.sweep()
+    assert EventKind.CARD_EXPIRED not in kinds(row)
 
 
 def test_forgery_a_used_return_is_refused(fivetran: Fivetran, approve: Any, olga: User) -> None:
