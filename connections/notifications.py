@@ -17,7 +17,15 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
-from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
+from connections.models import (
+    Batch,
+    ConnectionChange,
+    ConnectionRequest,
+    Handover,
+    Notice,
+    NoticeKind,
+    SetupTestsState,
+)
 
 log = logging.getLogger(__name__)
 TRIES = 5
@@ -25,6 +33,7 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
 SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next bell
 _OF_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)  # the server answered
+_TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 _one_sender = threading.Lock()
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
@@ -146,11 +155,22 @@ def _mail(notice: Notice) -> tuple[str, str, dict[str, Any]]:
     if notice.batch is None:
         subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
         place = "#trust" if notice.kind == NoticeKind.TRUST_NEEDED else ""
-        return subject, "connections/mail/notice.txt", context | {"url": link(notice.request) + place}
+        tested = _how_tested(notice.request) if notice.kind == NoticeKind.CREATED else ""
+        return subject, "connections/mail/notice.txt", context | {"url": link(notice.request) + place, "tested": tested}
     counted = notice.batch.rows.count()
     url = f"{settings.PUBLIC_URL.rstrip('/')}/batches/{notice.batch.pk}/"
     subject = f"{notice.get_kind_display()}: batch #{notice.batch.pk} of {counted} requests"
     return subject, "connections/mail/batch.txt", context | {"url": url, "batch": notice.batch, "counted": counted}
+
+
+def _how_tested(request: ConnectionRequest) -> str:
+    """What a mail can say of the setup tests of a created request: "ran", "waits" for credentials, "runs", "none"."""
+    connection, handover = getattr(request, "connection", None), getattr(request, "handover", None)
+    if connection is not None and connection.runs.exists():
+        return "ran"
+    if handover is not None and handover.is_live:
+        return "waits"
+    return "runs" if connection is not None and connection.tests in _TESTS_OPEN else "none"
 
 
 _OF_CHANGES = frozenset({NoticeKind.CHANGE_SUBMITTED, NoticeKind.CHANGE_DECIDED, NoticeKind.CHANGE_ENDED})

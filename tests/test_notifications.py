@@ -4,7 +4,7 @@ import itertools
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from smtplib import SMTPRecipientsRefused
 from typing import Any
@@ -16,8 +16,10 @@ from django.db.models.functions import Now
 
 from connections import notifications, payloads, workflow
 from connections.models import ConnectionRequest, Notice, NoticeKind
-from connections.states import Status
+from connections.provisioning import outcome
+from connections.states import Actor, Status
 from tests import factories
+from tests.handover import handed_over
 
 
 def notice(kind: NoticeKind = NoticeKind.SUBMITTED, **columns: Any) -> Notice:
@@ -62,6 +64,42 @@ def test_a_mail_says_what_happened_and_links_to_the_request(kind: NoticeKind) ->
     row.refresh_from_db()
     assert row.sent_at is not None
     assert (row.tries, row.error) == (1, "")
+
+
+def created(*, adopted: bool = False, **answer: Any) -> ConnectionRequest:
+    """A created request, told by Fivetran without setup tests but for those in `answer`, or found by a look-up."""
+    row = factories.request_in(Status.SENDING)
+    data = factories.created_data(row, **{"setup_tests": None} | answer)
+    outcome.to_created(row, Actor.WORKER, data, adopted=adopted)
+    return row
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: created(setup_tests=[{"title": "T", "status": "PASSED"}]), "the page says how its setup tests went"),
+        (created, "no setup tests have run"),
+        (lambda: created(adopted=True), "its setup tests run by themselves"),
+        (lambda: handed_over().request, "waits for its credentials, which the source owner enters there"),
+    ],
+)
+def test_the_mail_about_a_creation_says_how_far_the_tests_are(
+    make: Callable[[], ConnectionRequest], sentence: str
+) -> None:
+    row = make()
+    Notice.objects.exclude(kind=NoticeKind.CREATED).delete()
+    assert notifications.send_due() == 1
+    body = mail.outbox[-1].body
+    assert f"/requests/{row.pk}/" in body
+    said = (
+        "how its setup tests went",
+        "no setup tests have run",
+        "tests run by themselves",
+        "waits for its credentials",
+    )
+    assert sentence in body
+    assert sum(words in body for words in said) == 1
 
 
 @pytest.mark.django_db
