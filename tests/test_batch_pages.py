@@ -264,6 +264,9 @@ def test_nothing_decided_is_said(as_user: Any, cast: dict[str, User]) -> None:
     batch = filed(cast["requester"])
     response = as_user("approver").post(f"/batches/{batch.pk}/decide/", posted(batch) | {"approve": []})
     assert "Nothing was decided" in page(response)
+    blank = posted(batch, **{f"reason_{requests_of(batch)[0].pk}": "   "}) | {"approve": []}
+    shown = page(as_user("approver").post(f"/batches/{batch.pk}/decide/", blank))
+    assert "no row was ticked" in shown and "2,000" not in shown
     long = posted(batch, **{f"reason_{requests_of(batch)[0].pk}": "x" * 2001}) | {"approve": []}
     shown = page(as_user("approver").post(f"/batches/{batch.pk}/decide/", long))
     assert "2,000 characters" in shown and "x" * 2001 in shown

@@ -51,7 +51,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """
     batch, by = _find(request, pk), reading.reader(request)
     decisions = _decisions(request)
-    if both := {pk: _BOTH for pk, decision in decisions.items() if decision.approve and decision.reason.strip()}:
+    if both := {pk: _BOTH for pk, decision in decisions.items() if decision.approve and decision.reason}:
         messages.warning(request, "Nothing was decided: a row has both a tick and a reason to reject it. See below.")
         return _show(request, batch, both)
     if any(d.reason and not ReasonForm({"decision_reason": d.reason}).is_valid() for d in decisions.values()):
@@ -81,7 +81,7 @@ def _decisions(request: HttpRequest) -> dict[int, Decision]:
         int(pk): Decision(
             digest=request.POST[f"digest_{pk}"],
             approve=pk in ticked,
-            reason=request.POST.get(f"reason_{pk}", "").replace("\0", ""),
+            reason=request.POST.get(f"reason_{pk}", "").replace("\0", "").strip(),
         )
         for pk in ids
         if pk.isascii() and pk.isdigit() and len(pk) < 18
