@@ -94,7 +94,12 @@ def test_the_others_need_a_reason_and_keep_it(as_user: Login, cast: Cast, verb: 
 @pytest.mark.parametrize("verb", ["reject", "request-changes"])
 @pytest.mark.parametrize(
     ("typed", "words"),
-    [("", "Enter the reason"), (" \n ", "Enter the reason"), ("x" * 2001, "2000"), ("a\0b", "Null characters")],
+    [
+        ("", "Enter the reason"),
+        (" \n ", "Enter the reason"),
+        ("x" * 2001, "Use 2,000 char"),
+        ("a\0b", "Null characters"),
+    ],
 )
 def test_a_missing_reason_is_an_error_beside_the_field(
     as_user: Login, cast: Cast, verb: str, typed: str, words: str
@@ -111,6 +116,18 @@ def test_a_missing_reason_is_an_error_beside_the_field(
     assert "<title>Error: " in page
     assert typed.strip("\0 \n") in page
     assert status_of(row) == Status.PENDING
+
+
+def test_a_reason_counts_a_line_break_once_as_the_browser_does(as_user: Login, cast: Cast) -> None:
+    asked = factories.submitted(cast["requester"])
+    lines = "\n".join(["x" * 99] * 20) + "y"
+    assert len(lines) == 2000
+    shown = as_user("approver").post(f"/requests/{asked.pk}/reject/", {"decision_reason": lines + "z"})
+    assert "Use 2,000 characters or fewer" in shown.content.decode()
+    posted = {"decision_reason": lines.replace("\n", "\r\n")}
+    assert as_user("approver").post(f"/requests/{asked.pk}/reject/", posted).status_code == 302
+    asked.refresh_from_db()
+    assert (asked.state, asked.decision_reason) == (Status.REJECTED, lines)
 
 
 @pytest.mark.parametrize("verb", DECISIONS)

@@ -1,20 +1,33 @@
 """The reason that goes with a decision."""
 
+from typing import Any
+
 from django import forms
 from django.http import QueryDict
 
 from connections.forms.summary import Summed
 
 
+class Prose(forms.CharField):
+    """A text of several lines. A line break is one character, as the browser counts it, though it posts two."""
+
+    def to_python(self, value: Any) -> Any:
+        """The text as Django reads it, with plain line breaks."""
+        return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
+
+
 class ReasonForm(Summed):
     """Why a request is turned down or sent back; the requester reads it."""
 
-    decision_reason = forms.CharField(
+    decision_reason = Prose(
         label="Reason",
         help_text="The requester reads this.",
         max_length=2000,
         widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
-        error_messages={"required": "Enter the reason, so that the requester knows what to change"},
+        error_messages={
+            "required": "Enter the reason, so that the requester knows what to change",
+            "max_length": "Use 2,000 characters or fewer",
+        },
     )
     use_required_attribute = False
 
