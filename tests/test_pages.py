@@ -12,7 +12,7 @@ from django.test import Client, override_settings
 from django.urls import get_resolver
 
 from connections.states import Status
-from connections.views import errors
+from connections.views import errors, home
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -181,6 +181,17 @@ def test_home_shows_what_waits_for_the_reader(as_user: Login, cast: Cast) -> Non
     approver = as_user("approver").get("/").content.decode()
     assert "1 request waits" in " ".join(approver.split())
     assert "1 request needs an operator" in as_user("operator").get("/").content.decode()
+
+
+def test_home_leads_to_the_drafts_that_it_does_not_list(as_user: Login, cast: Cast) -> None:
+    reader, link = as_user("requester"), 'href="/requests/?status=draft&amp;requester=requester">All your drafts</a>'
+    for number in range(home.SHOWN + 1):
+        assert link not in reader.get("/").content.decode()
+        factories.draft(cast["requester"], **{"config.schema": f"s{number}"})
+    page = reader.get("/").content.decode()
+    assert link in page and page.count('aria-label="Continue draft') == home.SHOWN
+    every = reader.get("/requests/?status=draft&requester=requester").content.decode()
+    assert every.count("data-request-id") == home.SHOWN + 1
 
 
 def test_home_of_somebody_new_says_what_to_do(as_user: Login) -> None:

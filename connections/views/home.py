@@ -42,9 +42,11 @@ def home(request: HttpRequest) -> HttpResponse:
     """What waits for me, and my recent requests."""
     mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
     mine_to_act = list(mine.filter(_MINE_TO_ACT).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
+    drafts = [row for row in mine_to_act if row["status"] == Status.DRAFT]
     context: dict[str, Any] = {
         "presets": starting.offered(),
-        "drafts": [row for row in mine_to_act if row["status"] == Status.DRAFT][:SHOWN],
+        "drafts": drafts[:SHOWN],
+        "more_drafts": len(drafts) > SHOWN,
         "waiting": [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN],
         "recent": list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]),
         "operator_count": _stuck() if permissions.is_operator(request.user) else None,
