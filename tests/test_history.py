@@ -340,6 +340,14 @@ def test_a_cursor_beyond_the_end_shows_nothing_and_a_way_back(as_user: Callable[
         assert ids(response) == [] or edge.id > filters.MAX_ID
 
 
+def test_beyond_the_end_the_way_back_keeps_the_filters(as_user: Callable[..., Client], crowd: Any) -> None:
+    reader, beyond = as_user("auditor"), {"cursor": filters.cursor(Edge(0))}
+    for given, back in ({"status": "pending"}, "?status=pending"), ({}, "?"):
+        shown = reader.get(LIST, {**given, **beyond}).content.decode()
+        assert f'href="{back}">Newest</a>' in shown and ids(reader.get(LIST + back))
+        assert ("Clear the filters" in shown) is bool(given)
+
+
 # --- cost ----------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("name", ["requester", "auditor", "approver"])
 @pytest.mark.parametrize(
