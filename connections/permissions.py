@@ -366,3 +366,10 @@ def check_can_decide_change(user: Person, change: ConnectionChange) -> None:
     if group is not None and not user.groups.filter(pk=group.pk).exists():
         raise Denied(f"Only approvers in the group “{group}” can decide on connections of the preset “{preset}”.")
     _check_change_in(change, frozenset({ChangeStatus.PENDING}), "decide")
+
+
+def check_can_approve_change(user: Person, change: ConnectionChange) -> None:
+    """Raise Denied unless `user` may decide on the change and the connection is still there: else only to reject it."""
+    check_can_decide_change(user, change)
+    if change.request.gone_at:
+        raise Denied("The connection is no longer at Fivetran, so there is nothing to approve. It can be rejected.")

@@ -237,6 +237,29 @@ def test_approving_what_was_shown(as_user: Login, change: ConnectionChange) -> N
     assert "already “Approved, in the queue”" in text(again)
 
 
+@pytest.mark.parametrize("kind", [ChangeKind.PAUSE, ChangeKind.DELETE])
+def test_of_what_is_gone_a_change_can_only_be_rejected(
+    as_user: Login, cast: Cast, row: ConnectionRequest, kind: ChangeKind
+) -> None:
+    change = workflow.ask_for_change(by=cast["requester"], request=row, kind=kind, reason="Month's end")
+    reader, url = as_user("approver"), f"/changes/{change.pk}/"
+    seen = re.search(r"seen=([\w-]+)", reader.get(url).content.decode())
+    assert seen and "no longer at Fivetran" not in text(reader.get(url)) + text(reader.get("/approvals/"))
+    ConnectionRequest.objects.filter(pk=row.pk).update(gone_at=Now())
+    assert "no longer at Fivetran" in text(reader.get(f"{url}status/?seen={seen[1]}"))
+    assert "no longer at Fivetran" in text(reader.get("/approvals/"))
+    page = text(reader.get(url))
+    assert "this change can only be rejected or withdrawn" in page
+    assert re.search(r'id="do-approve" disabled aria-describedby="why-decide"', page)
+    why = "The connection is no longer at Fivetran, so there is nothing to approve. It can be rejected."
+    assert why in page and 'id="do-reject"' in page
+    refused = text(reader.post(f"{url}approve/", {"digest": change.digest}, follow=True))
+    assert why in refused and 'data-change-status="pending"' in refused
+    assert as_user("requester").post(f"{url}approve/", {"digest": change.digest}).status_code == 403
+    done = text(reader.post(f"{url}reject/", {"decision_reason": "It is gone"}, follow=True))
+    assert 'data-change-status="rejected"' in done and "can only be rejected" not in done
+
+
 def test_rejecting_needs_a_reason(as_user: Login, change: ConnectionChange) -> None:
     reader, url = as_user("approver"), f"/changes/{change.pk}/reject/"
     assert "Enter the reason" in text(reader.post(url, {"decision_reason": ""}))

@@ -96,7 +96,8 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
 
 def fingerprint(change: ConnectionChange) -> str:
     """A text that changes when a live part of the page would look different, ages aside."""
-    return blake2s(repr([change.version, change.status, change.note]).encode(), digest_size=9).hexdigest()
+    marks = [change.version, change.status, change.note, change.request.gone_at]
+    return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
 def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
@@ -108,7 +109,7 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "row": change.request,
         "tone": change_words.tone(change.status),
         "unclear": change_words.is_unclear(change),
-        "next": change_words.next_sentence(change),
+        "next": _GONE if _is_pointless(change) else change_words.next_sentence(change),
         "turn": _turn(user, change),
         "differences": change_words.differences(change),
         "consequence": change_words.CONSEQUENCES[ChangeKind(change.kind)],
@@ -116,12 +117,21 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,
         "seen": fingerprint(change),
         "decides": decides,
-        "why_not": _why_not(permissions.check_can_decide_change, user, change) if decides else "",
+        "why_not": _why_not(permissions.check_can_approve_change, user, change) if decides else "",
+        "rejects": decides and not _why_not(permissions.check_can_decide_change, user, change),
         "withdraws": mine and not _why_not(permissions.check_can_withdraw_change, user, change),
         "swap": False,
         "typed": "",
         "errors": [],
     }
+
+
+_GONE = "The connection is no longer at Fivetran, so this change can only be rejected or withdrawn."
+
+
+def _is_pointless(change: ConnectionChange) -> bool:
+    """Whether it waits for an approval that would lead to nothing."""
+    return change.state is ChangeStatus.PENDING and change.request.gone_at is not None
 
 
 def _turn(user: Person, change: ConnectionChange) -> str:
@@ -145,13 +155,12 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     change = find(request.user, pk)
     digest = request.POST.get("digest", "").replace("\0", "")
     done = f"Change #{pk} is approved. The portal tells Fivetran by itself."
-    return _move(
-        request,
-        change,
-        lambda: workflow.approve_change(by=reading.reader(request), change=change, digest=digest),
-        done,
-        entitled=_decides(request.user, change),
-    )
+
+    def verb() -> None:
+        permissions.check_can_approve_change(request.user, change)
+        workflow.approve_change(by=reading.reader(request), change=change, digest=digest)
+
+    return _move(request, change, verb, done, entitled=_decides(request.user, change))
 
 
 @require_POST
@@ -203,7 +212,7 @@ def _move(
         edited = "The change is not as you saw it, so nothing was decided. Please look again."
         messages.warning(request, edited if change.state is before else overtaken)
     except Denied as denied:
-        if not entitled or before is ChangeStatus.PENDING:
+        if not entitled or (before is ChangeStatus.PENDING and not _is_pointless(change)):
             raise
         messages.warning(request, denied.reason)
     else:
