@@ -64,8 +64,8 @@ class Waits(StrEnum):
         "The connection exists at Fivetran without credentials: the hand-over was revoked. It can be handed over again."
     )
     AGAIN = (
-        "The connection exists at Fivetran, but does not work with the credentials that were handed over: see the setup "
-        "tests. It can be handed over again."
+        "The connection exists at Fivetran, but does not work with the credentials that were handed over: see the "
+        "setup tests. It can be handed over again."
     )
     TRUST = "The connection exists at Fivetran, but its source is not trusted yet: see “To be trusted”."
     TELLING = "The connection exists at Fivetran. What its source showed is approved; the tests run again."

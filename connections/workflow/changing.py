@@ -111,7 +111,7 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
 
     Raises MovedOn if the digest is not the body's or somebody else decided first.
     """
-    permissions.check_can_decide_change(by, change)
+    permissions.check_can_approve_change(by, change)
     with transaction.atomic():
         advance_change(
             change,
