@@ -255,25 +255,28 @@ def check_is_source_owner(user: Person, handover: Handover, proof: str = "") -> 
         raise Denied(f"There is nothing to hand over: it is “{handover.get_state_display()}”.")
 
 
-def _oversees(user: Person, request: ConnectionRequest) -> bool:
+def oversees(user: Person, request: ConnectionRequest) -> bool:
+    """Whether `user` may redirect the hand-over of this request, whatever its state."""
     own = user.is_active and request.requester_id == user.pk
     return own or is_approver(user) or is_operator(user)
 
 
 def check_can_pass_on(user: Person, handover: Handover, proof: str = "") -> None:
     """Raise Denied unless `user` is the owner, the requester, an approver or an operator, and it is not connected."""
-    owns = handover.is_live and is_source_owner(user, handover, proof)
-    if not (owns or _oversees(user, handover.request)):
+    may_always = oversees(user, handover.request)
+    if not (may_always or is_source_owner(user, handover, proof)):
         raise Denied("Only the source owner, the requester, approvers and operators can give it to somebody else.")
     if handover.request.gone_at:
         raise Denied("The connection is no longer at Fivetran, so there is nothing to hand over.")
     if handover.request.connection.setup_state == "connected":
         raise Denied("Nobody's credentials are needed: the connection is connected.")
+    if not (may_always or handover.is_live):
+        raise Denied(f"There is nothing to hand over: it is “{handover.get_state_display()}”.")
 
 
 def check_can_revoke(user: Person, handover: Handover) -> None:
     """Raise Denied unless `user` is the requester, an approver or an operator, and the hand-over is not over."""
-    if not _oversees(user, handover.request):
+    if not oversees(user, handover.request):
         raise Denied("Only the requester, approvers and operators can revoke a hand-over.")
     if not handover.is_live:
         raise Denied(f"There is nothing to revoke: it is “{handover.get_state_display()}”.")

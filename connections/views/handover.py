@@ -208,6 +208,20 @@ def progress(request: HttpRequest, handover: Handover) -> HttpResponse:
     return render(request, "connections/_handover_progress.html", _context(handover))
 
 
+def _obstructed(request: HttpRequest, handover: Handover, form: PersonForm, why: str) -> HttpResponse:
+    """The owner's page as it is now, and why nothing was done; none of it once the hand-over is somebody else's.
+
+    Where somebody's name was typed and may be sent again, it says so beside it.
+    """
+    now = Handover.objects.by_token(handover.token)
+    if now is None:
+        return _refused(request, why)
+    if not (form.is_bound and _usable(now)):
+        return _page(request, now, form, why)
+    form.add_error("to", why)
+    return _page(request, now, form)
+
+
 @_owned
 @sensitive_variables()
 @require_POST
@@ -216,8 +230,7 @@ def card(request: HttpRequest, handover: Handover) -> HttpResponse:
     try:
         uri = workflow.issue_card(by=request.user, handover=handover, proof=proof_of(request, handover))
     except (workflow.Unreachable, MovedOn, Denied) as obstacle:
-        handover.refresh_from_db()
-        return _page(request, handover, PersonForm(), str(obstacle))
+        return _obstructed(request, handover, PersonForm(), str(obstacle))
     context = {"handover": handover, "row": handover.request, "token": handover.token, "uri": uri}
     return render(request, "connections/handover_card.html", context)
 
@@ -232,9 +245,8 @@ def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
     proof = proof_of(request, handover)
     try:
         workflow.pass_on(by=request.user, handover=handover, to=form.cleaned_data["to"], proof=proof)
-    except (MovedOn, workflow.NobodyFound) as obstacle:
-        form.add_error("to", str(obstacle))
-        return _page(request, handover, form)
+    except (MovedOn, Denied, workflow.NobodyFound) as obstacle:
+        return _obstructed(request, handover, form, str(obstacle))
     return render(request, "connections/handover_given.html", {"handover": handover, "row": handover.request})
 
 

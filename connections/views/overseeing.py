@@ -5,10 +5,11 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from connections import workflow
+from connections import permissions, workflow
 from connections.forms import PersonForm
 from connections.models import Handover, MovedOn
-from connections.views import panel, reading
+from connections.permissions import Denied
+from connections.views import handover_panel, panel, reading
 
 
 @require_POST
@@ -23,25 +24,42 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
     except workflow.NobodyFound as nobody:
         form.add_error("to", str(nobody))
         return _again(request, handover, form)
-    except MovedOn as moved:
-        messages.warning(request, str(moved))
-    else:
-        messages.success(
-            request, f"{handover.owner_name} gets the link by mail. The one before opens nothing any more."
-        )
+    except (MovedOn, Denied) as obstacle:
+        return _overtaken(request, handover, form, obstacle)
+    messages.success(request, f"{handover.owner_name} gets the link by mail. The one before opens nothing any more.")
     return redirect("connections:request", pk=pk)
 
 
 @require_POST
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the hand-over back."""
+    handover = _handover(request, pk)
     try:
-        workflow.revoke(by=reading.reader(request), handover=_handover(request, pk))
-    except MovedOn as moved:
-        messages.warning(request, str(moved))
+        workflow.revoke(by=reading.reader(request), handover=handover)
+    except (MovedOn, Denied) as obstacle:
+        _only_if_overtaken(request, handover, obstacle)
+        messages.warning(request, str(obstacle))
     else:
         messages.success(request, "The hand-over is revoked: its link opens nothing any more.")
     return redirect("connections:request", pk=pk)
+
+
+def _only_if_overtaken(request: HttpRequest, handover: Handover, obstacle: MovedOn | Denied) -> None:
+    """Let a refusal through unless the reader may do it in general: then it says what has happened meanwhile."""
+    if isinstance(obstacle, Denied) and not permissions.oversees(request.user, handover.request):
+        raise obstacle
+
+
+def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obstacle: MovedOn | Denied) -> HttpResponse:
+    """The page as it is now and why nothing was done, with what was typed as long as it can be sent once more."""
+    _only_if_overtaken(request, handover, obstacle)
+    now = _handover(request, handover.request_id)
+    shown = handover_panel.shown(request.user, now.request)
+    if shown is not None and shown.may_pass_on:
+        form.add_error("to", str(obstacle))
+        return _again(request, now, form)
+    messages.warning(request, str(obstacle))
+    return redirect("connections:request", pk=now.request_id)
 
 
 def _again(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:

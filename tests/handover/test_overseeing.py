@@ -15,7 +15,7 @@ from connections import notifications, permissions, provisioning, workflow
 from connections.models import Connection, ConnectionRequest, EventKind, Handover, HandoverState, MovedOn, NoticeKind
 from connections.views import panel, reading
 from tests import factories
-from tests.handover import handed_over, kinds, logged_in, page_of
+from tests.handover import handed_over, kinds, logged_in, page_of, proved
 
 pytestmark = pytest.mark.django_db
 
@@ -196,6 +196,44 @@ def test_of_two_at_once_one_wins(row: Handover) -> None:
     stale = logged_in(row.request.requester)
     assert Handover.objects.get().address == "a@example.com"
     assert stale.post(f"/requests/{row.request_id}/handover/revoke/").status_code == 302
+
+
+def test_what_was_typed_stays_where_it_was_given_away_too_often(row: Handover) -> None:
+    client = logged_in(row.request.requester)
+    for number in range(6):
+        last = client.post(f"/requests/{row.request_id}/handover/pass-on/", {"to": f"owner{number}@example.com"})
+    page = last.content.decode()
+    assert last.status_code == 200 and "too often within the hour" in page and 'value="owner5@example.com"' in page
+    assert Handover.objects.get().address == "owner4@example.com"
+    row = Handover.objects.select_related("request").get()
+    answer = proved(row).post(page_of(row, "pass-on/"), {"to": "owner6@example.com"})
+    page = answer.content.decode()
+    assert answer.status_code == 200 and "too often within the hour" in page and 'value="owner6@example.com"' in page
+
+
+@pytest.mark.parametrize("role", ["requester", "approver", "operator"])
+def test_who_comes_second_reads_what_happened(row: Handover, role: str) -> None:
+    by = row.request.requester if role == "requester" else factories.person(role)
+    client, url = logged_in(by), f"/requests/{row.request_id}/handover/"
+    client.post(f"{url}revoke/")
+    answer = client.post(f"{url}revoke/", follow=True)
+    assert answer.status_code == 200 and "There is nothing to revoke: it is “Revoked”." in answer.content.decode()
+    Connection.objects.update(setup_state="connected")
+    Handover.objects.update(state=HandoverState.DONE)
+    answer = client.post(f"{url}pass-on/", {"to": "late@example.com"}, follow=True)
+    assert answer.status_code == 200
+    assert "Nobody&#x27;s credentials are needed: the connection is connected." in answer.content.decode()
+
+
+def test_an_owner_who_gives_it_away_too_late_reads_that_it_is_done(row: Handover) -> None:
+    client = logged_in(User.objects.get(username="olga"))
+    Handover.objects.update(state=HandoverState.DONE)
+    answer = client.post(page_of(row, "pass-on/"), {"to": "late@example.com"})
+    assert answer.status_code == 200 and "There is nothing to hand over: it is “Done”." in answer.content.decode()
+    Connection.objects.update(setup_state="connected")
+    page = client.post(page_of(row, "pass-on/"), {"to": "late@example.com"}).content.decode()
+    assert "Connected.</strong>" in page and "the connection is connected." in page
+    assert Handover.objects.get().token == row.token
 
 
 # --- the sweeper -----------------------------------------------------------------------------------------------------
