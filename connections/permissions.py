@@ -347,7 +347,9 @@ def check_can_ask_for_change(user: Person, request: ConnectionRequest) -> None:
 
 def _check_change_in(change: ConnectionChange, statuses: frozenset[ChangeStatus], verb: str) -> None:
     if change.state not in statuses:
-        by = f" by {change.decided_by}" if change.decided_by and change.state is not ChangeStatus.WITHDRAWN else ""
+        # Whoever approved it did not make it, nor let it fail: only the decision itself is that person's.
+        decision = change.state in (ChangeStatus.APPROVED, ChangeStatus.REJECTED)
+        by = f" by {change.decided_by}" if change.decided_by and decision else ""
         raise Denied(f"There is nothing to {verb}: the change is already “{change.state.label}”{by}.")
 
 

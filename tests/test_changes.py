@@ -184,6 +184,21 @@ def test_who_may_ask_and_of_what(status: Status, role: str) -> None:
     assert request.changes.count() == may
 
 
+@pytest.mark.parametrize("status", [s for s in ChangeStatus if s is not ChangeStatus.PENDING])
+def test_a_denial_names_a_person_for_the_decision_alone(status: ChangeStatus) -> None:
+    change = change_in(status)
+    decided = status in (ChangeStatus.APPROVED, ChangeStatus.REJECTED)
+    by = f" by {change.decided_by}" if decided else ""
+    words = f"the change is already “{status.label}”{by}."
+    with pytest.raises(Denied) as denied:
+        permissions.check_can_decide_change(factories.person("approver"), change)
+    assert denied.value.reason == f"There is nothing to decide: {words}"
+    if status is not ChangeStatus.APPROVED:
+        with pytest.raises(Denied) as denied:
+            permissions.check_can_withdraw_change(change.requester, change)
+        assert denied.value.reason == f"There is nothing to withdraw: {words}"
+
+
 def test_a_gone_connection_cannot_be_changed() -> None:
     request = created()
     ConnectionRequest.objects.filter(pk=request.pk).update(gone_at=Now())
