@@ -267,6 +267,19 @@ def test_rejecting_needs_a_reason(as_user: Login, change: ConnectionChange) -> N
     assert "We need it daily" in text(as_user("requester").get(f"/changes/{change.pk}/"))
 
 
+def test_a_reason_that_came_too_late_is_shown_again(as_user: Login, cast: Cast, change: ConnectionChange) -> None:
+    reader, url = as_user("approver"), f"/changes/{change.pk}/reject/"
+    workflow.approve_change(by=cast["admin"], change=change, digest=change.digest)
+    late = reader.post(url, {"decision_reason": "We need it <i>daily</i>"})
+    page = text(late)
+    assert late.status_code == 409
+    assert "the change is already “Approved, in the queue” by admin." in page
+    assert "What you wrote was not sent:" in page and "We need it &lt;i&gt;daily&lt;/i&gt;" in page
+    assert 'data-change-status="approved"' in page and "do-reject" not in page
+    assert "What you wrote" not in text(reader.get(f"/changes/{change.pk}/"))
+    assert reader.post(url, {"decision_reason": ""}).status_code == 302  # nothing that could be lost
+
+
 def test_withdrawing(as_user: Login, change: ConnectionChange) -> None:
     assert as_user("approver").post(f"/changes/{change.pk}/withdraw/").status_code == 403
     assert as_user("requester2").post(f"/changes/{change.pk}/withdraw/").status_code == 404

@@ -169,8 +169,8 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     """Turn a change down, with a reason."""
     change = find(request.user, pk)
     form = ReasonForm(request.POST)
+    typed = request.POST.get("decision_reason", "")[:4000]
     if not form.is_valid() and not _why_not(permissions.check_can_decide_change, request.user, change):
-        typed = request.POST.get("decision_reason", "")[:4000]
         errors = {"typed": typed, "errors": list(form.errors["decision_reason"])}
         return render(request, "connections/change.html", context_of(request.user, change) | errors)
     reason = form.cleaned_data.get("decision_reason", "")
@@ -180,6 +180,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
         lambda: workflow.reject_change(by=reading.reader(request), change=change, reason=reason),
         f"Change #{pk} is rejected. Who asked is told why.",
         entitled=_decides(request.user, change),
+        typed=typed,
     )
 
 
@@ -201,9 +202,18 @@ def _decides(user: Person, change: ConnectionChange) -> bool:
 
 
 def _move(
-    request: HttpRequest, change: ConnectionChange, verb: Callable[[], None], done: str, *, entitled: bool
+    request: HttpRequest,
+    change: ConnectionChange,
+    verb: Callable[[], None],
+    done: str,
+    *,
+    entitled: bool,
+    typed: str = "",
 ) -> HttpResponse:
-    """Do `verb`; who is `entitled` to it is told where somebody was faster. Any other refusal goes through."""
+    """Do `verb`; who is `entitled` to it is told where somebody was faster, and what they `typed` is shown again.
+
+    Any other refusal goes through.
+    """
     before = change.state
     try:
         verb()
@@ -218,4 +228,8 @@ def _move(
         messages.warning(request, denied.reason)
     else:
         messages.success(request, done)
-    return redirect("connections:change", pk=change.pk)
+        typed = ""
+    if not typed:
+        return redirect("connections:change", pk=change.pk)
+    context = context_of(request.user, find(request.user, change.pk)) | {"typed": typed}
+    return render(request, "connections/change.html", context, status=409)
