@@ -5,6 +5,7 @@ import re
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
 from connections.fields import FIELDS
@@ -209,6 +210,15 @@ def test_spaces_around_ids_are_stripped(client: Client) -> None:
 def test_a_source_owner_is_a_user_or_an_address(client: Client, owner: str) -> None:
     client.post(NEW, {**COMPLETE, "source_owner": owner})
     assert stored().source_owner == owner
+
+
+def test_a_source_owner_who_gets_a_link_can_be_mailed(client: Client) -> None:
+    User.objects.filter(username="requester2").update(email="")
+    card = {**COMPLETE, "source_owner": "requester2", "use_connect_card": "on", "run_setup_tests": "false"}
+    text = page(client.post(NEW, card))
+    assert "requester2 has no e-mail address in this portal" in text and 'id="id_source_owner_error"' in text
+    client.post(NEW, {**COMPLETE, "source_owner": "requester2"})  # no link is mailed
+    assert stored().source_owner == "requester2"
 
 
 # --- conditional fields ----------------------------------------------------------------------------------------------

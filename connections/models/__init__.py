@@ -14,7 +14,7 @@ from connections.models.connection import (
 )
 from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason
-from connections.models.handover import LIVE_HANDOVER, Handover, HandoverState, find_owner
+from connections.models.handover import LIVE_HANDOVER, Handover, HandoverState, find_owner, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
@@ -69,4 +69,5 @@ __all__ = [
     "open_request",
     "status_columns",
     "store_run",
+    "why_not_mailed",
 ]

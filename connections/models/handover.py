@@ -67,6 +67,14 @@ def find_owner(text: str) -> tuple[User | None, str]:
     return (having[0], "") if len(having) == 1 else (None, text[:254])
 
 
+def why_not_mailed(text: str) -> str:
+    """Why whom `text` means (`find_owner`) cannot be mailed a link, in words; empty for anybody else."""
+    owner, _ = find_owner(text)
+    if owner is None or owner.email:
+        return ""
+    return f"{owner} has no e-mail address in this portal, so no link can be mailed. Enter an e-mail address instead"
+
+
 class HandoverManager(models.Manager["Handover"]):
     """How hand-overs begin and are found."""
 

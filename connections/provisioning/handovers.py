@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
@@ -66,8 +66,10 @@ def sweep() -> None:
 
 
 def _to_remind() -> QuerySet[Handover]:
+    """Hand-overs whose owner was asked long enough ago, and can be mailed."""
     since = Now() - timedelta(days=settings.HANDOVER_REMIND_DAYS)
     waiting = Handover.objects.live().filter(state__in=[HandoverState.WAITING, HandoverState.OPEN])
+    waiting = waiting.filter(Q(owner=None) | Q(owner__is_active=True) & ~Q(owner__email=""))
     return waiting.filter(told_at__lte=since, reminders__lt=REMINDERS).order_by("told_at")
 
 

@@ -29,6 +29,7 @@ from connections.models import (
     MovedOn,
     NoticeKind,
     find_owner,
+    why_not_mailed,
 )
 from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, RETURNABLE, hashed, new_nonce
 from connections.permissions import Denied, Person
@@ -47,7 +48,7 @@ class WrongCode(Exception):
 
 
 class NobodyFound(Exception):
-    """What was typed is neither a user's name nor an e-mail address; the message says so."""
+    """What was typed is neither a user's name nor an e-mail address, or nobody can be mailed; the message says it."""
 
 
 def _as_seen(handover: Handover) -> QuerySet[Handover]:
@@ -209,6 +210,8 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
     owner, address = find_owner(to.strip())
     if owner is None and not address:
         raise NobodyFound("Enter a username of this portal, or an e-mail address")
+    if why := why_not_mailed(to.strip()):
+        raise NobodyFound(why)
     before = handover.owner_name
     with transaction.atomic():
         _renew(handover, HandoverState.WAITING, owner=owner, address=address, sent_at=Now(), told_at=Now(), reminders=0)

@@ -113,6 +113,19 @@ def test_an_unknown_name_changes_nothing(row: Handover) -> None:
     assert Handover.objects.by_token(row.token) == row
 
 
+def test_nobody_is_given_it_who_cannot_be_mailed(row: Handover) -> None:
+    factories.person(username="unreachable", email="")
+    said = "unreachable has no e-mail address in this portal, so no link can be mailed."
+    for client, url in (
+        (logged_in(row.request.requester), f"/requests/{row.request_id}/handover/pass-on/"),
+        (logged_in(User.objects.get(username="olga")), page_of(row, "pass-on/")),
+    ):
+        page = client.post(url, {"to": "unreachable"}).content.decode()
+        assert said in page and 'value="unreachable"' in page
+    assert Handover.objects.by_token(row.token) == row
+    assert EventKind.HANDOVER_PASSED_ON not in kinds(row)
+
+
 @pytest.mark.parametrize("part", ["pass-on", "revoke"])
 def test_others_do_neither(row: Handover, part: str) -> None:
     url = f"/requests/{row.request_id}/handover/{part}/"
@@ -284,6 +297,18 @@ def test_nobody_is_reminded_of_what_is_over(row: Handover, over: Callable[[Hando
     later(30)
     provisioning.sweep()
     assert EventKind.HANDOVER_REMINDED not in kinds(row)
+
+
+@pytest.mark.parametrize("columns", [{"is_active": False}, {"email": ""}], ids=["deactivated", "no address"])
+def test_nobody_is_reminded_who_cannot_be_mailed(row: Handover, columns: dict[str, Any]) -> None:
+    User.objects.filter(username="olga").update(**columns)
+    later(30)
+    provisioning.sweep()
+    assert EventKind.HANDOVER_REMINDED not in kinds(row)
+    assert Handover.objects.get().reminders == 0
+    User.objects.filter(username="olga").update(is_active=True, email="olga@example.com")
+    provisioning.sweep()
+    assert kinds(row).count(EventKind.HANDOVER_REMINDED) == 1
 
 
 def test_the_requester_is_told_when_it_is_connected(row: Handover) -> None:
