@@ -85,6 +85,7 @@ class Entry:
     act: str
     source: str  # where it is known from, in words for the page
     samples: tuple[Sample, ...]
+    outside: str = ""  # instead of `act` on the source owner's page; empty: the same
     paste: str = ""
     services: frozenset[str] = frozenset()  # empty: any
     test: re.Pattern[str] | None = None  # of the title
@@ -114,6 +115,7 @@ class Diagnosis:
     means: str
     who: Who
     act: str
+    outside: str  # what the source owner is told to do
     source: str
     paste: str = ""
     needs: frozenset[str] = frozenset()  # the placeholders of `paste`
@@ -130,9 +132,8 @@ def diagnose(service: str, title: str, status: str, message: str, facts: Mapping
     for entry in entries():
         if entry.fits(service, title, status, message):
             needs = frozenset(_PLACEHOLDER.findall(entry.paste))
-            return Diagnosis(
-                entry.id, entry.means, entry.who, entry.act, entry.source, _filled(entry.paste, facts), needs
-            )
+            said = (entry.id, entry.means, entry.who, entry.act, entry.outside or entry.act, entry.source)
+            return Diagnosis(*said, _filled(entry.paste, facts), needs)
     return None
 
 
@@ -170,8 +171,8 @@ def _entry(item: dict[str, Any], families: dict[str, list[str]]) -> Entry:
     given["who"] = Who(given["who"])
     given["services"] = frozenset(one for name in given.get("services", ()) for one in families.get(name, [name]))
     given["samples"] = tuple(Sample(**sample) for sample in given["samples"])
-    for name in ("means", "act"):
-        given[name] = " ".join(given[name].split())
+    for name in ("means", "act", "outside"):
+        given[name] = " ".join(given.get(name, "").split())
     for name in ("test", "says"):
         if name in given:
             given[name] = re.compile(given[name], re.IGNORECASE)

@@ -42,6 +42,12 @@ def test_an_entry_is_whole(entry: doctor.Entry) -> None:
     assert "password'" not in entry.paste.replace("<password>'", "")
 
 
+@pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
+def test_the_source_owner_is_sent_to_nothing_that_stands_on_another_page(entry: doctor.Entry) -> None:
+    said = f"{entry.means} {entry.outside or entry.act}"
+    assert "To be trusted" not in said and "this page" not in said and "approved here" not in said
+
+
 def test_the_file_holds_nothing_that_is_not_read() -> None:
     data = tomllib.loads(doctor.FILE.read_text())
     assert set(data) == {"addresses", "families", "entry"}

@@ -1,7 +1,7 @@
 """What the doctor says about the newest run of a request's setup tests: a card for each test that failed."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -38,7 +38,8 @@ class Cards:
 def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = True) -> Cards:
     """A card for each failing test of the newest run, and for each warning that the doctor knows.
 
-    Whether who acts is `named` depends on who reads it.
+    Whether who acts is `named` depends on who reads it: without names it is the source owner's page, where nothing can
+    be approved.
     """
     tests = [] if row.gone_at or not runs else [t for t in runs[0].tests if t.status in _LOOKED_AT]
     found = {test.pk: _diagnose(row, test, {}) for test in tests}
@@ -47,6 +48,8 @@ def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = Tru
     if needs:
         facts = _facts(row, group)
         found = {test.pk: _diagnose(row, test, facts) for test in tests}
+    if not named:
+        found = {pk: one and replace(one, act=one.outside) for pk, one in found.items()}
     unknown = any(found[test.pk] is None and test.status in doctor.FAILED for test in tests)
     guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by reading.find()
     people = _people(row, {one.who for one in found.values() if one}) if named else {}

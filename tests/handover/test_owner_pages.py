@@ -20,6 +20,7 @@ from connections.models import (
     Kind,
     Notice,
 )
+from connections.models.connection import store_run
 from tests import factories
 from tests.handover import handed_over, kinds, logged_in, mailed_code, page_of, proved
 
@@ -292,6 +293,19 @@ def test_an_owner_without_an_account_gives_it_on_under_the_address() -> None:
     event = row.request.events.get(kind=EventKind.HANDOVER_PASSED_ON)
     assert (event.by, event.detail["who"]) == (None, OUTSIDE)
     assert fresh(row).address == "next@elsewhere.example"
+
+
+def test_a_certificate_that_nobody_approved_is_explained_for_who_cannot_approve_it() -> None:
+    olga = factories.person(username="olga")
+    row = handed_over(source_owner="olga")
+    failed = {"title": "Validate Certificate", "status": "FAILED", "message": "No trust anchors for this connection"}
+    store_run(row.request.connection, {"setup_tests": [failed]})
+    text = logged_in(olga).get(page_of(row)).content.decode()
+    assert 'data-diagnosis="certificate_not_trusted"' in text and "approves it in the portal" in text
+    assert "To be trusted" not in text
+    approver = factories.person("approver")
+    text = logged_in(approver).get(f"/requests/{row.request_id}/").content.decode()
+    assert "approve it under “To be trusted” on this page" in text
 
 
 def test_a_done_or_vanished_hand_over_offers_nothing_more() -> None:
