@@ -94,7 +94,7 @@ def handed_over(journey: Journey, fivetran: Fivetran, cast: dict[str, User], as_
     back = _opened(journey, client, row, "second")
     told = described(request, id=ConnectionRequest.objects.get(pk=request.pk).connection_id)
     fivetran.next(answer(f"/v1/connections/{told['id']}", told), *_failing(told))
-    assert Client().get(back).status_code == 403  # somebody else, with the state
+    assert Client().get(back)["Location"] == f"/handover/{row.token}/"  # somebody else, with the state: to the code
     runs = Connection.objects.get(request=request).runs
     before = runs.count()
     assert client.get(back).status_code == 302
@@ -178,14 +178,14 @@ def changed(fivetran: Fivetran, cast: dict[str, User], as_user: As, request: Con
     path = f"/v1/connections/{request.connection_id}"
     told = described(request, id=request.connection_id)
     answers = {
-        ChangeStatus.DONE: answer(path, told, method="PATCH"),
-        ChangeStatus.FAILED: answer(path, None, 400, "PATCH", code="InvalidInput", message=echo()),
+        ChangeKind.UNPAUSE: answer(path, told | {"paused": False}, method="PATCH"),
+        ChangeKind.PAUSE: answer(path, None, 400, "PATCH", code="InvalidInput", message=echo()),
     }
-    for ending, given in answers.items():
-        form = {"kind": "pause", "reason": REASON, "config__password": CANARIES["typed into a form"]}
+    for (kind, given), ending in zip(answers.items(), (ChangeStatus.DONE, ChangeStatus.FAILED), strict=True):
+        form = {"kind": kind.value, "reason": REASON, "config__password": CANARIES["typed into a form"]}
         asked = as_user("requester").post(f"/requests/{request.pk}/changes/new/", form)
         change = ConnectionChange.objects.get(status=ChangeStatus.PENDING)
-        assert (asked.status_code, change.kind) == (302, ChangeKind.PAUSE)
+        assert (asked.status_code, change.kind) == (302, kind)
         fivetran.next(given)
         as_user("approver").post(f"/changes/{change.pk}/approve/", {"digest": change.digest})
         ended = ConnectionChange.objects.filter(pk=change.pk, status__in=["done", "failed"])

@@ -6,9 +6,9 @@ further: logged in, or, without an account, by a mailed code that opens this one
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import wraps
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -27,7 +27,7 @@ from connections.views import cards, timeline
 
 PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until when]
 PROVED_SECONDS = 2 * 60 * 60
-RETURNS = "handover_returns"  # in the session: number of the hand-over -> the state that waits for the code
+RETURNS = "handover_returns"  # in the session: number of the hand-over -> hash of the state that came before the code
 _TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 
 View = Callable[[HttpRequest, Handover], HttpResponse]
@@ -127,16 +127,16 @@ def enter_code(request: HttpRequest, handover: Handover) -> HttpResponse:
     request.session.cycle_key()  # what somebody put into this browser before opens nothing
     proofs = request.session.get(PROOFS, {})
     request.session[PROOFS] = {**proofs, str(handover.pk): [proof, int(time.time()) + PROVED_SECONDS]}
-    return _after_code(request, handover)
+    return _after_code(request, handover, proof)
 
 
-def _after_code(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """To the owner's page, by way of the return that waited for the code where there is one."""
-    states = dict(request.session.get(RETURNS, {}))
-    state = states.pop(str(handover.pk), "")
-    request.session[RETURNS] = states
-    if Handover.objects.by_state(state) == handover:
-        return redirect(f"{reverse('connections:handover_return')}?{urlencode({'state': state})}")
+def _after_code(request: HttpRequest, handover: Handover, proof: str) -> HttpResponse:
+    """To the owner's page; a return that waited for the code counts now, unless another card was made since."""
+    waiting = dict(request.session.get(RETURNS, {}))
+    if waiting.pop(str(handover.pk), "") == handover.return_hash != "":
+        with suppress(MovedOn, Denied):
+            workflow.returned(by=request.user, handover=handover, proof=proof)
+    request.session[RETURNS] = waiting
     return redirect("connections:handover", token=handover.token)
 
 
@@ -269,7 +269,7 @@ def returned(request: HttpRequest) -> HttpResponse:
     if handover.owner_id is not None and not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
     if handover.owner_id is None and not permissions.is_source_owner(request.user, handover, proof):
-        return _code_first(request, handover, state)
+        return _code_first(request, handover)
     return _come_back(request, handover, proof)
 
 
@@ -281,9 +281,9 @@ def _come_back(request: HttpRequest, handover: Handover, proof: str) -> HttpResp
     return redirect("connections:handover", token=handover.token)
 
 
-def _code_first(request: HttpRequest, handover: Handover, state: str) -> HttpResponse:
+def _code_first(request: HttpRequest, handover: Handover) -> HttpResponse:
     """The card lives longer than the proof: the return counts once the code is entered, in this session."""
     if _usable(handover):
         workflow.note_unproved_return(handover=handover)
-        request.session[RETURNS] = {**request.session.get(RETURNS, {}), str(handover.pk): state}
+        request.session[RETURNS] = {**request.session.get(RETURNS, {}), str(handover.pk): handover.return_hash}
     return redirect("connections:handover", token=handover.token)
