@@ -115,6 +115,14 @@ def test_what_was_changed_after_submitting_is_not_lost(client: Client) -> None:
     assert stored().reason == "A better reason"
 
 
+def test_save_draft_after_submitting_says_that_it_was_submitted(client: Client) -> None:
+    once = {**COMPLETE, "form_token": str(uuid.uuid4())}
+    client.post(NEW, once)
+    answer = client.post(NEW, {**once, "action": "draft"}, follow=True)
+    assert answer.redirect_chain[-1][0] == f"/requests/{stored().pk}/" and stored().state is Status.PENDING
+    assert f"already submitted as request {stored().pk}" in page(answer) and "was saved" not in page(answer)
+
+
 @pytest.mark.parametrize("token", ["", "rubbish", "0" * 500, "\0"])
 def test_a_token_that_is_none_is_replaced(client: Client, token: str) -> None:
     assert client.post(NEW, {**COMPLETE, "form_token": token}).status_code == 302

@@ -172,6 +172,9 @@ def _filed(request: HttpRequest, page: Page, stored: ConnectionRequest, *, submi
     if submitting:
         messages.success(request, f"Request {stored.pk} was submitted. An approver decides next.")
         answer = redirect("connections:request", stored.pk)
+    elif stored.state is not Status.DRAFT:  # Back after submitting, then Save draft with the same texts
+        messages.info(request, f"This form was already submitted as request {stored.pk}. Nothing was changed.")
+        answer = redirect("connections:request", stored.pk)
     else:
         messages.success(request, f"Draft {stored.pk} was saved. Nobody is asked before you submit it.")
         answer = redirect("connections:edit", stored.pk)
