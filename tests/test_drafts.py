@@ -126,7 +126,16 @@ def test_what_is_thrown_away_is_no_draft_any_longer(client: Client, typed: dict[
     assert client.post("/requests/new/discard/", typed).status_code == 204
     assert stored().state is Status.WITHDRAWN
     assert client.post("/requests/new/discard/", {"form_token": str(uuid.uuid4())}).status_code == 204
-    assert "already submitted" in client.post(SAVE, {**typed, "reason": "again"}).json()["words"]
+
+
+def test_an_old_text_neither_replaces_nor_deletes_a_draft_that_was_changed_since(
+    client: Client, typed: dict[str, str]
+) -> None:
+    old = {**typed, "version": str(client.post(SAVE, typed).json()["version"])}
+    client.post(SAVE, {**typed, "reason": "newer"})
+    assert client.post("/requests/new/discard/", old).status_code == 204
+    assert client.post(SAVE, old).status_code == 409
+    assert (stored().state, stored().reason) == (Status.DRAFT, "newer")
 
 
 def test_it_takes_a_log_in_and_a_post(client: Client) -> None:

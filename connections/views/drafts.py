@@ -28,7 +28,7 @@ def autosave(request: HttpRequest) -> HttpResponse:
     page = _page(request)
     if page.edited and page.edited.state is not Status.DRAFT:
         return _refused(_SUBMITTED.format(page.edited.pk))
-    if page.edited and request.POST.get("version", str(page.edited.version)) != str(page.edited.version):
+    if page.edited and not _knows(request, page.edited):
         return _refused(_ELSEWHERE)
     try:
         stored = _kept(request, page)
@@ -41,9 +41,12 @@ def autosave(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def discard(request: HttpRequest) -> HttpResponse:
-    """Delete the draft of a form that somebody throws away; no content, whether or not there was one."""
+    """Delete the draft of a form that somebody throws away; no content, whether or not there was one.
+
+    A draft that was changed elsewhere is more than that form, and stays.
+    """
     draft = _page(request).edited
-    if draft is not None and draft.state is Status.DRAFT:
+    if draft is not None and draft.state is Status.DRAFT and _knows(request, draft):
         with suppress(MovedOn):  # submitted a moment ago: then there is no draft any more
             workflow.withdraw(by=reading.reader(request), request=draft)
     return HttpResponse(status=204)
@@ -83,6 +86,11 @@ def _kept(request: HttpRequest, page: Page) -> ConnectionRequest | None:
     if page.edited and page.edited.values == filing.values:
         return page.edited
     return workflow.save_draft(by=page.by, filing=filing, request=page.edited)
+
+
+def _knows(request: HttpRequest, draft: ConnectionRequest) -> bool:
+    """Whether the form that was posted has seen the last change of `draft`; one without a version always has."""
+    return request.POST.get("version", str(draft.version)) == str(draft.version)
 
 
 def _refused(words: str) -> HttpResponse:

@@ -15,10 +15,14 @@ const KEPT = "What you typed is kept in this tab.";
 class Refused extends Error {}
 
 export class Autosave {
-  /** `saved` is called with the JSON of the form's texts that the server now holds. */
-  constructor(form, saved) {
+  /**
+   * `saved` is called with the JSON of the form's texts that the server now holds, `left` once the last words are on
+   * their way, after which nobody here knows the draft's version.
+   */
+  constructor(form, { saved, left }) {
     this.form = form;
     this.saved = saved;
+    this.left = left;
     this.said = form.querySelector("[data-draft-status]");
     this.stopped = !form.dataset.autosave;
     this.unsaved = false;
@@ -26,6 +30,7 @@ export class Autosave {
     this.timer = 0;
     this.failures = 0;
     this.running = null;
+    this.held = ""; // the texts that the server was last heard to hold
     addEventListener("online", () => this.unsaved && this.save());
     addEventListener("pagehide", () => this.leave());
   }
@@ -86,9 +91,8 @@ export class Autosave {
 
   stored({ version }, sent) {
     this.failures = 0;
-    this.version = version;
-    const known = this.form.elements.namedItem("version");
-    if (known) known.value = version;
+    knows(this.form, version);
+    this.held = sent;
     this.saved(sent);
     this.say(`Draft saved ${clock.format(new Date())}. It is on your home page until you submit it.`);
   }
@@ -106,21 +110,30 @@ export class Autosave {
 
   /** The last words, as the page goes away. */
   leave() {
-    if (this.stopped || !this.unsaved) return;
+    if (this.stopped || !this.unsaved || JSON.stringify(texts(this.form)) === this.held) return;
     fetch(this.form.dataset.autosave, { method: "POST", body: this.body(), keepalive: true }).catch(() => null);
+    this.form.dataset.version = "";
+    this.left();
   }
 
   body() {
     const body = new URLSearchParams(new FormData(this.form));
     body.delete("action");
     body.set("user", this.form.dataset.user);
-    if (this.version) body.set("version", this.version);
+    if (this.form.dataset.version) body.set("version", this.form.dataset.version);
     return body;
   }
 
   say(words) {
     if (this.said && this.said.textContent !== words) this.said.textContent = words;
   }
+}
+
+/** The form's texts belong to this version of its draft: the server refuses them where the draft has another by now. */
+export function knows(form, version) {
+  form.dataset.version = version;
+  const known = form.elements.namedItem("version");
+  if (known) known.value = version;
 }
 
 async function read(answer) {

@@ -1,7 +1,7 @@
 // The request form in the browser: what does not apply is hidden and not sent, the review follows what is typed, and
 // nothing typed is lost. Without this script the form works too; the server decides everything again.
 
-import { Autosave } from "./drafts.js";
+import { Autosave, knows } from "./drafts.js";
 import { Memory, fill, texts } from "./kept.js";
 import { check, whyForced } from "./rules.js";
 
@@ -11,7 +11,13 @@ let { rules, fields } = ofRequest; // with those of the chosen service: see read
 const review = document.getElementById("review");
 const said = form.querySelector("[data-form-status]");
 const memory = new Memory(form);
-const autosave = new Autosave(form, (kept) => (original = kept));
+const autosave = new Autosave(form, {
+  saved: (kept) => {
+    original = kept;
+    memory.write();
+  },
+  left: () => memory.write(),
+});
 const typed = {}; // what was typed in controls that a change of the service took away
 let original = "";
 let suggestsCard = false;
@@ -250,6 +256,7 @@ function restore() {
   const entry = memory.read();
   const now = JSON.stringify(texts(form));
   if (!entry || "posted" in form.dataset) return;
+  if (entry.version) knows(form, entry.version); // browsers put texts back by themselves too, but not what they belong to
   const before = JSON.stringify({ ...texts(form), ...entry.texts, form_token: control("form_token").value });
   if (before === now) return;
   for (const [name, text] of Object.entries(entry.texts)) if (name.startsWith("config__")) typed[name] = text;
@@ -263,11 +270,13 @@ function restore() {
 document.querySelector("[data-discard]").addEventListener("click", async () => {
   memory.forget();
   leaving = true;
-  await autosave.discard();
+  // A draft with an address of its own is more than what this tab kept of it.
+  await (control("version") ? autosave.stop() : autosave.discard());
   location.reload();
 });
 
 readConfig();
+form.dataset.version = control("version")?.value ?? "";
 original = JSON.stringify(texts(form));
 restore();
 apply({ first: true });

@@ -43,7 +43,8 @@ export class Memory {
   }
 
   write() {
-    const entry = { user: this.form.dataset.user, keep: this.form.elements.namedItem("keep").value, texts: texts(this.form) };
+    const { user, version } = this.form.dataset; // of the draft: texts typed into one that changed since must not replace it
+    const entry = { user, version, keep: this.form.elements.namedItem("keep").value, texts: texts(this.form) };
     try {
       sessionStorage.setItem(this.key, JSON.stringify(entry));
     } catch {
