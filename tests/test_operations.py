@@ -140,6 +140,7 @@ def test_in_an_emergency_one_click_pauses_without_a_reason(operator: User) -> No
     client.force_login(operator)
     page = client.get(reverse("connections:operations")).content.decode()
     assert "Paused by" in page and "Resume" in page
+    assert "Nothing is sent until somebody resumes." in page and "sent as they are approved" not in page
 
 
 @pytest.mark.parametrize("name", ["pause", "close"])

@@ -138,6 +138,8 @@ def _gate() -> dict[str, Any]:
     sentence, sending = _SENTENCES[GateReason(gate.reason)]
     if gate.reason == GateReason.RATE_LIMITED and ahead is None:
         sentence, sending = _SENTENCES[GateReason.OPEN]
+    if gate.paused_at and sending:
+        sentence = "Nothing is sent until somebody resumes."
     return {"row": gate, "sentence": sentence, "until": ahead, "sending": sending and not gate.paused_at}
 
 
