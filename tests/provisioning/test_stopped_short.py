@@ -76,34 +76,32 @@ def test_a_key_of_another_account_that_comes_while_looking_sends_nothing(
 
 
 # --- look-ups that say nothing ------------------------------------------------------------------------------------
+def submit_unseen(request: ConnectionRequest, fivetran: Fivetran) -> ConnectionRequest:
+    """Submit what was sent before, with a key that may not list; the row afterwards."""
+    ConnectionRequest.objects.filter(pk=request.pk, first_sent_at=None).update(first_sent_at=Now())
+    fivetran.next(FORBIDDEN)
+    provisioning.submit(request.pk)
+    return fresh(request)
+
+
 def test_a_refused_look_up_of_what_was_sent_before_needs_a_person_who_can_vouch(
     fivetran: Fivetran, approve: Approve
 ) -> None:
-    request = approve("sheets_hidden")
-    ConnectionRequest.objects.update(first_sent_at=Now())
-    fivetran.next(FORBIDDEN)
-    provisioning.submit(request.pk)
-    request = fresh(request)
+    request = submit_unseen(approve("sheets_hidden"), fivetran)
     assert request.state is Status.ATTENTION and "Not for this key" in request.note
     assert fivetran.posts() == []
 
     operations.send_again(by=factories.person("operator"), request=request, reason="Looked: it is not there")
-    fivetran.next(FORBIDDEN)
-    provisioning.submit(request.pk)
-    assert fresh(request).state is Status.CREATED and len(fivetran.posts()) == 1
+    assert submit_unseen(request, fivetran).state is Status.CREATED and len(fivetran.posts()) == 1
 
 
 def test_what_an_operator_vouched_for_counts_until_the_next_unclear_ending(
     fivetran: Fivetran, approve: Approve
 ) -> None:
-    request = approve("error_hidden")
-    ConnectionRequest.objects.update(first_sent_at=Now())
-    fivetran.next(FORBIDDEN)
-    provisioning.submit(request.pk)
-    operations.send_again(by=factories.person("operator"), request=fresh(request), reason="Looked: it is not there")
-    fivetran.next(FORBIDDEN)
-    provisioning.submit(request.pk)
-    assert fresh(request).state is Status.UNKNOWN
+    request = submit_unseen(approve("error_hidden"), fivetran)
+    operations.send_again(by=factories.person("operator"), request=request, reason="Looked: it is not there")
+    request = submit_unseen(request, fivetran)
+    assert request.state is Status.UNKNOWN
     outcome.to_attention(fresh(request), Actor.RECONCILER, "Nobody could look")
     assert not sending._vouched_for(fresh(request))
 
