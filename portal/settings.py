@@ -54,6 +54,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",  # first, so that redirects and error pages carry the policy too
     "django.middleware.security.SecurityMiddleware",
+    "portal.fetch_metadata.OwnPages",  # before the static files, which carry its header, and before any view
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.middleware.no_store",
     "connections.health.anonymous_probes",

@@ -1,0 +1,50 @@
+"""What browsers say about who asks (W3C Fetch Metadata): pages of other sites may link here, and do no more.
+
+A second net behind the CSRF tokens and the cookies' SameSite. It also holds where those do not: for pages of another
+host of the company's own domain, which SameSite trusts, and for GETs that answer with data.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+OWN = {"same-origin", "none"}  # none: typed, a bookmark, a link in a mail program
+SAFE = {"GET", "HEAD", "OPTIONS"}
+EMBEDDED = {"object", "embed", "iframe", "frame"}
+
+
+class OwnPages:
+    """Refuses what a page of another site sends or embeds, before the view and before the body is read.
+
+    Clients without these headers are let through: old browsers, programs, health checks. Views without a CSRF token
+    are for machines, which prove who they are in another way.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Keep every answer, static files too, from being read into pages of other sites."""
+        response = self.get_response(request)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], _args: Any, _kwargs: Any
+    ) -> HttpResponse | None:
+        """403 in words for another site's request, None for all others."""
+        if getattr(view, "csrf_exempt", False) or _is_allowed(request):
+            return None
+        return render(request, "403_other_site.html", status=403)
+
+
+def _is_allowed(request: HttpRequest) -> bool:
+    headers = request.headers
+    if headers.get("Sec-Fetch-Site", "none") in OWN:
+        return True
+    if request.method in SAFE:
+        return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") not in EMBEDDED
+    return headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS  # sites that the company named; the token still counts
