@@ -80,6 +80,15 @@ def test_the_link_of_a_password_reset_lasts_an_hour(cast: dict[str, User]) -> No
             assert ('name="new_password1"' in Client().get(link, follow=True).content.decode()) is opens
 
 
+def test_who_guessed_too_often_waits_the_whole_quarter_of_an_hour(cast: dict[str, User]) -> None:
+    form, now = {"username": "requester", "password": "wrong"}, timezone.now()
+    with time_machine.travel(now, tick=False):
+        for _ in range(5):
+            Client().post("/accounts/login/", form)
+    with time_machine.travel(now + timedelta(minutes=14), tick=False):
+        assert Client().post("/accounts/login/", form | {"password": PASSWORD}).status_code == 429
+
+
 # --- limits ----------------------------------------------------------------------------------------------------------
 def test_what_one_request_may_hold_is_small() -> None:
     """The other test sends one byte more than the setting, whatever it is."""
@@ -102,7 +111,7 @@ def test_whoever_is_deactivated_may_nothing_of_their_own() -> None:
         "edit": lambda: permissions.check_can_edit(person, pending),
         "withdraw": lambda: permissions.check_can_withdraw(person, pending),
         "clone": lambda: permissions.check_can_clone(person, pending),
-        "copy": lambda: permissions.check_can_copy_live(person, created.connection_id),
+        "copy": lambda: permissions.check_can_copy_live(person, str(created.connection_id)),
         "test": lambda: permissions.check_can_rerun_tests(person, ConnectionRequest.objects.get(pk=created.pk)),
         "change": lambda: permissions.check_can_ask_for_change(person, created),
         "withdraw the change": lambda: permissions.check_can_withdraw_change(person, change),

@@ -63,7 +63,7 @@ def host_of(location: str) -> str:
 def answers(path: str, client: Client, form: dict[str, str], given: str) -> Iterator[Any]:
     """`given` as the next page: posted, in the address, and both."""
     for posted, asked in ((given, None), (None, given), (given, given)):
-        query = {} if asked is None else {"query_params": {"next": asked}}
+        query: dict[str, Any] = {} if asked is None else {"query_params": {"next": asked}}
         if form is LOG_OUT:
             client.force_login(User.objects.get(username="admin"))
         yield client.post(path, form if posted is None else form | {"next": posted}, **query)
