@@ -5,11 +5,12 @@ value: `{"config.files": [{"pattern": …}]}`. Pure.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 MOST = 100  # entries of a list that the form takes
-_ROW = re.compile(r"(config(?:__[A-Za-z0-9_]+?)+)__([0-9]{1,4})", re.ASCII)
+_DEEPEST = 12  # parts of a control's name: `catalog.metadata` goes four levels deep, each with the number of an entry
+_LONGEST = 500  # characters of one: there a key has at most 80
 _CELL = re.compile(r"(config(?:\.[A-Za-z][A-Za-z0-9_]*)+)\.([0-9]{1,4})\.(.+)", re.ASCII)
 
 
@@ -24,37 +25,52 @@ def _is_number(text: str) -> bool:
     return text.isascii() and text.isdigit() and len(text) <= 4
 
 
+def _parts(name: str) -> list[str]:
+    """The parts of the name of a control for a setting; none where `name` can be no such name."""
+    if not name.startswith("config__") or len(name) > _LONGEST:
+        return []
+    parts = name.split("__")
+    return parts if len(parts) <= _DEEPEST else []
+
+
 def too_many(texts: Mapping[str, str]) -> bool:
     """Whether a list in tidied `texts` has more entries than the form takes."""
-    parts = (part for name in texts if name.startswith("config__") for part in name.split("__")[1:-1])
-    return any(_is_number(part) and int(part) >= MOST for part in parts)
+    return any(_is_number(part) and int(part) >= MOST for name in texts for part in _parts(name)[1:-1])
 
 
 def tidied(texts: Mapping[str, str], action: str = "") -> dict[str, str]:
     """`texts` after a pressed `add:<list>` or `remove:<list>__<number>`, the entries of each list numbered from 0."""
     names = dict(texts)
     verb, _, target = action.partition(":")
-    if verb == "remove" and _ROW.fullmatch(target):
+    path = _parts(target)
+    if verb == "remove" and len(path) > 2 and _is_number(path[-1]):
         names = {name: text for name, text in names.items() if not name.startswith(f"{target}__")}
-    elif verb == "add" and target.startswith("config__"):
+    elif verb == "add" and path:
         names[f"{target}__{max(numbers(names, target), default=-1) + 1}__"] = ""  # a trace of an entry without cells
-    ranks: dict[tuple[str, ...], dict[str, str]] = {}
-    return {_renumbered(name, names, ranks): text for name, text in names.items()}
+    ranks = _ranks(names)
+    return {_renumbered(name, ranks): text for name, text in names.items()}
 
 
-def _renumbered(name: str, names: Mapping[str, str], ranks: dict[tuple[str, ...], dict[str, str]]) -> str:
-    parts = name.split("__")
-    if parts[0] != "config" or not any(_is_number(part) for part in parts):
-        return name
-    new = list(parts)
-    for place, part in enumerate(parts):
-        if _is_number(part) and place < len(parts) - 1:
-            before = tuple(parts[:place])
-            if before not in ranks:
-                found = numbers(names, "__".join(before))
-                ranks[before] = {str(number): str(rank) for rank, number in enumerate(found)}
-            new[place] = ranks[before].get(str(int(part)), part)
-    return "__".join(new)
+_Ranks = dict[tuple[str, ...], dict[int, str]]
+
+
+def _ranks(names: Iterable[str]) -> _Ranks:
+    """The parts of each list's name -> the number of each of its entries -> the entry's place, from 0."""
+    found: dict[tuple[str, ...], set[int]] = {}
+    for name in names:
+        parts = _parts(name)
+        for place, part in enumerate(parts[:-1]):
+            if _is_number(part):
+                found.setdefault(tuple(parts[:place]), set()).add(int(part))
+    return {path: {number: str(rank) for rank, number in enumerate(sorted(held))} for path, held in found.items()}
+
+
+def _renumbered(name: str, ranks: _Ranks) -> str:
+    parts = _parts(name)
+    new = [
+        ranks[tuple(parts[:place])][int(part)] if _is_number(part) else part for place, part in enumerate(parts[:-1])
+    ]
+    return "__".join([*new, parts[-1]]) if parts else name
 
 
 def folded(answers: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,9 +59,12 @@ def clone(request: HttpRequest, pk: int) -> HttpResponse:
 def config_fields(request: HttpRequest) -> HttpResponse:
     """The controls that follow from the service, holding what was typed where the key is the same.
 
-    The browser posts: a service's settings are too long for an address. Nothing is stored.
+    The browser posts: a service's settings are too long for an address. Nothing is stored, and a link presses no
+    button: the `action` of an address is not read.
     """
-    form = starting.drawn_form((request.POST or request.GET).dict())
+    posted = request.method == "POST"
+    texts = request.POST.dict() if posted else {k: v for k, v in request.GET.items() if k != "action"}
+    form = starting.drawn_form(texts)
     return render(request, "connections/_form_config_fields.html", {"form": form})
 
 
