@@ -8,6 +8,7 @@ import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from connections.payloads import MASK, masked, natural_key
@@ -21,6 +22,7 @@ def as_json(body: Mapping[str, Any]) -> str:
     return "".join(c if c == "\n" or c.isprintable() else _units(c) for c in text)
 
 
+@lru_cache(maxsize=1_000)
 def _units(character: str) -> str:
     """The JSON escape of a character: one UTF-16 unit or two."""
     units = character.encode("utf-16-be", "surrogatepass").hex()
@@ -207,6 +209,7 @@ def _string(text: str) -> str:
     return f'"{"".join(_escaped(c, after) for c, after in zip(text, f"{text[1:]} ", strict=False))}"'
 
 
+@lru_cache(maxsize=1_000)
 def _escaped(character: str, after: str) -> str:
     if character in _ESCAPES:
         return _ESCAPES[character]

@@ -14,6 +14,7 @@ from connections.fields import NAME_PATTERN
 
 KNOWN = ("service", "destination", "user")
 LONGEST_PART = 63  # characters
+_LONGEST_TEXT = 500  # characters of a text that a name is made of: to sort accents takes the square of their number
 _FREE = 3  # placeholders of any text in a name that is taken apart; with more that could take long
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _ALLOWED = re.compile(NAME_PATTERN.removeprefix("^").removesuffix("$"), re.ASCII)
@@ -34,7 +35,12 @@ class Suggestion:
 
 def normalized(text: str) -> str:
     """The usable name nearest to `text`: `Vertrieb Süd 2` becomes `vertrieb_sud_2`; empty where nothing remains."""
-    plain = unicodedata.normalize("NFKD", text.replace("ß", "ss")).encode("ascii", "ignore").decode().lower()
+    plain = (
+        unicodedata.normalize("NFKD", text[:_LONGEST_TEXT].replace("ß", "ss"))
+        .encode("ascii", "ignore")
+        .decode()
+        .lower()
+    )
     name = re.sub(r"[^a-z0-9_]+", "_", re.sub(r"['’]", "", plain)).strip("_" if not plain.startswith("_") else "")
     name = re.sub(r"__+", "_", name)
     return f"_{name}" if name[:1].isdigit() else name if name.strip("_") else ""

@@ -21,6 +21,7 @@ _SECRET = re.compile(
     r"|(?<!public)(?<!primary)(?<!project)_key$|^pats?$"
     r"|(^|_)cert$|(?<!public_)certificate(_backup|_path|_source)?$"
 )
+_LONGEST_KEY = 255  # characters; Fivetran's have at most 70
 _ABOUT_A_SECRET = re.compile(
     r"(token|key|password|secret|credentials?)_(url|endpoint_url|name|type|source|region|expires_at)$"
     r"|^token_(url_|authenticated_)|^(is|has|use|uses|enable)_|access_key_id$|public_(cert|certificate|key)$"
@@ -103,7 +104,12 @@ def _masked(key: str, value: Any) -> Any:
 
 
 def is_secret(key: str) -> bool:
-    """Whether a config key is a secret by its name (the published metadata does not mark all of them)."""
+    """Whether a config key is a secret by its name (the published metadata does not mark all of them).
+
+    One that is longer than any key of Fivetran counts as one.
+    """
+    if len(key) > _LONGEST_KEY:
+        return True
     name = key.lower()
     return bool(_SECRET.search(name)) and not _ABOUT_A_SECRET.search(name)
 

@@ -4,6 +4,7 @@ import csv
 import io
 import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
 
 MAX_ROWS = 200
+MAX_COLUMNS = 200
 MAX_BYTES = 256 * 1024
 CHECK_SECONDS = 20.0  # a service that nobody chose before is asked for at Fivetran: many at once may take long
 _PLAIN = tuple(f for f in (*FIELDS, *NAMING.values()) if not f.constant)
@@ -150,7 +152,7 @@ def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
-            if any(cell.strip() for cell in cells):
+            if cells and any(cell.strip() for cell in cells):
                 yield reader.line_num, [cell.strip() for cell in cells]
     except csv.Error as error:
         if "limit" in str(error):
@@ -163,15 +165,17 @@ def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(header: Sequence[str]) -> list[str]:
-    while header and not header[-1]:
-        header = header[:-1]
+    width = max((place for place, heading in enumerate(header, 1) if heading), default=0)
+    header = header[:width]
+    if width > MAX_COLUMNS:
+        raise Unreadable(f"The table has {width:,} columns. Send at most {MAX_COLUMNS}.")
     found = [_column(heading) for heading in header]
     unknown = [heading for heading, name in zip(header, found, strict=True) if not name]
     if unknown:
         listed = ", ".join(f"“{heading[:60]}”" if heading else "one without a name" for heading in unknown[:8])
         raise Unreadable(f"No request has these columns: {listed}. The names are below, under “Columns”.")
     names = [name for name in found if name]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise Unreadable(f"These columns stand there twice: {', '.join(name[:60] for name in twice[:8])}.")
     return names
 

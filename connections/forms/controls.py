@@ -15,10 +15,11 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connections.fields import NAME_PATTERN, NAMING, Field, Type
+from connections.fields import BY_PATH, NAME_PATTERN, NAMING, Field, Type
 from connections.forms.offers import Offer
 from connections.rules import RULES, Effect
 
+_RETURN_ADDRESS = "connect_card_config.redirect_uri"
 _LONGEST_LIST = 24  # choices that an error still names one by one
 _LARGEST = 2**31 - 1  # an int32, as Fivetran's OpenAPI file types its integers
 _TRUE, _FALSE = frozenset({"true", "1", "on", "yes"}), frozenset({"false", "0", "off", "no", ""})
@@ -209,8 +210,8 @@ def check_person(text: str) -> None:
 
 
 def _check_return_address(text: str) -> None:
-    if text == own_return_address():
-        return
+    if text == own_return_address() or len(text) > BY_PATH[_RETURN_ADDRESS].max_length:
+        return  # a longer one is refused as such; to split it could take the square of its length
     try:
         address = urlsplit(text)
         host, usable = (address.hostname or "").lower(), address.port is None or address.port > 0

@@ -1,5 +1,6 @@
 """What stands in the lists of the request form: the catalog's options, and how much the portal knows about them."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -30,9 +31,8 @@ class Offer:
     @property
     def choices(self) -> Choices:
         """(id, label) in the catalog's order; a name that occurs twice is told apart by its id."""
-        names = [option.name for option in self.options]
-        twice = {name for name in names if names.count(name) > 1} if len(names) != len(set(names)) else set()
-        return tuple((option.id, _label(option, show_id=option.name in twice)) for option in self.options)
+        count = Counter(option.name for option in self.options)
+        return tuple((option.id, _label(option, show_id=count[option.name] > 1)) for option in self.options)
 
     def name_of(self, fivetran_id: str) -> str:
         """The name that goes with an id; empty where the catalog has none."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.forms.fields import InvalidJSONInput
 
 from connections.fields import BY_PATH, NAMING
 from connections.forms.controls import control
@@ -20,6 +21,8 @@ if TYPE_CHECKING:  # Django's class takes no parameters at run time
 else:
     _ModelForm = forms.ModelForm
 
+_DEEPEST = 16  # levels of nesting; Fivetran's settings have at most eight
+_TOO_DEEP = f"Nest the values at most {_DEEPEST} levels deep"
 _OWN_FIELDS = ("service", "group_id")
 
 
@@ -42,6 +45,23 @@ class Values(forms.JSONField):
     """A JSON object, shown on several lines."""
 
     widget = forms.Textarea(attrs={"rows": 8, "cols": 80, "spellcheck": "false"})
+
+    def to_python(self, value: Any) -> Any:
+        """Raise ValidationError for what is no JSON, or is nested deeper than any setting."""
+        try:
+            found = super().to_python(value)
+        except RecursionError:
+            raise ValidationError(_TOO_DEEP) from None
+        if _is_deeper(found, _DEEPEST):
+            raise ValidationError(_TOO_DEEP)
+        return found
+
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """What was typed, as it is shown again."""
+        try:
+            return super().bound_data(data, initial)
+        except RecursionError:
+            return InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
         """The object indented; a text that was refused as it was typed."""
@@ -106,6 +126,11 @@ class PresetForm(_ModelForm):
                 if why := _why_not(path, judged, cleaned):
                     self.add_error(field, f"{path[:80]}: {why}")
         return cleaned
+
+
+def _is_deeper(value: Any, levels: int) -> bool:
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return inner is not None and (levels == 0 or any(_is_deeper(one, levels - 1) for one in inner))
 
 
 def _is_known(path: str) -> bool:

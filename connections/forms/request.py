@@ -63,7 +63,7 @@ class RequestForm(forms.Form):
         self.offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
         self.of_request = tuple(field for field in FIELDS if not field.constant)
         self.of_service: tuple[Field, ...] = (*self.naming.fields, *self.config.fields)
-        for field in self._in_order():
+        for field in self._in_order.values():
             self.fields[field.name] = self._control(field)
 
     @classmethod
@@ -89,9 +89,12 @@ class RequestForm(forms.Form):
         texts = unfolded(values)
         return cls({**_default_texts(), **texts}, purpose=Purpose.KEEP, given=texts)
 
-    def _in_order(self) -> list[Field]:
-        """The fields as they stand on the page; the error summary lists them in this order too."""
-        return sorted((*self.of_request, *self.of_service), key=lambda field: list(Section).index(field.section))
+    @cached_property
+    def _in_order(self) -> dict[str, Field]:
+        """name -> field, as they stand on the page; the error summary lists them in this order too."""
+        place = {section: number for number, section in enumerate(Section)}
+        ordered = sorted((*self.of_request, *self.of_service), key=lambda field: place[field.section])
+        return {field.name: field for field in ordered}
 
     def _control(self, field: Field) -> forms.Field:
         offered = self.offers.get(field.path)
@@ -294,7 +297,7 @@ class RequestForm(forms.Form):
 
     def plain_label(self, name: str) -> str:
         """The label of a control as lists of fields name it, without a remark such as "(optional)"."""
-        field = next(field for field in self._in_order() if field.name == name)
+        field = self._in_order[name]
         return field.full_label if isinstance(field, Setting) else field.label
 
     def summary(self) -> list[tuple[str, str, str]]:

@@ -4,14 +4,12 @@ Between the form's texts (name -> text), its answers (path -> value) and the sto
 value: `{"config.files": [{"pattern": …}]}`. Pure.
 """
 
-import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 MOST = 100  # entries of a list that the form takes
 _DEEPEST = 12  # parts of a control's name: `catalog.metadata` goes four levels deep, each with the number of an entry
 _LONGEST = 500  # characters of one: there a key has at most 80
-_CELL = re.compile(r"(config(?:\.[A-Za-z][A-Za-z0-9_]*)+)\.([0-9]{1,4})\.(.+)", re.ASCII)
 
 
 def numbers(texts: Mapping[str, str], name: str) -> list[int]:
@@ -78,8 +76,11 @@ def folded(answers: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     lists: dict[str, dict[int, dict[str, Any]]] = {}
     for path, value in answers.items():
-        if cell := _CELL.fullmatch(path):
-            lists.setdefault(cell[1], {}).setdefault(int(cell[2]), {})[f"config.{cell[3]}"] = value
+        parts = path.split(".")
+        place = next((place for place, part in enumerate(parts) if _is_number(part)), 0)  # of the entry's number
+        name, inner = ".".join(parts[:place]), ".".join(parts[place + 1 :])
+        if place > 1 and parts[0] == "config" and inner:
+            lists.setdefault(name, {}).setdefault(int(parts[place]), {})[f"config.{inner}"] = value
         else:
             found[path] = value
     for path, entries in lists.items():

@@ -62,8 +62,9 @@ def config_fields(request: HttpRequest) -> HttpResponse:
     The browser posts: a service's settings are too long for an address. Nothing is stored, and a link presses no
     button: the `action` of an address is not read.
     """
-    posted = request.method == "POST"
-    texts = request.POST.dict() if posted else {k: v for k, v in request.GET.items() if k != "action"}
+    texts = request.POST.dict() if request.method == "POST" else request.GET.dict()
+    if request.method != "POST":
+        texts.pop("action", None)
     form = starting.drawn_form(texts)
     return render(request, "connections/_form_config_fields.html", {"form": form})
 

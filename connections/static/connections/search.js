@@ -1,5 +1,7 @@
 // Searching services: pure functions, quick enough for every key over a thousand of them.
 
+const LONGEST = 200; // characters of a search; a pasted text is not searched for whole
+
 /** `entries` ({id, name, category, recommended, …}) with the texts that `search` compares. */
 export function prepare(entries) {
   return entries.map((entry) => {
@@ -10,7 +12,7 @@ export function prepare(entries) {
 
 /** The entries in which every word of `text` occurs, best first; without words all of them, as they came. */
 export function search(entries, text) {
-  const words = fold(text).split(/\s+/).filter(Boolean);
+  const words = fold(text.slice(0, LONGEST)).split(/\s+/).filter(Boolean);
   if (!words.length) return entries;
   const whole = words.join(" ");
   const scored = [];
