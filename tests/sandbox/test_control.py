@@ -13,7 +13,14 @@ from tests.sandbox.api import Api, eventually
 def test_journal_selects_and_forgets(api: Api) -> None:
     api.get("/v1/groups")
     api.create("orders")
-    first, second = api.control("GET", "journal")
+    # The answer is with the caller a moment before the sandbox notes that it is.
+    first, second = eventually(
+        lambda: (
+            (seen := api.control("GET", "journal"))
+            and all(entry["events"][-1]["phase"] == "answered" for entry in seen)
+            and seen
+        )
+    )
     assert (first["method"], first["path"], first["status"]) == ("GET", "/v1/groups", 200)
     assert (second["status"], second["code"]) == (201, "Success")
     assert second["request_id"]
@@ -41,7 +48,8 @@ def test_a_call_can_be_stopped_at_each_phase(api: Api, phase: str, exists: int) 
     api.control("POST", "release", {"phase": phase})
     caller.join(10)
     assert answers == [201]
-    assert api.control("GET", "hold") == {"held": {}, "waiting": []}
+    # The answer is with the caller a moment before the sandbox takes the call off its list.
+    eventually(lambda: api.control("GET", "hold") == {"held": {}, "waiting": []})
 
 
 def test_a_held_call_has_its_effect_though_the_caller_left(api: Api) -> None:
@@ -80,16 +88,20 @@ def test_queued_ways_of_not_answering(api: Api, delivery: str) -> None:
     for _ in range(2):
         with pytest.raises(requests.RequestException):
             api.call("GET", "/v1/groups", timeout=0.4)
+    eventually(
+        lambda: api.control("GET", "settings")["next_answers"] == 0
+    )  # the caller may give up before one is taken
     assert api.call("GET", "/v1/groups").status_code == 200
 
 
 def test_rate_limits_are_real_when_switched_on(api: Api) -> None:
-    api.settings(create_limit_per_minute=2, rate_window_seconds=1)
+    api.settings(create_limit_per_minute=2, rate_window_seconds=60)
     answers = [api.create(f"orders_{number}") for number in range(3)]
     assert [answer.status_code for answer in answers] == [201, 201, 429]
     assert answers[2].json()["code"] == "TooManyRequests"
     assert int(answers[2].headers["Retry-After"]) >= 1
     assert api.call("GET", "/v1/groups").status_code == 200
+    api.settings(rate_window_seconds=1)
     eventually(lambda: api.create("orders_2").status_code == 201)
 
 
@@ -141,4 +153,5 @@ def test_a_web_page_cannot_reach_the_controls(api: Api) -> None:
 def test_the_time_of_tests_can_be_set(api: Api) -> None:
     api.settings(test_seconds=0.4, create_seconds=0.2)
     assert api.create("orders").elapsed.total_seconds() >= 0.6
-    assert api.create("others", run_setup_tests=False).elapsed.total_seconds() < 0.55
+    api.settings(test_seconds=60)  # longer than the caller's patience
+    assert api.create("others", run_setup_tests=False).status_code == 201
