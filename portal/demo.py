@@ -41,11 +41,14 @@ def fill(environ: MutableMapping[str, str]) -> None:
     folder = data_folder(environ)
     folder.mkdir(parents=True, exist_ok=True)
     scratch = tempfile.mkdtemp(prefix="portal-")  # short: a socket's path has at most 107 characters
+    environ["DEMO_SCRATCH"] = scratch
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     starts = []
     if not is_set(environ, "REDIS_URL"):
         starts.append("broker")
         environ["REDIS_URL"] = f"unix://{scratch}/redis.sock"
+        for name in ("REDIS_PASSWORD", "REDIS_PASSWORD_FILE"):
+            environ.pop(name, None)  # that of another broker: a server without a password refuses one
     if not is_set(environ, "FIVETRAN_BASE_URL"):
         starts.append("sandbox")
         environ["FIVETRAN_BASE_URL"] = f"http://127.0.0.1:{environ.get('SANDBOX_PORT') or '8100'}"
@@ -57,7 +60,6 @@ def fill(environ: MutableMapping[str, str]) -> None:
             environ["FIVETRAN_WEBHOOK_SECRET"] = _kept_secret(folder / "webhook_secret")
     if not is_set(environ, "SECRET_KEY"):
         environ["SECRET_KEY"] = _kept_secret(folder / "secret_key")
-    environ["DEMO_SCRATCH"] = scratch
     environ["DEMO_STARTS"] = ",".join(starts)
     environ.setdefault("STATIC_ROOT", str(folder / "static"))
     environ.setdefault("LOG_LEVEL", "WARNING")

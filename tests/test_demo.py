@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -187,6 +188,76 @@ def test_ctrl_c_while_starting_stops_everything(tmp_path: Path) -> None:
         said = process.log.read_text()
         assert "Traceback" not in said
         assert not READY.search(said)
+
+
+def said_by(process: Process) -> str:
+    """What it printed, which is nothing that only a programmer understands."""
+    said = process.log.read_text()
+    for word in ("Traceback", "Warning", "KeyboardInterrupt", "Exception ignored"):
+        assert word not in said, said
+    return said
+
+
+def _hears(process: Process) -> bool:
+    """Whether Python has begun to run the command: it has a handler for SIGTERM, which it has not by itself."""
+    status = Path(f"/proc/{process.popen.pid}/status").read_text()
+    [caught] = re.findall(r"^SigCgt:\s*([0-9a-f]+)", status, re.MULTILINE)
+    return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what another process listens to")
+@pytest.mark.parametrize("seconds", [0, 0.1, 0.2, 0.4, 0.8, 1.2, 1.6, 2.4, 3.2, 4.8, 6.4])
+def test_ctrl_c_at_any_moment_ends_in_one_line(tmp_path: Path, seconds: float) -> None:
+    with demo(environment(tmp_path, TMPDIR=str(tmp_path)), ready=False) as process:
+        process.wait_until(lambda: _hears(process))
+        time.sleep(seconds)  # the moment
+        people = everybody(process)
+        os.killpg(process.popen.pid, signal.SIGINT)  # as a terminal does
+        assert process.popen.wait(30) == 0
+        until(lambda: gone(people), 10)
+        assert said_by(process).splitlines()[-1].startswith("Stopped.")
+    assert not list(tmp_path.glob("portal-*")), "it leaves a folder behind"
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    """A REDIS_URL whose server takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"redis://:hunter2@127.0.0.1:{server.getsockname()[1]}/0"
+
+
+def test_a_broker_that_hangs_is_said_in_one_line(tmp_path: Path, silent: str) -> None:
+    with demo(environment(tmp_path, REDIS_URL=silent), ready=False) as process:
+        assert process.popen.wait(90) == 1
+        said = process.log.read_text()
+    last = said.splitlines()[-1]
+    assert re.fullmatch(r"CommandError: The broker does not answer \(redis://127\.0\.0\.1:\d+/0\)\. .*", last), said
+    assert "Traceback" not in said and "Warning" not in said
+
+
+def test_a_broker_that_freezes_while_starting_is_said_in_one_line(tmp_path: Path) -> None:
+    with demo(environment(tmp_path), ready=False) as process:
+        process.wait_until(lambda: "worker" in family(process), 90)
+        people = everybody(process)
+        family(process)["broker"].suspend()
+        assert process.popen.wait(90) == 1
+        until(lambda: gone(people), 10)
+        said = process.log.read_text()
+    assert said.splitlines()[-1].startswith("CommandError: The broker does not answer"), said
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_beside_a_frozen_broker_ends_in_one_line(tmp_path: Path) -> None:
+    with demo(environment(tmp_path)) as process:
+        people = everybody(process)
+        family(process)["broker"].suspend()
+        time.sleep(8)  # longer than the worker waits for an answer
+        before = process.log.read_text()
+        process.popen.send_signal(signal.SIGINT)
+        assert process.popen.wait(15) == 0
+        until(lambda: gone(people), 10)
+        after = said_by(process).removeprefix(before)
+    assert after == "Stopped. `make run` starts again with the same data.\n", after
 
 
 def test_sigkill_of_the_parent_leaves_nothing(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """Several processes as one: started together, watched together, stopped together.
 
-One thread does it all, output included, so that a signal finds nothing half done.
+One thread does it all, output included. A signal that tells it to end is heard at once, but where this file is in the
+middle of something: then at the end of that. It raises nothing, since any code on the way might swallow an exception or
+print it.
 """
 
 import contextlib
@@ -11,7 +13,8 @@ import signal
 import subprocess
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NoReturn
 
 LAST_LINES = 15
 STOP_PATIENCE = 10.0  # seconds
@@ -27,9 +30,40 @@ class Supervisor:
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self.write = write
+        self._finish: Callable[[], object] = lambda: None
+        self._busy = self._told = self._silent = False
         self._running: dict[str, subprocess.Popen[bytes]] = {}
         self._last: dict[str, deque[str]] = {}
         self._selector = selectors.DefaultSelector()
+
+    def end_at(self, signals: Iterable[signal.Signals], finish: Callable[[], NoReturn]) -> None:
+        """At one of `signals` end everybody, then call `finish`; further ones change nothing."""
+
+        def hear(*_signal: object) -> None:
+            for number in signals:
+                signal.signal(number, signal.SIG_IGN)
+            self._told, self._finish = True, finish
+            if not self._busy:
+                self._end()
+
+        for number in signals:
+            signal.signal(number, hear)
+
+    def _end(self) -> None:
+        self._told = False
+        self.close()
+        self._finish()
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """A signal that tells us to end is heard after the block."""
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+            if self._told:
+                self._end()
 
     def start(
         self,
@@ -43,19 +77,20 @@ class Supervisor:
 
         What it prints is kept for the day it dies, and passed on if `shown`.
         """
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # the terminal's Ctrl-C is for us alone: we stop the others in order
-            preexec_fn=lambda: end_with_parent(on_orphaned),
-        )
-        self._running[name] = process
-        self._last[name] = deque(maxlen=LAST_LINES)
-        assert process.stdout is not None  # noqa: S101  (PIPE above)
-        os.set_blocking(process.stdout.fileno(), False)
-        self._selector.register(process.stdout, selectors.EVENT_READ, _Lines(name, shown))
+        with self._undisturbed():
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # the terminal's Ctrl-C is for us alone: we stop the others in order
+                preexec_fn=lambda: end_with_parent(on_orphaned),
+            )
+            self._running[name] = process
+            self._last[name] = deque(maxlen=LAST_LINES)
+            assert process.stdout is not None  # noqa: S101  (PIPE above)
+            os.set_blocking(process.stdout.fileno(), False)
+            self._selector.register(process.stdout, selectors.EVENT_READ, _Lines(name, shown))
 
     def wait_until(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
         """Wait for `ready`, watching everybody; raises Died when one ends first or the time is over."""
@@ -67,17 +102,26 @@ class Supervisor:
 
     def watch(self, seconds: float) -> None:
         """Pass output on for up to `seconds`; raises Died when a process has ended."""
-        if self._selector.get_map():
-            self._pass_on(seconds)
-        else:
-            time.sleep(seconds)  # nobody has output to wait on, so the pause between two looks is this one
-        for name, process in self._running.items():
-            if process.poll() is not None:
-                self._pass_on(0)
-                raise Died(f"{name} ended with {_status(process.returncode)}." + self._tail(name))
+        with self._undisturbed():
+            if self._selector.get_map():
+                self._pass_on(seconds)
+            else:
+                time.sleep(seconds)  # nobody has output to wait on, so the pause between two looks is this one
+            for name, process in self._running.items():
+                if process.poll() is not None:
+                    self._pass_on(0)
+                    raise Died(f"{name} ended with {_status(process.returncode)}." + self._tail(name))
 
     def close(self) -> None:
-        """End everybody, the last started first: SIGTERM, then SIGKILL for whoever is left after STOP_PATIENCE."""
+        """End everybody, the last started first: SIGTERM, then SIGKILL for whoever is left after STOP_PATIENCE.
+
+        What they print meanwhile is not shown: that each misses the others is no news.
+        """
+        self._silent = True
+        with self._undisturbed():
+            self._close()
+
+    def _close(self) -> None:
         deadline = time.monotonic() + STOP_PATIENCE
         for process in reversed(self._running.values()):
             with contextlib.suppress(ProcessLookupError):
@@ -99,7 +143,7 @@ class Supervisor:
                 self._selector.unregister(stream)
             for line in lines.take(data):
                 self._last[lines.name].append(line)
-                if lines.shown:
+                if lines.shown and not self._silent:
                     self.write(f"{lines.name:>9} | {line}")
 
     def _tail(self, name: str) -> str:

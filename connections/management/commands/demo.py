@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
+from kombu.exceptions import OperationalError
 
 from connections.management.commands.seed_demo import PASSWORD, PEOPLE, without_known_passwords
 from connections.management.supervisor import Died, Supervisor, end_with_parent
@@ -32,6 +34,7 @@ from portal import demo
 HOST = "127.0.0.1"
 SANDBOX = '{"first_sync_seconds": 5}'  # a connection that is set up has data while somebody still looks on
 PATIENCE = 60.0  # seconds for one process to become ready; a cold disk is slow
+BROKER_PATIENCE = 10.0  # seconds for a broker that runs already
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the environment's proxy knows nothing of us
 
 
@@ -48,11 +51,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until Ctrl-C, SIGTERM or the death of a process; raises CommandError for the last."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            signal.signal(number, _leave)
+        self.supervisor = Supervisor(_write)
+        self.supervisor.end_at((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), _leave)
         if options["end_with_parent"]:
             end_with_parent(signal.SIGTERM)
-        self.supervisor = Supervisor(self._write)
         folder = demo.data_folder(os.environ)
         try:
             with _only_one(folder), contextlib.closing(self.supervisor):
@@ -60,9 +62,8 @@ class Command(BaseCommand):
                 while True:
                     self.supervisor.watch(0.5)
         except Died as death:
-            raise CommandError(f"{death}\nEverything else was stopped.") from death
-        except _Leave:
-            self._write("Stopped. `make run` starts again with the same data.")
+            what, *last_lines = str(death).splitlines()
+            raise CommandError("\n".join([f"{what} Everything else was stopped.", *last_lines])) from death
 
     def start(self, folder: Path, scratch: Path) -> None:
         """Bring everything up in order and print where it is."""
@@ -72,7 +73,7 @@ class Command(BaseCommand):
             ports["SANDBOX_PORT"] = urlsplit(settings.FIVETRAN_BASE_URL).port or 0
         for variable, port in ports.items():
             _require_free(variable, port)
-        self._write("Starting: database, broker, Fivetran sandbox, web, worker, scheduler")
+        _write("Starting: database, broker, Fivetran sandbox, web, worker, scheduler")
         if "broker" in starts:
             self.supervisor.start("broker", _broker_command(settings.REDIS_URL, scratch), shown=False)
         if "sandbox" in starts:
@@ -80,7 +81,7 @@ class Command(BaseCommand):
             module = ("-m", "connections.fivetran.sandbox", "--port", str(ports["SANDBOX_PORT"]), "--state", state)
             self.supervisor.start("sandbox", [sys.executable, *module, "--settings", SANDBOX])
         self.prepare()
-        self.supervisor.wait_until("broker", _broker_answers, PATIENCE)
+        self.wait_for_broker(PATIENCE if "broker" in starts else BROKER_PATIENCE)
         if "sandbox" in starts:
             self.supervisor.wait_until("sandbox", lambda: _answers(settings.FIVETRAN_BASE_URL), PATIENCE)
         self.load_catalog()
@@ -96,21 +97,32 @@ class Command(BaseCommand):
         if settings.FIVETRAN_IS_LOCAL:
             call_command("seed_demo", verbosity=0)
         elif closed := without_known_passwords():
-            self._write(f"Beside another API nobody logs in with the demo's password any more: {', '.join(closed)}.")
+            _write(f"Beside another API nobody logs in with the demo's password any more: {', '.join(closed)}.")
+
+    def wait_for_broker(self, seconds: float) -> None:
+        """Wait until it answers; raises Died with what to do when it does not, as one that hangs."""
+        deadline = time.monotonic() + seconds
+        while not _broker_answers():
+            self.supervisor.watch(0.05)
+            if time.monotonic() > deadline:
+                raise Died(
+                    f"The broker does not answer ({_without_password(settings.REDIS_URL)}). Start it again, or unset "
+                    "REDIS_URL: then `make run` starts one of its own."
+                )
 
     def load_catalog(self) -> None:
         """Fetch what Fivetran offers; without it the form still works, so a failure is only said."""
         try:
             call_command("refresh_catalog", verbosity=0)
         except CommandError as error:
-            self._write(f"The list of services and destinations could not be loaded: {error}")
+            _write(f"The list of services and destinations could not be loaded: {error}")
 
     def register_webhook(self) -> None:
         """Have the sandbox tell what changes; without it the lists tell it some seconds later, so a failure is said."""
         try:
             call_command("register_webhook", verbosity=0)
         except CommandError as error:
-            self._write(f"The sandbox will not tell what changes: {error}")
+            _write(f"The sandbox will not tell what changes: {error}")
 
     def serve(self, scratch: Path) -> None:
         """Start the portal's own processes and wait until each answers."""
@@ -126,8 +138,15 @@ class Command(BaseCommand):
         self.supervisor.start("worker", [*celery, "worker", "-c", "8", "-Q", "slow,control", "-n", name, *lean])
         self.supervisor.start("scheduler", [*celery, "beat", "-s", str(scratch / "beat")])
         self.supervisor.wait_until("web", lambda: _answers(f"http://{address}/healthz"), PATIENCE)
-        ping = current_app.control.ping
-        self.supervisor.wait_until("worker", lambda: bool(ping(destination=[name], timeout=0.3)), PATIENCE)
+        self.supervisor.wait_until("worker", lambda: self.worker_answers(name), PATIENCE)
+
+    def worker_answers(self, name: str) -> bool:
+        """Whether the worker does; raises Died when it cannot be asked, since the broker hangs."""
+        try:
+            return bool(current_app.control.ping(destination=[name], timeout=0.3))
+        except (OSError, redis.RedisError, OperationalError):
+            self.wait_for_broker(BROKER_PATIENCE)
+            return False
 
     def announce(self, with_sandbox: bool) -> None:
         """Say where the portal is and how to log in."""
@@ -142,22 +161,22 @@ class Command(BaseCommand):
             )
         else:
             lines.append(f"  Fivetran    {settings.FIVETRAN_BASE_URL}")
-        self._write("\n".join([*lines, "", "Mail is printed here. Ctrl-C stops everything and keeps the data.", ""]))
-
-    def _write(self, text: str) -> None:
-        self.stdout.write(text)
-        self.stdout.flush()
+        _write("\n".join([*lines, "", "Mail is printed here. Ctrl-C stops everything and keeps the data.", ""]))
 
 
-class _Leave(BaseException):
-    """Somebody asked us to stop. Not an Exception: nothing on the way may take it for an error and go on."""
+def _write(text: str) -> None:
+    """Print a line. Not by a buffer, which may be half filled in the moment in which a signal has us print another."""
+    rest = f"{text}\n".encode()
+    while rest:
+        rest = rest[os.write(sys.stdout.fileno(), rest) :]
 
 
-def _leave(*_signal: object) -> NoReturn:
-    # A second Ctrl-C must not interrupt the stopping.
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
-    raise _Leave
+def _leave() -> NoReturn:
+    """End here and now, when everything else has ended."""
+    shutil.rmtree(os.environ["DEMO_SCRATCH"], ignore_errors=True)
+    with contextlib.suppress(OSError):  # the terminal may be closed
+        _write("Stopped. `make run` starts again with the same data.")
+    os._exit(0)
 
 
 @contextlib.contextmanager
@@ -208,9 +227,15 @@ def _broker_command(url: str, scratch: Path) -> list[str]:
     return [server, *(word for option in options.items() for word in option), "--loglevel", "warning"]
 
 
+def _without_password(url: str) -> str:
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
 def _broker_answers() -> bool:
+    """Whether it answers a ping, tried once."""
     try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1) as client:
+        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError):
         return False
