@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
@@ -145,37 +145,47 @@ def mail(name: str, default: str) -> dict[str, Any]:
     return settings
 
 
-def redis_urls(name: str, default: str) -> tuple[str, str]:
-    """One Redis address in the two spellings its readers want, see `redis_spellings`."""
+def redis_urls(name: str, default: str, password_name: str) -> tuple[str, str]:
+    """One Redis address in the two spellings its readers want, see `redis_spellings`.
+
+    The password may stand in a variable of its own, which wins over one in the address.
+    """
     try:
-        return redis_spellings(text(name, default))
+        return redis_spellings(text(name, default), text(password_name))
     except ValueError as error:
         raise ImproperlyConfigured(
             f"{name} is not an address of Redis. Use redis://HOST:6379/0, rediss://HOST:6380/0 or unix:///PATH."
         ) from error
 
 
-def redis_spellings(url: str) -> tuple[str, str]:
-    """`url` for redis-py and Django's cache, and for Celery; raises ValueError.
+def redis_spellings(url: str, password: str = "") -> tuple[str, str]:
+    """`url`, with `password` in it, for redis-py and Django's cache, and for Celery; raises ValueError.
 
     Accepts redis://, rediss:// and a socket as unix:///path?db=N or redis+socket:///path?virtual_host=N.
     Sources: redis-py `from_url`, kombu `transport/redis.py`.
     """
     parts = urlsplit(url)
     if parts.scheme in {"redis", "rediss"} and parts.hostname:
+        if password:
+            user = parts.username or ""
+            server = parts.netloc.rpartition("@")[2]
+            url = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{server}").geturl()
         return url, url
     if parts.scheme in {"unix", "redis+socket"} and parts.path.startswith("/"):
         query = parse_qs(parts.query)
         number = (query.get("db") or query.get("virtual_host") or ["0"])[0]
-        place = f"{parts.netloc or _user_info(query)}{parts.path}"
+        place = f"{_user_info(parts, query, password)}{parts.path}"
         return f"unix://{place}?db={number}", f"redis+socket://{place}?virtual_host={number}"
     raise ValueError(url)
 
 
-def _user_info(query: dict[str, list[str]]) -> str:
-    """`user:password@` from a query, where redis-py takes them too; the other libraries know them before the path."""
-    user, password = ((query.get(name) or [""])[0] for name in ("username", "password"))
-    return f"{quote(user, safe='')}:{quote(password, safe='')}@" if password else ""
+def _user_info(parts: SplitResult, query: dict[str, list[str]], password: str) -> str:
+    """`user:password@` of a socket's address, also from its query, where only redis-py looks for them."""
+    if parts.netloc and not password:
+        return parts.netloc
+    user = parts.username or quote((query.get("username") or [""])[0], safe="")
+    password = password or (query.get("password") or [""])[0]
+    return f"{user}:{quote(password, safe='')}@" if password else ""
 
 
 def fresh_pair(key_name: str, secret_name: str) -> Callable[[], tuple[str, str]]:

@@ -30,7 +30,8 @@ _HTTPS = PUBLIC_URL.startswith("https:")
 _OWN_HOSTS = (
     ["127.0.0.1", "localhost", "[::1]"] if read.is_loopback(PUBLIC_URL) else [str(urlsplit(PUBLIC_URL).hostname)]
 )
-ALLOWED_HOSTS = read.names("ALLOWED_HOSTS", _OWN_HOSTS)
+# The own ones always: people come by them, and the container's health check asks by PUBLIC_URL's.
+ALLOWED_HOSTS = list(dict.fromkeys([*_OWN_HOSTS, *read.names("ALLOWED_HOSTS")]))
 CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS", ["{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL))])
 TRUSTED_PROXY_HOPS = read.whole("TRUSTED_PROXY_HOPS", 0)
 
@@ -136,7 +137,7 @@ def _database() -> dict[str, Any]:
 DATABASES = {"default": _database()}
 
 # --- Redis: broker and cache ---------------------------------------------------------------------------------------
-REDIS_URL, _BROKER_URL = read.redis_urls("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL, _BROKER_URL = read.redis_urls("REDIS_URL", "redis://127.0.0.1:6379/0", "REDIS_PASSWORD")
 _CACHE: dict[str, Any] = {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}
 if read.text("REDIS_URL"):
     _CACHE = {

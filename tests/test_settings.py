@@ -246,6 +246,29 @@ def test_a_redis_address_is_spelled_for_each_reader(given: str, for_redis: str, 
     assert read.redis_spellings(given) == (for_redis, for_celery)
 
 
+@pytest.mark.parametrize(
+    ("given", "for_redis", "for_celery"),
+    [
+        ("redis://h:6379/3", "redis://:p%40w%2F@h:6379/3", "redis://:p%40w%2F@h:6379/3"),
+        ("rediss://me@h/0", "rediss://me:p%40w%2F@h/0", "rediss://me:p%40w%2F@h/0"),
+        ("redis://:old@[::1]:6379/0", "redis://:p%40w%2F@[::1]:6379/0", "redis://:p%40w%2F@[::1]:6379/0"),
+        ("unix:///r.sock?db=4", "unix://:p%40w%2F@/r.sock?db=4", "redis+socket://:p%40w%2F@/r.sock?virtual_host=4"),
+        (
+            "unix://me:old@/r.sock",
+            "unix://me:p%40w%2F@/r.sock?db=0",
+            "redis+socket://me:p%40w%2F@/r.sock?virtual_host=0",
+        ),
+    ],
+)
+def test_the_password_of_redis_joins_its_address(tmp_path: Path, given: str, for_redis: str, for_celery: str) -> None:
+    assert read.redis_spellings(given, "p@w/") == (for_redis, for_celery)
+    (tmp_path / "password").write_text("p@w/\n")
+    environment = {**PRODUCTION, "REDIS_URL": given, "REDIS_PASSWORD_FILE": str(tmp_path / "password")}
+    values = settings_of(environment, "REDIS_URL", "CELERY_BROKER_URL", "CACHES")
+    assert (values["REDIS_URL"], values["CELERY_BROKER_URL"]) == (for_redis, for_celery)
+    assert values["CACHES"]["default"]["LOCATION"] == for_redis
+
+
 def test_a_rotated_key_is_read_without_a_restart(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("key", "secret"):
         (tmp_path / name).write_text(f"old-{name}\n")
@@ -304,6 +327,11 @@ class TestTrialEnvironment:
         assert given.items() <= environment.items()
         assert environment["DEMO_STARTS"] == ""
         assert "FIVETRAN_API_KEY" not in environment
+
+    def test_its_own_broker_gets_no_password_of_another(self, tmp_path: Any) -> None:
+        environment = {"DEMO_DATA": str(tmp_path), "REDIS_PASSWORD": "x", "REDIS_PASSWORD_FILE": "/run/x"}
+        demo.fill(environment)
+        assert not {"REDIS_PASSWORD", "REDIS_PASSWORD_FILE"} & set(environment)
 
     def test_a_real_key_does_not_go_to_the_stand_in(self, tmp_path: Any) -> None:
         environment = {
