@@ -82,14 +82,15 @@ class Place:
         """Run statements outside the portal's database."""
         with psycopg.connect(self._socket, autocommit=True) as session:
             for statement in statements:
-                session.execute(statement)  # type: ignore[call-overload]
+                session.execute(statement)
 
     def type(self, commands: list[str]) -> None:
         """Run them in one shell, which stops at the first that fails."""
         script = "\n".join(["set -eu", f'manage() {{ (cd {ROOT} && python "$@"); }}', *commands])
         script = script.replace("python manage.py", "manage manage.py")
+        environment = {**self.environment, "DJANGO_SETTINGS_MODULE": "portal.settings"}
         run = subprocess.run(
-            ["bash", "-c", script], env=self.environment, cwd=self._folder, capture_output=True, text=True, check=False
+            ["bash", "-c", script], env=environment, cwd=self._folder, capture_output=True, text=True, check=False
         )
         assert run.returncode == 0, run.stderr
 

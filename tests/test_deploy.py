@@ -188,7 +188,13 @@ def test_the_defaults_stand_in_the_settings_alone() -> None:
 def test_an_empty_variable_is_one_that_is_not_set() -> None:
     """So does compose hand over what .env leaves out."""
     given = {name: value for name, value in SERVICES["web"]["environment"].items() if value.endswith(":-}")}
-    names = ("ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "TRUSTED_PROXY_HOPS", "DEFAULT_FROM_EMAIL", "FIVETRAN_BASE_URL")
+    names: tuple[str, ...] = (
+        "ALLOWED_HOSTS",
+        "CSRF_TRUSTED_ORIGINS",
+        "TRUSTED_PROXY_HOPS",
+        "DEFAULT_FROM_EMAIL",
+        "FIVETRAN_BASE_URL",
+    )
     names += ("CREATIONS_PER_MINUTE", "EXPIRE_DAYS", "SUBMIT_DEADLINE", "SETTLE_SECONDS", "STATEMENT_TIMEOUT")
     assert set(names) <= set(given)
     bare = {name: value for name, value in PRODUCTION.items() if name not in given}
