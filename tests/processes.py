@@ -23,7 +23,7 @@ from connections.management.supervisor import end_with_parent
 from portal import demo
 
 ROOT = Path(__file__).resolve().parent.parent
-PATIENCE = 30.0  # seconds
+PATIENCE = 60.0  # seconds; only what fails waits so long
 
 
 class Missing(Exception):
@@ -71,6 +71,25 @@ def until(
         assert alive(), f"it ended. {story()}"
         assert time.monotonic() < deadline, f"not within {patience:.0f} s. {story()}"
         time.sleep(0.02)
+
+
+def quickest(measure: Callable[[], float], enough: float, tries: int = 3) -> float:
+    """The least seconds that `measure` returns in up to `tries` runs, which end at one below `enough`.
+
+    A busy machine stalls one of them for a second; what waits where it must not does so in each.
+    """
+    best = measure()
+    for _ in range(tries - 1):
+        if best >= enough:
+            best = min(best, measure())
+    return best
+
+
+def seconds(act: Callable[[], object]) -> float:
+    """How long `act` takes."""
+    started = time.monotonic()
+    act()
+    return time.monotonic() - started
 
 
 def free_port() -> int:

@@ -22,6 +22,7 @@ from connections.models import (
     Stance,
 )
 from tests import catalogs, processes
+from tests.processes import quickest, seconds
 from tests.stand_in import Fivetran
 
 pytestmark = pytest.mark.django_db
@@ -183,9 +184,8 @@ def test_a_slow_fivetran_does_not_hold_the_form(small: Fivetran, as_user: Any) -
     started = time.monotonic()
     assert "has not told the portal" in text(client.get(NEW, {"service": "postgres"}))
     assert time.monotonic() - started < 8
-    started = time.monotonic()
-    client.get(NEW, {"service": "postgres"})
-    assert time.monotonic() - started < 2, "a moment later it is not asked for again"
+    again = quickest(lambda: seconds(lambda: client.get(NEW, {"service": "postgres"})), 2)
+    assert again < 2, "a moment later it is not asked for again"
 
 
 @pytest.mark.parametrize("config", ["?", None, {"properties": "?"}, {"properties": {}, "required": 5}])
@@ -336,9 +336,12 @@ def test_who_may_refresh(as_user: Any, person: str, may: bool) -> None:
 
 
 def test_without_a_broker_the_page_says_so_at_once(as_user: Any) -> None:
-    started = time.monotonic()
-    assert "The worker cannot be reached just now" in text(as_user("operator").post(REFRESH, follow=True))
-    assert time.monotonic() - started < 2
+    client = as_user("operator")
+
+    def press() -> None:
+        assert "The worker cannot be reached just now" in text(client.post(REFRESH, follow=True))
+
+    assert quickest(lambda: seconds(press), 2) < 2
     assert CatalogRefresh.objects.get(kind=Kind.SERVICE).asked_at is None, "so it can be pressed again"
 
 

@@ -11,6 +11,7 @@ import pytest
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from connections import permissions, provisioning
 from connections.models import ApiGate, ConnectionRequest, Event, EventKind, GateReason, SetupTest
@@ -90,12 +91,14 @@ def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: 
     body = {"code": "TooManyRequests", "message": "Too many"}
     fivetran.next({"path": "/v1/connections", "status": 429, "headers": headers, "body": body})
     request = approve("asked_to_wait")
+    before = timezone.now()
     started = time.monotonic()
     provisioning.submit(request.pk)
-    assert time.monotonic() - started < 3  # far less than most of the waits that were asked for
+    assert time.monotonic() - started < 20  # far less than most of the waits that were asked for
     row = gate.current()
     assert row.reason == GateReason.RATE_LIMITED
-    assert ApiGate.objects.filter(not_before__gt=Now() + timedelta(seconds=least - 1)).exists()
+    # However long this process stalls on the way: at least from before the call, and at most from now.
+    assert ApiGate.objects.filter(not_before__gt=before + timedelta(seconds=least - 1)).exists()
     assert ApiGate.objects.filter(not_before__lt=Now() + timedelta(seconds=most + 1)).exists()
     assert (fresh(request).state, fresh(request).attempts_used) == (Status.APPROVED, 0)
     none_there(fivetran, request)
@@ -109,7 +112,7 @@ def test_a_storm_of_429(fivetran: Fivetran, approve: Approve, machinery: Machine
     requests = [approve(f"storm_{n:02}") for n in range(20)]
     threads = 2
     machinery(concurrency=threads, PROBE_SECONDS="10")  # nobody has to ask: Fivetran says how long to wait
-    settles(*requests, patience=60)
+    settles(*requests)
     exactly_one(fivetran, *requests)
     posts = fivetran.posts()
     moments = [datetime.fromisoformat(post["time"]).timestamp() for post in posts]
@@ -154,7 +157,7 @@ def test_the_key_is_refused_in_the_middle_and_replaced(
     refused = [post for post in fivetran.posts() if post["status"] == 401]
     assert len(refused) <= 4 and not ConnectionRequest.objects.filter(status=Status.FAILED).exists()
     secret.write_text("rotated-secret")
-    settles(*requests, patience=40)
+    settles(*requests)
     exactly_one(fivetran, *requests)
 
 

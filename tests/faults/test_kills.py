@@ -19,7 +19,7 @@ from django.db import connection
 from connections.models import ConnectionRequest, SetupTestsState
 from connections.states import Status
 from tests.faults.conftest import exactly_one, fresh, on_postgresql, session, settles, status
-from tests.processes import Process, until
+from tests.processes import PATIENCE, Process, until
 from tests.stand_in import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
@@ -101,7 +101,7 @@ def test_a_worker_killed_before_its_post_arrives(
         settings.FIVETRAN_BASE_URL = way.url
         worker = machinery(FIVETRAN_BASE_URL=way.url)
         request = approve("kill_before")
-        assert way.kept.wait(20)
+        assert way.kept.wait(PATIENCE)
         assert status(request) is Status.SENDING
         worker.kill()
         way.free.set()
@@ -178,7 +178,7 @@ def test_only_the_main_process_killed(fivetran: Fivetran, approve: Approve, mach
     children = psutil.Process(worker.popen.pid).children(recursive=True)
     os.kill(worker.popen.pid, signal.SIGKILL)
     worker.popen.wait()
-    assert not psutil.wait_procs(children, timeout=5)[1]
+    assert not psutil.wait_procs(children, timeout=PATIENCE)[1]
     fivetran.release()
     machinery()
     settles(request)
@@ -258,10 +258,12 @@ def test_a_worker_without_memory_for_the_answer(fivetran: Fivetran, approve: App
 def test_a_deploy_in_the_middle(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
     """Fault 11: SIGTERM lets the running call finish."""
     worker = machinery()
-    fivetran.settings(create_seconds=1)
+    fivetran.hold("effect")
     request = approve("deploy_now")
-    until(lambda: status(request) is Status.SENDING)
-    worker.stop(patience=10)  # SIGTERM: the running call is finished
+    until(fivetran.holding)
+    worker.popen.terminate()
+    fivetran.release()
+    worker.popen.wait(PATIENCE)
     assert status(request) is Status.CREATED
     exactly_one(fivetran, request)
 

@@ -173,7 +173,7 @@ def test_ten_sweepers_and_two_schedulers_at_once(
     command = [sys.executable, "manage.py", "sweep"]
     env = {**os.environ, **environment}
     sweepers = [subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(10)]
-    assert [sweeper.communicate(timeout=60) and sweeper.returncode for sweeper in sweepers] == [0] * 10
+    assert [sweeper.communicate(timeout=180) and sweeper.returncode for sweeper in sweepers] == [0] * 10
     for request in claimed:
         assert status(request) is Status.APPROVED and request.events.filter(source=Status.CLAIMED).count() == 1
     for request in sending:
