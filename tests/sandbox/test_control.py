@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from tests.sandbox.api import Api, eventually
+from tests.sandbox.api import Api, eventually, sandbox
 
 
 def test_journal_selects_and_forgets(api: Api) -> None:
@@ -94,15 +94,15 @@ def test_queued_ways_of_not_answering(api: Api, delivery: str) -> None:
     assert api.call("GET", "/v1/groups").status_code == 200
 
 
-def test_rate_limits_are_real_when_switched_on(api: Api) -> None:
-    api.settings(create_limit_per_minute=2, rate_window_seconds=60)
-    answers = [api.create(f"orders_{number}") for number in range(3)]
-    assert [answer.status_code for answer in answers] == [201, 201, 429]
-    assert answers[2].json()["code"] == "TooManyRequests"
-    assert int(answers[2].headers["Retry-After"]) >= 1
-    assert api.call("GET", "/v1/groups").status_code == 200
-    api.settings(rate_window_seconds=1)
-    eventually(lambda: api.create("orders_2").status_code == 201)
+def test_rate_limits_are_real_when_switched_on() -> None:
+    with sandbox(create_limit_per_minute=2, rate_window_seconds=60) as (api, _):  # with nothing counted so far
+        answers = [api.create(f"orders_{number}") for number in range(3)]
+        assert [answer.status_code for answer in answers] == [201, 201, 429]
+        assert answers[2].json()["code"] == "TooManyRequests"
+        assert int(answers[2].headers["Retry-After"]) >= 1
+        assert api.call("GET", "/v1/groups").status_code == 200
+        api.settings(rate_window_seconds=1)
+        eventually(lambda: api.create("orders_2").status_code == 201)
 
 
 def test_everybody_can_be_refused(api: Api) -> None:
