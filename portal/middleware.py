@@ -25,15 +25,15 @@ def no_store(get_response: GetResponse) -> GetResponse:
 
 
 def idle_limit(get_response: GetResponse) -> GetResponse:
-    """Log a session out that was not used for SESSION_IDLE_LIMIT."""
+    """Log a session out that was not used for SESSION_IDLE_LIMIT, or whose last use lies further ahead than that."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if SESSION_KEY in request.session:
             now = int(time.time())
             idle = now - int(request.session.get(SEEN, now - SEEN_EVERY))
-            if idle > settings.SESSION_IDLE_LIMIT.total_seconds():
+            if abs(idle) > settings.SESSION_IDLE_LIMIT.total_seconds():
                 logout(request)
-            elif idle >= SEEN_EVERY:
+            elif abs(idle) >= SEEN_EVERY:
                 request.session[SEEN] = now
         return get_response(request)
 

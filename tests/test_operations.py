@@ -213,3 +213,5 @@ def test_the_page_says_what_waits_and_who_is_silent(operator: User) -> None:
     )
     page = client.get(reverse("connections:operations")).content.decode()
     assert "waits long" in page and "Fivetran asked us to wait" in page and page.count("silent") == 1
+    Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() + timedelta(hours=1))
+    assert client.get(reverse("connections:operations")).content.decode().count("silent") == 1

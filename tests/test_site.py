@@ -76,6 +76,15 @@ def test_the_sixth_try_is_refused_even_if_right(cast: dict[str, User]) -> None:
         assert log_in(client, "requester", PASSWORD).status_code == 302
 
 
+def test_a_clock_that_is_set_back_locks_nobody_out_for_as_long(cast: dict[str, User]) -> None:
+    client = Client()
+    for _ in range(5):
+        log_in(client, "requester", "wrong")
+    assert log_in(client, "requester", PASSWORD).status_code == 429
+    with time_machine.travel(timezone.now() - timedelta(minutes=16)):
+        assert log_in(client, "requester", PASSWORD).status_code == 302
+
+
 def test_the_admin_has_the_same_throttle(cast: dict[str, User]) -> None:
     client = Client()
     for _ in range(5):
@@ -131,6 +140,15 @@ def test_an_idle_session_ends_after_an_hour(as_user: AsUser) -> None:
     with time_machine.travel(now + timedelta(minutes=59 + 58 + 61)):
         assert not is_logged_in(client)
     assert not is_logged_in(client)
+
+
+def test_a_session_does_not_live_longer_by_a_clock_that_is_set_back(as_user: AsUser) -> None:
+    client, now = as_user("operator"), timezone.now()
+    assert is_logged_in(client)
+    with time_machine.travel(now - timedelta(minutes=50)):  # nobody is logged out by less than that
+        assert is_logged_in(client)
+    with time_machine.travel(now - timedelta(minutes=50 + 61)):
+        assert not is_logged_in(client)
 
 
 def test_a_busy_session_ends_after_ten_hours(as_user: AsUser) -> None:
@@ -274,8 +292,9 @@ def test_readyz_is_ok_while_all_parts_are_and_degraded_by_each(client: Client, d
     assert client.get("/readyz").json() == {"status": "degraded"}
     ApiGate.objects.update(reason=GateReason.RATE_LIMITED)  # waiting is no illness
     assert client.get("/readyz").json() == {"status": "ok"}
-    Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() - timedelta(hours=1))
-    assert client.get("/readyz").json() == {"status": "degraded"}
+    for ahead in (-1, 1):  # by a clock that was set back since, nobody knows how old it is
+        Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() + timedelta(hours=ahead))
+        assert client.get("/readyz").json() == {"status": "degraded"}
 
 
 @pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/readyz", 503)])

@@ -4,7 +4,11 @@ from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.db.models.functions import Now
+
+# By how much a sign may be ahead of a statement's own time: one that waited for another's commit has the earlier time.
+AT_ONCE = timedelta(seconds=5)
 
 
 class Process(models.TextChoices):
@@ -20,10 +24,11 @@ class HeartbeatManager(models.Manager["Heartbeat"]):
     def beat(self, process: Process, *, after: float = 0) -> bool:
         """Note that `process` is alive, by the database's clock; whether its last sign is `after` seconds old or more.
 
-        Of several at once, one is told so.
+        Of several at once, one is told so. A sign in the future is old: the clock was set back since.
         """
         mine = self.filter(process=process)
-        if mine.filter(at__lte=Now() - timedelta(seconds=after)).update(at=Now()):
+        old = Q(at__lte=Now() - timedelta(seconds=after)) | Q(at__gt=Now() + AT_ONCE)
+        if mine.filter(old).update(at=Now()):
             return True
         if mine.exists():
             return False
@@ -31,9 +36,12 @@ class HeartbeatManager(models.Manager["Heartbeat"]):
         return True
 
     def silent(self) -> set[Process]:
-        """The processes that nobody has heard of for a minute, or for five sweeps if that is longer."""
+        """The processes that nobody has heard of for a minute, or for five sweeps if that is longer.
+
+        A sign in the future is none: nobody knows how old it is.
+        """
         limit = Now() - timedelta(seconds=max(60, 5 * settings.SWEEP_INTERVAL))
-        heard = self.filter(at__gt=limit).values_list("process", flat=True)
+        heard = self.filter(at__gt=limit, at__lte=Now() + AT_ONCE).values_list("process", flat=True)
         return set(Process) - {Process(name) for name in heard}
 
 
