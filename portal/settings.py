@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from celery.schedules import schedule
 from django.core.exceptions import ImproperlyConfigured
 from kombu.entity import Exchange, Queue
 
 from portal import environment as read
+from portal.clock import steady
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -224,12 +226,13 @@ CATALOG_INTERVAL = 15 * 60
 def _every(task: str, interval: float) -> dict[str, Any]:
     """A beat entry.
 
-    A message that no worker took for a day is dropped. Not sooner: it is too old by the clock of the worker's host,
-    which may be ahead. Of those that piled up the first one does the work, as the tasks themselves see to.
+    By a clock that nobody sets, and without an age at which a message is dropped: that is judged by the clock of the
+    worker's host. Of those that piled up the first one does the work, as the tasks themselves see to.
     """
-    return {"task": task, "schedule": interval, "options": {"expires": 86_400}}
+    return {"task": task, "schedule": schedule(timedelta(seconds=interval), nowfun=steady)}
 
 
+CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file, in which an earlier clock would stand
 CELERY_BEAT_SCHEDULE = {
     "sweep": _every("sweep", SWEEP_INTERVAL),
     "observe": _every("observe", OBSERVE_INTERVAL),

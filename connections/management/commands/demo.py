@@ -136,7 +136,7 @@ class Command(BaseCommand):
         lean = ("--without-mingle", "--without-gossip", "--without-heartbeat")
         name = f"demo-{os.getpid()}@localhost"
         self.supervisor.start("worker", [*celery, "worker", "-c", "8", "-Q", "slow,control", "-n", name, *lean])
-        self.supervisor.start("scheduler", [*celery, "beat", "-s", str(scratch / "beat")])
+        self.supervisor.start("scheduler", [*celery, "beat"])
         self.supervisor.wait_until("web", lambda: _answers(f"http://{address}/healthz"), PATIENCE)
         self.supervisor.wait_until("worker", lambda: self.worker_answers(name), PATIENCE)
 
