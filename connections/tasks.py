@@ -23,10 +23,9 @@ from redis.retry import Retry
 from connections import catalog, notifications, provisioning
 
 log = logging.getLogger(__name__)
-# Seconds. The sweeper rings again much sooner; but whether a message is too old, Celery asks the clock of the worker's
-# host, and one that is ahead of the sender's by more than this hears nothing at all.
-EXPIRES = 86_400
-PING_SECONDS = 0.25
+# No bell expires: whether it is too old, Celery asks the clock of the worker's host, and one that is ahead would hear
+# nothing at all. An old one does no harm.
+PING_SECONDS = 0.25  # these in seconds
 PUBLISH_SECONDS = 0.5
 KEPT_SECONDS = 20  # an idle connection: one that a firewall forgot meanwhile would swallow a bell
 
@@ -102,6 +101,7 @@ def probe() -> None:
 @shared_task(name="notify")
 def notify() -> None:
     """Mail what is unsent."""
+    provisioning.heed_clock()
     notifications.send_due()
 
 
@@ -144,7 +144,7 @@ def ring_each(bells: Sequence[tuple[Any, ...]]) -> bool:
         _broker(settings.REDIS_URL, PING_SECONDS).ping()
         bell = _line.producer()
         for task, *args in bells:
-            task.apply_async(args, expires=EXPIRES, producer=bell, retry=False)
+            task.apply_async(args, producer=bell, retry=False)
     except (OSError, RedisError, OperationalError) as error:
         _hang_up()
         names = ", ".join(sorted({task.name for task, *_ in bells}))

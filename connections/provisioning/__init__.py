@@ -5,6 +5,7 @@ nothing unless the row says so.
 """
 
 from connections.provisioning.changing import apply_change
+from connections.provisioning.clock import heed as heed_clock
 from connections.provisioning.gate import probe
 from connections.provisioning.observing import check
 from connections.provisioning.reconciliation import reconcile
@@ -18,6 +19,7 @@ __all__ = [
     "Due",
     "apply_change",
     "check",
+    "heed_clock",
     "next_due",
     "note_alive",
     "observe",

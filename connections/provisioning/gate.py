@@ -21,6 +21,7 @@ from connections.models import ApiGate, GateReason
 log = logging.getLogger(__name__)
 UNCLEAR_LIMIT = 3  # unclear endings in a row after which nothing more is sent until a probe succeeds
 PROBE_DOUBLINGS = 20  # the longest pause between probes, in multiples of PROBE_SECONDS
+LONGEST_WAIT = 2 * 3600 * 1.1  # seconds: the longest that a 429 may ask for, with the jitter
 _GATE = ApiGate.objects.filter(pk=1)
 _NOT_PAUSED = Q(paused_at=None)
 _TRIAL = Q(reason=GateReason.TRIAL, not_before__lte=Now())
@@ -67,13 +68,13 @@ def admit() -> Place:
     if not settings.CREATIONS_PER_MINUTE:
         return Place(taken=True)
     interval = timedelta(seconds=60 / settings.CREATIONS_PER_MINUTE)
-    tolerance = timedelta(seconds=_tolerance())
+    leeway = timedelta(seconds=tolerance())
     slot = Greatest(Coalesce(F("next_slot_at"), Now()), Now(), output_field=DateTimeField())
-    free = Q(next_slot_at=None) | Q(next_slot_at__lte=Now() + tolerance)
+    free = Q(next_slot_at=None) | Q(next_slot_at__lte=Now() + leeway)
     if _GATE.filter(free).update(next_slot_at=slot + interval) == 1:
         return Place(taken=True)
     slot_at = _GATE.values_list("next_slot_at", flat=True).get()
-    return Place(wait_until=slot_at - tolerance if slot_at else None)
+    return Place(wait_until=slot_at - leeway if slot_at else None)
 
 
 def _reason_if_open() -> str | None:
@@ -93,7 +94,8 @@ def give_back(place: Place) -> None:
         _GATE.exclude(next_slot_at=None).update(next_slot_at=F("next_slot_at") - interval)
 
 
-def _tolerance() -> float:
+def tolerance() -> float:
+    """Seconds by which a call may come before its place in the budget."""
     return 2 * settings.SWEEP_INTERVAL
 
 
@@ -106,7 +108,7 @@ def places(most: int) -> int:
         return most
     slot, now = _GATE.values_list("next_slot_at", Now()).get()
     ahead = max(0.0, (slot - now).total_seconds()) if slot else 0.0
-    free = (_tolerance() - ahead) * settings.CREATIONS_PER_MINUTE / 60
+    free = (tolerance() - ahead) * settings.CREATIONS_PER_MINUTE / 60
     return max(0, min(most, int(free) + 1))
 
 
@@ -189,6 +191,11 @@ def _close(reason: GateReason, where: Q | None = None, **columns: object) -> Non
 def probe_due() -> bool:
     """Whether the gate is closed for a reason that only asking can lift, and it is time to ask."""
     return _GATE.filter(reason__in=[GateReason.AUTH, GateReason.UNWELL], not_before__lte=Now()).exists()
+
+
+def longest_pause() -> float:
+    """Seconds between two probes at most, or as long as Fivetran asks for in answer to one."""
+    return max(float(settings.PROBE_SECONDS) * PROBE_DOUBLINGS, LONGEST_WAIT)
 
 
 def probe() -> None:

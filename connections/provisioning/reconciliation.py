@@ -12,7 +12,7 @@ from django.utils import timezone
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError
 from connections.models import ConnectionRequest, IllegalMove, MovedOn, advance
-from connections.provisioning import gate, matching, outcome
+from connections.provisioning import clock, gate, matching, outcome
 from connections.provisioning.sending import MAX_ATTEMPTS
 from connections.states import Actor, Status
 
@@ -69,6 +69,7 @@ def _settle(request: ConnectionRequest, mine: Q) -> None:
 def _look_again_or_give_up(request: ConnectionRequest, mine: Q) -> None:
     pause = timedelta(seconds=settings.PROBE_SECONDS)
     waiting = ConnectionRequest.objects.filter(mine, pk=request.pk, status=Status.UNKNOWN)
+    clock.heed()
     if waiting.filter(unknown_at__lt=Now() - GIVE_UP_AFTER).exists():
         outcome.to_attention(request, Actor.RECONCILER, "Fivetran could not be asked for a day.", mine)
     else:
@@ -77,6 +78,7 @@ def _look_again_or_give_up(request: ConnectionRequest, mine: Q) -> None:
 
 def _nothing_there(request: ConnectionRequest, mine: Q) -> None:
     """Nothing under that name yet. It may still appear until SETTLE_SECONDS have passed; then it is sent again."""
+    clock.heed()  # else a clock that was set ahead would count as time in which it could have appeared
     lookups = request.lookups + 1
     waiting = ConnectionRequest.objects.filter(mine, pk=request.pk, status=Status.UNKNOWN)
     settled = waiting.filter(unknown_at__lte=Now() - timedelta(seconds=settings.SETTLE_SECONDS)).exists()

@@ -26,7 +26,7 @@ from connections.models import (
     WebhookDelivery,
     advance,
 )
-from connections.provisioning import changing, gate, handovers, observing, outcome, trusting
+from connections.provisioning import changing, clock, gate, handovers, observing, outcome, trusting
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
@@ -57,12 +57,13 @@ def note_alive() -> bool:
 
 def sweep() -> Due:
     """Release dead claims, turn dead sendings to `unknown`, expire the old, and say what is due."""
+    clock.heed()
     _each(_rows(Status.CLAIMED, lease_until__lt=Now()), _release)
     _each(_rows(Status.SENDING, deadline_at__lt=Now()), _lost)
     old = Now() - timedelta(days=settings.EXPIRE_DAYS)
     for status in (Status.PENDING, Status.CHANGES_REQUESTED):
         _each(_rows(status, status_since__lt=old), _expire)
-    for tidy in (handovers.sweep, _release_tests, WebhookDelivery.objects.prune, trusting.release):
+    for tidy in (clock.put_right, handovers.sweep, _release_tests, WebhookDelivery.objects.prune, trusting.release):
         try:
             tidy()
         except DatabaseError:  # a lock, or too much at once: what is due is rung for all the same
@@ -119,6 +120,7 @@ def _release(request: ConnectionRequest) -> None:
 
 def _lost(request: ConnectionRequest) -> None:
     """A sending whose deadline is long over: the worker died in it, and the effect may exist."""
+    clock.heed()  # once more: it may have been set since the sweep began
     outcome.to_unknown(request, Actor.SWEEPER, "The worker was lost while Fivetran was answering.", _DEAD)
 
 
