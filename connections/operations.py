@@ -214,7 +214,7 @@ def refresh_catalog(*, by: User) -> bool:
     permissions.check_can_refresh(by)
     row, _ = CatalogRefresh.objects.get_or_create(kind=Kind.SERVICE)
     mine = CatalogRefresh.objects.filter(pk=row.pk)
-    recently = Q(asked_at__gt=Now() - REFRESH_AGAIN)
+    recently = Q(asked_at__gt=Now() - REFRESH_AGAIN, asked_at__lte=Now())
     if not mine.exclude(recently).update(asked_at=Now()):
         raise MovedOn("Fivetran was asked less than a minute ago. Wait a moment before you ask again.")
     if tasks.ring(tasks.refresh_catalog):

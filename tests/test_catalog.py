@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
@@ -354,3 +355,5 @@ def test_the_button_has_the_worker_fetch(worker: Any, as_user: Any, portal_envir
     asked = calls(stand_in).count("/v1/groups")
     assert "less than a minute ago" in text(client.post(REFRESH, follow=True))
     assert calls(stand_in).count("/v1/groups") == asked
+    CatalogRefresh.objects.update(asked_at=Now() + timedelta(days=1))  # the clock was set back
+    assert "Fivetran is being asked" in text(client.post(REFRESH, follow=True))

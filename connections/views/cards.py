@@ -59,7 +59,7 @@ def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = Tru
             for test in tests
             if (one := found[test.pk]) or test.status in doctor.FAILED
         },
-        waits=group.is_asked_for and timezone.now() - runs[0].row.finished_at < _PATIENCE,
+        waits=group.is_asked_for and abs(timezone.now() - runs[0].row.finished_at) < _PATIENCE,
     )
 
 

@@ -68,7 +68,7 @@ def _state() -> dict[str, Any]:
     asked = rows[Kind.SERVICE].asked_at if Kind.SERVICE in rows else None
     waiting = (
         asked is not None
-        and timezone.now() - asked < _UNDER_WAY
+        and abs(timezone.now() - asked) < _UNDER_WAY
         and any(row.tried_at is None or row.tried_at < asked for row in rows.values())
     )
     return {"kinds": kinds, "waiting": waiting, "policy": PortalPolicy.objects.current(), "rules": _rules()}

@@ -76,9 +76,12 @@ def _usable(handover: Handover) -> bool:
 
 
 def proof_of(request: HttpRequest, handover: Handover) -> str:
-    """What this session has proved about holding the owner's address; empty where it has not, or too long ago."""
+    """What this session has proved about holding the owner's address; empty where it has not, or too long ago.
+
+    Further ahead than another host's clock may be, the end is that of a clock which was set back since.
+    """
     entry = request.session.get(PROOFS, {}).get(str(handover.pk))
-    return str(entry[0]) if entry and entry[1] > time.time() else ""
+    return str(entry[0]) if entry and 0 < entry[1] - time.time() <= 2 * PROVED_SECONDS else ""
 
 
 # --- the code --------------------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
     """
     permissions.check_is_source_owner(by, handover, proof)
     calls = Attempt.objects.filter(request=handover.request_id, call=Attempt.Call.CARD)
-    if calls.filter(started_at__gt=Now() - _HOUR).count() >= CARDS_AN_HOUR:
+    if calls.filter(started_at__gt=Now() - _HOUR, started_at__lte=Now()).count() >= CARDS_AN_HOUR:
         raise Denied("Too many Connect Cards were opened within the hour. Use the last one, or wait a little.")
     nonce = new_nonce()
     back = settings.PUBLIC_URL.rstrip("/") + reverse("connections:handover_return")
@@ -205,7 +205,7 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
     """
     permissions.check_can_pass_on(by, handover, proof)
     passed_on = handover.request.events.filter(kind=EventKind.HANDOVER_PASSED_ON)
-    if passed_on.filter(at__gt=Now() - _HOUR).count() >= PASSED_ON_AN_HOUR:
+    if passed_on.filter(at__gt=Now() - _HOUR, at__lte=Now()).count() >= PASSED_ON_AN_HOUR:
         raise Denied("It was given to somebody else too often within the hour. Wait a little.")
     owner, address = find_owner(to.strip())
     if owner is None and not address:

@@ -13,6 +13,7 @@ from html import unescape
 from typing import Any
 
 import pytest
+import time_machine
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
@@ -134,6 +135,16 @@ def test_an_owner_without_an_account_goes_the_same_way(fivetran: Fivetran, appro
     assert (event.by, event.detail["who"]) == (None, OUTSIDE)
 
 
+@pytest.mark.parametrize("minutes", [2 * 60 + 1, -2 * 60 - 1])
+def test_what_was_proved_holds_for_two_hours_by_any_clock(fivetran: Fivetran, approve: Any, minutes: int) -> None:
+    """A clock that is set back by a day does not make a day of them."""
+    row = begun(approve, OUTSIDE)
+    client = proved(row)
+    assert "o…a@" not in client.get(page_of(row)).content.decode()
+    with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes)):
+        assert "o…a@" in client.get(page_of(row)).content.decode()
+
+
 @pytest.mark.parametrize("owner", ["olga", OUTSIDE])
 def test_who_comes_back_after_fivetran_was_heard_of_reads_that_it_is_done(
     fivetran: Fivetran, approve: Any, olga: User, owner: str
@@ -247,6 +258,8 @@ def test_twenty_cards_an_hour_are_enough(fivetran: Fivetran, approve: Any, olga:
     row = begun(approve)
     Attempt.objects.bulk_create(Attempt(request=row.request, call="card", ending="answered") for _ in range(20))
     assert "Too many Connect Cards" in logged_in(olga).post(page_of(row, "card/")).content.decode()
+    Attempt.objects.update(started_at=Now() + timedelta(days=1))  # the clock was set back: that is no hour
+    assert open_card(logged_in(olga), row)
 
 
 def test_a_card_on_another_host_is_not_shown_and_not_logged(
