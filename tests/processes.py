@@ -14,6 +14,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -147,6 +148,47 @@ def running(name: str, command: Sequence[str], environment: Mapping[str, str] | 
             process.stop()
 
 
+@dataclass(frozen=True)
+class Clock:
+    """The clock of the processes that have `environment`, which the test sets while they run."""
+
+    file: Path
+    library: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What makes libfaketime look into `file` each time, and leave alone the clocks that no host can set either."""
+        return {
+            "LD_PRELOAD": str(self.library),
+            "FAKETIME_TIMESTAMP_FILE": str(self.file),
+            "FAKETIME_NO_CACHE": "1",
+            "NO_FAKE_STAT": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "PYTHONPATH": str(ROOT / "tests" / "faketime"),
+        }
+
+    def set(self, ahead: timedelta) -> None:
+        """From now on it is `ahead` of the right time."""
+        new = self.file.with_suffix(".new")
+        new.write_text(f"{ahead.total_seconds():+.0f}")
+        new.chmod(0o644)
+        new.replace(self.file)
+
+
+@contextlib.contextmanager
+def clock() -> Iterator[Clock]:
+    """A clock of one's own for other processes, right at first. Raises Missing."""
+    places = [Path(f"{root}/faketime/libfaketimeMT.so.1") for root in ("/usr/lib64", "/usr/lib", "/usr/local/lib")]
+    found = [*Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), *filter(Path.exists, places)]
+    if not found:
+        raise Missing("There is no libfaketime on this machine (Debian: apt-get install libfaketime).")
+    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
+        Path(folder).chmod(0o755)  # PostgreSQL does not run as root
+        mine = Clock(Path(folder) / "clock", found[0])
+        mine.set(timedelta())
+        yield mine
+
+
 def broker_program() -> str:
     """The path of a Valkey or Redis server. Raises Missing."""
     try:
@@ -246,10 +288,8 @@ def worker_command(name: str, *, queues: str = "slow,control", concurrency: int 
 @contextlib.contextmanager
 def scheduler(env: Mapping[str, str]) -> Iterator[Process]:
     """Celery's beat."""
-    with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
-        command = [sys.executable, "-m", "celery", "-A", "portal", "beat", "-s", f"{folder}/beat"]
-        with running("scheduler", command, env) as process:
-            yield process
+    with running("scheduler", [sys.executable, "-m", "celery", "-A", "portal", "beat"], env) as process:
+        yield process
 
 
 @contextlib.contextmanager
@@ -300,11 +340,12 @@ def _postgres_binaries(home: Path) -> Path:
 
 
 @contextlib.contextmanager
-def postgres(*, durable: bool = False, port: int = 0) -> Iterator[str]:
+def postgres(*, durable: bool = False, port: int = 0, environment: Mapping[str, str] | None = None) -> Iterator[str]:
     """A PostgreSQL server on a private socket; yields its DATABASE_URL. Raises Missing.
 
     Without `durable` a commit does not wait for the disk. With `port` it listens on 127.0.0.1 as well and asks there
     for a password, as a server on another host does.
+    `environment` is the server's own besides ours.
     """
     user = _without_root()
     with tempfile.TemporaryDirectory(prefix="portal-pg-") as folder:
@@ -321,6 +362,7 @@ def postgres(*, durable: bool = False, port: int = 0) -> Iterator[str]:
                 cwd=home,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
+                env={**os.environ, **(environment or {})},
                 **user,  # type: ignore[call-overload]
             )
 

@@ -7,6 +7,7 @@ _DATABASE = "tests/faults/test_database.py"
 _MESSAGES = "tests/faults/test_messages.py"
 _ANSWERS = "tests/faults/test_answers.py"
 _CLOCKS = "tests/faults/test_clocks.py"
+_CLOCKS_SET = "tests/faults/test_clocks_set.py"
 _AROUND = "tests/faults/test_surroundings.py"
 _SENDING = "tests/provisioning/test_sending.py"
 _SETTLING = "tests/provisioning/test_settling.py"
@@ -235,8 +236,20 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
             "tests/test_at_fivetran.py::test_gone_is_said_with_what_remains_possible",
         ],
     ),
-    59: ("a worker's clock is wrong", [f"{_CLOCKS}::test_a_worker_whose_clock_is_wrong"]),
-    60: ("a clock jumps back", [f"{_CLOCKS}::test_a_clock_that_jumps_back_during_a_call"]),
+    59: (
+        "a host's clock is wrong",
+        [f"{_CLOCKS}::test_a_worker_whose_clock_is_wrong", f"{_CLOCKS_SET}::test_what_waits_is_sent_within_a_minute"],
+    ),
+    60: (
+        "a clock is set while everything runs",
+        [
+            f"{_CLOCKS}::test_a_clock_that_jumps_back_during_a_call",
+            f"{_CLOCKS_SET}::test_what_waits_is_sent_within_a_minute",
+            f"{_CLOCKS_SET}::test_a_call_under_way_has_its_whole_time",
+            f"{_CLOCKS_SET}::test_an_effect_has_its_whole_time_to_show",
+            "tests/provisioning/test_clock.py::test_what_lies_a_day_ahead_is_put_right",
+        ],
+    ),
     61: (
         "time zones",
         [f"{_AROUND}::test_the_daily_time_is_an_hour_of_utc_wherever_the_reader_is"],
