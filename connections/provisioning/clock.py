@@ -159,12 +159,25 @@ def put_right() -> None:
         moment.put_right()
 
 
+def put_right_if_set() -> None:
+    """The same, once for each time the clock was set, and once in the life of a process: it reads whole tables."""
+    if not _watch.doubtful:
+        return
+    _watch.doubtful = False  # before the work: another look may find it set meanwhile
+    try:
+        put_right()
+    except BaseException:
+        _watch.doubtful = True
+        raise
+
+
 class _Watch:
     """Compares how the database's clock runs with a clock of this machine that nobody sets."""
 
     def __init__(self) -> None:
         self._alone = threading.Lock()
         self._last: _Look | None = None
+        self.doubtful = True  # nobody knows what happened before this process
 
     def heed(self) -> None:
         """Where the clock was set since the last look, give every call that may be under way its whole time.
@@ -175,6 +188,7 @@ class _Watch:
             look = _Look.now()
             if self._last is not None and look.disagrees(self._last):
                 log.warning("the database's clock was set; what may be under way is given its whole time again")
+                self.doubtful = True
                 for moment in MOMENTS:
                     if moment.then is Then.GUARDS:
                         moment.begin_again()

@@ -63,7 +63,13 @@ def sweep() -> Due:
     old = Now() - timedelta(days=settings.EXPIRE_DAYS)
     for status in (Status.PENDING, Status.CHANGES_REQUESTED):
         _each(_rows(status, status_since__lt=old), _expire)
-    for tidy in (clock.put_right, handovers.sweep, _release_tests, WebhookDelivery.objects.prune, trusting.release):
+    for tidy in (
+        clock.put_right_if_set,
+        handovers.sweep,
+        _release_tests,
+        WebhookDelivery.objects.prune,
+        trusting.release,
+    ):
         try:
             tidy()
         except DatabaseError:  # a lock, or too much at once: what is due is rung for all the same

@@ -162,5 +162,6 @@ def test_the_sweeper_finds_what_waits_for_the_day_after_tomorrow(settings: Any) 
             next_try_at=Now() + timedelta(days=2) if request is waiting else None,
             next_lookup_at=Now() + timedelta(days=2) if request is looked_up else None,
         )
+    clock.put_right()
     due = provisioning.sweep()
     assert due.submit == [waiting.pk] and due.reconcile == [looked_up.pk]
