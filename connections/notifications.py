@@ -17,6 +17,7 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
+from connections import characters
 from connections.models import (
     Batch,
     ConnectionChange,
@@ -130,7 +131,7 @@ def _send(notice: Notice) -> bool:
     subject, template, context = _owners_mail(notice, handover) if handover else _mail(notice)
     try:
         send_mail(
-            subject=_one_line(f"[Connections] {subject}"),
+            subject=characters.one_line(f"[Connections] {subject}", 200),
             message=render_to_string(template, context),
             from_email=settings.DEFAULT_FROM_EMAIL,
             recipient_list=[address],
@@ -201,10 +202,6 @@ def _owners_mail(notice: Notice, handover: Handover) -> tuple[str, str, dict[str
 def handover_link(handover: Handover) -> str:
     """The owner's link, as people reach it from outside. Only the owner sees it."""
     return f"{settings.PUBLIC_URL.rstrip('/')}/handover/{handover.token}/"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def link(request: ConnectionRequest) -> str:

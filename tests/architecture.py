@@ -23,6 +23,7 @@ LAW: dict[str, str] = {
     "sources": "",
     "naming_rule": "fields",
     "zones": "",
+    "characters": "",
     "trust": "",
     "doctor": "",
     "fields": "rules",
@@ -35,7 +36,7 @@ LAW: dict[str, str] = {
     "fivetran.sandbox": "",
     "models": "states trust",
     "permissions": "states models",
-    "notifications": "states models",
+    "notifications": "states models characters",
     "catalog": "models sources fields payloads fivetran.client fivetran.errors fivetran.configured",
     "handover": "models payloads fivetran.client fivetran.errors fivetran.configured",
     "provisioning": "states models permissions payloads drift notifications fivetran.client fivetran.errors "
@@ -46,17 +47,17 @@ LAW: dict[str, str] = {
     "operations": "states models permissions payloads tasks notifications handover catalog",
     "forms": "states fields rules payloads curation models catalog",
     "views": "states fields rules sources naming_rule payloads drift models permissions workflow batches operations "
-    "catalog forms zones exports trust doctor",
-    "admin": "states fields payloads models permissions workflow operations catalog forms",
-    "templatetags": "states fields payloads models permissions views",
+    "catalog forms zones exports trust doctor characters",
+    "admin": "states characters fields payloads models permissions workflow operations catalog forms",
+    "templatetags": "states characters fields payloads models permissions views",
     "context_processors": "states models permissions",
     "health": "models permissions",
     "checks": "states fields rules models",
     "apps": "checks",
     "urls": "views health",
     # Anything but views and forms: a command is called by hand or by cron and may start at any layer.
-    "management": "states rules fields payloads models permissions notifications catalog handover provisioning tasks "
-    f"workflow operations health portal fivetran.configured fivetran.sandbox {_CORE}",
+    "management": "states characters rules fields payloads models permissions notifications catalog handover "
+    f"provisioning tasks workflow operations health portal fivetran.configured fivetran.sandbox {_CORE}",
     "portal": "",
 }
 # Packages that only some rooms may import, and what would otherwise creep in.
@@ -66,7 +67,7 @@ ONLY_IN: dict[str, str] = {
     "celery": "tasks portal management checks",
     "redis": "tasks health portal management",
 }
-_PURE = "states rules sources trust doctor naming_rule fields payloads drift curation exports"
+_PURE = "states characters rules sources trust doctor naming_rule fields payloads drift curation exports"
 WITHOUT: dict[str, str] = {
     **dict.fromkeys(_PURE.split(), "django"),
     **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NoReturn
 
+from connections.characters import visible
+
 LAST_LINES = 15
 STOP_PATIENCE = 10.0  # seconds
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -152,7 +154,7 @@ class Supervisor:
 
 
 class _Lines:
-    """Cuts a byte stream into lines of text."""
+    """Cuts a byte stream into lines of text that cannot act on a terminal."""
 
     def __init__(self, name: str, shown: bool) -> None:
         self.name = name
@@ -164,7 +166,7 @@ class _Lines:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if not data and self._rest:
             lines, self._rest = [self._rest], b""
-        return [line.decode(errors="replace").rstrip() for line in lines]
+        return [visible(line.decode(errors="replace").rstrip().replace("\r", " ")) for line in lines]
 
 
 def end_with_parent(with_signal: signal.Signals) -> None:

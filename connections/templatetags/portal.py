@@ -1,6 +1,7 @@
 """Small pieces of pages: a status, a moment, doubtful characters, data as JSON."""
 
 import json
+import re
 import unicodedata
 from datetime import datetime
 from typing import Any
@@ -10,10 +11,12 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from connections import characters
 from connections.states import Status
 from connections.views import words
 
 register = template.Library()
+_USERNAME = re.compile(r"[A-Za-z0-9_@.+-]{1,64}")
 MAX_JSON = 20_000  # characters of foreign data that a page shows
 
 
@@ -75,7 +78,7 @@ def test_tone(status: str) -> str:
 def as_json(value: Any) -> str:
     """`value` as indented JSON that reads as it is: invisible and direction-changing characters are escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return "".join(_escaped(c) if c != "\n" and words.is_invisible(c) else c for c in text)
+    return "".join(_escaped(c) if c != "\n" and characters.is_invisible(c) else c for c in text)
 
 
 def _escaped(character: str) -> str:
@@ -103,19 +106,38 @@ def doubtful(text: object) -> list[str]:
 @register.filter
 def hidden_marks(text: object) -> list[str]:
     """The invisible and direction-changing characters of a longer text; line breaks and tabs are none."""
-    odd = dict.fromkeys(c for c in str(text) if words.is_invisible(c) and c not in "\r\n\t")
+    odd = dict.fromkeys(c for c in str(text) if characters.is_invisible(c) and c not in "\r\n\t")
     return [_named(c) for c in list(odd)[:20]]
 
 
 def _named(character: str) -> str:
     name = f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
-    return name if words.is_invisible(character) else f"“{character}” {name}"
+    return name if characters.is_invisible(character) else f"“{character}” {name}"
+
+
+@register.filter(is_safe=True)
+def visible(text: object) -> str:
+    """`text` with its invisible and direction-changing characters shown as code points."""
+    return characters.visible(str(text))
 
 
 @register.filter
-def visible(text: object) -> str:
-    """`text` with its invisible and direction-changing characters shown as code points."""
-    return words.visible(str(text))
+def one_line(text: object) -> str:
+    """Somebody's text as a part of one line of a mail."""
+    return characters.one_line(str(text))
+
+
+@register.filter
+def quoted(text: object) -> str:
+    """Somebody's text as lines of a mail that are marked as theirs."""
+    return characters.quoted(str(text))
+
+
+@register.filter
+def greeted(person: Any) -> str:
+    """A person's username behind a space, for the greeting of a mail; nothing where it could read as a sentence."""
+    name = person.get_username() if person else ""
+    return f" {name}" if _USERNAME.fullmatch(name) else ""
 
 
 @register.filter

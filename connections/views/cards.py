@@ -7,10 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from connections import catalog, doctor, payloads, permissions
+from connections import catalog, characters, doctor, payloads, permissions
 from connections.doctor import Diagnosis, Who
 from connections.models import ConnectionRequest
-from connections.views import reading, timeline, words
+from connections.views import reading, timeline
 
 _OF_GROUP = frozenset({"addresses", "public_key", "region", "service_account"})
 _OF_CONFIG = ("bucket", "database", "host", "port", "tunnel_host", "tunnel_port", "tunnel_user", "user")
@@ -97,6 +97,6 @@ def _people(row: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
     """Who acts -> the names that are known: the source owner's, and those of people who may approve."""
     found = {Who.SOURCE_OWNER: reading.source_owner(row)}
     if Who.APPROVER in set(who):
-        names = [words.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
+        names = [characters.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
         found[Who.APPROVER] = ", ".join([*names[:_NAMED], "others"] if len(names) > _NAMED else names)
     return found

@@ -18,7 +18,7 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from connections import payloads, permissions
+from connections import characters, payloads, permissions
 from connections.models import HandoverState, search
 from connections.models.request import ConnectionRequestQuerySet
 from connections.models.search import Edge
@@ -142,7 +142,7 @@ def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet
 @lru_cache(maxsize=4096)
 def _text(text: str) -> SafeString:
     """A text that many rows share, escaped once."""
-    return escape(words.visible(text))
+    return escape(characters.visible(text))
 
 
 @lru_cache(maxsize=256)
@@ -167,7 +167,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
             *_state(status, setup_state, waits),
             _text(service_name or "(no service yet)"),
             _text(group_name),
-            words.visible(schema),
+            characters.visible(schema),
             _text(requester),
             _text(words.relative(since, now)),
             since.isoformat(),
@@ -247,9 +247,10 @@ def _cell(value: Any) -> Any:
     """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
     if isinstance(value, datetime):
         return value.isoformat()
-    if isinstance(value, str) and (value.lstrip()[:1] in _FORMULA or value[:1] in ("\t", "\r")):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    text = characters.visible(value)
+    return f"'{text}" if text.lstrip()[:1] in _FORMULA or text[:1] in ("\t", "\r") else text
 
 
 @require_safe

@@ -9,14 +9,13 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connections import workflow
+from connections import characters, workflow
 from connections.fields import defaults
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.controls import own_return_address
 from connections.forms.rows import text_of, unfolded
 from connections.models import ConnectionRequest, Preset
 from connections.states import Status
-from connections.views.words import visible
 
 _NO_PRESET = "That preset is no longer offered. Below is what you typed, without it."
 _NAMED = 8  # settings that a sentence lists
@@ -149,7 +148,7 @@ def stored_form(page: Page, values: dict[str, object]) -> RequestForm:
 
 def _lost_words(form: RequestForm, lost: dict[str, str]) -> str:
     """The sentence about stored settings that the form has no control for."""
-    shown = [f"{path[:80]} (“{visible(text[:80])}”)" if text else path[:80] for path, text in lost.items()]
+    shown = [f"{path[:80]} (“{characters.visible(text[:80])}”)" if text else path[:80] for path, text in lost.items()]
     more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
     listed = f"{', '.join(shown[:_NAMED])}{more}"
     if form.config.known:

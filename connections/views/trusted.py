@@ -4,10 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2s
 
-from connections import permissions, trust
+from connections import characters, permissions, trust
 from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
 from connections.permissions import Person
-from connections.views import timeline, words
+from connections.views import timeline
 
 _FINE = frozenset({"PASSED", "SKIPPED"})
 MARKER = 12  # characters that tell one set of candidates from another
@@ -89,7 +89,7 @@ def _why_not(user: Person, row: ConnectionRequest) -> str:
 
 
 def _people(row: ConnectionRequest) -> list[str]:
-    names = [words.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
+    names = [characters.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
     return [*names[:_NAMED], "others"] if len(names) > _NAMED else names
 
 

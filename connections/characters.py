@@ -1,0 +1,43 @@
+"""Text from outside as it may be shown: nothing invisible in it, and in a mail never on a line of the portal's own."""
+
+import textwrap
+import unicodedata
+from functools import lru_cache
+
+_WIDTH = 72  # columns of a quoted line: a longer one is wrapped by the reader's program, and its rest has no mark
+QUOTE = "  > "
+
+
+def is_invisible(character: str) -> bool:
+    """Whether `character` shows nothing itself, and may turn the direction of what does (Unicode's categories)."""
+    return unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
+
+
+def visible(text: str) -> str:
+    """`text` with every invisible or direction-changing character replaced by its code point: it cannot pose.
+
+    Line ends and tabs stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(map(_shown, text))
+
+
+@lru_cache(maxsize=5_000)
+def _shown(character: str) -> str:
+    hidden = character not in "\r\n\t" and is_invisible(character)
+    return f"[U+{ord(character):04X}]" if hidden else character
+
+
+def one_line(text: str, length: int = 100) -> str:
+    """`text` as a part of one line: line ends, tabs and runs of spaces are one space, at most `length` characters."""
+    line = visible(" ".join(text.split()))
+    return line if len(line) <= length else f"{line[: length - 1]}…"
+
+
+def quoted(text: str, length: int = 2000) -> str:
+    """`text` as the words of somebody else: each line short and behind a mark, at most `length` characters in all."""
+    cut = text if len(text) <= length else f"{text[: length - 1]}…"
+    lines = [visible(line.expandtabs(4)) for line in cut.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    wrapped = [part for line in lines for part in textwrap.wrap(line, _WIDTH) or [""]]
+    return "\n".join(f"{QUOTE}{part}".rstrip() for part in wrapped)
