@@ -3,14 +3,30 @@
 import base64
 import logging
 import re
+import unicodedata
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 HIDDEN = "[hidden]"
-# Control characters, ends of lines and direction marks, each with its escape: a table is quicker than a pattern.
-_MARKS = (*range(0x20), *range(0x7F, 0xA0), 0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A))
-_ESCAPES = {code: f"\\u{code:04x}" for code in _MARKS} | {ord("\t"): " ", ord("\n"): "\\n", ord("\r"): "\\r"}
+# Unicode's categories of what shows nothing itself; a test compares them with `connections.characters`.
+_UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
+_KNOWN_AT_ONCE = 5_000  # characters: a text that holds every one there is must not fill the memory
+
+
+class _Escapes(dict[int, str]):
+    """Code point -> what stands for it in a line: a table is quicker than a pattern."""
+
+    def __missing__(self, code: int) -> str:
+        character = chr(code)
+        unseen = unicodedata.category(character) in _UNSEEN
+        written = f"\\u{code:04x}" if unseen else character
+        if len(self) < _KNOWN_AT_ONCE:
+            self[code] = written
+        return written
+
+
+_ESCAPES = _Escapes({ord("\t"): " ", ord("\n"): "\\n", ord("\r"): "\\r"})
 
 # The addresses of hand-overs: Django names paths of refused requests.
 _LINK = re.compile(
@@ -28,7 +44,12 @@ class OneLine(logging.Formatter):
     """Formats a record, its traceback included, as one line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The finished line, without its end."""
+        """The finished line, without its end.
+
+        Django logs each answer with what led to it. Below 500 that is a refusal, whose traceback tells nothing of ours.
+        """
+        if record.exc_info and getattr(record, "status_code", 500) < 500:
+            record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
         return one_line(redacted(super().format(record)))
 
 

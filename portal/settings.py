@@ -100,6 +100,9 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 # --- database ------------------------------------------------------------------------------------------------------
+# How long a transaction waits for another one's to end on SQLite. `portal/wsgi.py` makes it 3 for the web processes,
+# where a person and a thread wait; a worker, a scheduler and a command have time, and nobody to tell.
+SQLITE_LOCK_TIMEOUT = read.whole("SQLITE_LOCK_TIMEOUT", 20, minimum=1)
 # A request that waits longer than this on the database fails instead of holding a thread; 0 (for migrations) never.
 STATEMENT_TIMEOUT = read.whole("STATEMENT_TIMEOUT", 5)
 LOCK_TIMEOUT = 2  # seconds
@@ -115,7 +118,8 @@ def _database() -> dict[str, Any]:
     match database.get("ENGINE"):
         case "django.db.backends.sqlite3":
             # IMMEDIATE: a transaction that reads first and writes later cannot be refused half-way (SQLITE_BUSY).
-            options |= {"transaction_mode": "IMMEDIATE", "timeout": 20, "init_command": "PRAGMA journal_mode=WAL"}
+            options |= {"transaction_mode": "IMMEDIATE", "timeout": SQLITE_LOCK_TIMEOUT}
+            options["init_command"] = "PRAGMA journal_mode=WAL"
             database["CONN_MAX_AGE"] = 0
         case "django.db.backends.postgresql":
             limits = [f"-c statement_timeout={STATEMENT_TIMEOUT}s", f"-c lock_timeout={LOCK_TIMEOUT}s"]

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+os.environ.setdefault("SQLITE_LOCK_TIMEOUT", "3")
 
 application = get_wsgi_application()
 # A portal that cannot reach Fivetran should say so when it is started, not at the first approved request.

@@ -147,6 +147,7 @@ with app.connection_for_write() as to:
 # Variables that .env does not set, and why.
 NOT_IN_COMPOSE = {
     "DEBUG": "never in production",
+    "SQLITE_LOCK_TIMEOUT": "the database there is PostgreSQL",
     "STATIC_ROOT": "the image has its static files where it collected them",
     "PORT": "inside it is always 8000; outside it is the port of this machine, which compose itself reads",
 }
