@@ -5,14 +5,21 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
 
+_RIGHTS = """
+    SELECT bool_or(pg_has_role(current_user, relowner, 'MEMBER')),
+           bool_or(has_table_privilege(current_user, oid, 'TRUNCATE')),
+           bool_or(has_table_privilege(current_user, oid, 'TRIGGER'))
+    FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
+"""
 _SHORT = 32  # characters; a shorter secret of a webhook is not a random one
 
 
 @register(Tags.security, deploy=True)
 def check_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     """One message for each setting that is fine on a laptop and wrong in production."""
-    return [*_credentials(), *_addresses(), *_places()]
+    return [*_credentials(), *_addresses(), *_places(), *_role()]
 
 
 def _credentials() -> list[CheckMessage]:
@@ -72,3 +79,35 @@ def _places() -> list[CheckMessage]:
             )
         )
     return messages
+
+
+def _role() -> list[CheckMessage]:
+    """What the role of DATABASE_URL may beyond reading and writing rows; nothing where no database answers."""
+    if connection.vendor != "postgresql":
+        return []
+    alone = connection.copy()
+    alone.settings_dict["OPTIONS"].pop("pool", None)  # its threads would outlive the command
+    try:
+        with alone.cursor() as cursor:
+            found = too_much(cursor)
+    except DatabaseError:
+        return []
+    finally:
+        alone.close()
+    if not found:
+        return []
+    return [
+        Warning(
+            f"The database role of the portal may {' and '.join(found)}, so that whoever gets hold of it can rewrite "
+            "the history.",
+            hint="Let one role own the tables and migrate, and another one run: docs/postgresql-roles.sql.",
+            id="connections.W006",
+        )
+    ]
+
+
+def too_much(cursor: Any) -> list[str]:
+    """What PostgreSQL lets the role of `cursor` do to the tables that a portal never does, in words."""
+    cursor.execute(_RIGHTS)
+    words = ("change and drop tables and switch off their triggers", "empty tables (TRUNCATE)", "add triggers")
+    return [text for text, may in zip(words, cursor.fetchone(), strict=True) if may]
