@@ -8,6 +8,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
@@ -26,6 +27,11 @@ _ABOUT_A_SECRET = re.compile(
     r"(token|key|password|secret|credentials?)_(url|endpoint_url|name|type|source|region|expires_at)$"
     r"|^token_(url_|authenticated_)|^(is|has|use|uses|enable)_|access_key_id$|public_(cert|certificate|key)$"
 )
+
+_SECRETS_OF: dict[str, frozenset[str]] = {
+    service: frozenset(keys)
+    for service, keys in json.loads(Path(__file__).with_name("secret_settings.json").read_text("utf-8")).items()
+}
 
 
 def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -112,6 +118,25 @@ def is_secret(key: str) -> bool:
         return True
     name = key.lower()
     return bool(_SECRET.search(name)) and not _ABOUT_A_SECRET.search(name)
+
+
+def secrets_of(service: str) -> frozenset[str]:
+    """The config keys of `service` that are secrets though neither their names nor, always, its metadata say so.
+
+    Source: the `format: password` fields of Fivetran's OpenAPI file, in `secret_settings.json`.
+    """
+    return _SECRETS_OF.get(service, frozenset())
+
+
+def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` (path -> value) of a form without the settings that are secrets by their names or by the service."""
+    known = secrets_of(str(values.get("service") or ""))
+    return {
+        path: value
+        for path, value in values.items()
+        if not path.startswith("config.")
+        or not (path.split(".")[1] in known or lies_in_secret(path.split(".")[1:]) or _has_secret_rows(value))
+    }
 
 
 def lies_in_secret(path: Sequence[str]) -> bool:

@@ -42,7 +42,7 @@ def without_secrets(service: str, values: Mapping[str, Any]) -> dict[str, Any]:
     """
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service).only("detail").first()
     detail = entry.detail if entry is not None and isinstance(entry.detail, Mapping) else {}
-    known = parse(detail.get("config"))
+    known = parse(detail.get("config"), service)
     return {path: value for path, value in values.items() if not known.is_secret(path.removeprefix("config."))}
 
 
@@ -52,5 +52,5 @@ def credentials_of(service: str) -> Credentials:
     if entry is None:
         return Credentials()
     config = entry.detail.get("config") if isinstance(entry.detail, Mapping) else None
-    secrets = dict.fromkeys(label for _, label in parse(config).secrets)
+    secrets = dict.fromkeys(label for _, label in parse(config, service).secrets)
     return Credentials(tuple(secrets), needs_authorisation(entry.detail), guide_at(entry.data.get("link_to_docs")))

@@ -12,7 +12,7 @@ from html import unescape
 from typing import Any
 
 from connections.fields import NAMING
-from connections.payloads import is_secret
+from connections.payloads import is_secret, secrets_of
 
 _LABEL, _HELP, _CHOICE = 80, 400, 2_000  # characters
 _DEEPEST, _MOST = 4, 200  # levels of nesting; properties of one object and values of one list
@@ -57,22 +57,27 @@ class Config:
 
     properties: tuple[Property, ...] = ()
     secrets: tuple[tuple[str, str], ...] = ()
+    silent: frozenset[str] = frozenset()  # keys that are secrets whatever the metadata says
 
     def is_secret(self, path: str) -> bool:
         """Whether the dotted `path` (numbers of rows in it do not count) is, or lies below, a secret."""
         plain = ".".join(part for part in path.split(".") if not part.isdigit())
+        if plain.partition(".")[0] in self.silent:
+            return True
         return any(plain == secret or plain.startswith(f"{secret}.") for secret, _ in self.secrets)
 
 
-def parse(config: Any) -> Config:
-    """The tree of a metadata answer's `config`; empty where it is none.
+def parse(config: Any, service: str = "") -> Config:
+    """The tree of the `config` in the metadata answer of `service`; empty where it is none.
 
     Left out are the naming keys (they have fields of their own), what is read-only, and what is not or no longer
     for everybody (`fieldStatus`).
     """
     secrets: list[tuple[str, str]] = []
     found = _properties(config, (), secrets)
-    return Config(tuple(p for p in found if p.name not in _NAMES), tuple(secrets))
+    silent = secrets_of(service)
+    secrets += [(p.name, p.label) for p in found if p.name in silent]
+    return Config(tuple(p for p in found if p.name not in {*_NAMES, *silent}), tuple(secrets), silent)
 
 
 def _properties(holder: Any, path: tuple[str, ...], secrets: list[tuple[str, str]]) -> tuple[Property, ...]:

@@ -102,9 +102,9 @@ def config_for(
     `secrets` is the metadata's `external_secrets_keys_config`, of the few services that have one.
     """
     if raw is None:
-        return ServiceConfig()
+        return ServiceConfig(metadata=parse(None, service))
     manager = tuple(_manager(names_of_secrets(secrets)))
-    metadata = parse(raw)
+    metadata = parse(raw, service)
     listed = dict(leaves(metadata.properties))
     curated = curation(service, {path: part.choices for path, part in listed.items()})
     following = {rule.path for rule in curated.rules if rule.effect is Effect.FORCED}
