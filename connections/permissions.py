@@ -63,14 +63,23 @@ def sees_everything(user: Person) -> bool:
     return any(_has(user, name) for name in ("view_all_requests", "approve_request", "operate_portal"))
 
 
+def not_a_draft(user: Person, request: str = "") -> Q:
+    """What was submitted, or is the user's own: a draft is private to its writer, also after it was thrown away.
+
+    `request` is the way to the request from another model, with the `__` behind it.
+    """
+    return Q(**{f"{request}submitted_at__isnull": False}) | Q(**{f"{request}requester_id": user.pk})
+
+
 def visible_to(user: Person) -> ConnectionRequestQuerySet:
     """The requests that exist for `user`; every page, export and fragment starts from it.
 
-    For who may only approve what is to be trusted these are, beside their own, those where something waits for that,
-    and those where something was approved: a mail or an open page must not end nowhere because a colleague was faster.
+    Other people's drafts exist for nobody. For who may only approve what is to be trusted these are, beside their own,
+    those where something waits for that, and those where something was approved: a mail or an open page must not end
+    nowhere because a colleague was faster.
     """
     if sees_everything(user):
-        return ConnectionRequest.objects.all()
+        return ConnectionRequest.objects.filter(not_a_draft(user))
     if not user.is_active:
         return ConnectionRequest.objects.none()
     own = ConnectionRequest.objects.filter(requester_id=user.pk)
@@ -128,21 +137,22 @@ def check_can_file(user: Person, preset: Preset | None = None) -> None:
     raise Denied("Nobody can approve this request yet: ask an administrator to add an approver.")
 
 
-def _check_own(user: Person, request: ConnectionRequest, verb: str) -> None:
+def check_own(user: Person, request: ConnectionRequest, verb: str) -> None:
+    """Raise Denied unless `user` is the requester."""
     if not user.is_active or request.requester_id != user.pk:
         raise Denied(f"Only {request.requester} can {verb} this request.")
 
 
 def check_can_edit(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless `user` is the requester and the request is not decided yet."""
-    _check_own(user, request, "edit")
+    check_own(user, request, "edit")
     if request.state not in EDITABLE:
         raise Denied(f"It can no longer be edited: {request.state.label}.")
 
 
 def check_can_withdraw(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless `user` is the requester and nothing has started at Fivetran, nor may have."""
-    _check_own(user, request, "withdraw")
+    check_own(user, request, "withdraw")
     if request.state not in WITHDRAWABLE:
         raise Denied(f"It can no longer be withdrawn: {request.state.label}.")
     if request.first_sent_at is not None:

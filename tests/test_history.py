@@ -91,7 +91,8 @@ def ample(crowd: list[ConnectionRequest]) -> list[ConnectionRequest]:
 
 # --- who sees what -------------------------------------------------------------------------------------------------
 def test_a_requester_sees_own_requests_and_an_auditor_all(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
-    mine, theirs = factories.submitted(cast["requester"]), factories.draft(cast["requester2"])
+    mine, theirs = factories.submitted(cast["requester"]), factories.submitted(cast["requester2"])
+    factories.draft(cast["requester2"])  # a draft is its writer's alone
     assert ids(as_user("requester").get(LIST)) == [mine.pk]
     for name in ("auditor", "approver", "operator", "admin"):
         assert ids(as_user(name).get(LIST)) == [theirs.pk, mine.pk]
@@ -139,14 +140,15 @@ def test_an_empty_list_says_what_it_is_and_a_filtered_one_offers_to_clear(as_use
 # --- filters -------------------------------------------------------------------------------------------------------
 def test_each_filter_narrows(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
     one = factories.submitted(cast["requester"], service="mysql", group_id="north", config__schema="alpha")
-    two = factories.draft(cast["requester2"], service="github", group_id="south", config__schema="beta")
+    beta: dict[str, Any] = {"service": "github", "group_id": "south", "config__schema": "beta"}
+    two = factories.request_in(Status.WITHDRAWN, cast["requester2"], **beta)
     reader = as_user("auditor")
 
     def found(**parameters: Any) -> list[int]:
         return ids(reader.get(LIST, parameters))
 
     assert found(status="pending") == [one.pk]
-    assert found(status=["pending", "draft"]) == [two.pk, one.pk]
+    assert found(status=["pending", "withdrawn"]) == [two.pk, one.pk]
     assert found(service="github") == [two.pk]
     assert found(group_id="north") == [one.pk]
     assert found(requester="requester2") == [two.pk]

@@ -60,7 +60,7 @@ def interval(page: str) -> int:
 @pytest.mark.parametrize("status", Status)
 def test_the_top_says_status_turn_and_what_happens_next(as_user: Login, cast: Cast, status: Status) -> None:
     row = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
-    for name in ("requester", "approver", "operator", "auditor", "admin"):
+    for name in ("requester", *(() if status is Status.DRAFT else ("approver", "operator", "auditor", "admin"))):
         page = page_of(as_user(name), row)
         assert re.search(r'data-status="(\w+)"', page)[1] == status.value  # type: ignore[index]
         assert status.label in page

@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from connections import workflow
-from connections.models import CatalogEntry, ChangeKind, Handover, Kind
+from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Handover, Kind
 from connections.states import Status
 from tests import factories
 from tests.handover import handed_over, proved
@@ -55,8 +55,8 @@ POSTS: dict[str, tuple[str, dict[str, str], str]] = {
     **dict.fromkeys(("new", "config_fields", "review", "batch_new"), ("", {}, _PAGE)),
     "autosave": ("", {}, "L L 409 409 409 409 409 409"),  # a draft without a form
     "discard_draft": ("", {}, "L L 204 204 204 204 204 204"),
-    "delete_draft": ("draft", {}, _OWN),
-    "edit": ("pending", {}, _MINE),  # what was typed stays on the page, under the reason why nothing is stored
+    "delete_draft": ("draft", {}, "L L 302 404 404 404 404 404"),  # a draft is its writer's alone
+    "edit": ("pending", {}, "L L 200 404 403 403 403 403"),
     "clone": ("pending", {}, _MINE),
     "withdraw": ("pending", {}, _OWN),
     "approve": ("pending", {}, _VERB),
@@ -158,6 +158,61 @@ def test_who_may_press_which_button(world: World, settings: Any) -> None:
     settings.FIVETRAN_WEBHOOK_SECRET = "known-to-both"
     found = {name: line(world, "post", name, kind, data) for name, (kind, data, _codes) in POSTS.items()}
     assert found == {name: codes for name, (_kind, _data, codes) in POSTS.items()}
+
+
+# A form that says of which row it is: as the row's own address.
+NAMED = {
+    "pending": "L L {} 404 403 403 403 403",
+    "draft": "L L {} 404 404 404 404 404",
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+@pytest.mark.parametrize(("name", "mine"), [("review", "200"), ("discard_draft", "204"), ("autosave", "409")])
+def test_who_may_name_which_row_in_a_form(world: World, cast: dict[str, User], name: str, mine: str, kind: str) -> None:
+    found = []
+    for role in ROLES:
+        user = str(cast[role].pk) if role in cast else ""
+        data = {"edited": str(world.rows[kind][0]), "user": user, "config__password": "x"}
+        found.append(told(world.clients[role], "post", address(world, name, ""), data)[0])
+    assert " ".join(found) == NAMED[kind].format(mine)
+
+
+DRAFTS = ("request", "status", "edit", "clone", "export", "withdraw", "approve", "reject", "run_tests", "delete_draft")
+
+
+@pytest.mark.parametrize("thrown_away", [False, True])
+def test_a_draft_is_nobodys_but_its_writers(world: World, cast: dict[str, User], thrown_away: bool) -> None:
+    row = ConnectionRequest.objects.get(pk=world.rows["draft"][0])
+    ConnectionRequest.objects.filter(pk=row.pk).update(reason="a private thought", schema="private_thought")
+    if thrown_away:
+        row.refresh_from_db()
+        workflow.withdraw(by=cast["requester"], request=row)
+    for role in ROLES[3:]:
+        client = world.clients[role]
+        for name in DRAFTS:
+            path = address(world, name, "draft")
+            for method in ("get", "post"):
+                assert told(client, method, path, _WHY)[0] in {"404", "405"}, (role, method, path)
+        for path in (
+            "/",
+            "/requests/",
+            "/requests/?status=draft",
+            "/requests/?status=withdrawn",
+            "/requests/?q=private",
+        ):
+            text = told(client, "get", path)[2]
+            assert f'data-request-id="{row.pk}"' not in text and "private_thought" not in text, (role, path)
+        for path in ("/requests/export.csv", "/requests/export.json"):
+            assert "private_thought" not in told(client, "get", path)[2], (role, path)
+    event = row.events.latest("pk")
+    for kind, number in (("connectionrequest", row.pk), ("event", event.pk)):
+        own = f"/admin/connections/{kind}/{number}/change/"
+        code, answer, text = told(world.clients["admin"], "get", own, {})
+        assert (code, answer["Location"]) == ("302", "/admin/")  # as Django answers for a row that is not there
+        code, _answer, text = told(world.clients["admin"], "get", f"/admin/connections/{kind}/")
+        assert code == "200" and "private_thought" not in text and own not in text
+    assert told(world.clients["requester"], "get", address(world, "request", "draft"))[0] == "200"
 
 
 KINDS = {name: one[0] for name, one in POSTS.items()} | {name: one[0] for name, one in GETS.items()}

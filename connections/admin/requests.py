@@ -58,6 +58,7 @@ REQUEST_CHANGES = Decision(
 class ConnectionRequestAdmin(ReadOnlyAdmin):
     """Requests, and the decisions on them: each on a confirmation page with the body and its digest."""
 
+    drafts = True
     list_display = ("id", "label", "turn", "service_name", "group_name", "schema", "requester", "submitted_at")
     list_filter = ("status", "submitted_at")
     list_select_related = ("requester",)
@@ -135,7 +136,9 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         if not seen:
             return self._confirmation(request, list(queryset[: AT_ONCE + 1]), decision, ReasonForm())
         # Not the action's own queryset: a filter of the list would silently drop what moved on meanwhile.
-        rows = list(ConnectionRequest.objects.filter(pk__in=list(seen)[:AT_ONCE]).select_related("requester"))
+        rows = list(
+            permissions.visible_to(request.user).filter(pk__in=list(seen)[:AT_ONCE]).select_related("requester")
+        )
         form = ReasonForm(request.POST)
         if decision.needs_reason and not form.is_valid():
             return self._confirmation(request, rows, decision, form)

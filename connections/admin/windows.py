@@ -68,6 +68,13 @@ class ReadOnlyAdmin(ReadOnly, Searched):
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
+    drafts = False  # whether drafts, or what is known of them, are among the rows
+    to_request = ""  # the way to the request, as `permissions.not_a_draft` takes it
+
+    def get_queryset(self, request: HttpRequest) -> Any:
+        """Without what belongs to other people's drafts, for superusers too."""
+        rows = super().get_queryset(request)
+        return rows.filter(permissions.not_a_draft(request.user, self.to_request)) if self.drafts else rows
 
 
 class Editable(Searched):
@@ -108,6 +115,7 @@ class SetupTestInline(ReadOnlyInline):
 class EventAdmin(ReadOnlyAdmin):
     """The history of all requests."""
 
+    drafts, to_request = True, "request__"
     list_display = ("id", "at", "request", "kind", "source", "target", "actor", "by")
     list_filter = ("kind", "target", "at")
     list_select_related = ("request", "by")

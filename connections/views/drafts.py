@@ -12,7 +12,7 @@ from connections.forms import Purpose
 from connections.models import ConnectionRequest, MovedOn
 from connections.states import Status
 from connections.views import reading, starting
-from connections.views.filing import filing_of, form_token
+from connections.views.filing import filing_of, form_token, own_request
 from connections.views.starting import Page
 
 _SUBMITTED = "The draft is not saved: this form was already submitted as request {}."
@@ -72,8 +72,8 @@ def _page(request: HttpRequest) -> Page:
     by = reading.reader(request)
     page = Page(by, token=form_token(request.POST.get("form_token", "")))
     own = ConnectionRequest.objects.filter(requester=by).select_related("preset")
-    pk = starting.number(request.POST.get("edited", ""))
-    page.edited = own.filter(pk=pk).first() if pk else own.filter(form_token=page.token).first()
+    number = starting.number(request.POST.get("edited", ""))
+    page.edited = own_request(request, number) if number else own.filter(form_token=page.token).first()
     page.origin = permissions.visible_to(by).filter(pk=starting.number(request.POST.get("origin", ""))).first()
     return page
 

@@ -37,7 +37,7 @@ def new(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
     """A draft, or a request that is not decided yet."""
-    edited = get_object_or_404(permissions.visible_to(_user(request)), pk=pk)
+    edited = own_request(request, pk)
     page = Page(_user(request), edited=edited, preset=edited.preset)
     if request.method == "POST":
         return _posted(request, page)
@@ -73,7 +73,8 @@ def config_fields(request: HttpRequest) -> HttpResponse:
 def review(request: HttpRequest) -> HttpResponse:
     """The review panel for what is typed now. Nothing is stored."""
     form = starting.drawn_form(request.POST.dict())
-    edited = _own(request, request.POST.get("edited", ""))
+    number = starting.number(request.POST.get("edited", ""))
+    edited = own_request(request, number) if number else None
     shown = review_of(form, by=_user(request), edited=edited)
     link = starting.link(form, request.POST.get("preset", ""))
     return render(request, "connections/_form_review_fragment.html", {"review": shown, "link": link})
@@ -83,8 +84,11 @@ def _user(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def _own(request: HttpRequest, pk: str) -> ConnectionRequest | None:
-    return permissions.visible_to(_user(request)).filter(pk=starting.number(pk)).first()
+def own_request(request: HttpRequest, pk: int) -> ConnectionRequest:
+    """The asking person's own request: 403 where they may only read it, 404 where it does not exist for them."""
+    found = get_object_or_404(permissions.visible_to(_user(request)).select_related("preset"), pk=pk)
+    permissions.check_own(_user(request), found, "edit")
+    return found
 
 
 def _posted(request: HttpRequest, page: Page) -> HttpResponse:
