@@ -118,7 +118,8 @@ FIELDS: tuple[Field, ...] = (
         Type.STRING,
         Section.WHO,
         "Source owner",
-        "Who holds the credentials of the source: a username or an e-mail address. Leave empty if that is you.",
+        "Who holds the credentials of the source: a username or an e-mail address. Where nobody has that name, you "
+        "are asked. Leave empty if that is you.",
         ours=True,
         max_length=254,
     ),

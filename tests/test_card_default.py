@@ -124,8 +124,8 @@ def test_a_submission_as_the_page_stood_asks_for_the_hand_over(as_user: Any) -> 
     assert row.payload["connect_card_config"]["redirect_uri"].endswith("/handover/return/")
 
 
-def test_an_unknown_source_owner_is_refused_on_the_field(as_user: Any) -> None:
-    sent = {"service": "without", "group_id": "g", "config__schema": "s", "reason": "r", "source_owner": "nobody_here"}
+def test_a_source_owner_that_cannot_be_one_is_refused_on_the_field(as_user: Any) -> None:
+    sent = {"service": "without", "group_id": "g", "config__schema": "s", "reason": "r", "source_owner": "nobody here"}
     text = as_user("requester").post(NEW, sent).content.decode()
     assert 'id="id_source_owner_error"' in text and "Enter a username of this portal" in text
     assert not ConnectionRequest.objects.exists()

@@ -19,7 +19,6 @@ from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
-from connections.models import why_not_mailed
 from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_of_service, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
@@ -125,7 +124,6 @@ class RequestForm(forms.Form):
             if reason := self.why_hidden(field.path):
                 self._judge_hidden(field, reason)
         self._refuse_secrets()
-        self._judge_owner()
         if too_many(self.data):
             self.add_error(None, f"Use {MOST} entries or fewer in a list")
         if self.purpose is Purpose.LINK:
@@ -183,12 +181,6 @@ class RequestForm(forms.Form):
             self.add_error(
                 None, f"Leave out {shown}: the source owner enters secrets in Fivetran’s Connect Card, never here."
             )
-
-    def _judge_owner(self) -> None:
-        """Who is to hand the credentials over gets the link by mail."""
-        named = self.cleaned_data.get("source_owner")
-        if named and self.cleaned_data.get(CARD) and (why := why_not_mailed(named)):
-            self.add_error("source_owner", why)
 
     def _is_secret(self, name: str) -> bool:
         path = name.removeprefix("config__").replace("__", ".")

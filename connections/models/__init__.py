@@ -14,7 +14,7 @@ from connections.models.connection import (
 )
 from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason
-from connections.models.handover import LIVE_HANDOVER, Handover, HandoverState, find_owner, why_not_mailed
+from connections.models.handover import LIVE_HANDOVER, Handover, HandoverState, find_owner, owner_or, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
@@ -66,6 +66,7 @@ __all__ = [
     "known_account",
     "open_change",
     "find_owner",
+    "owner_or",
     "open_request",
     "status_columns",
     "store_run",

@@ -68,11 +68,24 @@ def find_owner(text: str) -> tuple[User | None, str]:
 
 
 def why_not_mailed(text: str) -> str:
-    """Why whom `text` means (`find_owner`) cannot be mailed a link, in words; empty for anybody else."""
-    owner, _ = find_owner(text)
+    """Why whom `text` means (`find_owner`) cannot be mailed a link, in words; empty for anybody else.
+
+    Only for people who may know every user: it tells whether somebody has that name.
+    """
+    owner, address = find_owner(text)
+    if owner is None and not address:
+        return "Enter a username of this portal, or an e-mail address"
     if owner is None or owner.email:
         return ""
     return f"{owner} has no e-mail address in this portal, so no link can be mailed. Enter an e-mail address instead"
+
+
+def owner_or(requester: User, text: str) -> tuple[User | None, str]:
+    """Who is meant by `text`, and the requester where nobody is who can be mailed: nobody is told which of the two."""
+    owner, address = find_owner(text) if text else (requester, "")
+    if (owner is None and not address) or (owner is not None and not owner.email):
+        return requester, ""
+    return owner, address
 
 
 class HandoverManager(models.Manager["Handover"]):
@@ -87,9 +100,7 @@ class HandoverManager(models.Manager["Handover"]):
         request: Any = connection.request
         if not (request.payload or {}).get("connect_card_config") or connection.setup_state == "connected":
             return None
-        owner, address = find_owner(request.source_owner) if request.source_owner else (request.requester, "")
-        if owner is None and not address:
-            owner = request.requester
+        owner, address = owner_or(request.requester, request.source_owner)
         handover = self.create(request=request, owner=owner, address=address)
         Event.objects.note(
             request, EventKind.HANDOVER_SENT, actor=Actor.WORKER, detail={"why": f"To {handover.owner_name}"}

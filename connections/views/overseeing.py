@@ -9,7 +9,7 @@ from connections import permissions, workflow
 from connections.forms import PersonForm
 from connections.models import Handover, MovedOn
 from connections.permissions import Denied
-from connections.views import handover_panel, panel, reading
+from connections.views import handover_panel, panel, reading, words
 
 
 @require_POST
@@ -26,7 +26,10 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
         return _again(request, handover, form)
     except (MovedOn, Denied) as obstacle:
         return _overtaken(request, handover, form, obstacle)
-    messages.success(request, f"{handover.owner_name} gets the link by mail. The one before opens nothing any more.")
+    to = form.cleaned_data["to"]
+    messages.success(
+        request, f"{to} gets the link by mail. The one before opens nothing any more. {words.UNKNOWN_NAME}"
+    )
     return redirect("connections:request", pk=pk)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from django.utils import timezone
 
-from connections import payloads, permissions
+from connections import characters, payloads, permissions
 from connections.models import (
     ApiGate,
     ConnectionRequest,
     GateReason,
     HandoverState,
     SetupTestsState,
+    why_not_mailed,
 )
 from connections.permissions import Person
 from connections.states import FINAL, ChangeStatus, Owner, Status
@@ -125,7 +126,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "actions": actions(user, row),
         "decide": decide(user, row),
         "body_heading": body_heading(row),
-        "risks": payloads.risks(row.payload or {}) if permissions.sees_everything(user) else [],
+        "risks": _risks(row) if permissions.sees_everything(user) else [],
         "attempts": attempts,
         "runs": runs,
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
@@ -141,6 +142,15 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "errors": [],
         "to_form": None,
     }
+
+
+def _risks(row: ConnectionRequest) -> list[str]:
+    """What an approver should notice; the form cannot say to everybody whether there is such a source owner."""
+    found = payloads.risks(row.payload or {})
+    if row.state is Status.PENDING and row.source_owner and why_not_mailed(row.source_owner):
+        named = characters.visible(row.source_owner)
+        found.append(f"“{named}” cannot be mailed here: the requester is asked for the credentials instead")
+    return found
 
 
 def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:

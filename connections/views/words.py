@@ -1,6 +1,5 @@
 """What the pages say: how a status looks, whose turn it is and what happens next, and times in words."""
 
-import unicodedata
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 
@@ -71,6 +70,9 @@ class Waits(StrEnum):
     TELLING = "The connection exists at Fivetran. What its source showed is approved; the tests run again."
 
 
+UNKNOWN_NAME = (
+    "Where nobody in this portal has that name, or a mail address, the person who asked for the connection gets it."
+)
 TURNS = {
     Waits.CREDENTIALS: Owner.SOURCE_OWNER,
     Waits.REVOKED: Owner.REQUESTER,
@@ -159,18 +161,6 @@ def next_sentence(
             return _PAUSED
         return _SETUP.get(setup_state, _NEXT[Status.CREATED])
     return _NEXT[request.state].format(days=settings.EXPIRE_DAYS)
-
-
-def is_invisible(character: str) -> bool:
-    """Whether `character` shows nothing itself, and may turn the direction of what does (Unicode's categories)."""
-    return unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"}
-
-
-def visible(text: str) -> str:
-    """`text` with every invisible or direction-changing character replaced by its code point: it cannot pose."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(f"[U+{ord(c):04X}]" if c not in "\r\n\t" and is_invisible(c) else c for c in text)
 
 
 def relative(moment: datetime, now: datetime) -> str:

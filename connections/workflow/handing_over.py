@@ -28,7 +28,7 @@ from connections.models import (
     HandoverState,
     MovedOn,
     NoticeKind,
-    find_owner,
+    owner_or,
     why_not_mailed,
 )
 from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, RETURNABLE, hashed, new_nonce
@@ -201,17 +201,16 @@ def note_unproved_return(*, handover: Handover) -> None:
 def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None:
     """Give the hand-over to somebody else, a username or an e-mail address, or to the same once more.
 
-    The link, the code and the card of the one before open nothing here any more. Raises NobodyFound.
+    The link, the code and the card of the one before open nothing here any more. Raises NobodyFound where nobody can
+    be meant, for people who may know every user; for others the requester gets it then, as when a request names nobody.
     """
     permissions.check_can_pass_on(by, handover, proof)
     passed_on = handover.request.events.filter(kind=EventKind.HANDOVER_PASSED_ON)
     if passed_on.filter(at__gt=Now() - _HOUR, at__lte=Now()).count() >= PASSED_ON_AN_HOUR:
         raise Denied("It was given to somebody else too often within the hour. Wait a little.")
-    owner, address = find_owner(to.strip())
-    if owner is None and not address:
-        raise NobodyFound("Enter a username of this portal, or an e-mail address")
-    if why := why_not_mailed(to.strip()):
+    if permissions.sees_everything(by) and (why := why_not_mailed(to.strip())):
         raise NobodyFound(why)
+    owner, address = owner_or(handover.request.requester, to.strip())
     before = handover.owner_name
     with transaction.atomic():
         _renew(handover, HandoverState.WAITING, owner=owner, address=address, sent_at=Now(), told_at=Now(), reminders=0)

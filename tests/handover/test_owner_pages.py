@@ -272,10 +272,10 @@ def test_the_owner_gives_it_to_somebody_else() -> None:
     olga, piet = factories.person(username="olga"), factories.person(username="piet", email="piet@example.com")
     row = handed_over(source_owner="olga")
     client = logged_in(olga)
-    answer = client.post(page_of(row, "pass-on/"), {"to": "nobody_known"})
+    answer = client.post(page_of(row, "pass-on/"), {"to": "nobody at all"})
     assert 'id="id_to_error"' in answer.content.decode() and fresh(row).owner == olga
     answer = client.post(page_of(row, "pass-on/"), {"to": "piet@example.com"})
-    assert "piet</bdi> gets a link by mail" in answer.content.decode()
+    assert "piet@example.com</bdi> gets a link by mail" in answer.content.decode()
     new = fresh(row)
     assert (new.owner, new.state, new.opened_at) == (piet, HandoverState.WAITING, None)
     assert client.get(page_of(row)).status_code == 403  # the old link
