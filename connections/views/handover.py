@@ -23,7 +23,7 @@ from connections import catalog, permissions, workflow
 from connections.forms import CodeForm, PersonForm
 from connections.models import Handover, HandoverState, MovedOn, SetupTestsState
 from connections.permissions import Denied
-from connections.views import cards, timeline
+from connections.views import cards, timeline, words
 
 PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until when]
 PROVED_SECONDS = 2 * 60 * 60
@@ -250,7 +250,8 @@ def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
         workflow.pass_on(by=request.user, handover=handover, to=form.cleaned_data["to"], proof=proof)
     except (MovedOn, Denied, workflow.NobodyFound) as obstacle:
         return _obstructed(request, handover, form, str(obstacle))
-    return render(request, "connections/handover_given.html", {"handover": handover, "row": handover.request})
+    context = {"to": form.cleaned_data["to"], "unknown_name": words.UNKNOWN_NAME}
+    return render(request, "connections/handover_given.html", context)
 
 
 # --- back from Fivetran ----------------------------------------------------------------------------------------------
@@ -285,8 +286,14 @@ def _come_back(request: HttpRequest, handover: Handover, proof: str) -> HttpResp
 
 
 def _code_first(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """The card lives longer than the proof: the return counts once the code is entered, in this session."""
+    """The card lives longer than the proof: the return counts once the code is entered, in this session.
+
+    Only a browser that proved it before is led to the owner's link: whoever got hold of the state must not learn it.
+    """
     if _usable(handover):
         workflow.note_unproved_return(handover=handover)
         request.session[RETURNS] = {**request.session.get(RETURNS, {}), str(handover.pk): handover.return_hash}
-    return redirect("connections:handover", token=handover.token)
+    before, _until = request.session.get(PROOFS, {}).get(str(handover.pk), ("", 0))
+    if permissions.is_source_owner(request.user, handover, str(before)):
+        return redirect("connections:handover", token=handover.token)
+    return render(request, "connections/handover_return.html", {"unproved": True})
