@@ -1,5 +1,6 @@
 # make run    the portal with everything it needs, on this machine      make test   the whole suite
 # make lint   formatter, linter, types, templates                       make bench  the benchmarks
+#             (BASE=<commit>: that commit measured in turn with this one)
 # make chaos  a run full of faults (SEED=7 REQUESTS=400 UNIQUE_NAMES=0)
 .DEFAULT_GOAL := run
 .PHONY: run test lint bench chaos lock clean

@@ -1,7 +1,8 @@
 """`python -m tests.bench [GOAL …]`, behind `make bench`: measures the goals and prints one table.
 
-ROWS (100,000) and ROUNDS (3) are read from the environment, so that `make bench ROWS=10000` works. Nothing is written
-into the project's folder. The exit status is 1 when a bar is missed or a goal could not be measured.
+ROWS (100,000) and ROUNDS (3) are read from the environment, so that `make bench ROWS=10000` works. With BASE=<commit>
+the same goals are measured on that commit as well, round by round in turn, and the table says how the two compare.
+Nothing is written into the project's folder. The exit status is 1 when a bar is missed or a goal could not be measured.
 """
 
 import argparse
@@ -18,8 +19,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests import processes
+from tests.bench.checkout import HERE, Checkout, Unusable, earlier
 from tests.bench.goals import GOALS
 from tests.bench.readings import Reading, Site
+from tests.bench.table import Line, as_table, compared, heading
 
 SMALL_ROWS = 1_000
 NOWHERE = {"redis_url": "unix:///nowhere/redis.sock?db=0", "fivetran_url": "http://127.0.0.1:9"}
@@ -72,46 +75,58 @@ SERVERS = {"sqlite": sqlite, "postgresql": postgresql}
 
 @dataclass
 class Bench:
-    """One run of the goals on one kind of database."""
+    """One run of the goals by one checkout on one kind of database."""
 
     server: Server
     rows: int
-    rounds: int
     environment: dict[str, str]
+    of: Checkout = HERE
 
     def prepare(self) -> None:
-        """A database with few requests and one with many."""
+        """Collected static files, a database with few requests and one with many."""
+        self.environment = {**self.environment, "STATIC_ROOT": f"{self.environment['STATIC_ROOT']}-{self.of.label}"}
+        env = {**self.environment, **processes.environment(database_url="sqlite:////nowhere/none", **NOWHERE)}
+        self._run(["manage.py", "collectstatic", "-v0", "--no-input"], env)
         self.small, self.large = (
             self._filled(name, rows) for name, rows in (("small", SMALL_ROWS), ("large", self.rows))
         )
 
-    def _filled(self, name: str, rows: int) -> str:
-        url = self.server.copy(name, "")
+    def _filled(self, size: str, rows: int) -> str:
+        url = self.server.copy(self._name(size), "")
         env = {**self.environment, **processes.environment(database_url=url, **NOWHERE), "STATEMENT_TIMEOUT": "0"}
-        _say(f"{self.server.vendor}: {rows:,} requests")
+        _say(f"{self.server.vendor}, {self.of.label}: {rows:,} requests")
         for command in (["manage.py", "migrate", "-v0"], ["-m", "tests.bench.rows", str(rows)]):
-            _run([sys.executable, *command], env)
+            self._run(command, env)
         return url
 
-    def measure(self, name: str) -> list[Reading]:
+    def _name(self, what: str) -> str:
+        """A database's name; each checkout has its own."""
+        return f"{what}_{self.of.label}".lower()
+
+    def measure(self, name: str, rounds: int, turn: int = 0) -> list[Reading]:
         """The readings of one goal; its own database, broker and sandbox live only as long as it does."""
         goal = GOALS[name]
-        site = Site(self.server.vendor, self.small, self.large, self.rows, self.rounds)
+        site = Site(self.server.vendor, self.small, self.large, self.rows, rounds)
         with contextlib.ExitStack() as stack:
             urls = {"database_url": self.large, **NOWHERE}
             if goal.writes:
-                urls["database_url"] = self.server.copy(name.lower(), "large")
+                urls["database_url"] = self.server.copy(self._name(f"{name}_{turn}"), self._name("large"))
                 urls["redis_url"] = stack.enter_context(processes.broker())
                 urls["fivetran_url"] = stack.enter_context(processes.sandbox()).url
             env = {**self.environment, **processes.environment(**urls), **goal.environment}
-            _say(f"{self.server.vendor}: {name} {goal.title}")
-            printed = _run([sys.executable, "-m", "tests.bench.inside", name, json.dumps(asdict(site))], env)
+            _say(f"{self.server.vendor}, {self.of.label}: {name} {goal.title}")
+            printed = self._run(["-m", "tests.bench.inside", name, json.dumps(asdict(site))], env)
         return [Reading(**reading) for reading in json.loads(printed.splitlines()[-1])]
 
-
-def _run(command: list[str], env: dict[str, str]) -> str:
-    done = subprocess.run(command, cwd=processes.ROOT, env={**os.environ, **env}, stdout=subprocess.PIPE, check=True)
-    return done.stdout.decode()
+    def _run(self, command: list[str], env: dict[str, str]) -> str:
+        done = subprocess.run(
+            [self.of.python, *command],
+            cwd=self.of.root,
+            env={**os.environ, **env},
+            stdout=subprocess.PIPE,
+            check=True,
+        )
+        return done.stdout.decode()
 
 
 def _say(text: str) -> None:
@@ -121,37 +136,58 @@ def _say(text: str) -> None:
 def main() -> int:
     """Measure what was asked for; returns the exit status."""
     options = _options()
-    table: list[tuple[str, str, Reading]] = []
+    table: list[Line] = []
     missing = 0
-    with tempfile.TemporaryDirectory(prefix="portal-bench-") as scratch:
-        static = str(Path(scratch) / "static")
+    with contextlib.ExitStack() as stack:
+        try:
+            base = stack.enter_context(earlier(options.base)) if options.base else None
+        except Unusable as reason:
+            print(f"Nothing was measured: {reason}")
+            return 1
+        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="portal-bench-"))
         common = {
             "SECRET_KEY": "bench-only-" + "k" * 50,
-            "STATIC_ROOT": static,
+            "STATIC_ROOT": str(Path(scratch) / "static"),
             "ALLOWED_HOSTS": "127.0.0.1,localhost",
             "PYTHONWARNINGS": "ignore",
             "EMAIL_URL": "dummymail://",
         }
-        env = {**common, **processes.environment(database_url=f"sqlite:///{scratch}/none", **NOWHERE)}
-        _run([sys.executable, "manage.py", "collectstatic", "-v0", "--no-input"], env)
         for database in options.database or SERVERS:
             try:
                 with SERVERS[database]() as server:
-                    bench = Bench(server, options.rows, options.rounds, common)
-                    bench.prepare()
+                    sides = [Bench(server, options.rows, common, of) for of in (HERE, base) if of]
+                    for side in sides:
+                        side.prepare()
                     for name in options.goals or GOALS:
                         try:
-                            table += [(name, server.vendor, reading) for reading in bench.measure(name)]
+                            table += (
+                                in_turns(name, sides, options.rounds) if base else alone(name, sides[0], options.rounds)
+                            )
                         except subprocess.CalledProcessError:
                             _say(f"{name} could not be measured on {server.vendor}")
                             missing += 1
             except processes.Missing as reason:
                 _say(f"not measured on {database}: {reason}")
                 missing += os.environ.get("CI", "").lower() in {"1", "true"}
-    _print(table, options.rows, options.rounds)
-    missed = sum(reading.met is False for *_, reading in table)
+    print(heading(options.rows, options.rounds))
+    print(as_table(table, base.label if base else ""))
+    missed = sum(line.reading.met is False for line in table)
     print(f"{missed} bars missed, {missing} goals not measured." if missed or missing else "Every bar is kept.")
     return 1 if missed or missing else 0
+
+
+def alone(name: str, side: Bench, rounds: int) -> list[Line]:
+    """One goal, measured on this tree."""
+    return [Line(name, side.server.vendor, reading) for reading in side.measure(name, rounds)]
+
+
+def in_turns(name: str, sides: list[Bench], rounds: int) -> list[Line]:
+    """One goal on both trees, a round each in turn, who begins changing every time."""
+    found: list[list[list[Reading]]] = [[], []]
+    for turn in range(rounds):
+        for which in (0, 1) if turn % 2 == 0 else (1, 0):
+            found[which].append(sides[which].measure(name, 1, turn))
+    return compared(name, sides[0].server.vendor, *found)
 
 
 def _options() -> argparse.Namespace:
@@ -159,34 +195,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("goals", nargs="*", metavar="GOAL", help=f"of {', '.join(GOALS)}; all unless named")
     parser.add_argument("--rows", type=int, default=int(os.environ.get("ROWS", "100000")))
     parser.add_argument("--rounds", type=int, default=int(os.environ.get("ROUNDS", "3")))
+    parser.add_argument("--base", default=os.environ.get("BASE", ""), metavar="COMMIT", help="measured in turn with it")
     parser.add_argument("--database", action="append", choices=list(SERVERS), help="both unless named")
     options = parser.parse_args()
     if unknown := [name for name in options.goals if name not in GOALS]:
         parser.error(f"no such goal: {', '.join(unknown)}")
     return options
-
-
-def _print(table: list[tuple[str, str, Reading]], rows: int, rounds: int) -> None:
-    print(
-        f"\n{rows:,} requests, medians of {rounds} rounds, "
-        f"Python {sys.version.split()[0]}, {os.cpu_count()} processors\n"
-    )
-    lines = [("goal", "database", "what", "measured", "bar", "met?")]
-    for name, vendor, reading in sorted(table, key=lambda line: list(GOALS).index(line[0])):
-        shown = reading.what + (f" ({reading.beside})" if reading.beside else "")
-        bar = "" if reading.bar is None else f"<= {_number(reading.bar, reading.unit)}"
-        met = {None: "reported", True: "yes", False: "NO"}[reading.met]
-        lines.append((name, vendor, shown, _number(reading.measured, reading.unit), bar, met))
-    widths = [max(len(line[column]) for line in lines) for column in range(6)]
-    for line in lines:
-        print("  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip())
-    print()
-
-
-def _number(value: float, unit: str) -> str:
-    if unit == "x":
-        return f"{value:.2f} x"
-    return f"{value:.0f} {unit}" if value >= 100 or value == int(value) else f"{value:.1f} {unit}"
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ GOALS = {
     "P6": Goal("Queries a page", "history", "queries"),
     "P14": Goal("The form beside Django's own rendering", "form", "beside_django", writes=True),
     "config": Goal("The form with 37 settings, and the switch to it", "config", "beside_django", writes=True),
+    "filing": Goal("A request filed by the form", "filing", "by_the_form", writes=True),
     "picker": Goal("A key in the service picker", "picker", "a_key", writes=True),
     "catalog": Goal("The calls of a whole refresh", "picker", "a_refresh", writes=True),
     "P9": Goal("What one submission adds to its calls", "submission", "one_alone", writes=True),
