@@ -1,11 +1,14 @@
 """Who is told what, once: notices are rows, written with the event that causes them and mailed by the worker.
 
 A mail says what happened and links to the request; it never holds the body, a credential or a Connect Card.
+What waits for approvers or operators is gathered: the first of a kind is mailed at once, and whatever follows within
+GATHER is told in one mail at its end. What was taken back by then is not told at all.
 """
 
 import logging
 import threading
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
@@ -13,7 +16,8 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import send_mail
-from django.db.models import F, QuerySet
+from django.db import transaction
+from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
@@ -27,15 +31,26 @@ from connections.models import (
     NoticeKind,
     SetupTestsState,
 )
+from connections.states import ChangeStatus, Status
 
 log = logging.getLogger(__name__)
 TRIES = 5
+NO_LONGER_DUE = "no longer due"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
 SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next bell
 _OF_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)  # the server answered
 _TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 _one_sender = threading.Lock()
+GATHER = timedelta(minutes=1)
+LISTED = 20  # of what one mail tells together
+# kind -> what is told of several together, and the page on which they wait.
+_GATHERED = {
+    NoticeKind.SUBMITTED: ("{} requests wait for approval", "approvals/"),
+    NoticeKind.CHANGE_SUBMITTED: ("{} changes of connections wait for approval", "approvals/"),
+    NoticeKind.TRUST_NEEDED: ("Something to trust waits for approval at {} connections", "approvals/"),
+    NoticeKind.ATTENTION: ("{} requests need an operator", "operations/"),
+}
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
 
@@ -86,7 +101,7 @@ def operators() -> QuerySet[User]:
 
 
 def send_due(limit: int = 100) -> int:
-    """Mail up to `limit` unsent notices and return how many went out. A failing mail is tried again, five times in all.
+    """Send up to `limit` mails of what is unsent and return how many went out. Each failing one is tried five times.
 
     A notice is claimed by one conditional update, so any number of senders send it once. One at a time in a process,
     for SENDING_SECONDS and until the mail server is not reached: it may hang, and other tasks need the threads.
@@ -104,31 +119,69 @@ def _send_each(limit: int, end: float) -> int:
     found = due.select_related("request", "recipient", "batch__requester").order_by("id")
     sent = 0
     while sent < limit and time.monotonic() < end and (notice := found.first()) is not None:
-        if due.filter(pk=notice.pk).update(tries=F("tries") + 1, next_try_at=Now() + LEASE) != 1:
+        if _is_put_off(due, notice) or due.filter(pk=notice.pk).update(tries=F("tries") + 1, **_leased()) != 1:
             continue
         try:
-            sent += _send(notice)
+            sent += _send(notice, [notice, *_claim_others(due, notice)])
         except _Away:
             break
     return sent
+
+
+def _leased() -> dict[str, Any]:
+    return {"next_try_at": Now() + LEASE}
+
+
+def _alike(notices: QuerySet[Notice], notice: Notice) -> QuerySet[Notice]:
+    """Those of `notices` that tell the same person of the same kind of thing."""
+    return notices.filter(recipient=notice.recipient_id, kind=notice.kind).order_by("id")
+
+
+def _is_put_off(due: QuerySet[Notice], notice: Notice) -> bool:
+    """Whether the person was told of such a thing a moment ago: then this one and all alike wait for the next mail."""
+    if notice.kind not in _GATHERED or notice.recipient_id is None:
+        return False
+    told = _alike(Notice.objects.filter(sent_at__gt=Now() - GATHER, error=""), notice)
+    last = told.aggregate(last=Max("sent_at"))["last"]
+    if last is None:
+        return False
+    _alike(due, notice).update(next_try_at=last + GATHER)
+    return True
+
+
+def _claim_others(due: QuerySet[Notice], notice: Notice) -> list[Notice]:
+    """Whatever else the same mail can tell, claimed; of any number of senders one gets each."""
+    if notice.kind not in _GATHERED or notice.recipient_id is None:
+        return []
+    with transaction.atomic():
+        mine = list(_alike(due, notice).exclude(pk=notice.pk).select_for_update(skip_locked=True).values_list("pk"))
+        ids = [pk for (pk,) in mine]
+        Notice.objects.filter(pk__in=ids).update(tries=F("tries") + 1, **_leased())
+    others = Notice.objects.filter(pk__in=ids).select_related("request__requester", "recipient", "batch__requester")
+    return list(others.order_by("id"))
 
 
 class _Away(Exception):
     """The mail server was not reached, so that the next mail would wait for it too."""
 
 
-def _send(notice: Notice) -> bool:
-    row = Notice.objects.filter(pk=notice.pk)
+def _send(notice: Notice, together: Sequence[Notice]) -> bool:
+    """Mail what `notice` and those `together` with it tell; whether a mail went out."""
+    rows = Notice.objects.filter(pk__in=[each.pk for each in together])
     person = notice.recipient
     address = person.email if person else notice.address
     if not address or (person and not person.is_active):
-        row.update(sent_at=Now(), error="no address")
+        rows.update(sent_at=Now(), error="no address")
         return False
     handover = _handover_of(notice)
     if notice.kind in _TO_OWNERS and handover is None:
-        row.update(sent_at=Now(), error="no longer due")
+        rows.update(sent_at=Now(), error=NO_LONGER_DUE)
         return False
-    subject, template, context = _owners_mail(notice, handover) if handover else _mail(notice)
+    standing = _standing(together)
+    if not standing:
+        rows.update(sent_at=Now(), error=NO_LONGER_DUE)
+        return False
+    subject, template, context = _owners_mail(notice, handover) if handover else _told(standing)
     try:
         send_mail(
             subject=characters.one_line(f"[Connections] {subject}", 200),
@@ -138,12 +191,59 @@ def _send(notice: Notice) -> bool:
         )
     except Exception as error:  # noqa: BLE001  # smtplib, sockets, templates: one bad notice must not stop the others
         log.warning("notice %s was not sent: %s", notice.pk, type(error).__name__)
-        row.update(error=type(error).__name__)
+        rows.update(error=type(error).__name__)
         if isinstance(error, OSError) and not isinstance(error, _OF_ONE_MAIL):
             raise _Away from error
         return False
-    row.update(sent_at=Now(), error="")
+    told = [each.pk for each in standing]
+    rows.filter(pk__in=told).update(sent_at=Now(), error="")
+    rows.exclude(pk__in=told).update(sent_at=Now(), error=NO_LONGER_DUE)
     return True
+
+
+def _standing(together: Sequence[Notice]) -> list[Notice]:
+    """What there still is to tell: nothing of what was taken back, and of each thing only the last that happened."""
+    withdrawn = _withdrawn(together)
+    last = {_matter(notice): notice for notice in together if notice.pk not in withdrawn}
+    return list(last.values())
+
+
+def _matter(notice: Notice) -> tuple[str, int]:
+    """What a notice is about, as one line of a mail."""
+    return ("batch", notice.batch_id) if notice.batch_id else ("request", notice.request_id)
+
+
+def _withdrawn(together: Sequence[Notice]) -> set[int]:
+    """The notices that ask approvers for what its requester took back meanwhile, by number."""
+    kind = together[0].kind
+    if kind == NoticeKind.SUBMITTED:
+        alone = [notice for notice in together if notice.batch_id is None]
+        return {notice.pk for notice in alone if notice.request.state is Status.WITHDRAWN}
+    if kind == NoticeKind.CHANGE_SUBMITTED:
+        numbers = [notice.occasion for notice in together]
+        gone = set(
+            ConnectionChange.objects.filter(pk__in=numbers, status=ChangeStatus.WITHDRAWN).values_list("pk", flat=True)
+        )
+        return {notice.pk for notice in together if notice.occasion in gone}
+    return set()
+
+
+def _told(standing: Sequence[Notice]) -> tuple[str, str, dict[str, Any]]:
+    """The mail about one thing, or one about several alike."""
+    if len(standing) == 1:
+        return _mail(standing[0])
+    first = standing[0]
+    words, page = _GATHERED[NoticeKind(first.kind)]
+    url = f"{settings.PUBLIC_URL.rstrip('/')}/{page}"
+    heading = words.format(f"{sum(_counted(notice) for notice in standing):,}")
+    more = len(standing) - LISTED
+    context = {"notice": first, "heading": heading, "told": standing[:LISTED], "more": max(0, more), "url": url}
+    return heading, "connections/mail/gathered.txt", context
+
+
+def _counted(notice: Notice) -> int:
+    """How many requests one line stands for."""
+    return notice.batch.rows.count() if notice.batch else 1
 
 
 def _mail(notice: Notice) -> tuple[str, str, dict[str, Any]]:
