@@ -8,7 +8,7 @@ from functools import partial
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from connections import notifications, permissions, tasks, workflow
+from connections import limits, notifications, permissions, tasks, workflow
 from connections.models import Batch, BatchRow, ConnectionRequest, MovedOn, NoticeKind
 from connections.permissions import Denied
 from connections.states import Status
@@ -46,8 +46,8 @@ class Outcome:
 def file_batch(*, by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
     """Ask for the approval of all `filings`, in their order, or of none. The same token is one batch, however often.
 
-    The approvers are told once. Raises Denied, and RowTaken where a destination name was taken meanwhile;
-    ValueError without filings.
+    The approvers are told once. Raises Denied, RowTaken where a destination name was taken meanwhile, LimitReached for
+    a row too large or a submission too many, of which a batch is one; ValueError without filings.
     """
     if not filings:
         raise ValueError("A batch has at least one row.")
@@ -58,13 +58,14 @@ def file_batch(*, by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batc
     try:
         with transaction.atomic():
             return _store(by, filings, token)
-    except IntegrityError:  # the same table was sent twice at the same moment
+    except (IntegrityError, limits.TooMany):  # the same table was sent twice at the same moment
         if again := stored.first():
             return again
         raise
 
 
 def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
+    limits.check_batch(by)
     batch = Batch.objects.create(requester=by, form_token=token)
     requests = []
     for number, filing in enumerate(filings, 1):
@@ -73,6 +74,8 @@ def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
             requests.append(_ask(by=by, filing=own, announce=False))
         except NameTaken as taken:
             raise RowTaken(number, taken.holder) from None
+        except limits.TooLarge as large:
+            raise limits.TooLarge(f"Row {number}: {large}") from None
     BatchRow.objects.bulk_create(
         BatchRow(batch=batch, request=request, number=number) for number, request in enumerate(requests, 1)
     )

@@ -141,7 +141,7 @@ def _is_put_off(due: QuerySet[Notice], notice: Notice) -> bool:
     """Whether the person was told of such a thing a moment ago: then this one and all alike wait for the next mail."""
     if notice.kind not in _GATHERED or notice.recipient_id is None:
         return False
-    told = _alike(Notice.objects.filter(sent_at__gt=Now() - GATHER, error=""), notice)
+    told = _alike(Notice.objects.filter(sent_at__gt=Now() - GATHER, sent_at__lte=Now(), error=""), notice)
     last = told.aggregate(last=Max("sent_at"))["last"]
     if last is None:
         return False

@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import catalog, handover, notifications, payloads, permissions, tasks
+from connections import catalog, handover, limits, notifications, payloads, permissions, tasks
 from connections.models import (
     ApiGate,
     CatalogEntry,
@@ -33,7 +33,6 @@ from connections.models import (
 from connections.states import Actor, Status
 
 REFRESH_AGAIN = timedelta(seconds=60)  # between two by a button: each is up to 20 calls of the budget
-LARGEST_BODY = 100_000  # bytes of what an adopted connection is described by; a large one has some 10,000
 Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
 
 
@@ -141,8 +140,10 @@ def _adopted_columns(data: dict[str, Any], owner: User) -> dict[str, Any]:
         "group_name": known[Kind.GROUP].name[:200] if Kind.GROUP in known else found["group_id"],
     }
     body = payloads.nested(values)
-    if len(payloads.canonical(body)) > LARGEST_BODY:
-        raise DoesNotFit("Fivetran describes it at a length that the portal does not keep.")
+    try:
+        limits.check_size(body)
+    except limits.TooLarge:  # a large one has some 10,000 bytes
+        raise DoesNotFit("Fivetran describes it at a length that the portal does not keep.") from None
     digest = payloads.digest(body)
     words = (found["schema"], found["service"], names["service_name"], found["group_id"], names["group_name"])
     return {

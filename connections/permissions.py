@@ -123,11 +123,14 @@ def waiting_for(user: Person) -> ConnectionRequestQuerySet:
     return ConnectionRequest.objects.waiting_for_approval().filter(groups).exclude(requester_id=user.pk)
 
 
-def check_can_file(user: Person, preset: Preset | None = None) -> None:
-    """Raise Denied unless `user` may submit requests: anybody active, while somebody else can approve them."""
+def check_can_file(user: Person, preset: Preset | None = None, approvers: QuerySet[User] | None = None) -> None:
+    """Raise Denied unless `user` may submit requests: anybody active, while somebody else can approve them.
+
+    Whoever tells the approvers afterwards gives them (`approvers_for`), so that they are read once.
+    """
     if not user.is_active:
         raise Denied("Your account is not active.")
-    if approvers_for(user, preset).exists():
+    if approvers if approvers is not None else approvers_for(user, preset).exists():
         return
     if preset is not None and preset.approvers:
         raise Denied(

@@ -25,6 +25,9 @@ CLOCKS = {
     "OBSERVE_INTERVAL": "5",
 }
 
+# One person tries out in an hour what a company asks for in a week.
+LIMITS = {"OPEN_REQUESTS": "500", "SUBMISSIONS_PER_MINUTE": "200"}
+
 
 def data_folder(environ: MutableMapping[str, str]) -> Path:
     """Where the trial keeps its files: DEMO_DATA, or `.demo` in the project."""
@@ -65,7 +68,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
     environ.setdefault("LOG_LEVEL", "WARNING")
     # Celery warns of root, which is who one is in most containers; the trial's broker is a private socket.
     environ.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
-    for name, value in CLOCKS.items():
+    for name, value in (CLOCKS | LIMITS).items():
         environ[name] = environ.get(name) or value
 
 

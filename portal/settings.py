@@ -71,6 +71,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "connections.zones.reader_zone",
+    "connections.views.errors.LimitsInWords",
     "axes.middleware.AxesMiddleware",
 ]
 ROOT_URLCONF = "portal.urls"
@@ -213,6 +214,8 @@ FIVETRAN_CA_BUNDLE = read.certificates("FIVETRAN_CA_BUNDLE")
 FIVETRAN_WEBHOOK_SECRET = read.text("FIVETRAN_WEBHOOK_SECRET")  # empty: no webhook is taken
 CONNECT_CARD_REDIRECT_HOSTS = read.names("CONNECT_CARD_REDIRECT_HOSTS")
 CREATIONS_PER_MINUTE = read.whole("CREATIONS_PER_MINUTE", 40)
+OPEN_REQUESTS = read.whole("OPEN_REQUESTS", 20)  # of one person at once; 0 = no limit
+SUBMISSIONS_PER_MINUTE = read.whole("SUBMISSIONS_PER_MINUTE", 10)  # of one person; 0 = no limit
 EXPIRE_DAYS = read.whole("EXPIRE_DAYS", 30, minimum=1)
 HANDOVER_REMIND_DAYS = read.whole("HANDOVER_REMIND_DAYS", 3, minimum=1)
 SUBMIT_CONNECT_TIMEOUT = read.seconds("SUBMIT_CONNECT_TIMEOUT", 5)
@@ -300,8 +303,8 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_HOPS else None
 # W021 asks for the browsers' preload list: that is the decision of whoever owns the whole domain.
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
-# A table of 256 KiB for several requests at once, with its corrections; a little too much is still answered in words.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 512 * 1024
+# A table of 512 KiB for several requests at once, with its corrections; a little too much is still answered in words.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 
 # --- static files --------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -259,6 +259,7 @@ def environment(*, database_url: str, redis_url: str, fivetran_url: str, **more:
     """The environment of one of the portal's processes beside a sandbox: production's settings, the demo's clocks."""
     return {
         **demo.CLOCKS,
+        **demo.LIMITS,
         "DJANGO_SETTINGS_MODULE": "portal.settings",
         "DATABASE_URL": database_url,
         "REDIS_URL": redis_url,

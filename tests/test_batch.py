@@ -71,7 +71,7 @@ def test_a_column_may_be_named_by_control_path_or_label() -> None:
         ('service,reason\na,"b', "quotation mark"),
         ('service,reason\na,"b" c', "quotation mark"),
         ("service\n" + "a\n" * 201, "201 rows. Send at most 200"),
-        ("reason\n" + "é" * (tables.MAX_BYTES // 2), "The table has 257 KiB. Send it in parts of 256 KiB"),
+        ("reason\n" + "é" * (tables.MAX_BYTES // 2), "The table has 524,295 bytes. Send it in parts of 512 KiB"),
         ("service,config__\na,b", "“config__”"),
         ("reason\n" + '"' + "x" * 140_000 + '"', "longer than"),
     ],

@@ -317,6 +317,7 @@ REFUSED = [
     ("values", '{"nonsense": 1}', "There is no field nonsense"),
     ("values", '{"config.password": "x"}', "Leave out config.password"),
     ("values", '{"service": "s3"}', "has a field of its own"),
+    pytest.param("values", '{"config.host": "%s"}' % ("x" * 65_536), "This is too much for one request", id="large"),
     ("values", '{"daily_sync_time": "05:00"}', "This applies only when syncing daily"),
     ("fixed", "config.schema", "a name of its own"),
     ("hidden", "reason", "a reason of its own"),

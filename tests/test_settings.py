@@ -44,6 +44,13 @@ def settings_of(environment: dict[str, str], *names: str) -> dict[str, Any]:
     return answer
 
 
+def test_one_person_has_limits_unless_they_are_set_to_0() -> None:
+    names = ("OPEN_REQUESTS", "SUBMISSIONS_PER_MINUTE")
+    assert settings_of(PRODUCTION, *names) == {"OPEN_REQUESTS": 20, "SUBMISSIONS_PER_MINUTE": 10}
+    off = dict.fromkeys(names, "0")
+    assert settings_of({**PRODUCTION, **off}, *names) == dict.fromkeys(names, 0)
+
+
 def test_a_start_without_a_secret_key_says_what_to_do() -> None:
     result = run("", {})
     assert result.returncode == 1
@@ -181,6 +188,8 @@ def test_every_task_has_a_route() -> None:
         ("CREATIONS_PER_MINUTE", "-1", "whole number, 0 or more"),
         ("CREATIONS_PER_MINUTE", "many", "whole number, 0 or more"),
         ("EXPIRE_DAYS", "0", "whole number, 1 or more"),
+        ("OPEN_REQUESTS", "-1", "whole number, 0 or more"),
+        ("SUBMISSIONS_PER_MINUTE", "few", "whole number, 0 or more"),
         ("SUBMIT_DEADLINE", "0", "seconds above 0"),
         ("SUBMIT_DEADLINE", "nan", "seconds above 0"),
         ("DEBUG", "maybe", "true or false"),
@@ -304,6 +313,7 @@ class TestTrialEnvironment:
         clocks = ("CONNECT_TIMEOUT", "READ_TIMEOUT", "DEADLINE")
         assert [environment[f"SUBMIT_{name}"] for name in clocks] == ["5", "10", "15"]
         assert "DEBUG" not in environment
+        assert (environment["OPEN_REQUESTS"], environment["SUBMISSIONS_PER_MINUTE"]) == ("500", "200")
 
     def test_keeps_its_secret_key(self, tmp_path: Any) -> None:
         first: dict[str, str] = {"DEMO_DATA": str(tmp_path)}
@@ -321,6 +331,7 @@ class TestTrialEnvironment:
             "FIVETRAN_BASE_URL": "https://api.fivetran.com",
             "FIVETRAN_API_KEY_FILE": "/run/key",
             "SETTLE_SECONDS": "900",
+            "OPEN_REQUESTS": "0",
         }
         environment = dict(given)
         demo.fill(environment)

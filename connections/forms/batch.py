@@ -17,7 +17,7 @@ from connections.forms.request import Purpose, RequestForm
 
 MAX_ROWS = 200
 MAX_COLUMNS = 200
-MAX_BYTES = 256 * 1024
+MAX_BYTES = 512 * 1024
 CHECK_SECONDS = 20.0  # a service that nobody chose before is asked for at Fivetran: many at once may take long
 _PLAIN = tuple(f for f in (*FIELDS, *NAMING.values()) if not f.constant)
 COLUMNS = tuple(f.name for f in sorted(_PLAIN, key=lambda f: not (f.required or f.path in NAMING)))
@@ -30,6 +30,15 @@ _NAMES_OF_SECRETS = (payloads.SECRETS_MANAGER, f"{payloads.SECRETS_KEYS}__")
 
 class Unreadable(Exception):
     """The table cannot be read; the message says why and what to do, for people."""
+
+
+class TooLargeTable(Unreadable):
+    """It has more than MAX_BYTES."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__(
+            f"The table has {size:,} bytes. Send it in parts of {MAX_BYTES // 1024} KiB ({MAX_BYTES:,} bytes) or less."
+        )
 
 
 @dataclass
@@ -102,13 +111,8 @@ class TableForm(forms.Form):
         if file is None:
             return str(self.data.get("table", "")).replace("\r\n", "\n")
         if (size := file.size or 0) > MAX_BYTES:
-            raise Unreadable(too_large(size))
+            raise TooLargeTable(size)
         return decoded(file.read()).replace("\r\n", "\n")
-
-
-def too_large(size: int) -> str:
-    """The sentence for a table of `size` bytes."""
-    return f"The table has {-(-size // 1024)} KiB. Send it in parts of {MAX_BYTES // 1024} KiB or less."
 
 
 def decoded(raw: bytes) -> str:
@@ -127,7 +131,7 @@ def read_table(text: str) -> Table:
     """
     size = len(text.encode(errors="replace"))
     if size > MAX_BYTES:
-        raise Unreadable(too_large(size))
+        raise TooLargeTable(size)
     text = text.lstrip("\ufeff").replace("\0", "")
     first, _, rest = text.partition("\n")
     if re.fullmatch(r"sep=.", first.strip()):  # Excel's own hint, which is no part of the table

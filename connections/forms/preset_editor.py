@@ -8,6 +8,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 
+from connections import limits
 from connections.fields import BY_PATH, NAMING
 from connections.forms.controls import control
 from connections.forms.offers import offer
@@ -109,6 +110,10 @@ class PresetForm(_ModelForm):
                 )
             if not _is_known(path):
                 raise ValidationError(f"There is no field {path[:80]}")
+        try:
+            limits.check_size(values)
+        except (limits.TooLarge, ValueError) as unfit:  # NaN is no JSON, though Python reads it
+            raise ValidationError(str(unfit)) from None
         return values
 
     def clean(self) -> dict[str, Any]:

@@ -5,18 +5,24 @@ made at any time.
 """
 
 import logging
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
 from django.utils import timezone
 
+from connections import limits
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.handover.lookup import SECONDS, Unreachable
-from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason
+from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason, Handover
 
 log = logging.getLogger(__name__)
+CARDS_AN_HOUR = 20  # each is a call of the account's budget
+_HOUR = timedelta(hours=1)
 _FIVETRAN = "fivetran.com"
 _ENDINGS: dict[type[FivetranError], Ending] = {
     NotSent: Ending.NOT_SENT,
@@ -30,12 +36,12 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
     """The address of a fresh card for the connection of `request`, which comes back to `return_address`.
 
     Raises Unreachable, with words for the owner, where Fivetran gives no card in 5 seconds, where nothing may be sent
-    now, and for an address on another host than Fivetran's.
+    now, and for an address on another host than Fivetran's; TooMany after CARDS_AN_HOUR.
     """
     _check_gate()
     card = (request.payload or {}).get("connect_card_config") or {}
     client = configured.client(connect_timeout=SECONDS, read_timeout=SECONDS, get_deadline=SECONDS)
-    attempt = Attempt.objects.create(request=request, call=Attempt.Call.CARD)
+    attempt = _begun(request)
     try:
         answer = client.mint_connect_card(
             str(request.connection_id), return_address, hide_setup_guide=bool(card.get("hide_setup_guide"))
@@ -49,6 +55,20 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
         log.error("request %s: Fivetran's answer held a Connect Card on a host that is not Fivetran's", request.pk)
         raise Unreachable("Fivetran answered with an address that is not Fivetran's, so the portal does not open it.")
     return uri
+
+
+def _begun(request: ConnectionRequest) -> Attempt:
+    """A new attempt, counted while no other card of this hand-over can be begun. Raises TooMany."""
+    with transaction.atomic():
+        Handover.objects.select_for_update().get(request=request)
+        calls = Attempt.objects.filter(
+            request=request, call=Attempt.Call.CARD, started_at__gt=Now() - _HOUR, started_at__lte=Now()
+        )
+        times = list(calls.order_by("-started_at").values_list("started_at", flat=True)[:CARDS_AN_HOUR])
+        if len(times) == CARDS_AN_HOUR:
+            words = "Too many Connect Cards were opened within the hour. Use the last one, or wait a little."
+            raise limits.too_often(words, times[-1] + _HOUR)
+        return Attempt.objects.create(request=request, call=Attempt.Call.CARD)
 
 
 def is_fivetrans(uri: str) -> bool:

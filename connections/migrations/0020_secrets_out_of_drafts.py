@@ -22,6 +22,6 @@ def strip(apps: Any, _schema_editor: Any) -> None:
 class Migration(migrations.Migration):
     """Data alone."""
 
-    dependencies = [("connections", "0017_inbox")]
+    dependencies = [("connections", "0018_limits")]
 
     operations = [migrations.RunPython(strip, migrations.RunPython.noop)]

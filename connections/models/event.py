@@ -90,6 +90,7 @@ class Event(models.Model):
         """Newest first within a request; one row for each version of a request that a move made."""
 
         ordering = ["-id"]
+        indexes = [models.Index(fields=["by", "at"], name="event_by_person")]
         constraints = [
             models.UniqueConstraint(
                 fields=["request", "version"], condition=models.Q(kind=EventKind.MOVED), name="one_event_per_move"

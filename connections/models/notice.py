@@ -61,7 +61,14 @@ class Notice(models.Model):
                 condition=models.Q(recipient__isnull=False) | ~models.Q(address=""), name="notice_reaches_somebody"
             ),
         ]
-        indexes = [models.Index(fields=["next_try_at"], condition=models.Q(sent_at__isnull=True), name="notice_unsent")]
+        indexes = [
+            models.Index(fields=["next_try_at"], condition=models.Q(sent_at__isnull=True), name="notice_unsent"),
+            models.Index(
+                fields=["recipient", "kind", "sent_at"],
+                condition=models.Q(sent_at__isnull=False),
+                name="notice_told",
+            ),
+        ]
 
     def __str__(self) -> str:
         """Kind and request."""

@@ -123,6 +123,7 @@ class ConnectionRequest(models.Model):
         ]
         indexes = [
             models.Index(F("requester"), F("id").desc(), name="request_by_requester"),
+            models.Index(fields=["requester", "status"], name="request_by_requesters_status"),
             models.Index(F("status"), F("id").desc(), name="request_by_status"),
             models.Index(F("service"), F("id").desc(), name="request_by_service"),
             models.Index(F("group_id"), F("id").desc(), name="request_by_group"),

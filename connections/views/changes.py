@@ -9,13 +9,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from connections import permissions, workflow
+from connections import limits, permissions, workflow
 from connections.forms import ReasonForm
 from connections.forms.changes import ChangeForm
 from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalMove, MovedOn
 from connections.permissions import Denied, Person
 from connections.states import CHANGE_FINAL, ChangeStatus
 from connections.views import change_words, reading
+from connections.views.errors import limited
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
@@ -31,9 +32,17 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
         return redirect("connections:request", pk=pk)
     now = workflow.present_values(row)
     form = ChangeForm(request.POST if request.method == "POST" else None, kind=kind, now=now, name=row.schema)
-    if request.method == "POST" and form.is_valid() and (answer := _ask(request, row, form)):
-        return answer
-    context = {"row": row, "kind": kind, "form": form, "consequence": change_words.CONSEQUENCES[kind]}
+    try:
+        if request.method == "POST" and form.is_valid() and (answer := _ask(request, row, form)):
+            return answer
+    except limits.TooMany as reached:
+        form.add_error(None, str(reached))
+        return limited(_form_page(request, row, form), reached)
+    return _form_page(request, row, form)
+
+
+def _form_page(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse:
+    context = {"row": row, "kind": form.kind, "form": form, "consequence": change_words.CONSEQUENCES[form.kind]}
     return render(request, "connections/change_new.html", context)
 
 

@@ -7,11 +7,12 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 
-from connections import permissions, workflow
+from connections import limits, permissions, workflow
 from connections.forms import Purpose
 from connections.models import ConnectionRequest, MovedOn
 from connections.states import Status
 from connections.views import reading, starting
+from connections.views.errors import limited
 from connections.views.filing import filing_of, form_token, own_request
 from connections.views.starting import Page
 
@@ -22,7 +23,7 @@ _OTHER = "The draft is not saved: somebody else is logged in now. What you typed
 
 @require_POST
 def autosave(request: HttpRequest) -> HttpResponse:
-    """Keep what is typed now in this form's one draft. Answers JSON: the draft, or with 409 why it is not saved."""
+    """Keep what is typed now in this form's one draft. Answers JSON: the draft, or (409, 422, 429) why not."""
     if request.POST.get("user") != str(request.user.pk):
         return _refused(_OTHER)
     page = _page(request)
@@ -34,6 +35,8 @@ def autosave(request: HttpRequest) -> HttpResponse:
         stored = _kept(request, page)
     except (permissions.Denied, MovedOn):
         return _refused(_ELSEWHERE)
+    except limits.LimitReached as reached:
+        return limited(_refused(f"The draft is not saved. {reached} What you typed is kept in this tab."), reached)
     if stored is None:
         return _refused("The draft is not saved as long as there is something in it that the portal must not keep.")
     return JsonResponse({"id": stored.pk, "version": stored.version})

@@ -1,12 +1,16 @@
-"""The pages for what should not have happened, and for a database that is busy."""
+"""The pages for what should not have happened, for a database that is busy, and for who asked for too much."""
 
 import logging
 import secrets
 import sys
+from collections.abc import Callable
 
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
+from django.shortcuts import render
 from django.template import loader
+
+from connections.limits import LimitReached, TooMany
 
 log = logging.getLogger(__name__)
 _BUSY_STATES = frozenset(
@@ -34,3 +38,28 @@ def is_busy(error: BaseException | None) -> bool:
     if not isinstance(error, OperationalError):
         return False
     return "is locked" in str(error) or getattr(error.__cause__, "sqlstate", "") in _BUSY_STATES
+
+
+def limited(answer: HttpResponse, reached: LimitReached) -> HttpResponse:
+    """`answer`, which says in words what was `reached`, with its status: 429 for too often or too many, else 422."""
+    answer.status_code = 429 if isinstance(reached, TooMany) else 422
+    if isinstance(reached, TooMany) and reached.retry_seconds:
+        answer.headers["Retry-After"] = str(reached.retry_seconds)
+    return answer
+
+
+class LimitsInWords:
+    """Middleware: a limit that was reached, where no view has shown it beside what was typed."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Nothing before or after the view."""
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The page that says the limit, instead of an incident."""
+        if not isinstance(exception, LimitReached):
+            return None
+        return limited(render(request, "429.html", {"words": str(exception)}), exception)

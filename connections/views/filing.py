@@ -10,12 +10,13 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
-from connections import permissions, workflow
+from connections import limits, permissions, workflow
 from connections.forms import Purpose, RequestForm
 from connections.models import ConnectionRequest, MovedOn
 from connections.permissions import Denied
 from connections.states import Status
 from connections.views import starting
+from connections.views.errors import limited
 from connections.views.review import Review, review_of, taken_words
 from connections.views.starting import Page
 from connections.workflow import Filing, NameTaken
@@ -107,6 +108,9 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
             return _filed(request, page, _store(page, form, submitting=submitting), submitting=submitting)
         except NameTaken as taken:
             _say_taken(page, form, taken.holder)
+        except limits.LimitReached as reached:
+            page.banners.append(str(reached))
+            return limited(_show(request, page, form), reached)
         except (Denied, MovedOn) as reason:
             page.banners.append(str(reason))
             if page.edited:
@@ -205,6 +209,7 @@ def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
             permissions.check_can_file(page.by, page.preset)
         except Denied as denied:
             page.banners.append(denied.reason)
+        page.banners += limits.notes(page.by, drafts=True)
     shown: Review = review_of(form, by=page.by, edited=page.edited)
     link = starting.link(form, str(page.preset.pk) if page.preset else "")
     context = {"form": form, "page": page, "review": shown, "link": link, "presets": starting.to_choose(page)}

@@ -19,11 +19,12 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import catalog, permissions, workflow
+from connections import catalog, limits, permissions, workflow
 from connections.forms import CodeForm, PersonForm
 from connections.models import Handover, HandoverState, MovedOn, SetupTestsState
 from connections.permissions import Denied
 from connections.views import cards, timeline, words
+from connections.views.errors import limited
 
 PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until when]
 PROVED_SECONDS = 2 * 60 * 60
@@ -107,6 +108,9 @@ def send_code(request: HttpRequest, handover: Handover) -> HttpResponse:
         return redirect("connections:handover", token=handover.token)
     try:
         workflow.send_code(handover=handover)
+    except limits.TooMany as reached:
+        messages.warning(request, str(reached))
+        return limited(_code_page(request, handover, CodeForm()), reached)
     except MovedOn as not_now:
         messages.warning(request, str(not_now))
     else:
@@ -232,6 +236,8 @@ def card(request: HttpRequest, handover: Handover) -> HttpResponse:
     """Mint a card and show the way to it: a link, since a form's answer may not lead to another host (CSP)."""
     try:
         uri = workflow.issue_card(by=request.user, handover=handover, proof=proof_of(request, handover))
+    except limits.TooMany as reached:
+        return limited(_obstructed(request, handover, PersonForm(), str(reached)), reached)
     except (workflow.Unreachable, MovedOn, Denied) as obstacle:
         return _obstructed(request, handover, PersonForm(), str(obstacle))
     context = {"handover": handover, "row": handover.request, "token": handover.token, "uri": uri}
@@ -248,6 +254,8 @@ def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
     proof = proof_of(request, handover)
     try:
         workflow.pass_on(by=request.user, handover=handover, to=form.cleaned_data["to"], proof=proof)
+    except limits.TooMany as reached:
+        return limited(_obstructed(request, handover, form, str(reached)), reached)
     except (MovedOn, Denied, workflow.NobodyFound) as obstacle:
         return _obstructed(request, handover, form, str(obstacle))
     context = {"to": form.cleaned_data["to"], "unknown_name": words.UNKNOWN_NAME}

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from connections import permissions
+from connections import limits, permissions
 from connections.models import ConnectionRequest, Handover
 from connections.models.handover import LIVE_HANDOVER
 from connections.permissions import Person
@@ -42,11 +42,9 @@ def home(request: HttpRequest) -> HttpResponse:
     """What waits for me, and my recent requests."""
     mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
     mine_to_act = list(mine.filter(_MINE_TO_ACT).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
-    drafts = [row for row in mine_to_act if row["status"] == Status.DRAFT]
     context: dict[str, Any] = {
         "presets": starting.offered(),
-        "drafts": drafts[:SHOWN],
-        "more_drafts": len(drafts) > SHOWN,
+        **_drafts(request.user, mine_to_act),
         "waiting": [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN],
         "recent": list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]),
         "operator_count": _stuck() if permissions.is_operator(request.user) else None,
@@ -58,6 +56,13 @@ def home(request: HttpRequest) -> HttpResponse:
         context["changes"] = len(permissions.changes_waiting_for(request.user).values("id")[: COUNTED + 1])
         context |= {"decide": list(decide.values(*_COLUMNS, "requester__username")[: COUNTED + 1]), "counted": COUNTED}
     return render(request, "connections/home.html", context)
+
+
+def _drafts(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:
+    """The newest drafts, and whether there is still room; they are only counted where there may be too many."""
+    found = [row for row in to_act if row["status"] == Status.DRAFT]
+    note = limits.draft_note(limits.drafts_of(user)) if len(to_act) >= limits.DRAFTS_NEARLY else ""
+    return {"drafts": found[:SHOWN], "more_drafts": len(found) > SHOWN, "draft_note": note}
 
 
 def _stuck() -> int:

@@ -5,11 +5,12 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from connections import permissions, workflow
+from connections import limits, permissions, workflow
 from connections.forms import PersonForm
 from connections.models import Handover, MovedOn
 from connections.permissions import Denied
 from connections.views import handover_panel, panel, reading, words
+from connections.views.errors import limited
 
 
 @require_POST
@@ -24,6 +25,9 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
     except workflow.NobodyFound as nobody:
         form.add_error("to", str(nobody))
         return _again(request, handover, form)
+    except limits.TooMany as reached:
+        form.add_error("to", str(reached))
+        return limited(_again(request, handover, form), reached)
     except (MovedOn, Denied) as obstacle:
         return _overtaken(request, handover, form, obstacle)
     to = form.cleaned_data["to"]

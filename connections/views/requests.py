@@ -5,15 +5,20 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import workflow
-from connections.models import MovedOn
+from connections import limits, workflow
+from connections.models import ConnectionRequest, MovedOn
 from connections.views import panel, reading
+from connections.views.errors import limited
 
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One request, whole."""
-    row = reading.find(request.user, pk)
+    return detail_of(request, reading.find(request.user, pk))
+
+
+def detail_of(request: HttpRequest, row: ConnectionRequest) -> HttpResponse:
+    """The page of `row`, which the reader may see."""
     return render(request, "connections/request.html", panel.whole(request.user, row))
 
 
@@ -36,6 +41,9 @@ def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
     row = reading.find(request.user, pk)
     try:
         workflow.rerun_tests(by=reading.reader(request), request=row)
+    except limits.TooMany as reached:
+        messages.warning(request, str(reached))
+        return limited(detail_of(request, row), reached)
     except MovedOn as moved:
         messages.warning(request, str(moved))
     else:

@@ -12,15 +12,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from connections import batches, catalog, permissions
+from connections import batches, catalog, limits, permissions
 from connections.batches import RowTaken
 from connections.fields import FIELDS, NAMING
 from connections.forms import batch as tables
-from connections.forms.batch import Row, Table, TableForm, Unreadable
+from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unreadable
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
 from connections.views import reading
 from connections.views.batches import requests
+from connections.views.errors import limited
 from connections.views.review import taken_words
 from connections.workflow import Filing
 
@@ -50,6 +51,7 @@ class Sheet:
     rows: list[Row] = field(default_factory=list)
     unreadable: str = ""
     notes: list[str] = field(default_factory=list)
+    is_too_large: bool = False
 
     @property
     def digest(self) -> str:
@@ -82,19 +84,28 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return _show(request, Sheet())
     sheet = Sheet(token=_token(request.POST.get("form_token", "")))
-    checked = _read(request, sheet)
-    if checked and request.POST.get("action") == "submit" and not sheet.bad:
-        try:
-            return _file(request, sheet)
-        except RowTaken as taken:
-            row = sheet.rows[taken.number - 1]
-            row.refuse(row.name_column, taken_words(reading.reader(request), taken.holder))
-        except Denied as denied:
-            sheet.notes.append(denied.reason)
-    elif sheet.rows and not sheet.bad and request.POST.get("action") == "submit":
+    checked, submitting = _read(request, sheet), request.POST.get("action") == "submit"
+    if submitting and sheet.rows and not sheet.bad:
+        if checked:
+            return _submit(request, sheet)
         sheet.notes.append(
             "The table changed after it was checked. Below is what it holds now: submit it if it is right."
         )
+    return _show(request, sheet)
+
+
+def _submit(request: HttpRequest, sheet: Sheet) -> HttpResponse:
+    """File it, or show the sheet with what stands against it."""
+    try:
+        return _file(request, sheet)
+    except limits.LimitReached as reached:
+        sheet.notes.append(str(reached))
+        return limited(_show(request, sheet), reached)
+    except RowTaken as taken:
+        row = sheet.rows[taken.number - 1]
+        row.refuse(row.name_column, taken_words(reading.reader(request), taken.holder))
+    except Denied as denied:
+        sheet.notes.append(denied.reason)
     return _show(request, sheet)
 
 
@@ -113,7 +124,7 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
         sheet.text = form.text
         table = tables.read_table(sheet.text)
     except Unreadable as why:
-        sheet.unreadable = str(why)
+        sheet.unreadable, sheet.is_too_large = str(why), isinstance(why, TooLargeTable)
         return False
     checked = request.POST.get("checked") == sheet.digest
     corrected = _correct(request, table, sheet, checked=checked)
@@ -124,6 +135,7 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
             f"{name} was left out: the source owner enters secrets in Fivetran’s Connect Card, never here."
         )
     sheet.rows = tables.judge(table)
+    _refuse_large(sheet)
     _refuse_taken(request, sheet.rows)
     _note_live(sheet)
     wrong = {name for row in sheet.rows for name in row.errors}
@@ -149,6 +161,17 @@ def _correct(request: HttpRequest, table: Table, sheet: Sheet, *, checked: bool)
                 f"Row {place}, {name[:60]}: “{typed[:80]}” was left out, because the text or the file was changed too."
             )
     return changed
+
+
+def _refuse_large(sheet: Sheet) -> None:
+    """Say of which rows more was typed than is kept of one request."""
+    for row in sheet.rows:
+        if row.is_good and row.form is not None:
+            try:
+                limits.check_size(row.form.values())
+            except limits.TooLarge as large:
+                sheet.is_too_large = True
+                row.problems.append(str(large))
 
 
 def _refuse_taken(request: HttpRequest, rows: Sequence[Row]) -> None:
@@ -202,7 +225,7 @@ def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
         "most": tables.MAX_ROWS,
         "kibibytes": tables.MAX_BYTES // 1024,
     }
-    return render(request, "connections/batch_new.html", context)
+    return render(request, "connections/batch_new.html", context, status=422 if sheet.is_too_large else 200)
 
 
 _FIELDS = [next(f for f in (*FIELDS, *NAMING.values()) if f.name == name) for name in tables.COLUMNS]

@@ -5,9 +5,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from connections import trust, workflow
+from connections import limits, trust, workflow
 from connections.models import MovedOn
 from connections.views import reading
+from connections.views.errors import limited
+from connections.views.requests import detail_of
 
 
 @require_POST
@@ -22,6 +24,9 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     asked, shown = request.POST.get("hash", ""), request.POST.get("shown", "")
     try:
         workflow.approve_trust(by=by, request=row, kind=chosen, hash=asked, shown=shown)
+    except limits.TooMany as reached:
+        messages.warning(request, str(reached))
+        return limited(detail_of(request, row), reached)
     except MovedOn as moved:
         messages.warning(request, str(moved))
     else:

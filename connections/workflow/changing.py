@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import notifications, payloads, permissions, tasks
+from connections import limits, notifications, payloads, permissions, tasks
 from connections.models import (
     ChangeKind,
     Connection,
@@ -47,14 +47,15 @@ def ask_for_change(
 ) -> ConnectionChange:
     """Ask for a change of the connection; approvers are told. `values` (path -> typed value) are those of a schedule.
 
-    Raises Denied, MovedOn where somebody asked for another change a moment before, and IllegalMove for a change that
-    would change nothing or has no reason.
+    Raises Denied, TooMany, MovedOn where somebody asked for another change a moment before, and IllegalMove for a
+    change that would change nothing or has no reason.
     """
     permissions.check_can_ask_for_change(by, request)
     permissions.check_can_file(by, request.preset)
     before, body = _before_and_body(request, kind, values or {})
     try:
         with transaction.atomic():
+            limits.check_change(by)
             change = open_change(
                 request=request,
                 requester=by,

@@ -11,7 +11,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import handover, notifications, payloads, permissions, sources, tasks
+from connections import handover, limits, notifications, payloads, permissions, sources, tasks
 from connections.models import ConnectionRequest, MovedOn, NoticeKind, Preset, advance, open_request
 from connections.states import Actor, Status
 
@@ -45,6 +45,7 @@ class Filing:
 def _columns(filing: Filing, by: User) -> dict[str, Any]:
     """The columns that hold what was typed, and those that lists and filters read."""
     values = dict(filing.values)
+    limits.check_size(values)
     config = {path.removeprefix("config."): v for path, v in values.items() if path.startswith("config.")}
     service, group_id = str(values.get("service") or ""), str(values.get("group_id") or "")
     schema = payloads.natural_key(config)
@@ -70,15 +71,19 @@ def _longest(column: str) -> int | None:
 
 def _body_columns(filing: Filing) -> dict[str, Any]:
     body = payloads.build_body(filing.values)
+    limits.check_size(body)
     source = sources.source_key(str(body.get("service", "")), body.get("config", {}))
     return {"payload": body, "digest": payloads.digest(body), "source_key": source, "submitted_at": Now()}
 
 
 def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
-    """Keep what was typed, complete or not, as a new draft or in the given one. Nobody is told."""
+    """Keep what was typed, complete or not, as a new draft or in the given one. Nobody is told.
+
+    Raises LimitReached for a draft too many, and for more text than is kept.
+    """
     if request is None:
         try:
-            return _existing(by, filing) or _open(Status.DRAFT, by, filing)
+            return _existing(by, filing) or _new_draft(by, filing)
         except IntegrityError:  # the same form was sent twice at the same moment
             first = _existing(by, filing)
             if first is None:
@@ -94,6 +99,12 @@ def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = 
         raise MovedOn("The draft was changed in another window.")
     request.refresh_from_db()
     return request
+
+
+def _new_draft(by: User, filing: Filing) -> ConnectionRequest:
+    with transaction.atomic():
+        limits.check_new_draft(by)
+        return _open(Status.DRAFT, by, filing)
 
 
 def _existing(by: User, filing: Filing) -> ConnectionRequest | None:
@@ -121,10 +132,13 @@ def submit(
 
     The same form sent twice (Back, double click, two tabs) is one request. An edit of a pending request gives it a new
     version and digest, so an approver who looked at the old one cannot approve it any more.
-    Without `announce` nobody is told: the caller tells of several at once.
+    Without `announce` nobody is told and nothing counted: the caller does both for several at once.
+    Raises LimitReached where `by` submitted too often just now, has too many open requests, or typed too much.
     """
     stored = request or _existing(by, filing)
-    permissions.check_can_file(by, stored.preset if stored else filing.preset)
+    preset = stored.preset if stored else filing.preset
+    approvers = permissions.approvers_for(by, preset)
+    permissions.check_can_file(by, preset, approvers)
     if request is None:
         request = stored
         if request is not None and request.state is not Status.DRAFT:
@@ -133,16 +147,20 @@ def submit(
         permissions.check_can_edit(by, request)
     try:
         with transaction.atomic():
+            if announce:
+                limits.check_submission(by, opens=request is None or request.state is Status.DRAFT)
             request = _to_pending(by, filing, request)
             if announce:
-                notifications.tell(request, NoticeKind.SUBMITTED, *permissions.approvers_for(by, request.preset))
+                notifications.tell(request, NoticeKind.SUBMITTED, *approvers)
                 transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
-    except IntegrityError:
+    except (IntegrityError, limits.TooMany) as error:
         first = _existing(by, filing) if request is None else None
         if first is not None:
             # The same form, a moment ago: submitted, or saved as a draft, which is then what is submitted.
             is_draft = first.state is Status.DRAFT
             return submit(by=by, filing=filing, request=first, announce=announce) if is_draft else first
+        if isinstance(error, limits.TooMany):
+            raise
         columns = _columns(filing, by)
         holder = ConnectionRequest.objects.holding(columns["group_id"], columns["schema"]).first()
         if holder is None:

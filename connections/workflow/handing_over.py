@@ -17,10 +17,9 @@ from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
 from connections import handover as fivetran
-from connections import notifications, permissions, tasks
+from connections import limits, notifications, permissions, tasks
 from connections.models import (
     LIVE_HANDOVER,
-    Attempt,
     Connection,
     Event,
     EventKind,
@@ -32,10 +31,9 @@ from connections.models import (
     why_not_mailed,
 )
 from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, RETURNABLE, hashed, new_nonce
-from connections.permissions import Denied, Person
+from connections.permissions import Person
 from connections.states import Actor
 
-CARDS_AN_HOUR = 20  # each is a call of the account's budget
 PASSED_ON_AN_HOUR = 5  # each mails an address that somebody typed
 CODES_AN_HOUR = 5
 CODE_PAUSE = timedelta(seconds=60)
@@ -85,8 +83,7 @@ def note_opened(*, by: Person, handover: Handover, proof: str = "") -> None:
 def send_code(*, handover: Handover) -> None:
     """Mail a new code to an owner without an account; the one before it opens nothing any more.
 
-    Anybody who has the link may ask. Raises MovedOn, with the words, within a minute of the last and after five an
-    hour.
+    Anybody who has the link may ask. Raises TooMany within a minute of the last and after five an hour.
     """
     recent = Q(code_sent_at__gt=Now() - CODE_PAUSE)
     new_hour = Q(codes_since=None) | Q(codes_since__lte=Now() - _HOUR)
@@ -101,12 +98,21 @@ def send_code(*, handover: Handover) -> None:
             codes_since=Case(When(new_hour, then=Now()), default=F("codes_since")),
         )
         if changed != 1:
-            raise MovedOn(
-                "No new code was sent: the last one is less than a minute old, or there were five within the hour. "
-                "Look into your mailbox, and wait a little."
-            )
+            raise _no_new_code(handover)
         notifications.tell_owner(handover, NoticeKind.HANDOVER_CODE)
         transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+
+
+def _no_new_code(handover: Handover) -> limits.TooMany | MovedOn:
+    handover.refresh_from_db(fields=["code_sent_at", "codes_sent", "codes_since"])
+    moments = [handover.code_sent_at + CODE_PAUSE] if handover.code_sent_at else []
+    if handover.codes_since and handover.codes_sent >= CODES_AN_HOUR:
+        moments.append(handover.codes_since + _HOUR)
+    words = (
+        "No new code was sent: the last one is less than a minute old, or there were five within the hour. "
+        "Look into your mailbox."
+    )
+    return limits.too_often(words, max(moments)) if moments else MovedOn("No code is sent for this hand-over any more.")
 
 
 def enter_code(*, handover: Handover, text: str) -> str:
@@ -134,13 +140,10 @@ def enter_code(*, handover: Handover, text: str) -> str:
 def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
     """The address of a fresh Connect Card, for the owner's eyes only: it is stored nowhere.
 
-    Fivetran is asked, 5 seconds at most. Raises Denied, `Unreachable` with words for the owner, MovedOn where the
-    hand-over was taken away meanwhile.
+    Fivetran is asked, 5 seconds at most. Raises Denied, `Unreachable` with words for the owner, TooMany, MovedOn
+    where the hand-over was taken away meanwhile.
     """
     permissions.check_is_source_owner(by, handover, proof)
-    calls = Attempt.objects.filter(request=handover.request_id, call=Attempt.Call.CARD)
-    if calls.filter(started_at__gt=Now() - _HOUR, started_at__lte=Now()).count() >= CARDS_AN_HOUR:
-        raise Denied("Too many Connect Cards were opened within the hour. Use the last one, or wait a little.")
     nonce = new_nonce()
     back = settings.PUBLIC_URL.rstrip("/") + reverse("connections:handover_return")
     uri = fivetran.mint(handover.request, f"{back}?state={handover.return_state(nonce)}")
@@ -201,23 +204,35 @@ def note_unproved_return(*, handover: Handover) -> None:
 def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None:
     """Give the hand-over to somebody else, a username or an e-mail address, or to the same once more.
 
-    The link, the code and the card of the one before open nothing here any more. Raises NobodyFound where nobody can
-    be meant, for people who may know every user; for others the requester gets it then, as when a request names nobody.
+    The link, the code and the card of the one before open nothing here any more. Raises TooMany, and NobodyFound where
+    nobody can be meant, for people who may know every user; for others the requester gets it then, as when a request
+    names nobody.
     """
     permissions.check_can_pass_on(by, handover, proof)
-    passed_on = handover.request.events.filter(kind=EventKind.HANDOVER_PASSED_ON)
-    if passed_on.filter(at__gt=Now() - _HOUR, at__lte=Now()).count() >= PASSED_ON_AN_HOUR:
-        raise Denied("It was given to somebody else too often within the hour. Wait a little.")
     if permissions.sees_everything(by) and (why := why_not_mailed(to.strip())):
         raise NobodyFound(why)
     owner, address = owner_or(handover.request.requester, to.strip())
     before = handover.owner_name
     with transaction.atomic():
+        _check_passed_on(by, handover)
         _renew(handover, HandoverState.WAITING, owner=owner, address=address, sent_at=Now(), told_at=Now(), reminders=0)
         why = f"From {before} to {handover.owner_name}"
         _note_overseen(handover, EventKind.HANDOVER_PASSED_ON, by, why, before)
         notifications.tell_owner(handover, NoticeKind.HANDOVER)
         transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+
+
+def _check_passed_on(by: Person, handover: Handover) -> None:
+    """Raise TooMany for a person who mails too many, or a hand-over that changed hands too often within the hour.
+
+    Of two at once one finds the hand-over as it was read (`_renew`), so that they need not wait for each other here.
+    """
+    if isinstance(by, User):
+        limits.check_door(by, limits.PASSED_ON)
+    passed_on = handover.request.events.filter(kind=EventKind.HANDOVER_PASSED_ON, at__gt=Now() - _HOUR, at__lte=Now())
+    times = list(passed_on.order_by("-at").values_list("at", flat=True)[:PASSED_ON_AN_HOUR])
+    if len(times) == PASSED_ON_AN_HOUR:
+        raise limits.too_often("It was given to somebody else too often within the hour.", times[-1] + _HOUR)
 
 
 def revoke(*, by: Person, handover: Handover) -> None:

@@ -6,15 +6,16 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.functions import Now
 
-from connections import permissions, tasks
+from connections import limits, permissions, tasks
 from connections.models import Connection, ConnectionRequest, Event, EventKind, MovedOn, SetupTestsState
 from connections.states import Actor
 
 
 def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
-    """Ask for another run of the setup tests of a created connection."""
+    """Ask for another run of the setup tests of a created connection. Raises TooMany: each is a call of Fivetran's."""
     permissions.check_can_rerun_tests(by, request)
     with transaction.atomic():
+        limits.check_door(by, limits.TEST_RUNS)
         changed = (
             Connection.objects.filter(request=request)
             .exclude(tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING])

@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from connections import permissions, tasks, trust
+from connections import limits, permissions, tasks, trust
 from connections.models import (
     Connection,
     ConnectionRequest,
@@ -31,6 +31,7 @@ def approve_trust(*, by: User, request: ConnectionRequest, kind: trust.TrustKind
     """
     permissions.check_can_trust(by, request)
     with transaction.atomic():
+        limits.check_door(by, limits.TRUSTED)
         run = SetupTestRun.objects.filter(connection__request=request).first()
         found = _standing(run, kind, hash, shown)
         if run is None or found is None:

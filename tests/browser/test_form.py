@@ -9,9 +9,11 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from playwright.sync_api import Dialog, Page, expect
 
+from connections import limits
 from connections.models import ConnectionRequest
 from connections.states import Status
 from tests import catalogs, factories
+from tests.test_limits import with_drafts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -233,6 +235,18 @@ def test_another_persons_text_is_not_shown(form: Page, as_user: Any, live_server
     log_in(form, as_user, live_server, "requester2")
     form.reload()
     expect(control(form, "reason")).to_have_value("")
+
+
+def test_a_draft_too_many_says_so_while_one_types(form: Page, cast: dict[str, User], live_server: Any) -> None:
+    with_drafts(cast["requester"], limits.DRAFTS)
+    page = form.context.new_page()  # not the fixture's: there the console's remark about a 429 fails a test
+    page.goto(live_server.url + NEW)
+    expect(page.locator("[data-banner]")).to_contain_text("You have 100 drafts, as many as one person may have")
+    control(page, "reason").fill("Typed for an hour")
+    expect(page.locator("[data-draft-status]")).to_contain_text("What you typed is kept in this tab")
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.reload()
+    expect(control(page, "reason")).to_have_value("Typed for an hour")
 
 
 def test_leaving_with_unsaved_text_asks_first(form: Page, live_server: Any) -> None:

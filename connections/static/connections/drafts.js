@@ -9,6 +9,7 @@ const PATIENCE = 8000; // ms for an answer
 const RETRIES = [3000, 6000, 15_000, 30_000]; // ms, the last one again and again
 
 const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
+const ANSWERED = [409, 422, 429]; // with words: it changed elsewhere, it is too large, there are too many
 const KEPT = "What you typed is kept in this tab.";
 
 /** A refusal that trying again would not change. */
@@ -140,7 +141,7 @@ async function read(answer) {
   if (answer.redirected || answer.status === 403) {
     throw new Refused(`The draft is not saved: you were logged out. ${KEPT} Log in again, and it is back.`);
   }
-  if (answer.status === 409) throw new Refused((await answer.json()).words);
+  if (ANSWERED.includes(answer.status)) throw new Refused((await answer.json()).words);
   if (!answer.ok) throw new Error(String(answer.status));
   return answer.json();
 }
