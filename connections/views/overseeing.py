@@ -30,10 +30,8 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
         return limited(_again(request, handover, form), reached)
     except (MovedOn, Denied) as obstacle:
         return _overtaken(request, handover, form, obstacle)
-    to = form.cleaned_data["to"]
-    messages.success(
-        request, f"{to} gets the link by mail. The one before opens nothing any more. {words.UNKNOWN_NAME}"
-    )
+    told = f"{form.cleaned_data['to']} gets the link by mail. The one before opens nothing any more."
+    messages.success(request, f"{told} {words.UNKNOWN_NAME}")
     return redirect("connections:request", pk=pk)
 
 
