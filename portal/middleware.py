@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
@@ -9,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 
 SEEN = "seen"
 SEEN_EVERY = 300  # seconds between two writes of the stamp: a write for each request would cost a query a page
+NOBODY = "::"
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -41,15 +43,28 @@ def idle_limit(get_response: GetResponse) -> GetResponse:
 
 
 def client_address(request: HttpRequest) -> str:
-    """The address of the person's machine.
+    """The address of the person's machine; NOBODY where the server names none, as with a Unix socket.
 
-    Behind TRUSTED_PROXY_HOPS proxies it is that many places from the right of X-Forwarded-For: what stands further
-    left was written by the client itself.
+    Behind TRUSTED_PROXY_HOPS proxies it is that many places from the right of X-Forwarded-For, for each of them adds
+    one and what stands further left was written by the client itself. An empty place counts, or the client's own word
+    would move into it. Where no address stands there it is the peer's. No other header is read: of two that say the
+    same a proxy writes one, and the client the other.
     """
     hops: int = settings.TRUSTED_PROXY_HOPS
-    if hops:
-        header = str(request.META.get("HTTP_X_FORWARDED_FOR", ""))
-        forwarded = [part.strip() for part in header.split(",") if part.strip()]
-        if len(forwarded) >= hops:
-            return forwarded[-hops]
-    return str(request.META.get("REMOTE_ADDR", ""))
+    places = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).rsplit(",", hops)[-hops:] if hops else []
+    forwarded = _parsed(places[0]) if places and len(places) == hops else None
+    return str(forwarded or _parsed(str(request.META.get("REMOTE_ADDR", ""))) or NOBODY)
+
+
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    """The address in what proxies write: with a port, in brackets, in quotes (RFC 7239), with a zone (RFC 4007)."""
+    host = text.strip().strip('"')
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        address = ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+    return getattr(address, "ipv4_mapped", None) or address

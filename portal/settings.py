@@ -263,14 +263,19 @@ LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
 PASSWORD_RESET_TIMEOUT = 3600
 AXES_HANDLER = "portal.throttle.LoginThrottle"
-AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address"]
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"], "ip_address", "username"]
 AXES_FAILURE_LIMIT = 5
 LOGIN_FAILURES_PER_ADDRESS = 50
+LOGIN_FAILURES_PER_NAME = 100  # from all addresses together; each further hundred makes the pause longer
+LOGIN_PAUSE = timedelta(seconds=30)
+LOGIN_LONGEST_PAUSE = timedelta(minutes=5)
+LOGIN_KNOWN_FOR = timedelta(days=90)  # where somebody logged in within this time, that person need not pause
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
-AXES_CLIENT_IP_CALLABLE = "portal.middleware.client_address"
-AXES_LOCKOUT_TEMPLATE = "registration/locked_out.html"
+AXES_CLIENT_IP_CALLABLE = "portal.throttle.counted_address"
+AXES_USERNAME_CALLABLE = "portal.throttle.counted_name"
+AXES_LOCKOUT_CALLABLE = "portal.throttle.refused"
 AXES_VERBOSE = False
 SESSION_IDLE_LIMIT = timedelta(hours=1)
 SESSION_ABSOLUTE_LIMIT = timedelta(hours=10)
