@@ -277,6 +277,7 @@ AXES_CLIENT_IP_CALLABLE = "portal.throttle.counted_address"
 AXES_USERNAME_CALLABLE = "portal.throttle.counted_name"
 AXES_LOCKOUT_CALLABLE = "portal.throttle.refused"
 AXES_VERBOSE = False
+SESSION_ENGINE = "portal.sessions"
 SESSION_IDLE_LIMIT = timedelta(hours=1)
 SESSION_ABSOLUTE_LIMIT = timedelta(hours=10)
 SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE_LIMIT.total_seconds())
