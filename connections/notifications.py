@@ -8,18 +8,22 @@ GATHER is told in one mail at its end. What was taken back by then is not told a
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 
 from connections import characters
 from connections.models import (
@@ -51,6 +55,9 @@ _GATHERED = {
     NoticeKind.TRUST_NEEDED: ("Something to trust waits for approval at {} connections", "approvals/"),
     NoticeKind.ATTENTION: ("{} requests need an operator", "operations/"),
 }
+_Mail = tuple[str, str, dict[str, Any]]
+RESETS_KEPT = timedelta(days=1)
+RESET_LIFE = timedelta(hours=1)  # whoever waited longer for a link has asked again
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
 
@@ -92,6 +99,15 @@ def tell_owner(handover: Handover, kind: NoticeKind) -> None:
         tell(handover.request, kind, handover.owner, occasion=handover.mails)
     else:
         tell_address(handover.request, kind, handover.address, occasion=handover.mails)
+
+
+def tell_of_reset(accounts: Iterable[User]) -> None:
+    """A mail with a link to a new password for each account; the row names the account, the link is made at sending.
+
+    Old ones go, or strangers could fill the table.
+    """
+    Notice.objects.filter(kind=NoticeKind.PASSWORD_RESET, created_at__lt=Now() - RESETS_KEPT).delete()
+    Notice.objects.bulk_create(Notice(kind=NoticeKind.PASSWORD_RESET, recipient=person) for person in accounts)
 
 
 def operators() -> QuerySet[User]:
@@ -173,15 +189,11 @@ def _send(notice: Notice, together: Sequence[Notice]) -> bool:
     if not address or (person and not person.is_active):
         rows.update(sent_at=Now(), error="no address")
         return False
-    handover = _handover_of(notice)
-    if notice.kind in _TO_OWNERS and handover is None:
-        rows.update(sent_at=Now(), error=NO_LONGER_DUE)
-        return False
     standing = _standing(together)
-    if not standing:
+    if not standing or (made := _made(standing)) is None:
         rows.update(sent_at=Now(), error=NO_LONGER_DUE)
         return False
-    subject, template, context = _owners_mail(notice, handover) if handover else _told(standing)
+    subject, template, context = made
     try:
         send_mail(
             subject=characters.one_line(f"[Connections] {subject}", 200),
@@ -210,7 +222,7 @@ def _standing(together: Sequence[Notice]) -> list[Notice]:
 
 def _matter(notice: Notice) -> tuple[str, int]:
     """What a notice is about, as one line of a mail."""
-    return ("batch", notice.batch_id) if notice.batch_id else ("request", notice.request_id)
+    return ("batch", notice.batch_id) if notice.batch_id else ("request", notice.request_id or 0)
 
 
 def _withdrawn(together: Sequence[Notice]) -> set[int]:
@@ -218,7 +230,7 @@ def _withdrawn(together: Sequence[Notice]) -> set[int]:
     kind = together[0].kind
     if kind == NoticeKind.SUBMITTED:
         alone = [notice for notice in together if notice.batch_id is None]
-        return {notice.pk for notice in alone if notice.request.state is Status.WITHDRAWN}
+        return {notice.pk for notice in alone if notice.request and notice.request.state is Status.WITHDRAWN}
     if kind == NoticeKind.CHANGE_SUBMITTED:
         numbers = [notice.occasion for notice in together]
         gone = set(
@@ -228,10 +240,19 @@ def _withdrawn(together: Sequence[Notice]) -> set[int]:
     return set()
 
 
-def _told(standing: Sequence[Notice]) -> tuple[str, str, dict[str, Any]]:
-    """The mail about one thing, or one about several alike."""
-    if len(standing) == 1:
-        return _mail(standing[0])
+def _made(standing: Sequence[Notice]) -> _Mail | None:
+    """Subject, template and context of the mail; None where it concerns nobody any more."""
+    notice = standing[0]
+    if len(standing) > 1:
+        return _gathered_mail(standing)
+    if notice.kind in _TO_OWNERS:
+        handover = _handover_of(notice)
+        return _owners_mail(notice, handover) if handover else None
+    return _mail(notice, notice.request) if notice.request else _reset_mail(notice)
+
+
+def _gathered_mail(standing: Sequence[Notice]) -> _Mail:
+    """The mail about several things alike."""
     first = standing[0]
     words, page = _GATHERED[NoticeKind(first.kind)]
     url = f"{settings.PUBLIC_URL.rstrip('/')}/{page}"
@@ -246,9 +267,9 @@ def _counted(notice: Notice) -> int:
     return notice.batch.rows.count() if notice.batch else 1
 
 
-def _mail(notice: Notice) -> tuple[str, str, dict[str, Any]]:
-    """Subject, template and context of a notice: about a request, or about a whole batch."""
-    context = {"notice": notice, "request": notice.request}
+def _mail(notice: Notice, request: ConnectionRequest) -> _Mail:
+    """The mail about a request, or about a whole batch."""
+    context = {"notice": notice, "request": request}
     if notice.kind in _OF_CHANGES and (change := _change_of(notice)) is not None:
         subject = f"{notice.get_kind_display()}: {change.get_kind_display()}, request #{notice.request_id}"
         url = f"{settings.PUBLIC_URL.rstrip('/')}/changes/{change.pk}/"
@@ -256,8 +277,8 @@ def _mail(notice: Notice) -> tuple[str, str, dict[str, Any]]:
     if notice.batch is None:
         subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
         place = "#trust" if notice.kind == NoticeKind.TRUST_NEEDED else ""
-        tested = _how_tested(notice.request) if notice.kind == NoticeKind.CREATED else ""
-        return subject, "connections/mail/notice.txt", context | {"url": link(notice.request) + place, "tested": tested}
+        tested = _how_tested(request) if notice.kind == NoticeKind.CREATED else ""
+        return subject, "connections/mail/notice.txt", context | {"url": link(request) + place, "tested": tested}
     counted = notice.batch.rows.count()
     url = f"{settings.PUBLIC_URL.rstrip('/')}/batches/{notice.batch.pk}/"
     subject = f"{notice.get_kind_display()}: batch #{notice.batch.pk} of {counted} requests"
@@ -283,17 +304,27 @@ def _change_of(notice: Notice) -> ConnectionChange | None:
     return changes.filter(pk=notice.occasion, request_id=notice.request_id).first()
 
 
+def _reset_mail(notice: Notice) -> _Mail | None:
+    """The mail with a link to a new password, made now, unless whoever asked waits no longer."""
+    person = notice.recipient
+    fresh = Notice.objects.filter(pk=notice.pk, created_at__gt=Now() - RESET_LIFE).exists()
+    if not fresh or person is None or not person.has_usable_password():
+        return None
+    known_as = urlsafe_base64_encode(force_bytes(person.pk))
+    path = reverse("password_reset_confirm", args=[known_as, default_token_generator.make_token(person)])
+    context = {"user": person, "url": settings.PUBLIC_URL.rstrip("/") + path}
+    return notice.get_kind_display(), "registration/password_reset_email.html", context
+
+
 def _handover_of(notice: Notice) -> Handover | None:
     """The hand-over that a mail to its owner is about, as long as it still concerns whom the mail goes to."""
-    if notice.kind not in _TO_OWNERS:
-        return None
     mine = Handover.objects.live().filter(request=notice.request_id, owner=notice.recipient_id, address=notice.address)
     if notice.kind == NoticeKind.HANDOVER_CODE:
         mine = mine.filter(code_expires_at__gt=Now()).exclude(code_nonce="")
     return mine.select_related("request__requester", "owner").first()
 
 
-def _owners_mail(notice: Notice, handover: Handover) -> tuple[str, str, dict[str, Any]]:
+def _owners_mail(notice: Notice, handover: Handover) -> _Mail:
     subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
     context = {"notice": notice, "request": notice.request, "handover": handover, "url": handover_link(handover)}
     return subject, "connections/mail/handover.txt", context

@@ -1,12 +1,12 @@
-"""The site's URLs: Django's own accounts and admin; everything else belongs to the product."""
+"""The site's URLs: the product's, which hide Django's own of the same address; then Django's accounts and admin."""
 
 from django.contrib import admin
 from django.urls import include, path
 
 urlpatterns = [
+    path("", include("connections.urls")),
     path("accounts/", include("django.contrib.auth.urls")),
     path("admin/", admin.site.urls),
-    path("", include("connections.urls")),
 ]
 
 handler500 = "connections.views.errors.failure"

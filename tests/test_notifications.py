@@ -30,6 +30,12 @@ def notice(kind: NoticeKind = NoticeKind.SUBMITTED, **columns: Any) -> Notice:
     return Notice.objects.get()
 
 
+def about(row: Notice) -> ConnectionRequest:
+    """The request of a notice that has one."""
+    assert row.request is not None
+    return row.request
+
+
 def forget_the_pause() -> None:
     """As if the pause before the next try were over."""
     Notice.objects.update(next_try_at=Now() - timedelta(seconds=1))
@@ -48,10 +54,11 @@ def mail_server_is_down(settings: Any) -> Iterator[None]:
 
 
 TO_OWNERS = {NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE}  # see test_handover_mail
+ELSEWHERE = TO_OWNERS | {NoticeKind.PASSWORD_RESET}  # see test_password_reset
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("kind", [kind for kind in NoticeKind if kind not in TO_OWNERS])
+@pytest.mark.parametrize("kind", [kind for kind in NoticeKind if kind not in ELSEWHERE])
 def test_a_mail_says_what_happened_and_links_to_the_request(kind: NoticeKind) -> None:
     row = notice(kind, email="decides@example.com")
     assert notifications.send_due() == 1
@@ -106,7 +113,7 @@ def test_the_mail_about_a_creation_says_how_far_the_tests_are(
 def test_the_link_is_the_address_that_people_use(settings: Any) -> None:
     settings.PUBLIC_URL = "https://portal.example.com/"
     row = notice()
-    assert notifications.link(row.request) == f"https://portal.example.com/requests/{row.request_id}/"
+    assert notifications.link(about(row)) == f"https://portal.example.com/requests/{row.request_id}/"
 
 
 @pytest.mark.django_db
@@ -149,7 +156,7 @@ def test_a_process_has_one_sender() -> None:
 @pytest.mark.django_db
 def test_a_mail_server_that_is_away_costs_a_run_one_try(mail_server_is_down: None) -> None:
     row = notice()
-    notifications.tell(row.request, NoticeKind.SUBMITTED, factories.person("approver"))
+    notifications.tell(about(row), NoticeKind.SUBMITTED, factories.person("approver"))
     for tries in (1, 2):
         assert notifications.send_due() == 0
         assert Notice.objects.filter(tries=1).count() == tries
@@ -158,7 +165,7 @@ def test_a_mail_server_that_is_away_costs_a_run_one_try(mail_server_is_down: Non
 @pytest.mark.django_db
 def test_an_address_that_is_refused_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     row = notice(email="gone@example.com")
-    notifications.tell(row.request, NoticeKind.SUBMITTED, factories.person("approver", email="here@example.com"))
+    notifications.tell(about(row), NoticeKind.SUBMITTED, factories.person("approver", email="here@example.com"))
 
     def send(*, recipient_list: list[str], **_: Any) -> None:
         if recipient_list == ["gone@example.com"]:
@@ -172,7 +179,7 @@ def test_an_address_that_is_refused_does_not_stop_the_others(monkeypatch: pytest
 @pytest.mark.django_db
 def test_a_slow_mail_server_does_not_hold_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     row = notice()
-    notifications.tell(row.request, NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(5)])
+    notifications.tell(about(row), NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(5)])
     clock = itertools.count(step=notifications.SENDING_SECONDS / 2)
     monkeypatch.setattr("connections.notifications.time.monotonic", lambda: next(clock))
     assert notifications.send_due() == 1
@@ -183,10 +190,10 @@ def test_a_slow_mail_server_does_not_hold_the_thread(monkeypatch: pytest.MonkeyP
 def test_telling_twice_writes_one_notice() -> None:
     row = notice()
     assert row.recipient is not None
-    notifications.tell(row.request, NoticeKind.SUBMITTED, row.recipient)
+    notifications.tell(about(row), NoticeKind.SUBMITTED, row.recipient)
     assert Notice.objects.count() == 1
     for occasion in (1, 1, 2):
-        notifications.tell_address(row.request, NoticeKind.HANDOVER, "owner@example.com", occasion=occasion)
+        notifications.tell_address(about(row), NoticeKind.HANDOVER, "owner@example.com", occasion=occasion)
     assert Notice.objects.filter(recipient=None, address="owner@example.com").count() == 2
 
 

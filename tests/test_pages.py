@@ -11,6 +11,7 @@ from django.core import mail
 from django.test import Client, override_settings
 from django.urls import get_resolver
 
+from connections import notifications
 from connections.states import Status
 from connections.views import errors, home
 from tests import factories
@@ -235,8 +236,9 @@ def test_a_forgotten_password_is_reset_by_mail(client: Client, cast: Cast) -> No
     cast["requester"].save()
     done = client.post("/accounts/password_reset/", {"email": "requester@example.com"}, follow=True)
     assert "Look into your mail" in done.content.decode()
+    assert notifications.send_due() == 1
     (message,) = mail.outbox
-    assert message.subject == "Reset your password of the connection portal"
+    assert message.subject == "[Connections] Reset your password"
     link = re.search(r"http://\S+", str(message.body))
     assert link
     page = client.get(link[0], follow=True)

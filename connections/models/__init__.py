@@ -21,6 +21,7 @@ from connections.models.observation import Observation
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
+from connections.models.reset_count import ResetCount
 from connections.models.trust import OPEN_TRUST, Trust, TrustState
 from connections.models.webhook import WebhookDelivery
 
@@ -53,6 +54,7 @@ __all__ = [
     "PortalPolicy",
     "Preset",
     "Process",
+    "ResetCount",
     "ServiceRule",
     "SetupTest",
     "SetupTestRun",

@@ -24,20 +24,21 @@ class NoticeKind(models.TextChoices):
     CHANGE_DECIDED = "change_decided", "A change was decided"
     CHANGE_ENDED = "change_ended", "A change was made, or not"
     TRUST_NEEDED = "trust_needed", "Something to trust waits for approval"
+    PASSWORD_RESET = "password_reset", "Reset your password"
 
 
 class Notice(models.Model):
-    """One mail to one person about one version of a request.
+    """One mail to one person about one version of a request; about no request where a password was forgotten.
 
     With a batch it is about the whole batch, and `request` is that of the row which caused it.
     """
 
-    request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, related_name="notices")
+    request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, null=True, related_name="notices")
     batch = models.ForeignKey("connections.Batch", models.PROTECT, null=True, related_name="notices")
     kind = models.CharField(max_length=20, choices=NoticeKind.choices)
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     address = models.EmailField(blank=True)  # of somebody without an account
-    version = models.PositiveIntegerField()
+    version = models.PositiveIntegerField(default=0)
     occasion = models.PositiveIntegerField(default=0)  # tells notices of one kind about one version apart
     created_at = models.DateTimeField(db_default=Now())
     next_try_at = models.DateTimeField(db_default=Now())
@@ -60,6 +61,11 @@ class Notice(models.Model):
             models.CheckConstraint(
                 condition=models.Q(recipient__isnull=False) | ~models.Q(address=""), name="notice_reaches_somebody"
             ),
+            models.CheckConstraint(
+                condition=models.Q(request__isnull=False)
+                | models.Q(kind=NoticeKind.PASSWORD_RESET, recipient__isnull=False),
+                name="notice_has_a_subject",
+            ),
         ]
         indexes = [
             models.Index(fields=["next_try_at"], condition=models.Q(sent_at__isnull=True), name="notice_unsent"),
@@ -68,8 +74,11 @@ class Notice(models.Model):
                 condition=models.Q(sent_at__isnull=False),
                 name="notice_told",
             ),
+            models.Index(
+                fields=["created_at"], condition=models.Q(kind=NoticeKind.PASSWORD_RESET), name="notice_password_reset"
+            ),
         ]
 
     def __str__(self) -> str:
         """Kind and request."""
-        return f"{self.kind} of request {self.request_id}"
+        return f"{self.kind} of request {self.request_id}" if self.request_id else str(self.kind)

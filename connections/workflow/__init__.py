@@ -38,6 +38,7 @@ from connections.workflow.handing_over import (
     send_code,
 )
 from connections.workflow.hinting import Forged, Unusable, take_webhook
+from connections.workflow.resetting import ask_for_password_reset
 from connections.workflow.testing import rerun_tests
 from connections.workflow.trusting import approve_trust
 
@@ -54,6 +55,7 @@ __all__ = [
     "approve_change",
     "approved_values",
     "ask_for_change",
+    "ask_for_password_reset",
     "approve_trust",
     "clone_values",
     "present_values",
