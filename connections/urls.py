@@ -81,6 +81,7 @@ urlpatterns = [
     path("handover/<str:token>/pass-on/", handover.pass_on, name="handover_give"),
     path("requests/<int:pk>/handover/pass-on/", overseeing.pass_on, name="handover_pass_on"),
     path("requests/<int:pk>/handover/revoke/", overseeing.revoke, name="handover_revoke"),
+    path("accounts/password_change/", accounts.PasswordChange.as_view(), name="password_change"),
     path("accounts/password_reset/", accounts.PasswordReset.as_view(), name="password_reset"),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),

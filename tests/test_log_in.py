@@ -289,6 +289,19 @@ def test_tries_that_a_wrong_clock_dated_ahead_close_nothing(cast: dict[str, User
     assert AccessAttempt.objects.get().failures_since_start == 1
 
 
+def test_the_old_password_cannot_be_guessed_by_who_finds_a_session_open(cast: dict[str, User]) -> None:
+    client = Client()
+    client.post("/accounts/login/", {"username": "admin", "password": PASSWORD})
+    new = {"new_password1": "a-brand-new-portal-word", "new_password2": "a-brand-new-portal-word"}
+    codes = [client.post("/accounts/password_change/", new | {"old_password": str(n)}).status_code for n in range(6)]
+    assert codes == [200, 200, 200, 200, 429, 429]
+    assert client.post("/accounts/password_change/", new | {"old_password": PASSWORD}).status_code == 429
+    assert right("admin").status_code == 429
+    AccessAttempt.objects.all().delete()
+    assert client.post("/accounts/password_change/", new | {"old_password": PASSWORD}).status_code == 302
+    assert User.objects.get(username="admin").check_password(new["new_password1"])
+
+
 # --- nothing is kept -------------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,7 @@ GETS: dict[str, tuple[str, str]] = {
         _OPEN,
     ),  # whoever has the link sees the page that asks for the code, and nothing of the request
     "handover_progress": ("link", _OWNER_ONLY),
+    "password_change": ("", _PAGE),
     **dict.fromkeys(("handover_return", "password_reset", "healthz", "readyz"), ("", _OPEN)),
 }
 _VERB = "L L 403 404 302 403 403 302"  # approvers; who asked does not decide
@@ -74,6 +75,7 @@ POSTS: dict[str, tuple[str, dict[str, str], str]] = {
     "resume": ("", {}, "L L 403 403 403 302 403 302"),
     "adopt": ("attention", {}, _OPERATES),
     **dict.fromkeys(("send_again", "close"), ("attention", _WHY, "L L 403 403 403 302 403 302")),
+    "password_change": ("", {}, _PAGE),
     "password_reset": ("", {}, _OPEN),
     "webhook": ("", {}, "403 403 403 403 403 403 403 403"),  # for a signature alone
     "handover": ("link", {}, "200 405 200 200 200 200 200 200"),

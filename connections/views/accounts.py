@@ -1,11 +1,14 @@
-"""The forgotten password. Everything else about accounts is Django's own."""
+"""The forgotten password, and a new one. Everything else about accounts is Django's own."""
+
+from typing import Any
 
 from axes.helpers import get_client_ip_address
 from django.contrib.auth.forms import PasswordResetForm
-from django.contrib.auth.views import PasswordResetView
+from django.contrib.auth.views import PasswordChangeView, PasswordResetView
 from django.http import HttpResponse, HttpResponseRedirect
 
 from connections import workflow
+from connections.forms.accounts import CountedPasswordChangeForm
 
 
 class PasswordReset(PasswordResetView):
@@ -20,3 +23,13 @@ class PasswordReset(PasswordResetView):
             client=str(get_client_ip_address(self.request)),
         )
         return HttpResponseRedirect(self.get_success_url())
+
+
+class PasswordChange(PasswordChangeView):
+    """Django's page, with the log-in's limits for the old password."""
+
+    form_class = CountedPasswordChangeForm
+
+    def get_form_kwargs(self) -> dict[str, Any]:
+        """The form counts under the address of the request."""
+        return super().get_form_kwargs() | {"request": self.request}
