@@ -116,7 +116,7 @@ def test_nor_does_a_mail_about_a_batch(kind: NoticeKind) -> None:
 
 @pytest.mark.django_db
 def test_nor_does_the_mail_that_resets_a_password() -> None:
-    context = {"user": hostile(), "protocol": "https", "domain": "portal.example.com", "uid": "x", "token": "y"}
+    context = {"user": hostile(), "url": "https://portal.example.com/accounts/reset/x/y/"}
     assert "FORGED" not in render_to_string("registration/password_reset_email.html", context)
 
 
