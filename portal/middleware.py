@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
 from django.http import HttpRequest, HttpResponse
+from django.template import loader
 
 SEEN = "seen"
 SEEN_EVERY = 300  # seconds between two writes of the stamp: a write for each request would cost a query a page
@@ -22,6 +23,19 @@ def no_store(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         response.headers.setdefault("Cache-Control", "no-store")
         return response
+
+    return middleware
+
+
+def body_limit(get_response: GetResponse) -> GetResponse:
+    """Refuse a request with more than REQUEST_BODY_LIMIT bytes, of which nothing was read."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        length = str(request.META.get("CONTENT_LENGTH") or "")
+        if not length.isdecimal() or (len(length) < 19 and int(length) <= settings.REQUEST_BODY_LIMIT):
+            return get_response(request)  # as Django sees it, what is no number is no body
+        limit = settings.REQUEST_BODY_LIMIT // 1024
+        return HttpResponse(loader.get_template("413.html").render({"limit": limit}), status=413)
 
     return middleware
 

@@ -58,6 +58,7 @@ MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",  # first, so that redirects and error pages carry the policy too
     "django.middleware.security.SecurityMiddleware",
     "portal.fetch_metadata.OwnPages",  # before the static files, which carry its header, and before any view
+    "portal.middleware.body_limit",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.middleware.no_store",
     "connections.health.anonymous_probes",
@@ -311,6 +312,9 @@ SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_H
 SILENCED_SYSTEM_CHECKS = ["security.W021"]
 # A table of 512 KiB for several requests at once, with its corrections; a little too much is still answered in words.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+# A whole request, files included: the web process refuses more before it has read it. It is less than what Django
+# takes into memory, so no upload reaches the disk.
+REQUEST_BODY_LIMIT = 2 * 1024 * 1024
 
 # --- static files --------------------------------------------------------------------------------------------------
 STATIC_URL = "/static/"
