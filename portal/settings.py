@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "portal.middleware.body_limit",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "portal.middleware.no_store",
+    "portal.concurrency.ConcurrencyLimits",
     "connections.health.anonymous_probes",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -282,6 +283,14 @@ SESSION_ENGINE = "portal.sessions"
 SESSION_IDLE_LIMIT = timedelta(hours=1)
 SESSION_ABSOLUTE_LIMIT = timedelta(hours=10)
 SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE_LIMIT.total_seconds())
+
+# --- what a web process takes at once ------------------------------------------------------------------------------
+# Pairs: how many run, and how many more wait for their turn. All together are fewer than the threads
+# (gunicorn.conf.py), so that some are always free; those that run share the processors with everybody else's pages.
+PASSWORDS_AT_ONCE = 1, 2
+PASSWORD_HASHERS = ["portal.concurrency.LimitedHasher"]
+REQUESTS_AT_ONCE = {"/webhooks/": (1, 2), "/handover/": (2, 1)}  # strangers reach these too
+SESSION_REQUESTS_AT_ONCE = 2, 4  # a browser opens six connections
 
 # --- what browsers are told ----------------------------------------------------------------------------------------
 _SELF, _NOTHING = ["'self'"], ["'none'"]

@@ -1,0 +1,98 @@
+"""How many requests of one kind a web process takes at once, so that a flood of them leaves threads for all others."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
+from django.http import HttpRequest, HttpResponse
+from django.template import loader
+
+RETRY_AFTER = 2  # seconds
+
+
+class TooBusy(Exception):
+    """As many as are taken at once are here already; one more would keep everybody else waiting."""
+
+
+class AtMost:
+    """For each key runs `running` at once and lets `waiting` more wait for their turn."""
+
+    def __init__(self, running: int, waiting: int) -> None:
+        self._running, self._inside = running, running + waiting
+        self._runs: Counter[Hashable] = Counter()
+        self._entered: Counter[Hashable] = Counter()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def place(self, key: Hashable = None) -> Iterator[None]:
+        """Runs the block when it is its turn; raises TooBusy where too many wait already."""
+        with self._changed:
+            if self._entered[key] >= self._inside:
+                raise TooBusy
+            self._entered[key] += 1
+            self._changed.wait_for(lambda: self._runs[key] < self._running)
+            self._runs[key] += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._runs[key] -= 1
+                self._entered[key] -= 1
+                if not self._entered[key]:  # else every session that ever was would stay
+                    del self._entered[key], self._runs[key]
+                self._changed.notify_all()
+
+
+class LimitedHasher(PBKDF2PasswordHasher):
+    """Django's own, for few passwords at once: each takes a processor for a third of a second.
+
+    The limit stands here, below every form, since all of them hash: log-in, log-in of the admin, change and reset of a
+    password, for names that do not exist too. Raises TooBusy.
+    """
+
+    _places = AtMost(*settings.PASSWORDS_AT_ONCE)
+
+    def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
+        """The hash."""
+        with self._places.place():
+            return super().encode(password, salt, iterations)
+
+
+class ConcurrencyLimits:
+    """Middleware: the limits of REQUESTS_AT_ONCE and of one session; 503 in words for whoever is over one of them."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+        self._addresses = {start: AtMost(*limit) for start, limit in settings.REQUESTS_AT_ONCE.items()}
+        self._sessions = AtMost(*settings.SESSION_REQUESTS_AT_ONCE)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """The answer, or that it has to wait."""
+        with ExitStack() as places:
+            try:
+                for place in self._places(request):
+                    places.enter_context(place)
+            except TooBusy:
+                return busy()
+            return self._get_response(request)
+
+    def _places(self, request: HttpRequest) -> Iterator[Any]:
+        for start, limit in self._addresses.items():
+            if request.path_info.startswith(start):
+                yield limit.place()
+        if session := request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+            yield self._sessions.place(session)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """The same for TooBusy from within a view."""
+        return busy() if isinstance(exception, TooBusy) else None
+
+
+def busy() -> HttpResponse:
+    """503 in words."""
+    page = loader.get_template("too_many.html").render({"seconds": RETRY_AFTER})
+    return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER)})
