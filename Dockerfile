@@ -6,7 +6,7 @@ ENV PATH=/venv/bin:$PATH
 WORKDIR /app
 COPY requirements.txt .
 RUN pip install --require-hashes --only-binary :all: -r requirements.txt
-COPY manage.py ./
+COPY manage.py gunicorn.conf.py ./
 COPY portal portal
 COPY connections connections
 COPY templates templates
@@ -23,4 +23,4 @@ WORKDIR /app
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=15s --timeout=5s --start-period=30s CMD ["python", "portal/healthcheck.py"]
-CMD ["gunicorn", "portal.wsgi", "--bind", "0.0.0.0:8000", "--workers", "2", "--threads", "4", "--worker-tmp-dir", "/tmp", "--limit-request-line", "8190", "--no-control-socket"]
+CMD ["gunicorn", "portal.wsgi", "--bind", "0.0.0.0:8000"]

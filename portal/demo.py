@@ -66,6 +66,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
     environ["DEMO_STARTS"] = ",".join(starts)
     environ.setdefault("STATIC_ROOT", str(folder / "static"))
     environ.setdefault("LOG_LEVEL", "WARNING")
+    environ.setdefault("WEB_CONCURRENCY", "1")  # one web process will do for a trial
     # Celery warns of root, which is who one is in most containers; the trial's broker is a private socket.
     environ.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
     for name, value in (CLOCKS | LIMITS).items():

@@ -129,10 +129,9 @@ class Command(BaseCommand):
         python = (sys.executable, "-m")
         celery = (*python, "celery", "--quiet", "-A", "portal")
         address = f"{HOST}:{settings.PORT}"
-        web = ["gunicorn", "portal.wsgi", "-b", address, "-w", "1", "--threads", "8", "--no-control-socket"]
-        web += ["--limit-request-line", "8190"]  # a link that opens the form filled in holds all its texts
         # gunicorn's own children see to themselves when it is told to end
-        self.supervisor.start("web", [*python, *web, "--log-level", "warning"], on_orphaned=signal.SIGTERM)
+        web = [*python, "gunicorn", "portal.wsgi", "--bind", address]
+        self.supervisor.start("web", web, on_orphaned=signal.SIGTERM)
         lean = ("--without-mingle", "--without-gossip", "--without-heartbeat")
         name = f"demo-{os.getpid()}@localhost"
         self.supervisor.start("worker", [*celery, "worker", "-c", "8", "-Q", "slow,control", "-n", name, *lean])
