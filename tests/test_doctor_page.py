@@ -12,7 +12,7 @@ from django.test import Client
 
 from connections import catalog, workflow
 from connections.fivetran import configured
-from connections.models import CatalogEntry, ConnectionRequest, Kind, SetupTestRun
+from connections.models import CatalogEntry, Connection, ConnectionRequest, Kind, SetupTestRun
 from connections.models.connection import store_run
 from connections.provisioning import outcome
 from connections.states import Actor, Status
@@ -178,6 +178,7 @@ def test_hostile_tests_stay_texts(as_user: Login, cast: Cast) -> None:
 def test_the_page_waits_for_a_key_that_is_being_asked_for(as_user: Login, cast: Cast) -> None:
     catalogs.offered()
     row, reader = created(cast, SSH), as_user("requester")
+    Connection.objects.update(first_data_at=Now())  # nothing else is waited for
     page = page_of(reader, row)
     assert interval(page) == 5
     url = poll_url(page) or ""
@@ -191,6 +192,7 @@ def test_the_page_waits_for_a_key_that_is_being_asked_for(as_user: Login, cast: 
 def test_it_does_not_wait_for_ever(as_user: Login, cast: Cast) -> None:
     catalogs.offered()
     row = created(cast, SSH)
+    Connection.objects.update(first_data_at=Now())
     SetupTestRun.objects.update(finished_at=Now() - timedelta(minutes=2))
     assert interval(page_of(as_user("requester"), row)) == 0
 

@@ -290,7 +290,7 @@ def test_one_timeline_newest_first(as_user: Login, cast: Cast) -> None:
 
 # --- following the request -----------------------------------------------------------------------------------------
 INTERVALS = {
-    **dict.fromkeys((Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN), 2),
+    **dict.fromkeys((Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN, Status.CREATED), 2),
     **dict.fromkeys((Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION), 5),
 }
 
@@ -301,6 +301,24 @@ def test_the_page_asks_as_often_as_something_can_happen(as_user: Login, cast: Ca
     page = page_of(as_user("requester"), row)
     assert interval(page) == INTERVALS.get(status, 0)
     assert bool(poll_url(page)) is bool(interval(page))
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds"), [(0, 2), (0.5, 5), (2, 15), (4, 30), (9, 60), (60 * 24 * 90, 60), (-60, 2)]
+)
+def test_a_connection_without_data_is_asked_about_ever_more_rarely(
+    as_user: Login, cast: Cast, minutes: float, seconds: int
+) -> None:
+    row = factories.request_in(Status.CREATED, by=cast["requester"], approver=cast["approver"])
+    reader = as_user("requester")
+    young = poll_url(page_of(reader, row)) or ""
+    ConnectionRequest.objects.update(status_since=Now() - timedelta(minutes=minutes))
+    page = page_of(reader, row)
+    assert interval(page) == seconds
+    # An open page learns the longer pause by its next question, which is answered by nothing else.
+    assert interval(reader.get(young).content.decode()) in ({seconds} if seconds > 2 else {0})
+    ConnectionRequest.objects.update(gone_at=Now())
+    assert interval(page_of(reader, row)) == 0
 
 
 def test_the_fragment_is_empty_until_something_changed_and_stops_at_the_end(as_user: Login, cast: Cast) -> None:
@@ -315,7 +333,10 @@ def test_the_fragment_is_empty_until_something_changed_and_stops_at_the_end(as_u
     assert 'data-status="sending"' in changed
     assert reader.get(poll_url(changed) or "").status_code == 204
     outcome.to_created(row, Actor.WORKER, factories.created_data(row))
-    last = reader.get(poll_url(changed) or "").content.decode()
+    created = reader.get(poll_url(changed) or "").content.decode()
+    assert reader.get(poll_url(created) or "").status_code == 204  # it goes on until the first data
+    Connection.objects.update(first_data_at=Now())
+    last = reader.get(poll_url(created) or "").content.decode()
     assert "hx-get" not in last
     assert "hx-trigger" not in last
     assert '<h3 id="body-heading" hx-swap-oob="true">The exact body that was sent</h3>' in last
@@ -352,7 +373,7 @@ def test_a_rerun_of_the_tests_is_followed_to_its_end(as_user: Login, cast: Cast)
     store_run(row.connection, {"setup_tests": [{"title": "New", "status": "PASSED"}]})
     last = reader.get(poll_url(running) or "").content.decode()
     assert "New" in last
-    assert interval(last) == 0
+    assert interval(last) == 2  # until the first data
 
 
 def test_an_edited_body_is_not_slipped_under_the_approvers_hand(as_user: Login, cast: Cast) -> None:

@@ -10,6 +10,7 @@ from django.utils import timezone
 from connections import characters, payloads, permissions
 from connections.models import (
     ApiGate,
+    Connection,
     ConnectionRequest,
     GateReason,
     HandoverState,
@@ -25,6 +26,7 @@ from connections.views.reading import SHOWN_DIGEST, connection_of, handover_of, 
 _WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 _PERSONS = frozenset({Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION})
 _TESTS_OPEN = frozenset({SetupTestsState.DUE.value, SetupTestsState.RUNNING.value})
+_PAUSES = (2, 5, 15, 30, 60)  # seconds between two questions about a connection that has no data yet
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,10 @@ class Waiting:
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
-    """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to, else 0."""
+    """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to.
+
+    A connection is followed until its first data, ever more slowly; 0 when nothing more is to come.
+    """
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
         return 2
@@ -45,7 +50,15 @@ def poll_seconds(row: ConnectionRequest) -> int:
     handing_over = handover is not None and handover.is_live and not row.gone_at
     if handing_over or change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
         return 2
-    return 5 if row.state in _PERSONS or change else 0
+    return 5 if row.state in _PERSONS or change else _pause_until_data(row, connection)
+
+
+def _pause_until_data(row: ConnectionRequest, connection: Connection | None) -> int:
+    """A tenth of the time since the creation, from 2 seconds to a minute; 0 where no first data is to come."""
+    if connection is None or row.gone_at or connection.first_data_at:
+        return 0
+    waited = (timezone.now() - row.status_since).total_seconds()
+    return next((pause for pause in _PAUSES if pause >= waited / 10), _PAUSES[-1])
 
 
 def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
@@ -56,6 +69,7 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
         marks.append(row.group_told_at)  # type: ignore[attr-defined]  # annotated by find()
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
         marks += [connection.fivetran_status, connection.succeeded_at, connection.failed_at, connection.drift]
+        marks += [connection.first_data_at, poll_seconds(row)]  # a longer pause reaches the page as a new look does
         marks += [is_paused(connection), connection.trust_waiting]
     if (handover := handover_of(row)) is not None:
         marks += [handover.state, handover.nonce, handover.card_expires_at, handover.card_expired_at]

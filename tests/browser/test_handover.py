@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from playwright.sync_api import Browser, Page, expect
 
-from connections.models import ConnectionRequest, EventKind, Handover
+from connections.models import Connection, ConnectionRequest, EventKind, Handover
 from tests import factories
 from tests.browser.conftest import PASSWORD
 from tests.stand_in import Fivetran
@@ -110,6 +111,8 @@ def test_another_person_hands_over_and_the_open_page_says_connected(portal: Five
     expect(requester.locator("#results [data-test-status=PASSED]").first).to_be_visible(timeout=10_000)
     expect(requester.locator("#handover [data-handover=done]")).to_be_visible()
     expect(requester.locator("#timeline")).to_contain_text("Credentials handed over")
+    expect(requester.locator("[hx-trigger^=every]")).to_have_count(1)  # until the first data
+    Connection.objects.update(first_data_at=Now())
     expect(requester.locator("[hx-trigger^=every]")).to_have_count(0, timeout=15_000)
     requester.wait_for_load_state("networkidle")
     asked: list[str] = []

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db.models.functions import Now
 from playwright.sync_api import Page, expect
 
-from connections.models import ConnectionRequest
+from connections.models import Connection, ConnectionRequest
 from connections.states import Status
 from tests.stand_in import Fivetran
 
@@ -50,6 +51,8 @@ def test_from_the_form_to_a_connected_connection(portal: Fivetran, browse: Brows
     expect(requester.locator("#people")).to_contain_text("Approved by")
     [post] = portal.posts()
     assert post["body"] == requester.evaluate("text => JSON.parse(text)", sent)
+    expect(requester.locator("[hx-trigger^=every]")).to_have_count(1)  # until the first data
+    Connection.objects.update(first_data_at=Now())
     expect(requester.locator("[hx-trigger^=every]")).to_have_count(0, timeout=15_000)
     requester.wait_for_load_state("networkidle")
     asked: list[str] = []
