@@ -11,6 +11,7 @@ from connections.models.connection import (
     SetupTestsState,
     status_columns,
     store_run,
+    tests_in,
 )
 from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason
@@ -72,5 +73,6 @@ __all__ = [
     "open_request",
     "status_columns",
     "store_run",
+    "tests_in",
     "why_not_mailed",
 ]

@@ -228,6 +228,12 @@ class SetupTest(models.Model):
         return f"{self.title}: {self.status}"
 
 
+def tests_in(data: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The setup tests that an answer's `data` holds; none where they are absent or of another shape."""
+    found = data.get("setup_tests")
+    return [test for test in found if isinstance(test, dict)] if isinstance(found, list) else []
+
+
 def store_run(
     connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None, is_new: bool = False
 ) -> bool:
@@ -236,8 +242,7 @@ def store_run(
     `is_new`: the connection was recorded just now, as one whose tests are stored and without anything to trust.
     Unknown statuses, missing messages and any `details` are kept as they come, cut to the lengths above.
     """
-    found = data.get("setup_tests")
-    tests = [test for test in found if isinstance(test, dict)] if isinstance(found, list) else []
+    tests = tests_in(data)
     run = SetupTestRun.objects.create(
         connection=connection,
         asked_by_id=asked_by_id,

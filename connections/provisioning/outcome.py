@@ -26,6 +26,7 @@ from connections.models import (
     NoticeKind,
     SetupTestsState,
     advance,
+    tests_in,
 )
 from connections.provisioning import asking
 from connections.states import Actor, Status
@@ -143,14 +144,13 @@ def to_created(
 ) -> bool:
     """The connection exists: store its id, Fivetran's status and, from an answer, the setup tests it brought.
 
-    An adopted connection (found, not told) gets its tests run if the approved body asked for them. A connection that
-    another request holds already goes to an operator. Returns whether a test that came along asks for something.
+    Tests that the approved body asks for are owed until their result is stored: where the answer brings none, or the
+    connection was found and not told, they are due. A connection that another request holds already goes to an
+    operator. Returns whether a test that came along asks for something.
     """
     asked_for, asks = bool((request.payload or {}).get("run_setup_tests")), False
-    brought = asked_for and not adopted and isinstance(data.get("setup_tests"), list)
-    tests = SetupTestsState.STORED if brought else SetupTestsState.NONE
-    if asked_for and adopted:
-        tests = SetupTestsState.DUE
+    brought = asked_for and not adopted and tests_in(data)
+    tests = SetupTestsState.STORED if brought else SetupTestsState.DUE if asked_for else SetupTestsState.NONE
     try:
         with atomic():
             advance(
