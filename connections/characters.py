@@ -6,6 +6,8 @@ from functools import lru_cache
 
 _WIDTH = 72  # columns of a quoted line: a longer one is wrapped by the reader's program, and its rest has no mark
 QUOTE = "  > "
+MOST = 20  # characters that are named
+_OF_LAYOUT = "\r\n\t"
 
 
 def is_invisible(character: str) -> bool:
@@ -25,7 +27,7 @@ def visible(text: str) -> str:
 
 @lru_cache(maxsize=5_000)
 def _shown(character: str) -> str:
-    hidden = character not in "\r\n\t" and is_invisible(character)
+    hidden = character not in _OF_LAYOUT and is_invisible(character)
     return f"[U+{ord(character):04X}]" if hidden else character
 
 
@@ -41,3 +43,23 @@ def quoted(text: str, length: int = 2000) -> str:
     lines = [visible(line.expandtabs(4)) for line in cut.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     wrapped = [part for line in lines for part in textwrap.wrap(line, _WIDTH) or [""]]
     return "\n".join(f"{QUOTE}{part}".rstrip() for part in wrapped)
+
+
+def hidden(text: str) -> list[str]:
+    """The invisible and direction-changing characters of `text` by name; line breaks and tabs are none."""
+    if text.isascii() and text.isprintable():
+        return []
+    return [_named(c) for c in dict.fromkeys(text) if is_invisible(c) and c not in _OF_LAYOUT][:MOST]
+
+
+def doubtful(text: str) -> list[str]:
+    """The characters of a name that are not plain ASCII, each with its code point and name: look-alikes and bidi marks.
+
+    An approver sees the text; this says what the text really is ("а" is U+0430 CYRILLIC SMALL LETTER A).
+    """
+    return [_named(c) for c in dict.fromkeys(text) if not 32 <= ord(c) < 127][:MOST]
+
+
+def _named(character: str) -> str:
+    name = f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
+    return name if is_invisible(character) else f"“{character}” {name}"

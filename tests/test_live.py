@@ -61,12 +61,12 @@ def test_what_is_gone_at_fivetran_leaves_the_list(sandbox: Any) -> None:
 def test_the_source_of_a_connection_is_learnt_once_and_survives_a_refresh(sandbox: Any) -> None:
     made = at_fivetran("crm", password="hunter2-hunter2")  # noqa: S106
     catalog.refresh_all()
-    assert live.of_source(KEY, 5) == []
+    assert live.of_sources([KEY], 5) == {}
     assert catalog.learn_sources() == 1
     assert catalog.learn_sources() == 0
     catalog.refresh_all()
-    assert [one.id for one in live.of_source(KEY, 5)] == [made]
-    assert live.of_source("", 5) == []
+    assert [one.id for one in live.of_sources([KEY], 5)[KEY]] == [made]
+    assert live.of_sources([""], 5) == {}
     whole = json.dumps(list(CatalogEntry.objects.filter(kind=Kind.CONNECTION).values("name", "data", "detail")))
     assert HOST not in whole
     assert "hunter2" not in whole
@@ -115,12 +115,12 @@ def test_hostile_items_are_cut(sandbox: Any) -> None:
 def test_a_submission_stores_the_key_of_its_source() -> None:
     request = factories.submitted(service="postgres", config__schema_prefix="crm", config__host="DB.example.com")
     assert request.source_key == KEY
-    assert list(ConnectionRequest.objects.of_source(KEY)) == [request]
+    assert list(ConnectionRequest.objects.of_sources([KEY])) == [request]
 
 
 def test_a_request_whose_source_is_not_known_shares_it_with_none() -> None:
     assert factories.submitted().source_key == ""
-    assert not ConnectionRequest.objects.of_source("").exists()
+    assert not ConnectionRequest.objects.of_sources([""]).exists()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_request_whose_source_is_not_known_shares_it_with_none() -> None:
 )
 def test_only_open_requests_and_connections_count(status: Status, counts: bool) -> None:
     factories.request_in(status, service="postgres", config__schema_prefix="crm", config__host=HOST)
-    assert ConnectionRequest.objects.of_source(KEY).exists() is counts
+    assert ConnectionRequest.objects.of_sources([KEY]).exists() is counts
 
 
 def test_a_draft_s_source_counts_from_its_submission() -> None:

@@ -1,8 +1,8 @@
 """Requests in the admin, and the decisions on them."""
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -13,11 +13,22 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from connections import payloads, permissions, workflow
+from connections import characters, payloads, permissions, workflow
 from connections.admin.windows import AttemptInline, EventInline, ReadOnlyAdmin
+from connections.evidence import evidence_of
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, MovedOn
 
+_TEXTS = (
+    "reason",
+    "source_owner",
+    "service_name",
+    "group_name",
+    "schema",
+    "decision_reason",
+    "failure_message",
+    "note",
+)
 AT_ONCE = 20  # requests on one confirmation page: more than that nobody reads
 DIGEST = "digest_"  # the confirmation's hidden controls: digest_<id> holds what was shown of that request
 
@@ -68,6 +79,7 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     inlines = (EventInline, AttemptInline)
     fieldsets = (
         (None, {"fields": ("label", "turn", "status_since", "requester", "reason", "source_owner", "submitted_at")}),
+        ("To notice", {"fields": ("evidence",)}),
         ("What will be sent", {"fields": ("service_name", "group_name", "schema", "body", "digest", "version")}),
         (
             "Decision",
@@ -90,7 +102,24 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     @admin.display(description="body")
     def body(self, row: ConnectionRequest) -> str:
         """The body, secrets masked, as indented JSON."""
-        return render_to_string("admin/connections/_body.html", {"body": _json(row)})
+        return render_to_string("admin/connections/_body.html", {"body": _body(row)})
+
+    @admin.display(description="to notice before deciding")
+    def evidence(self, row: ConnectionRequest) -> str:
+        """What an approver should notice, as on the request's own page."""
+        return render_to_string("admin/connections/_evidence.html", {"evidence": row.evidence})  # type: ignore[attr-defined]  # set by get_object()
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The request with its evidence, gathered for whoever looks, and its texts without characters that hide.
+
+        It is only shown: nobody can save it here.
+        """
+        row = super().get_object(request, object_id, from_field)
+        if row is not None:
+            row.evidence = evidence_of([row], request.user)[row.pk]
+            for name in _TEXTS:
+                setattr(row, name, characters.visible(getattr(row, name)))
+        return row
 
     def view_on_site(self, obj: Model) -> str:
         """The request's own page."""
@@ -170,7 +199,9 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         if len(rows) > AT_ONCE:
             self.message_user(request, f"Select at most {AT_ONCE} requests, so that each can be read.", messages.ERROR)
             return None
-        shown = [(row, _json(row), payloads.risks(row.payload or {}), _why_not(request, row)) for row in rows]
+        by: User = request.user  # type: ignore[assignment]  # the admin lets nobody in who is not logged in
+        evidence = evidence_of(rows, by)
+        shown = [(row, _body(row), evidence[row.pk], _why_not(request, row)) for row in rows]
         context = self.admin_site.each_context(request) | {
             "title": f"{decision.button}: look at what will be sent",
             "opts": self.opts,
@@ -188,8 +219,8 @@ def _seen(request: HttpRequest) -> dict[int, str]:
     return {int(number): request.POST[name] for number, name in names.items() if number.isdecimal()}
 
 
-def _json(row: ConnectionRequest) -> str:
-    return json.dumps(payloads.masked(row.payload or {}), indent=2, ensure_ascii=False)
+def _body(row: ConnectionRequest) -> dict[str, Any]:
+    return payloads.masked(row.payload or {})
 
 
 def _why_not(request: HttpRequest, row: ConnectionRequest) -> str:

@@ -46,11 +46,12 @@ def held(names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     return {(entry.data.get("group_id", ""), entry.name) for entry in entries} & set(names)
 
 
-def of_source(source_key: str, most: int) -> list[LiveConnection]:
-    """The connections, at most so many, that are known to read the source of this key; none for the empty key."""
-    if not source_key:
-        return []
-    return [_live(entry) for entry in CatalogEntry.objects.filter(kind=Kind.CONNECTION, source_key=source_key)[:most]]
+def of_sources(source_keys: Collection[str], most: int) -> dict[str, list[LiveConnection]]:
+    """Key -> the connections, at most so many in all, that are known to read the source of that key."""
+    found: dict[str, list[LiveConnection]] = {}
+    for entry in CatalogEntry.objects.filter(kind=Kind.CONNECTION, source_key__in=set(source_keys) - {""})[:most]:
+        found.setdefault(entry.source_key, []).append(_live(entry))
+    return found
 
 
 def _live(entry: CatalogEntry) -> LiveConnection:

@@ -1,5 +1,6 @@
 """What the form can offer, read from the cached copy; no call to Fivetran here but the one for a chosen service."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -130,6 +131,12 @@ def destinations() -> list[Option]:
         if str(e.data.get("setup_status", "")).upper() == "CONNECTED"
     ]
     return sorted(found, key=lambda option: (option.name.lower(), option.id))
+
+
+def group_names(ids: Collection[str]) -> dict[str, str]:
+    """Id -> name of these groups, as far as they are known; no query without ids."""
+    known = CatalogEntry.objects.filter(kind=Kind.GROUP, fivetran_id__in=ids)
+    return dict(known.values_list("fivetran_id", "name")) if ids else {}
 
 
 def _where(data: dict[str, Any]) -> str:

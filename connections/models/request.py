@@ -1,7 +1,7 @@
 """The request: one row a connection that somebody asked for, and `advance`, the only writer of its status."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -44,9 +44,9 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
         """Every request that holds its destination name."""
         return self.filter(_NAME_HELD)
 
-    def of_source(self, source_key: str) -> "ConnectionRequestQuerySet":
-        """The open requests and existing connections that read the source of this key; none for the empty key."""
-        return self.filter(_NAME_HELD, source_key=source_key) if source_key else self.none()
+    def of_sources(self, source_keys: Collection[str]) -> "ConnectionRequestQuerySet":
+        """The open requests and existing connections that read the sources of these keys; none for the empty key."""
+        return self.filter(_NAME_HELD, source_key__in=set(source_keys) - {""})
 
 
 class ConnectionRequest(models.Model):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -95,24 +94,14 @@ def short_json(value: Any) -> str:
 
 @register.filter
 def doubtful(text: object) -> list[str]:
-    """The characters of a name that are not plain ASCII, each with its code point and name: look-alikes and bidi marks.
-
-    An approver sees the text; this says what the text really is ("а" is U+0430 CYRILLIC SMALL LETTER A).
-    """
-    odd = dict.fromkeys(c for c in str(text) if not 32 <= ord(c) < 127)
-    return [_named(c) for c in list(odd)[:20]]
+    """The characters of a name that are not plain ASCII, by name."""
+    return characters.doubtful(str(text))
 
 
 @register.filter
 def hidden_marks(text: object) -> list[str]:
-    """The invisible and direction-changing characters of a longer text; line breaks and tabs are none."""
-    odd = dict.fromkeys(c for c in str(text) if characters.is_invisible(c) and c not in "\r\n\t")
-    return [_named(c) for c in list(odd)[:20]]
-
-
-def _named(character: str) -> str:
-    name = f"U+{ord(character):04X} {unicodedata.name(character, 'without a name')}"
-    return name if characters.is_invisible(character) else f"“{character}” {name}"
+    """The invisible and direction-changing characters of a longer text, by name."""
+    return characters.hidden(str(text))
 
 
 @register.filter(is_safe=True)

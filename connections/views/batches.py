@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import batches, payloads, permissions
 from connections.batches import Decision, Outcome
+from connections.evidence import Evidence, evidence_of
 from connections.forms import ReasonForm
 from connections.models import Batch, BatchRow, ConnectionRequest
 from connections.states import Status
@@ -31,7 +32,7 @@ class Shown:
     setup_state: str
     body: dict[str, Any]
     phrases: str
-    risks: list[str]
+    evidence: list[Evidence]
     is_ticked: bool
     reason: str
     obstacle: str
@@ -120,10 +121,14 @@ def _show(
 
 def _shown(request: HttpRequest, batch: Batch, obstacles: Mapping[int, str]) -> list[Shown]:
     rows = batch.rows.select_related("request__requester", "request__decided_by", "request__connection")
-    return [_row(request, row, obstacles.get(row.request_id, "")) for row in rows]
+    evidence: dict[int, list[Evidence]] = {}
+    if permissions.is_approver(request.user):
+        waiting = (row.request for row in rows if row.request.state is Status.PENDING)
+        evidence = evidence_of(waiting, request.user)
+    return [_row(request, row, evidence.get(row.request_id, []), obstacles.get(row.request_id, "")) for row in rows]
 
 
-def _row(request: HttpRequest, row: BatchRow, obstacle: str) -> Shown:
+def _row(request: HttpRequest, row: BatchRow, evidence: list[Evidence], obstacle: str) -> Shown:
     """A row as it stands now. All are ticked at first; a body that changed under the approver's eyes is not."""
     asked, posted = row.request, request.method == "POST"
     digest = request.POST.get(f"digest_{asked.pk}", asked.digest)
@@ -135,7 +140,7 @@ def _row(request: HttpRequest, row: BatchRow, obstacle: str) -> Shown:
         setup_state=connection.setup_state if connection else "",
         body=payloads.masked(asked.payload or {}),
         phrases=" · ".join(payloads.in_words(asked.values)),
-        risks=payloads.risks(asked.payload or {}),
+        evidence=evidence,
         is_ticked=ticked and digest == asked.digest,
         reason=request.POST.get(f"reason_{asked.pk}", "")[:4000],
         obstacle=obstacle,

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connections import limits, permissions, workflow
+from connections.evidence import evidence_of_change
 from connections.forms import ReasonForm
 from connections.forms.changes import ChangeForm
 from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalMove, MovedOn
@@ -121,6 +122,7 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "next": _GONE if _is_pointless(change) else change_words.next_sentence(change),
         "turn": _turn(user, change),
         "differences": change_words.differences(change),
+        "evidence": evidence_of_change(change) if decides else [],
         "consequence": change_words.CONSEQUENCES[ChangeKind(change.kind)],
         "call": change_words.call_line(change),
         "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,

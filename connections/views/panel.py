@@ -7,7 +7,8 @@ from typing import Any
 
 from django.utils import timezone
 
-from connections import characters, payloads, permissions
+from connections import payloads, permissions
+from connections.evidence import Evidence, evidence_of, evidence_of_body
 from connections.models import (
     ApiGate,
     Connection,
@@ -15,7 +16,6 @@ from connections.models import (
     GateReason,
     HandoverState,
     SetupTestsState,
-    why_not_mailed,
 )
 from connections.permissions import Person
 from connections.states import FINAL, ChangeStatus, Owner, Status
@@ -140,7 +140,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "actions": actions(user, row),
         "decide": decide(user, row),
         "body_heading": body_heading(row),
-        "risks": _risks(row) if permissions.sees_everything(user) else [],
+        "evidence": _evidence(user, row),
         "attempts": attempts,
         "runs": runs,
         "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
@@ -158,13 +158,12 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     }
 
 
-def _risks(row: ConnectionRequest) -> list[str]:
-    """What an approver should notice; the form cannot say to everybody whether there is such a source owner."""
-    found = payloads.risks(row.payload or {})
-    if row.state is Status.PENDING and row.source_owner and why_not_mailed(row.source_owner):
-        named = characters.visible(row.source_owner)
-        found.append(f"“{named}” cannot be mailed here: the requester is asked for the credentials instead")
-    return found
+def _evidence(user: Person, row: ConnectionRequest) -> list[Evidence]:
+    """What to notice, for who sees everything: all of it while somebody has to decide, then what the request tells."""
+    if not permissions.sees_everything(user):
+        return []
+    decided = row.state not in (Status.PENDING, Status.ATTENTION)
+    return evidence_of_body(row) if decided else evidence_of([row], user)[row.pk]
 
 
 def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:

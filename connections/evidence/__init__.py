@@ -1,0 +1,89 @@
+"""What whoever decides should notice: the one place that gathers it, for every page on which something is decided."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from connections import payloads
+from connections.evidence import agents, body, owners, same_source
+from connections.evidence.same_source import Radar, radar_of
+from connections.models import ConnectionChange, ConnectionRequest
+from connections.permissions import Person
+
+__all__ = ["Evidence", "Kind", "Radar", "evidence_of", "evidence_of_body", "evidence_of_change", "radar_of"]
+
+
+class Kind(StrEnum):
+    """What a piece of evidence is about; the pages carry it as `data-evidence`."""
+
+    RISK = "risk"
+    SAME_SOURCE = "same-source"
+    OWNER = "owner"
+    AGENT = "agent"
+    ADDRESS = "address"
+    HIDDEN = "hidden"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One thing to notice, in words; `address` is the page of what it speaks of, where there is one."""
+
+    kind: Kind
+    words: str
+    address: str = ""
+
+
+def evidence_of(rows: Iterable[ConnectionRequest], by: Person) -> dict[int, list[Evidence]]:
+    """Id -> what `by`, who decides, should notice about each request; a few queries, however many there are."""
+    asked = list(rows)
+    bodies = {row.pk: row.payload or {} for row in asked}
+    readers = same_source.readers_of({row.source_key for row in asked}, by)
+    people = owners.remarks({row.source_owner for row in asked})
+    entries = agents.known(list(bodies.values()))
+    return {
+        row.pk: [
+            *(Evidence(Kind.RISK, words) for words in payloads.risks(bodies[row.pk])),
+            *_same_source(row, readers),
+            *(Evidence(Kind.OWNER, words) for words in [people.get(row.source_owner, "")] if words),
+            *(Evidence(Kind.AGENT, words) for words in agents.remarks(bodies[row.pk], entries)),
+            *_in_text(row),
+        ]
+        for row in asked
+    }
+
+
+def evidence_of_body(row: ConnectionRequest) -> list[Evidence]:
+    """As much of it as the request itself tells, without a query: what stays to be known once it is decided."""
+    return [*(Evidence(Kind.RISK, words) for words in payloads.risks(row.payload or {})), *_in_text(row)]
+
+
+def evidence_of_change(change: ConnectionChange) -> list[Evidence]:
+    """What whoever decides about a change of a connection should notice."""
+    texts = {"The reason": change.reason, "The name of who asks": str(change.requester)}
+    return [
+        *(Evidence(Kind.RISK, words) for words in payloads.risks(change.body)),
+        *(Evidence(Kind.HIDDEN, words) for words in body.hidden_in(texts, change.body)),
+    ]
+
+
+def _in_text(row: ConnectionRequest) -> list[Evidence]:
+    asked: Mapping[str, Any] = row.payload or {}
+    texts = {
+        "The service's name": row.service_name,
+        "The destination's name": row.group_name,
+        "The source owner": row.source_owner,
+        "The reason": row.reason,
+        "The requester's name": str(row.requester),
+    }
+    return [
+        *(Evidence(Kind.ADDRESS, words) for words in body.odd_addresses(asked)),
+        *(Evidence(Kind.HIDDEN, words) for words in body.hidden_in(texts, asked)),
+    ]
+
+
+def _same_source(row: ConnectionRequest, readers: same_source.Readers) -> list[Evidence]:
+    found = readers.of(same_source.source_in(row.payload or {}), row.source_key, without=row.pk)
+    return [
+        Evidence(Kind.SAME_SOURCE, f"Reads the same {found.source}: {one.words}", one.address) for one in found.findings
+    ]

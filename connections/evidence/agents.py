@@ -1,0 +1,48 @@
+"""Agents and links that a body names, as Fivetran last told of them: not connected, or another destination's."""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from connections.models import CatalogEntry, Kind
+
+_KINDS = {
+    "hybrid_deployment_agent_id": Kind.HYBRID_AGENT,
+    "proxy_agent_id": Kind.PROXY_AGENT,
+    "private_link_id": Kind.PRIVATE_LINK,
+}
+Known = Mapping[tuple[str, str], CatalogEntry]
+
+
+def known(bodies: Collection[Mapping[str, Any]]) -> Known:
+    """(kind, id) -> what is known of each agent and link that the bodies name; one query, none where none is named."""
+    ids = {str(body[path]) for body in bodies for path in _KINDS if body.get(path)}
+    if not ids:
+        return {}
+    entries = CatalogEntry.objects.filter(kind__in=list(_KINDS.values()), fivetran_id__in=ids).defer("detail")
+    return {(entry.kind, entry.fivetran_id): entry for entry in entries}
+
+
+def remarks(body: Mapping[str, Any], entries: Known) -> list[str]:
+    """What to notice about the agents and links of `body`, in words; nothing about those that are not known."""
+    found = []
+    for path, kind in _KINDS.items():
+        entry = entries.get((kind, str(body.get(path, ""))))
+        if entry is not None:
+            found += [f"{kind.label[:-1]} {entry.name}: {words}" for words in _flaws(kind, entry.data, body)]
+    return found
+
+
+def _flaws(kind: Kind, data: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+    match kind:
+        case Kind.HYBRID_AGENT:
+            elsewhere = data.get("group_id") and data["group_id"] != body.get("group_id")
+            return [
+                *([] if data.get("online") else ["it is not online"]),
+                *(["it belongs to another destination"] if elsewhere else []),
+            ]
+        case Kind.PROXY_AGENT:
+            return [] if data.get("status") == "CONNECTED" else ["it is not connected"]
+    state = str(data.get("state", ""))
+    return (
+        [] if state == "OK" or state.startswith("SOURCE_") else [f"it is not ready ({state[:50] or 'state unknown'})"]
+    )

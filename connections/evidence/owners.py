@@ -1,0 +1,52 @@
+"""Source owners from outside: whom the portal does not know, and whose address is not the company's."""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db.models import Q
+
+
+def remarks(owners: Collection[str]) -> dict[str, str]:
+    """Owner as typed (a username or an address) -> what to notice about it, in words; one query, none without owners.
+
+    Whoever has an active account that can be mailed is nobody to notice. An address without one is outside the company unless its domain
+    is that of PUBLIC_URL (or a part of it that still is a company's), of DEFAULT_FROM_EMAIL, or of an active user.
+    """
+    typed = {owner for owner in owners if owner}
+    if not typed:
+        return {}
+    named = Q(username__in=typed)
+    for owner in typed:
+        if "@" in owner:
+            named |= Q(email__iendswith=f"@{domain_of(owner)}")
+    people = list(User.objects.filter(named, is_active=True).values_list("username", "email"))
+    usernames, addresses = {name for name, address in people if address}, {address.lower() for _, address in people}
+    inside = {domain_of(address) for address in addresses if address}
+    found = {}
+    for owner in typed:
+        if owner not in usernames and owner.lower() not in addresses:
+            found[owner] = _remark(owner, domain_of(owner) in inside or _is_ours(domain_of(owner)))
+    return found
+
+
+def _remark(owner: str, is_inside: bool) -> str:
+    if "@" not in owner:
+        return f"“{owner}” cannot be mailed here: the requester is asked for the credentials instead"
+    if is_inside:
+        return f"The source owner {owner} has no account here: whoever reads that mailbox can enter the credentials"
+    return f"The source owner {owner} is outside the company: nobody here has an address at {domain_of(owner)}"
+
+
+def domain_of(address: str) -> str:
+    """What stands behind the last @, in small letters; empty without one."""
+    return address.rpartition("@")[2].strip().lower() if "@" in address else ""
+
+
+def _is_ours(domain: str) -> bool:
+    sender = domain_of(settings.DEFAULT_FROM_EMAIL.rstrip("> "))
+    host = (urlsplit(settings.PUBLIC_URL).hostname or "").lower()
+    if not domain:
+        return False
+    return domain in (sender, host) or ("." in domain and host.endswith(f".{domain}"))

@@ -1,0 +1,129 @@
+"""The same source twice: what already reads the host, account, site or sheet that somebody wants connected."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from connections import catalog, permissions, sources
+from connections.catalog import LiveConnection
+from connections.models import ConnectionRequest
+from connections.permissions import Person
+from connections.sources import Source
+
+MOST = 5  # that are named
+_READ = 1000  # requests and connections that are read at once, whatever reads their sources
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that reads the same source; `address` is its page, for those who may see it."""
+
+    words: str
+    address: str = ""
+
+
+@dataclass(frozen=True)
+class Radar:
+    """What was found: the source in words ("host db.example.com"), and what reads it already."""
+
+    source: str = ""
+    findings: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True)
+class Readers:
+    """What reads some sources, by their keys, as far as `by` may know: the others are only counted."""
+
+    requests: dict[str, list[ConnectionRequest]] = field(default_factory=dict)
+    hidden: dict[str, set[int]] = field(default_factory=dict)
+    live: dict[str, list[LiveConnection]] = field(default_factory=dict)
+    groups: Mapping[str, str] = field(default_factory=dict)
+    sees_everything: bool = False
+
+    def of(self, source: Source | None, key: str, *, without: int | None = None) -> Radar:
+        """What reads the source with this key, but for the request `without`."""
+        if not key:
+            return Radar()
+        requests = [row for row in self.requests.get(key, []) if row.pk != without]
+        shown = [_request(row) for row in requests[:MOST]]
+        hidden = len(self.hidden.get(key, set()) - {without})
+        if self.sees_everything:
+            shown += [_live(one, self.groups) for one in self.live.get(key, [])]
+            rest = len(requests) + len(self.live.get(key, [])) - MOST
+            more = [Finding(f"{rest} more connections or requests")] if rest > 0 else []
+        else:
+            hidden += len(self.live.get(key, []))
+            more = [_hidden(hidden)] if hidden else []
+        return Radar(_words(source) if source else "source", (*shown[:MOST], *more))
+
+
+def readers_of(keys: Collection[str], by: Person) -> Readers:
+    """What reads the sources of these keys, in any destination; two or three queries, none without a key."""
+    wanted = {key for key in keys if key}
+    if not wanted:
+        return Readers()
+    everything = permissions.sees_everything(by)
+    rows = ConnectionRequest.objects.of_sources(wanted).select_related("requester").order_by("-id")[:_READ]
+    seen = (
+        None
+        if everything
+        else set(permissions.visible_to(by).filter(source_key__in=wanted).values_list("pk", flat=True))
+    )
+    requests: dict[str, list[ConnectionRequest]] = {}
+    hidden: dict[str, set[int]] = {}
+    for row in rows:
+        if seen is None or row.pk in seen:
+            requests.setdefault(row.source_key, []).append(row)
+        else:
+            hidden.setdefault(row.source_key, set()).add(row.pk)
+    live = _not_ours(catalog.live.of_sources(wanted, most=_READ))
+    groups = catalog.group_names({one.group_id for found in live.values() for one in found}) if everything else {}
+    return Readers(requests, hidden, live, groups, everything)
+
+
+def radar_of(body: Mapping[str, Any], *, by: User, edited: ConnectionRequest | None = None) -> Radar:
+    """What reads the source of `body` (as it would be sent) already; owners only as `by` may know.
+
+    Whatever cannot be shown is one sentence that names nobody.
+    """
+    source = source_in(body)
+    if source is None:
+        return Radar()
+    return readers_of([source.key], by).of(source, source.key, without=edited.pk if edited else None)
+
+
+def source_in(body: Mapping[str, Any]) -> Source | None:
+    """The source that a body's `config` tells."""
+    config = body.get("config")
+    return sources.source_of(str(body.get("service", "")), config if isinstance(config, Mapping) else {})
+
+
+def _words(source: Source) -> str:
+    value = source.value if len(source.value) <= 100 else f"{source.value[:100]}…"
+    return f"{source.what} {value}"
+
+
+def _not_ours(found: Mapping[str, list[LiveConnection]]) -> dict[str, list[LiveConnection]]:
+    """Those that came of no request: the others were found as requests."""
+    ids = [one.id for several in found.values() for one in several]
+    if not ids:
+        return {}
+    ours = set(ConnectionRequest.objects.filter(connection_id__in=ids).values_list("connection_id", flat=True))
+    return {key: [one for one in several if one.id not in ours] for key, several in found.items()}
+
+
+def _request(row: ConnectionRequest) -> Finding:
+    words = f"Request {row.pk} of {row.requester} ({row.state.label}), into {row.group_name or row.group_id}"
+    return Finding(f"{words} as {row.schema}", reverse("connections:request", args=[row.pk]))
+
+
+def _live(one: LiveConnection, groups: Mapping[str, str]) -> Finding:
+    return Finding(f"Connection {one.id} at Fivetran, into {groups.get(one.group_id, one.group_id)} as {one.schema}")
+
+
+def _hidden(count: int) -> Finding:
+    what = "A connection or request" if count == 1 else f"{count} connections or requests"
+    return Finding(f"{what} of somebody else. Ask the platform team before you connect it again.")
