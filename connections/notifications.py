@@ -35,10 +35,12 @@ from connections.models import (
     NoticeKind,
     SetupTestsState,
 )
-from connections.states import ChangeStatus, Status
+from connections.refusals import BAD_KEY, Refusal, refusal_of
+from connections.states import ChangeStatus, Owner, Status
 
 log = logging.getLogger(__name__)
 TRIES = 5
+BAD_KEY_OCCASION = 401  # of a notice that a request needs an operator: for the key, while the request waits
 NO_LONGER_DUE = "no longer due"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
@@ -267,9 +269,17 @@ def _counted(notice: Notice) -> int:
     return notice.batch.rows.count() if notice.batch else 1
 
 
+def _operators_refusal(notice: Notice, request: ConnectionRequest) -> Refusal | None:
+    """What a mail says of a refusal that operators mend; None for any other."""
+    if notice.kind == NoticeKind.ATTENTION and notice.occasion == BAD_KEY_OCCASION:
+        return refusal_of(BAD_KEY)
+    found = refusal_of(request.failure_code)
+    return found if request.state is Status.FAILED and found.owner is Owner.OPERATOR else None
+
+
 def _mail(notice: Notice, request: ConnectionRequest) -> _Mail:
     """The mail about a request, or about a whole batch."""
-    context = {"notice": notice, "request": request}
+    context = {"notice": notice, "request": request, "refusal": _operators_refusal(notice, request)}
     if notice.kind in _OF_CHANGES and (change := _change_of(notice)) is not None:
         subject = f"{notice.get_kind_display()}: {change.get_kind_display()}, request #{notice.request_id}"
         url = f"{settings.PUBLIC_URL.rstrip('/')}/changes/{change.pk}/"

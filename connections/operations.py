@@ -13,13 +13,15 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import catalog, handover, limits, notifications, payloads, permissions, tasks
+from connections import catalog, handover, limits, notifications, payloads, permissions, refusals, tasks
 from connections.models import (
     ApiGate,
     CatalogEntry,
     CatalogRefresh,
     Connection,
     ConnectionRequest,
+    Event,
+    EventKind,
     Handover,
     IllegalMove,
     Kind,
@@ -184,6 +186,23 @@ def close(*, by: User, request: ConnectionRequest, reason: str) -> None:
         failure = {"failure_code": "closed_by_operator", "failure_message": _reason(reason)}
         _settle(request, Status.FAILED, by, reason, **failure)
         notifications.tell(request, NoticeKind.FAILED, request.requester)
+
+
+def hand_back(*, by: User, request: ConnectionRequest, reason: str) -> None:
+    """Say that what Fivetran refused the request for is mended; the requester reads how, and can submit a copy.
+
+    The status stays. Raises MovedOn where a colleague was faster.
+    """
+    permissions.check_can_hand_back(by, request)
+    reason = _reason(reason)
+    refused = ConnectionRequest.objects.filter(pk=request.pk, status=Status.FAILED, failure_code=request.failure_code)
+    with transaction.atomic():
+        if refused.update(failure_code=refusals.MENDED, failure_message=reason) != 1:
+            raise MovedOn("Somebody else handed it back a moment ago.")
+        code = {"why": f"It was {request.failure_code}."}
+        Event.objects.note(request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code)
+        notifications.tell(request, NoticeKind.MENDED, request.requester)
+        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
 
 
 def _settle(request: ConnectionRequest, target: Status, by: User, reason: str, **columns: Any) -> None:

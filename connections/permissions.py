@@ -11,6 +11,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare
 
+from connections import refusals
 from connections.models import (
     Batch,
     Connection,
@@ -23,7 +24,7 @@ from connections.models import (
 )
 from connections.models.change import ConnectionChangeQuerySet
 from connections.models.request import ConnectionRequestQuerySet
-from connections.states import CHANGE_WITHDRAWABLE, EDITABLE, WITHDRAWABLE, ChangeStatus, Status
+from connections.states import CHANGE_WITHDRAWABLE, EDITABLE, WITHDRAWABLE, ChangeStatus, Owner, Status
 
 Person = User | AnonymousUser
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -248,6 +249,16 @@ def check_can_settle(user: Person, request: ConnectionRequest) -> None:
         raise Denied(f"It does not need an operator: it is “{request.state.label}”.")
 
 
+def check_can_hand_back(user: Person, request: ConnectionRequest) -> None:
+    """Raise Denied unless `user` operates the portal and the refusal of the request is the operators' to mend."""
+    check_can_operate(user)
+    if (
+        refusals.owner_of(request.status, request.failure_code) is not Owner.OPERATOR
+        or request.state is not Status.FAILED
+    ):
+        raise Denied("There is no refusal of Fivetran to mend.")
+
+
 def is_source_owner(user: Person, handover: Handover, proof: str = "") -> bool:
     """Whether the credentials are this person's to enter: the named user, or who proved to hold the address.
 
@@ -312,6 +323,7 @@ can_clone = _can(check_can_clone)
 can_decide = _can(check_can_decide)
 can_rerun_tests = _can(check_can_rerun_tests)
 can_settle = _can(check_can_settle)
+can_hand_back = _can(check_can_hand_back)
 can_trust = _can(check_can_trust)
 
 

@@ -70,6 +70,7 @@ urlpatterns = [
     path("operations/resume/", operations.resume, name="resume"),
     path("operations/<int:pk>/adopt/", operations.adopt, name="adopt"),
     path("operations/<int:pk>/send-again/", operations.send_again, name="send_again"),
+    path("operations/<int:pk>/hand-back/", operations.hand_back, name="hand_back"),
     path("operations/<int:pk>/close/", operations.close, name="close"),
     path("handover/return/", handover.returned, name="handover_return"),
     path("webhooks/fivetran/", webhooks.fivetran, name="webhook"),

@@ -25,6 +25,7 @@ LAW: dict[str, str] = {
     "zones": "",
     "trust": "",
     "doctor": "",
+    "refusals": "states",
     "characters": "",
     "fields": "rules",
     "payloads": "fields",
@@ -34,23 +35,23 @@ LAW: dict[str, str] = {
     **dict.fromkeys(_CORE.split(), _CORE),
     "fivetran.configured": "fivetran.client",
     "fivetran.sandbox": "",
-    "models": "states trust",
-    "permissions": "states models",
+    "models": "states refusals trust",
+    "permissions": "states refusals models",
     "limits": "states models payloads",
-    "notifications": "states models characters",
+    "notifications": "states refusals models characters",
     "catalog": "models sources fields payloads fivetran.client fivetran.errors fivetran.configured",
     "handover": "models payloads limits fivetran.client fivetran.errors fivetran.configured",
-    "provisioning": "states models permissions payloads drift notifications fivetran.client fivetran.errors "
+    "provisioning": "states refusals models permissions payloads drift notifications fivetran.client fivetran.errors "
     "fivetran.configured",
     "tasks": "provisioning catalog notifications",
     "workflow": "states models sources trust permissions limits payloads tasks notifications handover",
     "batches": "states models permissions limits payloads tasks notifications handover workflow",
-    "operations": "states models permissions limits payloads tasks notifications handover catalog",
+    "operations": "states refusals models permissions limits payloads tasks notifications handover catalog",
     "forms": "states fields rules payloads curation models limits catalog",
     "evidence": "states sources payloads characters models permissions catalog",
-    "views": "evidence characters states fields rules sources naming_rule payloads drift models permissions limits "
-    "workflow batches operations catalog forms zones exports trust doctor",
-    "admin": "evidence characters states fields payloads models permissions workflow operations catalog forms",
+    "views": "refusals evidence characters states fields rules sources naming_rule payloads drift models permissions "
+    "limits workflow batches operations catalog forms zones exports trust doctor",
+    "admin": "refusals evidence characters states fields payloads models permissions workflow operations catalog forms",
     "templatetags": "characters states fields payloads models permissions views",
     "context_processors": "states models permissions",
     "health": "models permissions",
@@ -69,7 +70,7 @@ ONLY_IN: dict[str, str] = {
     "celery": "tasks portal management checks",
     "redis": "tasks health portal management",
 }
-_PURE = "states characters rules sources trust doctor naming_rule fields payloads drift curation exports"
+_PURE = "states characters rules refusals sources trust doctor naming_rule fields payloads drift curation exports"
 WITHOUT: dict[str, str] = {
     **dict.fromkeys(_PURE.split(), "django"),
     **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),

@@ -13,7 +13,7 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from connections import characters, payloads, permissions, workflow
+from connections import characters, payloads, permissions, refusals, workflow
 from connections.admin.windows import AttemptInline, EventInline, ReadOnlyAdmin
 from connections.evidence import evidence_of
 from connections.forms import ReasonForm
@@ -97,7 +97,7 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     @admin.display(description="whose turn")
     def turn(self, row: ConnectionRequest) -> str:
         """Who has to act next."""
-        return row.state.owner.value
+        return refusals.owner_of(row.status, row.failure_code).value
 
     @admin.display(description="body")
     def body(self, row: ConnectionRequest) -> str:

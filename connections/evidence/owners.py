@@ -11,8 +11,8 @@ from django.db.models import Q
 def remarks(owners: Collection[str]) -> dict[str, str]:
     """Owner as typed (a username or an address) -> what to notice about it, in words; one query, none without owners.
 
-    Whoever has an active account that can be mailed is nobody to notice. An address without one is outside the company unless its domain
-    is that of PUBLIC_URL (or a part of it that still is a company's), of DEFAULT_FROM_EMAIL, or of an active user.
+    Whoever has an active account that can be mailed is nobody to notice. An address without an account is outside the
+    company unless its domain is that of PUBLIC_URL (or the end of it), of DEFAULT_FROM_EMAIL, or of an active user.
     """
     typed = {owner for owner in owners if owner}
     if not typed:

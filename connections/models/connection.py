@@ -128,6 +128,9 @@ class Connection(models.Model):
     # a list of {"field", "approved", "live"}, for keys of `config` the field alone.
     live = models.JSONField(default=dict)
     drift = models.JSONField(default=list)
+    # What Fivetran's first answer said of what was approved (`connections.drift.baseline`): later answers are compared
+    # with it. Empty where the connection was made before this was kept, or elsewhere.
+    baseline = models.JSONField(default=dict)
     adopted = models.BooleanField(default=False)  # found by a look-up, not told by the answer
     made_elsewhere = models.BooleanField(default=False)  # not by this portal: nothing of ours was ever sent
     tests = models.CharField(max_length=10, choices=SetupTestsState.choices, default=SetupTestsState.NONE)

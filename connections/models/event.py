@@ -45,6 +45,8 @@ class EventKind(StrEnum):
     CHANGE_EXPIRED = "change_expired"
     CHANGE_APPLIED = "change_applied"
     CHANGE_FAILED = "change_failed"
+    # An operator did what was to be done after a refusal.
+    REFUSAL_MENDED = "refusal_mended"
 
 
 class EventManager(models.Manager["Event"]):

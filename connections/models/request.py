@@ -10,6 +10,7 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from connections import refusals
 from connections.models.event import Event, EventKind
 from connections.states import DECIDED, LIVE, Actor, Status, transition
 
@@ -43,6 +44,11 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
     def holding_names(self) -> "ConnectionRequestQuerySet":
         """Every request that holds its destination name."""
         return self.filter(_NAME_HELD)
+
+    def refused_for_operators(self) -> "ConnectionRequestQuerySet":
+        """What Fivetran refused for a reason that operators mend, and nobody has submitted a copy of since."""
+        codes = Q(failure_code__in=refusals.OPERATORS_CODES) | Q(failure_code__startswith=refusals.NOT_FOUND)
+        return self.filter(codes, status=Status.FAILED, clones=None)
 
     def of_sources(self, source_keys: Collection[str]) -> "ConnectionRequestQuerySet":
         """The open requests and existing connections that read the sources of these keys; none for the empty key."""

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
-from connections import notifications
+from connections import notifications, refusals
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import (
@@ -29,7 +29,7 @@ from connections.models import (
     tests_in,
 )
 from connections.provisioning import asking
-from connections.states import Actor, Status
+from connections.states import Actor, Owner, Status
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -46,6 +46,7 @@ __all__ = [
     "pause_after",
     "persist",
     "released",
+    "tell_of_bad_key",
     "to_attention",
     "to_created",
     "to_failed",
@@ -182,7 +183,7 @@ def to_created(
 
 
 def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> None:
-    """Fivetran refused, definitely: nothing exists, and the requester can correct and clone."""
+    """Fivetran refused, definitely: nothing exists. The code says whose turn it is; operators are told of theirs."""
     with atomic():
         advance(
             request,
@@ -197,6 +198,16 @@ def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> 
             note="",
         )
         notifications.tell(request, NoticeKind.FAILED, request.requester)
+        if refusals.refusal_of(code).owner is Owner.OPERATOR:
+            notifications.tell(request, NoticeKind.ATTENTION, *notifications.operators())
+
+
+def tell_of_bad_key(request: ConnectionRequest, error: FivetranError) -> None:
+    """Operators are told of a key that Fivetran does not accept, once for each request that meets it."""
+    if isinstance(error, Unauthorized):
+        notifications.tell(
+            request, NoticeKind.ATTENTION, *notifications.operators(), occasion=notifications.BAD_KEY_OCCASION
+        )
 
 
 def to_unknown(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:

@@ -16,7 +16,7 @@ from django.db import connection as database
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
-from connections import payloads
+from connections import payloads, refusals
 from connections.fivetran import configured
 from connections.fivetran.client import Answer, boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
@@ -194,6 +194,7 @@ def _back(claim: Claim, error: FivetranError) -> None:
     for this row alone, is asked ever rarer, and after MAX_ATTEMPTS a person looks: others must have their turn.
     """
     gate.note_error(error)
+    outcome.tell_of_bad_key(claim.request, error)
     clear, pause = isinstance(error, (NotSent, RateLimited, Unauthorized)), outcome.pause_after(error)
     _release(
         claim,
@@ -260,6 +261,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
         case NotSent() | RateLimited() | Unauthorized():
             with outcome.atomic():
                 gate.note_error(error)  # before the row is due again
+                outcome.tell_of_bad_key(request, error)
                 outcome.close(attempt, error)
                 advance(
                     request,
@@ -278,7 +280,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
             with outcome.atomic():
                 gate.note_answer()
                 outcome.close(attempt, error)
-                code = "name_taken" if error.name_taken else error.code
+                code = "name_taken" if error.name_taken else refusals.code_of(error.status, error.code)
                 outcome.to_failed(request, code, error.message, claim.mine)
         case _:
             _to_unknown(claim, attempt, error, error.message)

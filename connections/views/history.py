@@ -113,6 +113,7 @@ _COLUMNS = (
     "schema",
     "requester__username",
     "since",
+    "failure_code",
 )
 
 
@@ -146,7 +147,7 @@ def _text(text: str) -> SafeString:
 
 
 @lru_cache(maxsize=256)
-def _state(status: str, setup_state: str | None, waits: str) -> tuple[SafeString, SafeString]:
+def _state(status: str, setup_state: str | None, waits: str, failure_code: str) -> tuple[SafeString, SafeString]:
     """The labels of a status and of an unfinished setup, and whose turn it is: the same for many rows."""
     tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
     label = format_html(tag, words.tone(status), status, Status(status).label)
@@ -154,7 +155,7 @@ def _state(status: str, setup_state: str | None, waits: str) -> tuple[SafeString
         label += format_html(' <span class="tag tag-danger">{}</span>', setup_state)
     elif setup_state and setup_state != "connected":
         label += format_html(' <span class="tag tag-warning">{}</span>', setup_state)
-    return label, escape(words.whose_turn(status, setup_state, words.Waits[waits] if waits else None))
+    return label, escape(words.whose_turn(status, setup_state, words.Waits[waits] if waits else None, failure_code))
 
 
 def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
@@ -164,7 +165,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
         (
             pk,
             start,
-            *_state(status, setup_state, waits),
+            *_state(status, setup_state, waits, code if status == Status.FAILED else ""),
             _text(service_name or "(no service yet)"),
             _text(group_name),
             characters.visible(schema),
@@ -173,7 +174,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
             since.isoformat(),
             words.exact(since, zone),
         )
-        for pk, status, service_name, group_name, schema, requester, since, setup_state, waits, _count in found
+        for pk, status, service_name, group_name, schema, requester, since, code, setup_state, waits, _count in found
     ]
 
 

@@ -7,8 +7,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from connections import limits, permissions
-from connections.models import ConnectionRequest, Handover
+from connections import limits, permissions, refusals
+from connections.models import ApiGate, ConnectionRequest, GateReason, Handover
 from connections.models.handover import LIVE_HANDOVER
 from connections.permissions import Person
 from connections.states import Status
@@ -20,7 +20,10 @@ COUNTED = 100
 
 _MINE_TO_ACT = (
     Q(status__in=[Status.DRAFT, Status.CHANGES_REQUESTED])
+    # What operators mend is not the requester's turn.
     | Q(status=Status.FAILED, clones=None)
+    & ~Q(failure_code__in=refusals.OPERATORS_CODES)
+    & ~Q(failure_code__startswith=refusals.NOT_FOUND)
     # While a hand-over is under way it waits for its owner, who has a list of those.
     | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=["incomplete", "broken"])
     & ~Q(handover__state__in=LIVE_HANDOVER)
@@ -47,7 +50,7 @@ def home(request: HttpRequest) -> HttpResponse:
         **_drafts(request.user, mine_to_act),
         "waiting": [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN],
         "recent": list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]),
-        "operator_count": _stuck() if permissions.is_operator(request.user) else None,
+        **(_for_operators() if permissions.is_operator(request.user) else {}),
         "handovers": list(_handovers(request.user)[:SHOWN]),
         "to_trust": list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN]),
     }
@@ -65,9 +68,12 @@ def _drafts(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:
     return {"drafts": found[:SHOWN], "more_drafts": len(found) > SHOWN, "draft_note": note}
 
 
-def _stuck() -> int:
-    """How many requests need an operator."""
-    return len(ConnectionRequest.objects.filter(status=Status.ATTENTION).values("id")[:COUNTED])
+def _for_operators() -> dict[str, Any]:
+    """How many requests need an operator, and whether the key is refused."""
+    stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).values("id")[:COUNTED]
+    refused = ConnectionRequest.objects.refused_for_operators().values("id")[:COUNTED]
+    bad_key = ApiGate.objects.filter(pk=1, reason=GateReason.AUTH).exists()
+    return {"operator_count": len(stuck) + len(refused), "bad_key": bad_key}
 
 
 def _handovers(user: Person) -> QuerySet[Handover]:

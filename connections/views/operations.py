@@ -13,6 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from connections import operations, permissions
 from connections.forms import PauseForm, SettleForm
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
+from connections.refusals import refusal_of
 from connections.states import Status
 from connections.views import reading
 
@@ -70,6 +71,18 @@ def close(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 @require_POST
+def hand_back(request: HttpRequest, pk: int) -> HttpResponse:
+    """What Fivetran refused it for is mended: the requester's turn."""
+
+    def verb(row: ConnectionRequest, form: SettleForm) -> None:
+        operations.hand_back(
+            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
+        )
+
+    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is handed back. The requester is told.")
+
+
+@require_POST
 def pause(request: HttpRequest) -> HttpResponse:
     """Send nothing more until somebody resumes."""
     permissions.check_can_operate(request.user)
@@ -115,6 +128,7 @@ def _board(failed: SettleForm | None = None) -> dict[str, Any]:
     due = ConnectionRequest.objects.filter(status=Status.APPROVED)
     oldest = due.order_by("approved_at").values_list("approved_at", flat=True).first()
     stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
+    refused = stuck.refused_for_operators()
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
     now = timezone.now()
     return {
@@ -123,12 +137,17 @@ def _board(failed: SettleForm | None = None) -> dict[str, Any]:
         "counted": COUNTED,
         "oldest": oldest,
         "late": oldest is not None and now - oldest > LATE,
-        "attention": [(row, failed if failed and failed.pk == row.pk else SettleForm(pk=row.pk)) for row in attention],
+        "attention": [(row, _form_of(row, failed)) for row in attention],
+        "refused": [(row, _form_of(row, failed), refusal_of(row.failure_code)) for row in refused[:SHOWN]],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "processes": _processes(),
         "form": None,
         "pause_form": PauseForm(),
     }
+
+
+def _form_of(row: ConnectionRequest, failed: SettleForm | None) -> SettleForm:
+    return failed if failed and failed.pk == row.pk else SettleForm(pk=row.pk)
 
 
 def _gate() -> dict[str, Any]:

@@ -9,6 +9,7 @@ from django.utils import timezone
 
 from connections import payloads, permissions
 from connections.evidence import Evidence, evidence_of, evidence_of_body
+from connections.forms import SettleForm
 from connections.models import (
     ApiGate,
     Connection,
@@ -18,6 +19,7 @@ from connections.models import (
     SetupTestsState,
 )
 from connections.permissions import Person
+from connections.refusals import refusal_of
 from connections.states import FINAL, ChangeStatus, Owner, Status
 from connections.views import cards, change_words, facts, handover_panel, timeline, trusted, words
 from connections.views.actions import actions, decide
@@ -35,6 +37,7 @@ class Waiting:
 
     sentence: str
     until: datetime | None
+    on_operators: bool = False  # nothing goes on before one of them acts
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
@@ -98,6 +101,7 @@ def waiting_for(row: ConnectionRequest) -> Waiting | None:
                     "Fivetran does not accept the portal's API key. Operators can correct it; the request goes on by "
                     "itself afterwards.",
                     None,
+                    on_operators=True,
                 )
             case GateReason.UNWELL:
                 return Waiting("Fivetran gives no clear answers at the moment. The portal asks again", ahead)
@@ -120,7 +124,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "known_at": known_at(row),
         "place": getattr(row, "batch_row", None) if permissions.sees_all_of(user, row) else None,
         "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
-        "turn": turn(user, row, setup_state, trust),
+        "turn": turn(user, row, setup_state, trust, on_operators=bool(waiting and waiting.on_operators)),
         "next": words.next_sentence(
             row,
             setup_state,
@@ -139,6 +143,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "shown": row.digest[:SHOWN_DIGEST],
         "actions": actions(user, row),
         "decide": decide(user, row),
+        **_for_operators(user, row),
         "body_heading": body_heading(row),
         "evidence": _evidence(user, row),
         "attempts": attempts,
@@ -155,6 +160,19 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "typed": "",
         "errors": [],
         "to_form": None,
+    }
+
+
+def _for_operators(user: Person, row: ConnectionRequest) -> dict[str, Any]:
+    """What a refusal asks of whom, and the form of an operator: to settle the request, or to hand it back."""
+    refusal = refusal_of(row.failure_code) if row.state is Status.FAILED else None
+    settles, hands_back = permissions.can_settle(user, row), permissions.can_hand_back(user, row)
+    return {
+        "refusal": refusal,
+        "looked_at": refusal is not None and refusal.owner is Owner.OPERATOR,
+        "settles": settles,
+        "hands_back": hands_back,
+        "form": SettleForm(pk=row.pk) if settles or hands_back else None,
     }
 
 
@@ -223,12 +241,19 @@ def _waits_for(row: ConnectionRequest, setup_state: str, trust: trusted.Section 
     return words.Waits.CREDENTIALS if handover.is_live and not handover.returned_at else None
 
 
-def turn(user: Person, row: ConnectionRequest, setup_state: str, trust: trusted.Section | None = None) -> str:
+def turn(
+    user: Person,
+    row: ConnectionRequest,
+    setup_state: str,
+    trust: trusted.Section | None = None,
+    *,
+    on_operators: bool = False,
+) -> str:
     """Whose turn it is, with the name where it is one person's."""
     waits = _waits_for(row, setup_state, trust)
     if waits is words.Waits.TRUST and trust is not None and not trust.why_not:
         return "yours"
-    owner = words.whose_turn(row.status, setup_state, waits)
+    owner = Owner.OPERATOR if on_operators else words.whose_turn(row.status, setup_state, waits, row.failure_code)
     if row.requester_id == user.pk and owner == Owner.REQUESTER:
         return "yours"
     match owner:
@@ -239,7 +264,7 @@ def turn(user: Person, row: ConnectionRequest, setup_state: str, trust: trusted.
         case Owner.APPROVER:
             return "yours" if not waits and permissions.can_decide(user, row) else "an approver"
         case Owner.OPERATOR:
-            return "an operator"
+            return "yours" if permissions.is_operator(user) else "an operator"
         case Owner.PORTAL:
             return "the portal"
     return "nobody: it is finished"

@@ -6,6 +6,7 @@ from enum import StrEnum
 from django.conf import settings
 
 from connections.models import ConnectionRequest, EventKind
+from connections.refusals import MENDED, owner_of
 from connections.states import Owner, Status
 
 # Bootstrap's colour pairs `text-bg-…-subtle`; they keep their contrast in both themes.
@@ -43,6 +44,10 @@ _NEXT = {
     Status.EXPIRED: "Nobody acted on it for {days} days; nothing was created. A copy can be submitted.",
 }
 
+_LOOKED_AT = (
+    "Fivetran refused it for a reason that is not the requester's, and created nothing. The operators were told and "
+    "look at it."
+)
 _SETUP = {
     "connected": "The connection exists at Fivetran and is set up: it syncs as asked for.",
     "incomplete": "The connection exists at Fivetran, but its setup is incomplete: it lacks credentials or something "
@@ -111,6 +116,7 @@ EVENTS: dict[EventKind, tuple[str, str]] = {
     EventKind.CHANGE_EXPIRED: ("Change expired", "secondary"),
     EventKind.CHANGE_APPLIED: ("Change made at Fivetran", "success"),
     EventKind.CHANGE_FAILED: ("Change not made", "danger"),
+    EventKind.REFUSAL_MENDED: ("Cause of the refusal mended", "info"),
 }
 
 _TEST_TONES = {"PASSED": "success", "SKIPPED": "secondary", "WARNING": "warning", "FAILED": "danger"}
@@ -130,12 +136,13 @@ def test_tone(status: str) -> str:
     return "danger" if status in FAILED_TESTS else _TEST_TONES.get(status, "info")
 
 
-def whose_turn(status: str, setup_state: str | None = None, waits: Waits | None = None) -> str:
+def whose_turn(status: str, setup_state: str | None = None, waits: Waits | None = None, failure_code: str = "") -> str:
     """The role whose turn it is; a created connection waits for the source owner until it is set up.
 
-    `waits`: what else is known about that. A certificate or key to be trusted comes before everything.
+    `waits`: what else is known about that. A certificate or key to be trusted comes before everything. What Fivetran
+    refused is the turn of whom the code names.
     """
-    owner = Status(status).owner
+    owner = owner_of(status, failure_code)
     if status == Status.CREATED and (waits is Waits.TRUST or setup_state in ("incomplete", "broken")):
         owner = TURNS[waits or Waits.CREDENTIALS]
     return owner.value
@@ -160,6 +167,10 @@ def next_sentence(
         if paused and setup_state == "connected":
             return _PAUSED
         return _SETUP.get(setup_state, _NEXT[Status.CREATED])
+    if request.state is Status.FAILED and owner_of(request.status, request.failure_code) is Owner.OPERATOR:
+        return _LOOKED_AT
+    if request.failure_code == MENDED:
+        return "An operator mended what Fivetran refused it for. Nothing was created: submit a copy."
     return _NEXT[request.state].format(days=settings.EXPIRE_DAYS)
 
 

@@ -244,3 +244,23 @@ def test_the_rate_budget_spreads_creations(fivetran: Fivetran, approve: Approve,
     ConnectionRequest.objects.update(next_try_at=Now())
     provisioning.submit(second.pk)
     assert fresh(second).state is Status.CREATED
+
+
+@pytest.mark.parametrize(("schema", "code"), [("forbidden_one", "Forbidden"), ("gone_one", "NotFound_Group")])
+def test_a_refusal_that_operators_mend_tells_them(fivetran: Fivetran, approve: Approve, schema: str, code: str) -> None:
+    from tests import factories
+
+    operator, request = factories.person("operator"), approve(schema)
+    provisioning.submit(request.pk)
+    request = fresh(request)
+    assert (request.status, request.failure_code) == (Status.FAILED, code)
+    assert Notice.objects.filter(request=request, kind="attention", recipient=operator).count() == 1
+
+
+def test_a_bad_key_tells_the_operators(fivetran: Fivetran, approve: Approve) -> None:
+    from tests import factories
+
+    operator, request = factories.person("operator"), approve("unauthorized_one")
+    provisioning.submit(request.pk)
+    assert fresh(request).state is Status.APPROVED
+    assert Notice.objects.filter(request=request, kind="attention", recipient=operator).count() == 1
