@@ -3,8 +3,12 @@
 Fivetran's answers differ from what was sent in ways that are no drift (api reference, and what users of its Terraform
 provider met): defaults that were never sent appear, numbers come back as text and lists as text, secrets are masked,
 fields are absent or null, and an old `hybrid_deployment_agent_id` is echoed. None of that counts here.
+
+What Fivetran said in its first answer is kept (`baseline`): a value that it tidied there is no drift later; one that it
+said there, and says no longer, is.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
@@ -13,6 +17,7 @@ from connections.payloads import MASK, is_secret
 
 # The fields of the body that can be told apart; what is absent from a body has this value, or none that is known.
 FIELDS: dict[str, Any] = {
+    "group_id": None,  # a connection can be moved to another group
     "paused": None,
     "schedule_type": None,
     "sync_frequency": None,
@@ -27,8 +32,12 @@ FIELDS: dict[str, Any] = {
 # Not a field of Fivetran's: other connections of the same name in the same destination, as their ids in one text. There
 # should be none; should Fivetran ever make two of one request, this is where people see it.
 TWINS = "same_name"
+# What Fivetran says of a schedule beside its plain fields, as one text: the only word on one that those cannot tell.
+SCHEDULE = "schedule"
 _UNSAID = ("", None, "Unknown")  # "Unknown" is Fivetran's own word for a networking method it cannot tell
 _ONLY_SCHEDULED = ("sync_frequency", "daily_sync_time")
+OF_SCHEDULE = ("schedule_type", *_ONLY_SCHEDULED)
+_EVERY_DAY = 7
 _LONGEST = 200  # characters of a value that is kept
 CONFIG = "config."
 
@@ -43,7 +52,17 @@ class Difference(TypedDict, total=False):
 
 def live_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an answer's (or list item's) `data` that can drift, as Fivetran has them: plain values, cut."""
-    return {field: _plain(data[field]) for field in (*FIELDS, TWINS) if field in data}
+    found = {field: _plain(data[field]) for field in (*FIELDS, TWINS) if field in data}
+    return found | ({SCHEDULE: _schedule(data[SCHEDULE])} if SCHEDULE in data else {})
+
+
+def merged(known: Mapping[str, Any], data: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of the fields after another answer. What the first one said and a whole one leaves out is gone.
+
+    The item of a list without a `config` may leave anything out.
+    """
+    gone = {field: None for field in first if field != "config" and field not in data} if has_config(data) else {}
+    return {**known, **gone, **live_fields(data)}
 
 
 def _plain(value: Any) -> Any:
@@ -54,28 +73,120 @@ def _plain(value: Any) -> Any:
     return str(value)[:_LONGEST]
 
 
-def drift(body: Mapping[str, Any], live: Mapping[str, Any]) -> list[Difference]:
+def _schedule(value: Any) -> str | None:
+    """`{"schedule_type": "CRON", "cron": "0 3 * * *"}` as "CRON 0 3 * * *"; None where it says nothing."""
+    if not isinstance(value, Mapping) or not value.get("schedule_type"):
+        return None
+    kind = str(value["schedule_type"]).upper()
+    days = value.get("days_of_week")
+    days = ",".join(sorted(str(day).upper() for day in days)) if isinstance(days, list) else ""
+    parts = {"INTERVAL": ["interval"], "CRON": ["cron"], "TIME_OF_DAY": ["time_of_day"], "MANUAL": []}
+    told = [str(value[key]) for key in parts.get(kind, ["interval", "cron", "time_of_day"]) if value.get(key)]
+    return " ".join([kind, *told, *([days] if days else [])])[:_LONGEST]
+
+
+def _fits(schedule: str, body: Mapping[str, Any]) -> bool:
+    """Whether a schedule in one text is the one that `body` asks for in plain fields."""
+    kind, *rest = schedule.split()
+    if kind == "MANUAL" or body.get("schedule_type") == "manual":
+        return kind == "MANUAL" and body.get("schedule_type") == "manual"
+    time = str(body.get("daily_sync_time") or "")
+    match kind:
+        case "INTERVAL":
+            return not time and _text(rest[0] if rest else "") == _text(body.get("sync_frequency"))
+        case "TIME_OF_DAY":
+            every_day = len(rest) < 2 or len(rest[1].split(",")) == _EVERY_DAY
+            return bool(rest) and time != "" and rest[0][:5] == time[:5] and every_day
+    return False
+
+
+def baseline(body: Mapping[str, Any], data: Mapping[str, Any], *, tidied: bool) -> dict[str, Any]:
+    """What Fivetran's first answer `data` says of what `body` sent: its plain fields, and prints of its `config`.
+
+    With `tidied` Fivetran answered our own call, so that another value is what it made of ours. Without, only what
+    agrees with `body` is kept: somebody else may have changed the rest. No value of `config` is kept.
+    """
+    said = {field: value for field, value in live_fields(data).items() if field != TWINS and value not in _UNSAID}
+    config, sent = data.get("config"), body.get("config")
+    prints = {}
+    if isinstance(config, Mapping) and isinstance(sent, Mapping):
+        prints = dict(_prints_of(CONFIG, sent, config, tidied=tidied))
+    if not tidied:
+        said = {field: value for field, value in said.items() if _agrees(field, value, body)}
+    return said | ({"config": prints} if prints else {})
+
+
+def _agrees(field: str, value: Any, body: Mapping[str, Any]) -> bool:
+    return _fits(value, body) if field == SCHEDULE else field in body and _word(value) == _word(body[field])
+
+
+def rebased(first: Mapping[str, Any], body: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """`first` after an approved change with this `body`, which Fivetran answered with `data`."""
+    of_schedule = {SCHEDULE} if any(field in body for field in OF_SCHEDULE) else set()
+    kept = {field: value for field, value in first.items() if field not in {*body, *of_schedule}}
+    said = {field: value for field, value in live_fields(data).items() if value not in _UNSAID}
+    return kept | {f: v for f, v in said.items() if f in {*body, *of_schedule} and _agrees(f, v, body)}
+
+
+def drift(
+    body: Mapping[str, Any], live: Mapping[str, Any], first: Mapping[str, Any] | None = None, *, made_here: bool = True
+) -> list[Difference]:
     """What `live` (the `data` of a GET, or of a list's item, which has no `config`) has otherwise than `body`.
 
-    Only what was sent is compared, only where the answer says anything about it. Keys of `config` are named by their
-    path and shown without values; `config` is compared by whoever has a `live` with it (see `has_config`).
+    Only what was sent is compared, only where the answer says anything about it, or the `first` one did (`baseline`).
+    Keys of `config` are named by their path and shown without values; `config` is compared by whoever has a `live` with
+    it (see `has_config`). Of a connection that was not made here, no default is taken for what was approved.
     """
+    first = first or {}
     found: list[Difference] = []
     for field, absent in FIELDS.items():
-        approved, now = body.get(field, absent), live.get(field)
-        if approved in _UNSAID or now in _UNSAID or _word(approved) == _word(_plain(now)):
+        approved, now = body.get(field, absent if made_here else None), _plain(live.get(field))
+        if approved in _UNSAID or _is_as(field, approved, now, live, first):
             continue
         if field in _ONLY_SCHEDULED and body.get("schedule_type") == "manual":
             continue  # neither has an effect on a connection that is started by hand
         if field == "paused" and now is True and body.get("pause_after_trial") is True:
             continue  # Fivetran pauses it by itself when the trial is over
-        found.append({"field": field, "approved": _plain(approved), "live": _plain(now)})
+        found.append({"field": field, "approved": _plain(approved), "live": now})
+    if not any(one["field"] in OF_SCHEDULE for one in found):
+        found += _other_schedule(body, live, first)
     if twins := live.get(TWINS):
         found.append({"field": TWINS, "approved": None, "live": _plain(twins)})
     config, sent = live.get("config"), body.get("config")
     if isinstance(config, Mapping) and isinstance(sent, Mapping):
-        found += [{"field": path} for path in _changed_keys(CONFIG, sent, config)]
+        found += [{"field": path} for path in _changed_keys(CONFIG, sent, config, first.get("config") or {})]
     return found
+
+
+def _is_as(field: str, approved: Any, now: Any, live: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
+    """Whether the field is as approved or as Fivetran first had it, or nothing is said that can be compared."""
+    if now not in _UNSAID:
+        return _word(now) in (_word(approved), _word(first.get(field, approved)))
+    by_schedule = field in OF_SCHEDULE and _told_schedule(live)  # the schedule says it in other words
+    vanished = now != "Unknown" and field in first and field in live
+    return not vanished or by_schedule
+
+
+def _told_schedule(live: Mapping[str, Any]) -> str:
+    """The schedule of `live` in one text, whether it is an answer's own or kept as text; empty where none is told."""
+    told = live.get(SCHEDULE)
+    return (_schedule(told) if isinstance(told, Mapping) else told if isinstance(told, str) else "") or ""
+
+
+def _other_schedule(body: Mapping[str, Any], live: Mapping[str, Any], first: Mapping[str, Any]) -> Iterator[Difference]:
+    """A schedule that the plain fields cannot tell, and that is neither what was approved nor what was there first."""
+    now, before = _told_schedule(live), str(first.get(SCHEDULE) or "")
+    asked = body.get("schedule_type") == "manual" or body.get("sync_frequency") not in _UNSAID
+    if now and now != before and (asked or before) and not (asked and _fits(now, body)):
+        yield {"field": SCHEDULE, "approved": asked_schedule(body) if asked else before, "live": now}
+
+
+def asked_schedule(body: Mapping[str, Any]) -> str:
+    """The schedule that a body asks for, in the words of Fivetran's own `schedule`."""
+    if body.get("schedule_type") == "manual":
+        return "MANUAL"
+    time = body.get("daily_sync_time")
+    return f"TIME_OF_DAY {time}" if time else f"INTERVAL {body.get('sync_frequency')}"
 
 
 def has_config(live: Mapping[str, Any]) -> bool:
@@ -88,16 +199,57 @@ def in_config(difference: Mapping[str, Any]) -> bool:
     return str(difference.get("field", "")).startswith(CONFIG)
 
 
-def _changed_keys(path: str, sent: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[str]:
+def _changed_keys(
+    path: str, sent: Mapping[str, Any], live: Mapping[str, Any], first: Mapping[str, Any]
+) -> Iterator[str]:
     for key, approved in sent.items():
-        now = live.get(key)
-        if is_secret(key) or _masked(approved) or _masked(now) or now is None:
+        here, now = f"{path}{key}", live.get(key)
+        nested = isinstance(approved, Mapping) and isinstance(now, Mapping)
+        if is_secret(key) or (not nested and (_masked(approved) or _masked(now))):
             continue
-        if isinstance(approved, Mapping):
-            if isinstance(now, Mapping):
-                yield from _changed_keys(f"{path}{key}.", approved, now)
-        elif not _same(approved, now):
-            yield f"{path}{key}"
+        if now in (None, ""):
+            if approved not in (None, "") and any(told == here or told.startswith(f"{here}.") for told in first):
+                yield here  # it was there, and is no longer
+        elif nested:
+            yield from _changed_keys(f"{here}.", approved, now, first)
+        elif isinstance(approved, Mapping):
+            continue  # of another shape: nothing that can be compared
+        elif not _same(approved, now) and not (here in first and _is_of_print(now, first[here])):
+            yield here
+
+
+def _prints_of(
+    path: str, sent: Mapping[str, Any], live: Mapping[str, Any], *, tidied: bool
+) -> Iterator[tuple[str, list[str]]]:
+    """(path, print) of each value of `live` that was sent, is said, and is no secret."""
+    for key, approved in sent.items():
+        here, now = f"{path}{key}", live.get(key)
+        nested = isinstance(approved, Mapping) and isinstance(now, Mapping)
+        if is_secret(key) or now in (None, "") or (not nested and (_masked(approved) or _masked(now))):
+            continue
+        if nested:
+            yield from _prints_of(f"{here}.", approved, now, tidied=tidied)
+        elif isinstance(approved, Mapping):
+            continue
+        elif tidied or _same(approved, now):
+            yield here, _print(now)
+
+
+def _print(value: Any) -> list[str]:
+    """What tells a value from another without keeping it: of its text (none of a list), of its items in any order."""
+    items = sorted({_text(item) for item in _items(value)})
+    return ["" if isinstance(value, list) else _hash(_text(value)), _hash(json.dumps(items, default=str))]
+
+
+def _is_of_print(value: Any, kept: Any) -> bool:
+    text, items = _print(value)
+    if not isinstance(kept, list) or len(kept) != 2:  # two prints, as made above
+        return False
+    return bool(text == kept[0] if text and kept[0] else items == kept[1])
+
+
+def _hash(text: str) -> str:
+    return hashlib.blake2s(text.encode(errors="replace"), digest_size=12).hexdigest()
 
 
 def _masked(value: Any) -> bool:

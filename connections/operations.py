@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import catalog, handover, limits, notifications, payloads, permissions, refusals, tasks
+from connections import catalog, drift, handover, limits, notifications, payloads, permissions, refusals, tasks
 from connections.models import (
     ApiGate,
     CatalogEntry,
@@ -71,7 +71,13 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
     try:
         with transaction.atomic():
             _settle(request, Status.CREATED, by, reason, connection_id=data["id"], note="")
-            connection = Connection.objects.record(request, data, adopted=True, tests=tests)
+            connection = Connection.objects.record(
+                request,
+                data,
+                adopted=True,
+                tests=tests,
+                baseline=drift.baseline(request.payload or {}, data, tidied=False),
+            )
             notifications.tell(request, NoticeKind.CREATED, request.requester)
             if (begun := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(begun, NoticeKind.HANDOVER)
@@ -115,7 +121,13 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 saved_at=Now(),
                 **columns,
             )
-            Connection.objects.record(request, data, adopted=True, made_elsewhere=True)
+            Connection.objects.record(
+                request,
+                data,
+                adopted=True,
+                made_elsewhere=True,
+                baseline=drift.baseline(columns["payload"], data, tidied=True),
+            )
             notifications.tell(request, NoticeKind.CREATED, owner)
             transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
     except IntegrityError:

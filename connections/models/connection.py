@@ -99,12 +99,14 @@ class ConnectionManager(models.Manager["Connection"]):
         adopted: bool,
         tests: SetupTestsState = SetupTestsState.NONE,
         made_elsewhere: bool = False,
+        baseline: Mapping[str, Any] | None = None,
     ) -> "Connection":
         """The connection of `request` as Fivetran described it in `data` (an answer's or a list item's `data`)."""
         return self.create(
             request=request,
             adopted=adopted,
             made_elsewhere=made_elsewhere,
+            baseline=dict(baseline or {}),
             tests=tests,
             tests_next_try_at=Now() if tests is SetupTestsState.DUE else None,
             fivetran_created_at=_moment(data.get("created_at")),

@@ -255,7 +255,10 @@ def _done(claim: Claim, answer: Answer | None = None) -> None:
         if change.kind == ChangeKind.DELETE:
             observing.gone(claim.request)
         elif answer is not None:
-            observing.seen(_connection(claim), answer.data)
+            connection = _connection(claim)
+            connection.baseline = drift.rebased(connection.baseline, change.body, answer.data)
+            connection.save(update_fields=["baseline"])
+            observing.seen(connection, answer.data)
         _tell(claim)
 
 

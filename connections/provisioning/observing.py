@@ -106,7 +106,7 @@ def take(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
     if row.first_data_at is None and row.succeeded_at is not None:
         row.first_data_at = row.succeeded_at
         events.append((EventKind.FIRST_DATA, f"A sync ended well at {row.succeeded_at:%Y-%m-%d %H:%M} UTC."))
-    row.live = {**row.live, **drift.live_fields(data)}
+    row.live = drift.merged(row.live, data, row.baseline)
     if appeared := _compare(row, data):
         events.append((EventKind.DRIFT_FOUND, ", ".join(appeared)[:500]))
     return events
@@ -121,8 +121,12 @@ def _compare(row: Connection, data: Mapping[str, Any]) -> list[str]:
     agreed: list[ConnectionChange] = row.request.agreed  # type: ignore[attr-defined]  # prefetched by locked()
     made = [change.body for change in agreed if change.state is ChangeStatus.DONE]
     under_way = {field for change in agreed if change.state is not ChangeStatus.DONE for field in change.body}
+    if not under_way.isdisjoint(drift.OF_SCHEDULE):
+        under_way.add(drift.SCHEDULE)
     approved = payloads.overlaid(row.request.payload or {}, made)
-    found = [one for one in drift.drift(approved, {**row.live, "config": config}) if one["field"] not in under_way]
+    live = {**row.live, "config": config}
+    differs = drift.drift(approved, live, row.baseline, made_here=not row.made_elsewhere)
+    found = [one for one in differs if one["field"] not in under_way]
     row.drift = found + ([] if drift.has_config(data) else [one for one in known if drift.in_config(one)])
     before = {one["field"] for one in known}
     return [one["field"] for one in found if one["field"] not in before]

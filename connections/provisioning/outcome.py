@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
-from connections import notifications, refusals
+from connections import drift, notifications, refusals
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import (
@@ -167,7 +167,13 @@ def to_created(
                 note="",
                 **move,
             )
-            connection = Connection.objects.record(request, data, adopted=adopted, tests=tests)
+            connection = Connection.objects.record(
+                request,
+                data,
+                adopted=adopted,
+                tests=tests,
+                baseline=drift.baseline(request.payload or {}, data, tidied=not adopted),
+            )
             if brought:
                 asks = asking.store(request, connection, data, is_new=True)
             notifications.tell(request, NoticeKind.CREATED, request.requester)

@@ -26,7 +26,15 @@ CHUNK = 200  # changed connections that are stored in one transaction
 # each list thousands of calls.
 MOST_ABSENT = 100
 _COMPARED = ["setup_state", "sync_state", "succeeded_at", "failed_at", "fivetran_status", "live"]
-_ALSO_READ = ["pk", "request_id", "request__connection_id", "request__approved_account", "first_data_at", "drift"]
+_ALSO_READ = [
+    "pk",
+    "request_id",
+    "request__connection_id",
+    "request__approved_account",
+    "first_data_at",
+    "drift",
+    "baseline",
+]
 
 
 def observe() -> list[int]:
@@ -101,7 +109,7 @@ def _store(rows: Iterable[dict[str, Any]], listed: Mapping[str, dict[str, Any]],
 
 def _differs(row: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
     """Whether storing `item` would change anything. A drift is always looked at: what is approved may have changed."""
-    told = status_columns(item) | {"live": {**row["live"], **drift.live_fields(item)}}
+    told = status_columns(item) | {"live": drift.merged(row["live"], item, row["baseline"])}
     first = row["first_data_at"] is None and told.get("succeeded_at") is not None
     return first or bool(row["drift"]) or any(row[column] != value for column, value in told.items())
 
