@@ -164,7 +164,7 @@ def _is_as(field: str, approved: Any, now: Any, live: Mapping[str, Any], first: 
         return _word(now) in (_word(approved), _word(first.get(field, approved)))
     by_schedule = field in OF_SCHEDULE and _told_schedule(live)  # the schedule says it in other words
     vanished = now != "Unknown" and field in first and field in live
-    return not vanished or by_schedule
+    return bool(not vanished or by_schedule)
 
 
 def _told_schedule(live: Mapping[str, Any]) -> str:

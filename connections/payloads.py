@@ -185,6 +185,25 @@ def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
     return found
 
 
+def said_in_words(values: Mapping[str, Any]) -> list[str]:
+    """As `in_words`, of a connection that was made elsewhere: nothing that stands in `values` for no more than a default.
+
+    How it was tested nobody knows.
+    """
+    found = []
+    if tells_schedule(values):
+        found.append(schedule_in_words(values))
+    if values.get("networking_method"):
+        found += [words for section, words in phrases(values) if section is Section.HOW and "trusted" not in words]
+    others = phrases(values)
+    return found + [words for section, words in others if section not in (Section.HOW, Section.SETUP)][1:]
+
+
+def tells_schedule(values: Mapping[str, Any]) -> bool:
+    """Whether `values` say when it syncs, without any default."""
+    return values.get("schedule_type") == "manual" or values.get("sync_frequency") not in (None, "")
+
+
 def schedule_in_words(values: Mapping[str, Any]) -> str:
     """When it syncs: "every 6 hours", "daily at 05:00 UTC", "only when started by hand"."""
     answers = applicable(values)

@@ -285,6 +285,16 @@ def oversees(user: Person, request: ConnectionRequest) -> bool:
     return own or is_approver(user) or is_operator(user)
 
 
+def check_can_hand_over(user: Person, request: ConnectionRequest) -> None:
+    """Raise Denied unless `user` is the requester, an approver or an operator, and the connection lacks credentials."""
+    if not oversees(user, request):
+        raise Denied("Only the requester, approvers and operators can hand a connection over.")
+    if request.state is not Status.CREATED or request.gone_at:
+        raise Denied("There is no connection to hand over.")
+    if request.connection.setup_state == "connected":
+        raise Denied("Nobody's credentials are needed: the connection is connected.")
+
+
 def check_can_pass_on(user: Person, handover: Handover, proof: str = "") -> None:
     """Raise Denied unless `user` is the owner, the requester, an approver or an operator, and it is not connected."""
     may_always = oversees(user, handover.request)
@@ -325,6 +335,7 @@ can_rerun_tests = _can(check_can_rerun_tests)
 can_settle = _can(check_can_settle)
 can_hand_back = _can(check_can_hand_back)
 can_trust = _can(check_can_trust)
+can_hand_over = _can(check_can_hand_over)
 
 
 # --- changes of connections that exist -------------------------------------------------------------------------------

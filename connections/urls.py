@@ -80,6 +80,7 @@ urlpatterns = [
     path("handover/<str:token>/code/", handover.enter_code, name="handover_code"),
     path("handover/<str:token>/card/", handover.card, name="handover_card"),
     path("handover/<str:token>/pass-on/", handover.pass_on, name="handover_give"),
+    path("requests/<int:pk>/handover/begin/", overseeing.begin, name="handover_begin"),
     path("requests/<int:pk>/handover/pass-on/", overseeing.pass_on, name="handover_pass_on"),
     path("requests/<int:pk>/handover/revoke/", overseeing.revoke, name="handover_revoke"),
     path("accounts/password_change/", accounts.PasswordChange.as_view(), name="password_change"),

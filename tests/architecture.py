@@ -44,7 +44,7 @@ LAW: dict[str, str] = {
     "provisioning": "states refusals models permissions payloads drift notifications fivetran.client fivetran.errors "
     "fivetran.configured",
     "tasks": "provisioning catalog notifications",
-    "workflow": "states models sources trust permissions limits payloads tasks notifications handover",
+    "workflow": "states drift models sources trust permissions limits payloads tasks notifications handover",
     "batches": "states models permissions limits payloads tasks notifications handover workflow",
     "operations": "states refusals drift models permissions limits payloads tasks notifications handover catalog",
     "forms": "states fields rules payloads curation models limits catalog",

@@ -73,7 +73,9 @@ def differences(change: ConnectionChange) -> list[Difference]:
             return [
                 Difference(
                     "Schedule",
-                    payloads.schedule_in_words(change.before),
+                    payloads.schedule_in_words(change.before)
+                    if payloads.tells_schedule(change.before)
+                    else "another one, which the portal cannot tell",
                     payloads.schedule_in_words(change.body),
                 )
             ]

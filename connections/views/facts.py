@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from connections import drift
+from connections import catalog, drift
 from connections.fields import BY_PATH
 from connections.models import Connection
 
@@ -18,7 +18,7 @@ _SYNC_STATES = {
     "paused": "Paused: it does not sync",
     "rescheduled": "Fivetran moved its next sync",
 }
-_LABELS = {"paused": "Paused"}  # where the form's label speaks of the creation
+_LABELS = {"paused": "Paused", "group_id": "Destination group"}  # where the form's label speaks of the creation
 _KINDS = (("tasks", "To do"), ("warnings", "Warning"))
 
 
@@ -56,7 +56,22 @@ def facts_of(connection: Connection | None) -> Facts | None:
     if connection is None:
         return None
     status = connection.fivetran_status if isinstance(connection.fivetran_status, dict) else {}
-    return Facts(_sync(connection.sync_state, status), _notes(status), [_difference(one) for one in connection.drift])
+    return Facts(_sync(connection.sync_state, status), _notes(status), _differences(connection.drift))
+
+
+def _differences(found: list[Mapping[str, Any]]) -> list[Difference]:
+    """Each difference in words; groups by their names where those are known."""
+    moved = [one for one in found if one.get("field") == "group_id"]
+    names = catalog.group_names({str(one[side]) for one in moved for side in ("approved", "live")})
+    shown = [_difference(one) for one in found]
+    return (
+        [
+            replace(one, approved=names.get(one.approved, one.approved), live=names.get(one.live, one.live))
+            for one in shown
+        ]
+        if names
+        else shown
+    )
 
 
 def _sync(state: str, status: Mapping[str, Any]) -> str:
@@ -88,12 +103,30 @@ def _difference(one: Mapping[str, Any]) -> Difference:
     path = str(one.get("field", ""))
     if path == drift.TWINS:
         return Difference("Connections of this name", False, "this one", f"also {one.get('live')}")
+    if path == drift.SCHEDULE:
+        return Difference("Schedule", False, *(schedule_in_words(one.get(side)) for side in ("approved", "live")))
     field = BY_PATH.get(path)
     if field is None or drift.in_config(one):
         return Difference(path, True, "", "")
     return Difference(
         _LABELS.get(path, field.label), False, _value(path, one.get("approved")), _value(path, one.get("live"))
     )
+
+
+def schedule_in_words(told: Any) -> str:
+    """A schedule in Fivetran's own words ("CRON 0 3 * * 1") for people; "not told" where there is none."""
+    kind, _, rest = str(told or "").partition(" ")
+    match kind:
+        case "MANUAL":
+            return "only when started by hand"
+        case "INTERVAL" if rest:
+            return f"every {rest} minutes"
+        case "CRON" if rest:
+            return f"by the cron expression {rest}"
+        case "TIME_OF_DAY" if rest:
+            time, _, days = rest.partition(" ")
+            return f"at {time} UTC" + (f" on {days.replace(',', ', ')}" if days else " every day")
+    return str(told or "not told")
 
 
 def _value(path: str, value: Any) -> str:

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from connections import permissions
-from connections.models import ConnectionRequest, Handover, HandoverState
+from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_not_mailed
 from connections.permissions import Denied, Person
+
+UNFINISHED = ("incomplete", "broken")  # the setup states of a connection that lacks something
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Shown:
     def first(self) -> bool:
         """Whether it stands before the setup tests: somebody has to act on it, its owner or who hands it over again."""
         row = self.row
-        broken = row.state == HandoverState.DONE and row.request.connection.setup_state in ("incomplete", "broken")
+        broken = row.state == HandoverState.DONE and row.request.connection.setup_state in UNFINISHED
         return self.waits or ((broken or row.state == HandoverState.REVOKED) and not row.request.gone_at)
 
     @property
@@ -49,6 +51,35 @@ def shown(user: Person, row: ConnectionRequest) -> Shown | None:
         link=reverse("connections:handover", args=[handover.token]) if mine else "",
         may_pass_on=not row.gone_at and _may(permissions.check_can_pass_on, user, handover),
         may_revoke=not row.gone_at and _may(permissions.check_can_revoke, user, handover),
+    )
+
+
+@dataclass(frozen=True)
+class Lead:
+    """The first thing to do for a connection that does not work with what it has: a button that asks `to`."""
+
+    button: str
+    url: str
+    to: str
+    typed: bool = False  # whom to ask is typed: the one who is named cannot be asked
+
+
+def lead(user: Person, row: ConnectionRequest, *, busy: bool) -> Lead | None:
+    """What leads on after failed tests, for who can act; None while something else is `busy` with it."""
+    handover: Handover | None = getattr(row, "handover", None)
+    waits = handover is not None and handover.is_live
+    if busy or waits or not permissions.can_hand_over(user, row) or row.connection.setup_state not in UNFINISHED:
+        return None
+    to = handover.owner_name if handover is not None else row.source_owner or str(row.requester)
+    person, _address = find_owner(to)
+    view = "handover_begin" if handover is None else "handover_pass_on"
+    mine = person is not None and person.pk == user.pk
+    again = " again" if handover is not None and handover.state == HandoverState.DONE else ""
+    return Lead(
+        button=f"Enter the credentials{again}" if mine else f"Hand over{' again' if handover else ''}",
+        url=reverse(f"connections:{view}", args=[row.pk]),
+        to=to,
+        typed=permissions.sees_everything(user) and bool(why_not_mailed(to)),  # others are not told who has an account
     )
 
 

@@ -14,6 +14,33 @@ from connections.views.errors import limited
 
 
 @require_POST
+def begin(request: HttpRequest, pk: int) -> HttpResponse:
+    """Hand over what nobody was asked for yet; who enters the credentials is led on to the page for that."""
+    row, form = reading.find(request.user, pk), PersonForm(request.POST)
+    if reading.handover_of(row) is not None:
+        return pass_on(request, pk)  # of an older page: somebody was asked meanwhile
+    if not permissions.oversees(request.user, row):
+        permissions.check_can_hand_over(request.user, row)  # says why not
+    try:
+        if not form.is_valid():
+            raise workflow.NobodyFound(" ".join(map(str, form.errors["to"])))
+        handover = workflow.hand_over(by=reading.reader(request), request=row, to=form.cleaned_data["to"])
+    except (workflow.NobodyFound, limits.TooMany, MovedOn, Denied) as obstacle:
+        messages.warning(request, str(obstacle))
+        return redirect("connections:request", pk=pk)
+    return _handed(request, handover, form, "The credentials are entered at Fivetran.")
+
+
+def _handed(request: HttpRequest, handover: Handover, form: PersonForm, more: str) -> HttpResponse:
+    """On to the owner's page for who named themselves, else back to the request."""
+    user, to = reading.reader(request), form.cleaned_data["to"].strip()
+    if handover.owner_id == user.pk and to.lower() in (user.get_username().lower(), user.email.lower()):
+        return redirect("connections:handover", token=handover.token)
+    messages.success(request, f"{to} gets the link by mail. {more} {words.UNKNOWN_NAME}")
+    return redirect("connections:request", pk=handover.request_id)
+
+
+@require_POST
 def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
     """Give the hand-over to somebody else, from the request's page."""
     handover = _handover(request, pk)
@@ -30,9 +57,7 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
         return limited(_again(request, handover, form), reached)
     except (MovedOn, Denied) as obstacle:
         return _overtaken(request, handover, form, obstacle)
-    told = f"{form.cleaned_data['to']} gets the link by mail. The one before opens nothing any more."
-    messages.success(request, f"{told} {words.UNKNOWN_NAME}")
-    return redirect("connections:request", pk=pk)
+    return _handed(request, handover, form, "The one before opens nothing any more.")
 
 
 @require_POST

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from connections import payloads, permissions
+from connections import drift, payloads, permissions
 from connections.evidence import Evidence, evidence_of, evidence_of_body
 from connections.forms import SettleForm
 from connections.models import (
@@ -153,6 +153,9 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "acts_on_tests": source_owner(row),
         "again": "run the tests again here",
         "handover": handover_panel.shown(user, row),
+        "lead": handover_panel.lead(
+            user, row, busy=trust is not None or (connection is not None and connection.tests in _TESTS_OPEN)
+        ),
         "entries": timeline.entries(row, attempts, runs),
         "changes": changes_of(row) if permissions.sees_all_of(user, row) else [],
         "edited": False,
@@ -201,10 +204,12 @@ def _is_foreign(row: ConnectionRequest) -> bool:
 
 def phrases_of(row: ConnectionRequest) -> list[str]:
     """What is asked for, in words; of a connection made elsewhere nobody knows how it was tested."""
-    phrases = payloads.in_words(row.values)
-    if not _is_foreign(row):
-        return phrases
-    return [words for words in phrases if not words.startswith("setup tests")]
+    connection = connection_of(row)
+    if connection is None or not connection.made_elsewhere:
+        return payloads.in_words(row.values)
+    told = payloads.said_in_words(row.values)
+    own = connection.baseline.get(drift.SCHEDULE)
+    return [facts.schedule_in_words(own), *told] if own and not payloads.tells_schedule(row.values) else told
 
 
 def body_heading(row: ConnectionRequest) -> str:

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import limits, notifications, payloads, permissions, tasks
+from connections import drift, limits, notifications, payloads, permissions, tasks
 from connections.models import (
     ChangeKind,
     Connection,
@@ -23,6 +23,8 @@ from connections.models import (
     open_change,
 )
 from connections.states import Actor, ChangeStatus
+
+_PLAIN_SCHEDULE = ("sync_frequency", "daily_sync_time")  # null at Fivetran where a schedule has no single cadence
 
 
 def approved_values(request: ConnectionRequest) -> dict[str, Any]:
@@ -38,6 +40,8 @@ def present_values(request: ConnectionRequest) -> dict[str, Any]:
     if str(told.get("sync_frequency", "")).isdigit():
         told["sync_frequency"] = int(told["sync_frequency"])
     values = approved_values(request) | told
+    if live.get(drift.SCHEDULE) and live.get("sync_frequency", 0) is None and live.get("schedule_type") != "manual":
+        values = {path: value for path, value in values.items() if path not in _PLAIN_SCHEDULE}
     paused = connection.is_paused if connection is not None else None
     return values if paused is None else values | {"paused": paused}
 
@@ -87,7 +91,9 @@ def _before_and_body(
                 raise IllegalMove("It is paused already." if paused else "It is not paused.")
             return {"paused": paused}, payloads.pause_body(paused=pausing)
         case ChangeKind.SCHEDULE:
-            now, wanted = payloads.schedule_body(present), payloads.schedule_body(values)
+            wanted = payloads.schedule_body(values)
+            # Where Fivetran tells no plain schedule nobody knows it: a default is not what is there.
+            now = payloads.schedule_body(present) if payloads.tells_schedule(present) else {}
             if now == wanted:
                 raise IllegalMove("This is its schedule already.")
             time = now.get("daily_sync_time")

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Case, F, Q, QuerySet, Value, When
 from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
@@ -21,6 +21,7 @@ from connections import limits, notifications, permissions, tasks
 from connections.models import (
     LIVE_HANDOVER,
     Connection,
+    ConnectionRequest,
     Event,
     EventKind,
     Handover,
@@ -209,9 +210,7 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
     names nobody.
     """
     permissions.check_can_pass_on(by, handover, proof)
-    if permissions.sees_everything(by) and (why := why_not_mailed(to.strip())):
-        raise NobodyFound(why)
-    owner, address = owner_or(handover.request.requester, to.strip())
+    owner, address = _meant(by, handover.request, to)
     before = handover.owner_name
     with transaction.atomic():
         _check_passed_on(by, handover)
@@ -233,6 +232,32 @@ def _check_passed_on(by: Person, handover: Handover) -> None:
     times = list(passed_on.order_by("-at").values_list("at", flat=True)[:PASSED_ON_AN_HOUR])
     if len(times) == PASSED_ON_AN_HOUR:
         raise limits.too_often("It was given to somebody else too often within the hour.", times[-1] + _HOUR)
+
+
+def hand_over(*, by: User, request: ConnectionRequest, to: str) -> Handover:
+    """Ask somebody, a username or an e-mail address, for the credentials of a connection that nobody was asked for yet.
+
+    Raises as `pass_on`, and MovedOn where a colleague was faster.
+    """
+    permissions.check_can_hand_over(by, request)
+    owner, address = _meant(by, request, to)
+    try:
+        with transaction.atomic():
+            limits.check_door(by, limits.PASSED_ON)
+            handover = Handover.objects.create(request=request, owner=owner, address=address)
+            _note_overseen(handover, EventKind.HANDOVER_SENT, by, f"To {handover.owner_name}", "")
+            notifications.tell_owner(handover, NoticeKind.HANDOVER)
+            transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+    except IntegrityError:
+        raise MovedOn("Somebody else handed it over a moment ago. Look at it again.") from None
+    return handover
+
+
+def _meant(by: Person, request: ConnectionRequest, to: str) -> tuple[User | None, str]:
+    """Whom `by` names: a user, or an address. Raises NobodyFound for people who may know every user."""
+    if permissions.sees_everything(by) and (why := why_not_mailed(to.strip())):
+        raise NobodyFound(why)
+    return owner_or(request.requester, to.strip())
 
 
 def revoke(*, by: Person, handover: Handover) -> None:
