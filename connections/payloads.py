@@ -186,17 +186,10 @@ def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
 
 
 def said_in_words(values: Mapping[str, Any]) -> list[str]:
-    """As `in_words`, of a connection that was made elsewhere: nothing that stands in `values` for no more than a default.
-
-    How it was tested nobody knows.
-    """
-    found = []
-    if tells_schedule(values):
-        found.append(schedule_in_words(values))
-    if values.get("networking_method"):
-        found += [words for section, words in phrases(values) if section is Section.HOW and "trusted" not in words]
-    others = phrases(values)
-    return found + [words for section, words in others if section not in (Section.HOW, Section.SETUP)][1:]
+    """As `in_words`, of a connection that was made elsewhere: no default is told as a fact, nor how it was tested."""
+    schedule, networking, _tests, *others = in_words(values)
+    told = [schedule] if tells_schedule(values) else []
+    return [*told, *([networking] if values.get("networking_method") else []), *others]
 
 
 def tells_schedule(values: Mapping[str, Any]) -> bool:

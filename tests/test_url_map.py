@@ -77,12 +77,14 @@ POSTS: dict[str, tuple[str, dict[str, str], str]] = {
     **dict.fromkeys(("send_again", "close"), ("attention", _WHY, "L L 403 403 403 302 403 302")),
     "password_change": ("", {}, _PAGE),
     "password_reset": ("", {}, _OPEN),
+    "hand_back": ("refused", _WHY, "L L 403 403 403 302 403 302"),
     "webhook": ("", {}, "403 403 403 403 403 403 403 403"),  # for a signature alone
     "handover": ("link", {}, "200 405 200 200 200 200 200 200"),
     "handover_send_code": ("link", {}, "302 302 302 302 302 302 302 302"),
     "handover_code": ("link", {}, _OPEN),
     **dict.fromkeys(("handover_card", "handover_give"), ("link", {}, _OWNER_ONLY)),
     "handover_pass_on": ("created", {"to": "anna@example.com"}, _OVERSEES),
+    "handover_begin": ("created", {"to": "anna@example.com"}, _OVERSEES),
     "handover_revoke": ("created", {}, _OVERSEES),
 }
 WRONG_METHOD = "L L 405 405 405 405 405 405"
@@ -106,6 +108,8 @@ def world(cast: dict[str, User]) -> World:
     handover = handed_over(mine, OUTSIDE)
     changed = factories.request_in(Status.CREATED, mine, decides)
     change = workflow.ask_for_change(by=mine, request=changed, kind=ChangeKind.PAUSE, reason="x")
+    refused = factories.request_in(Status.FAILED, mine, decides)
+    ConnectionRequest.objects.filter(pk=refused.pk).update(failure_code="Forbidden")
     clients = {name: Client() for name in ROLES}
     clients["source owner"] = proved(handover)
     for name, user in cast.items():
@@ -116,6 +120,7 @@ def world(cast: dict[str, User]) -> World:
         "draft": [factories.draft(mine).pk],
         "pending": [factories.submitted(mine).pk],
         "attention": [factories.request_in(Status.ATTENTION, mine, decides).pk],
+        "refused": [refused.pk],
         "created": [handover.request_id],
         "change": [change.pk],
         "batch": [filed(mine).pk],

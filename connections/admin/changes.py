@@ -1,7 +1,5 @@
 """Changes of connections in the admin: a window; decisions on them are taken on their own pages."""
 
-import json
-
 from django.contrib import admin
 from django.db.models import Model
 from django.template.loader import render_to_string
@@ -39,7 +37,7 @@ class ConnectionChangeAdmin(ReadOnlyAdmin):
     @admin.display(description="body")
     def shown_body(self, row: ConnectionChange) -> str:
         """The body as indented JSON."""
-        return render_to_string("admin/connections/_body.html", {"body": json.dumps(row.body, indent=2)})
+        return render_to_string("admin/connections/_body.html", {"body": row.body})
 
     def view_on_site(self, obj: Model) -> str:
         """The change's own page."""

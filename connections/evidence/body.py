@@ -35,7 +35,7 @@ def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 def odd_addresses(body: Mapping[str, Any]) -> list[str]:
     """Hosts that are more or something else than a host, and ports that are none, in words."""
-    found = []
+    found: list[str] = []
     config = body.get(CONFIG)
     for path, value in leaves(config if isinstance(config, Mapping) else {}, CONFIG):
         name = path.rpartition(".")[2]

@@ -55,7 +55,7 @@ def _requests(user: Person) -> dict[str, Any]:
     rows = list(waiting.filter(batch_row=None).select_related("requester")[: SHOWN + 1])
     batches = waiting.exclude(batch_row=None).order_by().values("batch_row__batch", "requester__username")
     batches = batches.annotate(waiting=Count("id"), since=Min("submitted_at")).order_by("since", "batch_row__batch")
-    listed = list(batches[:SHOWN])
+    listed: list[dict[str, Any]] = [dict(one) for one in batches[:SHOWN]]
     of_batches = _rows_of(waiting, [one["batch_row__batch"] for one in listed])
     evidence = evidence_of([*rows[:SHOWN], *of_batches], user)
     for one in listed:

@@ -64,14 +64,9 @@ def _differences(found: list[Mapping[str, Any]]) -> list[Difference]:
     moved = [one for one in found if one.get("field") == "group_id"]
     names = catalog.group_names({str(one[side]) for one in moved for side in ("approved", "live")})
     shown = [_difference(one) for one in found]
-    return (
-        [
-            replace(one, approved=names.get(one.approved, one.approved), live=names.get(one.live, one.live))
-            for one in shown
-        ]
-        if names
-        else shown
-    )
+    if not names:
+        return shown
+    return [replace(o, approved=names.get(o.approved, o.approved), live=names.get(o.live, o.live)) for o in shown]
 
 
 def _sync(state: str, status: Mapping[str, Any]) -> str:
