@@ -132,7 +132,7 @@ class Connection(models.Model):
     drift = models.JSONField(default=list)
     # What Fivetran's first answer said of what was approved (`connections.drift.baseline`): later answers are compared
     # with it. Empty where the connection was made before this was kept, or elsewhere.
-    baseline = models.JSONField(default=dict)
+    baseline = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     adopted = models.BooleanField(default=False)  # found by a look-up, not told by the answer
     made_elsewhere = models.BooleanField(default=False)  # not by this portal: nothing of ours was ever sent
     tests = models.CharField(max_length=10, choices=SetupTestsState.choices, default=SetupTestsState.NONE)
