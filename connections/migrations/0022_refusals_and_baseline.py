@@ -74,6 +74,7 @@ class Migration(migrations.Migration):
                     ("change_decided", "A change was decided"),
                     ("change_ended", "A change was made, or not"),
                     ("trust_needed", "Something to trust waits for approval"),
+                    ("password_reset", "Reset your password"),
                 ],
                 max_length=20,
             ),
