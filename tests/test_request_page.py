@@ -241,7 +241,10 @@ def test_the_latest_run_comes_first_and_earlier_ones_stay(as_user: Login, cast: 
 
 
 def test_a_connection_without_tests_says_so(as_user: Login, cast: Cast) -> None:
-    row = created(cast, setup_tests=None, status="nonsense")
+    owed = created(cast, setup_tests=None, status="nonsense")
+    assert "The setup tests will run by themselves" in page_of(as_user("requester"), owed)
+    row = factories.request_in(Status.SENDING, by=cast["requester"], run_setup_tests=False)
+    outcome.to_created(row, Actor.WORKER, factories.created_data(row, setup_tests=None, status="nonsense"))
     assert "No setup tests have run." in page_of(as_user("requester"), row)
 
 
