@@ -73,9 +73,9 @@ def test_a_mail_says_what_happened_and_links_to_the_request(kind: NoticeKind) ->
     assert (row.tries, row.error) == (1, "")
 
 
-def created(*, adopted: bool = False, **answer: Any) -> ConnectionRequest:
+def created(*, adopted: bool = False, wanted: bool = True, **answer: Any) -> ConnectionRequest:
     """A created request, told by Fivetran without setup tests but for those in `answer`, or found by a look-up."""
-    row = factories.request_in(Status.SENDING)
+    row = factories.request_in(Status.SENDING, run_setup_tests=wanted)
     data = factories.created_data(row, **{"setup_tests": None} | answer)
     outcome.to_created(row, Actor.WORKER, data, adopted=adopted)
     return row
@@ -86,7 +86,8 @@ def created(*, adopted: bool = False, **answer: Any) -> ConnectionRequest:
     ("make", "sentence"),
     [
         (lambda: created(setup_tests=[{"title": "T", "status": "PASSED"}]), "the page says how its setup tests went"),
-        (created, "no setup tests have run"),
+        (lambda: created(wanted=False), "no setup tests have run"),
+        (created, "its setup tests run by themselves"),
         (lambda: created(adopted=True), "its setup tests run by themselves"),
         (lambda: handed_over().request, "waits for its credentials, which the source owner enters there"),
     ],
