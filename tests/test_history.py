@@ -408,7 +408,7 @@ def test_every_list_uses_an_index(as_user: Callable[..., Client], ample: Any, pa
 
 # --- export --------------------------------------------------------------------------------------------------------
 def _body(response: Any) -> str:
-    return b"".join(response.streaming_content).decode()
+    return b"".join(response.streaming_content).decode("utf-8-sig")
 
 
 def test_the_csv_export_holds_the_filtered_set(as_user: Callable[..., Client], ample: list[ConnectionRequest]) -> None:

@@ -257,12 +257,12 @@ def _cell(value: Any) -> Any:
 @require_safe
 @refuse_unusable
 def export_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """The filtered set as CSV, streamed."""
+    """The filtered set as CSV, streamed. It begins with a byte order mark, without which Excel takes UTF-8 for ANSI."""
     write = csv.writer(_Echo()).writerow
     chunks = _chunks(request)
 
     def lines() -> Iterator[str]:
-        yield write(_HEADINGS)
+        yield f"\ufeff{write(_HEADINGS)}"
         for chunk in chunks:
             yield "".join(write([_cell(value) for value in row]) for row in chunk)
 
