@@ -47,7 +47,7 @@ LAW: dict[str, str] = {
     "workflow": "states drift models sources trust permissions limits payloads tasks notifications handover",
     "batches": "states models permissions limits payloads tasks notifications handover workflow",
     "operations": "states refusals drift models permissions limits payloads tasks notifications handover catalog",
-    "forms": "states fields rules payloads curation models limits catalog",
+    "forms": "states characters fields rules payloads curation models limits catalog",
     "evidence": "states sources payloads characters models permissions catalog",
     "views": "refusals evidence characters states fields rules sources naming_rule payloads drift models permissions "
     "limits workflow batches operations catalog forms zones exports trust doctor",

@@ -180,10 +180,10 @@ def test_hostile_text_is_text(client: Client) -> None:
 
 def test_the_template_names_every_column_and_holds_no_formula(client: Client) -> None:
     response = client.get("/requests/batch/table.csv")
-    names = response.content.decode().strip().split(",")
+    names = response.content.decode("utf-8-sig").strip().split(",")
     assert set(names) == {f.name for f in (*FIELDS, *NAMING.values()) if not f.constant}
     assert not [name for name in names if name[0] in "=+-@\t\r"]
-    assert read_table(response.content.decode() + "x" + "," * (len(names) - 1)).columns == names
+    assert read_table(response.content.decode("utf-8-sig") + "x" + "," * (len(names) - 1)).columns == names
 
 
 def test_the_example_is_right(client: Client) -> None:

@@ -16,6 +16,7 @@ from connections.catalog import Option, metadata
 from connections.fields import FIELDS
 from connections.fivetran import answers, errors
 from connections.forms import batch
+from connections.forms import texts as typed
 from connections.forms.config_controls import Lines, Number, Suggested, Whole, YesNo
 from connections.forms.controls import control
 from connections.forms.offers import Offer
@@ -61,6 +62,11 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "remove": lambda text: tidied({"config__files__0__a": "b"}, f"remove:config__{text}"),
     "too_many": lambda text: too_many({f"config__{text}": ""}),
     "folded": lambda text: folded({f"config.{text[:2_000]}": ""}),  # only paths of controls come there
+    "tidy": lambda text: [typed.tidy(name, text) for name in ("config__delimiter", "config__host", f"config__{text}")],
+    "refusal": lambda text: (typed.refusal(text), typed.odd_blanks_in(text)),
+    "codes": lambda text: (typed.from_codes(text), typed.in_codes(text), typed.in_names(text)),
+    "in_sight": typed.in_sight,
+    "readings": lambda text: list(typed.readings(text)),
     "normalized": naming_rule.normalized,
     "is_usable": naming_rule.is_usable,
     "suggestion": lambda text: naming_rule.suggestion(RULE, {"team": text, "service": text}, longest=63),

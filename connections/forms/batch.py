@@ -14,6 +14,7 @@ from connections import payloads
 from connections.fields import FIELDS, NAMING
 from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
+from connections.forms.texts import NUL_SIGN, is_separator, one_line_end, tidy, trimmed
 
 MAX_ROWS = 200
 MAX_COLUMNS = 200
@@ -109,10 +110,10 @@ class TableForm(forms.Form):
         """The text to show again and to judge; raises Unreadable for a file that is no text."""
         file = self.files.get("file")
         if file is None:
-            return str(self.data.get("table", "")).replace("\r\n", "\n")
+            return one_line_end(str(self.data.get("table", "")))
         if (size := file.size or 0) > MAX_BYTES:
             raise TooLargeTable(size)
-        return decoded(file.read()).replace("\r\n", "\n")
+        return one_line_end(decoded(file.read()))
 
 
 def decoded(raw: bytes) -> str:
@@ -132,7 +133,7 @@ def read_table(text: str) -> Table:
     size = len(text.encode(errors="replace"))
     if size > MAX_BYTES:
         raise TooLargeTable(size)
-    text = text.lstrip("\ufeff").replace("\0", "")
+    text = text.lstrip("\ufeff").replace("\0", NUL_SIGN)
     first, _, rest = text.partition("\n")
     if re.fullmatch(r"sep=.", first.strip()):  # Excel's own hint, which is no part of the table
         text, first = rest, rest.partition("\n")[0]
@@ -156,8 +157,8 @@ def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
-            if cells and any(cell.strip() for cell in cells):
-                yield reader.line_num, [cell.strip() for cell in cells]
+            if any(map(trimmed, cells)):
+                yield reader.line_num, cells
     except csv.Error as error:
         if "limit" in str(error):
             limit = f"{csv.field_size_limit():,}"
@@ -169,6 +170,7 @@ def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
 
 
 def _columns(header: Sequence[str]) -> list[str]:
+    header = [trimmed(heading) for heading in header]
     width = max((place for place, heading in enumerate(header, 1) if heading), default=0)
     header = header[:width]
     if width > MAX_COLUMNS:
@@ -201,9 +203,15 @@ def is_column(name: str) -> bool:
 
 
 def _row(columns: Sequence[str], line: int, cells: Sequence[str]) -> dict[str, str]:
-    if any(cells[len(columns) :]):
+    if any(map(trimmed, cells[len(columns) :])):
         raise Unreadable(f"Line {line} has {len(cells)} cells, more than there are columns ({len(columns)}).")
-    return dict(zip(columns, cells, strict=False))
+    return {name: cell_text(name, text) for name, text in zip(columns, cells, strict=False)}
+
+
+def cell_text(name: str, text: str) -> str:
+    """What the cell of column `name` holds; a cell of blanks is an empty one, but where white space is a value."""
+    text = tidy(name, text)
+    return text if is_separator(name) or not text.isspace() else ""
 
 
 def _holds_secret(column: str) -> bool:

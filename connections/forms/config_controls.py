@@ -1,5 +1,6 @@
 """One control for a setting of a service. A value that Fivetran does not list is warned of: its lists lag behind."""
 
+import json
 import re
 from typing import Any
 
@@ -8,13 +9,29 @@ from django.core.exceptions import ValidationError
 
 from connections.catalog.metadata import Property, Shape
 from connections.forms.config import Setting
-from connections.forms.controls import Length, Select, truth
+from connections.forms.controls import Integer, Length, Select, truth
+from connections.forms.rows import text_of
+from connections.forms.texts import (
+    from_codes,
+    in_names,
+    is_separator,
+    odd_blanks_in,
+    readings,
+    refusal,
+    trimmed,
+    unseen_in,
+)
 
 _SHORT, _LONG, _LINES, _LABEL = 2_000, 20_000, 1_000, 80  # characters of a line and of a longer text, lines
 _LARGEST = 2**53 - 1  # what JSON numbers hold exactly everywhere (RFC 8259, section 6)
 _LONGER = re.compile(r"cert|public_key|query|sql|script|json|payload", re.ASCII)  # texts of several lines
 _OWN = "Fivetran’s own choice"
 _LISTED = 24  # values that a help text still names
+_SEPARATORS = r"White space counts here. Type \t for a tab, \n for a line break; \\t is a backslash and a t."
+# Lists whose values hold no comma: addresses and ids; some services take names for ids, which may ("Acme, Inc.").
+_ADDRESSES = re.compile(r"hosts?$|servers?$|(^|_)ids?$|(^|_)id_|urls?$|senders|topics|profiles|seats")
+_IDS_OR_NAMES = re.compile(r"(?<!selected_)accounts$|projects|advertisers|partners|organizations|repositories|vendors")
+_NO_ARRAY = 'Write one value a line, or a JSON array with each value in double quotes: ["a", "b"]'
 
 
 class Suggested(forms.ChoiceField):
@@ -26,6 +43,10 @@ class Suggested(forms.ChoiceField):
     def valid_value(self, value: Any) -> bool:
         """Any value of a sane length."""
         return len(str(value)) <= _SHORT
+
+    def read(self, text: str) -> str:
+        """The listed value that a spreadsheet shows as `text`; `text` where there is none."""
+        return text if super().valid_value(text) else next(filter(super().valid_value, readings(text)), text)
 
     def keep(self, text: str) -> None:
         """Show `text` as chosen, whether or not it is listed."""
@@ -55,8 +76,8 @@ class YesNo(forms.ChoiceField):
         return truth(text) if text else None
 
 
-class Whole(forms.IntegerField):
-    """A whole number, typed as text: a number input would throw away what is not a number."""
+class Whole(Integer):
+    """A whole number."""
 
     def __init__(self, **options: Any) -> None:
         """Words for what is refused."""
@@ -90,15 +111,40 @@ class Lines(forms.CharField):
 
     def keep(self, text: str) -> None:
         """Warn of values that are not listed."""
-        if self.part.choices and set(_lines(text)) - set(self.part.choices):
+        try:
+            unlisted = bool(self.part.choices) and bool(set(self._texts(text)) - set(self.part.choices))
+        except ValidationError:
+            return  # its error says more
+        if unlisted:
             self.warning = "Fivetran does not list every one of these values. It may refuse some."
 
     def clean(self, value: Any) -> list[Any] | None:
         """The values in their own type; None for none. ValidationError names the first line that is none."""
-        lines = _lines(super().clean(value))
+        lines = self._texts(super().clean(value))
         if len(lines) > _LINES:
             raise ValidationError(f"Use {_LINES:,} lines or fewer. These are {len(lines):,}.")
         return [self._one(number, line) for number, line in enumerate(lines, 1)] or None
+
+    def _texts(self, text: str) -> list[str]:
+        """The values as texts: those of a JSON array, one a line, or between commas where no value can hold one."""
+        if (given := _array(text)) is not None:
+            return given
+        lines = [line for one in text.splitlines() if (line := trimmed(one))]
+        if _splits(self.part):
+            lines = [part for line in lines for part in self._parts(line)]
+        if len(lines) == 1 and "," in lines[0]:
+            shown = json.dumps(_short(lines[0]), ensure_ascii=False)
+            raise ValidationError(f"Write one value a line. If the comma belongs to the value, write [{shown}]")
+        return lines
+
+    def _parts(self, line: str) -> list[str]:
+        """What stands between the commas of a line; the line where that could be one value all the same."""
+        parts = [part for one in re.split(r"[,;\t]", line) if (part := one.strip().strip('"'))]
+        if self.part.choices or self.part.item is not Shape.TEXT:
+            return parts
+        is_one_url = self.part.name.endswith(("url", "urls")) and not all("://" in part for part in parts)
+        has_blank = any(re.search(r"\s", part) for part in (parts if _ADDRESSES.search(self.part.name) else [line]))
+        return [line] if is_one_url or has_blank else parts
 
     def _one(self, number: int, line: str) -> Any:
         kinds: dict[Shape, forms.Field] = {Shape.WHOLE: Whole(), Shape.NUMBER: Number(), Shape.FLAG: YesNo()}
@@ -115,8 +161,79 @@ def _short(text: str) -> str:
     return text if len(text) <= _LABEL else f"{text[:_LABEL]}…"
 
 
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
+def _splits(part: Property) -> bool:
+    """Whether no value of the list `part` can hold a comma, so that one stands between two values."""
+    if part.choices:
+        return not any("," in value or ";" in value for value in part.choices)
+    is_named = _ADDRESSES.search(part.name) or _IDS_OR_NAMES.search(part.name)
+    return part.item is not Shape.TEXT or bool(is_named)
+
+
+def _array(text: str) -> list[str] | None:
+    """The values of a JSON array of single values; None for what is no array."""
+    if not text.startswith("["):
+        return None
+    try:
+        found = json.loads(text, parse_constant=_no_number)
+    except (ValueError, RecursionError):
+        if text.endswith("]") and ("," in text or '"' in text):
+            raise ValidationError(_NO_ARRAY) from None
+        return None  # [::1] is an address
+    if not all(isinstance(value, (str, int, float)) and _is_storable(str(value)) for value in found):
+        raise ValidationError(_NO_ARRAY)
+    return [line for value in found if (line := text_of(value))]
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(name)
+
+
+def _is_storable(text: str) -> bool:
+    """Whether PostgreSQL takes it: a JSON escape can write what no text there can hold."""
+    return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
+
+
+class Text(forms.CharField):
+    """A text. Of several lines it is shown in a box that keeps them."""
+
+    warning = ""
+
+    def keep(self, text: str) -> None:
+        """Warn of what may be a slip and may be meant."""
+        if "\n" in text and not isinstance(self.widget, forms.Textarea):
+            self.widget = forms.Textarea(attrs={**self.widget.attrs, "rows": 3})
+        if odd := odd_blanks_in(text) or unseen_in(text):
+            self.warning = f"This holds more than it shows: {odd}."
+
+
+class Separator(forms.CharField):
+    """What stands between or around values in a file: sent with its white space, typed and shown with codes for it."""
+
+    warning = ""
+
+    def __init__(self, **options: Any) -> None:
+        """The help says how to type what a key does not."""
+        options["help_text"] = f"{options['help_text']} {_SEPARATORS}".strip()
+        super().__init__(strip=False, validators=[Length(_SHORT)], **options)
+
+    def keep(self, text: str) -> None:
+        """Name the white space, which nobody sees."""
+        if names := in_names(from_codes(text)):
+            self.warning = f"This stands for: {names}."
+
+    def to_python(self, value: Any) -> str:
+        """The text that the typed one stands for."""
+        return from_codes(str(super().to_python(value)))
+
+
+def wrong_with(made: forms.Field, text: str) -> str:
+    """Why the text that was typed into `made` is refused before anybody asks what it means; empty where it is not."""
+    if isinstance(made, Text) and text.isspace():
+        return "Only white space stands here: leave this empty, or enter a value"
+    if isinstance(made, Lines):
+        text = "\n".join(map(trimmed, text.splitlines()))
+    is_prose = isinstance(made.widget, forms.Textarea) and not isinstance(made, Lines)
+    return refusal(text, prose=is_prose or isinstance(made, Separator))
 
 
 def config_control(setting: Setting, *, optional: bool) -> forms.Field:
@@ -143,13 +260,16 @@ def _field(part: Property, options: dict[str, Any]) -> forms.Field:
             return Number(**options)
         case Shape.LIST:
             return Lines(part, **options)
+    if is_separator(part.name):
+        return Separator(**options)
     if _LONGER.search(part.name):
-        return forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), validators=[Length(_LONG)], **options)
-    return forms.CharField(validators=[Length(_SHORT)], **options)
+        return Text(widget=forms.Textarea(attrs={"rows": 3}), validators=[Length(_LONG)], **options)
+    return Text(validators=[Length(_SHORT)], **options)
 
 
 def _help(part: Property) -> str:
     if part.shape is not Shape.LIST:
         return part.help
-    listed = f"One a line, of: {', '.join(part.choices)}." if 0 < len(part.choices) <= _LISTED else "One a line."
+    how = "One a line, or with commas between" if _splits(part) else "One a line"
+    listed = f"{how}, of: {', '.join(part.choices)}." if 0 < len(part.choices) <= _LISTED else f"{how}."
     return f"{part.help} {listed}".strip()

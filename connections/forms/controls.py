@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from connections.fields import BY_PATH, NAME_PATTERN, NAMING, Field, Type
 from connections.forms.offers import Offer
+from connections.forms.texts import is_grouped, readings, whole
 from connections.rules import RULES, Effect
 
 _RETURN_ADDRESS = "connect_card_config.redirect_uri"
@@ -76,6 +77,20 @@ class Select(forms.Select):
         return format_html("<select{}>{}</select>", flatatt(attributes), options)
 
 
+class Integer(forms.IntegerField):
+    """A whole number, typed as text: a number input would throw away what is not a number."""
+
+    def read(self, text: str) -> str:
+        """`text` as a number is written, where a spreadsheet shows it otherwise ("6.0")."""
+        return whole(text)
+
+    def to_python(self, value: Any) -> int | None:
+        """Django takes 1.000 for 1, which is a thousand to half of those who write it."""
+        if is_grouped(str(value or "").strip()):
+            raise ValidationError("Write the number without a mark between its digits")
+        return super().to_python(value)
+
+
 class Chosen(forms.TypedChoiceField):
     """One of the choices; an error names them, or the list where they are too many to name."""
 
@@ -93,6 +108,10 @@ class Chosen(forms.TypedChoiceField):
             choices=choices, label=label, error_messages={"invalid_choice": words, "required": words}, **options
         )
 
+    def read(self, text: str) -> str:
+        """The offered value that a spreadsheet shows as `text` ("3:00" for 03:00); `text` where there is none."""
+        return text if self.valid_value(text) else next(filter(self.valid_value, readings(text)), text)
+
     def keep(self, text: str) -> None:
         """Show a text that is not offered as the chosen one: nothing that came in may turn into something else."""
         if text and not self.valid_value(text):
@@ -100,8 +119,8 @@ class Chosen(forms.TypedChoiceField):
             self.widget.choices = [*list(self.widget.choices), (text, f"{shown} (not offered)")]
 
 
-class WholeNumber(forms.IntegerField):
-    """A count of 1 or more, typed as text: a number input would throw away what is not a number."""
+class WholeNumber(Integer):
+    """A count of 1 or more."""
 
     def __init__(self, *, words: str, **options: Any) -> None:
         """`words` say what to enter."""

@@ -11,6 +11,7 @@ from connections.fields import BY_PATH
 from connections.forms.controls import truth
 from connections.forms.request import RequestForm
 from connections.forms.rows import unfolded
+from connections.forms.texts import in_sight
 from connections.models import Preset
 
 NOT_SET = "Not set"
@@ -71,4 +72,4 @@ def _words(bound: BoundField) -> str:
     if isinstance(bound.field.widget, forms.CheckboxInput):
         return "Yes" if truth(text) else "No"
     choices = getattr(bound.field, "choices", ())
-    return next((str(label) for value, label in choices if text and str(value) == text), text) or NOT_SET
+    return next((str(label) for value, label in choices if text and str(value) == text), in_sight(text)) or NOT_SET

@@ -13,12 +13,13 @@ from connections import catalog
 from connections.curation import FOLLOWING
 from connections.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
 from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
-from connections.forms.config_controls import config_control
+from connections.forms.config_controls import Text, config_control, wrong_with
 from connections.forms.controls import control, own_return_address, refuse, truth
 from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
+from connections.forms.texts import from_codes, is_separator, tidy
 from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_of_service, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
@@ -46,7 +47,7 @@ class RequestForm(forms.Form):
 
     def __init__(self, texts: Mapping[str, str], *, purpose: Purpose, given: Iterable[str] = ()) -> None:
         action = texts.get("action", "") if purpose is not Purpose.LINK else ""
-        super().__init__(data=tidied({name: _clean(text) for name, text in texts.items()}, action))
+        super().__init__(data=tidied({name: tidy(name, text) for name, text in texts.items()}, action))
         self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
@@ -77,7 +78,7 @@ class RequestForm(forms.Form):
     @classmethod
     def from_link(cls, query: Mapping[str, str]) -> "RequestForm":
         """A new form, pre-filled by the parameters of a link; unknown ones say nothing to anybody."""
-        given = {name: query[name] for name in query if query[name].strip()}
+        given = {name: query[name] for name in query if tidy(name, query[name])}
         # Who asks for the tests at once asks for no hand-over, which comes before them.
         card = {CARD: ""} if truth(given.get("run_setup_tests", "")) else {}
         return cls({**_default_texts(), **card, **given}, purpose=Purpose.LINK, given=given)
@@ -105,7 +106,7 @@ class RequestForm(forms.Form):
             made.help_text = f"{field.help} {offered.note}".strip()
         if applies := [r.reason for r in self.rules if r.path == field.path and r.effect is Effect.APPLIES]:
             made.applies = applies[0]  # type: ignore[attr-defined]  # said where no script hides the control
-        text = str(self.data.get(field.name, ""))
+        text = self._read(field.name, made)
         if hasattr(made, "keep"):
             made.keep(text)
         if getattr(made, "warning", ""):
@@ -116,9 +117,21 @@ class RequestForm(forms.Form):
             made.widget.attrs["data-services"] = reverse("connections:services")
         return made
 
+    def _read(self, name: str, made: forms.Field) -> str:
+        """The text that `made` has to show: what a spreadsheet disguised, as it was."""
+        text = typed = str(self.data.get(name, ""))
+        if text.isspace() and not is_separator(name) and not isinstance(made, Text):
+            text = ""
+        if text and hasattr(made, "read"):
+            text = made.read(text)
+        if text != typed:
+            self.data = {**self.data, name: text}
+        return text
+
     # --- judging ---------------------------------------------------------------------------------------------------
     def clean(self) -> dict[str, Any]:
         """Apply the rules to the answers; every sentence stands beside its field."""
+        self._judge_texts()
         self.verdict: Verdict = check(self._answers(), self.rules)
         for field in (*self.of_request, *self.of_service):
             if reason := self.why_hidden(field.path):
@@ -136,6 +149,13 @@ class RequestForm(forms.Form):
         self._judge_names()
         self._describe_refused()
         return self.cleaned_data
+
+    def _judge_texts(self) -> None:
+        """What no control can mean is refused by its own name, whatever the control says of it."""
+        for name, made in self.fields.items():
+            if (text := str(self.data.get(name, ""))) and (why := wrong_with(made, text)):
+                self.errors.pop(name, None)
+                self.add_error(name, why)
 
     def _describe_refused(self) -> None:
         """Have a control with a warning name its error too: Django leaves alone what the widget names already."""
@@ -274,7 +294,8 @@ class RequestForm(forms.Form):
         """What a draft keeps: like `values`, and where a text means nothing yet, the text; also what is hidden now."""
         self._judged()
         fields = (*self.of_request, *self.of_service)
-        typed = {field.path: text for field in fields if (text := self.data.get(field.name))}
+        texts = {field: text for field in fields if (text := self.data.get(field.name))}
+        typed = {field.path: from_codes(text) if is_separator(field.name) else text for field, text in texts.items()}
         booleans = {f.path: False for f in FIELDS if f.type is Type.BOOLEAN and not f.constant}
         return folded({**booleans, **typed, **self._answers()})
 
@@ -337,11 +358,6 @@ def _helper(layout: Any) -> FormHelper:
     helper.field_template = "connections/_form_field.html"
     helper.layout = layout
     return helper
-
-
-def _clean(text: str) -> str:
-    """Without spaces around it, and without NUL, which no PostgreSQL text can hold."""
-    return str(text).replace("\0", "").strip()
 
 
 def _default_texts() -> dict[str, str]:

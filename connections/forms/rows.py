@@ -4,8 +4,11 @@ Between the form's texts (name -> text), its answers (path -> value) and the sto
 value: `{"config.files": [{"pattern": …}]}`. Pure.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
+
+from connections.forms.texts import in_codes, is_separator
 
 MOST = 100  # entries of a list that the form takes
 _DEEPEST = 12  # parts of a control's name: `catalog.metadata` goes four levels deep, each with the number of an entry
@@ -115,9 +118,16 @@ def _spread(name: str, value: Any, texts: dict[str, str]) -> None:
         for number, entry in enumerate(value):
             _spread(f"{name}__{number}", entry, texts)
     elif isinstance(value, (list, tuple)):
-        texts[name] = "\n".join(text_of(entry) for entry in value)
+        texts[name] = _list_text(value)
     elif value is not None:
-        texts[name] = text_of(value)
+        texts[name] = in_codes(value) if isinstance(value, str) and is_separator(name) else text_of(value)
+
+
+def _list_text(values: Sequence[Any]) -> str:
+    """One value a line; as a JSON array where a line would not be read as the value that it is."""
+    lines = [text_of(value) for value in values]
+    is_plain = all(line == line.strip() != "" and not any(mark in line for mark in "[,;\t\n") for line in lines)
+    return "\n".join(lines) if is_plain else json.dumps(list(values), ensure_ascii=False)
 
 
 def text_of(value: Any) -> str:

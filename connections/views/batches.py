@@ -15,6 +15,7 @@ from connections import batches, payloads, permissions
 from connections.batches import Decision, Outcome
 from connections.evidence import Evidence, evidence_of
 from connections.forms import ReasonForm
+from connections.forms.texts import NUL_SIGN, trimmed
 from connections.models import Batch, BatchRow, ConnectionRequest
 from connections.states import Status
 from connections.views import reading
@@ -82,7 +83,7 @@ def _decisions(request: HttpRequest) -> dict[int, Decision]:
         int(pk): Decision(
             digest=request.POST[f"digest_{pk}"],
             approve=pk in ticked,
-            reason=request.POST.get(f"reason_{pk}", "").replace("\0", "").strip(),
+            reason=trimmed(request.POST.get(f"reason_{pk}", "").replace("\0", NUL_SIGN)),
         )
         for pk in ids
         if pk.isascii() and pk.isdigit() and len(pk) < 18

@@ -14,6 +14,7 @@ from connections.fields import defaults
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.controls import own_return_address
 from connections.forms.rows import text_of, unfolded
+from connections.forms.texts import tidy
 from connections.models import ConnectionRequest, Preset
 from connections.states import Status
 
@@ -112,7 +113,7 @@ def new_form(request: HttpRequest, page: Page) -> RequestForm:
     if connection_id := query.pop("from_connection", "").replace("\0", ""):
         return _live_form(connection_id, page)
     fixed = presets.imposed(page.preset)
-    refused = [name for name, text in fixed.items() if query.get(name, "").strip() not in ("", text)]
+    refused = [name for name, text in fixed.items() if tidy(name, query.get(name, "")) not in ("", text)]
     form = RequestForm.from_link(presets.laid_over({**presets.beginning(page.preset), **query}, page.preset))
     if refused:
         labels = ", ".join(str(form.fields[name].label) for name in refused if name in form.fields)

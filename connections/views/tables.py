@@ -14,9 +14,11 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from connections import batches, catalog, limits, permissions
 from connections.batches import RowTaken
+from connections.characters import visible
 from connections.fields import FIELDS, NAMING
 from connections.forms import batch as tables
 from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unreadable
+from connections.forms.texts import in_sight, one_line_end
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
 from connections.views import reading
@@ -39,6 +41,16 @@ class Cell:
     text: str
     errors: list[str]
     is_control: bool
+
+    @property
+    def shown(self) -> str:
+        """The text with what nobody sees marked: a delimiter may be a blank."""
+        return visible(in_sight(self.text))
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether it takes a box to be corrected: a browser takes the line breaks out of a single line."""
+        return "\n" in self.text
 
 
 @dataclass
@@ -119,7 +131,7 @@ def _token(text: str) -> uuid.UUID:
 def _read(request: HttpRequest, sheet: Sheet) -> bool:
     """Fill `sheet` from what was posted; whether it is exactly the table that was checked before."""
     form = TableForm(request.POST, request.FILES)
-    sheet.text = str(form.data.get("table", "")).replace("\r\n", "\n")
+    sheet.text = one_line_end(str(form.data.get("table", "")))
     try:
         sheet.text = form.text
         table = tables.read_table(sheet.text)
@@ -138,6 +150,7 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
     _refuse_large(sheet)
     _refuse_taken(request, sheet.rows)
     _note_live(sheet)
+    _note_warnings(sheet)
     wrong = {name for row in sheet.rows for name in row.errors}
     sheet.columns = [*table.columns, *(name for name in tables.COLUMNS if name in wrong - set(table.columns))]
     sheet.columns += sorted(wrong - set(sheet.columns))
@@ -149,7 +162,7 @@ def _correct(request: HttpRequest, table: Table, sheet: Sheet, *, checked: bool)
     changed = False
     for control in [name for name in request.POST if name.startswith("cell_")]:
         number, _, name = control.removeprefix("cell_").partition("_")
-        typed = request.POST[control].strip()
+        typed = tables.cell_text(name, request.POST[control])
         place = int(number) if number.isascii() and number.isdigit() and len(number) < 4 else 0
         if not 0 < place <= len(table.rows) or typed == table.rows[place - 1].get(name, ""):
             continue
@@ -194,6 +207,19 @@ def _note_live(sheet: Sheet) -> None:
             f"{rows}: when Fivetran was last asked, a connection had this name in the destination. "
             "Choose another name, or Fivetran refuses it."
         )
+
+
+def _note_warnings(sheet: Sheet) -> None:
+    """What the form would say beside a control: a value that is taken, and may be a slip."""
+    found = [
+        f"Row {row.number}, {name}: {warning}"
+        for row in sheet.rows
+        for name in row.texts
+        if row.form and name not in row.errors
+        if (warning := getattr(row.form.fields.get(name), "warning", ""))
+    ]
+    more = [f"{len(found) - _NAMED} more cells are like these."] if len(found) > _NAMED else []
+    sheet.notes += [*found[:_NAMED], *more]
 
 
 def _file(request: HttpRequest, sheet: Sheet) -> HttpResponse:
@@ -246,6 +272,9 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
 
 @require_safe
 def template(request: HttpRequest) -> HttpResponse:
-    """An empty table with the name of every column, for a spreadsheet. Control names: none can be a formula."""
+    """An empty table with the name of every column, for a spreadsheet. Control names: none can be a formula.
+
+    Its byte order mark has Excel save what is typed into it as UTF-8 too.
+    """
     headers = {"Content-Disposition": 'attachment; filename="connection-requests.csv"'}
-    return HttpResponse(_csv([tables.COLUMNS]), content_type="text/csv; charset=utf-8", headers=headers)
+    return HttpResponse(f"\ufeff{_csv([tables.COLUMNS])}", content_type="text/csv; charset=utf-8", headers=headers)

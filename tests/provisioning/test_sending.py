@@ -48,6 +48,15 @@ def test_exactly_the_approved_body_is_sent(fivetran: Fivetran, approve: Approve)
     assert payloads.digest(post["body"]) == request.approved_digest
 
 
+def test_what_was_approved_with_other_line_ends_is_sent_as_it_was_approved(
+    fivetran: Fivetran, approve: Approve
+) -> None:
+    request = approve("sheets_lines", config__note="a\r\nb")
+    provisioning.submit(request.pk)
+    [post] = fivetran.posts()
+    assert post["body"]["config"]["note"] == "a\r\nb" and payloads.digest(post["body"]) == request.approved_digest
+
+
 def test_a_second_bell_changes_nothing(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_twice")
     for _ in range(3):
