@@ -19,6 +19,7 @@ from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
+from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
 from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_of_service, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
@@ -76,8 +77,8 @@ class RequestForm(forms.Form):
 
     @classmethod
     def from_link(cls, query: Mapping[str, str]) -> "RequestForm":
-        """A new form, pre-filled by the parameters of a link; unknown ones say nothing to anybody."""
-        given = {name: query[name] for name in query if query[name].strip()}
+        """A new form, pre-filled by the parameters of a link; unknown ones are named."""
+        given = with_underscores({name: query[name] for name in query if query[name].strip()})
         # Who asks for the tests at once asks for no hand-over, which comes before them.
         card = {CARD: ""} if truth(given.get("run_setup_tests", "")) else {}
         return cls({**_default_texts(), **card, **given}, purpose=Purpose.LINK, given=given)
@@ -186,6 +187,17 @@ class RequestForm(forms.Form):
         path = name.removeprefix("config__").replace("__", ".")
         return any(is_secret(part) for part in path.split(".")) or self.config.metadata.is_secret(path)
 
+    @property
+    def not_taken(self) -> dict[str, str]:
+        """Label -> text of what was given and is not sent: what has no control, or does not apply."""
+        self._judged()
+        told = {words_of_path(path): text for path, text in self.without_control.items() if text}
+        for name, field in self._in_order.items():
+            text = self.data.get(name, "") if name in self.given and self.why_hidden(field.path) else ""
+            if not _is_idle(field, text) and not hasattr(self.fields[name], "fixed_words"):
+                told[self.plain_label(name)] = text
+        return told
+
     @cached_property
     def without_control(self) -> dict[str, str]:
         """path -> text of the service's settings among the given values that have no control, and so are not kept.
@@ -205,9 +217,9 @@ class RequestForm(forms.Form):
         return field.name not in self.errors and self.cleaned_data.get(field.name) in _EMPTY
 
     def _judge_hidden(self, field: Field, reason: str) -> None:
-        if self.purpose is not Purpose.LINK:
+        if self.purpose is not Purpose.LINK or _is_idle(field, self.data.get(field.name, "")):
             self.errors.pop(field.name, None)
-        elif field.name in self.given and truth(self.data[field.name]) is not False:
+        elif field.name in self.given:
             self.add_error(field.name, f"This applies {reason}")
 
     def _judge_link(self) -> None:
@@ -222,6 +234,9 @@ class RequestForm(forms.Form):
         for name in sorted(self.given):
             if name.startswith("config__") and name not in self.fields:
                 self._judge_unknown(name)
+        others = (n for n in strangers(self.given, self.fields) if "." in n or not is_of_service(n.replace("__", ".")))
+        for words in unknown_words(list(others), self.fields):
+            self.add_error(None, words)
         if any(n.startswith((SECRETS_MANAGER, f"{SECRETS_KEYS}__")) and n not in self.fields for n in self.given):
             self.add_error(None, "This service takes no such name from an external secrets manager: it is left out")
 
@@ -238,7 +253,8 @@ class RequestForm(forms.Form):
         if path in NAMING:
             words = f"This service has no {NAMING[path].label.lower()}: “{self.data[name][:80]}” is left out"
         elif self.config.known:
-            words = f"This service has no setting {path.removeprefix('config.')[:60]}: it is left out"
+            words = f"This service has no setting {path.removeprefix('config.')[:60]}: it is left out."
+            words += meant(name, (known for known in self.fields if known.startswith("config__")))
         else:
             words = f"Fivetran has not told the settings of this service: {path[:60]} is left out"
         self.add_error(None, words)
@@ -323,6 +339,13 @@ class RequestForm(forms.Form):
         """The same for the settings of the chosen service: a change of the service exchanges them with the controls."""
         own = {"rules": as_json(self.config.for_the_browser()), "fields": _types(self.config.fields)}
         return {**own, "suggestsCard": self.suggests_card}
+
+
+def _is_idle(field: Field, text: str) -> bool:
+    """Whether `text` says what the API has by itself where `field` does not apply, so that nothing is lost with it."""
+    if field.type is Type.BOOLEAN:
+        return truth(text) is False
+    return text in ("", field.idle) or (field.type is Type.URI and text == own_return_address())
 
 
 def _types(fields: Iterable[Field]) -> dict[str, dict[str, str]]:

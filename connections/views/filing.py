@@ -105,7 +105,10 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
         and (form.is_valid() or (not submitting and _harmless(form)))
     ):
         try:
-            return _filed(request, page, _store(page, form, submitting=submitting), submitting=submitting)
+            stored = _store(page, form, submitting=submitting)
+            if words := starting.not_taken_words(form, sent=submitting):
+                messages.warning(request, words)
+            return _filed(request, page, stored, submitting=submitting)
         except NameTaken as taken:
             _say_taken(page, form, taken.holder)
         except limits.LimitReached as reached:
@@ -210,6 +213,8 @@ def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
         except Denied as denied:
             page.banners.append(denied.reason)
         page.banners += limits.notes(page.by, drafts=True)
+    if page.posted and (words := starting.not_taken_words(form, sent=False)):
+        page.banners.append(words)
     shown: Review = review_of(form, by=page.by, edited=page.edited)
     link = starting.link(form, str(page.preset.pk) if page.preset else "")
     context = {"form": form, "page": page, "review": shown, "link": link, "presets": starting.to_choose(page)}

@@ -14,6 +14,7 @@ from connections.fields import defaults
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.controls import own_return_address
 from connections.forms.rows import text_of, unfolded
+from connections.forms.strangers import named, strangers, words_of_path
 from connections.models import ConnectionRequest, Preset
 from connections.states import Status
 
@@ -105,11 +106,17 @@ def number(text: str) -> int:
 def new_form(request: HttpRequest, page: Page) -> RequestForm:
     """The form of a new request as the query string wants it; what it could not have stands in the page's banners."""
     query = request.GET.dict()
+    if twice := [name for name, texts in request.GET.lists() if len(set(texts)) > 1]:
+        page.banners.append(f"The link has these more than once, and the last one counts: {named(twice)}.")
     wanted = query.pop("preset", "")
     page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
     if wanted and page.preset is None:
         page.banners.append("That preset is no longer offered. Here is the whole form.")
     if connection_id := query.pop("from_connection", "").replace("\0", ""):
+        if others := strangers(query, ()):
+            page.banners.append(
+                f"The values are those of the connection, so these of the link are left out: {named(others)}."
+            )
         return _live_form(connection_id, page)
     fixed = presets.imposed(page.preset)
     refused = [name for name, text in fixed.items() if query.get(name, "").strip() not in ("", text)]
@@ -148,12 +155,28 @@ def stored_form(page: Page, values: dict[str, object]) -> RequestForm:
 
 def _lost_words(form: RequestForm, lost: dict[str, str]) -> str:
     """The sentence about stored settings that the form has no control for."""
-    shown = [f"{path[:80]} (“{characters.visible(text[:80])}”)" if text else path[:80] for path, text in lost.items()]
-    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
-    listed = f"{', '.join(shown[:_NAMED])}{more}"
+    listed = _listed(lost)
     if form.config.known:
         return f"Fivetran no longer lists these settings of the service, so they are left out here: {listed}."
     return f"Fivetran has not told the settings of this service, so these are left out here: {listed}."
+
+
+def _listed(values: dict[str, str]) -> str:
+    """Names with their values in one line; of many the first ones."""
+    shown = [f"{name[:80]} (“{characters.one_line(text, 80)}”)" if text else name[:80] for name, text in values.items()]
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    return f"{', '.join(shown[:_NAMED])}{more}"
+
+
+def not_taken_words(form: RequestForm, *, sent: bool) -> str:
+    """The sentence about what was posted and is not taken; empty where there is nothing.
+
+    As long as nothing is `sent`, what is merely hidden now still stands in the form.
+    """
+    without = {words_of_path(path): text for path, text in form.without_control.items() if text}
+    if left := form.not_taken if sent else without:
+        return f"Not taken, because it does not apply to what was chosen: {_listed(left)}."
+    return ""
 
 
 def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestForm:
