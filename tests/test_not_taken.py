@@ -103,6 +103,24 @@ def test_a_word_that_means_no_is_still_a_text(client: Client) -> None:
     assert "This applies only with networking method PrivateLink" in text
 
 
+# --- tables and presets ----------------------------------------------------------------------------------------------
+def test_a_misspelt_column_is_named_with_the_nearest_one(client: Client) -> None:
+    rows = "service,sync_freqency,config__schema,xyzzy\ngoogle_sheets,60,sales,1"
+    text = page(client.post("/requests/batch/", {"table": rows}))
+    assert "“sync_freqency” (did you mean sync_frequency?), “xyzzy”." in text
+
+
+def test_a_misspelt_setting_in_a_table_is_named_with_the_nearest_one(client: Client) -> None:
+    text = page(client.post("/requests/batch/", {"table": "service,config__hots\npostgres,db"}))
+    assert "Postgres has no such field: leave this cell empty. Did you mean config__host?" in text
+
+
+def test_in_a_table_too_what_the_api_has_by_itself_is_no_error(client: Client) -> None:
+    rows = "service,data_delay_threshold,data_delay_sensitivity\npostgres,0,NORMAL"
+    text = page(client.post("/requests/batch/", {"table": rows}))
+    assert "This applies only" not in text and "1 or more" not in text
+
+
 # --- without a script ------------------------------------------------------------------------------------------------
 POSTGRES = {"config__host": "db.example.com", "config__schema_prefix": "crm", "drawn_for": "postgres"}
 SHEETS = {**COMPLETE, "service": "google_sheets", "config__schema": "sales", "config__table": "orders"}

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from connections.catalog.metadata import words_of
 from connections.fields import FIELDS, NAMING
+from connections.forms.rows import is_number
 
 _NAMED = 8  # names that one sentence lists, each at most this long:
 _LONGEST = 60
@@ -40,21 +41,25 @@ def named(names: Collection[str]) -> str:
     return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
 
 
-def meant(name: str, known: Iterable[str]) -> str:
-    """A question that offers the nearest known name, empty where none is near; `known` are names of controls."""
-    names = [*known, *_OF_A_LINK]
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The name in `known` (names of controls) that `name` is most like, empty where it is like none."""
+    names = list(known)
     found = {**_BY_LABEL, **{one.rpartition("__")[2]: one for one in names}, **{one: one for one in names}}
     low = re.sub(r"[\s.\[\]-]+", "_", name.lower())[:_LONGEST]
     near = get_close_matches(low, found, 1, _LIKE) or get_close_matches(low.rpartition("__")[2], found, 1, _LIKE)
-    return f" Did you mean {found[near[0]]}?" if near else ""
+    return found[near[0]] if near else ""
+
+
+def meant(name: str, known: Iterable[str]) -> str:
+    """The same as a question, with a space before it."""
+    near = nearest(name, known)
+    return f" Did you mean {near}?" if near else ""
 
 
 def unknown_words(names: Collection[str], known: Collection[str]) -> list[str]:
     """A sentence for each of `names`, and one for those beyond the first few."""
-    listed = list(names)
-    sentences = [
-        f"There is no field {name[:_LONGEST]}: it is left out.{meant(name, known)}" for name in listed[:_NAMED]
-    ]
+    listed, all_known = list(names), (*known, *_OF_A_LINK)
+    sentences = [f"There is no field {n[:_LONGEST]}: it is left out.{meant(n, all_known)}" for n in listed[:_NAMED]]
     if len(listed) > _NAMED:
         sentences.append(f"{len(listed) - _NAMED} more names that no request has are left out.")
     return sentences
@@ -62,5 +67,5 @@ def unknown_words(names: Collection[str], known: Collection[str]) -> list[str]:
 
 def words_of_path(path: str) -> str:
     """The path of a setting without a control, as its label may have been: "Files 1: Table name"."""
-    words = [f" {int(p) + 1}:" if p.isdecimal() else f" {words_of(p[:_LONGEST])}" for p in path.split(".")[1:]]
-    return "".join(words).strip()
+    words = (f"{int(p) + 1}:" if is_number(p) else words_of(p[:_LONGEST]) for p in path.split(".")[1:])
+    return " ".join(words)
