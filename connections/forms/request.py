@@ -127,6 +127,8 @@ class RequestForm(forms.Form):
         self._refuse_secrets()
         if too_many(self.data):
             self.add_error(None, f"Use {MOST} entries or fewer in a list")
+        if lists := self.config.lacking:
+            self.add_error(None, f"Use fewer entries in {', '.join(lists)}: there are more than the form can hold")
         if self.purpose is Purpose.LINK:
             self._judge_link()
         for field in (*self.of_request, *self.of_service):

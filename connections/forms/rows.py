@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 MOST = 100  # entries of a list that the form takes
+CONTROLS = 880  # for settings in one form; with the rest of the form fewer than the 1,000 that the server takes
 _DEEPEST = 12  # parts of a control's name: `catalog.metadata` goes four levels deep, each with the number of an entry
 _LONGEST = 500  # characters of one: there a key has at most 80
 

@@ -160,8 +160,13 @@ async function drawReview() {
 async function swapConfig(action = "fields") {
   const holder = document.getElementById("config-fields");
   for (const name of Object.keys(typed)) if (/__\d+__/.test(name) && action !== "fields") delete typed[name];
-  for (const element of holder.querySelectorAll("input, select, textarea")) typed[element.name] = element.value;
-  const body = new URLSearchParams({ ...typed, ...others(), action });
+  const here = [...holder.querySelectorAll("input, select, textarea")].map((element) => [element.name, element.value]);
+  // The server takes so many: of what was typed for other services, the first of it goes along.
+  const drawnHere = new Set(here.map(([name]) => name));
+  const before = Object.entries(typed).filter(([name, text]) => text && !drawnHere.has(name));
+  const kept = before.slice(0, Math.max(0, Number(holder.dataset.most) - here.length));
+  Object.assign(typed, Object.fromEntries(here));
+  const body = new URLSearchParams({ ...Object.fromEntries([...kept, ...here]), ...others(), action });
   const drawn = await fragment("config", holder.dataset.url, { method: "POST", body });
   if (!drawn) return false;
   const opened = document.querySelector("#group_source")?.open && action !== "fields";
