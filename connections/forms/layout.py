@@ -9,6 +9,7 @@ from django.utils.safestring import SafeString
 
 from connections.fields import FIELDS, Field, Section, Type
 from connections.forms.config import Piece, Rows, settings_in
+from connections.forms.config_controls import UNLISTED
 from connections.forms.rows import CONTROLS
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Config(Div):
             sight.append(Source(form))
         super().__init__(*[field.name for field in form.naming.fields], *sight)
         self.naming, self.browser, self.most = form.naming, form.config_for_the_browser(), CONTROLS
+        self.unlisted = UNLISTED
 
 
 class Source(Div):

@@ -13,7 +13,7 @@ from connections import catalog
 from connections.curation import FOLLOWING
 from connections.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
 from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
-from connections.forms.config_controls import config_control
+from connections.forms.config_controls import ANOTHER, TYPE_IT, config_control
 from connections.forms.controls import control, own_return_address, refuse, truth
 from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
@@ -48,6 +48,8 @@ class RequestForm(forms.Form):
     def __init__(self, texts: Mapping[str, str], *, purpose: Purpose, given: Iterable[str] = ()) -> None:
         action = texts.get("action", "") if purpose is not Purpose.LINK else ""
         super().__init__(data=tidied({name: _clean(text) for name, text in texts.items()}, action))
+        self.typing = frozenset(name for name, text in self.data.items() if text == ANOTHER)
+        self.data |= dict.fromkeys(self.typing, "")
         self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
@@ -99,7 +101,8 @@ class RequestForm(forms.Form):
     def _control(self, field: Field) -> forms.Field:
         offered = self.offers.get(field.path)
         if isinstance(field, Setting):
-            made = config_control(field, optional=field in self.config.in_sight and not self.may_be_needed(field))
+            optional = field in self.config.in_sight and not self.may_be_needed(field)
+            made = config_control(field, optional=optional, typing=field.name in self.typing)
         else:
             made = control(field, offered)
         if offered is not None and offered.note:
@@ -136,6 +139,8 @@ class RequestForm(forms.Form):
                 self.missing[field.name] = field
                 if self.purpose is Purpose.SUBMIT:
                     self.add_error(field.name, field.enter)
+            if field.name in self.typing and not self.why_hidden(field.path):
+                self.add_error(field.name, TYPE_IT)
         self._judge_names()
         self._describe_refused()
         return self.cleaned_data

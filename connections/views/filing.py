@@ -122,8 +122,8 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
 
 
 def _harmless(form: RequestForm) -> bool:
-    """A draft may hold texts that mean nothing yet, but no secret."""
-    return not form.non_field_errors()
+    """A draft may hold texts that mean nothing yet, but no secret; and nobody is kept from typing what they want to."""
+    return not form.non_field_errors() and not form.typing
 
 
 def form_token(text: str) -> uuid.UUID:

@@ -1,6 +1,7 @@
 // The request form in the browser: what does not apply is hidden and not sent, the review follows what is typed, and
 // nothing typed is lost. Without this script the form works too; the server decides everything again.
 
+import { isAsked, typeInto } from "./another.js";
 import { Autosave, knows } from "./drafts.js";
 import { Memory, fill, texts } from "./kept.js";
 import { check, whyForced } from "./rules.js";
@@ -205,6 +206,7 @@ form.addEventListener("input", () => {
   ask(500);
 });
 form.addEventListener("change", (event) => {
+  if (isAsked(event.target)) typeInto(event.target).focus();
   apply();
   if (event.target.name === "service") swapConfig().then((drawn) => drawn && suggestCard());
   memory.write();
@@ -280,6 +282,7 @@ document.querySelector("[data-discard]").addEventListener("click", async () => {
   location.reload();
 });
 
+for (const select of form.querySelectorAll("select")) if (isAsked(select)) typeInto(select); // as the browser put it back
 readConfig();
 form.dataset.version = control("version")?.value ?? "";
 original = JSON.stringify(texts(form));
