@@ -31,3 +31,9 @@ export function typeInto(select, text = "") {
   select.replaceWith(input, suggestions, warning);
   return input;
 }
+
+/** Warn in `control` of what is not listed, and of nothing else. */
+export function judge(control) {
+  const warning = document.getElementById(`${control.id}_warning`);
+  if (warning && isOpen(control)) warning.hidden = !control.selectedOptions[0]?.text.endsWith("(not listed)");
+}

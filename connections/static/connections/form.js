@@ -1,7 +1,7 @@
 // The request form in the browser: what does not apply is hidden and not sent, the review follows what is typed, and
 // nothing typed is lost. Without this script the form works too; the server decides everything again.
 
-import { isAsked, typeInto } from "./another.js";
+import { isAsked, judge, typeInto } from "./another.js";
 import { Autosave, knows } from "./drafts.js";
 import { Memory, fill, texts } from "./kept.js";
 import { check, whyForced } from "./rules.js";
@@ -207,6 +207,7 @@ form.addEventListener("input", () => {
 });
 form.addEventListener("change", (event) => {
   if (isAsked(event.target)) typeInto(event.target).focus();
+  else judge(event.target);
   apply();
   if (event.target.name === "service") swapConfig().then((drawn) => drawn && suggestCard());
   memory.write();
