@@ -43,7 +43,7 @@ class Typed(forms.TextInput):
 class Suggested(forms.ChoiceField):
     """One of the listed values, or any other: it is kept, and `warning` says that it is not listed."""
 
-    widget = Select
+    widget: Any = Select
     warning = ""
 
     def valid_value(self, value: Any) -> bool:

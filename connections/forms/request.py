@@ -49,7 +49,7 @@ class RequestForm(forms.Form):
         action = texts.get("action", "") if purpose is not Purpose.LINK else ""
         super().__init__(data=tidied({name: _clean(text) for name, text in texts.items()}, action))
         self.typing = frozenset(name for name, text in self.data.items() if text == ANOTHER)
-        self.data |= dict.fromkeys(self.typing, "")
+        self.data = {**self.data, **dict.fromkeys(self.typing, "")}
         self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
