@@ -43,6 +43,7 @@ class Field:
     """One field of the form. `path` is its place in the API body; `ours` fields never go to Fivetran.
 
     `enter` is the sentence shown when a required value is missing; `constant` fields have no control.
+    `idle` is what the API itself says of the field where it does not apply.
     """
 
     path: str
@@ -57,6 +58,7 @@ class Field:
     constant: bool = False
     enter: str = ""
     max_length: int = 255
+    idle: str = ""
 
     @property
     def name(self) -> str:
@@ -234,6 +236,7 @@ FIELDS: tuple[Field, ...] = (
         "Data delay threshold (minutes)",
         "Warn when data is later than this many minutes.",
         enter="Enter the threshold in minutes, 1 or more",
+        idle="0",
     ),
     Field(
         "run_setup_tests",

@@ -15,7 +15,8 @@ from connections.fields import NAMING
 from connections.payloads import is_secret, secrets_of
 
 _LABEL, _HELP, _CHOICE = 80, 400, 2_000  # characters
-_DEEPEST, _MOST = 4, 200  # levels of nesting; properties of one object and values of one list
+_DEEPEST, _MOST = 4, 200  # levels of nesting; properties of one object
+_VALUES = 5_000  # of one list; any other can be typed
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9]*(_[A-Za-z0-9]+)*", re.ASCII)  # so that `__` in a control's name is unambiguous
 _NOT_YET = frozenset({"private_preview", "development", "sunset"})
 _NAMES = frozenset(path.removeprefix("config.") for path in NAMING)
@@ -151,7 +152,7 @@ def _choices(spec: Mapping[str, Any]) -> tuple[str, ...]:
     values = spec.get("enum")
     if not isinstance(values, list):
         return ()
-    return tuple(dict.fromkeys(v for v in values[:_MOST] if isinstance(v, str) and 0 < len(v) <= _CHOICE))
+    return tuple(dict.fromkeys(v for v in values[:_VALUES] if isinstance(v, str) and 0 < len(v) <= _CHOICE))
 
 
 def _help(name: str, spec: Mapping[str, Any], shape: Shape) -> str:

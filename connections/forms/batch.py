@@ -14,6 +14,7 @@ from connections import payloads
 from connections.fields import FIELDS, NAMING
 from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
+from connections.forms.strangers import meant, nearest
 from connections.forms.texts import NUL_SIGN, is_separator, one_line_end, tidy, trimmed
 
 MAX_ROWS = 200
@@ -178,12 +179,19 @@ def _columns(header: Sequence[str]) -> list[str]:
     found = [_column(heading) for heading in header]
     unknown = [heading for heading, name in zip(header, found, strict=True) if not name]
     if unknown:
-        listed = ", ".join(f"“{heading[:60]}”" if heading else "one without a name" for heading in unknown[:8])
+        listed = ", ".join(map(_unknown, unknown[:8]))
         raise Unreadable(f"No request has these columns: {listed}. The names are below, under “Columns”.")
     names = [name for name in found if name]
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise Unreadable(f"These columns stand there twice: {', '.join(name[:60] for name in twice[:8])}.")
     return names
+
+
+def _unknown(heading: str) -> str:
+    """A heading that names no column, with the column that was perhaps meant."""
+    near = nearest(heading, COLUMNS)
+    shown = f"“{heading[:60]}”" if heading else "one without a name"
+    return f"{shown} (did you mean {near}?)" if near else shown
 
 
 def _column(heading: str) -> str | None:
@@ -264,7 +272,8 @@ def _judge(row: Row) -> None:
                 row.errors[name] = [str(sentence) for sentence in sentences]
     strangers = [name for name, text in row.texts.items() if text and name not in form.fields]
     for name in strangers:
-        row.refuse(name, f"{form.name_of('service') or 'This service'} has no such field: leave this cell empty")
+        near = meant(name, (known for known in form.fields if known.startswith("config__")))
+        row.refuse(name, f"{form.name_of('service') or 'This service'} has no such field: leave this cell empty.{near}")
     if not strangers:
         row.problems += [str(sentence) for sentence in form.non_field_errors()]
 

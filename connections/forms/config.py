@@ -35,6 +35,14 @@ class Setting(Field):
         return f"{self.entry}: {self.label}" if self.entry else self.label
 
 
+@dataclass
+class Room:
+    """How many controls the form may still draw, besides one for each setting and the first entry of each list."""
+
+    left: int
+    lacking: list[str] = field(default_factory=list)  # labels of the lists that had more entries
+
+
 @dataclass(frozen=True)
 class Rows:
     """A list of objects: `entries` are its entries as they stand on the page, always one at least."""
@@ -44,6 +52,18 @@ class Rows:
     help: str
     required: bool
     entries: tuple[tuple["Piece", ...], ...]
+    size: int  # controls of an entry
+    room: Room
+
+    @property
+    def most(self) -> int:
+        """How many entries it can have while the other lists of the form stay as they are."""
+        return min(rows.MOST, len(self.entries) + max(0, self.room.left) // self.size)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no room for another entry."""
+        return len(self.entries) >= self.most
 
     @property
     def name(self) -> str:
@@ -73,6 +93,7 @@ class ServiceConfig:
     rules: tuple[Rule, ...] = ()
     metadata: Config = Config()
     known: bool = False
+    lacking: tuple[str, ...] = ()  # labels of the lists that have more entries than there is room for
 
     @cached_property
     def fields(self) -> tuple[Setting, ...]:
@@ -108,13 +129,13 @@ def config_for(
     listed = dict(leaves(metadata.properties))
     curated = curation(service, {path: part.choices for path, part in listed.items()})
     following = {rule.path for rule in curated.rules if rule.effect is Effect.FORCED}
+    room = Room(rows.CONTROLS - len(manager) - sum(_size(part) for part in listed.values()))
     order = dict.fromkeys((*curated.in_sight, *(path for path, part in listed.items() if part.required)))
+    in_sight = tuple(_piece(path, listed[path], texts, room) for path in order if path not in following)
+    others = [_piece(path, part, texts, room) for path, part in listed.items() if path not in {*order, *following}]
     return ServiceConfig(
-        in_sight=tuple(_piece(path, listed[path], texts) for path in order if path not in following),
-        others=(
-            *(_piece(path, part, texts) for path, part in listed.items() if path not in {*order, *following}),
-            *manager,
-        ),
+        in_sight=in_sight,
+        others=(*others, *manager),
         rules=(
             *curated.rules,
             *(
@@ -124,6 +145,7 @@ def config_for(
         ),
         metadata=metadata,
         known=True,
+        lacking=tuple(dict.fromkeys(room.lacking)),
     )
 
 
@@ -135,24 +157,29 @@ def _manager(names: tuple[Property, ...]) -> Iterator[Setting]:
         yield _setting(f"{SECRETS_KEYS}.{part.name}", part, "")
 
 
-def _piece(path: str, part: Property, texts: Mapping[str, str], entry: str = "") -> Piece:
+def _size(part: Property) -> int:
+    """The controls of a setting; of a list of objects those of one entry."""
+    return sum(_size(cell) for _, cell in leaves(part.properties)) if part.shape is Shape.ROWS else 1
+
+
+def _piece(path: str, part: Property, texts: Mapping[str, str], room: Room, entry: str = "") -> Piece:
     if part.shape is not Shape.ROWS:
         return _setting(path, part, entry)
-    found = rows.numbers(texts, path.replace(".", "__"))[: rows.MOST]
-    return Rows(
-        path,
-        part.label,
-        part.help,
-        part.required,
-        tuple(tuple(_cells(f"{path}.{number}", part, texts, number + 1)) for number in range(max(1, len(found)))),
-    )
+    size, entries = _size(part), [tuple(_cells(f"{path}.0", part, texts, room, 1))]
+    for number in range(1, min(rows.MOST, len(rows.numbers(texts, path.replace(".", "__"))))):
+        if room.left < size:
+            room.lacking.append(part.label)
+            break
+        room.left -= size
+        entries.append(tuple(_cells(f"{path}.{number}", part, texts, room, number + 1)))
+    return Rows(path, part.label, part.help, part.required, tuple(entries), size, room)
 
 
-def _cells(path: str, part: Property, texts: Mapping[str, str], count: int) -> Iterator[Piece]:
+def _cells(path: str, part: Property, texts: Mapping[str, str], room: Room, count: int) -> Iterator[Piece]:
     first = first_cells(part.name)
     cells = list(leaves(part.properties, path))
     for inner_path, inner in sorted(cells, key=lambda cell: (*first, cell[1].name).index(cell[1].name)):
-        yield _piece(inner_path, inner, texts, f"{part.label} {count}")
+        yield _piece(inner_path, inner, texts, room, f"{part.label} {count}")
 
 
 def _setting(path: str, part: Property, entry: str) -> Setting:

@@ -2,10 +2,13 @@
 
 import json
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
 from connections.catalog.metadata import Property, Shape
 from connections.forms.config import Setting
@@ -32,10 +35,30 @@ _SEPARATORS = r"White space counts here. Type \t for a tab, \n for a line break;
 _ADDRESSES = re.compile(r"hosts?$|servers?$|(^|_)ids?$|(^|_)id_|urls?$|senders|topics|profiles|seats")
 _IDS_OR_NAMES = re.compile(r"(?<!selected_)accounts$|projects|advertisers|partners|organizations|repositories|vendors")
 _NO_ARRAY = 'Write one value a line, or a JSON array with each value in double quotes: ["a", "b"]'
+_IN_ENTRIES, _ANYWHERE = 50, 1_000  # values that a list of its own still shows: in entries, each would bring them again
+ANOTHER = "__another__"  # chosen in a list: a value that stands not in it is to be typed
+UNLISTED = "Fivetran does not list this value for this service. It may refuse it."
+TYPE_IT = "Type the value, or choose one that is listed"
+
+
+class Typed(forms.TextInput):
+    """A text with suggestions; those of all entries of a list are drawn once, where `draws` says so."""
+
+    def __init__(self, values: Iterable[str], suggestions: str, *, draws: bool) -> None:
+        super().__init__(attrs={"list": suggestions, "placeholder": _OWN})
+        self.values, self.suggestions, self.draws = values, suggestions, draws
+
+    def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
+        """The input, and the suggestions."""
+        drawn = super().render(name, value, attrs, renderer)
+        if not self.draws:
+            return drawn
+        options = format_html_join("", '<option value="{}">', ((value,) for value in self.values))
+        return format_html('{}<datalist id="{}">{}</datalist>', drawn, self.suggestions, options)
 
 
 class Suggested(forms.ChoiceField):
-    """One of the listed values, or another one that came in: it is kept, and `warning` says that it is not listed."""
+    """One of the listed values, or any other: it is kept, and `warning` says that it is not listed."""
 
     widget = Select
     warning = ""
@@ -51,8 +74,9 @@ class Suggested(forms.ChoiceField):
     def keep(self, text: str) -> None:
         """Show `text` as chosen, whether or not it is listed."""
         if text and not super().valid_value(text):
-            self.widget.choices = [*list(self.widget.choices), (text, f"{_short(text)} (not listed)")]
-            self.warning = "Fivetran does not list this value for this service. It may refuse it."
+            self.warning = UNLISTED
+            if isinstance(self.widget, Select):
+                self.widget.choices = [*list(self.widget.choices), (text, f"{_short(text)} (not listed)")]
 
 
 class YesNo(forms.ChoiceField):
@@ -236,22 +260,42 @@ def wrong_with(made: forms.Field, text: str) -> str:
     return refusal(text, prose=is_prose or isinstance(made, Separator))
 
 
-def config_control(setting: Setting, *, optional: bool) -> forms.Field:
-    """The Django field for `setting`; `optional` puts that word beside its label."""
+def config_control(setting: Setting, *, optional: bool, typing: bool = False) -> forms.Field:
+    """The Django field for `setting`; `optional` puts that word beside its label.
+
+    With `typing` a value that is not listed is asked for.
+    """
     part = setting.part
     label = f"{setting.label} (optional)" if optional else setting.label
     options: dict[str, Any] = {"required": False, "label": label, "help_text": _help(part)}
-    made = _field(part, options)
+    made = _suggested(setting, options, typing=typing) if part.shape is Shape.CHOICE else _field(part, options)
+    if part.shape is Shape.LIST and len(part.choices) > _LISTED and _is_first(setting.path):
+        made.listed = part.choices  # type: ignore[attr-defined]  # the template reads it
     if not isinstance(made.widget, Select):
         made.widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
     made.widget.attrs |= {"class": "form-select" if isinstance(made.widget, Select) else "form-control"}
     return made
 
 
+def _suggested(setting: Setting, options: dict[str, Any], *, typing: bool) -> Suggested:
+    values = setting.part.choices
+    listed = [("", _OWN), (ANOTHER, "Another value: type it…"), *((value, _short(value)) for value in values)]
+    made = Suggested(choices=listed, **options)
+    if typing or len(values) > (_IN_ENTRIES if setting.entry else _ANYWHERE):
+        shared = re.sub(r"\.\d+", "", setting.path).replace(".", "__")
+        suggestions = f"values_{setting.name}" if typing else f"values_{shared}"
+        made.widget = Typed(values, suggestions, draws=typing or _is_first(setting.path))  # type: ignore[assignment]
+        made.warning = UNLISTED if typing else ""
+    return made
+
+
+def _is_first(path: str) -> bool:
+    """Whether the setting at `path` stands in no entry of a list but the first."""
+    return all(part == "0" for part in path.split(".") if part.isdecimal())
+
+
 def _field(part: Property, options: dict[str, Any]) -> forms.Field:
     match part.shape:
-        case Shape.CHOICE:
-            return Suggested(choices=[("", _OWN), *((value, _short(value)) for value in part.choices)], **options)
         case Shape.FLAG:
             return YesNo(**options)
         case Shape.WHOLE:

@@ -9,6 +9,8 @@ from django.utils.safestring import SafeString
 
 from connections.fields import FIELDS, Field, Section, Type
 from connections.forms.config import Piece, Rows, settings_in
+from connections.forms.config_controls import UNLISTED
+from connections.forms.rows import CONTROLS
 
 if TYPE_CHECKING:
     from connections.forms.request import RequestForm
@@ -59,7 +61,8 @@ class Config(Div):
         if config.others or config.secrets:
             sight.append(Source(form))
         super().__init__(*[field.name for field in form.naming.fields], *sight)
-        self.naming, self.browser = form.naming, form.config_for_the_browser()
+        self.naming, self.browser, self.most = form.naming, form.config_for_the_browser(), CONTROLS
+        self.unlisted = UNLISTED
 
 
 class Source(Div):

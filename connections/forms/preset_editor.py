@@ -14,6 +14,7 @@ from connections.forms.controls import control
 from connections.forms.offers import offer
 from connections.forms.request import RequestForm
 from connections.forms.rows import unfolded
+from connections.forms.strangers import meant
 from connections.models import Preset
 from connections.payloads import is_of_service, is_secret
 
@@ -109,7 +110,7 @@ class PresetForm(_ModelForm):
                     f"Leave out {path[:80]}: the source owner enters secrets in Fivetran’s Connect Card, never here"
                 )
             if not _is_known(path):
-                raise ValidationError(f"There is no field {path[:80]}")
+                raise ValidationError(f"There is no field {path[:80]}.{meant(path, BY_PATH)}")
         try:
             limits.check_size(values)
         except (limits.TooLarge, ValueError) as unfit:  # NaN is no JSON, though Python reads it

@@ -13,12 +13,13 @@ from connections import catalog
 from connections.curation import FOLLOWING
 from connections.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
 from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
-from connections.forms.config_controls import Text, config_control, wrong_with
+from connections.forms.config_controls import ANOTHER, TYPE_IT, Text, config_control, wrong_with
 from connections.forms.controls import control, own_return_address, refuse, truth
 from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
+from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
 from connections.forms.texts import from_codes, is_separator, tidy
 from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_of_service, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
@@ -48,6 +49,8 @@ class RequestForm(forms.Form):
     def __init__(self, texts: Mapping[str, str], *, purpose: Purpose, given: Iterable[str] = ()) -> None:
         action = texts.get("action", "") if purpose is not Purpose.LINK else ""
         super().__init__(data=tidied({name: tidy(name, text) for name, text in texts.items()}, action))
+        self.typing = frozenset(name for name, text in self.data.items() if text == ANOTHER)
+        self.data = {**self.data, **dict.fromkeys(self.typing, "")}
         self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
@@ -77,8 +80,8 @@ class RequestForm(forms.Form):
 
     @classmethod
     def from_link(cls, query: Mapping[str, str]) -> "RequestForm":
-        """A new form, pre-filled by the parameters of a link; unknown ones say nothing to anybody."""
-        given = {name: query[name] for name in query if tidy(name, query[name])}
+        """A new form, pre-filled by the parameters of a link; unknown ones are named."""
+        given = with_underscores({name: query[name] for name in query if tidy(name, query[name])})
         # Who asks for the tests at once asks for no hand-over, which comes before them.
         card = {CARD: ""} if truth(given.get("run_setup_tests", "")) else {}
         return cls({**_default_texts(), **card, **given}, purpose=Purpose.LINK, given=given)
@@ -99,7 +102,8 @@ class RequestForm(forms.Form):
     def _control(self, field: Field) -> forms.Field:
         offered = self.offers.get(field.path)
         if isinstance(field, Setting):
-            made = config_control(field, optional=field in self.config.in_sight and not self.may_be_needed(field))
+            optional = field in self.config.in_sight and not self.may_be_needed(field)
+            made = config_control(field, optional=optional, typing=field.name in self.typing)
         else:
             made = control(field, offered)
         if offered is not None and offered.note:
@@ -139,6 +143,8 @@ class RequestForm(forms.Form):
         self._refuse_secrets()
         if too_many(self.data):
             self.add_error(None, f"Use {MOST} entries or fewer in a list")
+        if lists := self.config.lacking:
+            self.add_error(None, f"Use fewer entries in {', '.join(lists)}: there are more than the form can hold")
         if self.purpose is Purpose.LINK:
             self._judge_link()
         for field in (*self.of_request, *self.of_service):
@@ -146,6 +152,8 @@ class RequestForm(forms.Form):
                 self.missing[field.name] = field
                 if self.purpose is Purpose.SUBMIT:
                     self.add_error(field.name, field.enter)
+            if field.name in self.typing and not self.why_hidden(field.path):
+                self.add_error(field.name, TYPE_IT)
         self._judge_names()
         self._describe_refused()
         return self.cleaned_data
@@ -206,6 +214,17 @@ class RequestForm(forms.Form):
         path = name.removeprefix("config__").replace("__", ".")
         return any(is_secret(part) for part in path.split(".")) or self.config.metadata.is_secret(path)
 
+    @property
+    def not_taken(self) -> dict[str, str]:
+        """Label -> text of what was given and is not sent: what has no control, or does not apply."""
+        self._judged()
+        told = {words_of_path(path): text for path, text in self.without_control.items() if text}
+        for name, field in self._in_order.items():
+            text = self.data.get(name, "") if name in self.given and self.why_hidden(field.path) else ""
+            if not _is_idle(field, text) and not hasattr(self.fields[name], "fixed_words"):
+                told[self.plain_label(name)] = text
+        return told
+
     @cached_property
     def without_control(self) -> dict[str, str]:
         """path -> text of the service's settings among the given values that have no control, and so are not kept.
@@ -225,9 +244,9 @@ class RequestForm(forms.Form):
         return field.name not in self.errors and self.cleaned_data.get(field.name) in _EMPTY
 
     def _judge_hidden(self, field: Field, reason: str) -> None:
-        if self.purpose is not Purpose.LINK:
+        if self.purpose is not Purpose.LINK or _is_idle(field, self.data.get(field.name, "")):
             self.errors.pop(field.name, None)
-        elif field.name in self.given and truth(self.data[field.name]) is not False:
+        elif field.name in self.given:
             self.add_error(field.name, f"This applies {reason}")
 
     def _judge_link(self) -> None:
@@ -242,6 +261,9 @@ class RequestForm(forms.Form):
         for name in sorted(self.given):
             if name.startswith("config__") and name not in self.fields:
                 self._judge_unknown(name)
+        others = (n for n in strangers(self.given, self.fields) if "." in n or not is_of_service(n.replace("__", ".")))
+        for words in unknown_words(list(others), self.fields):
+            self.add_error(None, words)
         if any(n.startswith((SECRETS_MANAGER, f"{SECRETS_KEYS}__")) and n not in self.fields for n in self.given):
             self.add_error(None, "This service takes no such name from an external secrets manager: it is left out")
 
@@ -258,7 +280,8 @@ class RequestForm(forms.Form):
         if path in NAMING:
             words = f"This service has no {NAMING[path].label.lower()}: “{self.data[name][:80]}” is left out"
         elif self.config.known:
-            words = f"This service has no setting {path.removeprefix('config.')[:60]}: it is left out"
+            words = f"This service has no setting {path.removeprefix('config.')[:60]}: it is left out."
+            words += meant(name, (known for known in self.fields if known.startswith("config__")))
         else:
             words = f"Fivetran has not told the settings of this service: {path[:60]} is left out"
         self.add_error(None, words)
@@ -344,6 +367,13 @@ class RequestForm(forms.Form):
         """The same for the settings of the chosen service: a change of the service exchanges them with the controls."""
         own = {"rules": as_json(self.config.for_the_browser()), "fields": _types(self.config.fields)}
         return {**own, "suggestsCard": self.suggests_card}
+
+
+def _is_idle(field: Field, text: str) -> bool:
+    """Whether `text` says what the API has by itself where `field` does not apply, so that nothing is lost with it."""
+    if field.type is Type.BOOLEAN:
+        return truth(text) is False
+    return text in ("", field.idle) or (field.type is Type.URI and text == own_return_address())
 
 
 def _types(fields: Iterable[Field]) -> dict[str, dict[str, str]]:

@@ -11,6 +11,7 @@ from typing import Any
 from connections.forms.texts import in_codes, is_separator
 
 MOST = 100  # entries of a list that the form takes
+CONTROLS = 880  # for settings in one form; with the rest of the form fewer than the 1,000 that the server takes
 _DEEPEST = 12  # parts of a control's name: `catalog.metadata` goes four levels deep, each with the number of an entry
 _LONGEST = 500  # characters of one: there a key has at most 80
 
@@ -19,10 +20,11 @@ def numbers(texts: Mapping[str, str], name: str) -> list[int]:
     """The numbers of the entries that `texts` hold of the list `name`, in order."""
     beginning = f"{name}__"
     parts = (key[len(beginning) :].partition("__") for key in texts if key.startswith(beginning))
-    return sorted({int(n) for n, middle, _ in parts if middle and _is_number(n)})
+    return sorted({int(n) for n, middle, _ in parts if middle and is_number(n)})
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether `text` is the number of an entry."""
     return text.isascii() and text.isdigit() and len(text) <= 4
 
 
@@ -36,7 +38,7 @@ def _parts(name: str) -> list[str]:
 
 def too_many(texts: Mapping[str, str]) -> bool:
     """Whether a list in tidied `texts` has more entries than the form takes."""
-    return any(_is_number(part) and int(part) >= MOST for name in texts for part in _parts(name)[1:-1])
+    return any(is_number(part) and int(part) >= MOST for name in texts for part in _parts(name)[1:-1])
 
 
 def tidied(texts: Mapping[str, str], action: str = "") -> dict[str, str]:
@@ -44,7 +46,7 @@ def tidied(texts: Mapping[str, str], action: str = "") -> dict[str, str]:
     names = dict(texts)
     verb, _, target = action.partition(":")
     path = _parts(target)
-    if verb == "remove" and len(path) > 2 and _is_number(path[-1]):
+    if verb == "remove" and len(path) > 2 and is_number(path[-1]):
         names = {name: text for name, text in names.items() if not name.startswith(f"{target}__")}
     elif verb == "add" and path:
         names[f"{target}__{max(numbers(names, target), default=-1) + 1}__"] = ""  # a trace of an entry without cells
@@ -61,16 +63,14 @@ def _ranks(names: Iterable[str]) -> _Ranks:
     for name in names:
         parts = _parts(name)
         for place, part in enumerate(parts[:-1]):
-            if _is_number(part):
+            if is_number(part):
                 found.setdefault(tuple(parts[:place]), set()).add(int(part))
     return {path: {number: str(rank) for rank, number in enumerate(sorted(held))} for path, held in found.items()}
 
 
 def _renumbered(name: str, ranks: _Ranks) -> str:
     parts = _parts(name)
-    new = [
-        ranks[tuple(parts[:place])][int(part)] if _is_number(part) else part for place, part in enumerate(parts[:-1])
-    ]
+    new = [ranks[tuple(parts[:place])][int(part)] if is_number(part) else part for place, part in enumerate(parts[:-1])]
     return "__".join([*new, parts[-1]]) if parts else name
 
 
@@ -80,7 +80,7 @@ def folded(answers: Mapping[str, Any]) -> dict[str, Any]:
     lists: dict[str, dict[int, dict[str, Any]]] = {}
     for path, value in answers.items():
         parts = path.split(".")
-        place = next((place for place, part in enumerate(parts) if _is_number(part)), 0)  # of the entry's number
+        place = next((place for place, part in enumerate(parts) if is_number(part)), 0)  # of the entry's number
         name, inner = ".".join(parts[:place]), ".".join(parts[place + 1 :])
         if place > 1 and parts[0] == "config" and inner:
             lists.setdefault(name, {}).setdefault(int(parts[place]), {})[f"config.{inner}"] = value

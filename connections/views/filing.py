@@ -15,7 +15,7 @@ from connections.forms import Purpose, RequestForm
 from connections.models import ConnectionRequest, MovedOn
 from connections.permissions import Denied
 from connections.states import Status
-from connections.views import starting
+from connections.views import prefilled, starting
 from connections.views.errors import limited
 from connections.views.review import Review, review_of, taken_words
 from connections.views.starting import Page
@@ -77,7 +77,7 @@ def review(request: HttpRequest) -> HttpResponse:
     number = starting.number(request.POST.get("edited", ""))
     edited = own_request(request, number) if number else None
     shown = review_of(form, by=_user(request), edited=edited)
-    link = starting.link(form, request.POST.get("preset", ""))
+    link = prefilled.link(form, request.POST.get("preset", ""))
     return render(request, "connections/_form_review_fragment.html", {"review": shown, "link": link})
 
 
@@ -105,7 +105,10 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
         and (form.is_valid() or (not submitting and _harmless(form)))
     ):
         try:
-            return _filed(request, page, _store(page, form, submitting=submitting), submitting=submitting)
+            stored = _store(page, form, submitting=submitting)
+            if words := starting.not_taken_words(form, sent=submitting):
+                messages.warning(request, words)
+            return _filed(request, page, stored, submitting=submitting)
         except NameTaken as taken:
             _say_taken(page, form, taken.holder)
         except limits.LimitReached as reached:
@@ -119,8 +122,8 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
 
 
 def _harmless(form: RequestForm) -> bool:
-    """A draft may hold texts that mean nothing yet, but no secret."""
-    return not form.non_field_errors()
+    """A draft may hold texts that mean nothing yet, but no secret; and nobody is kept from typing what they want to."""
+    return not form.non_field_errors() and not form.typing
 
 
 def form_token(text: str) -> uuid.UUID:
@@ -210,7 +213,9 @@ def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
         except Denied as denied:
             page.banners.append(denied.reason)
         page.banners += limits.notes(page.by, drafts=True)
+    if page.posted and (words := starting.not_taken_words(form, sent=False)):
+        page.banners.append(words)
     shown: Review = review_of(form, by=page.by, edited=page.edited)
-    link = starting.link(form, str(page.preset.pk) if page.preset else "")
+    link = prefilled.link(form, str(page.preset.pk) if page.preset else "")
     context = {"form": form, "page": page, "review": shown, "link": link, "presets": starting.to_choose(page)}
     return render(request, "connections/form.html", context)

@@ -16,6 +16,7 @@ from connections.models.search import Edge
 from connections.states import Status
 
 MAX_LENGTH = 200
+LONGEST = 4_500  # bytes of the filters in an address; the log-in's holds it quoted again, and servers take about 8,000
 MAX_ID = 2**63 - 1
 _TEXTS = {"service": "Service", "group_id": "Destination", "requester": "Requester", "q": "Search"}
 _DATES = {"after": "Submitted from", "before": "Submitted to"}
@@ -116,7 +117,10 @@ def read(parameters: QueryDict) -> Filters:
     statuses = dict.fromkeys(_status(value) for value in parameters.getlist("status") if value)
     texts = {name: _text(label, parameters.get(name, "")) for name, label in _TEXTS.items()}
     dates = {name: _date(label, parameters.get(name, "")) for name, label in _DATES.items()}
-    return Filters(status=tuple(statuses), **texts, **dates)  # type: ignore[arg-type]  # by name, each of its type
+    chosen = Filters(status=tuple(statuses), **texts, **dates)  # type: ignore[arg-type]  # by name, each of its type
+    if len(chosen.query()) > LONGEST:
+        raise Unusable("The filters are too long for an address. Use shorter ones, or fewer.")
+    return chosen
 
 
 def _status(value: str) -> Status:

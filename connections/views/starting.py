@@ -2,18 +2,14 @@
 
 import uuid
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
-from django.conf import settings
 from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 
 from connections import characters, workflow
-from connections.fields import defaults
 from connections.forms import Purpose, RequestForm, presets
-from connections.forms.controls import own_return_address
-from connections.forms.rows import text_of, unfolded
+from connections.forms.strangers import named, strangers, words_of_path
 from connections.forms.texts import tidy
 from connections.models import ConnectionRequest, Preset
 from connections.states import Status
@@ -77,27 +73,6 @@ def to_choose(page: Page) -> list[Preset]:
     return [] if busy else offered()
 
 
-def link(form: RequestForm, preset: str) -> str:
-    """The address that opens a new form with what `form` holds now, as far as it differs from what that begins with.
-
-    That is the defaults, and with a preset what the preset fills in over them.
-    """
-    usual = {**unfolded(defaults()), "connect_card_config__redirect_uri": own_return_address()}
-    usual["use_connect_card"] = text_of(form.suggests_card)
-    begun = presets.beginning(Preset.objects.offered().filter(pk=number(preset)).first()) if preset else {}
-    usual |= begun
-    held = unfolded(form.values())
-    emptied = {name: "" for name in begun if name not in held}  # else the preset would fill it again
-    chosen = {
-        name: text
-        for name, text in {**held, **emptied}.items()
-        if text != usual.get(name, "") and not hasattr(form.fields.get(name), "fixed_words")
-    }
-    query = {"preset": preset, **chosen} if preset else chosen
-    address = settings.PUBLIC_URL.rstrip("/") + reverse("connections:new")
-    return f"{address}?{urlencode(query)}" if query else address
-
-
 def number(text: str) -> int:
     """A row's number in a form or link; 0, which no row has, where it is none."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
@@ -105,12 +80,13 @@ def number(text: str) -> int:
 
 def new_form(request: HttpRequest, page: Page) -> RequestForm:
     """The form of a new request as the query string wants it; what it could not have stands in the page's banners."""
-    query = request.GET.dict()
+    query = _once(request, page)
     wanted = query.pop("preset", "")
     page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
     if wanted and page.preset is None:
         page.banners.append("That preset is no longer offered. Here is the whole form.")
     if connection_id := query.pop("from_connection", "").replace("\0", ""):
+        _leave_out(query, page)
         return _live_form(connection_id, page)
     fixed = presets.imposed(page.preset)
     refused = [name for name, text in fixed.items() if tidy(name, query.get(name, "")) not in ("", text)]
@@ -120,6 +96,20 @@ def new_form(request: HttpRequest, page: Page) -> RequestForm:
         page.banners.append(f"The preset “{page.preset}” decides these, whatever the link says: {labels}.")
     presets.lock(form, page.preset)
     return form
+
+
+def _once(request: HttpRequest, page: Page) -> dict[str, str]:
+    """The parameters of the address; of one that it has more than once the last, and the banners say so."""
+    if twice := [name for name, texts in request.GET.lists() if len(set(texts)) > 1]:
+        page.banners.append(f"The link has these more than once, and the last one counts: {named(twice)}.")
+    return request.GET.dict()
+
+
+def _leave_out(query: dict[str, str], page: Page) -> None:
+    """Say what a link has besides the connection whose values the form holds."""
+    if others := strangers(query, ()):
+        words = "The values are those of the connection, so these of the link are left out"
+        page.banners.append(f"{words}: {named(others)}.")
 
 
 def _live_form(connection_id: str, page: Page) -> RequestForm:
@@ -149,12 +139,28 @@ def stored_form(page: Page, values: dict[str, object]) -> RequestForm:
 
 def _lost_words(form: RequestForm, lost: dict[str, str]) -> str:
     """The sentence about stored settings that the form has no control for."""
-    shown = [f"{path[:80]} (“{characters.visible(text[:80])}”)" if text else path[:80] for path, text in lost.items()]
-    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
-    listed = f"{', '.join(shown[:_NAMED])}{more}"
+    listed = _listed(lost)
     if form.config.known:
         return f"Fivetran no longer lists these settings of the service, so they are left out here: {listed}."
     return f"Fivetran has not told the settings of this service, so these are left out here: {listed}."
+
+
+def _listed(values: dict[str, str]) -> str:
+    """Names with their values in one line; of many the first ones."""
+    shown = [f"{name[:80]} (“{characters.one_line(text, 80)}”)" if text else name[:80] for name, text in values.items()]
+    more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
+    return f"{', '.join(shown[:_NAMED])}{more}"
+
+
+def not_taken_words(form: RequestForm, *, sent: bool) -> str:
+    """The sentence about what was posted and is not taken; empty where there is nothing.
+
+    As long as nothing is `sent`, what is merely hidden now still stands in the form.
+    """
+    without = {words_of_path(path): text for path, text in form.without_control.items() if text}
+    if left := form.not_taken if sent else without:
+        return f"Not taken, because it does not apply to what was chosen: {_listed(left)}."
+    return ""
 
 
 def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestForm:

@@ -1,6 +1,7 @@
 // The request form in the browser: what does not apply is hidden and not sent, the review follows what is typed, and
 // nothing typed is lost. Without this script the form works too; the server decides everything again.
 
+import { isAsked, judge, typeInto } from "./another.js";
 import { Autosave, knows } from "./drafts.js";
 import { Memory, fill, texts } from "./kept.js";
 import { check, whyForced } from "./rules.js";
@@ -160,8 +161,13 @@ async function drawReview() {
 async function swapConfig(action = "fields") {
   const holder = document.getElementById("config-fields");
   for (const name of Object.keys(typed)) if (/__\d+__/.test(name) && action !== "fields") delete typed[name];
-  for (const element of holder.querySelectorAll("input, select, textarea")) typed[element.name] = element.value;
-  const body = new URLSearchParams({ ...typed, ...others(), action });
+  const here = [...holder.querySelectorAll("input, select, textarea")].map((element) => [element.name, element.value]);
+  // The server takes so many: of what was typed for other services, the first of it goes along.
+  const drawnHere = new Set(here.map(([name]) => name));
+  const before = Object.entries(typed).filter(([name, text]) => text && !drawnHere.has(name));
+  const kept = before.slice(0, Math.max(0, Number(holder.dataset.most) - here.length));
+  Object.assign(typed, Object.fromEntries(here));
+  const body = new URLSearchParams({ ...Object.fromEntries([...kept, ...here]), ...others(), action });
   const drawn = await fragment("config", holder.dataset.url, { method: "POST", body });
   if (!drawn) return false;
   const opened = document.querySelector("#group_source")?.open && action !== "fields";
@@ -200,6 +206,8 @@ form.addEventListener("input", () => {
   ask(500);
 });
 form.addEventListener("change", (event) => {
+  if (isAsked(event.target)) typeInto(event.target).focus();
+  else judge(event.target);
   apply();
   if (event.target.name === "service") swapConfig().then((drawn) => drawn && suggestCard());
   memory.write();
@@ -275,6 +283,7 @@ document.querySelector("[data-discard]").addEventListener("click", async () => {
   location.reload();
 });
 
+for (const select of form.querySelectorAll("select")) if (isAsked(select)) typeInto(select); // as the browser put it back
 readConfig();
 form.dataset.version = control("version")?.value ?? "";
 original = JSON.stringify(texts(form));

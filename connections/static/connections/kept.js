@@ -1,6 +1,8 @@
 // What was typed survives a reload, a log-out and a lost connection: it is kept in this tab (sessionStorage) until the
 // server says that it has it. The form holds no secrets, so none can be kept.
 
+import { isOpen, typeInto } from "./another.js";
+
 const PREFIX = "request-form:";
 const NEVER = new Set(["csrfmiddlewaretoken", "keep", "version", "edited", "action", "drawn_for"]);
 
@@ -14,13 +16,14 @@ export function texts(form) {
   return found;
 }
 
-/** Put `values` into the controls of `form` that exist; a text that a list does not offer is left alone. */
+/** Put `values` into the controls of `form` that exist; a text that a list neither offers nor takes is left alone. */
 export function fill(form, values) {
   for (const [name, value] of Object.entries(values)) {
     const control = form.elements.namedItem(name);
     if (!control || NEVER.has(name)) continue;
     if (control.type === "checkbox") control.checked = value === true;
     else if (control.tagName !== "SELECT" || [...control.options].some((option) => option.value === value)) control.value = value;
+    else if (isOpen(control)) typeInto(control, value);
   }
 }
 
