@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from connections.addresses import address_doubts
 from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
 
 SECRETS_MANAGER, SECRETS_KEYS = "external_secrets_manager_id", "external_secrets_keys_config"
@@ -55,7 +56,7 @@ def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_of_service(path: str) -> bool:
     """Whether the service's metadata, and not the table of fields, says what the field at `path` is."""
-    return path == SECRETS_MANAGER or path.startswith(("config.", f"{SECRETS_KEYS}."))
+    return path.startswith(("config.", f"{SECRETS_KEYS}."))
 
 
 def _put(body: dict[str, Any], path: str, value: Any) -> None:
@@ -262,7 +263,8 @@ def risks(body: Mapping[str, Any]) -> list[str]:
         found.append("Trusts any SSH fingerprint without review")
     if body.get("sync_frequency") == 1 and body.get("schedule_type") != "manual":
         found.append("Syncs every minute")
-    return found
+    config = body.get("config")
+    return found + address_doubts(str(body.get("service", "")), config if isinstance(config, Mapping) else {})
 
 
 # --- what is changed later -------------------------------------------------------------------------------------------

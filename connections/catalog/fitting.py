@@ -1,0 +1,71 @@
+"""Which links and agents go with which destination, as rules; and which of them cannot be relied on just now.
+
+A hybrid deployment agent serves one group. Private links and proxy agents have no group, only a region.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from connections.catalog.offers import Option, destinations, hybrid_agents, private_links, proxy_agents
+from connections.rules import Effect, Rule, When, check
+
+READERS: Mapping[str, Callable[[], Sequence[Option]]] = {
+    "private_link_id": private_links,
+    "proxy_agent_id": proxy_agents,
+    "hybrid_deployment_agent_id": hybrid_agents,
+}
+_WAREHOUSE = "destination_configuration.virtual_warehouse"
+_NO_WAREHOUSE = "only a Snowflake destination has virtual warehouses: Fivetran may refuse it"
+_WHAT = {
+    "private_link_id": "private link",
+    "proxy_agent_id": "proxy agent",
+    "hybrid_deployment_agent_id": "hybrid deployment agent",
+}
+
+
+def fitting_rules(places: Sequence[Option], offered: Mapping[str, Sequence[Option]]) -> tuple[Rule, ...]:
+    """The rules about what is `offered` (path of a field -> options) beside the destinations `places`."""
+    others = tuple(place.id for place in places if place.warehouse and "snowflake" not in place.warehouse.lower())
+    given = When(_WAREHOUSE, (None, ""), negate=True)
+    return (
+        Rule(_WAREHOUSE, Effect.WARNED, (given, When("group_id", others)), _NO_WAREHOUSE),
+        *(rule for path, options in offered.items() for rule in _rules(path, options, places)),
+    )
+
+
+def _rules(path: str, options: Sequence[Option], places: Sequence[Option]) -> Iterator[Rule]:
+    names = {place.id: place.name for place in places}
+    for doubt, ids in _by(options, lambda option: option.doubt).items():
+        yield Rule(path, Effect.WARNED, (When(path, ids),), doubt)
+    for group, ids in _by(options, lambda option: option.group).items():
+        reason = f"this {_WHAT[path]} serves another destination, {names.get(group, group)}"
+        yield Rule(path, Effect.REFUSED, (When(path, ids), _elsewhere(group)), reason)
+    for region, ids in _by(options, lambda option: option.region).items():
+        here = tuple(place.id for place in places if place.region in ("", region))
+        reason = f"this {_WHAT[path]} is in {region} and the destination is not: Fivetran may refuse it"
+        yield Rule(path, Effect.WARNED, (When(path, ids), _elsewhere(*here)), reason)
+
+
+def _elsewhere(*groups: str) -> When:
+    """While a destination is chosen, and none of `groups`."""
+    return When("group_id", (None, "", *groups), negate=True)
+
+
+def _by(options: Iterable[Option], key: Callable[[Option], str]) -> dict[str, tuple[str, ...]]:
+    found: dict[str, tuple[str, ...]] = {}
+    for option in options:
+        if text := key(option):
+            found[text] = (*found.get(text, ()), option.id)
+    return found
+
+
+def fitting_doubts(body: Mapping[str, Any]) -> list[str]:
+    """What is doubtful about the link and the agents that `body` names, a sentence each: for who approves."""
+    named = [path for path in READERS if body.get(path)]
+    configured = body.get("destination_configuration")
+    warehouse = configured.get("virtual_warehouse") if isinstance(configured, Mapping) else None
+    if not named and not warehouse:
+        return []
+    verdict = check({**body, _WAREHOUSE: warehouse}, fitting_rules(destinations(), {path: READERS[path]() for path in named}))
+    reasons = {**verdict.warned, **verdict.refused}
+    return [f"{reason[:1].upper()}{reason[1:]}" for reason in reasons.values()]
