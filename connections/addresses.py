@@ -12,7 +12,7 @@ _HOST_NAME = re.compile(r"(^|_)(host|hosts|hostname|host_name)$")
 _SERVERS = frozenset({*FAMILY, "sftp", "ftp"})  # what Fivetran reaches by host and port, and never by a URL
 # Regular expressions that mean the same to Python and to a browser.
 _NO_PORT = r"^(?!(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$)."
-_SCHEME = r"^[ ]*[A-Za-z][A-Za-z0-9+.-]*://"
+_SCHEME = r"(?:^|\n)[ ]*[A-Za-z][A-Za-z0-9+.-]*://"
 _MORE = r"[ /@?#]"
 _WITH_PORT = r"^[^:]*:[0-9]+$"
 PORT = "a port is a number from 1 to 65535"
