@@ -45,7 +45,9 @@ def _of_host(path: str, *, is_server: bool) -> Iterator[Rule]:
 def address_doubts(service: str, config: Mapping[str, Any]) -> list[str]:
     """What is doubtful about the hosts and ports of `config`, a sentence each: for who approves."""
     answers = {f"config.{key}": value for key, value in config.items() if isinstance(value, (str, int, list))}
-    told = {path: "" for path in answers if service in _SERVERS or path == "config.tunnel_host" or path.endswith("port")}
+    told = {
+        path: "" for path in answers if service in _SERVERS or path == "config.tunnel_host" or path.endswith("port")
+    }
     verdict = check(answers, tuple(address_rules(service, told)))
     reasons = {**verdict.warned, **verdict.refused}
     return [f"{path.removeprefix('config.')}: {reason}" for path, reason in reasons.items()]

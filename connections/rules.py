@@ -66,7 +66,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rules say for one set of answers, each field with the reason: hidden, required, forced, doubtful ones."""
+    """What the rules say for one set of answers, by field, each with the reason (and what is forced)."""
 
     hidden: dict[str, str]
     required: dict[str, str]

@@ -123,9 +123,7 @@ def test_an_agent_of_another_destination_is_refused_everywhere(elsewhere: Client
         (LINK, "link_out", "PrivateLink", "leads to a destination, not to a source"),
     ],
 )
-def test_what_may_not_work_is_said_and_sent(
-    elsewhere: Client, field: str, value: str, method: str, words: str
-) -> None:
+def test_what_may_not_work_is_said_and_sent(elsewhere: Client, field: str, value: str, method: str, words: str) -> None:
     post = {**SALES, field: value, **({"networking_method": method} if method else {})}
     shown = page(elsewhere.get(NEW, post))
     assert re.search(rf'id="id_{field}_note"\s+data-note>[^<]*{words}', shown)

@@ -66,6 +66,8 @@ def fitting_doubts(body: Mapping[str, Any]) -> list[str]:
     warehouse = configured.get("virtual_warehouse") if isinstance(configured, Mapping) else None
     if not named and not warehouse:
         return []
-    verdict = check({**body, _WAREHOUSE: warehouse}, fitting_rules(destinations(), {path: READERS[path]() for path in named}))
+    verdict = check(
+        {**body, _WAREHOUSE: warehouse}, fitting_rules(destinations(), {path: READERS[path]() for path in named})
+    )
     reasons = {**verdict.warned, **verdict.refused}
     return [f"{reason[:1].upper()}{reason[1:]}" for reason in reasons.values()]

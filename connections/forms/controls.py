@@ -185,7 +185,7 @@ class ReturnAddress(forms.CharField):
 
     def to_python(self, value: Any) -> str:
         """The address; what follows the host stays as it is."""
-        text = super().to_python(value)
+        text = super().to_python(value) or ""
         scheme, separator, rest = text.partition("://")
         if not separator or len(text) > BY_PATH[_RETURN_ADDRESS].max_length:
             return text

@@ -370,9 +370,10 @@ def _default_texts() -> dict[str, str]:
 
 
 def _told_method(given: Mapping[str, str]) -> dict[str, str]:
-    """The networking method of a link that tells it only in the service's own spelling, as bodies before 2022 do."""
+    """The networking method of a link that tells it only in the service's own spelling, as many published bodies do."""
     spelled = (method_of(given.get(path.replace(".", "__"), "")) for path in FOLLOWING)
-    return {"networking_method": method for method in spelled if method}
+    method = next((method for method in spelled if method), "")
+    return {"networking_method": method} if method else {}
 
 
 def _is_to_be_redrawn(post: Mapping[str, str]) -> bool:
