@@ -102,15 +102,21 @@ function suggestCard() {
   ask(0);
 }
 
-function apply({ first = false } = {}) {
-  const now = answers();
-  const verdict = check(now, rules);
-  const of = (effect) => new Set(rules.filter((rule) => rule.effect === effect).map((rule) => rule.path));
-  for (const path of [...of("applies"), ...of("advised")]) hide(path, path in verdict.hidden, { first });
-  for (const path of of("forced")) force(path, verdict.forced[path], whyForced(path, now, rules));
+const of = (effect) => new Set(rules.filter((rule) => rule.effect === effect).map((rule) => rule.path));
+
+// What is idle or doubtful is said while it is typed; nothing moves before the control is left.
+function doubt(verdict) {
   const doubts = { ...verdict.no_effect, ...verdict.warned, ...verdict.refused };
   const doubted = ["no_effect", "advised", "warned", "refused"].flatMap((effect) => [...of(effect)]);
   for (const path of new Set(doubted)) note(nameOf(path), doubts[path]);
+}
+
+function apply({ first = false } = {}) {
+  const now = answers();
+  const verdict = check(now, rules);
+  for (const path of [...of("applies"), ...of("advised")]) hide(path, path in verdict.hidden, { first });
+  for (const path of of("forced")) force(path, verdict.forced[path], whyForced(path, now, rules));
+  doubt(verdict);
   for (const path of of("refused")) narrow(path, now);
 }
 
@@ -208,6 +214,7 @@ form.addEventListener("click", async (event) => {
 
 // --- typing ---
 form.addEventListener("input", () => {
+  doubt(check(answers(), rules));
   memory.write();
   autosave.typed();
   ask(500);
