@@ -71,7 +71,9 @@ ONLY_IN: dict[str, str] = {
     "celery": "tasks portal management checks",
     "redis": "tasks health portal management",
 }
-_PURE = "states characters rules refusals sources trust doctor naming_rule fields payloads drift curation exports"
+_PURE = (
+    "states characters rules refusals sources trust doctor naming_rule fields addresses payloads drift curation exports"
+)
 WITHOUT: dict[str, str] = {
     **dict.fromkeys(_PURE.split(), "django"),
     **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),
