@@ -50,6 +50,7 @@ class RequestForm(forms.Form):
         self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
+        self._told: tuple[tuple[str, ...], dict[str, Any]] | None = None  # what `values` found
         self.notes: dict[str, str] = {}  # name of a list of objects -> what is doubtful about it
         service = self.data.get("service", "")
         detail = catalog.metadata_of(service) if service else None
@@ -285,8 +286,11 @@ class RequestForm(forms.Form):
     def values(self) -> dict[str, Any]:
         """path -> typed value of everything that applies, forced values set. Complete only if the form is valid."""
         self._judged()
-        answers = {**self._answers(), **self.verdict.forced}
-        return folded({path: value for path, value in answers.items() if not self.why_hidden(path)})
+        refused = tuple(self.errors)  # an error that is added later takes its value away
+        if self._told is None or self._told[0] != refused:  # a page asks for them a dozen times
+            answers = {**self._answers(), **self.verdict.forced}
+            self._told = refused, folded({path: v for path, v in answers.items() if not self.why_hidden(path)})
+        return dict(self._told[1])
 
     def kept(self) -> dict[str, Any]:
         """What a draft keeps: like `values`, and where a text means nothing yet, the text; also what is hidden now."""
