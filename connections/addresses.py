@@ -1,10 +1,9 @@
-"""Whether a host or a port can be one, as rules: said beside the field, in words, and to whoever approves."""
+"""Whether a host or a port can be one, as rules: said beside the field while it is typed, and by the server."""
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from connections.rules import Effect, Rule, When, check
+from connections.rules import Effect, Rule, When
 from connections.sources import FAMILY
 
 _PORT_NAME = re.compile(r"(^|_)port$")
@@ -40,14 +39,3 @@ def _of_host(path: str, *, is_server: bool) -> Iterator[Rule]:
         yield Rule(path, Effect.WARNED, (When(path, (), pattern=_WITH_PORT),), PORT_APART)
     if is_server:
         yield Rule(path, Effect.REFUSED, (When(path, (), pattern=_SCHEME),), HOST)
-
-
-def address_doubts(service: str, config: Mapping[str, Any]) -> list[str]:
-    """What is doubtful about the hosts and ports of `config`, a sentence each: for who approves."""
-    answers = {f"config.{key}": value for key, value in config.items() if isinstance(value, (str, int, list))}
-    told = {
-        path: "" for path in answers if service in _SERVERS or path == "config.tunnel_host" or path.endswith("port")
-    }
-    verdict = check(answers, tuple(address_rules(service, told)))
-    reasons = {**verdict.warned, **verdict.refused}
-    return [f"{path.removeprefix('config.')}: {reason}" for path, reason in reasons.items()]

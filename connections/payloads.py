@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connections.addresses import address_doubts
 from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
 
 SECRETS_MANAGER, SECRETS_KEYS = "external_secrets_manager_id", "external_secrets_keys_config"
@@ -281,8 +280,7 @@ def risks(body: Mapping[str, Any]) -> list[str]:
         found.append("Trusts any SSH fingerprint without review")
     if body.get("sync_frequency") == 1 and body.get("schedule_type") != "manual":
         found.append("Syncs every minute")
-    config = body.get("config")
-    return found + address_doubts(str(body.get("service", "")), config if isinstance(config, Mapping) else {})
+    return found
 
 
 # --- what is changed later -------------------------------------------------------------------------------------------

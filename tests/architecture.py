@@ -29,7 +29,7 @@ LAW: dict[str, str] = {
     "characters": "",
     "fields": "rules",
     "addresses": "rules sources",
-    "payloads": "fields addresses",
+    "payloads": "fields",
     "drift": "payloads",
     "curation": "rules",
     "exports": "payloads fields",

@@ -6,13 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from connections import catalog, payloads
-from connections.addresses import HOST, HOST_ONLY, PORT, PORT_APART, address_doubts, address_rules
+from connections.addresses import HOST, HOST_ONLY, PORT, PORT_APART, address_rules
 from connections.forms import Purpose, RequestForm
 from connections.forms.batch import judge, read_table
 from connections.models import CatalogEntry, ConnectionRequest, Kind
 from connections.rules import check
-from tests import catalogs
 from tests.test_config import ANY, NEW, POSTGRES, client, errors, page, sent
 
 __all__ = ["client"]
@@ -70,17 +68,6 @@ def test_hosts_and_ports_in_the_form(client: Client) -> None:
     assert PORT.capitalize() in link and "There is a problem" in link
 
 
-def test_what_the_approver_is_told() -> None:
-    config = {"host": "db:5432", "port": 99999, "tunnel_host": "x/y", "database": "a/b"}
-    assert address_doubts("postgres", config) == [
-        f"host: {PORT_APART}",
-        f"tunnel_host: {HOST_ONLY}",
-        f"port: {PORT}",
-    ]
-    assert payloads.risks({"service": "postgres", "config": config}) == address_doubts("postgres", config)
-    assert payloads.risks({"service": "zuora", "config": {"host_name": "https://a.example.com"}}) == []
-
-
 # --- links and agents ------------------------------------------------------------------------------------------------
 AGENT, LINK = "hybrid_deployment_agent_id", "private_link_id"
 
@@ -131,7 +118,6 @@ def test_what_may_not_work_is_said_and_sent(elsewhere: Client, field: str, value
     sent(elsewhere, post)
     body = ConnectionRequest.objects.latest("pk").payload or {}
     assert body[field] == value
-    assert [told for told in catalog.fitting_doubts(body) if words in told], "the approver can be told too"
 
 
 def test_a_warehouse_only_where_there_are_some(elsewhere: Client) -> None:
@@ -140,14 +126,8 @@ def test_a_warehouse_only_where_there_are_some(elsewhere: Client) -> None:
     sent(elsewhere, {**SALES, name: "LOADING"})
     body = ConnectionRequest.objects.latest("pk").payload or {}
     assert body["destination_configuration"] == {"virtual_warehouse": "LOADING"}
-    assert catalog.fitting_doubts(body) == []
     other = {**SALES, name: "LOADING", "group_id": "decent_dropsy"}
     assert "Only a Snowflake destination has virtual warehouses" in page(elsewhere.get(NEW, other))
-
-
-def test_nothing_is_doubted_where_nothing_is_named() -> None:
-    catalogs.offered()
-    assert catalog.fitting_doubts({"group_id": "projected_sickle", "service": "postgres"}) == []
 
 
 # --- the return address ----------------------------------------------------------------------------------------------

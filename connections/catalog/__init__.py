@@ -2,7 +2,7 @@
 
 from connections.catalog import live
 from connections.catalog.credentials import Credentials, credentials_of, needs_authorisation, without_secrets
-from connections.catalog.fitting import fitting_doubts, fitting_rules
+from connections.catalog.fitting import fitting_rules
 from connections.catalog.groups import Group, group_of, learn_group
 from connections.catalog.learning import learn_sources
 from connections.catalog.live import LiveConnection
@@ -37,7 +37,6 @@ __all__ = [
     "Service",
     "credentials_of",
     "destinations",
-    "fitting_doubts",
     "fitting_rules",
     "freshness",
     "freshness_of",

@@ -4,16 +4,10 @@ A hybrid deployment agent serves one group. Private links and proxy agents have 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any
 
-from connections.catalog.offers import Option, destinations, hybrid_agents, private_links, proxy_agents
-from connections.rules import Effect, Rule, When, check
+from connections.catalog.offers import Option
+from connections.rules import Effect, Rule, When
 
-READERS: Mapping[str, Callable[[], Sequence[Option]]] = {
-    "private_link_id": private_links,
-    "proxy_agent_id": proxy_agents,
-    "hybrid_deployment_agent_id": hybrid_agents,
-}
 _WAREHOUSE = "destination_configuration.virtual_warehouse"
 _NO_WAREHOUSE = "only a Snowflake destination has virtual warehouses: Fivetran may refuse it"
 _WHAT = {
@@ -57,17 +51,3 @@ def _by(options: Iterable[Option], key: Callable[[Option], str]) -> dict[str, tu
         if text := key(option):
             found[text] = (*found.get(text, ()), option.id)
     return found
-
-
-def fitting_doubts(body: Mapping[str, Any]) -> list[str]:
-    """What is doubtful about the link and the agents that `body` names, a sentence each: for who approves."""
-    named = [path for path in READERS if body.get(path)]
-    configured = body.get("destination_configuration")
-    warehouse = configured.get("virtual_warehouse") if isinstance(configured, Mapping) else None
-    if not named and not warehouse:
-        return []
-    verdict = check(
-        {**body, _WAREHOUSE: warehouse}, fitting_rules(destinations(), {path: READERS[path]() for path in named})
-    )
-    reasons = {**verdict.warned, **verdict.refused}
-    return [f"{reason[:1].upper()}{reason[1:]}" for reason in reasons.values()]
