@@ -16,6 +16,7 @@ from connections.rules import Effect, Rule, When
 _FILE = Path(__file__).with_name("curated.json")
 _WITHOUT_CARD = When("use_connect_card", (True,), negate=True)  # with a card the source owner may enter it there
 METHODS = ("Directly", "PrivateLink", "SshTunnel", "ProxyAgent")  # values of networking_method
+IN_SIGHT = (Effect.APPLIES, Effect.ADVISED)  # the effects by which a setting comes into sight
 FOLLOWING = ("config.connection_type", "config.connection_method")  # they say what networking_method says
 
 
@@ -42,10 +43,11 @@ def curation(service: str, choices: Mapping[str, Collection[str]]) -> Curation:
     """The curation of `service`, as far as its settings exist.
 
     `choices` holds every path (`config.…`) that its metadata knows, with the values it lists. A rule whose field or
-    condition names an unknown path is dropped: a setting must never disappear because another one was renamed.
+    condition names an unknown path is dropped: a setting must never disappear because another one was renamed. So is
+    one whose condition asks for values that the service does not offer: it could never hold.
     """
     entry = _entry(service)
-    known = [rule for rule in _all_rules(entry) if _is_known(rule, choices)]
+    known = [rule for rule in _all_rules(entry) if _is_known(rule, choices) and _can_hold(rule, choices)]
     closed = [_with_parents(rule, known) for rule in known]
     sight = tuple(path for name in entry.get("in_sight", ()) if (path := f"config.{name}") in choices)
     return Curation(sight, (*closed, *_following(choices)))
@@ -71,10 +73,13 @@ def _all_rules(entry: Mapping[str, Any]) -> Iterator[Rule]:
 
 
 def _rules(item: Mapping[str, Any]) -> Iterator[Rule]:
-    """One entry of the file: `fields` apply `only` while …, and with `needed` must then be filled."""
+    """One entry of the file: `fields` apply `only` while …, and with `needed` must then be filled.
+
+    What prose says is advice, unless the entry calls it `certain`: Fivetran may take such a value all the same.
+    """
     when = tuple(_whens(item.get("only", {}), negate=False)) + tuple(_whens(item.get("unless", {}), negate=True))
     for name in item["fields"]:
-        yield Rule(f"config.{name}", Effect.APPLIES, when, item["reason"])
+        yield Rule(f"config.{name}", Effect.APPLIES if item.get("certain") else Effect.ADVISED, when, item["reason"])
         if item.get("needed"):
             yield Rule(f"config.{name}", Effect.REQUIRED, (*when, _WITHOUT_CARD), item["needed"])
 
@@ -90,12 +95,18 @@ def _is_known(rule: Rule, choices: Mapping[str, Collection[str]]) -> bool:
     return rule.path in choices and all(path in choices for path in conditions)
 
 
+def _can_hold(rule: Rule, choices: Mapping[str, Collection[str]]) -> bool:
+    """Whether the service offers a value for each condition that asks for some; a setting without a list takes any."""
+    asked = (when for when in rule.when if not when.negate and choices.get(when.path))
+    return all(set(when.values) & set(choices[when.path]) for when in asked)
+
+
 def _with_parents(rule: Rule, rules: list[Rule]) -> Rule:
     """`rule` with the conditions of the settings it depends on: what hangs on a hidden setting is hidden too."""
     when, todo = list(rule.when), list(rule.when)
     while todo:
         path = todo.pop().path
-        more = [w for r in rules if r.path == path and r.effect is Effect.APPLIES for w in r.when if w not in when]
+        more = [w for r in rules if r.path == path and r.effect in IN_SIGHT for w in r.when if w not in when]
         when += more
         todo += more
     return Rule(rule.path, rule.effect, tuple(when), rule.reason)
@@ -109,6 +120,11 @@ def _following(choices: Mapping[str, Collection[str]]) -> Iterator[Rule]:
             if value := spelled.get(_letters(method)):
                 when = (When("networking_method", (method,)),)
                 yield Rule(path, Effect.FORCED, when, "it follows the networking method", value=value)
+
+
+def method_of(spelled: str) -> str:
+    """The networking method in a service's own spelling; empty where it is none."""
+    return next((method for method in METHODS if _letters(method) == _letters(spelled)), "")
 
 
 def _letters(value: str) -> str:

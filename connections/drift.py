@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
-from connections.payloads import MASK, is_secret
+from connections.payloads import MASK, at, is_secret
 
 # The fields of the body that can be told apart; what is absent from a body has this value, or none that is known.
 FIELDS: dict[str, Any] = {
@@ -28,6 +28,8 @@ FIELDS: dict[str, Any] = {
     "proxy_agent_id": None,
     "data_delay_sensitivity": None,
     "data_delay_threshold": None,
+    "destination_configuration.virtual_warehouse": None,
+    "external_secrets_manager_id": None,
 }
 # Not a field of Fivetran's: other connections of the same name in the same destination, as their ids in one text. There
 # should be none; should Fivetran ever make two of one request, this is where people see it.
@@ -53,6 +55,7 @@ class Difference(TypedDict, total=False):
 def live_fields(data: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of an answer's (or list item's) `data` that can drift, as Fivetran has them: plain values, cut."""
     found = {field: _plain(data[field]) for field in (*FIELDS, TWINS) if field in data}
+    found |= {field: _plain(value) for field in FIELDS if "." in field and (value := at(data, field)) is not None}
     return found | ({SCHEDULE: _schedule(data[SCHEDULE])} if SCHEDULE in data else {})
 
 
@@ -140,7 +143,7 @@ def drift(
     first = first or {}
     found: list[Difference] = []
     for field, absent in FIELDS.items():
-        approved, now = body.get(field, absent if made_here else None), _plain(live.get(field))
+        approved, now = _held(body, field, absent if made_here else None), _plain(_held(live, field))
         if approved in _UNSAID or _is_as(field, approved, now, live, first):
             continue
         if field in _ONLY_SCHEDULED and body.get("schedule_type") == "manual":
@@ -187,6 +190,13 @@ def asked_schedule(body: Mapping[str, Any]) -> str:
         return "MANUAL"
     time = body.get("daily_sync_time")
     return f"TIME_OF_DAY {time}" if time else f"INTERVAL {body.get('sync_frequency')}"
+
+
+def _held(data: Mapping[str, Any], field: str, absent: Any = None) -> Any:
+    """The value of `field`, which stands below its dotted path in a body and under its whole name in a stored row."""
+    if "." not in field or field in data:
+        return data.get(field, absent)
+    return at(data, field)
 
 
 def has_config(live: Mapping[str, Any]) -> bool:

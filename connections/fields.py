@@ -33,6 +33,7 @@ class Section(StrEnum):
     HOW = "How it connects"
     TOLD = "What to be told"
     SETUP = "Setup"
+    ADVANCED = "Advanced"
 
 
 Choice = tuple[Any, str]
@@ -282,7 +283,34 @@ FIELDS: tuple[Field, ...] = (
         default="FIVETRAN_NAMING",
         constant=True,
     ),
+    Field(
+        "destination_configuration.virtual_warehouse",
+        Type.STRING,
+        Section.ADVANCED,
+        "Virtual warehouse",
+        "The Snowflake warehouse that loads this connection’s data. Empty: the destination’s own.",
+    ),
+    Field(
+        "external_secrets_manager_id",
+        Type.STRING,
+        Section.ADVANCED,
+        "External secrets manager ID",
+        "Fivetran then reads the secrets from your company’s own manager. Where it takes their names there, the source "
+        "settings ask for these, never for the secrets.",
+    ),
+    Field(
+        "connect_card_config.all_fields",
+        Type.BOOLEAN,
+        Section.ADVANCED,
+        "Show all fields in the Connect Card",
+        "Also those that the card hides for some services until they are needed.",
+        default=False,
+    ),
 )
+# The parts of the body that no entry above holds: what the service's metadata describes, and what only the source owner
+# may enter, in Fivetran's Connect Card.
+OF_THE_SERVICE = ("config", "external_secrets_keys_config")
+OF_THE_OWNER = ("auth",)
 
 BY_PATH: dict[str, Field] = {field.path: field for field in FIELDS}
 

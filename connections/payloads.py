@@ -14,6 +14,7 @@ from typing import Any
 from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
 
 SECRETS_MANAGER, SECRETS_KEYS = "external_secrets_manager_id", "external_secrets_keys_config"
+_WAREHOUSE = "destination_configuration.virtual_warehouse"
 MASK = "******"  # what Fivetran itself answers in place of a secret
 # Names of secrets among the `format: password` fields of Fivetran's OpenAPI file, and what only speaks about one.
 _SECRET = re.compile(
@@ -25,7 +26,7 @@ _SECRET = re.compile(
 _LONGEST_KEY = 255  # characters; Fivetran's have at most 70
 _ABOUT_A_SECRET = re.compile(
     r"(token|key|password|secret|credentials?)_(url|endpoint_url|name|type|source|region|expires_at)$"
-    r"|^token_(url_|authenticated_)|^(is|has|use|uses|enable)_|access_key_id$|public_(cert|certificate|key)$"
+    r"|^external_secrets_manager_id$|^token_(url_|authenticated_)|^(is|has|use|uses|enable)_|access_key_id$|public_(cert|certificate|key)$"
 )
 
 _SECRETS_OF: dict[str, frozenset[str]] = {
@@ -55,7 +56,15 @@ def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_of_service(path: str) -> bool:
     """Whether the service's metadata, and not the table of fields, says what the field at `path` is."""
-    return path == SECRETS_MANAGER or path.startswith(("config.", f"{SECRETS_KEYS}."))
+    return path.startswith(("config.", f"{SECRETS_KEYS}."))
+
+
+def at(body: Mapping[str, Any], path: str) -> Any:
+    """The value at the dotted `path`; None where there is none."""
+    found: Any = body
+    for part in path.split("."):
+        found = found.get(part) if isinstance(found, Mapping) else None
+    return found
 
 
 def _put(body: dict[str, Any], path: str, value: Any) -> None:
@@ -178,8 +187,12 @@ def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
         "trust_certificates": "certificates trusted without review",
         "trust_fingerprints": "SSH fingerprints trusted without review",
         "use_connect_card": "credentials handed over by Connect Card",
+        "connect_card_config.all_fields": "all fields in the Connect Card",
     }
     found += [(BY_PATH[path].section, words) for path, words in said.items() if answers.get(path)]
+    for path in (_WAREHOUSE, SECRETS_MANAGER):
+        if answers.get(path):
+            found.append((Section.ADVANCED, f"{_lower(BY_PATH[path].label)} {answers[path]}"))
     if answers["data_delay_sensitivity"] == "CUSTOM":
         found.append((Section.TOLD, f"warns after {answers.get('data_delay_threshold') or '?'} minutes of delay"))
     return found
@@ -195,6 +208,10 @@ def said_in_words(values: Mapping[str, Any]) -> list[str]:
 def tells_schedule(values: Mapping[str, Any]) -> bool:
     """Whether `values` say when it syncs, without any default."""
     return values.get("schedule_type") == "manual" or values.get("sync_frequency") not in (None, "")
+
+
+def _lower(label: str) -> str:
+    return label[:1].lower() + label[1:]
 
 
 def schedule_in_words(values: Mapping[str, Any]) -> str:
@@ -222,7 +239,8 @@ def described(data: Mapping[str, Any]) -> dict[str, Any]:
 
     Without what a copy must not have: secrets and their masks, destination names, and whether it is paused just now.
     """
-    values = {path: data[path] for path, field in BY_PATH.items() if path in data and not field.ours}
+    theirs = (path for path, field in BY_PATH.items() if not field.ours and not path.startswith("connect_card_config."))
+    values = {path: value for path in theirs if (value := at(data, path)) is not None}
     config = data.get("config")
     values.update(_flat("config", config if isinstance(config, Mapping) else {}))
     usable = {path: v for path, v in values.items() if v not in (None, "", [], {}) and MASK not in json.dumps(v)}

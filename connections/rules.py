@@ -3,6 +3,7 @@
 `as_json` gives the browser the very same rules; `tests/cases/rules.json` is run through both evaluators.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -13,24 +14,39 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class When:
-    """True while the answer at `path` is one of `values` (or, with `negate`, none of them)."""
+    """True while the answer at `path` is one of `values` (or, with `negate`, none of them).
+
+    With `pattern`, a regular expression that means the same to Python and to a browser, the answer's text is looked at
+    instead: a list as one value a line, a missing answer as nothing that could match.
+    """
 
     path: str
     values: tuple[Any, ...]
     negate: bool = False
+    pattern: str = ""
 
     def holds(self, answers: Values) -> bool:
         """Whether `answers` (path -> typed value) satisfies this condition; a missing answer counts as None."""
-        return (answers.get(self.path) in self.values) is not self.negate
+        answer = answers.get(self.path)
+        found = bool(re.search(self.pattern, _text(answer))) if self.pattern else answer in self.values
+        return found is not self.negate
+
+
+def _text(answer: Any) -> str:
+    lines = answer if isinstance(answer, (list, tuple)) else [answer]
+    return "\n".join(str(line) for line in lines if line is not None)
 
 
 class Effect(StrEnum):
     """What a rule says about its field while its conditions hold."""
 
     APPLIES = "applies"  # and only then: otherwise the field is hidden and not sent
+    ADVISED = "advised"  # in sight then; otherwise hidden while empty, and sent with a warning once it is filled
     REQUIRED = "required"
     FORCED = "forced"  # its value is `Rule.value`, whatever was chosen
     NO_EFFECT = "no_effect"  # sent, and Fivetran ignores it: the page says so
+    WARNED = "warned"  # sent, and Fivetran may refuse it: the page says so
+    REFUSED = "refused"  # Fivetran refuses it for certain, so the portal does
 
 
 @dataclass(frozen=True)
@@ -50,12 +66,14 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rules say for one set of answers: hidden, required and forced fields, each with the reason."""
+    """What the rules say for one set of answers, by field, each with the reason (and what is forced)."""
 
     hidden: dict[str, str]
     required: dict[str, str]
     forced: dict[str, Any]
     no_effect: dict[str, str]
+    warned: dict[str, str]
+    refused: dict[str, str]
 
 
 _DAILY = (When("sync_frequency", (1440,)), When("schedule_type", ("manual",), negate=True))
@@ -77,6 +95,7 @@ RULES: tuple[Rule, ...] = (
     Rule("connect_card_config.redirect_uri", Effect.APPLIES, _CARD, "only when handing over by Connect Card"),
     Rule("connect_card_config.redirect_uri", Effect.REQUIRED, _CARD, "the Connect Card needs a return address"),
     Rule("connect_card_config.hide_setup_guide", Effect.APPLIES, _CARD, "only when handing over by Connect Card"),
+    Rule("connect_card_config.all_fields", Effect.APPLIES, _CARD, "only when handing over by Connect Card"),
     Rule("run_setup_tests", Effect.FORCED, _CARD, "with a Connect Card the tests run after the hand-over", value=False),
     Rule(
         "sync_frequency",
@@ -97,14 +116,31 @@ def check(answers: Values, rules: Iterable[Rule] = RULES) -> Verdict:
     A field without an APPLIES rule always applies. A hidden field is never required.
     """
     rules = tuple(rules)
-    hidden = _reasons(rules, Effect.APPLIES, answers, holds=False)
+    unusual = _reasons(rules, Effect.ADVISED, answers, holds=False)
+    filled = {path for path in unusual if _is_filled(path, answers)}
+    empty = {path: reason for path, reason in unusual.items() if path not in filled}
+    hidden = {**_reasons(rules, Effect.APPLIES, answers, holds=False), **empty}
     required = _reasons(rules, Effect.REQUIRED, answers)
+    warned = {path: f"usually {unusual[path]}; it is sent as it stands" for path in filled}
     return Verdict(
         hidden=hidden,
-        required={path: reason for path, reason in required.items() if path not in hidden},
+        required=_unhidden(required, hidden),
         forced={rule.path: rule.value for rule in rules if rule.effect is Effect.FORCED and rule.holds(answers)},
         no_effect=_reasons(rules, Effect.NO_EFFECT, answers),
+        warned=_unhidden({**_reasons(rules, Effect.WARNED, answers), **warned}, hidden),
+        refused=_unhidden(_reasons(rules, Effect.REFUSED, answers), hidden),
     )
+
+
+def _is_filled(path: str, answers: Values) -> bool:
+    """Whether there is an answer at `path`, or in an entry of the list that it is."""
+    return any(
+        value not in (None, "") for name, value in answers.items() if name == path or name.startswith(f"{path}.")
+    )
+
+
+def _unhidden(reasons: Mapping[str, str], hidden: Mapping[str, str]) -> dict[str, str]:
+    return {path: reason for path, reason in reasons.items() if path not in hidden}
 
 
 def as_json(rules: Iterable[Rule] = RULES) -> list[dict[str, Any]]:
@@ -113,7 +149,9 @@ def as_json(rules: Iterable[Rule] = RULES) -> list[dict[str, Any]]:
         {
             "path": rule.path,
             "effect": rule.effect.value,
-            "when": [{"path": w.path, "values": list(w.values), "negate": w.negate} for w in rule.when],
+            "when": [
+                {"path": w.path, "values": list(w.values), "negate": w.negate, "pattern": w.pattern} for w in rule.when
+            ],
             "reason": rule.reason,
             "value": rule.value,
         }

@@ -28,6 +28,7 @@ LAW: dict[str, str] = {
     "refusals": "states",
     "characters": "",
     "fields": "rules",
+    "addresses": "rules sources",
     "payloads": "fields",
     "drift": "payloads",
     "curation": "rules",
@@ -39,7 +40,7 @@ LAW: dict[str, str] = {
     "permissions": "states refusals models",
     "limits": "states models payloads",
     "notifications": "states refusals models characters",
-    "catalog": "models sources fields payloads fivetran.client fivetran.errors fivetran.configured",
+    "catalog": "models sources rules fields payloads fivetran.client fivetran.errors fivetran.configured",
     "handover": "models payloads limits fivetran.client fivetran.errors fivetran.configured",
     "provisioning": "states refusals models permissions payloads drift notifications fivetran.client fivetran.errors "
     "fivetran.configured",
@@ -47,7 +48,7 @@ LAW: dict[str, str] = {
     "workflow": "states drift models sources trust permissions limits payloads tasks notifications handover",
     "batches": "states models permissions limits payloads tasks notifications handover workflow",
     "operations": "states refusals drift models permissions limits payloads tasks notifications handover catalog",
-    "forms": "states characters fields rules payloads curation models limits catalog",
+    "forms": "states characters fields rules addresses payloads curation models limits catalog",
     "evidence": "states sources payloads characters models permissions catalog",
     "views": "refusals evidence characters states fields rules sources naming_rule payloads drift models permissions "
     "limits workflow batches operations catalog forms zones exports trust doctor",
@@ -70,7 +71,9 @@ ONLY_IN: dict[str, str] = {
     "celery": "tasks portal management checks",
     "redis": "tasks health portal management",
 }
-_PURE = "states characters rules refusals sources trust doctor naming_rule fields payloads drift curation exports"
+_PURE = (
+    "states characters rules refusals sources trust doctor naming_rule fields addresses payloads drift curation exports"
+)
 WITHOUT: dict[str, str] = {
     **dict.fromkeys(_PURE.split(), "django"),
     **dict.fromkeys((*_CORE.split(), "fivetran.sandbox"), "django"),

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from connections.curation import METHODS, curated_services, curation
-from connections.rules import Effect, check
+from connections.curation import IN_SIGHT, METHODS, curated_services, curation
+from connections.rules import Effect, When, check
 from tests.processes import ROOT
 
 SERVICES = ROOT.parent / "shared" / "fivetran" / "services.json.gz"
+PRIVATE = "config.is_private_link_required"
 POSTGRES: dict[str, tuple[str, ...]] = {
     "config.host": (),
     "config.tunnel_host": (),
@@ -81,7 +82,7 @@ def test_the_networking_method_in_the_spelling_of_the_service(
 
 
 def test_services_without_rules_of_their_own_have_those_of_all() -> None:
-    paths = {rule.path for rule in curation("unheard_of", POSTGRES).rules if rule.effect is Effect.APPLIES}
+    paths = {rule.path for rule in curation("unheard_of", POSTGRES).rules if rule.effect in IN_SIGHT}
     assert paths == {"config.tunnel_host", "config.tunnel_port", "config.tunnel_user"}
     assert curation("unheard_of", POSTGRES).in_sight == ()
 
@@ -89,6 +90,57 @@ def test_services_without_rules_of_their_own_have_those_of_all() -> None:
 def test_the_fifteen_services_that_people_use_most() -> None:
     most = "postgres mysql sql_server oracle mongo google_sheets s3 gcs sftp salesforce hubspot stripe google_ads"
     assert set(most.split()) | {"facebook_ads", "snowflake_db"} <= set(curated_services())
+
+
+def test_a_rule_whose_values_the_service_does_not_offer_is_dropped() -> None:
+    listed = {**POSTGRES, "config.update_method": ("XMIN", "TELEPORT"), "config.auth_method": ("PASSWORD",)}
+    paths = {rule.path for rule in curation("heroku_postgres", {**listed, "config.entra_app_id": ()}).rules}
+    assert not paths & {"config.replication_slot", "config.publication_name", "config.entra_app_id"}
+    assert "config.tunnel_host" in paths
+    open_list = {**POSTGRES, "config.update_method": ()}  # any value may be typed
+    assert "config.replication_slot" in {rule.path for rule in curation("postgres", open_list).rules}
+
+
+def test_advice_hides_what_is_empty_and_warns_of_what_is_filled() -> None:
+    rules = curation("postgres", POSTGRES).rules
+    filled = check({"config.update_method": "QUERY_BASED", "config.replication_slot": "slot"}, rules)
+    assert "config.replication_slot" not in filled.hidden
+    assert "only with update method WAL_PGOUTPUT" in filled.warned["config.replication_slot"]
+    told_no = check({"config.is_private_link_required": False}, curation("s3", {**POSTGRES, PRIVATE: ()}).rules)
+    assert PRIVATE in told_no.warned and PRIVATE not in told_no.hidden, "no is an answer too"
+    files = {"config.files": (), "config.file_mapping_method": ("EXTRACT_TABLES", "DEFINE_PER_TABLE")}
+    entry = check({"config.files.0.table_name": "one"}, curation("s3", files).rules)
+    assert "config.files" in entry.warned and "config.files" not in entry.hidden
+    tunnel = check({"networking_method": "Directly", "config.tunnel_host": "bastion"}, rules)
+    assert "config.tunnel_host" in tunnel.hidden, "this one is certain"
+
+
+def satisfiable(whens: tuple[When, ...], choices: dict[str, tuple[str, ...]]) -> bool:
+    """Whether some answers fulfil all of `whens`, each answer one that is listed where a list is known."""
+    for path in {when.path for when in whens}:
+        mine = [when for when in whens if when.path == path]
+        listed = METHODS if path == "networking_method" else choices.get(path, ())
+        asked = [set(when.values) for when in mine if not when.negate]
+        barred = {value for when in mine if when.negate for value in when.values}
+        possible = set.intersection(*asked) if asked else {*listed, None}  # nothing said is an answer too
+        if not (possible & set(listed) if listed and asked else possible) - barred:
+            return False
+    return True
+
+
+@pytest.mark.skipif(not SERVICES.exists(), reason="the list of Fivetran's services is not at hand")
+def test_every_setting_of_every_service_can_come_into_sight() -> None:
+    published = json.loads(gzip.decompress(SERVICES.read_bytes()))["services"]
+    assert len(published) > 700
+    judged, never = 0, []
+    for service, told in published.items():
+        listed = {f"config.{name}": tuple(spec.get("enum") or ()) for name, spec in told["config"].items()}
+        for rule in curation(service, listed).rules:
+            if rule.effect in IN_SIGHT or rule.effect is Effect.REQUIRED:
+                judged += 1
+                if not satisfiable(rule.when, listed):
+                    never.append((service, rule.path))
+    assert never == [] and judged > 300
 
 
 @pytest.mark.skipif(not SERVICES.exists(), reason="the list of Fivetran's services is not at hand")

@@ -256,7 +256,8 @@ def test_the_connect_card_turns_the_setup_tests_off(client: Client) -> None:
     assert value_of(page(client.get(NEW)), "connect_card_config__redirect_uri") == own
     client.post(NEW, {**COMPLETE, "use_connect_card": "on", "run_setup_tests": "on"})
     assert sent()["run_setup_tests"] is False
-    assert sent()["connect_card_config"] == {"redirect_uri": own, "hide_setup_guide": False}
+    card = {"redirect_uri": own, "hide_setup_guide": False, "all_fields": False}
+    assert sent()["connect_card_config"] == card
 
 
 def test_an_allowed_host_may_be_named(client: Client, settings: Any) -> None:

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from jsonschema import Draft202012Validator
 
-from connections.fields import BY_PATH, FIELDS, NAMING_SHAPES, Type
+from connections.fields import BY_PATH, FIELDS, NAMING_SHAPES, OF_THE_OWNER, OF_THE_SERVICE, Type
 from connections.payloads import (
     MASK,
     build_body,
@@ -82,6 +82,7 @@ def test_every_default_is_written_out() -> None:
                 "connect_card_config": {
                     "redirect_uri": "https://p.example/handover/return/",
                     "hide_setup_guide": False,
+                    "all_fields": False,
                 },
             },
         ),
@@ -285,13 +286,25 @@ def test_the_check_against_the_definition_can_fail() -> None:
         assert not validator("google_sheets").is_valid(bad), bad
 
 
+def _properties(name: str) -> set[str]:
+    """The top-level properties of a schema, those of the schemas that it is made of included."""
+    spec = definition()[name]
+    parts = (part["$ref"].rpartition("/")[2] for part in spec.get("allOf", ()))
+    return set(spec.get("properties", ())).union(*(_properties(part) for part in parts))
+
+
 @needs_reference
 def test_the_fields_and_choices_are_those_of_the_definition() -> None:
     properties = definition()["NewConnectorRequestV1"]["properties"]
     ours = {field.path.split(".")[0] for field in FIELDS if not field.ours}
-    # Not mirrored: the destination's own table settings, and the reference into a secrets manager.
-    assert set(properties) - ours == {"destination_configuration", "external_secrets_manager_id"}
-    assert ours <= set(properties)
+    whole = set().union(*(_properties(name) for name in definition() if name.endswith("_NewConnectorRequestV1")))
+    assert whole == {*ours, *OF_THE_SERVICE, *OF_THE_OWNER}, "every field of the POST has its place"
+    for name, holder in (
+        ("connect_card_config", "ConnectCardConfig"),
+        ("destination_configuration", "DestinationConfiguration"),
+    ):
+        inner = {field.path.partition(".")[2] for field in FIELDS if field.path.startswith(f"{name}.")}
+        assert inner == set(definition()[holder]["properties"]), name
     for name in ("sync_frequency", "data_delay_sensitivity", "schedule_type", "networking_method"):
         assert {value for value, _label in BY_PATH[name].choices} == set(properties[name]["enum"]), name
 

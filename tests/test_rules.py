@@ -39,7 +39,7 @@ def test_the_server_judges_every_case(case: dict[str, Any]) -> None:
 def test_the_browser_gets_the_same_rules_as_json() -> None:
     rules = json.loads(json.dumps(as_json()))
     assert [rule["path"] for rule in rules] == [rule.path for rule in RULES]
-    assert {rule["effect"] for rule in rules} == {effect.value for effect in Effect}
+    assert {rule["effect"] for rule in rules} <= {effect.value for effect in Effect}
     assert all(rule["reason"] for rule in rules)
 
 

@@ -2,6 +2,7 @@
 
 from connections.catalog import live
 from connections.catalog.credentials import Credentials, credentials_of, needs_authorisation, without_secrets
+from connections.catalog.fitting import fitting_rules
 from connections.catalog.groups import Group, group_of, learn_group
 from connections.catalog.learning import learn_sources
 from connections.catalog.live import LiveConnection
@@ -36,6 +37,7 @@ __all__ = [
     "Service",
     "credentials_of",
     "destinations",
+    "fitting_rules",
     "freshness",
     "freshness_of",
     "group_names",

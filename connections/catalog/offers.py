@@ -18,12 +18,18 @@ OLD = timedelta(hours=24)  # nobody should have to wonder about a list that is o
 
 @dataclass(frozen=True)
 class Option:
-    """Something to choose: the id that goes into the body, its name, a remark, and its group where it has one."""
+    """Something to choose: the id that goes into the body, its name, a remark, its group and region where it has them.
+
+    `doubt` is why it may not work now, in words; `warehouse` is what a destination runs on.
+    """
 
     id: str
     name: str
     remark: str = ""
     group: str = ""
+    region: str = ""
+    doubt: str = ""
+    warehouse: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,13 @@ def destinations() -> list[Option]:
     """The groups whose destination is connected (Fivetran's API does not check this), named by their group."""
     groups = {e.fivetran_id: e.name for e in _entries(Kind.GROUP)}
     found = [
-        Option(e.fivetran_id, groups.get(e.fivetran_id, e.fivetran_id), _where(e.data))
+        Option(
+            e.fivetran_id,
+            groups.get(e.fivetran_id, e.fivetran_id),
+            _where(e.data),
+            region=_region(e.data),
+            warehouse=str(e.data.get("service") or "")[:100],
+        )
         for e in _entries(Kind.DESTINATION)
         if str(e.data.get("setup_status", "")).upper() == "CONNECTED"
     ]
@@ -143,10 +155,25 @@ def _where(data: dict[str, Any]) -> str:
     return " · ".join(str(data[key]) for key in ("service", "region") if data.get(key))
 
 
+def _region(data: dict[str, Any]) -> str:
+    region = data.get("region")
+    return region[:100] if isinstance(region, str) else ""
+
+
+_OFFLINE = "is not connected to Fivetran just now: the connection fails until it is"
+_OF_DESTINATION = "this private link leads to a destination, not to a source: Fivetran may refuse it"
+
+
 def private_links() -> list[Option]:
     """The private links that are ready; Fivetran refuses those still being made."""
     return [
-        Option(e.fivetran_id, e.name, _where(e.data))
+        Option(
+            e.fivetran_id,
+            e.name,
+            _where(e.data),
+            region=_region(e.data),
+            doubt="" if str(e.data.get("service") or "SOURCE_").upper().startswith("SOURCE") else _OF_DESTINATION,
+        )
         for e in _entries(Kind.PRIVATE_LINK)
         if str(e.data.get("state", "")) == "OK" or str(e.data.get("state", "")).startswith("SOURCE_")
     ]
@@ -155,7 +182,7 @@ def private_links() -> list[Option]:
 def proxy_agents() -> list[Option]:
     """The proxy agents, with those that are not connected marked."""
     return [
-        Option(e.fivetran_id, e.name, "" if e.data.get("status") == "CONNECTED" else "not connected")
+        _agent(e, "proxy agent", "" if e.data.get("status") == "CONNECTED" else "not connected")
         for e in _entries(Kind.PROXY_AGENT)
     ]
 
@@ -163,9 +190,20 @@ def proxy_agents() -> list[Option]:
 def hybrid_agents() -> list[Option]:
     """The hybrid deployment agents, each with the group it belongs to."""
     return [
-        Option(e.fivetran_id, e.name, "" if e.data.get("online") else "not online", str(e.data.get("group_id") or ""))
+        _agent(e, "hybrid deployment agent", "" if e.data.get("online") else "not online")
         for e in _entries(Kind.HYBRID_AGENT)
     ]
+
+
+def _agent(entry: CatalogEntry, what: str, away: str) -> Option:
+    return Option(
+        entry.fivetran_id,
+        entry.name,
+        away,
+        str(entry.data.get("group_id") or ""),
+        _region(entry.data),
+        doubt=f"this {what} {_OFFLINE}" if away else "",
+    )
 
 
 def metadata_of(service: str) -> dict[str, Any] | None:

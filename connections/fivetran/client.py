@@ -76,9 +76,13 @@ class FivetranClient(Caller):
         path = f"/connections/{_identifier(connection_id)}"
         return self._change("DELETE", path, None, _anything, timing, without_data=True)
 
-    def mint_connect_card(self, connection_id: str, redirect_uri: str, hide_setup_guide: bool = False) -> Answer:
+    def mint_connect_card(
+        self, connection_id: str, redirect_uri: str, hide_setup_guide: bool = False, *, all_fields: bool = False
+    ) -> Answer:
         """POST /v1/connections/{id}/connect-card; `data["connect_card"]["uri"]` is a credential that lives one day."""
         config = {"redirect_uri": redirect_uri, "hide_setup_guide": bool(hide_setup_guide)}
+        if all_fields:
+            config["all_fields"] = True
         path = f"/connections/{_identifier(connection_id)}/connect-card"
         return self._post(path, {"connect_card_config": config}, _has_card, self._quick)
 

@@ -24,7 +24,7 @@ CHECK_SECONDS = 20.0  # a service that nobody chose before is asked for at Fivet
 _PLAIN = tuple(f for f in (*FIELDS, *NAMING.values()) if not f.constant)
 COLUMNS = tuple(f.name for f in sorted(_PLAIN, key=lambda f: not (f.required or f.path in NAMING)))
 _BY_LABEL = {f.label.lower(): f.name for f in _PLAIN}
-_CONFIG = re.compile(rf"(?:config|{payloads.SECRETS_KEYS})__[A-Za-z0-9_]{{1,200}}|{payloads.SECRETS_MANAGER}", re.ASCII)
+_CONFIG = re.compile(rf"(?:config|{payloads.SECRETS_KEYS})__[A-Za-z0-9_]{{1,200}}", re.ASCII)
 
 
 _NAMES_OF_SECRETS = (payloads.SECRETS_MANAGER, f"{payloads.SECRETS_KEYS}__")

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from connections.addresses import address_rules
 from connections.catalog.metadata import Config, Property, Shape, leaves, names_of_secrets, parse
 from connections.curation import FOLLOWING, curation, first_cells
 from connections.fields import Field, Section, Type
@@ -12,12 +13,6 @@ from connections.forms import rows
 from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER
 from connections.rules import Effect, Rule, When
 
-_MANAGER = Property(
-    SECRETS_MANAGER,
-    Shape.TEXT,
-    "External secrets manager ID",
-    "Fivetran then reads the secrets from your company’s own manager. Below go their names there, never the secrets.",
-)
 _WITH_MANAGER = (When(SECRETS_MANAGER, (None,), negate=True),)
 _TYPES = {Shape.WHOLE: Type.INTEGER, Shape.FLAG: Type.BOOLEAN, Shape.CHOICE: Type.CHOICE}
 
@@ -124,37 +119,27 @@ def config_for(
     """
     if raw is None:
         return ServiceConfig(metadata=parse(None, service))
-    manager = tuple(_manager(names_of_secrets(secrets)))
+    named = tuple(_setting(f"{SECRETS_KEYS}.{part.name}", part, "") for part in names_of_secrets(secrets))
     metadata = parse(raw, service)
     listed = dict(leaves(metadata.properties))
     curated = curation(service, {path: part.choices for path, part in listed.items()})
     following = {rule.path for rule in curated.rules if rule.effect is Effect.FORCED}
-    room = Room(rows.CONTROLS - len(manager) - sum(_size(part) for part in listed.values()))
+    room = Room(rows.CONTROLS - len(named) - sum(_size(part) for part in listed.values()))
     order = dict.fromkeys((*curated.in_sight, *(path for path, part in listed.items() if part.required)))
     in_sight = tuple(_piece(path, listed[path], texts, room) for path in order if path not in following)
     others = [_piece(path, part, texts, room) for path, part in listed.items() if path not in {*order, *following}]
     return ServiceConfig(
         in_sight=in_sight,
-        others=(*others, *manager),
+        others=(*others, *named),
         rules=(
             *curated.rules,
-            *(
-                Rule(one.path, Effect.APPLIES, _WITH_MANAGER, "only with an external secrets manager")
-                for one in manager[1:]
-            ),
+            *address_rules(service, {path: part.help for path, part in listed.items()}),
+            *(Rule(one.path, Effect.APPLIES, _WITH_MANAGER, "only with an external secrets manager") for one in named),
         ),
         metadata=metadata,
         known=True,
         lacking=tuple(dict.fromkeys(room.lacking)),
     )
-
-
-def _manager(names: tuple[Property, ...]) -> Iterator[Setting]:
-    """The manager and, for each secret that it can hold, the name; nothing where the service takes no names."""
-    if names:
-        yield _setting(SECRETS_MANAGER, _MANAGER, "")
-    for part in names:
-        yield _setting(f"{SECRETS_KEYS}.{part.name}", part, "")
 
 
 def _size(part: Property) -> int:

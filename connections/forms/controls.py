@@ -189,7 +189,8 @@ def _css(made: forms.Field) -> str:
 
 
 def _text(field: Field, options: dict[str, Any]) -> forms.CharField:
-    made = forms.CharField(**options, validators=[Length(field.max_length)])
+    kind = ReturnAddress if field.type is Type.URI else forms.CharField
+    made = kind(**options, validators=[Length(field.max_length)])
     if field.path == "reason":
         made.widget = forms.Textarea(attrs={"rows": 3})
     else:
@@ -201,6 +202,20 @@ def _text(field: Field, options: dict[str, Any]) -> forms.CharField:
     elif field.type is Type.URI:
         made.validators.append(_check_return_address)
     return made
+
+
+class ReturnAddress(forms.CharField):
+    """An address with its scheme and host in small letters, as Fivetran wants them and as RFC 3986 lets us write."""
+
+    def to_python(self, value: Any) -> str:
+        """The address; what follows the host stays as it is."""
+        text = super().to_python(value) or ""
+        scheme, separator, rest = text.partition("://")
+        if not separator or len(text) > BY_PATH[_RETURN_ADDRESS].max_length:
+            return text
+        end = re.search(r"[/?#]|$", rest)
+        place = end.start() if end else len(rest)
+        return f"{scheme.lower()}://{rest[:place].lower()}{rest[place:]}"
 
 
 class Length:

@@ -57,7 +57,7 @@ class Config(Div):
 
     def __init__(self, form: "RequestForm") -> None:
         config = form.config
-        sight = [_placed(piece) for piece in config.in_sight]
+        sight = [_placed(piece, form) for piece in config.in_sight]
         if config.others or config.secrets:
             sight.append(Source(form))
         super().__init__(*[field.name for field in form.naming.fields], *sight)
@@ -72,7 +72,7 @@ class Source(Div):
 
     def __init__(self, form: "RequestForm") -> None:
         config = form.config
-        super().__init__(*[_placed(piece) for piece in config.others])
+        super().__init__(*[_placed(piece, form) for piece in config.others])
         self.words, self.secrets = source_words(form), ", ".join(config.secrets)
         self.is_open = any(
             form.errors.get(field.name) or form.data.get(field.name) for field in settings_in(config.others)
@@ -84,13 +84,13 @@ class Entries(Div):
 
     template = "connections/_form_rows.html"
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, note: str) -> None:
         made = [
             Entry(f"{rows.label} {number}", rows.name, number - 1, pieces)
             for number, pieces in enumerate(rows.entries, 1)
         ]
         super().__init__(*made)
-        self.rows = rows
+        self.rows, self.note = rows, note
 
 
 class Entry(Div):
@@ -103,8 +103,11 @@ class Entry(Div):
         self.label, self.list, self.name = label, of, f"{of}__{number}"
 
 
-def _placed(piece: Piece) -> Any:
-    return Entries(piece) if isinstance(piece, Rows) else piece.name
+def _placed(piece: Piece, form: "RequestForm | None" = None) -> Any:
+    if not isinstance(piece, Rows):
+        return piece.name
+    _ = form and form.errors  # what is doubtful is known after judging
+    return Entries(piece, form.notes.get(piece.name, "") if form else "")
 
 
 def source_words(form: "RequestForm") -> str:

@@ -13,6 +13,7 @@ from django.utils.timesince import timesince
 from connections import catalog
 from connections.catalog import Option
 from connections.models import Kind
+from connections.rules import Rule
 
 Choices = tuple[tuple[str, str], ...]
 
@@ -101,3 +102,9 @@ def _read(source: _Source) -> Offer:
         age = timesince(fresh.fetched_at, depth=1)
         notes.append(f"{fresh.words}; this list is from {since} UTC, {age} ago.")
     return Offer(options, known=True, note=" ".join(notes))
+
+
+def fitting(offers: Mapping[str, Offer]) -> tuple[Rule, ...]:
+    """The rules about the links and agents on offer beside the destinations on offer."""
+    placed = {path: one.options for path, one in offers.items() if path not in ("service", "group_id")}
+    return catalog.fitting_rules(offers["group_id"].options, placed)

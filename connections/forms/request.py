@@ -10,18 +10,18 @@ from django import forms
 from django.urls import reverse
 
 from connections import catalog
-from connections.curation import FOLLOWING
+from connections.curation import FOLLOWING, IN_SIGHT, method_of
 from connections.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
 from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
 from connections.forms.config_controls import ANOTHER, TYPE_IT, Text, config_control, wrong_with
 from connections.forms.controls import control, own_return_address, refuse, truth
 from connections.forms.layout import config_layout, request_layout
 from connections.forms.naming import Naming, naming_for
-from connections.forms.offers import Offer, offer
+from connections.forms.offers import Offer, fitting, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
 from connections.forms.texts import from_codes, is_separator, tidy
-from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER, is_of_service, is_secret
+from connections.payloads import SECRETS_KEYS, is_of_service, is_secret
 from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
 
 _EMPTY = (None, "")
@@ -54,6 +54,8 @@ class RequestForm(forms.Form):
         self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
         self.links: dict[str, str] = {}
+        self._told: tuple[tuple[str, ...], dict[str, Any]] | None = None  # what `values` found
+        self.notes: dict[str, str] = {}  # name of a list of objects -> what is doubtful about it
         service = self.data.get("service", "")
         detail = catalog.metadata_of(service) if service else None
         told = catalog.service_config_of(detail)
@@ -62,8 +64,9 @@ class RequestForm(forms.Form):
         # By default the source owner is asked where the service has something that only they may enter.
         self.suggests_card = bool(self.config.secrets) or catalog.needs_authorisation(detail)
         self.data = {CARD: text_of(self.suggests_card), **self.data}
-        self.rules: tuple[Rule, ...] = (*RULES, *self.config.rules)
         self.offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
+        self.of_offers = fitting(self.offers)
+        self.rules: tuple[Rule, ...] = (*RULES, *self.of_offers, *self.config.rules)
         self.of_request = tuple(field for field in FIELDS if not field.constant)
         self.of_service: tuple[Field, ...] = (*self.naming.fields, *self.config.fields)
         for field in self._in_order.values():
@@ -84,7 +87,7 @@ class RequestForm(forms.Form):
         given = with_underscores({name: query[name] for name in query if tidy(name, query[name])})
         # Who asks for the tests at once asks for no hand-over, which comes before them.
         card = {CARD: ""} if truth(given.get("run_setup_tests", "")) else {}
-        return cls({**_default_texts(), **card, **given}, purpose=Purpose.LINK, given=given)
+        return cls({**_default_texts(), **card, **_told_method(given), **given}, purpose=Purpose.LINK, given=given)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "RequestForm":
@@ -108,7 +111,7 @@ class RequestForm(forms.Form):
             made = control(field, offered)
         if offered is not None and offered.note:
             made.help_text = f"{field.help} {offered.note}".strip()
-        if applies := [r.reason for r in self.rules if r.path == field.path and r.effect is Effect.APPLIES]:
+        if applies := [r.reason for r in self.rules if r.path == field.path and r.effect in IN_SIGHT]:
             made.applies = applies[0]  # type: ignore[attr-defined]  # said where no script hides the control
         text = self._read(field.name, made)
         if hasattr(made, "keep"):
@@ -140,6 +143,7 @@ class RequestForm(forms.Form):
         for field in (*self.of_request, *self.of_service):
             if reason := self.why_hidden(field.path):
                 self._judge_hidden(field, reason)
+        self._doubt()
         self._refuse_secrets()
         if too_many(self.data):
             self.add_error(None, f"Use {MOST} entries or fewer in a list")
@@ -164,6 +168,21 @@ class RequestForm(forms.Form):
             if (text := str(self.data.get(name, ""))) and (why := wrong_with(made, text)):
                 self.errors.pop(name, None)
                 self.add_error(name, why)
+
+    def _doubt(self) -> None:
+        """Say beside each field what Fivetran may refuse; what it refuses for certain is an error."""
+        for path, reason in self.verdict.refused.items():
+            if (name := path.replace(".", "__")) in self.fields and name not in self.errors:
+                self.add_error(name, f"{reason[:1].upper()}{reason[1:]}")
+        for path, reason in {**self.verdict.no_effect, **self.verdict.warned}.items():
+            words = f"{reason[:1].upper()}{reason[1:]}"
+            if (rows := self.config.lists.get(path)) is not None:
+                self.notes[rows.name] = words
+            elif (made := self.fields.get(path.replace(".", "__"))) is not None:
+                name = path.replace(".", "__")
+                made.note = words  # type: ignore[attr-defined]
+                before = made.widget.attrs.get("aria-describedby", f"id_{name}_helptext")
+                made.widget.attrs["aria-describedby"] = f"id_{name}_note {before}"
 
     def _describe_refused(self) -> None:
         """Have a control with a warning name its error too: Django leaves alone what the widget names already."""
@@ -264,7 +283,7 @@ class RequestForm(forms.Form):
         others = (n for n in strangers(self.given, self.fields) if "." in n or not is_of_service(n.replace("__", ".")))
         for words in unknown_words(list(others), self.fields):
             self.add_error(None, words)
-        if any(n.startswith((SECRETS_MANAGER, f"{SECRETS_KEYS}__")) and n not in self.fields for n in self.given):
+        if any(n.startswith(f"{SECRETS_KEYS}__") and n not in self.fields for n in self.given):
             self.add_error(None, "This service takes no such name from an external secrets manager: it is left out")
 
     def _judge_unknown(self, name: str) -> None:
@@ -310,8 +329,11 @@ class RequestForm(forms.Form):
     def values(self) -> dict[str, Any]:
         """path -> typed value of everything that applies, forced values set. Complete only if the form is valid."""
         self._judged()
-        answers = {**self._answers(), **self.verdict.forced}
-        return folded({path: value for path, value in answers.items() if not self.why_hidden(path)})
+        refused = tuple(self.errors)  # an error that is added later takes its value away
+        if self._told is None or self._told[0] != refused:  # a page asks for them a dozen times
+            answers = {**self._answers(), **self.verdict.forced}
+            self._told = refused, folded({path: v for path, v in answers.items() if not self.why_hidden(path)})
+        return dict(self._told[1])
 
     def kept(self) -> dict[str, Any]:
         """What a draft keeps: like `values`, and where a text means nothing yet, the text; also what is hidden now."""
@@ -361,7 +383,7 @@ class RequestForm(forms.Form):
 
     def for_the_browser(self) -> dict[str, Any]:
         """The rules and the types they need, for `rules.js`."""
-        return {"rules": as_json(), "fields": _types(self.of_request)}
+        return {"rules": as_json((*RULES, *self.of_offers)), "fields": _types(self.of_request)}
 
     def config_for_the_browser(self) -> dict[str, Any]:
         """The same for the settings of the chosen service: a change of the service exchanges them with the controls."""
@@ -395,6 +417,13 @@ def _default_texts() -> dict[str, str]:
     defaults = (f for f in FIELDS if f.default is not None and not f.constant and f.path != CARD)
     texts = {f.name: text_of(f.default) for f in defaults}
     return {**texts, "connect_card_config__redirect_uri": own_return_address()}
+
+
+def _told_method(given: Mapping[str, str]) -> dict[str, str]:
+    """The networking method of a link that tells it only in the service's own spelling, as many published bodies do."""
+    spelled = (method_of(given.get(path.replace(".", "__"), "")) for path in FOLLOWING)
+    method = next((method for method in spelled if method), "")
+    return {"networking_method": method} if method else {}
 
 
 def _is_to_be_redrawn(post: Mapping[str, str]) -> bool:

@@ -44,7 +44,10 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
     attempt = _begun(request)
     try:
         answer = client.mint_connect_card(
-            str(request.connection_id), return_address, hide_setup_guide=bool(card.get("hide_setup_guide"))
+            str(request.connection_id),
+            return_address,
+            hide_setup_guide=bool(card.get("hide_setup_guide")),
+            all_fields=bool(card.get("all_fields")),
         )
     except FivetranError as error:
         _close(attempt, error)

@@ -1,6 +1,7 @@
 """The settings of a service in a real browser: drawn when it is chosen, following the answers, entries and all."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_a_database_follows_its_answers(form: Page) -> None:
     expect(control(form, "config__replication_slot")).to_be_hidden()
     control(form, "config__update_method").select_option("WAL_PGOUTPUT")
     expect(control(form, "config__replication_slot")).to_be_visible()
-    control(form, "config__replication_slot").fill("slot")
+    expect(control(form, "config__replication_slot")).to_have_value("")
     control(form, "config__update_method").select_option("QUERY_BASED")
     expect(control(form, "config__replication_slot")).to_be_hidden()
     assert control(form, "config__replication_slot").is_disabled()
@@ -134,6 +135,7 @@ def test_names_of_secrets_follow_the_manager(form: Page) -> None:
     form.locator("#group_source > summary").click()
     name = control(form, "external_secrets_keys_config__password")
     expect(name).to_be_hidden()
+    form.locator("#group_advanced > summary").click()
     control(form, "external_secrets_manager_id").fill("esm_one")
     control(form, "external_secrets_manager_id").press("Tab")
     expect(name).to_be_visible()
@@ -143,3 +145,50 @@ def test_names_of_secrets_follow_the_manager(form: Page) -> None:
     control(form, "external_secrets_manager_id").press("Tab")
     expect(name).to_be_hidden()
     expect(form.locator("#review pre")).not_to_contain_text("CRM_PASSWORD")
+
+
+def test_what_is_unusual_stays_in_sight_and_says_so(form: Page) -> None:
+    choose(form, "postgres", "config__schema_prefix")
+    method, slot = control(form, "config__update_method"), control(form, "config__replication_slot")
+    expect(slot).to_be_hidden()
+    method.select_option("WAL_PGOUTPUT")
+    slot.fill("slot_one")
+    slot.press("Tab")
+    method.select_option("QUERY_BASED")
+    expect(slot).to_be_visible()
+    expect(slot).to_have_accessible_description(re.compile("Usually only with update method WAL_PGOUTPUT; it is sent"))
+    expect(form.locator("#review pre")).to_contain_text("slot_one")
+    slot.fill("")
+    slot.press("Tab")
+    expect(slot).to_be_hidden()
+
+
+def test_a_port_and_a_host_are_doubted_while_they_are_typed(form: Page) -> None:
+    choose(form, "postgres", "config__schema_prefix")
+    host, port = control(form, "config__host"), control(form, "config__port")
+    port.fill("99999")
+    expect(port).to_have_accessible_description(re.compile("A port is a number from 1 to 65535"))
+    host.fill("https://db.example.com/app")
+    host.press("Tab")
+    expect(host).to_have_accessible_description(re.compile("without https://"))
+    port.fill("5432")
+    port.press("Tab")
+    expect(form.get_by_text("A port is a number")).to_have_count(0)
+
+
+def test_an_agent_of_another_destination_is_not_offered(form: Page) -> None:
+    data = {"online": True, "group_id": "decent_dropsy"}
+    CatalogEntry.objects.create(kind=Kind.HYBRID_AGENT, fivetran_id="agent_two", name="Agent two", data=data)
+    form.reload()
+    form.locator("#group_how > summary").click()
+    agents = control(form, "hybrid_deployment_agent_id")
+    two = agents.locator("option[value=agent_two]")
+    expect(two).to_be_enabled()
+    control(form, "group_id").select_option("projected_sickle")
+    expect(two).to_be_disabled()
+    control(form, "group_id").select_option("decent_dropsy")
+    expect(two).to_be_enabled()
+    agents.select_option("agent_two")
+    control(form, "group_id").select_option("projected_sickle")
+    expect(agents).to_have_value("agent_two")  # nothing chosen turns into something else
+    expect(agents).to_have_accessible_description(re.compile("serves another destination, Sandbox warehouse"))

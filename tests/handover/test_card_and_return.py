@@ -60,6 +60,17 @@ def open_card(client: Client, row: Handover) -> str:
     return unescape(found[1])
 
 
+def test_the_card_shows_what_the_request_asked_for(fivetran: Fivetran, approve: Any, olga: User) -> None:
+    request = approve("all_fields", **CARD, connect_card_config__all_fields=True, source_owner="olga")
+    provisioning.submit(request.pk)
+    row = Handover.objects.select_related("request__requester", "request__connection", "owner").get(request=request)
+    open_card(logged_in(olga), row)
+    found = fivetran.call("journal")
+    calls = found["requests"] if isinstance(found, dict) else found
+    [minted] = [call for call in calls if call["path"].endswith("/connect-card")]
+    assert minted["body"]["connect_card_config"]["all_fields"] is True
+
+
 def way_back(card: str) -> str:
     """Where the card leads when it is finished, as a path of ours."""
     [address] = urllib.parse.parse_qs(urllib.parse.urlsplit(card).query)["redirect_uri"]

@@ -4,7 +4,7 @@
 import { isAsked, judge, typeInto } from "./another.js";
 import { Autosave, knows } from "./drafts.js";
 import { Memory, fill, texts } from "./kept.js";
-import { check, whyForced } from "./rules.js";
+import { check, whyForced, whyRefused } from "./rules.js";
 
 const form = document.querySelector("[data-request-form]");
 const ofRequest = JSON.parse(document.getElementById("form-rules").textContent);
@@ -41,16 +41,17 @@ function answers() {
 
 function note(name, text) {
   const box = document.getElementById(`div_id_${name}`);
-  let line = box.querySelector("[data-note]");
-  if (!line && !text) return;
+  let line = box?.querySelector(":scope > [data-note]");
+  if (!box || (!line && !text)) return;
   if (!line) {
     line = document.createElement("div");
     line.className = "form-text field-note";
     line.dataset.note = "";
     line.id = `id_${name}_note`;
     box.append(line);
-    const described = control(name).getAttribute("aria-describedby");
-    control(name).setAttribute("aria-describedby", [described, line.id].filter(Boolean).join(" "));
+    const described = box.tagName === "FIELDSET" ? box : control(name);
+    const before = described.getAttribute("aria-describedby");
+    described.setAttribute("aria-describedby", [before, line.id].filter(Boolean).join(" "));
   }
   line.textContent = text ? text[0].toUpperCase() + text.slice(1) : "";
 }
@@ -102,13 +103,31 @@ function suggestCard() {
   ask(0);
 }
 
+const of = (effect) => new Set(rules.filter((rule) => rule.effect === effect).map((rule) => rule.path));
+
+// What is idle or doubtful is said while it is typed; nothing moves before the control is left.
+function doubt(verdict) {
+  const doubts = { ...verdict.no_effect, ...verdict.warned, ...verdict.refused };
+  const doubted = ["no_effect", "advised", "warned", "refused"].flatMap((effect) => [...of(effect)]);
+  for (const path of new Set(doubted)) note(nameOf(path), doubts[path]);
+}
+
 function apply({ first = false } = {}) {
   const now = answers();
   const verdict = check(now, rules);
-  const of = (effect) => new Set(rules.filter((rule) => rule.effect === effect).map((rule) => rule.path));
-  for (const path of of("applies")) hide(path, path in verdict.hidden, { first });
+  for (const path of [...of("applies"), ...of("advised")]) hide(path, path in verdict.hidden, { first });
   for (const path of of("forced")) force(path, verdict.forced[path], whyForced(path, now, rules));
-  for (const path of of("no_effect")) note(nameOf(path), verdict.no_effect[path]);
+  doubt(verdict);
+  for (const path of of("refused")) narrow(path, now);
+}
+
+// A list offers only what goes with the other answers; what is chosen stays.
+function narrow(path, now) {
+  for (const option of control(nameOf(path))?.options ?? []) {
+    const out = !option.selected && Boolean(whyRefused(path, option.value, now, rules));
+    option.hidden = out;
+    option.disabled = out;
+  }
 }
 
 // --- the review and the fields of the service, both drawn by the server ---
@@ -201,6 +220,7 @@ form.addEventListener("click", async (event) => {
 
 // --- typing ---
 form.addEventListener("input", () => {
+  doubt(check(answers(), rules));
   memory.write();
   autosave.typed();
   ask(500);

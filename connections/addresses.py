@@ -1,0 +1,41 @@
+"""Whether a host or a port can be one, as rules: said beside the field while it is typed, and by the server."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from connections.rules import Effect, Rule, When
+from connections.sources import FAMILY
+
+_PORT_NAME = re.compile(r"(^|_)port$")
+_HOST_NAME = re.compile(r"(^|_)(host|hosts|hostname|host_name)$")
+_SERVERS = frozenset({*FAMILY, "sftp", "ftp"})  # what Fivetran reaches by host and port, and never by a URL
+# Regular expressions that mean the same to Python and to a browser.
+_NO_PORT = r"^(?!(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])$)."
+_SCHEME = r"(?:^|\n)[ ]*[A-Za-z][A-Za-z0-9+.-]*://"
+_MORE = r"[ /@?#]"
+_WITH_PORT = r"^[^:]*:[0-9]+$"
+PORT = "a port is a number from 1 to 65535"
+HOST = "a host is a name such as db.example.com, without https:// before it"
+HOST_ONLY = "a host is a name such as db.example.com: Fivetran may refuse a path, a user or a blank in it"
+PORT_APART = "the port goes into a setting of its own: Fivetran may refuse it here"
+
+
+def address_rules(service: str, helps: Mapping[str, str]) -> Iterator[Rule]:
+    """The rules about the settings of `service`: `helps` has every path (`config.…`) with what Fivetran says about it.
+
+    Where Fivetran may take an address, because its own words speak of one, nothing is said.
+    """
+    for path, told in helps.items():
+        name = path.rpartition(".")[2]
+        if _PORT_NAME.search(name):
+            yield Rule(path, Effect.REFUSED, (When(path, (), pattern=_NO_PORT),), PORT)
+        elif _HOST_NAME.search(name) and not re.search(r"://|\burls?\b", told, re.IGNORECASE):
+            yield from _of_host(path, is_server=service in _SERVERS or name == "tunnel_host")
+
+
+def _of_host(path: str, *, is_server: bool) -> Iterator[Rule]:
+    yield Rule(path, Effect.WARNED, (When(path, (), pattern=_MORE),), HOST_ONLY)
+    if not path.endswith("hosts"):
+        yield Rule(path, Effect.WARNED, (When(path, (), pattern=_WITH_PORT),), PORT_APART)
+    if is_server:
+        yield Rule(path, Effect.REFUSED, (When(path, (), pattern=_SCHEME),), HOST)
