@@ -82,8 +82,8 @@ def _of_query(query: list[tuple[str, str]]) -> tuple[dict[str, str], dict[str, s
     for name, value in query:
         if name not in known:
             raise ImproperlyConfigured(
-                f"DATABASE_URL has the option {name!r}, which the portal cannot honour. Leave it out: options are those "
-                "of libpq, such as sslmode; the pool and its checks are the portal's own."
+                f"DATABASE_URL has the option {name!r}, which the portal cannot honour. Leave it out: options are "
+                "those of libpq, such as sslmode; the pool and its checks are the portal's own."
             )
         if name.startswith(_NUMBERS) and not value.isdecimal():
             raise ImproperlyConfigured(f"DATABASE_URL has {name}={value!r}. Set it to a whole number.")

@@ -206,8 +206,8 @@ def redis_urls(name: str, default: str, password_name: str) -> tuple[str, str]:
             f"{name} is not an address of Redis. Use redis://HOST:6379/0, rediss://HOST:6380/0 or unix:///PATH."
         ) from error
     raise ImproperlyConfigured(
-        f"{name} has the option {min(unknown)!r}, which the portal cannot honour. Leave it out: time-outs and the check of "
-        "certificates are the portal's own, and user, password and number have their places in the address."
+        f"{name} has the option {min(unknown)!r}, which the portal cannot honour. Leave it out: time-outs and the "
+        "check of certificates are the portal's own, and user, password and number have their places in the address."
     )
 
 

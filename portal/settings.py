@@ -144,6 +144,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
+CELERY_WORKER_CONSUMER = "portal.consumer:Consumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the default gives up after 100 tries
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
@@ -200,6 +201,7 @@ PROBE_SECONDS = read.seconds("PROBE_SECONDS", 30)
 OBSERVE_INTERVAL = read.seconds("OBSERVE_INTERVAL", 300)
 NOTIFY_INTERVAL = 30
 CATALOG_INTERVAL = 15 * 60
+PROBE_INTERVAL = 5  # whatever was away is missed no longer than that once it is back
 
 
 def _every(task: str, interval: float) -> dict[str, Any]:
@@ -214,6 +216,7 @@ def _every(task: str, interval: float) -> dict[str, Any]:
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file, in which an earlier clock would stand
 CELERY_BEAT_SCHEDULE = {
     "sweep": _every("sweep", SWEEP_INTERVAL),
+    "probe": _every("probe", PROBE_INTERVAL),
     "observe": _every("observe", OBSERVE_INTERVAL),
     "notify": _every("notify", NOTIFY_INTERVAL),
     "refresh catalog": _every("refresh_catalog", CATALOG_INTERVAL),

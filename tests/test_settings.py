@@ -190,6 +190,7 @@ def test_celery_treats_the_message_as_a_doorbell() -> None:
         "notify",
         "observe",
         "refresh_catalog",
+        "probe",
     }
 
 
