@@ -26,7 +26,7 @@ DEAF_SECONDS = 45.0  # without a sign of life beside a broker that answers
 DEAF = 70  # the exit status (EX_SOFTWARE): other than 0, so that whoever supervises starts it again
 
 
-class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
+class Consumer(CeleryConsumer):
     """Celery's consumer, which asks an absent broker every few seconds."""
 
     def ensure_connected(self, conn: Any) -> Any:
@@ -45,7 +45,7 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]  # Celery has no types
             del conn.ensure_connection
 
 
-class SweepOnReturn(bootsteps.StartStopStep):  # type: ignore[misc]
+class SweepOnReturn(bootsteps.StartStopStep):
     """Each time the worker begins to hear the broker: what is due may have lost its message meanwhile."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
@@ -58,7 +58,7 @@ class SweepOnReturn(bootsteps.StartStopStep):  # type: ignore[misc]
             log.warning("no sweep was asked for (%s)", type(error).__name__)
 
 
-class Hearing(bootsteps.StartStopStep):  # type: ignore[misc]
+class Hearing(bootsteps.StartStopStep):
     """Ends the process once its loop gave no sign of life for DEAF_SECONDS though the broker answers."""
 
     requires = ("celery.worker.consumer.tasks:Tasks",)

@@ -49,13 +49,13 @@ def settings(url: str, parsed: dict[str, Any], password: str) -> dict[str, Any]:
                     f"DATABASE_URL has the option {query[0][0]!r}. SQLite takes none: leave it out."
                 )
             # IMMEDIATE: a transaction that reads first and writes later cannot be refused half-way (SQLITE_BUSY).
-            options = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}
+            options: dict[str, Any] = {"transaction_mode": "IMMEDIATE", "init_command": "PRAGMA journal_mode=WAL"}
             return {**parsed, "PASSWORD": password, "OPTIONS": options, "CONN_MAX_AGE": 0}
         case "django.db.backends.postgresql":
             from portal.postgresql import LimitedConnection  # here: with SQLite nothing of psycopg is loaded
 
-            places, options = _of_query(query)
-            options = {**_DEFAULTS, **options, "pool": {**_POOL, "connection_class": LimitedConnection}}
+            places, given = _of_query(query)
+            options = {**_DEFAULTS, **given, "pool": {**_POOL, "connection_class": LimitedConnection}}
             found = {**parsed, **_socket(url), **places, "OPTIONS": options}
             found["PASSWORD"] = password or found.get("PASSWORD", "")
             return {**found, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}

@@ -13,7 +13,7 @@ class LimitedConnection(psycopg.Connection[Any]):
     """
 
     @classmethod
-    def connect(cls, conninfo: str = "", **options: Any) -> Self:  # type: ignore[override]
+    def connect(cls, conninfo: str = "", **options: Any) -> Self:
         """A fresh connection, once the server took the limits."""
         connection = super().connect(conninfo, **options)
         limits = dict(settings.DATABASE_LIMITS)

@@ -75,7 +75,16 @@ GARBAGE: dict[str, tuple[str, ...]] = {
     "QUERY_STRING": ("%ff=%ff", "a=%00", "next=http://[::1", "q=" + "%F0%9F" * 500, NO_TEXT),
     "REMOTE_ADDR": ("", "unix:", NO_TEXT),
 }
-PAGES = ("/", "/requests/", "/requests/new/", "/accounts/login/", "/admin/login/", "/healthz", "/readyz", "/nothing")
+PAGES: tuple[str, ...] = (
+    "/",
+    "/requests/",
+    "/requests/new/",
+    "/accounts/login/",
+    "/admin/login/",
+    "/healthz",
+    "/readyz",
+    "/nothing",
+)
 PAGES += ("/handover/return/", "/webhooks/fivetran/", "/accounts/password_reset/", "/\xff")
 
 
@@ -92,7 +101,8 @@ def one_connection() -> Iterator[None]:
 def ask(method: str, path: str, cookie: str = "", **environ: str) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an answer."""
     body = b"username=a&password=b&q=\xff\xfe"
-    base = RequestFactory()._base_environ(PATH_INFO=path, REQUEST_METHOD=method, HTTP_HOST="localhost")
+    base = RequestFactory().get("/").environ
+    base |= {"PATH_INFO": path, "REQUEST_METHOD": method, "HTTP_HOST": "localhost"}
     base |= {"CONTENT_TYPE": FORM, "CONTENT_LENGTH": str(len(body)), "wsgi.input": BytesIO(body), "HTTP_COOKIE": cookie}
     said: list[Any] = []
 
