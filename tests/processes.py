@@ -119,6 +119,17 @@ def listens(port: int) -> bool:
     return False
 
 
+def status_of(url: str) -> int:
+    """The status of the answer there; 0 where nobody answers."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as answer:
+        return answer.code
+    except OSError:
+        return 0
+
+
 def chromium() -> str:
     """The path of a Chromium that Playwright can drive. Raises Missing."""
     program = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -456,7 +467,7 @@ def pgbouncer_program() -> str:
 
 
 @contextlib.contextmanager
-def pgbouncer(database_url: str, mode: str = "session") -> Iterator[str]:
+def pgbouncer(database_url: str, mode: str = "session", port: int = 0) -> Iterator[str]:
     """PgBouncer in front of the server at `database_url`, as Debian sets it up; yields the DATABASE_URL through it.
 
     Every database of the server is there under its own name. Raises Missing.
@@ -464,7 +475,7 @@ def pgbouncer(database_url: str, mode: str = "session") -> Iterator[str]:
     program, user = pgbouncer_program(), _without_root()
     query = urlsplit(database_url)
     folder_of_server, name = query.path.rsplit("/", 1)
-    port = free_port()
+    port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="portal-pgb-") as folder:
         home = Path(folder)
         settings = {
@@ -485,10 +496,5 @@ def pgbouncer(database_url: str, mode: str = "session") -> Iterator[str]:
             home.chmod(0o755)
             command[1:1] = ["-u", "nobody"]
         with running("pgbouncer", command) as process:
-            process.wait_until(lambda: _listens(port))
+            process.wait_until(lambda: listens(port))
             yield f"postgresql://portal@127.0.0.1:{port}/{name}"
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
