@@ -13,7 +13,6 @@ from typing import Any
 
 from celery import Task, current_app, shared_task
 from django.conf import settings
-from django.db import DatabaseError
 from django.dispatch import receiver
 from kombu.messaging import Producer
 from redis import Redis
@@ -99,7 +98,7 @@ def probe() -> None:
     """Look every few seconds whether Fivetran, or the database, is back: what waited for either is swept at once."""
     try:
         provisioning.probe()
-    except DatabaseError:
+    except Exception:
         _database_was_away.set()
         raise
     if _database_was_away.is_set():

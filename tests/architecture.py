@@ -15,7 +15,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 # --- imports ---------------------------------------------------------------------------------------------------------
 
-_CORE = "fivetran.answers fivetran.calls fivetran.client fivetran.errors fivetran.transport"
+_CORE = "fivetran.answers fivetran.calls fivetran.client fivetran.errors fivetran.transport fivetran.rate_limit"
 # room -> the rooms it may import, besides itself. Whatever is not listed here is not allowed to exist.
 LAW: dict[str, str] = {
     "states": "",
