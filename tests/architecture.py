@@ -33,7 +33,7 @@ LAW: dict[str, str] = {
     "curation": "rules",
     "exports": "payloads fields",
     **dict.fromkeys(_CORE.split(), _CORE),
-    "fivetran.configured": "fivetran.client",
+    "fivetran.configured": "fivetran.client fivetran.rate_limit",
     "fivetran.sandbox": "",
     "models": "states refusals trust",
     "permissions": "states refusals models",

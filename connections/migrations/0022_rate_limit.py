@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connections", "0017_inbox"),
+        ("connections", "0021_password_reset"),
     ]
 
     operations = [
