@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connections", "0021_password_reset"),
+        ("connections", "0022_refusals_and_baseline"),
     ]
 
     operations = [
