@@ -13,7 +13,7 @@ from typing import Any
 
 from celery import Task, current_app, shared_task
 from django.conf import settings
-from kombu.exceptions import OperationalError
+from django.dispatch import receiver
 from kombu.messaging import Producer
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 # nothing at all. An old one does no harm.
 PING_SECONDS = 0.25  # these in seconds
 PUBLISH_SECONDS = 0.5
+_database_was_away = threading.Event()
 KEPT_SECONDS = 20  # an idle connection: one that a firewall forgot meanwhile would swallow a bell
 
 
@@ -94,8 +95,21 @@ def sweep(asked: bool = False) -> None:
 
 @shared_task(name="probe")
 def probe() -> None:
-    """Ask Fivetran whether the closed gate may open again."""
-    provisioning.probe()
+    """Look every few seconds whether Fivetran, or the database, is back: what waited for either is swept at once."""
+    try:
+        provisioning.probe()
+    except Exception:
+        _database_was_away.set()
+        raise
+    if _database_was_away.is_set():
+        _database_was_away.clear()
+        ring(sweep, True)
+
+
+@receiver(provisioning.reopened)
+def look_at_once(**_signal: Any) -> None:
+    """Whatever waited for Fivetran goes on now, and not with the next sweep."""
+    ring(sweep, True)
 
 
 @shared_task(name="notify")
@@ -145,7 +159,7 @@ def ring_each(bells: Sequence[tuple[Any, ...]]) -> bool:
         bell = _line.producer()
         for task, *args in bells:
             task.apply_async(args, producer=bell, retry=False)
-    except (OSError, RedisError, OperationalError) as error:
+    except Exception as error:  # noqa: BLE001  (an approval that was stored must not fail by whatever the publisher raises)
         _hang_up()
         names = ", ".join(sorted({task.name for task, *_ in bells}))
         log.warning("%s was not rung (%s); the sweeper will", names, type(error).__name__)
@@ -173,8 +187,15 @@ def _broker(url: str, seconds: float) -> Redis:
 
 
 def _hang_up() -> None:
-    """Give up what is kept after an error: what one connection met, the others may meet too."""
-    _line.hang_up()
+    """Give up what is kept after an error: what one connection met, the others may meet too. Never raises."""
+    for forget in (_line.hang_up, _disconnect):
+        try:
+            forget()
+        except Exception as error:  # noqa: BLE001
+            log.warning("a connection to the broker could not be closed (%s)", type(error).__name__)
+
+
+def _disconnect() -> None:
     _broker(settings.REDIS_URL, PING_SECONDS).connection_pool.disconnect(inuse_connections=False)
 
 
@@ -206,8 +227,8 @@ class _Line(threading.local):
     def hang_up(self) -> None:
         """The next bell takes a new connection."""
         if self._producer is not None:
-            self._producer.connection.release()
-            self._producer = None
+            producer, self._producer = self._producer, None
+            producer.connection.release()
 
 
 _line = _Line()

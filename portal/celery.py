@@ -15,6 +15,7 @@ os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 app = Celery("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["consumer"].update({"portal.consumer:SweepOnReturn", "portal.consumer:Hearing"})
 
 
 @setup_logging.connect

@@ -11,7 +11,10 @@ from typing import Any
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 import environ
+import idna
 from django.core.exceptions import ImproperlyConfigured
+
+from portal import database
 
 env = environ.FileAwareEnv()
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -77,6 +80,21 @@ def names(name: str, default: list[str] | None = None) -> list[str]:
     return [item.strip() for item in text(name).split(",") if item.strip()] or list(default or [])
 
 
+def hosts(name: str) -> list[str]:
+    """A list of host names written with commas, international ones in their ASCII form."""
+    return [_ascii_host(name, item) for item in names(name)]
+
+
+def _ascii_host(name: str, host: str) -> str:
+    """`host` as browsers, mail programs and certificates spell it (IDNA 2008, UTS 46)."""
+    if host.isascii():
+        return host.lower()
+    try:
+        return idna.encode(host, uts46=True).decode()
+    except idna.IDNAError as error:
+        raise ImproperlyConfigured(f"{name} has {host!r}, which is no name of a host. Correct it.") from error
+
+
 def is_loopback(url: str) -> bool:
     """Whether the URL's host is this machine, by name (no look-up is made)."""
     return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
@@ -95,6 +113,21 @@ def web_address(name: str, default: str, *, https_unless_loopback: bool = False)
     if https_unless_loopback and parts.scheme != "https" and not is_loopback(value):
         raise ImproperlyConfigured(
             f"{name} is {value!r}. Use https: plain http is accepted only for this machine (127.0.0.1)."
+        )
+    # As a browser's Origin has it: without the scheme's own port.
+    host = _ascii_host(name, str(parts.hostname))
+    host = f"[{host}]" if ":" in host else host
+    port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
+    return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def site(name: str, default: str) -> str:
+    """The address that people open the portal at: a web address without a path."""
+    value = web_address(name, default)
+    if urlsplit(value).path:
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}. Leave the path out: the portal answers at the root of a host, so give it one of its "
+            "own."
         )
     return value
 
@@ -145,47 +178,75 @@ def mail(name: str, default: str) -> dict[str, Any]:
     return settings
 
 
+def database_url(name: str, default: str, password_name: str) -> dict[str, Any]:
+    """Django's settings of one database; the password may stand in a variable of its own, which wins."""
+    url = text(name, default)
+    try:
+        parsed: dict[str, Any] = env.db_url_config(database.split(url)[0])
+        return database.settings(url, parsed, text(password_name))
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} is not usable. Set it to postgresql://USER:PASSWORD@HOST:5432/NAME, "
+            "or unset it for an SQLite file."
+        ) from error
+
+
 def redis_urls(name: str, default: str, password_name: str) -> tuple[str, str]:
     """One Redis address in the two spellings its readers want, see `redis_spellings`.
 
     The password may stand in a variable of its own, which wins over one in the address.
     """
+    url = text(name, default)
     try:
-        return redis_spellings(text(name, default), text(password_name))
+        unknown = set(parse_qs(urlsplit(url).query, keep_blank_values=True)) - _REDIS_OPTIONS
+        if not unknown:
+            return redis_spellings(url, text(password_name))
     except ValueError as error:
         raise ImproperlyConfigured(
             f"{name} is not an address of Redis. Use redis://HOST:6379/0, rediss://HOST:6380/0 or unix:///PATH."
         ) from error
+    raise ImproperlyConfigured(
+        f"{name} has the option {min(unknown)!r}, which the portal cannot honour. Leave it out: time-outs and the "
+        "check of certificates are the portal's own, and user, password and number have their places in the address."
+    )
+
+
+_REDIS_OPTIONS = {"db", "virtual_host", "username", "password"}
 
 
 def redis_spellings(url: str, password: str = "") -> tuple[str, str]:
     """`url`, with `password` in it, for redis-py and Django's cache, and for Celery; raises ValueError.
 
-    Accepts redis://, rediss:// and a socket as unix:///path?db=N or redis+socket:///path?virtual_host=N.
+    Accepts redis://, rediss:// and a socket as unix:///path?db=N or redis+socket:///path?virtual_host=N. What redis-py
+    takes as an option moves into the address, since kombu knows none of those.
     Sources: redis-py `from_url`, kombu `transport/redis.py`.
     """
     parts = urlsplit(url)
-    if parts.scheme in {"redis", "rediss"} and parts.hostname:
-        if password:
-            user = parts.username or ""
-            server = parts.netloc.rpartition("@")[2]
-            url = parts._replace(netloc=f"{user}:{quote(password, safe='')}@{server}").geturl()
+    query = parse_qs(parts.query)
+    chosen = (query.get("db") or query.get("virtual_host") or [""])[0]
+    if parts.fragment or not (chosen or "0").isdecimal():
+        raise ValueError(url)
+    if parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0:
+        number = chosen or parts.path.strip("/")
+        if not (number or "0").isdecimal():
+            raise ValueError(url)
+        server = parts.netloc.rpartition("@")[2]
+        place = f"{parts.scheme}://{_user_info(parts, query, password)}{server}"
+        url = f"{place}/{number}" if number or parts.path else place
         return url, url
     if parts.scheme in {"unix", "redis+socket"} and parts.path.startswith("/"):
-        query = parse_qs(parts.query)
-        number = (query.get("db") or query.get("virtual_host") or ["0"])[0]
         place = f"{_user_info(parts, query, password)}{parts.path}"
-        return f"unix://{place}?db={number}", f"redis+socket://{place}?virtual_host={number}"
+        return f"unix://{place}?db={chosen or 0}", f"redis+socket://{place}?virtual_host={chosen or 0}"
     raise ValueError(url)
 
 
 def _user_info(parts: SplitResult, query: dict[str, list[str]], password: str) -> str:
-    """`user:password@` of a socket's address, also from its query, where only redis-py looks for them."""
-    if parts.netloc and not password:
-        return parts.netloc
+    """`user:password@` of an address, also from its query, where only redis-py looks for them."""
     user = parts.username or quote((query.get("username") or [""])[0], safe="")
-    password = password or (query.get("password") or [""])[0]
-    return f"{user}:{quote(password, safe='')}@" if password else ""
+    password = quote(password or (query.get("password") or [""])[0], safe="") or parts.password or ""
+    if not password:
+        return f"{user}@" if user else ""
+    return f"{user}:{password}@"
 
 
 def fresh_pair(key_name: str, secret_name: str) -> Callable[[], tuple[str, str]]:

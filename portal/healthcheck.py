@@ -13,6 +13,10 @@ def main() -> int:
     """Ask the server on this host, under the name it is reached by: Django refuses requests for other names."""
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
     host = urlsplit(os.environ.get("PUBLIC_URL", "")).hostname or "127.0.0.1"
+    if not host.isascii():
+        import idna  # only here: it is no part of the standard library
+
+        host = idna.encode(host, uts46=True).decode()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=3)
     try:
         connection.request("GET", "/healthz", headers={"Host": host})

@@ -10,9 +10,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from celery.schedules import schedule
-from django.core.exceptions import ImproperlyConfigured
 from kombu.entity import Exchange, Queue
 
+from portal import database
 from portal import environment as read
 from portal.clock import steady
 
@@ -27,14 +27,14 @@ SECRET_KEY = read.required(
     "For a trial without any configuration: make run.",
 )
 PORT = read.whole("PORT", 8000, minimum=1)
-PUBLIC_URL = read.web_address("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
+PUBLIC_URL = read.site("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
 _HTTPS = PUBLIC_URL.startswith("https:")
 _OWN_HOSTS = (
     ["127.0.0.1", "localhost", "[::1]"] if read.is_loopback(PUBLIC_URL) else [str(urlsplit(PUBLIC_URL).hostname)]
 )
 # The own ones always: people come by them, and the container's health check asks by PUBLIC_URL's.
-ALLOWED_HOSTS = list(dict.fromkeys([*_OWN_HOSTS, *read.names("ALLOWED_HOSTS")]))
-CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS", ["{0.scheme}://{0.netloc}".format(urlsplit(PUBLIC_URL))])
+ALLOWED_HOSTS = list(dict.fromkeys([*_OWN_HOSTS, *read.hosts("ALLOWED_HOSTS")]))
+CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS", [PUBLIC_URL])
 TRUSTED_PROXY_HOPS = read.whole("TRUSTED_PROXY_HOPS", 0)
 
 # --- what the site is made of --------------------------------------------------------------------------------------
@@ -109,41 +109,11 @@ SQLITE_LOCK_TIMEOUT = read.whole("SQLITE_LOCK_TIMEOUT", 20, minimum=1)
 # A request that waits longer than this on the database fails instead of holding a thread; 0 (for migrations) never.
 STATEMENT_TIMEOUT = read.whole("STATEMENT_TIMEOUT", 5)
 LOCK_TIMEOUT = 2  # seconds
-IDLE_TIMEOUT = 60  # seconds
-
-
-def _database() -> dict[str, Any]:
-    """Django's settings for the database that DATABASE_URL names, with the options its engine needs here."""
-    url = read.text("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}")
-    database: dict[str, Any] = {**read.env.db_url_config(url)}
-    database["PASSWORD"] = read.text("DATABASE_PASSWORD") or database.get("PASSWORD", "")
-    options = database.setdefault("OPTIONS", {})
-    match database.get("ENGINE"):
-        case "django.db.backends.sqlite3":
-            # IMMEDIATE: a transaction that reads first and writes later cannot be refused half-way (SQLITE_BUSY).
-            options |= {"transaction_mode": "IMMEDIATE", "timeout": SQLITE_LOCK_TIMEOUT}
-            options["init_command"] = "PRAGMA journal_mode=WAL"
-            database["CONN_MAX_AGE"] = 0
-        case "django.db.backends.postgresql":
-            limits = [f"-c statement_timeout={STATEMENT_TIMEOUT}s", f"-c lock_timeout={LOCK_TIMEOUT}s"]
-            # The locks of a client whose host is gone: no transaction here waits for anything but the database.
-            limits.append(f"-c idle_in_transaction_session_timeout={IDLE_TIMEOUT}s")
-            # Django's own pool, because the worker's pool is threads: without it each task opens a new session.
-            options |= {"pool": {"min_size": 1, "max_size": 20, "timeout": 5}}
-            options |= {"connect_timeout": 5, "options": " ".join(limits) if STATEMENT_TIMEOUT else ""}
-            # A server whose host is gone says nothing: TCP would let a thread wait for a quarter of an hour, or two.
-            options |= {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
-            options["tcp_user_timeout"] = IDLE_TIMEOUT * 1000  # ms
-            database |= {"CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
-        case _:
-            raise ImproperlyConfigured(
-                "DATABASE_URL is not usable. Set it to postgresql://USER:PASSWORD@HOST:5432/NAME, "
-                "or unset it for an SQLite file."
-            )
-    return database
-
-
-DATABASES = {"default": _database()}
+DATABASE_LIMITS = database.limits(STATEMENT_TIMEOUT, LOCK_TIMEOUT)
+_DATABASE = read.database_url("DATABASE_URL", f"sqlite:///{BASE_DIR / 'db.sqlite3'}", "DATABASE_PASSWORD")
+if _DATABASE["ENGINE"].endswith("sqlite3"):
+    _DATABASE["OPTIONS"]["timeout"] = SQLITE_LOCK_TIMEOUT
+DATABASES = {"default": _DATABASE}
 
 # --- Redis: broker and cache ---------------------------------------------------------------------------------------
 REDIS_URL, _BROKER_URL = read.redis_urls("REDIS_URL", "redis://127.0.0.1:6379/0", "REDIS_PASSWORD")
@@ -174,6 +144,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
     "socket_keepalive": True,
     "health_check_interval": 25,
 }
+CELERY_WORKER_CONSUMER = "portal.consumer:Consumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the default gives up after 100 tries
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
@@ -214,7 +185,7 @@ FIVETRAN_CREDENTIALS = read.fresh_pair("FIVETRAN_API_KEY", "FIVETRAN_API_SECRET"
 FIVETRAN_PROXY_URL = read.proxy("FIVETRAN_PROXY_URL")
 FIVETRAN_CA_BUNDLE = read.certificates("FIVETRAN_CA_BUNDLE")
 FIVETRAN_WEBHOOK_SECRET = read.text("FIVETRAN_WEBHOOK_SECRET")  # empty: no webhook is taken
-CONNECT_CARD_REDIRECT_HOSTS = read.names("CONNECT_CARD_REDIRECT_HOSTS")
+CONNECT_CARD_REDIRECT_HOSTS = read.hosts("CONNECT_CARD_REDIRECT_HOSTS")
 CREATIONS_PER_MINUTE = read.whole("CREATIONS_PER_MINUTE", 40)
 OPEN_REQUESTS = read.whole("OPEN_REQUESTS", 20)  # of one person at once; 0 = no limit
 SUBMISSIONS_PER_MINUTE = read.whole("SUBMISSIONS_PER_MINUTE", 10)  # of one person; 0 = no limit
@@ -230,6 +201,7 @@ PROBE_SECONDS = read.seconds("PROBE_SECONDS", 30)
 OBSERVE_INTERVAL = read.seconds("OBSERVE_INTERVAL", 300)
 NOTIFY_INTERVAL = 30
 CATALOG_INTERVAL = 15 * 60
+PROBE_INTERVAL = 5  # whatever was away is missed no longer than that once it is back
 
 
 def _every(task: str, interval: float) -> dict[str, Any]:
@@ -244,6 +216,7 @@ def _every(task: str, interval: float) -> dict[str, Any]:
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file, in which an earlier clock would stand
 CELERY_BEAT_SCHEDULE = {
     "sweep": _every("sweep", SWEEP_INTERVAL),
+    "probe": _every("probe", PROBE_INTERVAL),
     "observe": _every("observe", OBSERVE_INTERVAL),
     "notify": _every("notify", NOTIFY_INTERVAL),
     "refresh catalog": _every("refresh_catalog", CATALOG_INTERVAL),

@@ -6,10 +6,12 @@ import os
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
+from portal.content_type import usable_content_type
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 os.environ.setdefault("SQLITE_LOCK_TIMEOUT", "3")
 
-application = get_wsgi_application()
+application = usable_content_type(get_wsgi_application())
 # A portal that cannot reach Fivetran should say so when it is started, not at the first approved request.
 settings.FIVETRAN_CREDENTIALS()
 if settings.WHITENOISE_USE_FINDERS:

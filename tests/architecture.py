@@ -15,7 +15,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 # --- imports ---------------------------------------------------------------------------------------------------------
 
-_CORE = "fivetran.answers fivetran.calls fivetran.client fivetran.errors fivetran.transport"
+_CORE = "fivetran.answers fivetran.calls fivetran.client fivetran.errors fivetran.transport fivetran.rate_limit"
 # room -> the rooms it may import, besides itself. Whatever is not listed here is not allowed to exist.
 LAW: dict[str, str] = {
     "states": "",
@@ -34,7 +34,7 @@ LAW: dict[str, str] = {
     "curation": "rules",
     "exports": "payloads fields",
     **dict.fromkeys(_CORE.split(), _CORE),
-    "fivetran.configured": "fivetran.client",
+    "fivetran.configured": "fivetran.client fivetran.rate_limit",
     "fivetran.sandbox": "",
     "models": "states refusals trust",
     "permissions": "states refusals models",

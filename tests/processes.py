@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import redis
 
@@ -117,6 +117,17 @@ def listens(port: int) -> bool:
     with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=2):
         return True
     return False
+
+
+def status_of(url: str) -> int:
+    """The status of the answer there; 0 where nobody answers."""
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=20) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as answer:
+        return answer.code
+    except OSError:
+        return 0
 
 
 def chromium() -> str:
@@ -445,3 +456,45 @@ def postgres(*, durable: bool = False, port: int = 0, environment: Mapping[str, 
             yield f"postgresql://portal@/{home}/postgres" + (f"?port={port}" if port else "")
         finally:
             run("pg_ctl", "-m", "immediate", "stop")
+
+
+def pgbouncer_program() -> str:
+    """The path of PgBouncer. Raises Missing."""
+    program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
+    if not program:
+        raise Missing("There is no PgBouncer on this machine (Debian: apt-get install pgbouncer).")
+    return program
+
+
+@contextlib.contextmanager
+def pgbouncer(database_url: str, mode: str = "session", port: int = 0) -> Iterator[str]:
+    """PgBouncer in front of the server at `database_url`, as Debian sets it up; yields the DATABASE_URL through it.
+
+    Every database of the server is there under its own name. Raises Missing.
+    """
+    program, user = pgbouncer_program(), _without_root()
+    query = urlsplit(database_url)
+    folder_of_server, name = query.path.rsplit("/", 1)
+    port = port or free_port()
+    with tempfile.TemporaryDirectory(prefix="portal-pgb-") as folder:
+        home = Path(folder)
+        settings = {
+            "listen_addr": "127.0.0.1",
+            "listen_port": str(port),
+            "unix_socket_dir": "",
+            "auth_type": "any",
+            "pool_mode": mode,
+            "max_client_conn": "200",
+            "default_pool_size": "50",
+        }
+        server = f"host={folder_of_server.removeprefix('/')} port={dict(parse_qsl(query.query)).get('port', '5432')}"
+        lines = ["[databases]", f"* = {server} user=portal", "[pgbouncer]"]
+        lines += [f"{key} = {value}" for key, value in settings.items()]
+        (home / "pgbouncer.ini").write_text("\n".join(lines) + "\n")
+        command = [program, str(home / "pgbouncer.ini")]
+        if user:
+            home.chmod(0o755)
+            command[1:1] = ["-u", "nobody"]
+        with running("pgbouncer", command) as process:
+            process.wait_until(lambda: listens(port))
+            yield f"postgresql://portal@127.0.0.1:{port}/{name}"

@@ -124,12 +124,37 @@ def test_plain_http_gets_no_secure_cookies_that_browsers_would_drop() -> None:
 def test_postgresql_gets_a_pool_and_time_limits() -> None:
     database = settings_of(PRODUCTION, "DATABASES")["DATABASES"]["default"]
     assert database["OPTIONS"]["pool"]["max_size"] >= 16
-    limits = {"statement_timeout": 5, "lock_timeout": 2, "idle_in_transaction_session_timeout": 60}
-    assert database["OPTIONS"]["options"] == " ".join(f"-c {name}={seconds}s" for name, seconds in limits.items())
     assert database["OPTIONS"]["tcp_user_timeout"] == 60_000
     assert (database["CONN_MAX_AGE"], database["CONN_HEALTH_CHECKS"]) == (0, True)
-    migrating = settings_of({**PRODUCTION, "STATEMENT_TIMEOUT": "0"}, "DATABASES")["DATABASES"]["default"]
-    assert migrating["OPTIONS"]["options"] == ""
+    limits = {"statement_timeout": "5s", "lock_timeout": "2s", "idle_in_transaction_session_timeout": "60s"}
+    assert settings_of(PRODUCTION, "DATABASE_LIMITS")["DATABASE_LIMITS"] == limits
+    assert settings_of({**PRODUCTION, "STATEMENT_TIMEOUT": "0"}, "DATABASE_LIMITS")["DATABASE_LIMITS"] == {}
+
+
+def test_what_the_address_of_the_database_says_is_kept() -> None:
+    url = "postgresql://portal:pw@%2Fvar%2FRun:6000/portal?connect_timeout=9&keepalives_idle=7&sslmode=require"
+    url += "&options=-c%20statement_timeout%3D9s&application_name=a%40b"
+    database = settings_of({**PRODUCTION, "DATABASE_URL": url}, "DATABASES")["DATABASES"]["default"]
+    assert [database[name] for name in ("HOST", "PORT", "NAME", "USER")] == ["/var/Run", "6000", "portal", "portal"]
+    given = {"connect_timeout": "9", "keepalives_idle": "7", "sslmode": "require", "application_name": "a@b"}
+    assert {**given, "options": "-c statement_timeout=9s", "keepalives_count": 3}.items() <= database["OPTIONS"].items()
+    by_query = "postgresql:///portal?host=/run/postgresql&port=6000&user=me&password=p%40w"
+    database = settings_of({**PRODUCTION, "DATABASE_URL": by_query}, "DATABASES")["DATABASES"]["default"]
+    assert [database[name] for name in ("HOST", "PORT", "USER", "PASSWORD")] == ["/run/postgresql", "6000", "me", "p@w"]
+
+
+@pytest.mark.parametrize("given", ["https://Bücher.Example:443/", "https://xn--bcher-kva.example"])
+def test_an_international_name_is_its_ascii_form_everywhere(given: str) -> None:
+    names = ("PUBLIC_URL", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DEFAULT_FROM_EMAIL", "CONNECT_CARD_REDIRECT_HOSTS")
+    environment = {**PRODUCTION, "PUBLIC_URL": given, "ALLOWED_HOSTS": "müller.example"}
+    environment["CONNECT_CARD_REDIRECT_HOSTS"] = "Straße.example"
+    assert list(settings_of(environment, *names).values()) == [
+        "https://xn--bcher-kva.example",
+        ["xn--bcher-kva.example", "xn--mller-kva.example"],
+        ["https://xn--bcher-kva.example"],
+        "portal@xn--bcher-kva.example",
+        ["xn--strae-oqa.example"],
+    ]
 
 
 def test_the_database_password_may_be_a_file_of_its_own(tmp_path: Any) -> None:
@@ -165,6 +190,7 @@ def test_celery_treats_the_message_as_a_doorbell() -> None:
         "notify",
         "observe",
         "refresh_catalog",
+        "probe",
     }
 
 
@@ -185,6 +211,19 @@ def test_every_task_has_a_route() -> None:
         ("FIVETRAN_BASE_URL", "https://key:secret@api.fivetran.com", "Set it to an address"),
         ("PUBLIC_URL", "portal.example.com", "Set it to an address"),
         ("PUBLIC_URL", "http://portal.example.com:99999", "Set it to an address"),
+        ("PUBLIC_URL", "https://example.com/portal", "Leave the path out"),
+        ("PUBLIC_URL", "https://a\u2028b.example.com", "no name of a host"),
+        ("DATABASE_URL", "postgresql://u@h/n?conn_health_checks=false", "option 'conn_health_checks'"),
+        ("DATABASE_URL", "postgresql://u@h/n?atomic_requests=false", "option 'atomic_requests'"),
+        ("DATABASE_URL", "postgresql://u@h/n?pool=True", "option 'pool'"),
+        ("DATABASE_URL", "postgresql://u@h/n?connect_timeout=soon", "Set it to a whole number"),
+        ("DATABASE_URL", "sqlite:////tmp/x.sqlite3?timeout=5", "SQLite takes none"),
+        ("DATABASE_URL", "postgresql://u@h:99999/n", "DATABASE_URL is not usable"),
+        ("REDIS_URL", "redis://h/0?health_check_interval=5", "option 'health_check_interval'"),
+        ("REDIS_URL", "rediss://h/0?ssl_cert_reqs=none", "option 'ssl_cert_reqs'"),
+        ("REDIS_URL", "unix:///r.sock?socket_timeout=5", "option 'socket_timeout'"),
+        ("REDIS_URL", "redis://h/zero", "not an address of Redis"),
+        ("REDIS_URL", "redis://h:99999/0", "not an address of Redis"),
         ("CREATIONS_PER_MINUTE", "-1", "whole number, 0 or more"),
         ("CREATIONS_PER_MINUTE", "many", "whole number, 0 or more"),
         ("EXPIRE_DAYS", "0", "whole number, 1 or more"),
@@ -240,6 +279,8 @@ def test_the_way_to_a_folder_for_mail_is_as_the_example_says() -> None:
     ("given", "for_redis", "for_celery"),
     [
         ("redis://h:6379/3", "redis://h:6379/3", "redis://h:6379/3"),
+        ("redis://h?db=3&password=p%40w", "redis://:p%40w@h/3", "redis://:p%40w@h/3"),
+        ("rediss://h:1?username=me&password=p", "rediss://me:p@h:1", "rediss://me:p@h:1"),
         ("unix:///run/r.sock", "unix:///run/r.sock?db=0", "redis+socket:///run/r.sock?virtual_host=0"),
         ("unix:///run/r.sock?db=4", "unix:///run/r.sock?db=4", "redis+socket:///run/r.sock?virtual_host=4"),
         ("redis+socket:///r.sock?virtual_host=2", "unix:///r.sock?db=2", "redis+socket:///r.sock?virtual_host=2"),

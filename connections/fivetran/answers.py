@@ -201,6 +201,7 @@ def judge_failure(failure: Exception, *, secrets: tuple[str, ...], expired: bool
     if certificate or any(isinstance(cause, _NEVER_CONNECTED) for cause in causes):
         unsent = NotSent(text, duration_ms=duration_ms)
         unsent.certificate = certificate
+        unsent.late = any(isinstance(cause, TooLate) for cause in causes)
         return unsent
     return Unknown(text, duration_ms=duration_ms)
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import requests
 
+from . import rate_limit
 from .answers import Answer, Usable, judge_failure, judge_reply
 from .errors import FivetranError, NotSent, Unauthorized, Unknown
 from .transport import Timing, Wire, boottime, exchange
@@ -163,6 +164,7 @@ class Caller:
             return judge_failure(
                 failure, secrets=secrets, expired=wire.deadline.passed, duration_ms=_milliseconds(started)
             )
+        rate_limit.note(self.base_url, reply.headers)
         return judge_reply(
             reply,
             usable,

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.conf import settings
 
+from . import rate_limit
 from .client import FivetranClient
 
 
@@ -22,6 +23,11 @@ def client(**overrides: Any) -> FivetranClient:
         **overrides,
     }
     return _made(settings.FIVETRAN_BASE_URL, settings.FIVETRAN_CREDENTIALS, tuple(sorted(options.items())))
+
+
+def latest_rate_limit() -> rate_limit.RateLimit | None:
+    """What this process read last of the configured account's rate limit."""
+    return rate_limit.latest(settings.FIVETRAN_BASE_URL.rstrip("/"))
 
 
 @lru_cache(maxsize=8)

@@ -59,9 +59,13 @@ class FivetranError(Exception):
 
 
 class NotSent(FivetranError):  # noqa: N818
-    """The request certainly never reached Fivetran; `certificate` when its certificate (or the proxy's) was refused."""
+    """The request certainly never reached Fivetran.
+
+    `certificate` when its certificate (or the proxy's) was refused, `late` when the time allowed had passed before.
+    """
 
     certificate = False
+    late = False
 
 
 class Refused(FivetranError):  # noqa: N818

@@ -5,6 +5,7 @@ made at any time.
 """
 
 import logging
+import math
 from datetime import timedelta
 from urllib.parse import urlsplit
 
@@ -51,6 +52,12 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
         )
     except FivetranError as error:
         _close(attempt, error)
+        if isinstance(error, RateLimited):
+            ApiGate.objects.with_row().ask_to_wait(error.retry_after)
+            _check_gate()
+        if isinstance(error, Unauthorized):
+            again = Now() + timedelta(seconds=settings.PROBE_SECONDS)
+            ApiGate.objects.with_row().close(GateReason.AUTH, not_before=again)
         raise Unreachable(_words(error)) from None
     _close(attempt, answer)
     uri = str(answer.data["connect_card"]["uri"])
@@ -67,6 +74,7 @@ def _begun(request: ConnectionRequest) -> Attempt:
         calls = Attempt.objects.filter(
             request=request, call=Attempt.Call.CARD, started_at__gt=Now() - _HOUR, started_at__lte=Now()
         )
+        calls = calls.exclude(ending=Ending.RATE_LIMITED)  # the page tries those again by itself
         times = list(calls.order_by("-started_at").values_list("started_at", flat=True)[:CARDS_AN_HOUR])
         if len(times) == CARDS_AN_HOUR:
             words = "Too many Connect Cards were opened within the hour. Use the last one, or wait a little."
@@ -98,9 +106,9 @@ def _check_gate() -> None:
     gate = ApiGate.objects.filter(pk=1).first()
     if gate is not None and gate.paused_at:
         raise Unreachable("An operator paused all calls to Fivetran for the moment. Try again later.")
-    waits = gate is not None and gate.reason == GateReason.RATE_LIMITED and gate.not_before
-    if waits and waits > timezone.now():
-        raise Unreachable("Fivetran asked the portal to wait a moment. Try again in a few minutes.")
+    until = gate.not_before if gate is not None and gate.reason == GateReason.RATE_LIMITED else None
+    if until and (left := (until - timezone.now()).total_seconds()) > 0:
+        raise Unreachable("Fivetran asked the portal to wait a moment.", math.ceil(left))
 
 
 def _close(attempt: Attempt, result: Answer | FivetranError) -> None:

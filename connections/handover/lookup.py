@@ -11,7 +11,11 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 
 
 class Unreachable(Exception):
-    """Fivetran gave no usable answer in time."""
+    """Fivetran gave no usable answer in time; `retry_after`: in how many seconds one may come, where that is known."""
+
+    def __init__(self, words: str, retry_after: float | None = None) -> None:
+        super().__init__(words)
+        self.retry_after = retry_after
 
 
 def existing(connection_id: str) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from connections.models.connection import (
     tests_in,
 )
 from connections.models.event import Event, EventKind
-from connections.models.gate import ApiGate, GateReason
+from connections.models.gate import ApiGate, GateReason, Pace
 from connections.models.handover import LIVE_HANDOVER, Handover, HandoverState, find_owner, owner_or, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
@@ -75,4 +75,5 @@ __all__ = [
     "store_run",
     "tests_in",
     "why_not_mailed",
+    "Pace",
 ]

@@ -1,7 +1,14 @@
 """The one gate before Fivetran's account: whether anything may be sent now, and if not, why and until when."""
 
+import random
+from datetime import timedelta
+from typing import Self
+
 from django.conf import settings
 from django.db import models
+from django.db.models import Case, DateTimeField, F, Q, When
+from django.db.models.functions import Coalesce, Greatest, Now
+from django.utils import timezone
 
 
 class GateReason(models.TextChoices):
@@ -14,6 +21,43 @@ class GateReason(models.TextChoices):
     TRIAL = "trial", "Fivetran answers again; one request goes ahead"
 
 
+class Pace(models.TextChoices):
+    """How what is left of Fivetran's rate limit lets creations go."""
+
+    FREE = "free", "As approved"
+    SPREAD = "spread", "Spread over the hour"
+    LOOK_UPS = "look_ups", "Look-ups only"
+
+
+SPREAD_BELOW, LOOK_UPS_BELOW = 10, 50  # parts of the limit
+RATE_WINDOW = timedelta(hours=1)  # of Fivetran's limit; what was read longer ago says nothing any more
+
+
+class GateQuerySet(models.QuerySet["ApiGate"]):
+    """The ways in which the row is closed."""
+
+    def close(self, reason: GateReason, where: Q | None = None, **columns: object) -> bool:
+        """Close it for `reason`; whether it was. A bad key outweighs a wait: only a probe leaves it, never time."""
+        stronger = Q(reason=GateReason.AUTH) if reason is not GateReason.AUTH else Q(pk=None)
+        since = Coalesce(F("closed_since"), Now())
+        rows = self.filter(where or Q(), pk=1).exclude(stronger)
+        return rows.update(reason=reason, closed_since=since, probes=0, **columns) == 1
+
+    def ask_to_wait(self, retry_after: float | None) -> bool:
+        """Close it as long as a 429 asks for, and no shorter than an earlier one did; with a little jitter."""
+        seconds = (retry_after or settings.PROBE_SECONDS) * random.uniform(1.0, 1.1)  # noqa: S311  # no secret
+        until = Now() + timedelta(seconds=seconds)
+        longer = Greatest(Coalesce(F("not_before"), until), until, output_field=DateTimeField())
+        # What another reason waited for says nothing about how long Fivetran asked us to wait.
+        moment = Case(When(reason=GateReason.RATE_LIMITED, then=longer), default=until)
+        return self.close(GateReason.RATE_LIMITED, not_before=moment)
+
+    def with_row(self) -> Self:
+        """The same, once the row is there."""
+        self.model.objects.get_or_create(pk=1)
+        return self
+
+
 class ApiGate(models.Model):
     """A single row (id 1), shared by all workers and shown to people; nothing about it lives in a process."""
 
@@ -24,9 +68,15 @@ class ApiGate(models.Model):
     unclear_in_a_row = models.PositiveSmallIntegerField(default=0)
     # The next moment at which a creation fits into the own rate budget (generic cell rate algorithm).
     next_slot_at = models.DateTimeField(null=True)
+    # What Fivetran's answers said last of the account's rate limit, and when.
+    rate_limit = models.PositiveIntegerField(null=True)
+    rate_remaining = models.PositiveIntegerField(null=True)
+    rate_read_at = models.DateTimeField(null=True)
     paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     paused_at = models.DateTimeField(null=True)
     paused_reason = models.TextField(blank=True)
+
+    objects = GateQuerySet.as_manager()
 
     class Meta:
         """Only ever one row."""
@@ -37,3 +87,14 @@ class ApiGate(models.Model):
     def __str__(self) -> str:
         """Open, or why not."""
         return self.get_reason_display()
+
+    @property
+    def pace(self) -> Pace:
+        """What the last known rest of the rate limit allows."""
+        if self.rate_limit is None or self.rate_remaining is None or self.rate_read_at is None:
+            return Pace.FREE
+        if not timedelta() - RATE_WINDOW < timezone.now() - self.rate_read_at < RATE_WINDOW:
+            return Pace.FREE
+        if self.rate_remaining * LOOK_UPS_BELOW < self.rate_limit:
+            return Pace.LOOK_UPS
+        return Pace.SPREAD if self.rate_remaining * SPREAD_BELOW < self.rate_limit else Pace.FREE

@@ -6,7 +6,7 @@ nothing unless the row says so.
 
 from connections.provisioning.changing import apply_change
 from connections.provisioning.clock import heed as heed_clock
-from connections.provisioning.gate import probe
+from connections.provisioning.gate import probe, reopened
 from connections.provisioning.observing import check
 from connections.provisioning.reconciliation import reconcile
 from connections.provisioning.sending import next_due, submit
@@ -25,6 +25,7 @@ __all__ = [
     "observe",
     "probe",
     "reconcile",
+    "reopened",
     "run_tests",
     "send_trust",
     "submit",

@@ -62,7 +62,7 @@ class Claim:
 
 def apply_change(change_id: int) -> None:
     """Tell Fivetran of the approved change with this id, if it is due, the gate is open and nobody else has it."""
-    if not isinstance(change_id, int) or not gate.is_open():
+    if not isinstance(change_id, int) or not gate.may_change():
         return
     change = ConnectionChange.objects.due().filter(pk=change_id).select_related("request").first()
     if change is None:
@@ -338,4 +338,4 @@ def sweep(most: int) -> list[int]:
                 log.info("change %s moved on before the sweeper", change.pk)
             except Exception:
                 log.exception("the sweeper could not deal with change %s", change.pk)
-    return list(ConnectionChange.objects.due().values_list("pk", flat=True)[:most]) if gate.is_open() else []
+    return list(ConnectionChange.objects.due().values_list("pk", flat=True)[:most]) if gate.may_change() else []

@@ -133,6 +133,7 @@ MOMENTS = [
     Moment(_gates.filter(reason=GateReason.UNWELL), "not_before", gate.longest_pause),
     Moment(_gates.filter(reason=GateReason.TRIAL), "not_before", lambda: max(_call(), _claim()), Then.KEPT),
     Moment(_gates.all(), "next_slot_at", _slot),
+    Moment(_gates.all(), "rate_read_at", _is_past),
     Moment(_unsent.filter(tries=0), "next_try_at", _is_past),
     Moment(_unsent.filter(tries__gt=0), "next_try_at", notifications.LEASE.total_seconds, Then.GUARDS),
     Moment(Handover.objects.all(), "told_at", _is_past),

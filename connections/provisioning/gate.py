@@ -5,24 +5,32 @@ of 2,500 (Fivetran, REST API rate limiting), hence the own budget below it.
 """
 
 import logging
-import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db.models import Case, DateTimeField, Exists, F, Q, When
+from django.db import transaction
+from django.db.models import DateTimeField, Exists, F, Q
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Greatest, Now
+from django.dispatch import Signal
+from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import ApiGate, GateReason
+from connections.models import ApiGate, GateReason, Pace
+from connections.models.gate import RATE_WINDOW
 
 log = logging.getLogger(__name__)
 UNCLEAR_LIMIT = 3  # unclear endings in a row after which nothing more is sent until a probe succeeds
-PROBE_DOUBLINGS = 20  # the longest pause between probes, in multiples of PROBE_SECONDS
+PROBE_AGAIN = 5.0  # seconds between two probes of a server that is away; the first one waits for PROBE_SECONDS
+CALLS_A_CREATION = 3  # of Fivetran's hourly limit: the look-up, the creation, and whatever is read afterwards
+RATE_STORED = 100  # parts of the limit: a smaller change is no reason to write
+RATE_AGE = timedelta(minutes=1)  # after which it is written though little changed
+RATE_FRESH = 10.0  # seconds: what this process read before that, another one may know better
 LONGEST_WAIT = 2 * 3600 * 1.1  # seconds: the longest that a 429 may ask for, with the jitter
 _GATE = ApiGate.objects.filter(pk=1)
+reopened = Signal()  # calls may go again: whatever waits should be looked for at once
 _NOT_PAUSED = Q(paused_at=None)
 _TRIAL = Q(reason=GateReason.TRIAL, not_before__lte=Now())
 _WAITED = Q(reason=GateReason.RATE_LIMITED, not_before__lte=Now())
@@ -35,8 +43,14 @@ def current() -> ApiGate:
 
 
 def is_open() -> bool:
-    """Whether calls that create something may go now."""
-    return _reason_if_open() is not None
+    """Whether calls may go now; those that change something also ask `may_change`."""
+    return _row_if_open() is not None
+
+
+def may_change() -> bool:
+    """Whether calls that change something may go now: not while the rest of the rate limit is for look-ups."""
+    row = _row_if_open()
+    return row is not None and row.pace is not Pace.LOOK_UPS
 
 
 def may_look() -> bool:
@@ -50,7 +64,8 @@ class Place:
 
     taken: bool = False
     alone: bool = False
-    wait_until: datetime | None = None
+    interval: timedelta | None = None  # which the call takes of the rate
+    wait_until: datetime | CombinedExpression | None = None
 
 
 def admit() -> Place:
@@ -60,38 +75,64 @@ def admit() -> Place:
     of its periods: what one could not send goes with the next, even if that one comes late. In an hour at 40 a minute
     that is 2,441 calls at most.
     """
-    reason = _reason_if_open()
-    if reason is None:
+    row = _row_if_open()
+    if row is None:
         return Place()
-    if reason == GateReason.TRIAL:
+    note_rate_limit(row)
+    if row.pace is Pace.LOOK_UPS:
+        return Place(wait_until=Now() + RATE_AGE)
+    if row.reason == GateReason.TRIAL:
         return _admit_alone()
-    if not settings.CREATIONS_PER_MINUTE:
+    seconds = _interval(row)
+    if not seconds:
         return Place(taken=True)
-    interval = timedelta(seconds=60 / settings.CREATIONS_PER_MINUTE)
-    leeway = timedelta(seconds=tolerance())
+    interval, leeway = timedelta(seconds=seconds), timedelta(seconds=tolerance())
     slot = Greatest(Coalesce(F("next_slot_at"), Now()), Now(), output_field=DateTimeField())
     free = Q(next_slot_at=None) | Q(next_slot_at__lte=Now() + leeway)
     if _GATE.filter(free).update(next_slot_at=slot + interval) == 1:
-        return Place(taken=True)
+        return Place(taken=True, interval=interval)
     slot_at = _GATE.values_list("next_slot_at", flat=True).get()
     return Place(wait_until=slot_at - leeway if slot_at else None)
 
 
-def _reason_if_open() -> str | None:
-    """The gate's reason, where calls that create something may go now; None where they may not."""
-    if (reason := _GATE.filter(_OPEN).values_list("reason", flat=True).first()) is None:
+def _row_if_open() -> ApiGate | None:
+    """The gate's row, where calls may go now; None where they may not."""
+    if (row := _GATE.filter(_OPEN).first()) is None:
         current()  # without a row nothing was ever closed
-        reason = _GATE.filter(_OPEN).values_list("reason", flat=True).first()
-    return reason
+        row = _GATE.filter(_OPEN).first()
+    return row
+
+
+def _interval(row: ApiGate) -> float:
+    """Seconds between two creations: by our own rate, and by what is left of Fivetran's, if that is little."""
+    own = 60 / settings.CREATIONS_PER_MINUTE if settings.CREATIONS_PER_MINUTE else 0.0
+    if row.pace is not Pace.SPREAD:
+        return own
+    return max(own, CALLS_A_CREATION * RATE_WINDOW.total_seconds() / max(1, row.rate_remaining or 0))
+
+
+def note_rate_limit(row: ApiGate) -> None:
+    """Store on `row` what this process has just read of Fivetran's rate limit, if that says something new."""
+    read = configured.latest_rate_limit()
+    if read is None or read.age > RATE_FRESH:
+        return
+    at = timezone.now() - timedelta(seconds=read.age)
+    before, known = row.pace, (row.rate_limit, row.rate_remaining, row.rate_read_at)
+    row.rate_limit, row.rate_remaining, row.rate_read_at = read.limit, read.remaining, at
+    if known[0] == read.limit and known[1] is not None and known[2] is not None:
+        little = abs(known[1] - read.remaining) * RATE_STORED < read.limit
+        if little and row.pace is before and abs(at - known[2]) < RATE_AGE:
+            return
+    older = Q(rate_read_at=None) | Q(rate_read_at__lt=at) | Q(rate_read_at__gt=at + RATE_AGE)
+    _GATE.filter(older).update(rate_limit=read.limit, rate_remaining=read.remaining, rate_read_at=at)
 
 
 def give_back(place: Place) -> None:
     """Return a place for which no call was made, so that the next one need not wait for what became of it."""
     if place.alone:
         _GATE.filter(reason=GateReason.TRIAL).update(not_before=Now())
-    elif settings.CREATIONS_PER_MINUTE:
-        interval = timedelta(seconds=60 / settings.CREATIONS_PER_MINUTE)
-        _GATE.exclude(next_slot_at=None).update(next_slot_at=F("next_slot_at") - interval)
+    elif place.interval:
+        _GATE.exclude(next_slot_at=None).update(next_slot_at=F("next_slot_at") - place.interval)
 
 
 def tolerance() -> float:
@@ -104,11 +145,14 @@ def places(most: int) -> int:
     gate = current()
     if gate.reason == GateReason.TRIAL:
         return 1
-    if not settings.CREATIONS_PER_MINUTE:
+    if gate.pace is Pace.LOOK_UPS:
+        return 0
+    interval = _interval(gate)
+    if not interval:
         return most
     slot, now = _GATE.values_list("next_slot_at", Now()).get()
     ahead = max(0.0, (slot - now).total_seconds()) if slot else 0.0
-    free = (tolerance() - ahead) * settings.CREATIONS_PER_MINUTE / 60
+    free = (tolerance() - ahead) / interval
     return max(0, min(most, int(free) + 1))
 
 
@@ -140,33 +184,28 @@ def note_error(error: FivetranError, *, read: bool = False) -> None:
     current()
     match error:
         case RateLimited():
-            until = _asked_for(error)
-            longer = Greatest(Coalesce(F("not_before"), until), until, output_field=DateTimeField())
-            # What another reason waited for says nothing about how long Fivetran asked us to wait.
-            _close(
-                GateReason.RATE_LIMITED,
-                not_before=Case(When(reason=GateReason.RATE_LIMITED, then=longer), default=until),
-            )
+            _said(GateReason.RATE_LIMITED, ApiGate.objects.ask_to_wait(error.retry_after))
         case Unauthorized():
             _close(GateReason.AUTH, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         case Refused():
             if not read:
                 note_answer()
-        case _:
-            if isinstance(error, NotSent) and error.certificate:
+        case NotSent(late=False):
+            if error.certificate:
                 log.error("Fivetran's certificate was not accepted; nothing is sent to whoever answers there")
-            elif error.status is not None and 300 <= error.status < 400:
+            # Nobody is there: one failure says so for all, and asking again does no harm.
+            soon = Now() + timedelta(seconds=_probe_again())
+            _close(GateReason.UNWELL, Q(reason=GateReason.OPEN) | _WAITED, not_before=soon)
+            if not read:  # what the trial was to show is as open as before
+                trial = Q(reason=GateReason.TRIAL)
+                _close(GateReason.UNWELL, trial, not_before=soon, unclear_in_a_row=UNCLEAR_LIMIT)
+        case _:
+            if error.status is not None and 300 <= error.status < 400:
                 log.error("Fivetran's address answered with a redirect (%s), which is never followed", error.status)
             _GATE.update(unclear_in_a_row=F("unclear_in_a_row") + 1)
             many = Q(unclear_in_a_row__gte=UNCLEAR_LIMIT) & (Q(reason=GateReason.OPEN) | _WAITED)
             trial = Q(pk=None) if read else Q(reason=GateReason.TRIAL)
             _close(GateReason.UNWELL, many | trial, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
-
-
-def _asked_for(error: RateLimited) -> CombinedExpression:
-    """When the wait that came with a 429 is over, a little jitter included."""
-    seconds = (error.retry_after or settings.PROBE_SECONDS) * random.uniform(1.0, 1.1)  # noqa: S311  # no secret
-    return Now() + timedelta(seconds=seconds)
 
 
 def note_answer() -> None:
@@ -177,14 +216,20 @@ def note_answer() -> None:
     doubted, over = ~Q(unclear_in_a_row=0), _WAITED | Q(reason=GateReason.TRIAL)
     if _GATE.filter(doubted | over).exists():  # asked first: mostly there is nothing to write, and no row to lock
         _GATE.filter(doubted).update(unclear_in_a_row=0)
-        _GATE.filter(over).update(reason=GateReason.OPEN, not_before=None, closed_since=None)
+        if _GATE.filter(over).update(reason=GateReason.OPEN, not_before=None, closed_since=None):
+            _reopen()
+
+
+def _reopen() -> None:
+    transaction.on_commit(lambda: reopened.send_robust(sender=ApiGate), robust=True)
 
 
 def _close(reason: GateReason, where: Q | None = None, **columns: object) -> None:
-    # A bad key outweighs a wait: it is left only by a probe, never by time.
-    stronger = Q(reason=GateReason.AUTH) if reason is not GateReason.AUTH else Q(pk=None)
-    since = Coalesce(F("closed_since"), Now())
-    if _GATE.filter(where or Q()).exclude(stronger).update(reason=reason, closed_since=since, probes=0, **columns) == 1:
+    _said(reason, ApiGate.objects.close(reason, where, **columns))
+
+
+def _said(reason: GateReason, closed: bool) -> None:
+    if closed:
         log.warning("the gate to Fivetran is closed: %s", reason.label)
 
 
@@ -193,34 +238,48 @@ def probe_due() -> bool:
     return _GATE.filter(reason__in=[GateReason.AUTH, GateReason.UNWELL], not_before__lte=Now()).exists()
 
 
+def _probe_again() -> float:
+    return min(PROBE_AGAIN, float(settings.PROBE_SECONDS))
+
+
 def longest_pause() -> float:
     """Seconds between two probes at most, or as long as Fivetran asks for in answer to one."""
-    return max(float(settings.PROBE_SECONDS) * PROBE_DOUBLINGS, LONGEST_WAIT)
+    return max(float(settings.PROBE_SECONDS), LONGEST_WAIT)
 
 
 def probe() -> None:
-    """Ask Fivetran once with the current key, and open the gate if it answers; else ask again later, ever rarer."""
-    pause = timedelta(seconds=settings.PROBE_SECONDS)
-    longest = pause * PROBE_DOUBLINGS
+    """Where the gate is closed, look whether it may open: a wait is over, or Fivetran answers with the current key.
+
+    A server that is away is asked every PROBE_AGAIN seconds, a key that is refused every PROBE_SECONDS.
+    """
     gate = current()
-    wait = min(pause * 2 ** min(gate.probes + 1, 10), longest)
-    taken = _GATE.filter(
-        reason__in=[GateReason.AUTH, GateReason.UNWELL], not_before__lte=Now(), probes=gate.probes
-    ).update(probes=F("probes") + 1, not_before=Now() + wait)
-    if taken != 1:
+    if gate.reason == GateReason.RATE_LIMITED and _GATE.filter(_WAITED).update(
+        reason=GateReason.OPEN, closed_since=None, not_before=None
+    ):
+        _reopen()
+    if gate.reason not in (GateReason.AUTH, GateReason.UNWELL):
+        return
+    wait = _probe_again() if gate.reason == GateReason.UNWELL else float(settings.PROBE_SECONDS)
+    taken = _GATE.filter(reason=gate.reason, not_before__lte=Now(), probes=gate.probes)
+    probes = min(gate.probes + 1, 32_000)
+    if taken.update(probes=probes, not_before=Now() + timedelta(seconds=wait)) != 1:
         return
     try:
-        configured.client().probe()
+        configured.client(connect_timeout=PROBE_AGAIN, read_timeout=PROBE_AGAIN, get_deadline=2 * PROBE_AGAIN).probe()
     except FivetranError as error:
         log.warning("the probe failed: %s", type(error).__name__)
         if isinstance(error, Unauthorized):
             _GATE.update(reason=GateReason.AUTH)
         if isinstance(error, RateLimited):  # the reason stays: only an answer lifts it, asked for not before that
-            later = Greatest(F("not_before"), _asked_for(error), output_field=DateTimeField())
+            until = Now() + timedelta(seconds=error.retry_after or settings.PROBE_SECONDS)
+            later = Greatest(F("not_before"), until, output_field=DateTimeField())
             _GATE.filter(reason__in=[GateReason.AUTH, GateReason.UNWELL]).update(not_before=later)
         return
-    # After a bad key the next call is as good as any; after unclear answers one goes ahead alone.
-    _GATE.filter(reason=GateReason.AUTH).update(reason=GateReason.OPEN, closed_since=None, not_before=None)
-    _GATE.filter(reason=GateReason.UNWELL).update(reason=GateReason.TRIAL, not_before=Now())
+    # After unclear answers one goes ahead alone; after a bad key, or where nobody was there, all may go.
+    unclear = Q(reason=GateReason.UNWELL, unclear_in_a_row__gte=UNCLEAR_LIMIT)
+    _GATE.filter(unclear).update(reason=GateReason.TRIAL, not_before=Now())
+    answered = _GATE.filter(reason__in=[GateReason.AUTH, GateReason.UNWELL])
+    answered.update(reason=GateReason.OPEN, closed_since=None, not_before=None)
     _GATE.update(probes=0, unclear_in_a_row=0)
     log.info("Fivetran answered the probe")
+    _reopen()

@@ -84,7 +84,8 @@ def persist(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
 
 def pause_after(error: FivetranError) -> float:
     """Seconds until a row that was not sent is due again: none where the gate holds it, so that it keeps its place."""
-    return 0 if isinstance(error, (RateLimited, Unauthorized)) else settings.PROBE_SECONDS
+    held = isinstance(error, (RateLimited, Unauthorized)) or (isinstance(error, NotSent) and not error.late)
+    return 0 if held else settings.PROBE_SECONDS
 
 
 def released(pause: float) -> dict[str, Any]:

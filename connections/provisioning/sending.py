@@ -14,6 +14,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection as database
 from django.db.models import F, Q
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 
 from connections import payloads, refusals
@@ -62,7 +63,7 @@ def next_due() -> int | None:
     return ConnectionRequest.objects.due().values_list("pk", flat=True).first()
 
 
-def _wait(request: ConnectionRequest, until: datetime) -> None:
+def _wait(request: ConnectionRequest, until: datetime | CombinedExpression) -> None:
     """Postpone a row that does not fit into the rate budget; its status stays."""
     waiting = ConnectionRequest.objects.filter(pk=request.pk, status=Status.APPROVED)
     waiting.update(next_try_at=until, note="Waiting its turn: the portal spreads creations over time.")

@@ -36,7 +36,7 @@ def send_trust(trust_id: int) -> int | None:
 
     Returns the id of the request whose setup tests are now due because of it, else None.
     """
-    if not isinstance(trust_id, int) or not gate.is_open():
+    if not isinstance(trust_id, int) or not gate.may_change():
         return None
     row = due().filter(pk=trust_id).select_related("request").first()
     if row is None:

@@ -55,6 +55,7 @@ def observe() -> list[int]:
         _name_twins(listed)
         rows = list(_of_this_account(client, _known(started)))
         _store([row for row in rows if row["request__connection_id"] in listed], listed, started)
+        gate.note_rate_limit(gate.current())
         complete = True
     except FivetranError as error:
         gate.note_error(error, read=True)

@@ -157,8 +157,10 @@ def show(request: HttpRequest, handover: Handover) -> HttpResponse:
     return _page(request, handover, PersonForm())
 
 
-def _page(request: HttpRequest, handover: Handover, form: PersonForm, trouble: str = "") -> HttpResponse:
-    context = _context(handover) | {"form": form, "trouble": trouble}
+def _page(
+    request: HttpRequest, handover: Handover, form: PersonForm, trouble: str = "", retry_after: float | None = None
+) -> HttpResponse:
+    context = _context(handover) | {"form": form, "trouble": trouble, "retry_after": retry_after}
     return render(request, "connections/handover.html", context)
 
 
@@ -238,7 +240,9 @@ def card(request: HttpRequest, handover: Handover) -> HttpResponse:
         uri = workflow.issue_card(by=request.user, handover=handover, proof=proof_of(request, handover))
     except limits.TooMany as reached:
         return limited(_obstructed(request, handover, PersonForm(), str(reached)), reached)
-    except (workflow.Unreachable, MovedOn, Denied) as obstacle:
+    except workflow.Unreachable as obstacle:
+        return _page(request, handover, PersonForm(), str(obstacle), obstacle.retry_after)
+    except (MovedOn, Denied) as obstacle:
         return _obstructed(request, handover, PersonForm(), str(obstacle))
     context = {"handover": handover, "row": handover.request, "token": handover.token, "uri": uri}
     return render(request, "connections/handover_card.html", context)

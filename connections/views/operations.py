@@ -166,7 +166,10 @@ _SENTENCES = {
     GateReason.OPEN: ("Requests are sent as they are approved.", True),
     GateReason.RATE_LIMITED: ("Fivetran asked us to wait", False),
     GateReason.AUTH: ("Fivetran does not accept the API key. Put the right one in place; the portal asks again", False),
-    GateReason.UNWELL: ("Fivetran gave no clear answers three times in a row. The portal asks again", False),
+    GateReason.UNWELL: (
+        "Fivetran cannot be reached, or gave no clear answers three times in a row. The portal asks again",
+        False,
+    ),
     GateReason.TRIAL: ("Fivetran answers again. One request goes ahead, the others follow if it ends clearly.", True),
 }
 

@@ -182,7 +182,10 @@ def test_fivetran_away_sends_nothing_and_burns_no_attempt(fivetran: Fivetran, ap
     request = fresh(request)
     assert (request.state, request.attempts_used) == (Status.APPROVED, 0) and request.note
     settings.FIVETRAN_BASE_URL = right
-    ConnectionRequest.objects.update(approved_account=right, next_try_at=Now())
+    ConnectionRequest.objects.update(approved_account=right)
+    assert provisioning.sweep().submit == []  # nobody else runs into it
+    provisioning.probe()
+    assert provisioning.sweep().submit == [request.pk]  # at once, whatever it waited for
     provisioning.submit(request.pk)
     assert fresh(request).state is Status.CREATED
 

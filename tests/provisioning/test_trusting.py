@@ -199,6 +199,7 @@ def test_a_closed_gate_and_an_unreachable_fivetran_only_postpone(
     assert (row.state, row.attempts) == (TrustState.DUE, 0)
     settings.FIVETRAN_BASE_URL = address
     ConnectionRequest.objects.update(approved_account=address)
+    provisioning.probe()
     assert provisioning.send_trust(row.pk) == request.pk
 
 

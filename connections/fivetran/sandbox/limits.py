@@ -9,8 +9,6 @@ from collections import deque
 from .calls import ApiError
 from .settings import Settings
 
-HOURLY = 20_000  # calls of a paid account in a rolling hour
-
 
 class Limits:
     """Rolling windows over all calls and over the calls that run setup tests."""
@@ -39,8 +37,9 @@ class Limits:
             return self._headers()
 
     def _headers(self) -> dict[str, str]:
-        left = max(0, HOURLY - len(self._hour))
-        return {"X-Rate-Limit": str(HOURLY), "X-Rate-Limit-Remaining": str(left)}
+        most, fixed = self._settings.hourly_limit, self._settings.hourly_remaining
+        left = max(0, most - len(self._hour)) if fixed < 0 else fixed
+        return {"X-Rate-Limit": str(most), "X-Rate-Limit-Remaining": str(left)}
 
     def _check(self, name: str, most: int, now: float, headers: dict[str, str]) -> None:
         if not most:

@@ -28,6 +28,8 @@ class Settings:
     bomb_bytes: int = 64 * 1024 * 1024  # bomb_: size of the body
     rate_limit_per_minute: int = 0  # all calls; 0 is off
     create_limit_per_minute: int = 0  # calls that run setup tests; 0 is off
+    hourly_limit: int = 20_000  # X-Rate-Limit: calls of a paid account in a rolling hour; nothing is refused by it
+    hourly_remaining: int = -1  # X-Rate-Limit-Remaining, as a fixed number; below 0: counted
     rate_window_seconds: float = 60.0
 
     def change(self, values: dict[str, Any]) -> None:
