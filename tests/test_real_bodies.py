@@ -62,6 +62,7 @@ class Drawn(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         """Nothing more belongs to it."""
         if tag == "textarea":
+            self.texts[self._textarea] = self.texts[self._textarea].removeprefix("\n")  # as HTML reads it
             self._textarea = ""
 
 

@@ -15,6 +15,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from connections import workflow
 from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Handover, Kind
 from connections.states import Status
+from connections.workflow.handing_over import CODES_AN_HOUR
 from tests import factories
 from tests.handover import handed_over, proved
 from tests.test_batch import filed
@@ -80,7 +81,7 @@ POSTS: dict[str, tuple[str, dict[str, str], str]] = {
     "hand_back": ("refused", _WHY, "L L 403 403 403 302 403 302"),
     "webhook": ("", {}, "403 403 403 403 403 403 403 403"),  # for a signature alone
     "handover": ("link", {}, "200 405 200 200 200 200 200 200"),
-    "handover_send_code": ("link", {}, "302 302 302 302 302 302 302 302"),
+    "handover_send_code": ("link", {}, "429 429 429 429 429 429 429 429"),  # anybody may ask, five times an hour
     "handover_code": ("link", {}, _OPEN),
     **dict.fromkeys(("handover_card", "handover_give"), ("link", {}, _OWNER_ONLY)),
     "handover_pass_on": ("created", {"to": "anna@example.com"}, _OVERSEES),
@@ -112,6 +113,7 @@ def world(cast: dict[str, User]) -> World:
     ConnectionRequest.objects.filter(pk=refused.pk).update(failure_code="Forbidden")
     clients = {name: Client() for name in ROLES}
     clients["source owner"] = proved(handover)
+    Handover.objects.update(codes_sent=CODES_AN_HOUR)
     for name, user in cast.items():
         clients[name].force_login(user)
     CatalogEntry.objects.create(kind=Kind.CONNECTION, fivetran_id="nobodys_own", name="a.b", data={})

@@ -61,7 +61,7 @@ TOLD = {
     "trust_since",
 }
 # Judged where they are read, by both sides of now: these rows cannot be changed, or are what the sweeper lives by.
-JUDGED = {("Event", "at"), ("Heartbeat", "at"), ("Attempt", "started_at")}
+JUDGED = {("Event", "at"), ("Heartbeat", "at"), ("Attempt", "started_at"), ("ResetCount", "since")}
 
 
 def test_every_moment_that_something_waits_for_is_on_the_list() -> None:
