@@ -145,7 +145,7 @@ DOES: dict[str, str] = {
     **dict.fromkeys(("approve", "reject", "request_changes", "change_approve", "change_reject"), "approver"),
     **dict.fromkeys(("batch_decide", "approve_trust", "refresh_catalog", "handover_pass_on"), "approver"),
     **dict.fromkeys(("handover_revoke", "run_tests", "pause", "resume", "send_again", "close"), "operator"),
-    **dict.fromkeys(("adopt", "adopt_one"), "operator"),
+    **dict.fromkeys(("adopt", "adopt_one", "hand_back"), "operator"),
     **dict.fromkeys(("handover_code", "handover_send_code"), "nobody"),
     **dict.fromkeys(("handover_give", "handover_card", "handover"), "source owner"),
 }
