@@ -84,7 +84,7 @@ def _post(path: str, cookie: str, fields: dict[str, str]) -> str:
         "wsgi.run_once": False,
     }
     status: list[str] = []
-    answer = application(environ, lambda line, headers, *_: status.append(line) or (lambda data: None))
+    answer: Any = application(environ, lambda line, headers, *_: status.append(line) or (lambda data: None))
     b"".join(answer)
     answer.close()
     return status[0]

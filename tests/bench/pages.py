@@ -48,7 +48,7 @@ def in_process(path: str, cookie: str) -> Callable[[], bytes]:
             "wsgi.run_once": False,
         }
         status: list[str] = []
-        answer = application(environ, lambda line, headers, *_: status.append(line) or (lambda data: None))
+        answer: Any = application(environ, lambda line, headers, *_: status.append(line) or (lambda data: None))
         body = b"".join(answer)
         answer.close()
         assert status[0].startswith("200"), f"{path}: {status[0]}"
