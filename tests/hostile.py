@@ -128,7 +128,10 @@ def _of_one(op: str, argument: Any) -> list[str]:
     if op == "BRANCH":
         return [text for branch in argument[1] for text in _matching(list(branch))[:1]]
     if op == "IN":
-        return [c for c in _CANDIDATES if _is_in(c, argument)][:4] or [chr(argument[0][1][0])]
+        first = argument[0][1]
+        return [c for c in _CANDIDATES if _is_in(c, argument)][:4] or [
+            chr(first if isinstance(first, int) else first[0])
+        ]
     return {"ANY": ["a"], "NOT_LITERAL": ["a" if argument != ord("a") else "b"]}.get(op, [""])
 
 

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connections import catalog, workflow
-from connections.characters import is_invisible
 from connections.fields import FIELDS, NAMING, Type
+from connections.forms.texts import trimmed
 from connections.models import CatalogEntry, ConnectionRequest
 from connections.states import Status
 from tests import catalogs, factories
@@ -302,10 +302,7 @@ ANYTHING = settings(max_examples=60, deadline=None, suppress_health_check=[Healt
 
 def shown_as(text: str) -> str:
     """What stands on the page for a posted text: a NUL as a sign, nothing unseen at the ends, one kind of line end."""
-    text = text.replace("\0", "␀")
-    while text and (unseen := [c for c in (text[0], text[-1]) if c.isspace() or is_invisible(c)]):
-        text = text.strip("".join(unseen))
-    return text
+    return trimmed(text.replace("\0", "␀"))
 
 
 @ANYTHING

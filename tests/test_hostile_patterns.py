@@ -23,6 +23,7 @@ _FLAGS_AT = {"compile": 1, "match": 2, "fullmatch": 2, "search": 2}
 MADE_AT_RUN_TIME = {
     "connections.doctor._entry": "diagnose",
     "connections.naming_rule._shape": "follows, parts_in",
+    "connections.rules.When.holds": "addresses",
     "connections.fivetran.sandbox.routes._compiled": "none: made of the sandbox's own table of routes",
 }
 # What only our own files are read with.
@@ -110,9 +111,10 @@ def _slow(pattern: re.Pattern[str], used: tuple[str, ...]) -> list[str]:
     return found
 
 
-def _use(pattern: re.Pattern[str], function: str, text: str) -> None:
+def _use(pattern: re.Pattern[Any], function: str, hostile: str) -> None:
+    text: Any = hostile.encode("latin-1", "replace") if isinstance(pattern.pattern, bytes) else hostile
     if function in {"sub", "subn"}:
-        pattern.sub("", text)
+        pattern.sub(text[:0], text)
     elif function == "finditer":
         list(pattern.finditer(text))
     else:

@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.test import Client, RequestFactory
 
-from connections import doctor, exports, naming_rule, payloads, sources
+from connections import addresses, doctor, exports, naming_rule, payloads, rules, sources
 from connections.catalog import Option, metadata
 from connections.fields import FIELDS
 from connections.fivetran import answers, errors
@@ -33,6 +33,8 @@ from tests.hostile import LENGTHS, LIMIT, LONG, seconds, texts
 from tests.test_forms import COMPLETE
 
 MOST = 20_000  # characters of the longest text that is stored
+HELP_OF_ADDRESSES = {"config.host": "", "config.port": "", "config.tunnel_host": ""}
+ADDRESS_RULES = tuple(addresses.address_rules("postgres", HELP_OF_ADDRESSES))
 RULE = "{team}_{service}_{region}_{purpose}"
 PART = metadata.Property("hosts", metadata.Shape.LIST, "Hosts", choices=("a", "b"))
 # What may be said of a text instead of reading it.
@@ -73,6 +75,7 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "follows": lambda text: naming_rule.follows(RULE, text, {"service": text}),
     "parts_in": lambda text: naming_rule.parts_in(RULE, text, {"destination": text}),
     "placeholders": naming_rule.placeholders,
+    "addresses": lambda text: rules.check(dict.fromkeys(HELP_OF_ADDRESSES, text), ADDRESS_RULES),
     "is_secret": payloads.is_secret,
     "lies_in_secret": lambda text: payloads.lies_in_secret(text.split("__")),
     "masked": lambda text: payloads.masked({text: {text: text}}),

@@ -13,7 +13,7 @@ from connections.characters import is_invisible
 NUL_SIGN = "␀"  # stands for a NUL, which no PostgreSQL text can hold: shown to whoever typed it, and refused
 # The settings that say what stands between or around values in a file: white space is a value of theirs.
 _SEPARATOR = re.compile(
-    r"(?:[a-z0-9]+_)*(?:delimiter|separator|terminator|quote_char(?:acter)?|escape_char(?:acter)?|null_(?:sequence|string))"
+    r"\A(?:[a-z0-9]+_)*(?:delimiter|separator|terminator|quote_char(?:acter)?|escape_char(?:acter)?|null_(?:sequence|string))"
 )
 _CODES = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _MEANT = {code: character for character, code in _CODES.items()}
@@ -36,7 +36,7 @@ _SHEET_ERROR = re.compile(r"#(?:N/A|NV|REF!|VALUE!|NAME\?|DIV/0!|NUM!|NULL!|SPIL
 _CLOCK = re.compile(r"(\d{1,2}):(\d\d)(?::00(?:[.,]0+)?)?(?: ?([ap])\.?m\.?)?", re.IGNORECASE | re.ASCII)
 _GROUPED = re.compile(r"[-+]?\d{1,3}(?:[.,'’ \u00a0\u202f]\d{3})+", re.ASCII)
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:['’ \u00a0\u202f]\d{3})+", re.ASCII)  # no comma or point: one may be decimal
-_NOUGHTS = re.compile(r"([-+]?\d+)[.,]0{1,2}", re.ASCII)
+_NOUGHTS = re.compile(r"\A([-+]?\d+)[.,]0{1,2}", re.ASCII)
 
 
 # --- at the door -----------------------------------------------------------------------------------------------------
