@@ -15,7 +15,15 @@ from connections.models.connection import (
 )
 from connections.models.event import Event, EventKind
 from connections.models.gate import ApiGate, GateReason, Pace
-from connections.models.handover import LIVE_HANDOVER, Handover, HandoverState, find_owner, owner_or, why_not_mailed
+from connections.models.handover import (
+    LIVE_HANDOVER,
+    Handover,
+    HandoverState,
+    find_owner,
+    owner_or,
+    why_no_mail_reaches,
+    why_not_mailed,
+)
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
@@ -74,6 +82,7 @@ __all__ = [
     "status_columns",
     "store_run",
     "tests_in",
+    "why_no_mail_reaches",
     "why_not_mailed",
     "Pace",
 ]

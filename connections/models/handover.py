@@ -72,7 +72,11 @@ def why_not_mailed(text: str) -> str:
 
     Only for people who may know every user: it tells whether somebody has that name.
     """
-    owner, address = find_owner(text)
+    return why_no_mail_reaches(*find_owner(text))
+
+
+def why_no_mail_reaches(owner: User | None, address: str) -> str:
+    """The same for whom `find_owner` found."""
     if owner is None and not address:
         return "Enter a username of this portal, or an e-mail address"
     if owner is None or owner.email:

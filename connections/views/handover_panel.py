@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.urls import reverse
 
 from connections import permissions
-from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_not_mailed
+from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_no_mail_reaches
 from connections.permissions import Denied, Person
 
 UNFINISHED = ("incomplete", "broken")  # the setup states of a connection that lacks something
@@ -71,7 +71,8 @@ def lead(user: Person, row: ConnectionRequest, *, busy: bool) -> Lead | None:
     if busy or waits or not permissions.can_hand_over(user, row) or row.connection.setup_state not in UNFINISHED:
         return None
     to = handover.owner_name if handover is not None else row.source_owner or str(row.requester)
-    person, _address = find_owner(to)
+    is_requester = handover is None and not row.source_owner
+    person, address = (row.requester, "") if is_requester else find_owner(to)
     view = "handover_begin" if handover is None else "handover_pass_on"
     mine = person is not None and person.pk == user.pk
     again = " again" if handover is not None and handover.state == HandoverState.DONE else ""
@@ -79,7 +80,8 @@ def lead(user: Person, row: ConnectionRequest, *, busy: bool) -> Lead | None:
         button=f"Enter the credentials{again}" if mine else f"Hand over{' again' if handover else ''}",
         url=reverse(f"connections:{view}", args=[row.pk]),
         to=to,
-        typed=permissions.sees_everything(user) and bool(why_not_mailed(to)),  # others are not told who has an account
+        # Others are not told who has an account.
+        typed=permissions.sees_everything(user) and bool(why_no_mail_reaches(person, address)),
     )
 
 

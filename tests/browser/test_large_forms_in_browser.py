@@ -42,15 +42,15 @@ def test_the_last_entry_there_is_room_for_is_added_and_saved(form: Page, cast: A
     catalogs.tell("salesforce", REPORTS)
     cells = {f"config__reports__{number}__cell_{cell}": "x" for number in range(54) for cell in range(14)}
     draft = factories.draft(cast["requester"], service="salesforce", config__schema="crm", **cells)
-    form.set_default_timeout(30_000)
+    form.set_default_timeout(90_000)
     form.goto(f"{live_server.url}/requests/{draft.pk}/edit/")
     reports = form.locator("#div_id_config__reports")
     expect(reports.get_by_text("54 of at most 55")).to_have_count(1)
     if not reports.is_visible():
         form.locator("#group_source > summary").click()
     form.get_by_role("button", name="Add another to Reports").click()
-    expect(reports.get_by_text("this form holds at most 55 here")).to_be_visible(timeout=30_000)
+    expect(reports.get_by_text("this form holds at most 55 here")).to_be_visible(timeout=90_000)
     control(form, "config__reports__54__cell_0").fill("the last")
-    expect(form.locator("[data-draft-status]")).to_contain_text("Draft saved", timeout=30_000)
+    expect(form.locator("[data-draft-status]")).to_contain_text("Draft saved", timeout=90_000)
     stored = ConnectionRequest.objects.get(pk=draft.pk).values["config.reports"]
     assert len(stored) == 55 and stored[54]["cell_0"] == "the last"
