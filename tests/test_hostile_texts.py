@@ -205,7 +205,7 @@ _MANY = {
 def test_many_names_hold_no_page_up(client: Client, cast: dict[str, User], entrance: str, many: str) -> None:
     typed = {**COMPLETE, "service": "s3", "user": str(cast["requester"].pk), **_MANY[many]}
     address = ENTRANCES[entrance]
-    assert seconds(lambda _: client.post(address, typed), "", limit=2 * _PAGE) < 2 * _PAGE
+    assert seconds(lambda _: client.post(address, typed), "", limit=5 * _PAGE) < 5 * _PAGE  # the square took minutes
 
 
 ACCENTS = "\u0315" * (LONG // 2) + "\u0300" * (LONG // 2)
