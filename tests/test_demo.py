@@ -50,7 +50,7 @@ def demo(env: dict[str, str], *, ready: bool = True) -> Iterator[Process]:
 
 def family(process: Process) -> dict[str, psutil.Process]:
     """The processes it started, by what they are; one that is not what it will be yet, or no more, is left out."""
-    marks = {"broker": "server", "sandbox": "sandbox", "web": "gunicorn", "worker": " worker ", "scheduler": " beat "}
+    marks = {"broker": "server", "sandbox": "sandbox", "web": "gunicorn", "worker": " worker ", "scheduler": " beat"}
     found = {}
     for child in psutil.Process(process.popen.pid).children():
         line = " ".join(_told(child))
