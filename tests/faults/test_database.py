@@ -17,7 +17,16 @@ from connections import workflow
 from connections.models import ConnectionRequest
 from connections.states import Status
 from tests import factories
-from tests.faults.conftest import PAGE_SECONDS, exactly_one, none_there, on_postgresql, session, settles, status
+from tests.faults.conftest import (
+    PAGE_SECONDS,
+    exactly_one,
+    none_there,
+    on_postgresql,
+    reconnected,
+    session,
+    settles,
+    status,
+)
 from tests.processes import Process, until
 from tests.stand_in import Fivetran
 
@@ -37,21 +46,10 @@ def test_killed_while_the_post_runs(fivetran: Fivetran, approve: Approve, machin
     with session() as victim:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
     fivetran.release()
-    until(_answers)
+    until(reconnected)
     settles(request)
     exactly_one(fivetran, request)
     assert len(fivetran.posts()) == 1
-
-
-def _answers() -> bool:
-    connection.close()
-    connection.close_pool()  # type: ignore[attr-defined]  # PostgreSQL's wrapper has it
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT 1")
-    except Exception:  # noqa: BLE001  (it recovers; whatever it says now is no answer)
-        return False
-    return True
 
 
 @on_postgresql
