@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from portal.incoming import IncomingRequest, State
-from tests import processes
+from tests import nginx, processes
 from tests.slow import connect
 
 LIMIT = settings.REQUEST_BODY_LIMIT
@@ -98,7 +98,7 @@ def test_no_upload_within_the_limit_goes_to_the_disk() -> None:
 
 
 def test_the_documented_proxy_has_the_same_limit() -> None:
-    size = re.search(r"client_max_body_size (\d+)m;", processes.PROXY_FILE.read_text())
+    size = re.search(r"client_max_body_size (\d+)m;", nginx.PROXY_FILE.read_text())
     assert size and int(size[1]) * 1024 * 1024 == LIMIT
 
 

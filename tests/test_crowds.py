@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 
 from connections.management.commands.seed_demo import PASSWORD
 from portal.concurrency import AtMost, TooBusy
-from tests import catalogs, processes
+from tests import catalogs, nginx, processes
 from tests.conftest import missing
 from tests.faults.broker import own_broker
 from tests.slow import crowd
@@ -80,7 +80,7 @@ def neighbours(
 
 
 @contextmanager
-def behind_proxy(env: dict[str, str], folder: Path) -> Iterator[tuple[processes.Proxy, str]]:
+def behind_proxy(env: dict[str, str], folder: Path) -> Iterator[tuple[nginx.Proxy, str]]:
     """The portal behind nginx as documented; yields the proxy and the file of its authority."""
     ca = trustme.CA()
     server = ca.issue_cert(HOST, "127.0.0.1")
@@ -92,7 +92,7 @@ def behind_proxy(env: dict[str, str], folder: Path) -> Iterator[tuple[processes.
     with ExitStack() as stack:
         address = stack.enter_context(processes.web(env))
         try:
-            proxy = stack.enter_context(processes.proxy(address, certificate, key))
+            proxy = stack.enter_context(nginx.proxy(address, certificate, key))
         except processes.Missing as reason:
             missing(str(reason))
         yield proxy, str(authority)

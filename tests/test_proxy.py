@@ -13,7 +13,7 @@ import pytest
 import requests
 from django.conf import settings
 
-from tests import processes
+from tests import nginx, processes
 from tests.slow import closed_after, connect
 from tests.test_crowds import behind_proxy
 from tests.visitors import HOST, Visitor
@@ -24,7 +24,7 @@ START = f"Host: {HOST}\r\n".encode()
 
 
 @pytest.fixture(scope="module")
-def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[processes.Proxy, str]]:
+def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[nginx.Proxy, str]]:
     """The portal, without anything in its database, behind nginx; and the file of the certificate's authority."""
     folder = tmp_path_factory.mktemp("proxy")
     env = processes.environment(
@@ -41,12 +41,12 @@ def proxy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[processes.
 
 
 @pytest.fixture
-def visitor(proxy: tuple[processes.Proxy, str]) -> Visitor:
+def visitor(proxy: tuple[nginx.Proxy, str]) -> Visitor:
     """Somebody there."""
     return Visitor(proxy[0].address, ca=proxy[1])
 
 
-def test_http_leads_to_https(proxy: tuple[processes.Proxy, str]) -> None:
+def test_http_leads_to_https(proxy: tuple[nginx.Proxy, str]) -> None:
     answer = requests.get(proxy[0].plain + "/x?y=1", headers={"Host": HOST}, allow_redirects=False, timeout=30)
     assert (answer.status_code, answer.headers["Location"]) == (301, f"https://{HOST}/x?y=1")
 
@@ -61,7 +61,7 @@ def test_pages_come_with_secure_cookies_and_the_log_in_works(visitor: Visitor) -
     assert visitor.get("/healthz").text == "ok"
 
 
-def test_neither_links_nor_queries_are_logged(proxy: tuple[processes.Proxy, str], visitor: Visitor) -> None:
+def test_neither_links_nor_queries_are_logged(proxy: tuple[nginx.Proxy, str], visitor: Visitor) -> None:
     visitor.get("/handover/secret-token/?state=secret-state")
     visitor.get("/requests/?q=secret-words")
     processes.until(lambda: "/requests/" in (proxy[0].folder / "portal.log").read_text())
@@ -74,7 +74,7 @@ def test_a_long_link_passes(visitor: Visitor) -> None:
     assert visitor.get("/accounts/login/?next=/" + "a" * 7900).status_code == 200
 
 
-def upload(proxy: tuple[processes.Proxy, str], size: int, *, chunked: bool) -> tuple[int, bytes]:
+def upload(proxy: tuple[nginx.Proxy, str], size: int, *, chunked: bool) -> tuple[int, bytes]:
     """Status and text of the answer to a POST of so many bytes."""
     where = urlsplit(proxy[0].address)
     context = ssl.create_default_context(cafile=proxy[1])
@@ -100,14 +100,14 @@ def upload(proxy: tuple[processes.Proxy, str], size: int, *, chunked: bool) -> t
 
 
 @pytest.mark.parametrize("chunked", [False, True])
-def test_what_is_too_large_is_refused_in_words(proxy: tuple[processes.Proxy, str], chunked: bool) -> None:
+def test_what_is_too_large_is_refused_in_words(proxy: tuple[nginx.Proxy, str], chunked: bool) -> None:
     status, text = upload(proxy, 300_000_000, chunked=chunked)
     assert status == 413
     assert b"2048 kB" in text
     assert written(proxy[0].folder / "body") < 100_000
 
 
-def test_a_body_in_chunks_arrives(proxy: tuple[processes.Proxy, str]) -> None:
+def test_a_body_in_chunks_arrives(proxy: tuple[nginx.Proxy, str]) -> None:
     assert upload(proxy, 65536, chunked=True)[0] == 403, "read, and found without a signature"
     assert upload(proxy, 131072, chunked=True)[0] == 413, "the webhook's own limit"
 
@@ -125,7 +125,7 @@ def written(folder: Path) -> int:
         (b"POST /accounts/login/ HTTP/1.1\r\n" + START + b"Content-Length: 1000\r\n\r\n", b"a"),
     ],
 )
-def test_slow_connections_are_closed(proxy: tuple[processes.Proxy, str], begin: bytes, drip: bytes) -> None:
+def test_slow_connections_are_closed(proxy: tuple[nginx.Proxy, str], begin: bytes, drip: bytes) -> None:
     context = ssl.create_default_context(cafile=proxy[1])
     with ExitStack() as stack:
         plain = stack.enter_context(connect(proxy[0].address, "127.0.0.9"))
@@ -136,7 +136,7 @@ def test_slow_connections_are_closed(proxy: tuple[processes.Proxy, str], begin: 
         assert 8 < time.monotonic() - started < 16
 
 
-def test_a_flood_of_one_address_is_told_to_wait(proxy: tuple[processes.Proxy, str]) -> None:
+def test_a_flood_of_one_address_is_told_to_wait(proxy: tuple[nginx.Proxy, str]) -> None:
     flooding = Visitor(proxy[0].address, "127.0.0.8", proxy[1])
     answers = [flooding.post("/webhooks/fivetran/", {}) for _ in range(60)]
     late = [answer for answer in answers if answer.status_code == 429]
@@ -151,7 +151,7 @@ def test_words_while_the_portal_is_away(tmp_path: Path) -> None:
     server = ca.issue_cert("127.0.0.1")
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
     server.private_key_and_cert_chain_pem.write_to_path(str(tmp_path / "both.pem"))
-    with processes.proxy("http://127.0.0.1:1", tmp_path / "both.pem", tmp_path / "both.pem") as alone:
+    with nginx.proxy("http://127.0.0.1:1", tmp_path / "both.pem", tmp_path / "both.pem") as alone:
         answer = Visitor(alone.address, ca=str(tmp_path / "ca.pem")).get("/")
     assert answer.status_code == 503
     assert "does not answer just now" in answer.text
