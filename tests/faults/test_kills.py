@@ -245,7 +245,6 @@ def test_a_worker_without_memory_for_the_answer(fivetran: Fivetran, approve: App
     resource.prlimit(starved.popen.pid, resource.RLIMIT_DATA, (size // 2, size // 2))
     fivetran.release()
     until(lambda: OUT_OF_MEMORY.search(starved.log.read_text()), story=lambda: starved.log.read_text()[-2000:])
-    assert status(request) in {Status.SENDING, Status.UNKNOWN}
     starved.kill()
     machinery()
     other = approve("starved_other")
