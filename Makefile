@@ -22,6 +22,7 @@ lint: .venv/.dev-ready
 	@$(PY) -m ruff format --check .
 	@$(PY) -m ruff check .
 	@SECRET_KEY=not-used $(PY) -m mypy .
+	@.venv/bin/lint-imports --no-logo
 	@$(PY) -m djlint --quiet --check --lint templates
 
 bench: .venv/.dev-ready
