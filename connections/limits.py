@@ -16,8 +16,8 @@ from django.db.models import Count, Model, Q, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from connections import payloads
 from connections.models import Batch, ConnectionRequest, Event, EventKind
+from connections.spec import payloads
 from connections.states import LIVE, Status
 
 STORED_BYTES = 64 * 1024  # of what was typed for one request, and of its body, each as JSON

@@ -25,7 +25,6 @@ from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from connections import characters
 from connections.models import (
     Batch,
     ConnectionChange,
@@ -35,7 +34,8 @@ from connections.models import (
     NoticeKind,
     SetupTestsState,
 )
-from connections.refusals import BAD_KEY, Refusal, refusal_of
+from connections.spec import characters
+from connections.spec.refusals import BAD_KEY, Refusal, refusal_of
 from connections.states import ChangeStatus, Owner, Status
 
 log = logging.getLogger(__name__)

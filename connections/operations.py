@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import catalog, drift, handover, limits, notifications, payloads, permissions, refusals, tasks
+from connections import catalog, handover, limits, notifications, permissions, tasks
 from connections.models import (
     ApiGate,
     CatalogEntry,
@@ -32,6 +32,7 @@ from connections.models import (
     known_account,
     open_request,
 )
+from connections.spec import drift, payloads, refusals
 from connections.states import Actor, Status
 
 REFRESH_AGAIN = timedelta(seconds=60)  # between two by a button: each is up to 20 calls of the budget

@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.utils.crypto import constant_time_compare
 
-from connections import refusals
 from connections.models import (
     Batch,
     Connection,
@@ -24,6 +23,7 @@ from connections.models import (
 )
 from connections.models.change import ConnectionChangeQuerySet
 from connections.models.request import ConnectionRequestQuerySet
+from connections.spec import refusals
 from connections.states import CHANGE_WITHDRAWABLE, EDITABLE, WITHDRAWABLE, ChangeStatus, Owner, Status
 
 Person = User | AnonymousUser

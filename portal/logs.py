@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 HIDDEN = "[hidden]"
-# Unicode's categories of what shows nothing itself; a test compares them with `connections.characters`.
+# Unicode's categories of what shows nothing itself; a test compares them with `connections.spec.characters`.
 _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 _KNOWN_AT_ONCE = 5_000  # characters: a text that holds every one there is must not fill the memory
 

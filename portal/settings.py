@@ -72,7 +72,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
-    "connections.zones.reader_zone",
+    "connections.timezones.reader_zone",
     "connections.views.errors.LimitsInWords",
     "axes.middleware.AxesMiddleware",
 ]

@@ -51,9 +51,9 @@ def imported(module: str, source: str, *, is_package: bool = False) -> set[str]:
 
 def unlawful_imports(module: str, source: str, *, is_package: bool = False) -> Iterator[str]:
     """The parts of Django that `source`, being `module`, imports although its room is WITHOUT them."""
-    room = module.split(".")[1:2]
+    room = module.partition(".")[2].partition(".")[0]
     for name in sorted(imported(module, source, is_package=is_package)):
-        for package in WITHOUT.get(*room, "").split() if room else ():
+        for package in WITHOUT.get(room, "").split():
             if name == package or name.startswith(f"{package}."):
                 yield f"{module} imports {name}"
 

@@ -8,10 +8,11 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from connections import catalog, notifications, operations, payloads, permissions, provisioning, workflow
+from connections import catalog, notifications, operations, permissions, provisioning, workflow
 from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, IllegalMove, Kind, open_request
 from connections.permissions import Denied
 from connections.provisioning import account
+from connections.spec import payloads
 from connections.states import Actor, ChangeStatus, Status
 from tests import factories, processes
 from tests.stand_in import Fivetran

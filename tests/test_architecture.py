@@ -75,7 +75,7 @@ AGAINST: dict[str, tuple[str, str]] = {
     "pages": ("connections/views/home.py", "from ..fivetran import client"),
     "verbs": ("connections/workflow/filing.py", "from connections import provisioning"),
     "tasks": ("connections/tasks.py", "from connections.models import ConnectionRequest"),
-    "pure": ("connections/rules.py", "import django.db"),
+    "pure": ("connections/spec/rules.py", "import django.db"),
     "client": ("connections/fivetran/client.py", "from .configured import client"),
     "sandbox": ("connections/fivetran/sandbox/server.py", "from ..errors import Refused"),
     "sandbox-users": ("connections/provisioning/sending.py", "from connections.fivetran import sandbox"),

@@ -13,10 +13,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from connections import notifications, workflow
-from connections.fields import FIELDS, NAMING
 from connections.forms import batch as tables
 from connections.forms.batch import read_table
 from connections.models import Batch, CatalogEntry, ConnectionRequest, Kind, Notice
+from connections.spec.fields import FIELDS, NAMING
 from connections.states import Status
 from tests import catalogs, factories
 from tests.test_batch import filed, line, requests_of, text

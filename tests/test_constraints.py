@@ -7,8 +7,8 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import payloads
 from connections.models import ConnectionRequest, Event, EventKind, advance
+from connections.spec import payloads
 from connections.states import DECIDED, LIVE, Actor, Status
 from tests import factories
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from connections.curation import IN_SIGHT, METHODS, curated_services, curation
-from connections.rules import Effect, When, check
+from connections.spec.rules import Effect, When, check
+from connections.spec.service_rules import IN_SIGHT, METHODS, curated_services, curation
 from tests.processes import ROOT
 
 SERVICES = ROOT.parent / "shared" / "fivetran" / "services.json.gz"
@@ -149,7 +149,7 @@ def test_every_field_and_value_in_the_file_exists_at_fivetran() -> None:
     for service in curated_services():
         listed = {f"config.{name}": tuple(spec.get("enum", ())) for name, spec in published[service]["config"].items()}
         assert curation(service, listed).in_sight, service
-    own: dict[str, Any] = json.loads((ROOT / "connections" / "curated.json").read_text())
+    own: dict[str, Any] = json.loads((ROOT / "connections" / "spec" / "service_rules.json").read_text())
     for service, entry in own["services"].items():
         config = published[service]["config"]
         assert set(entry.get("in_sight", ())) <= set(config), service

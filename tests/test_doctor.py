@@ -7,8 +7,8 @@ import tomllib
 
 import pytest
 
-from connections import doctor
-from connections.doctor import Sample, Who, diagnose, entries, unbounded
+from connections.spec import diagnosis
+from connections.spec.diagnosis import Sample, Who, diagnose, entries, unbounded
 from tests.contract import openapi
 
 SAMPLES = [(entry, sample) for entry in entries() for sample in entry.samples]
@@ -23,7 +23,9 @@ def test_there_are_enough_entries_each_with_a_name_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("entry", "sample"), SAMPLES, ids=NAMES)
-def test_an_entry_recognises_its_own_messages_and_nothing_stands_before_it(entry: doctor.Entry, sample: Sample) -> None:
+def test_an_entry_recognises_its_own_messages_and_nothing_stands_before_it(
+    entry: diagnosis.Entry, sample: Sample
+) -> None:
     found = diagnose(sample.service, sample.title, sample.status, sample.message, {})
     assert found is not None and found.entry == entry.id
     said = (sample.service, sample.title, sample.status, sample.message)
@@ -32,24 +34,24 @@ def test_an_entry_recognises_its_own_messages_and_nothing_stands_before_it(entry
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
-def test_an_entry_is_whole(entry: doctor.Entry) -> None:
+def test_an_entry_is_whole(entry: diagnosis.Entry) -> None:
     assert entry.test or entry.says or entry.status
     for text in (entry.means, entry.act, entry.source):
         assert text.strip() == text != ""
     assert entry.means.endswith(".") and entry.act.endswith(".")
     used = set(re.findall(r"\{([a-z_]+)\}", f"{entry.paste} {entry.act} {entry.means}"))
-    assert used <= set(doctor.PLACEHOLDERS), used
+    assert used <= set(diagnosis.PLACEHOLDERS), used
     assert "password'" not in entry.paste.replace("<password>'", "")
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
-def test_the_source_owner_is_sent_to_nothing_that_stands_on_another_page(entry: doctor.Entry) -> None:
+def test_the_source_owner_is_sent_to_nothing_that_stands_on_another_page(entry: diagnosis.Entry) -> None:
     said = f"{entry.means} {entry.outside or entry.act}"
     assert "To be trusted" not in said and "this page" not in said and "approved here" not in said
 
 
 def test_the_file_holds_nothing_that_is_not_read() -> None:
-    data = tomllib.loads(doctor.FILE.read_text())
+    data = tomllib.loads(diagnosis.FILE.read_text())
     assert set(data) == {"addresses", "families", "entry"}
     assert all(ipaddress.ip_network(text) for text in data["addresses"].values())
     used = {name for item in data["entry"] for name in item.get("services", ())}
@@ -63,7 +65,7 @@ def test_every_service_of_the_file_is_one_of_fivetrans() -> None:
 
 
 @pytest.mark.parametrize("entry", entries(), ids=lambda entry: entry.id)
-def test_no_pattern_repeats_without_an_end(entry: doctor.Entry) -> None:
+def test_no_pattern_repeats_without_an_end(entry: diagnosis.Entry) -> None:
     for pattern in (entry.test, entry.says):
         assert pattern is None or not list(unbounded(pattern.pattern))
 
@@ -90,7 +92,7 @@ HOSTILE = [
 def test_a_hostile_message_costs_as_much_as_its_beginning(number: int) -> None:
     text = HOSTILE[number]
     took = []
-    for said in (text[: doctor.LOOKED_AT], text):
+    for said in (text[: diagnosis.LOOKED_AT], text):
         started = time.process_time()
         for _ in range(3):
             diagnose("postgres", said, "FAILED", said, {})
@@ -121,8 +123,8 @@ def test_the_service_decides_between_two_that_look_alike() -> None:
 
 
 def test_the_addresses_of_a_region_are_those_of_fivetrans_page_or_none() -> None:
-    assert doctor.addresses("GCP_EUROPE_WEST3") == "35.235.32.144/29"
-    assert doctor.addresses("MARS_NORTH_1") == doctor.addresses("") == ""
+    assert diagnosis.addresses("GCP_EUROPE_WEST3") == "35.235.32.144/29"
+    assert diagnosis.addresses("MARS_NORTH_1") == diagnosis.addresses("") == ""
 
 
 def pasted(**facts: str) -> str:

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from connections.addresses import HOST, HOST_ONLY, PORT, PORT_APART, address_rules
 from connections.forms import Purpose, RequestForm
 from connections.forms.batch import judge, read_table
 from connections.models import CatalogEntry, ConnectionRequest, Kind
-from connections.rules import check
+from connections.spec.addresses import HOST, HOST_ONLY, PORT, PORT_APART, address_rules
+from connections.spec.rules import check
 from tests.test_config import ANY, NEW, POSTGRES, client, errors, page, sent
 
 __all__ = ["client"]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from connections import drift
-from connections.payloads import build_body
+from connections.spec import drift
+from connections.spec.payloads import build_body
 from tests import factories
 
 BODY: dict[str, Any] = {

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from connections import drift, exports, payloads
 from connections.forms.batch import COLUMNS, judge, read_table
 from connections.models import ConnectionRequest
+from connections.spec import drift, export, payloads
 from tests.test_config import ANY, NEW, client, page
 
 __all__ = ["client"]
@@ -70,9 +70,9 @@ def test_a_link_and_a_table_take_them(client: Client) -> None:
 
 def test_the_exports_have_them_or_say_that_there_is_no_place(filed: ConnectionRequest) -> None:
     body = payloads.masked(filed.payload or {})
-    for text in (exports.as_json(body), exports.as_curl(body, "https://api.fivetran.com")):
+    for text in (export.as_json(body), export.as_curl(body, "https://api.fivetran.com")):
         assert '"virtual_warehouse": "LOADING_WH"' in text and '"external_secrets_manager_id": "esm_one"' in text
-    told = exports.as_terraform(body).partition("The provider has no place")[2]
+    told = export.as_terraform(body).partition("The provider has no place")[2]
     assert {"# - connect_card_config", "# - destination_configuration", "# - external_secrets_manager_id"} <= set(
         told.splitlines()
     )

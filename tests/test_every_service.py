@@ -14,9 +14,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from connections import catalog, payloads, provisioning, workflow
+from connections import catalog, provisioning, workflow
 from connections.models import ConnectionRequest
 from connections.provisioning import account
+from connections.spec import payloads
 from connections.states import Status
 from tests import processes
 from tests.contract import openapi

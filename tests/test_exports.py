@@ -13,10 +13,10 @@ from django.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connections import exports
-from connections.fields import FIELDS
 from connections.models import ConnectionRequest
-from connections.payloads import MASK, build_body
+from connections.spec import export
+from connections.spec.fields import FIELDS
+from connections.spec.payloads import MASK, build_body
 from connections.states import Status
 from tests import factories
 
@@ -75,7 +75,7 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[list[
 @given(value=JSON, key=TEXT, root=TEXT.filter(lambda text: "\0" not in text))
 def test_a_shell_reads_exactly_the_body(shell: Callable[..., Any], value: Any, key: str, root: str) -> None:
     body = body_of() | {key: value}
-    arguments, sent = shell(exports.as_curl(body, root))
+    arguments, sent = shell(export.as_curl(body, root))
     assert json.loads(sent) == body
     assert arguments == [
         *("--fail-with-body", "--request", "POST", f"{root}/v1/connections"),
@@ -86,14 +86,14 @@ def test_a_shell_reads_exactly_the_body(shell: Callable[..., Any], value: Any, k
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_a_shell_runs_nothing_that_was_typed(shell: Callable[..., Any], text: str) -> None:
-    for script in (exports.as_curl(body_of(**{text: text}), ROOT), exports.as_script(body_of(**{text: text}), ROOT)):
+    for script in (export.as_curl(body_of(**{text: text}), ROOT), export.as_script(body_of(**{text: text}), ROOT)):
         _, sent = shell(script)
         assert json.loads(sent)["config"] == {text: text}
         assert "!" not in script.split("'FIVETRAN_BODY'\n")[1], "an interactive shell would replace it"
 
 
 def test_the_script_stops_without_a_key() -> None:
-    script = exports.as_script(body_of(), ROOT)
+    script = export.as_script(body_of(), ROOT)
     done = subprocess.run(["/bin/sh", "-c", script], env={"PATH": ""}, capture_output=True, text=True, check=False)
     assert done.returncode
     assert "FIVETRAN_API_KEY" in done.stderr
@@ -101,7 +101,7 @@ def test_the_script_stops_without_a_key() -> None:
 
 @given(value=JSON)
 def test_json_is_the_body_and_shows_what_it_holds(value: Any) -> None:
-    text = exports.as_json({"v": value})
+    text = export.as_json({"v": value})
     assert json.loads(text) == {"v": value}
     assert text.replace("\n", "").isprintable()
 
@@ -123,12 +123,12 @@ def unquoted(quoted: str) -> str:
 
 @given(text=TEXT)
 def test_a_string_of_terraform_is_exactly_the_text(text: str) -> None:
-    assert unquoted(exports._string(text)) == text
-    assert exports._string(text).isprintable()
+    assert unquoted(export._string(text)) == text
+    assert export._string(text).isprintable()
 
 
 def test_half_a_character_is_none() -> None:
-    assert unquoted(exports._string("a\ud800b")) == "a\ufffdb"
+    assert unquoted(export._string("a\ud800b")) == "a\ufffdb"
 
 
 def tokens(source: str) -> Iterator[str]:
@@ -140,8 +140,8 @@ def tokens(source: str) -> Iterator[str]:
 
 @given(value=JSON, key=TEXT, connection_id=TEXT)
 def test_nothing_that_was_typed_leaves_its_string(value: Any, key: str, connection_id: str) -> None:
-    plain = exports.as_terraform(body_of(), None)
-    source = exports.as_terraform(body_of(field={key: value}) | {key: value}, connection_id)
+    plain = export.as_terraform(body_of(), None)
+    source = export.as_terraform(body_of(field={key: value}) | {key: value}, connection_id)
     assert all(line.isprintable() for line in source.split("\n"))
     for line in tokens(source):
         assert re.fullmatch(r"[\w ={}\[\]().,~+-]*", line), line
@@ -159,7 +159,7 @@ def test_nothing_that_was_typed_leaves_its_string(value: Any, key: str, connecti
     ],
 )
 def test_each_shape_of_a_name(config: dict[str, str], block: dict[str, str], left: dict[str, str], name: str) -> None:
-    source = exports.as_terraform(body_of(**config), "ten_fold")
+    source = export.as_terraform(body_of(**config), "ten_fold")
     assert f'import {{\n  to = fivetran_connection.{name}\n  id = "ten_fold"\n}}\n' in source
     assert f'resource "fivetran_connection" "{name}" {{\n' in source
     assert f'resource "fivetran_connector_schedule" "{name}" {{\n  connector_id ' in source
@@ -176,7 +176,7 @@ def test_every_field_has_a_place_or_is_said_to_have_none() -> None:
     for field in FIELDS:
         if not field.ours:
             body.setdefault(field.path.split(".")[0], values[field.path])
-    source = exports.as_terraform(body)
+    source = export.as_terraform(body)
     for key in body:
         assert re.search(rf"^(  {key} +=|# - {key}$)", source, re.M), key
     assert "# - destination_schema_names\n" in source
@@ -185,7 +185,7 @@ def test_every_field_has_a_place_or_is_said_to_have_none() -> None:
 
 def test_a_secret_is_named_and_left_out() -> None:
     body = body_of(schema="s", password=SECRET, accounts=[{"api_key": SECRET, "region": "eu"}])
-    source = exports.as_terraform(body)
+    source = export.as_terraform(body)
     assert SECRET not in source
     assert MASK not in source
     assert "# config.password: a secret, set by the source owner at Fivetran" in source
@@ -194,7 +194,7 @@ def test_a_secret_is_named_and_left_out() -> None:
 
 
 def test_a_draft_says_what_is_missing() -> None:
-    source = exports.as_terraform({})
+    source = export.as_terraform({})
     assert "# group_id: not chosen yet" in source
     assert "# service: not chosen yet" in source
     assert "# destination_schema: not named yet" in source

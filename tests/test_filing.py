@@ -15,9 +15,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connections import catalog, workflow
-from connections.fields import FIELDS, NAMING, Type
 from connections.forms.texts import trimmed
 from connections.models import CatalogEntry, ConnectionRequest
+from connections.spec.fields import FIELDS, NAMING, Type
 from connections.states import Status
 from tests import catalogs, factories
 from tests.test_forms import COMPLETE, NEW, error_of, page, stored, value_of

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from connections.fields import FIELDS
 from connections.models import CatalogEntry, ConnectionRequest, Kind
+from connections.spec.fields import FIELDS
 from connections.states import Status
 from tests import catalogs, factories
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from connections import doctor
+from connections.spec import diagnosis
 from tests.hostile import LENGTHS, LIMIT, attacks, seconds
 
 ROOT = Path(__file__).parent.parent
@@ -21,13 +21,13 @@ _WRAPPERS = {"RegexValidator", "RegexField", "re_path"}  # Django's, which compi
 _FLAGS_AT = {"compile": 1, "match": 2, "fullmatch": 2, "search": 2}
 # Expressions that are put together at run time: the entry that reaches each is in `test_hostile_texts.py`.
 MADE_AT_RUN_TIME = {
-    "connections.doctor._entry": "diagnose",
-    "connections.naming_rule._shape": "follows, parts_in",
-    "connections.rules.When.holds": "addresses",
+    "connections.spec.diagnosis._entry": "diagnose",
+    "connections.spec.naming_rule._shape": "follows, parts_in",
+    "connections.spec.rules.When.holds": "addresses",
     "connections.fivetran.sandbox.routes._compiled": "none: made of the sandbox's own table of routes",
 }
 # What only our own files are read with.
-OF_OWN_TEXT = {"connections.doctor.unbounded", "connections.fivetran.sandbox.routes._compiled"}
+OF_OWN_TEXT = {"connections.spec.diagnosis.unbounded", "connections.fivetran.sandbox.routes._compiled"}
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,12 @@ def _use(pattern: re.Pattern[Any], function: str, hostile: str) -> None:
 def test_the_expressions_are_found() -> None:
     places = {one.place for one in EXPRESSIONS}
     assert len(EXPRESSIONS) > 40
-    assert {"connections.forms.batch", "portal.logs", "connections.sources._host", "connections.naming_rule"} <= places
+    assert {
+        "connections.forms.batch",
+        "portal.logs",
+        "connections.spec.source_key._host",
+        "connections.spec.naming_rule",
+    } <= places
     assert "connections.models.policy.PortalPolicy" in places  # within a validator
 
 
@@ -136,12 +141,12 @@ def test_it_takes_linear_time(one: Expression) -> None:
 @pytest.mark.parametrize("name", ["test", "says"])
 def test_the_file_of_diagnoses_takes_linear_time(name: str) -> None:
     """Its texts are cut before any expression of it sees them."""
-    found = {pattern for entry in doctor.entries() if (pattern := getattr(entry, name)) is not None}
+    found = {pattern for entry in diagnosis.entries() if (pattern := getattr(entry, name)) is not None}
     assert len(found) > 5
     slow = [
         (pattern.pattern, text[:40])
         for pattern in found
-        for text in attacks(pattern, doctor.LOOKED_AT)
+        for text in attacks(pattern, diagnosis.LOOKED_AT)
         if seconds(pattern.search, text) >= LIMIT
     ]
     assert slow == []

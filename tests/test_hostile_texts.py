@@ -11,9 +11,7 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.test import Client, RequestFactory
 
-from connections import addresses, doctor, exports, naming_rule, payloads, rules, sources
 from connections.catalog import Option, metadata
-from connections.fields import FIELDS
 from connections.fivetran import answers, errors
 from connections.forms import batch
 from connections.forms import texts as typed
@@ -23,10 +21,12 @@ from connections.forms.offers import Offer
 from connections.forms.preset_editor import Paths, Values
 from connections.forms.rows import folded, tidied, too_many
 from connections.models import search
+from connections.spec import addresses, diagnosis, export, naming_rule, payloads, rules, source_key
+from connections.spec.fields import FIELDS
 from connections.templatetags import portal as tags
+from connections.timezones import _zone
 from connections.views import filing, filters, starting
 from connections.workflow import hinting
-from connections.zones import _zone
 from portal import logs, middleware
 from tests import catalogs
 from tests.hostile import LENGTHS, LIMIT, LONG, seconds, texts
@@ -81,13 +81,13 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "masked": lambda text: payloads.masked({text: {text: text}}),
     "described": lambda text: payloads.described({"config": {text: [text], "host": text}}),
     "source_of": lambda text: [
-        sources.source_of("x", {key: text}) for key in ("sheet_id", "bucket", "host", "account", "shop")
+        source_key.source_of("x", {key: text}) for key in ("sheet_id", "bucket", "host", "account", "shop")
     ],
-    "as_json": lambda text: exports.as_json({"service": text[:MOST]}),
-    "as_curl": lambda text: exports.as_curl({"service": text[:MOST]}, "https://api.fivetran.com"),
-    "as_script": lambda text: exports.as_script({"service": text[:MOST]}, "https://api.fivetran.com"),
-    "as_terraform": lambda text: exports.as_terraform({"service": text[:MOST], "config": {text[:MOST]: ""}}),
-    "diagnose": lambda text: doctor.diagnose("postgres", text, "FAILED", text, {"host": text}),
+    "as_json": lambda text: export.as_json({"service": text[:MOST]}),
+    "as_curl": lambda text: export.as_curl({"service": text[:MOST]}, "https://api.fivetran.com"),
+    "as_script": lambda text: export.as_script({"service": text[:MOST]}, "https://api.fivetran.com"),
+    "as_terraform": lambda text: export.as_terraform({"service": text[:MOST], "config": {text[:MOST]: ""}}),
+    "diagnose": lambda text: diagnosis.diagnose("postgres", text, "FAILED", text, {"host": text}),
     "plain_text": metadata.plain_text,
     "metadata": lambda text: metadata.parse({"properties": {text: {"description": text}, "a": {"title": text}}}),
     "words_of": metadata.words_of,

@@ -32,7 +32,7 @@ from connections.models import (
     Notice,
     SetupTestsState,
 )
-from connections.payloads import canonical
+from connections.spec.payloads import canonical
 from connections.states import Actor, Status
 from connections.views.errors import LimitsInWords
 from tests import catalogs, factories

@@ -6,17 +6,18 @@ from typing import Any
 import pytest
 import requests
 
-from connections import catalog, sources, workflow
+from connections import catalog, workflow
 from connections.catalog import live
 from connections.fivetran import configured
 from connections.models import CatalogEntry, CatalogRefresh, ConnectionRequest, Kind
+from connections.spec import source_key
 from connections.states import Status
 from tests import factories
 
 pytestmark = pytest.mark.django_db
 
 HOST = "db.example.com"
-KEY = sources.source_key("postgres", {"host": HOST})
+KEY = source_key.source_key("postgres", {"host": HOST})
 
 
 def at_fivetran(schema: str, **config: Any) -> str:

@@ -15,8 +15,8 @@ from django.contrib.auth.models import Group, User
 from django.db import models, transaction
 from django.test import Client
 
-from connections.fields import FIELDS
 from connections.models import ConnectionChange, ConnectionRequest, Handover
+from connections.spec.fields import FIELDS
 from connections.workflow.handing_over import CODES_AN_HOUR
 from tests import catalogs
 from tests.handover import mailed_code, page_of

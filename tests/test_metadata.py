@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connections.catalog.metadata import Config, Property, Shape, leaves, parse, plain_text, words_of
-from connections.payloads import is_secret
+from connections.spec.payloads import is_secret
 from tests.processes import ROOT
 
 SERVICES = ROOT.parent / "shared" / "fivetran" / "services.json.gz"

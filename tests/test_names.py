@@ -8,8 +8,8 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from connections import sources
 from connections.models import CatalogEntry, CatalogRefresh, ConnectionRequest, Kind, PortalPolicy
+from connections.spec import source_key
 from connections.states import Status
 from connections.views.review import checks, syncs
 from tests import catalogs, factories
@@ -191,7 +191,7 @@ def test_one_s_own_is_named_and_the_others_counted(as_user: Any, cast: dict[str,
 
 
 def test_a_connection_at_fivetran_counts_once(as_user: Any, cast: dict[str, User], offered: None) -> None:
-    key = sources.source_key("postgres", {"host": HOST})
+    key = source_key.source_key("postgres", {"host": HOST})
     live("legacy", source=key, group="decent_dropsy")
     assert radar(as_user("requester")).startswith("A connection or request of somebody else.")
     assert radar(as_user("operator")) == "Connection tender_ape at Fivetran, into Sandbox warehouse as legacy"

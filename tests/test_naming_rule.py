@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from connections.fields import NAME_PATTERN
-from connections.naming_rule import asked, follows, is_usable, normalized, parts_in, suggestion
+from connections.spec.fields import NAME_PATTERN
+from connections.spec.naming_rule import asked, follows, is_usable, normalized, parts_in, suggestion
 
 RULE = "{team}_{service}"
 

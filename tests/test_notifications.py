@@ -14,9 +14,10 @@ from django.core import mail
 from django.db import connection
 from django.db.models.functions import Now
 
-from connections import notifications, payloads, workflow
+from connections import notifications, workflow
 from connections.models import ConnectionRequest, Notice, NoticeKind
 from connections.provisioning import outcome
+from connections.spec import payloads
 from connections.states import Actor, Status
 from tests import factories
 from tests.handover import handed_over

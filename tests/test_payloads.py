@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 from jsonschema import Draft202012Validator
 
-from connections.fields import BY_PATH, FIELDS, NAMING_SHAPES, OF_THE_OWNER, OF_THE_SERVICE, Type
-from connections.payloads import (
+from connections.spec.fields import BY_PATH, FIELDS, NAMING_SHAPES, OF_THE_OWNER, OF_THE_SERVICE, Type
+from connections.spec.payloads import (
     MASK,
     build_body,
     canonical,

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from connections import payloads
+from connections.spec import payloads
 
 CREATED = {
     "service": "google_sheets",

@@ -8,9 +8,10 @@ import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
 
-from connections import payloads, permissions, workflow
+from connections import permissions, workflow
 from connections.models import Notice, Preset
 from connections.permissions import Denied
+from connections.spec import payloads
 from connections.states import Status
 from tests import catalogs, factories
 from tests.test_filing import banner, hidden

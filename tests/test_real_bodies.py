@@ -15,11 +15,11 @@ import pytest
 from django.test import Client
 
 from connections import catalog, provisioning
-from connections.curation import FOLLOWING
-from connections.fields import BY_PATH, OF_THE_OWNER, Type
 from connections.forms.rows import unfolded
 from connections.models import ConnectionRequest
-from connections.payloads import MASK, at
+from connections.spec.fields import BY_PATH, OF_THE_OWNER, Type
+from connections.spec.payloads import MASK, at
+from connections.spec.service_rules import FOLLOWING
 from connections.states import Status
 from tests import processes
 from tests.contract import openapi

@@ -9,10 +9,11 @@ from django.core import mail
 from django.db.models import Q
 from django.test import Client
 
-from connections import notifications, operations, permissions, refusals
+from connections import notifications, operations, permissions
 from connections.fivetran.errors import NotSent, Unauthorized
 from connections.models import ConnectionRequest, Notice, NoticeKind
 from connections.provisioning import gate, outcome
+from connections.spec import refusals
 from connections.states import Owner, Status
 from tests import factories
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.fields import BY_PATH, FIELDS
-from connections.payloads import build_body
-from connections.rules import RULES, Effect, as_json, check
+from connections.spec.fields import BY_PATH, FIELDS
+from connections.spec.payloads import build_body
+from connections.spec.rules import RULES, Effect, as_json, check
 
 CASES: list[dict[str, Any]] = json.loads((Path(__file__).parent / "cases" / "rules.json").read_text())
 CONDITIONAL = {rule.path for rule in RULES if rule.effect is Effect.APPLIES}

@@ -10,8 +10,9 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 
-from connections import catalog, payloads
+from connections import catalog
 from connections.models import ConnectionRequest
+from connections.spec import payloads
 from connections.states import Status
 from tests import catalogs, factories
 from tests.contract import openapi

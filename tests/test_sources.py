@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from connections.payloads import MASK
-from connections.sources import source_key, source_of
+from connections.spec.payloads import MASK
+from connections.spec.source_key import source_key, source_of
 
 
 @pytest.mark.parametrize(

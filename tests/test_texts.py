@@ -11,10 +11,10 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from django.test import Client
 
-from connections import payloads, sources
 from connections.forms import Purpose, RequestForm, presets, texts
 from connections.forms.batch import judge, read_table
 from connections.models import ConnectionRequest, Preset
+from connections.spec import payloads, source_key
 from connections.views import prefilled
 from tests import catalogs
 
@@ -200,7 +200,9 @@ def test_unseen_ends_are_taken_off(client: Client, unseen: str) -> None:
     typed = f"{unseen}db.example{unseen}"
     config = body(posted(host=typed, hosts=f"{typed}\n{typed}"))
     assert config == {"host": "db.example", "hosts": ["db.example", "db.example"]}
-    assert sources.source_key("s3", config) == sources.source_key("s3", {"host": "db.example", "hosts": ["db.example"]})
+    assert source_key.source_key("s3", config) == source_key.source_key(
+        "s3", {"host": "db.example", "hosts": ["db.example"]}
+    )
     assert not RequestForm.from_post(S3 | {"service": f"s3{unseen}"}, Purpose.SUBMIT).errors
 
 

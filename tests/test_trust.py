@@ -9,7 +9,7 @@ import trustme
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connections.trust import Candidate, TrustKind, candidates, left_out
+from connections.spec.trust_candidates import Candidate, TrustKind, candidates, left_out
 
 CERTIFICATE = {
     "hash": "abc=",

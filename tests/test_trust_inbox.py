@@ -11,9 +11,10 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from connections import notifications, permissions, trust, workflow
+from connections import notifications, permissions, workflow
 from connections.models import Connection, ConnectionRequest, Notice, NoticeKind, Trust, TrustState, store_run
 from connections.provisioning import asking, observing
+from connections.spec import trust_candidates
 from tests import factories
 from tests.bench import rows
 from tests.test_request_page import page_of, visible_text
@@ -36,7 +37,7 @@ def told(row: ConnectionRequest) -> set[str]:
 
 
 def approve(row: ConnectionRequest, details: dict[str, Any]) -> Trust:
-    [one] = trust.candidates(details)
+    [one] = trust_candidates.candidates(details)
     by = factories.person("approver")
     workflow.approve_trust(by=by, request=row, kind=one.kind, hash=one.hash, shown=one.digest)
     return Trust.objects.latest("id")

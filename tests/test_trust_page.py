@@ -11,10 +11,11 @@ from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import batches, permissions, trust, workflow
+from connections import batches, permissions, workflow
 from connections.models import ChangeKind, Connection, ConnectionRequest, Event, EventKind, Trust, TrustState
 from connections.models.connection import MAX_DETAILS, MAX_RUN, MAX_TESTS, store_run
 from connections.provisioning import outcome
+from connections.spec import trust_candidates
 from connections.states import Actor, Status
 from tests import factories
 from tests.test_request_page import buttons, interval, page_of, poll_url, visible_text
@@ -58,7 +59,7 @@ def test_everybody_sees_it_whole_and_some_can_approve(as_user: Login, cast: Cast
     row = created(cast, details)
     page = page_of(as_user(name), row)
     text = visible_text(page)
-    [one] = trust.candidates(details)
+    [one] = trust_candidates.candidates(details)
     for said in (one.hash, one.name, one.proof, one.type, one.sha1, one.sha256, one.public_key, "Copy"):
         assert said in text
     label = "Approve certificate" if one.kind == "certificate" else "Approve fingerprint"
@@ -83,7 +84,7 @@ def test_who_asked_reads_why_not_and_who_can(as_user: Login, cast: Cast) -> None
 
 def form_of(row: ConnectionRequest) -> dict[str, str]:
     test = row.connection.runs.all()[0].setup_tests.get()
-    [one] = trust.candidates(test.details)
+    [one] = trust_candidates.candidates(test.details)
     return {"kind": one.kind.value, "hash": one.hash, "shown": one.digest}
 
 
@@ -238,7 +239,7 @@ def chain(length: int) -> list[dict[str, str]]:
     ]
 
 
-@pytest.mark.parametrize("length", [6, trust.MOST])
+@pytest.mark.parametrize("length", [6, trust_candidates.MOST])
 def test_a_whole_chain_can_be_approved(as_user: Login, cast: Cast, length: int) -> None:
     assert len(repr(chain(length))) > 20_000
     row, reader = created(cast, chain(length)), as_user("approver")
@@ -260,10 +261,12 @@ def test_of_a_chain_that_is_too_long_whole_certificates_are_kept_and_the_page_sa
     assert stored and len(repr(stored)) <= MAX_DETAILS
     *kept, last = stored
     assert kept == chain(length)[: len(kept)]
-    assert last == {trust.LEFT_OUT: length - len(kept)}
+    assert last == {trust_candidates.LEFT_OUT: length - len(kept)}
     page = page_of(as_user("approver"), row)
-    assert page.count("data-trust=") == trust.MOST
-    assert f"Fivetran named {length - trust.MOST} more, which the portal does not show." in visible_text(page)
+    assert page.count("data-trust=") == trust_candidates.MOST
+    assert f"Fivetran named {length - trust_candidates.MOST} more, which the portal does not show." in visible_text(
+        page
+    )
 
 
 def test_one_run_keeps_no_more_than_a_row_can_hold(cast: Cast) -> None:

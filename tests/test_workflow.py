@@ -9,9 +9,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection
 
-from connections import payloads, tasks, workflow
+from connections import tasks, workflow
 from connections.models import ConnectionRequest, Event, EventKind, MovedOn, Notice, NoticeKind
 from connections.permissions import Denied
+from connections.spec import payloads
 from connections.states import Status
 from connections.workflow import Filing, NameTaken
 from tests import factories

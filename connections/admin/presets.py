@@ -6,10 +6,11 @@ from django.contrib import admin, messages
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
-from connections import payloads, permissions
+from connections import permissions
 from connections.admin.windows import Editable
 from connections.forms.preset_editor import PresetForm
 from connections.models import Preset
+from connections.spec import payloads
 
 _REQUESTERS_OWN = ("reason", "source_owner", "service", "group_id")
 

@@ -13,11 +13,12 @@ from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from connections import characters, payloads, permissions, refusals, workflow
+from connections import permissions, workflow
 from connections.admin.windows import AttemptInline, EventInline, ReadOnlyAdmin
 from connections.evidence import evidence_of
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, MovedOn
+from connections.spec import characters, payloads, refusals
 
 _TEXTS = (
     "reason",

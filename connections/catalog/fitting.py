@@ -6,7 +6,7 @@ A hybrid deployment agent serves one group. Private links and proxy agents have 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from connections.catalog.offers import Option
-from connections.rules import Effect, Rule, When
+from connections.spec.rules import Effect, Rule, When
 
 _WAREHOUSE = "destination_configuration.virtual_warehouse"
 _NO_WAREHOUSE = "only a Snowflake destination has virtual warehouses: Fivetran may refuse it"

@@ -9,7 +9,7 @@ from connections.catalog.refresh import due
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, Refused
 from connections.models import CatalogEntry, ConnectionRequest, Kind
-from connections.sources import source_key
+from connections.spec.source_key import source_key
 
 log = logging.getLogger(__name__)
 A_ROUND = 20  # calls; 80 an hour at a round each 15 minutes, of the 500 that Fivetran's trial plan allows

@@ -11,8 +11,8 @@ from enum import StrEnum
 from html import unescape
 from typing import Any
 
-from connections.fields import NAMING
-from connections.payloads import is_secret, secrets_of
+from connections.spec.fields import NAMING
+from connections.spec.payloads import is_secret, secrets_of
 
 _LABEL, _HELP, _CHOICE = 80, 400, 2_000  # characters
 _DEEPEST, _MOST = 4, 200  # levels of nesting; properties of one object

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from connections.catalog.policy import Policy, policy
 from connections.catalog.refresh import due, refresh_service
-from connections.fields import NAMING_SHAPES
 from connections.models import CatalogEntry, CatalogRefresh, Kind, Stance
+from connections.spec.fields import NAMING_SHAPES
 
 OLD = timedelta(hours=24)  # nobody should have to wonder about a list that is older
 

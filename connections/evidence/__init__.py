@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from connections import payloads
 from connections.evidence import agents, body, owners, same_source
 from connections.evidence.same_source import Radar, radar_of
 from connections.models import ConnectionChange, ConnectionRequest
 from connections.permissions import Person
+from connections.spec import payloads
 
 __all__ = ["Evidence", "Kind", "Radar", "evidence_of", "evidence_of_body", "evidence_of_change", "radar_of"]
 

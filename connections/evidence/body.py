@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from connections import characters
-from connections.payloads import is_secret
+from connections.spec import characters
+from connections.spec.payloads import is_secret
 
 _HOST = re.compile(r"(^|_)(host|hosts|hostname|host_?names?|servers?|server_names?)$", re.IGNORECASE)
 _PORT = re.compile(r"(^|_)ports?$", re.IGNORECASE)

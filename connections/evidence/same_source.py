@@ -7,11 +7,12 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from connections import catalog, permissions, sources
+from connections import catalog, permissions
 from connections.catalog import LiveConnection
 from connections.models import ConnectionRequest
 from connections.permissions import Person
-from connections.sources import Source
+from connections.spec import source_key
+from connections.spec.source_key import Source
 
 MOST = 5  # that are named
 _READ = 1000  # requests and connections that are read at once, whatever reads their sources
@@ -98,7 +99,7 @@ def radar_of(body: Mapping[str, Any], *, by: User, edited: ConnectionRequest | N
 def source_in(body: Mapping[str, Any]) -> Source | None:
     """The source that a body's `config` tells."""
     config = body.get("config")
-    return sources.source_of(str(body.get("service", "")), config if isinstance(config, Mapping) else {})
+    return source_key.source_of(str(body.get("service", "")), config if isinstance(config, Mapping) else {})
 
 
 def _words(source: Source) -> str:

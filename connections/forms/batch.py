@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 
 from django import forms
 
-from connections import payloads
-from connections.fields import FIELDS, NAMING
 from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
 from connections.forms.strangers import meant, nearest
 from connections.forms.texts import NUL_SIGN, is_separator, one_line_end, tidy, trimmed
+from connections.spec import payloads
+from connections.spec.fields import FIELDS, NAMING
 
 MAX_ROWS = 200
 MAX_COLUMNS = 200

@@ -6,12 +6,12 @@ from typing import Any
 from crispy_forms.helper import FormHelper
 from django import forms
 
-from connections.fields import BY_PATH
 from connections.forms.controls import Chosen, control
 from connections.forms.summary import Summed
 from connections.models import ChangeKind
-from connections.payloads import SCHEDULE
-from connections.rules import RULES, as_json, check
+from connections.spec.fields import BY_PATH
+from connections.spec.payloads import SCHEDULE
+from connections.spec.rules import RULES, as_json, check
 
 _RULES = tuple(rule for rule in RULES if rule.path in SCHEDULE)
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from connections.addresses import address_rules
 from connections.catalog.metadata import Config, Property, Shape, leaves, names_of_secrets, parse
-from connections.curation import FOLLOWING, curation, first_cells
-from connections.fields import Field, Section, Type
 from connections.forms import rows
-from connections.payloads import SECRETS_KEYS, SECRETS_MANAGER
-from connections.rules import Effect, Rule, When
+from connections.spec.addresses import address_rules
+from connections.spec.fields import Field, Section, Type
+from connections.spec.payloads import SECRETS_KEYS, SECRETS_MANAGER
+from connections.spec.rules import Effect, Rule, When
+from connections.spec.service_rules import FOLLOWING, curation, first_cells
 
 _WITH_MANAGER = (When(SECRETS_MANAGER, (None,), negate=True),)
 _TYPES = {Shape.WHOLE: Type.INTEGER, Shape.FLAG: Type.BOOLEAN, Shape.CHOICE: Type.CHOICE}

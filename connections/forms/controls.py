@@ -1,4 +1,4 @@
-"""One control of the request form from one entry of `connections.fields`: its type, choices, widget and words."""
+"""One control of the request form from one entry of `connections.spec.fields`: its type, choices, widget and words."""
 
 import re
 from collections.abc import Sequence
@@ -14,10 +14,10 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connections.fields import BY_PATH, NAME_PATTERN, NAMING, Field, Type
 from connections.forms.offers import Offer
 from connections.forms.texts import is_grouped, readings, whole
-from connections.rules import RULES, Effect
+from connections.spec.fields import BY_PATH, NAME_PATTERN, NAMING, Field, Type
+from connections.spec.rules import RULES, Effect
 
 _RETURN_ADDRESS = "connect_card_config.redirect_uri"
 _LONGEST_LIST = 24  # choices that an error still names one by one

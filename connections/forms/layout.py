@@ -7,10 +7,10 @@ from crispy_forms.utils import TEMPLATE_PACK
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 
-from connections.fields import FIELDS, Field, Section, Type
 from connections.forms.config import Piece, Rows, settings_in
 from connections.forms.config_controls import UNLISTED
 from connections.forms.rows import CONTROLS
+from connections.spec.fields import FIELDS, Field, Section, Type
 
 if TYPE_CHECKING:
     from connections.forms.request import RequestForm

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from connections import catalog
-from connections.fields import NAMING, Field
+from connections.spec.fields import NAMING, Field
 
 
 @dataclass(frozen=True)

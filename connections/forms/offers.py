@@ -13,7 +13,7 @@ from django.utils.timesince import timesince
 from connections import catalog
 from connections.catalog import Option
 from connections.models import Kind
-from connections.rules import Rule
+from connections.spec.rules import Rule
 
 Choices = tuple[tuple[str, str], ...]
 

@@ -9,14 +9,14 @@ from django.core.exceptions import ValidationError
 from django.forms.fields import InvalidJSONInput
 
 from connections import limits
-from connections.fields import BY_PATH, NAMING
 from connections.forms.controls import control
 from connections.forms.offers import offer
 from connections.forms.request import RequestForm
 from connections.forms.rows import unfolded
 from connections.forms.strangers import meant
 from connections.models import Preset
-from connections.payloads import is_of_service, is_secret
+from connections.spec.fields import BY_PATH, NAMING
+from connections.spec.payloads import is_of_service, is_secret
 
 if TYPE_CHECKING:  # Django's class takes no parameters at run time
     _ModelForm = forms.ModelForm[Preset]

@@ -6,13 +6,13 @@ from typing import Any
 from django import forms
 from django.forms import BoundField
 
-from connections.curation import FOLLOWING
-from connections.fields import BY_PATH
 from connections.forms.controls import truth
 from connections.forms.request import RequestForm
 from connections.forms.rows import unfolded
 from connections.forms.texts import in_sight
 from connections.models import Preset
+from connections.spec.fields import BY_PATH
+from connections.spec.service_rules import FOLLOWING
 
 NOT_SET = "Not set"
 

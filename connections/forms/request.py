@@ -10,8 +10,6 @@ from django import forms
 from django.urls import reverse
 
 from connections import catalog
-from connections.curation import FOLLOWING, IN_SIGHT, method_of
-from connections.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
 from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
 from connections.forms.config_controls import ANOTHER, TYPE_IT, Text, config_control, wrong_with
 from connections.forms.controls import control, own_return_address, refuse, truth
@@ -21,8 +19,10 @@ from connections.forms.offers import Offer, fitting, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
 from connections.forms.texts import from_codes, is_separator, tidy
-from connections.payloads import SECRETS_KEYS, is_of_service, is_secret
-from connections.rules import RULES, Effect, Rule, Verdict, as_json, check
+from connections.spec.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
+from connections.spec.payloads import SECRETS_KEYS, is_of_service, is_secret
+from connections.spec.rules import RULES, Effect, Rule, Verdict, as_json, check
+from connections.spec.service_rules import FOLLOWING, IN_SIGHT, method_of
 
 _EMPTY = (None, "")
 CARD = "use_connect_card"

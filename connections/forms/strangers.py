@@ -5,8 +5,8 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 
 from connections.catalog.metadata import words_of
-from connections.fields import FIELDS, NAMING
 from connections.forms.rows import is_number
+from connections.spec.fields import FIELDS, NAMING
 
 _NAMED = 8  # names that one sentence lists, each at most this long:
 _LONGEST = 60

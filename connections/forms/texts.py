@@ -8,7 +8,7 @@ import unicodedata
 from collections.abc import Iterator
 from itertools import groupby
 
-from connections.characters import is_invisible
+from connections.spec.characters import is_invisible
 
 NUL_SIGN = "␀"  # stands for a NUL, which no PostgreSQL text can hold: shown to whoever typed it, and refused
 # The settings that say what stands between or around values in a file: white space is a value of theirs.

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NoReturn
 
-from connections.characters import visible
+from connections.spec.characters import visible
 
 LAST_LINES = 15
 STOP_PATIENCE = 10.0  # seconds

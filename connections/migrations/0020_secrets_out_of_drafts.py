@@ -8,7 +8,7 @@ from typing import Any
 from django.db import migrations
 from django.db.models import F
 
-from connections.payloads import without_secrets
+from connections.spec.payloads import without_secrets
 
 
 def strip(apps: Any, _schema_editor: Any) -> None:

@@ -29,7 +29,7 @@ class CatalogEntry(models.Model):
     detail_at = models.DateTimeField(null=True)
     # A fetch that failed is not tried again at once, whoever opens the form.
     detail_tried_at = models.DateTimeField(null=True)
-    # Of a connection, whose name is its schema: the hash of the source that it reads (`connections.sources`).
+    # Of a connection, whose name is its schema: the hash of the source that it reads (`connections.spec.source_key`).
     source_key = models.CharField(max_length=64, blank=True)
 
     class Meta:

@@ -10,7 +10,7 @@ from django.db.models.functions import Coalesce, Now
 from django.utils.dateparse import parse_datetime
 
 from connections.models.trust import Trust, TrustState
-from connections.trust import LEFT_OUT, Candidate, candidates
+from connections.spec.trust_candidates import LEFT_OUT, Candidate, candidates
 
 # Stated lengths: what is longer is cut, so that no answer can fill the database or a page.
 MAX_TESTS = 200
@@ -130,7 +130,7 @@ class Connection(models.Model):
     # a list of {"field", "approved", "live"}, for keys of `config` the field alone.
     live = models.JSONField(default=dict)
     drift = models.JSONField(default=list)
-    # What Fivetran's first answer said of what was approved (`connections.drift.baseline`): later answers are compared
+    # What Fivetran's first answer said of what was approved (`spec.drift.baseline`): later answers are compared
     # with it. Empty where the connection was made before this was kept, or elsewhere.
     baseline = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     adopted = models.BooleanField(default=False)  # found by a look-up, not told by the answer

@@ -10,8 +10,8 @@ from django.db import models, transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections import refusals
 from connections.models.event import Event, EventKind
+from connections.spec import refusals
 from connections.states import DECIDED, LIVE, Actor, Status, transition
 
 _NAME_HELD = Q(status__in=sorted(LIVE)) | Q(status=Status.CREATED, gone_at__isnull=True)
@@ -83,7 +83,7 @@ class ConnectionRequest(models.Model):
     group_id = models.CharField(max_length=100, blank=True)
     group_name = models.CharField(max_length=200, blank=True)
     schema = models.CharField(max_length=200, blank=True)
-    # The hash that two requests share which read the same source (`connections.sources`); empty where none is known.
+    # The hash that two requests share which read the same source (`spec.source_key`); empty where none is known.
     source_key = models.CharField(max_length=64, blank=True, editable=False)
     search = models.TextField(blank=True, editable=False)
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections import drift, notifications, payloads
+from connections import notifications
 from connections.fivetran import configured
 from connections.fivetran.client import Answer, boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
@@ -32,6 +32,7 @@ from connections.models import (
     advance_change,
 )
 from connections.provisioning import account, gate, observing, outcome
+from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus, Status
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from django.conf import settings
 from django.db.models import Prefetch, QuerySet
 from django.db.models.functions import Now
 
-from connections import drift, payloads
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
@@ -25,6 +24,7 @@ from connections.models import (
     status_columns,
 )
 from connections.provisioning import account, gate, handovers, outcome
+from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus, Status
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
-from connections import drift, notifications, refusals
+from connections import notifications
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import (
@@ -29,6 +29,7 @@ from connections.models import (
     tests_in,
 )
 from connections.provisioning import asking
+from connections.spec import drift, refusals
 from connections.states import Actor, Owner, Status
 
 log = logging.getLogger(__name__)

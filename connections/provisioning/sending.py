@@ -17,12 +17,12 @@ from django.db.models import F, Q
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 
-from connections import payloads, refusals
 from connections.fivetran import configured
 from connections.fivetran.client import Answer, boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import Attempt, ConnectionRequest, EventKind, IllegalMove, MovedOn, advance
 from connections.provisioning import account, gate, matching, outcome
+from connections.spec import payloads, refusals
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)

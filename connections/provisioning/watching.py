@@ -12,12 +12,12 @@ from typing import Any
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from connections import drift
 from connections.fivetran import configured
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError
 from connections.models import Connection, Observation, status_columns
 from connections.provisioning import account, gate, observing, outcome
+from connections.spec import drift
 from connections.states import Status
 
 log = logging.getLogger(__name__)

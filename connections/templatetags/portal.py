@@ -10,7 +10,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connections import characters
+from connections.spec import characters
 from connections.states import Status
 from connections.views import words
 

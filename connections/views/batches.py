@@ -11,12 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import batches, payloads, permissions
+from connections import batches, permissions
 from connections.batches import Decision, Outcome
 from connections.evidence import Evidence, evidence_of
 from connections.forms import ReasonForm
 from connections.forms.texts import NUL_SIGN, trimmed
 from connections.models import Batch, BatchRow, ConnectionRequest
+from connections.spec import payloads
 from connections.states import Status
 from connections.views import reading
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from django.utils import timezone
 
-from connections import catalog, characters, doctor, payloads, permissions
-from connections.doctor import Diagnosis, Who
+from connections import catalog, permissions
 from connections.models import ConnectionRequest
+from connections.spec import characters, payloads
+from connections.spec.diagnosis import FAILED, WARNING, Diagnosis, Who, addresses, diagnose
 from connections.views import reading, timeline
 
 _OF_GROUP = frozenset({"addresses", "public_key", "region", "service_account"})
@@ -50,20 +51,20 @@ def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = Tru
         found = {test.pk: _diagnose(row, test, facts) for test in tests}
     if not named:
         found = {pk: one and replace(one, act=one.outside) for pk, one in found.items()}
-    unknown = any(found[test.pk] is None and test.status in doctor.FAILED for test in tests)
+    unknown = any(found[test.pk] is None and test.status in FAILED for test in tests)
     guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by reading.find()
     people = _people(row, {one.who for one in found.values() if one}) if named else {}
     return Cards(
         {
             test.pk: Card(one, people.get(one.who, "") if one else "", guide)
             for test in tests
-            if (one := found[test.pk]) or test.status in doctor.FAILED
+            if (one := found[test.pk]) or test.status in FAILED
         },
         waits=group.is_asked_for and abs(timezone.now() - runs[0].row.finished_at) < _PATIENCE,
     )
 
 
-_LOOKED_AT = doctor.FAILED | {doctor.WARNING}
+_LOOKED_AT = FAILED | {WARNING}
 
 
 def poll_seconds(found: Cards) -> int:
@@ -73,7 +74,7 @@ def poll_seconds(found: Cards) -> int:
 
 def _diagnose(row: ConnectionRequest, test: Any, facts: Mapping[str, str]) -> Diagnosis | None:
     said = f"{test.message} {test.details}" if isinstance(test.details, str) else test.message
-    return doctor.diagnose(row.service, test.title, test.status, said, facts)
+    return diagnose(row.service, test.title, test.status, said, facts)
 
 
 def _facts(row: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
@@ -83,7 +84,7 @@ def _facts(row: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
     typed = {name: config.get(name) for name in _OF_CONFIG if not payloads.is_secret(name)}
     return {
         **{name: str(value) for name, value in typed.items() if isinstance(value, (str, int))},
-        "addresses": doctor.addresses(group.region),
+        "addresses": addresses(group.region),
         "group_id": row.group_id,
         "public_key": group.public_key,
         "region": group.region,

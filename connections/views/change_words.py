@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from connections import payloads
 from connections.models import ChangeKind, ConnectionChange
+from connections.spec import payloads
 from connections.states import ChangeStatus
 
 _TONES = {

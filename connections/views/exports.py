@@ -8,14 +8,15 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from connections import exports, payloads, workflow
+from connections import workflow
 from connections.models import ConnectionRequest
+from connections.spec import export, payloads
 from connections.views import reading
 
 _FILES: dict[str, tuple[str, Callable[[ConnectionRequest], str]]] = {
-    "sh": ("text/x-shellscript", lambda row: exports.as_script(_body(row), settings.FIVETRAN_BASE_URL)),
-    "json": ("application/json", lambda row: f"{exports.as_json(_body(row))}\n"),
-    "tf": ("text/plain", lambda row: exports.as_terraform(_body(row), _living(row))),
+    "sh": ("text/x-shellscript", lambda row: export.as_script(_body(row), settings.FIVETRAN_BASE_URL)),
+    "json": ("application/json", lambda row: f"{export.as_json(_body(row))}\n"),
+    "tf": ("text/plain", lambda row: export.as_terraform(_body(row), _living(row))),
 }
 
 
@@ -27,10 +28,10 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     context = {
         "row": row,
         "living": _living(row),
-        "has_secret": payloads.MASK in exports.as_json(body),
-        "curl": exports.as_curl(body, settings.FIVETRAN_BASE_URL),
-        "json": exports.as_json(body),
-        "terraform": exports.as_terraform(body, _living(row)),
+        "has_secret": payloads.MASK in export.as_json(body),
+        "curl": export.as_curl(body, settings.FIVETRAN_BASE_URL),
+        "json": export.as_json(body),
+        "terraform": export.as_terraform(body, _living(row)),
     }
     return render(request, "connections/export.html", context)
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from connections import catalog, drift
-from connections.fields import BY_PATH
+from connections import catalog
 from connections.models import Connection
+from connections.spec import drift
+from connections.spec.fields import BY_PATH
 
 MOST_NOTES = 20  # tasks and as many warnings that a page shows
 _LONGEST = 2_000

@@ -18,13 +18,14 @@ from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
-from connections import characters, payloads, permissions
+from connections import permissions
 from connections.models import HandoverState, search
 from connections.models.request import ConnectionRequestQuerySet
 from connections.models.search import Edge
+from connections.spec import characters, payloads
 from connections.states import Status
+from connections.timezones import zone_of
 from connections.views import filters, words
-from connections.zones import zone_of
 
 PAGE = 50
 COUNTED = 1000

@@ -7,10 +7,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from connections import limits, permissions, refusals
+from connections import limits, permissions
 from connections.models import ApiGate, ConnectionRequest, GateReason, Handover
 from connections.models.handover import LIVE_HANDOVER
 from connections.permissions import Person
+from connections.spec import refusals
 from connections.states import Status
 from connections.views import starting
 from connections.views.approvals import TO_TRUST

@@ -8,11 +8,12 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils.formats import date_format
 
-from connections import catalog, naming_rule, payloads, permissions
+from connections import catalog, permissions
 from connections.catalog import LiveConnection
-from connections.fields import Field
 from connections.forms import RequestForm
 from connections.models import ConnectionRequest, Kind, PortalPolicy
+from connections.spec import naming_rule, payloads
+from connections.spec.fields import Field
 
 _PART = "naming__"  # before the control's name of a placeholder that is asked for
 

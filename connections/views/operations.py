@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from connections import operations, permissions
 from connections.forms import PauseForm, SettleForm
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
-from connections.refusals import refusal_of
+from connections.spec.refusals import refusal_of
 from connections.states import Status
 from connections.views import reading
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from connections import drift, payloads, permissions
+from connections import permissions
 from connections.evidence import Evidence, evidence_of, evidence_of_body
 from connections.forms import SettleForm
 from connections.models import (
@@ -19,7 +19,8 @@ from connections.models import (
     SetupTestsState,
 )
 from connections.permissions import Person
-from connections.refusals import refusal_of
+from connections.spec import drift, payloads
+from connections.spec.refusals import refusal_of
 from connections.states import FINAL, ChangeStatus, Owner, Status
 from connections.views import cards, change_words, facts, handover_panel, timeline, trusted, words
 from connections.views.actions import actions, decide

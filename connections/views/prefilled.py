@@ -6,11 +6,11 @@ from urllib.parse import quote, urlencode
 from django.conf import settings
 from django.urls import reverse
 
-from connections.fields import defaults
 from connections.forms import RequestForm, presets
 from connections.forms.controls import own_return_address
 from connections.forms.rows import text_of, unfolded
 from connections.models import Preset
+from connections.spec.fields import defaults
 from connections.views.starting import number
 
 # Web servers take a first line of about 8,190 bytes (gunicorn's most, with method and version in it), and answer a

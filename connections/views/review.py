@@ -7,12 +7,12 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from connections import payloads
 from connections.evidence import Radar, radar_of
-from connections.fields import FIELDS, Section, applicable
 from connections.forms import RequestForm
 from connections.forms.layout import closed_words
 from connections.models import ConnectionRequest
+from connections.spec import payloads
+from connections.spec.fields import FIELDS, Section, applicable
 from connections.views.names import Names, names_of, taken_words
 
 __all__ = ["Review", "Row", "checks", "review_of", "syncs", "taken_words"]

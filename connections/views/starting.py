@@ -7,11 +7,12 @@ from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.urls import reverse
 
-from connections import characters, workflow
+from connections import workflow
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.strangers import named, strangers, words_of_path
 from connections.forms.texts import tidy
 from connections.models import ConnectionRequest, Preset
+from connections.spec import characters
 from connections.states import Status
 
 _NO_PRESET = "That preset is no longer offered. Below is what you typed, without it."

@@ -14,13 +14,13 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from connections import batches, catalog, limits, permissions
 from connections.batches import RowTaken
-from connections.characters import visible
-from connections.fields import FIELDS, NAMING
 from connections.forms import batch as tables
 from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unreadable
 from connections.forms.texts import in_sight, one_line_end
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
+from connections.spec.characters import visible
+from connections.spec.fields import FIELDS, NAMING
 from connections.views import reading
 from connections.views.batches import requests
 from connections.views.errors import limited

@@ -4,9 +4,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2s
 
-from connections import characters, permissions, trust
+from connections import permissions
 from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
 from connections.permissions import Person
+from connections.spec import characters, trust_candidates
 from connections.views import timeline
 
 _FINE = frozenset({"PASSED", "SKIPPED"})
@@ -18,7 +19,7 @@ _NAMED = 4  # people with the right who are named; the others are "and others"
 class Item:
     """One candidate, the test that named it, and its newest approval if there is one that still counts."""
 
-    candidate: trust.Candidate
+    candidate: trust_candidates.Candidate
     test: str
     row: Trust | None
     refused: Trust | None = None  # an earlier approval of the same bytes that Fivetran refused
@@ -26,7 +27,11 @@ class Item:
     @property
     def button(self) -> str:
         """The name of its button, as the outside contract has it."""
-        return "Approve certificate" if self.candidate.kind is trust.TrustKind.CERTIFICATE else "Approve fingerprint"
+        return (
+            "Approve certificate"
+            if self.candidate.kind is trust_candidates.TrustKind.CERTIFICATE
+            else "Approve fingerprint"
+        )
 
     @property
     def on_its_way(self) -> bool:
@@ -58,20 +63,20 @@ def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> S
     items = [_item(one, test, approvals, runs[0]) for one, test in found]
     marker = blake2s("".join(one.digest for one, _ in found).encode(), digest_size=MARKER // 2).hexdigest()
     reason = _why_not(user, row)
-    more = sum(trust.left_out(test.details) for test in runs[0].tests if test.status not in _FINE)
+    more = sum(trust_candidates.left_out(test.details) for test in runs[0].tests if test.status not in _FINE)
     return Section(items, reason, _people(row) if reason else [], marker, left_out=more)
 
 
-def _standing(run: timeline.Run) -> Iterable[tuple[trust.Candidate, str]]:
-    seen: set[trust.Candidate] = set()
+def _standing(run: timeline.Run) -> Iterable[tuple[trust_candidates.Candidate, str]]:
+    seen: set[trust_candidates.Candidate] = set()
     for test in run.tests:
-        for one in trust.candidates(test.details) if test.status not in _FINE else ():
+        for one in trust_candidates.candidates(test.details) if test.status not in _FINE else ():
             if one not in seen:
                 seen.add(one)
                 yield one, test.title
 
 
-def _item(one: trust.Candidate, test: str, approvals: list[Trust], run: timeline.Run) -> Item:
+def _item(one: trust_candidates.Candidate, test: str, approvals: list[Trust], run: timeline.Run) -> Item:
     """The candidate with its newest approval: on its way, sent since the run that named it, or refused."""
     same = (row for row in approvals if (row.kind, row.hash, row.proof) == (one.kind, one.hash, one.proof))
     row = next(same, None)

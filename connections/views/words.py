@@ -6,7 +6,7 @@ from enum import StrEnum
 from django.conf import settings
 
 from connections.models import ConnectionRequest, EventKind
-from connections.refusals import MENDED, owner_of
+from connections.spec.refusals import MENDED, owner_of
 from connections.states import Owner, Status
 
 # Bootstrap's colour pairs `text-bg-…-subtle`; they keep their contrast in both themes.

@@ -9,7 +9,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import drift, limits, notifications, payloads, permissions, tasks
+from connections import limits, notifications, permissions, tasks
 from connections.models import (
     ChangeKind,
     Connection,
@@ -22,6 +22,7 @@ from connections.models import (
     known_account,
     open_change,
 )
+from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus
 
 _PLAIN_SCHEDULE = ("sync_frequency", "daily_sync_time")  # null at Fivetran where a schedule has no single cadence

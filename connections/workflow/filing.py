@@ -11,8 +11,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import handover, limits, notifications, payloads, permissions, sources, tasks
+from connections import handover, limits, notifications, permissions, tasks
 from connections.models import ConnectionRequest, MovedOn, NoticeKind, Preset, advance, open_request
+from connections.spec import payloads, source_key
 from connections.states import Actor, Status
 
 Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
@@ -72,7 +73,7 @@ def _longest(column: str) -> int | None:
 def _body_columns(filing: Filing) -> dict[str, Any]:
     body = payloads.build_body(filing.values)
     limits.check_size(body)
-    source = sources.source_key(str(body.get("service", "")), body.get("config", {}))
+    source = source_key.source_key(str(body.get("service", "")), body.get("config", {}))
     return {"payload": body, "digest": payloads.digest(body), "source_key": source, "submitted_at": Now()}
 
 

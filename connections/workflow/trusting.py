@@ -6,7 +6,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from connections import limits, permissions, tasks, trust
+from connections import limits, permissions, tasks
 from connections.models import (
     Connection,
     ConnectionRequest,
@@ -18,12 +18,15 @@ from connections.models import (
     TrustState,
 )
 from connections.models.connection import FINE
+from connections.spec import trust_candidates
 from connections.states import Actor
 
 _CHANGED = "What Fivetran asks to trust has changed since you looked, so nothing was approved. Please look again."
 
 
-def approve_trust(*, by: User, request: ConnectionRequest, kind: trust.TrustKind, hash: str, shown: str) -> None:
+def approve_trust(
+    *, by: User, request: ConnectionRequest, kind: trust_candidates.TrustKind, hash: str, shown: str
+) -> None:
     """Approve the candidate of `request` with this kind and hash if it still is, byte for byte, what was `shown`.
 
     `shown` is `Candidate.digest`. The worker tells Fivetran, and the setup tests run again afterwards. Raises MovedOn
@@ -45,17 +48,19 @@ def approve_trust(*, by: User, request: ConnectionRequest, kind: trust.TrustKind
         transaction.on_commit(partial(tasks.ring, tasks.send_trust, row.pk), robust=True)
 
 
-def _standing(run: SetupTestRun | None, kind: trust.TrustKind, hash: str, shown: str) -> trust.Candidate | None:
+def _standing(
+    run: SetupTestRun | None, kind: trust_candidates.TrustKind, hash: str, shown: str
+) -> trust_candidates.Candidate | None:
     """The candidate as it stands in the run now."""
     tests = run.setup_tests.exclude(status__in=FINE) if run else ()
     for test in tests:
-        for candidate in trust.candidates(test.details):
+        for candidate in trust_candidates.candidates(test.details):
             if (candidate.kind, candidate.hash, candidate.digest) == (kind, hash, shown):
                 return candidate
     return None
 
 
-def _row(by: User, request: ConnectionRequest, found: trust.Candidate, run: SetupTestRun) -> Trust:
+def _row(by: User, request: ConnectionRequest, found: trust_candidates.Candidate, run: SetupTestRun) -> Trust:
     """The approval as a row; one that Fivetran knew before this run, and asked for all the same, makes room for it."""
     earlier = Trust.objects.filter(request=request, kind=found.kind.value, hash=found.hash)
     earlier.filter(state=TrustState.SENT, ended_at__lt=run.finished_at).update(state=TrustState.LAPSED)

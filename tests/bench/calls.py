@@ -77,7 +77,7 @@ class RawCalls:
 
 def bodies(count: int) -> list[dict[str, Any]]:
     """Bodies like those that `rows.approved` stores, under names of their own."""
-    from connections import payloads
+    from connections.spec import payloads
 
     beginning = prefix()
     values = {"service": "google_sheets", "group_id": group(), "config.table": "orders"}

@@ -87,7 +87,7 @@ def _people() -> tuple[list[int], int]:
 
 def _bodies() -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
     """Service -> (values, body) to which each request adds its own destination and name."""
-    from connections import payloads
+    from connections.spec import payloads
 
     for service in SERVICES:
         values = {"service": service, "group_id": "-", "sync_frequency": 360, "config.schema": "-", "reason": "-"}
@@ -95,8 +95,8 @@ def _bodies() -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
 
 
 def _request(pk: int, n: int, count: int, people: list[int], approver: int, bodies: dict[str, Any]) -> Any:
-    from connections import payloads
     from connections.models import ConnectionRequest
+    from connections.spec import payloads
     from connections.states import DECIDED, Status
 
     now = datetime.now(UTC)
@@ -184,8 +184,9 @@ def approved(count: int, prefix: str, group: str) -> list[int]:
     """Add `count` requests that are approved and due, named `<prefix>_<number>` in `group`; returns their ids."""
     from django.db.models.functions import Now
 
-    from connections import payloads, workflow
+    from connections import workflow
     from connections.models import ConnectionRequest
+    from connections.spec import payloads
     from connections.states import Status
 
     (requester, *_), approver = _people()

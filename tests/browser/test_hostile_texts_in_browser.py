@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from connections import addresses
+from connections.spec import addresses
 from tests.hostile import LENGTHS, LONG, attacks, texts
 
 STATIC = Path(__file__).parents[2] / "connections" / "static" / "connections"

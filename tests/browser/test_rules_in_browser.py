@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.templatetags.static import static
 
-from connections.addresses import address_rules
-from connections.curation import curation
-from connections.rules import RULES, Effect, Rule, When, as_json, check
+from connections.spec.addresses import address_rules
+from connections.spec.rules import RULES, Effect, Rule, When, as_json, check
+from connections.spec.service_rules import curation
 from tests.test_rules import CASES
 
 _RUN = """async ([address, rules, cases]) => {

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connections import payloads
 from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, EventKind, SetupTestsState
+from connections.spec import payloads
 from connections.states import FINAL, Status
 from tests.chaos.workload import REFUSED
 from tests.stand_in import JSON, Fivetran

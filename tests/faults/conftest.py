@@ -13,9 +13,10 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from connections import catalog, payloads, tasks
+from connections import catalog, tasks
 from connections.models import Attempt, ConnectionRequest, Event, EventKind
 from connections.provisioning import account
+from connections.spec import payloads
 from connections.states import Status
 from portal import demo
 from tests import factories, processes

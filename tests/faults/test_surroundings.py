@@ -13,8 +13,8 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from connections import payloads
 from connections.models import ConnectionRequest
+from connections.spec import payloads
 from tests import factories, processes
 from tests.faults.conftest import exactly_one, settles
 from tests.stand_in import Fivetran

@@ -11,9 +11,10 @@ from django.db import connections as databases
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import payloads, provisioning
+from connections import provisioning
 from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason, Notice, SetupTest, advance
 from connections.provisioning import gate
+from connections.spec import payloads
 from connections.states import Actor, Status
 from tests.stand_in import Fivetran
 

@@ -8,9 +8,10 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import payloads, provisioning
+from connections import provisioning
 from connections.models import ConnectionRequest, Ending, GateReason, SetupTestsState
 from connections.provisioning import gate
+from connections.spec import payloads
 from connections.states import Status
 from tests.processes import until
 from tests.stand_in import Fivetran

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from connections import permissions, provisioning, tasks, trust, workflow
+from connections import permissions, provisioning, tasks, workflow
 from connections.models import (
     ApiGate,
     Connection,
@@ -23,11 +23,12 @@ from connections.models import (
 )
 from connections.models.connection import store_run
 from connections.permissions import Denied
+from connections.spec import trust_candidates
 from tests import factories
 from tests.stand_in import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
-KINDS = {"cert_x": trust.TrustKind.CERTIFICATE, "finger_x": trust.TrustKind.FINGERPRINT}
+KINDS = {"cert_x": trust_candidates.TrustKind.CERTIFICATE, "finger_x": trust_candidates.TrustKind.FINGERPRINT}
 
 
 def created(approve: Approve, schema: str = "cert_x", **changes: object) -> ConnectionRequest:
@@ -39,10 +40,10 @@ def created(approve: Approve, schema: str = "cert_x", **changes: object) -> Conn
     return request
 
 
-def asked(request: ConnectionRequest) -> trust.Candidate:
+def asked(request: ConnectionRequest) -> trust_candidates.Candidate:
     """The one candidate of the newest run."""
     run = Connection.objects.get(request=request).runs.all()[0]
-    [one] = [one for test in run.setup_tests.all() for one in trust.candidates(test.details)]
+    [one] = [one for test in run.setup_tests.all() for one in trust_candidates.candidates(test.details)]
     return one
 
 
@@ -83,7 +84,7 @@ def test_only_what_stands_there_now_can_be_approved(fivetran: Fivetran, approve:
     request = created(approve)
     one, by = asked(request), factories.person("approver")
     wrong: list[dict[str, Any]] = [
-        {"kind": trust.TrustKind.FINGERPRINT, "hash": one.hash, "shown": one.digest},
+        {"kind": trust_candidates.TrustKind.FINGERPRINT, "hash": one.hash, "shown": one.digest},
         {"kind": one.kind, "hash": "other", "shown": one.digest},
         {"kind": one.kind, "hash": one.hash, "shown": "0" * 64},
         {"kind": one.kind, "hash": one.hash, "shown": ""},
@@ -96,7 +97,7 @@ def test_only_what_stands_there_now_can_be_approved(fivetran: Fivetran, approve:
     with pytest.raises(MovedOn, match="has changed"):
         workflow.approve_trust(by=by, request=request, kind=one.kind, hash=one.hash, shown=one.digest)
     store_run(request.connection, {"setup_tests": [{"title": "T", "status": "PASSED", "details": details}]})
-    passed = trust.candidates(details)[0]
+    passed = trust_candidates.candidates(details)[0]
     with pytest.raises(MovedOn, match="has changed"):
         workflow.approve_trust(by=by, request=request, kind=passed.kind, hash=passed.hash, shown=passed.digest)
     assert not Trust.objects.exists()

@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
-from connections.payloads import MASK, at, is_secret
+from connections.spec.payloads import MASK, at, is_secret
 
 # The fields of the body that can be told apart; what is absent from a body has this value, or none that is known.
 FIELDS: dict[str, Any] = {

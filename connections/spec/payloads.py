@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from connections.fields import BY_PATH, FIELDS, NAMING, Section, applicable
+from connections.spec.fields import BY_PATH, FIELDS, NAMING, Section, applicable
 
 SECRETS_MANAGER, SECRETS_KEYS = "external_secrets_manager_id", "external_secrets_keys_config"
 _WAREHOUSE = "destination_configuration.virtual_warehouse"

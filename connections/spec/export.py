@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from connections.payloads import MASK, masked, natural_key
+from connections.spec.payloads import MASK, masked, natural_key
 
 _DELIMITER = "FIVETRAN_BODY"
 

@@ -3,8 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from connections.rules import Effect, Rule, When
-from connections.sources import FAMILY
+from connections.spec.rules import Effect, Rule, When
+from connections.spec.source_key import FAMILY
 
 _PORT_NAME = re.compile(r"(^|_)port$")
 _HOST_NAME = re.compile(r"(^|_)(host|hosts|hostname|host_name)$")

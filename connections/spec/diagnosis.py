@@ -1,4 +1,4 @@
-"""What a failing setup test means, who has to act, and the text to hand on: `doctor.toml` read once, and asked.
+"""What a failing setup test means, who has to act, and the text to hand on: `diagnosis.toml` read once, and asked.
 
 Titles and messages are from outside and of any length: only their beginning is looked at, white space folded, and no
 pattern of the file has an unbounded repetition, so that a look takes time in proportion to that beginning.
@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-FILE = Path(__file__).with_name("doctor.toml")
+FILE = Path(__file__).with_name("diagnosis.toml")
 LOOKED_AT = 2_000  # characters of a title or message; a message's point stands at its beginning
 FAILED = frozenset({"FAILED", "JOB_FAILED"})
 WARNING = "WARNING"

@@ -1,6 +1,6 @@
 """What Fivetran's metadata says only in prose, as rules: which settings of a service apply, and when they are needed.
 
-The data are in `curated.json`, made from the descriptions of the fields in Fivetran's API documentation. They are
+The data are in `service_rules.json`, made from the descriptions of the fields in Fivetran's API documentation. They are
 evaluated by `rules.check` and `rules.js` like the rules of the request itself. Pure: no database, no form.
 """
 
@@ -11,9 +11,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from connections.rules import Effect, Rule, When
+from connections.spec.rules import Effect, Rule, When
 
-_FILE = Path(__file__).with_name("curated.json")
+_FILE = Path(__file__).with_name("service_rules.json")
 _WITHOUT_CARD = When("use_connect_card", (True,), negate=True)  # with a card the source owner may enter it there
 METHODS = ("Directly", "PrivateLink", "SshTunnel", "ProxyAgent")  # values of networking_method
 IN_SIGHT = (Effect.APPLIES, Effect.ADVISED)  # the effects by which a setting comes into sight

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from connections.rules import RULES, check
+from connections.spec.rules import RULES, check
 
 
 class Type(StrEnum):

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from connections.fields import NAME_PATTERN
+from connections.spec.fields import NAME_PATTERN
 
 KNOWN = ("service", "destination", "user")
 LONGEST_PART = 63  # characters
