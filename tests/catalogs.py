@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from connections.fivetran.sandbox import catalog as sandbox_catalog
 from connections.models import CatalogEntry, CatalogRefresh, Kind
+from connections.sandbox import catalog as sandbox_catalog
 
 SHAPES: dict[str, tuple[str, ...]] = {
     "google_sheets": ("schema", "table"),

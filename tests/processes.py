@@ -268,7 +268,7 @@ def sandbox(port: int = 0, state: Path | None = None, catalog: Path | None = Non
     url = f"http://127.0.0.1:{port}"
     with tempfile.TemporaryDirectory(prefix="portal-test-") as folder:
         file = state or Path(folder) / "sandbox.json"
-        command = [sys.executable, "-m", "connections.fivetran.sandbox", "--port", str(port), "--state", str(file)]
+        command = [sys.executable, "-m", "connections.sandbox", "--port", str(port), "--state", str(file)]
         command += ["--catalog", str(catalog)] if catalog else []
         with running("sandbox", command) as process:
             process.wait_until(lambda: answers(url))

@@ -9,9 +9,9 @@ import pytest
 from django.test import Client
 
 from connections.catalog.metadata import Property, Shape, leaves, parse
-from connections.fivetran.sandbox import catalog as sandbox_catalog
 from connections.forms import Purpose, RequestForm
 from connections.models import CatalogEntry, ConnectionRequest, Kind
+from connections.sandbox import catalog as sandbox_catalog
 from connections.spec import payloads
 from connections.states import Status
 from tests import catalogs, factories

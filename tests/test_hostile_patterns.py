@@ -24,10 +24,10 @@ MADE_AT_RUN_TIME = {
     "connections.spec.diagnosis._entry": "diagnose",
     "connections.spec.naming_rule._shape": "follows, parts_in",
     "connections.spec.rules.When.holds": "addresses",
-    "connections.fivetran.sandbox.routes._compiled": "none: made of the sandbox's own table of routes",
+    "connections.sandbox.routes._compiled": "none: made of the sandbox's own table of routes",
 }
 # What only our own files are read with.
-OF_OWN_TEXT = {"connections.spec.diagnosis.unbounded", "connections.fivetran.sandbox.routes._compiled"}
+OF_OWN_TEXT = {"connections.spec.diagnosis.unbounded", "connections.sandbox.routes._compiled"}
 
 
 @dataclass(frozen=True)

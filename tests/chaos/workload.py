@@ -13,7 +13,7 @@ from connections import workflow
 from connections.models import ConnectionRequest
 from tests import factories
 
-# Prefix of the destination name -> requests in 100. What each does: connections/fivetran/sandbox/faults.py.
+# Prefix of the destination name -> requests in 100. What each does: connections/sandbox/faults.py.
 FAULTY = {
     "lost_": 4,
     "lost_before_": 3,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connections.fivetran.sandbox import catalog
+from connections.sandbox import catalog
 from tests.contract import openapi
 from tests.sandbox.api import Api, sandbox
 

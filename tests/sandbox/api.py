@@ -69,7 +69,7 @@ class Api:
 def sandbox(*options: str, **settings: Any) -> Iterator[tuple[Api, subprocess.Popen[str]]]:
     """A sandbox on a port of its own choosing, which it tells in its ready line; it ends with the block."""
     told = json.dumps({"test_seconds": 0} | settings)
-    command = [sys.executable, "-m", "connections.fivetran.sandbox", "--port", "0", "--settings", told, *options]
+    command = [sys.executable, "-m", "connections.sandbox", "--port", "0", "--settings", told, *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=processes.ROOT) as process:
         try:
             assert process.stdout

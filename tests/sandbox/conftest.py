@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.fivetran.sandbox.settings import Settings
+from connections.sandbox.settings import Settings
 from tests.sandbox.api import Api, sandbox
 
 

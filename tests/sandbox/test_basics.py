@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from connections.fivetran import sandbox as package
+from connections import sandbox as package
 from tests import processes
 from tests.sandbox.api import Api, sandbox
 
@@ -159,7 +159,7 @@ def test_what_was_answered_survives_a_kill(tmp_path: Path) -> None:
 
 def test_a_port_in_use_is_said_and_ends_it(api: Api) -> None:
     port = api.root.rpartition(":")[2]
-    command = [sys.executable, "-m", "connections.fivetran.sandbox", "--port", port]
+    command = [sys.executable, "-m", "connections.sandbox", "--port", port]
     second = subprocess.run(command, capture_output=True, text=True, timeout=30, cwd=processes.ROOT, check=False)
     assert second.returncode == 2
     assert port in second.stderr

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from connections.fivetran.sandbox import tokens
+from connections.sandbox import tokens
 from tests.sandbox.api import Api
 
 BACK = "https://portal.example.com/handover/return/?state=abc"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from connections.fivetran.sandbox import deliveries
+from connections.sandbox import deliveries
 from tests.sandbox.api import Api, eventually
 
 SECRET = "shared-with-fivetran"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import requests
 
-from connections.fivetran.sandbox.faults import FAULTS, find
+from connections.sandbox.faults import FAULTS, find
 from tests.sandbox.api import Api, eventually
 
 AFTER_EFFECT_NO_ANSWER = [

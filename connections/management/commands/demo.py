@@ -78,7 +78,7 @@ class Command(BaseCommand):
             self.supervisor.start("broker", _broker_command(settings.REDIS_URL, scratch), shown=False)
         if "sandbox" in starts:
             state = str(folder / "sandbox.json")
-            module = ("-m", "connections.fivetran.sandbox", "--port", str(ports["SANDBOX_PORT"]), "--state", state)
+            module = ("-m", "connections.sandbox", "--port", str(ports["SANDBOX_PORT"]), "--state", state)
             self.supervisor.start("sandbox", [sys.executable, *module, "--settings", SANDBOX])
         self.prepare()
         self.wait_for_broker(PATIENCE if "broker" in starts else BROKER_PATIENCE)

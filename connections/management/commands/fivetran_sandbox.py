@@ -1,4 +1,4 @@
-"""The local stand-in for Fivetran's API, as ``python -m connections.fivetran.sandbox`` starts it."""
+"""The local stand-in for Fivetran's API, as ``python -m connections.sandbox`` starts it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from connections.fivetran.sandbox import cli
+from connections.sandbox import cli
 
 
 class Command(BaseCommand):

@@ -18,7 +18,7 @@ from .settings import Settings
 
 def parser(prog: str | None = None) -> argparse.ArgumentParser:
     """The options, shared with ``manage.py fivetran_sandbox``."""
-    options = argparse.ArgumentParser(prog=prog or "python -m connections.fivetran.sandbox", description=__doc__)
+    options = argparse.ArgumentParser(prog=prog or "python -m connections.sandbox", description=__doc__)
     add_options(options)
     return options
 

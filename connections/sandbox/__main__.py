@@ -1,4 +1,4 @@
-"""Entry point of ``python -m connections.fivetran.sandbox``."""
+"""Entry point of ``python -m connections.sandbox``."""
 
 import sys
 

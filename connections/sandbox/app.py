@@ -14,13 +14,13 @@ from typing import Any
 
 from . import catalog, routes
 from .calls import ApiError, Call
-from .canned import Queue
 from .deliveries import Deliveries
 from .journal import Holds, Journal
 from .limits import Limits
 from .masking import masked
 from .settings import Settings
 from .state import State
+from .stubs import Queue
 from .wire import Answer
 
 WITH_BODY = ("POST", "PATCH", "PUT")
