@@ -21,10 +21,10 @@ def main() -> None:
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
 
-    if command == ["demo"] and find_spec("portal.demo"):  # an image is without it
-        from portal import demo
+    if command == ["demo"] and find_spec("connections.demo"):  # an image is without it
+        from connections.demo import environment
 
-        demo.fill(os.environ)
+        environment.fill(os.environ)
     elif command == ["fivetran_sandbox"]:
         # The stand-in signs nothing and keeps no session, so it starts where nothing is configured.
         os.environ.pop("SECRET_KEY_FILE", None)

@@ -5,6 +5,7 @@ The defaults are those of production; `make run` and the tests set variables, no
 
 import ssl
 from datetime import timedelta
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -41,6 +42,7 @@ TRUSTED_PROXY_HOPS = read.whole("TRUSTED_PROXY_HOPS", 0)
 INSTALLED_APPS = [
     "portal.apps.PortalConfig",
     "connections",
+    *(["connections.demo"] if find_spec("connections.demo") else []),  # the image is without it
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",

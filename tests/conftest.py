@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db import connection, connections
 from django.test import Client
 
-from connections.management.commands.seed_demo import create_people
+from connections.demo.management.commands.seed_demo import create_people
 from tests import processes
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}

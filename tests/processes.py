@@ -22,8 +22,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import redis
 
-from connections.management.supervisor import end_with_parent
-from portal import demo
+from connections.demo import environment as demo
+from connections.demo.supervisor import end_with_parent
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0  # seconds; only what fails waits so long

@@ -16,7 +16,7 @@ from django.test import Client, RequestFactory
 from django.views.debug import get_exception_reporter_class
 
 from connections import catalog, notifications, tasks, workflow
-from connections.management.commands.seed_demo import PASSWORD
+from connections.demo.management.commands.seed_demo import PASSWORD
 from connections.models import ConnectionRequest
 from connections.provisioning import account
 from connections.states import Status

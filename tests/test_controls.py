@@ -16,7 +16,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from connections import permissions, workflow
-from connections.management.commands.seed_demo import PASSWORD
+from connections.demo.management.commands.seed_demo import PASSWORD
 from connections.models import ChangeKind, Connection, ConnectionRequest
 from connections.permissions import Denied
 from connections.states import Status

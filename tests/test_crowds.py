@@ -15,7 +15,7 @@ import trustme
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 
-from connections.management.commands.seed_demo import PASSWORD
+from connections.demo.management.commands.seed_demo import PASSWORD
 from portal.concurrency import AtMost, TooBusy
 from tests import catalogs, nginx, processes
 from tests.conftest import missing

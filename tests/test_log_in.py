@@ -14,7 +14,7 @@ from django.http import HttpRequest
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from connections.management.commands.seed_demo import PASSWORD
+from connections.demo.management.commands.seed_demo import PASSWORD
 from portal.middleware import client_address
 from portal.throttle import counted_address, counted_name
 

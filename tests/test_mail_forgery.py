@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
 from connections import batches, notifications, workflow
-from connections.management.supervisor import _Lines
+from connections.demo.supervisor import _Lines
 from connections.models import Batch, ChangeKind, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
 from connections.spec.characters import QUOTE, is_invisible
 from connections.states import Status

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from portal import demo
+from connections.demo import environment as demo
 from portal import environment as read
 from tests.processes import ROOT
 
@@ -342,7 +342,7 @@ def test_the_key_pair_is_not_in_the_settings() -> None:
 
 
 class TestTrialEnvironment:
-    """portal.demo.fill: what `make run` sets and what it leaves alone."""
+    """connections.demo.environment.fill: what `make run` sets and what it leaves alone."""
 
     def test_fills_what_is_missing(self, tmp_path: Any) -> None:
         environment = {"DEMO_DATA": str(tmp_path), "SANDBOX_PORT": "", "SUBMIT_DEADLINE": ""}

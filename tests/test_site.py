@@ -20,8 +20,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connections import provisioning
-from connections.management.commands.demo import Command
-from connections.management.commands.seed_demo import PASSWORD, PEOPLE
+from connections.demo.management.commands.demo import Command
+from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE
 from connections.models import ApiGate, GateReason, Heartbeat, Process
 from portal.logs import OneLine
 from portal.middleware import client_address
@@ -357,7 +357,7 @@ def test_beside_a_real_account_the_demos_people_cannot_log_in(cast: dict[str, Us
     cast["approver"].set_password("of-their-own")
     cast["approver"].save()
     settings.FIVETRAN_IS_LOCAL = False
-    with mock.patch("connections.management.commands.demo.call_command"):
+    with mock.patch("connections.demo.management.commands.demo.call_command"):
         Command(stdout=StringIO()).prepare()
     assert not any(user.check_password(PASSWORD) for user in User.objects.all())
     assert User.objects.get(username="approver").check_password("of-their-own")

@@ -12,7 +12,7 @@ from typing import Any
 import requests
 from requests.adapters import HTTPAdapter
 
-from connections.management.commands.seed_demo import PASSWORD
+from connections.demo.management.commands.seed_demo import PASSWORD
 
 HOST = "portal.example.com"  # as in docs/nginx.conf
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from portal import demo
+from connections.demo import environment
 from tests.processes import Process
 from tests.stand_in import Fivetran
 
@@ -46,7 +46,7 @@ class RawCalls:
 
     def __init__(self) -> None:
         self._root = f"{os.environ['FIVETRAN_BASE_URL']}/v1"
-        token = base64.b64encode(f"{demo.SANDBOX_KEY}:{demo.SANDBOX_SECRET}".encode()).decode()
+        token = base64.b64encode(f"{environment.SANDBOX_KEY}:{environment.SANDBOX_SECRET}".encode()).decode()
         self._headers = {"Authorization": f"Basic {token}", "Accept": "application/json;version=2"}
         self._kept = threading.local()
 

@@ -234,7 +234,7 @@ if __name__ == "__main__":
     import django
 
     django.setup()
-    from connections.management.commands.seed_demo import create_people
+    from connections.demo.management.commands.seed_demo import create_people
 
     create_people()
     seed(int(sys.argv[1]))

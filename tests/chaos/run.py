@@ -8,8 +8,8 @@ from contextlib import ExitStack
 from django.core.management import call_command
 
 from connections import catalog
+from connections.demo import environment as demo
 from connections.models import Attempt, ConnectionRequest
-from portal import demo
 from tests import processes
 from tests.chaos import checker
 from tests.chaos.nemesis import Nemesis, Worker

@@ -14,11 +14,11 @@ from django.test import Client
 from django.urls import reverse
 
 from connections import catalog, tasks
+from connections.demo import environment as demo
 from connections.models import Attempt, ConnectionRequest, Event, EventKind
 from connections.provisioning import account
 from connections.spec import payloads
 from connections.states import Status
-from portal import demo
 from tests import factories, processes
 from tests.stand_in import Fivetran
 

@@ -14,11 +14,11 @@ from django.urls import reverse
 from django.utils import timezone
 
 from connections import permissions, provisioning
+from connections.demo import environment
 from connections.models import ApiGate, ConnectionRequest, Event, EventKind, GateReason, SetupTest
 from connections.models.connection import MAX_MESSAGE, MAX_TESTS
 from connections.provisioning import gate
 from connections.states import Status
-from portal import demo
 from tests.faults.conftest import CLOCKS, IMPATIENT, exactly_one, fresh, none_there, settles, status
 from tests.processes import Process, until
 from tests.stand_in import Fivetran
@@ -143,7 +143,7 @@ def test_the_key_is_refused_in_the_middle_and_replaced(
 ) -> None:
     """Faults 49 and 50: a running call ends by its own answer, the queue stops, nothing fails, the new key goes on."""
     secret = tmp_path / "secret"
-    secret.write_text(demo.SANDBOX_SECRET)
+    secret.write_text(environment.SANDBOX_SECRET)
     requests = [approve(f"rotated_{n:02}") for n in range(20)]
     fivetran.hold("effect")
     machinery(FIVETRAN_API_SECRET_FILE=str(secret))

@@ -9,7 +9,7 @@ from django.test import Client
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from connections.management.commands.seed_demo import PASSWORD
+from connections.demo.management.commands.seed_demo import PASSWORD
 from tests.handover import handed_over, mailed_code, page_of, proved
 
 pytestmark = pytest.mark.django_db

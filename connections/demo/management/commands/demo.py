@@ -1,7 +1,7 @@
 """`manage.py demo`, behind `make run`: the whole portal on one machine, with nothing to install or to configure.
 
-portal.demo has filled the environment before the settings were read, so everything here and every process started here
-runs on the same settings as in production; only addresses and clocks differ.
+`environment` has filled the environment before the settings were read, so everything here and every process that is
+started here runs on the same settings as in production; only addresses and clocks differ.
 """
 
 import argparse
@@ -27,9 +27,9 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from kombu.exceptions import OperationalError
 
-from connections.management.commands.seed_demo import PASSWORD, PEOPLE, without_known_passwords
-from connections.management.supervisor import Died, Supervisor, end_with_parent
-from portal import demo
+from connections.demo import environment
+from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE, without_known_passwords
+from connections.demo.supervisor import Died, Supervisor, end_with_parent
 
 HOST = "127.0.0.1"
 SANDBOX = '{"first_sync_seconds": 5}'  # a connection that is set up has data while somebody still looks on
@@ -55,7 +55,7 @@ class Command(BaseCommand):
         self.supervisor.end_at((signal.SIGTERM, signal.SIGINT, signal.SIGHUP), _leave)
         if options["end_with_parent"]:
             end_with_parent(signal.SIGTERM)
-        folder = demo.data_folder(os.environ)
+        folder = environment.data_folder(os.environ)
         try:
             with _only_one(folder), contextlib.closing(self.supervisor):
                 self.start(folder, Path(os.environ["DEMO_SCRATCH"]))

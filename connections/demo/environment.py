@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import MutableMapping
 from pathlib import Path
 
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parents[2]
 SANDBOX_KEY, SANDBOX_SECRET = "sandbox-key", "sandbox-secret"  # noqa: S105  (known to everybody: it opens a stand-in)
 
 # Short clocks: a request whose answer is lost settles within a minute while somebody looks on.
