@@ -13,7 +13,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from connections import catalog, handover, limits, notifications, permissions, tasks
+from connections import catalog, interactive, limits, notifications, permissions, tasks
 from connections.models import (
     ApiGate,
     CatalogEntry,
@@ -36,7 +36,7 @@ from connections.spec import drift, payloads, refusals
 from connections.states import Actor, Status
 
 REFRESH_AGAIN = timedelta(seconds=60)  # between two by a button: each is up to 20 calls of the budget
-Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
+Unreachable = interactive.Unreachable  # pages know the verbs and not who asks Fivetran for them
 
 
 class DoesNotFit(Exception):
@@ -61,7 +61,7 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
     """
     permissions.check_can_settle(by, request)
     reason = _reason(reason)
-    data = handover.existing(connection_id.strip())
+    data = interactive.existing(connection_id.strip())
     if data is None:
         raise DoesNotFit("Fivetran knows no connection with this id.")
     for key, expected in (("service", request.service), ("group_id", request.group_id), ("schema", request.schema)):
@@ -99,7 +99,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
         raise NoOwner("Name somebody else: adopting stands for the approval, and nobody approves their own connection.")
     if not owner.is_active:
         raise NoOwner(f"The account of {owner} is not active.")
-    data = handover.existing(connection_id.strip())
+    data = interactive.existing(connection_id.strip())
     if data is None:
         raise DoesNotFit("Fivetran knows no connection with this id.")
     columns = _adopted_columns(data, owner)

@@ -150,7 +150,7 @@ def test_a_reader_is_let_pass(source: str) -> None:
 def calls_to_fivetran() -> set[str]:
     """The client's methods, and every function of ours that ends in one of them."""
     client = read(ROOT / "connections" / "fivetran" / "client.py")
-    rooms = {"provisioning", "catalog", "handover"}
+    rooms = {"provisioning", "catalog", "interactive"}
     calling = [p for p in python_files("connections") if rooms & set(p.relative_to(ROOT).parts)]
     return architecture.callers(map(read, calling), architecture.methods(client, of="FivetranClient"))
 

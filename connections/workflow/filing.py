@@ -11,12 +11,12 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import handover, limits, notifications, permissions, tasks
+from connections import interactive, limits, notifications, permissions, tasks
 from connections.models import ConnectionRequest, MovedOn, NoticeKind, Preset, advance, open_request
 from connections.spec import payloads, source_key
 from connections.states import Actor, Status
 
-Unreachable = handover.Unreachable  # pages know the verbs and not who asks Fivetran for them
+Unreachable = interactive.Unreachable  # pages know the verbs and not who asks Fivetran for them
 
 
 class Unknown(Exception):
@@ -219,7 +219,7 @@ def live_values(*, by: User, connection_id: str) -> dict[str, Any]:
     Fivetran gives no answer.
     """
     permissions.check_can_copy_live(by, connection_id)
-    data = handover.existing(connection_id)
+    data = interactive.existing(connection_id)
     if data is None:
         raise Unknown("Fivetran knows no connection with this id.")
     return payloads.described(data)

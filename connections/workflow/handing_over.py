@@ -16,7 +16,7 @@ from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
 
-from connections import handover as fivetran
+from connections import interactive as fivetran
 from connections import limits, notifications, permissions, tasks
 from connections.models import (
     LIVE_HANDOVER,

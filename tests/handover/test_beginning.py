@@ -8,7 +8,7 @@ from django.core import mail, signing
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from connections import handover, notifications, operations
+from connections import interactive, notifications, operations
 from connections.models import Connection, EventKind, Handover, HandoverState, Notice, NoticeKind, find_owner
 from connections.models.handover import CODE_DIGITS
 from connections.states import Status
@@ -145,7 +145,7 @@ def test_a_code_that_is_no_longer_valid_is_not_mailed() -> None:
 )
 def test_a_card_of_fivetrans_is_on_fivetrans_own_host(uri: str, allowed: bool, settings: Any) -> None:
     settings.FIVETRAN_BASE_URL = "https://api.fivetran.com"
-    assert handover.card.is_fivetrans(uri) is allowed
+    assert interactive.connect_card.is_fivetrans(uri) is allowed
 
 
 @pytest.mark.parametrize(
@@ -159,4 +159,4 @@ def test_a_card_of_fivetrans_is_on_fivetrans_own_host(uri: str, allowed: bool, s
 )
 def test_another_api_root_has_its_cards_on_its_own_host(uri: str, allowed: bool, settings: Any) -> None:
     settings.FIVETRAN_BASE_URL = "http://127.0.0.1:8100"
-    assert handover.card.is_fivetrans(uri) is allowed
+    assert interactive.connect_card.is_fivetrans(uri) is allowed

@@ -18,7 +18,7 @@ from connections import limits
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.handover.lookup import SECONDS, Unreachable
+from connections.interactive.lookup import SECONDS, Unreachable
 from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason, Handover
 
 log = logging.getLogger(__name__)
