@@ -20,7 +20,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
-from connections import catalog, notifications, provisioning
+from connections import catalog, notifications, worker
 
 log = logging.getLogger(__name__)
 # No bell expires: whether it is too old, Celery asks the clock of the worker's host, and one that is ahead would hear
@@ -38,66 +38,66 @@ def submit(request_id: int) -> None:
     Where they do, looking is in vain: all workers would find the same one, which has a bell of its own.
     """
     _submit(request_id)
-    if not _unheard() and (following := provisioning.next_due()) is not None:
+    if not _unheard() and (following := worker.next_due()) is not None:
         _submit(following)
 
 
 def _submit(request_id: int) -> None:
-    if provisioning.submit(request_id):
+    if worker.submit(request_id):
         catalog.learn_group(request_id)
 
 
 @shared_task(name="run_tests")
 def run_tests(request_id: int) -> None:
     """Run the setup tests of one created connection that are due."""
-    if provisioning.run_tests(request_id):
+    if worker.run_tests(request_id):
         catalog.learn_group(request_id)
 
 
 @shared_task(name="reconcile")
 def reconcile(request_id: int) -> None:
     """Look up one request whose outcome is unclear."""
-    provisioning.reconcile(request_id)
+    worker.reconcile(request_id)
 
 
 @shared_task(name="check")
 def check(request_id: int) -> None:
     """Ask Fivetran how one connection is, because something hinted at a change, and ring for the tests it led to."""
-    if provisioning.check(request_id):
+    if worker.check(request_id):
         ring(run_tests, request_id)
 
 
 @shared_task(name="observe")
 def observe() -> None:
     """Read Fivetran's list of all connections, and ask for those that are not in it."""
-    ring_each([(check, request_id) for request_id in provisioning.observe()])
+    ring_each([(check, request_id) for request_id in worker.observe()])
 
 
 @shared_task(name="apply_change")
 def apply_change(change_id: int) -> None:
     """Tell Fivetran of one approved change of a connection."""
-    provisioning.apply_change(change_id)
+    worker.apply_change(change_id)
 
 
 @shared_task(name="send_trust")
 def send_trust(trust_id: int) -> None:
     """Tell Fivetran of an approved certificate or fingerprint, then ring for the setup tests that are due by it."""
-    if request_id := provisioning.send_trust(trust_id):
+    if request_id := worker.send_trust(trust_id):
         ring(run_tests, request_id)
 
 
 @shared_task(name="sweep")
 def sweep(asked: bool = False) -> None:
     """Bring back what was lost and ring for everything that is due; `asked`: a person did, not the scheduler."""
-    if asked or provisioning.note_alive():
-        ring_all(provisioning.sweep())
+    if asked or worker.note_alive():
+        ring_all(worker.sweep())
 
 
 @shared_task(name="probe")
 def probe() -> None:
     """Look every few seconds whether Fivetran, or the database, is back: what waited for either is swept at once."""
     try:
-        provisioning.probe()
+        worker.probe()
     except Exception:
         _database_was_away.set()
         raise
@@ -106,7 +106,7 @@ def probe() -> None:
         ring(sweep, True)
 
 
-@receiver(provisioning.reopened)
+@receiver(worker.reopened)
 def look_at_once(**_signal: Any) -> None:
     """Whatever waited for Fivetran goes on now, and not with the next sweep."""
     ring(sweep, True)
@@ -115,7 +115,7 @@ def look_at_once(**_signal: Any) -> None:
 @shared_task(name="notify")
 def notify() -> None:
     """Mail what is unsent."""
-    provisioning.heed_clock()
+    worker.heed_clock()
     notifications.send_due()
 
 
@@ -127,8 +127,8 @@ def refresh_catalog() -> None:
         catalog.learn_sources()
 
 
-def ring_all(due: provisioning.Due) -> bool:
-    """Ring for what `provisioning.sweep` found due, less the bells that nobody has heard yet; whether all were rung.
+def ring_all(due: worker.Due) -> bool:
+    """Ring for what `worker.sweep` found due, less the bells that nobody has heard yet; whether all were rung.
 
     Without that, a sweep that finds more than the workers can do before the next one would make the queue grow for
     ever. The newest go without, whose own bells are the likeliest to be there still: what lost its bell grows old, and

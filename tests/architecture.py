@@ -24,7 +24,7 @@ WITHOUT: dict[str, str] = {
             "limits",
             "notifications",
             "catalog",
-            "provisioning",
+            "worker",
             "operations",
             "workflow",
             "batches",

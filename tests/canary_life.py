@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from connections import catalog, notifications, provisioning
+from connections import catalog, notifications, worker
 from connections.models import ChangeKind, Connection, ConnectionChange, ConnectionRequest, Handover, Observation
 from connections.states import ChangeStatus, Status
 from tests import canaries, factories, processes
@@ -168,7 +168,7 @@ def hinted(journey: Journey, fivetran: Fivetran, request: ConnectionRequest, set
     listed = [told | {"paused": True, "networking_method": "SshTunnel"}]
     fivetran.next(answer("/v1/connections", {"items": listed, "next_cursor": None}))
     Observation.objects.all().delete()
-    provisioning.observe()
+    worker.observe()
     row = Connection.objects.get(request=request)
     assert row.live.get("networking_method") == "SshTunnel", row.live
     assert "config.table" in [one["field"] for one in row.drift], row.drift

@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 
 from connections import permissions, workflow
 from connections.models import ConnectionRequest, advance
-from connections.provisioning import outcome
 from connections.states import Actor, Status
+from connections.worker import outcome
 from connections.workflow import Filing
 
 GROUPS = {"approver": "Approvers", "operator": "Operators", "auditor": "Auditors"}

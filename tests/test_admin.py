@@ -27,7 +27,7 @@ from connections.models import (
     ServiceRule,
     SetupTestRun,
 )
-from connections.provisioning import gate
+from connections.queue import circuit_breaker
 from connections.states import Status
 from tests import architecture, factories
 
@@ -127,7 +127,7 @@ def rows() -> dict[type[Model], int]:
     Attempt.objects.create(request=request, call=Attempt.Call.CREATE)
     workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="Month's end")
     CatalogEntry.objects.create(kind=Kind.SERVICE, fivetran_id="mysql", name="MySQL", data={"id": "mysql"})
-    gate.current()
+    circuit_breaker.current()
     Handover.objects.create(request=request, address="olga@elsewhere.example")
     return {model: model._default_manager.values_list("pk", flat=True)[0] for model in WINDOWS}
 

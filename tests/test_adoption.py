@@ -8,12 +8,12 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from connections import catalog, notifications, operations, permissions, provisioning, workflow
+from connections import catalog, notifications, operations, permissions, worker, workflow
 from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, IllegalMove, Kind, open_request
 from connections.permissions import Denied
-from connections.provisioning import account
 from connections.spec import payloads
 from connections.states import Actor, ChangeStatus, Status
+from connections.worker import account
 from tests import factories, processes
 from tests.stand_in import Fivetran
 
@@ -119,7 +119,7 @@ def test_an_adopted_connection_can_be_changed_like_any_other(fivetran: Fivetran,
         by=cast["requester"], request=request, kind=ChangeKind.PAUSE, reason="Nobody reads it"
     )
     workflow.approve_change(by=cast["approver"], change=change, digest=change.digest)
-    provisioning.apply_change(change.pk)
+    worker.apply_change(change.pk)
     change.refresh_from_db()
     assert change.state is ChangeStatus.DONE
     assert fivetran.connections()[0]["paused"] is True

@@ -73,12 +73,12 @@ def test_other_parts_of_django_are_let_pass() -> None:
 AGAINST: dict[str, tuple[str, str]] = {
     "layers": ("connections/models/request.py", "def late():\n    from connections import workflow"),
     "pages": ("connections/views/home.py", "from ..fivetran import client"),
-    "verbs": ("connections/workflow/filing.py", "from connections import provisioning"),
+    "verbs": ("connections/workflow/filing.py", "from connections import worker"),
     "tasks": ("connections/tasks.py", "from connections.models import ConnectionRequest"),
     "pure": ("connections/spec/rules.py", "import django.db"),
     "client": ("connections/fivetran/client.py", "from .configured import client"),
     "sandbox": ("connections/sandbox/server.py", "from ..fivetran.errors import Refused"),
-    "sandbox-users": ("connections/provisioning/sending.py", "from connections import sandbox"),
+    "sandbox-users": ("connections/worker/create.py", "from connections import sandbox"),
     "site": ("portal/urls.py", "from connections import views"),
     "network": ("connections/notifications.py", "import requests"),
 }
@@ -150,7 +150,7 @@ def test_a_reader_is_let_pass(source: str) -> None:
 def calls_to_fivetran() -> set[str]:
     """The client's methods, and every function of ours that ends in one of them."""
     client = read(ROOT / "connections" / "fivetran" / "client.py")
-    rooms = {"provisioning", "catalog", "interactive"}
+    rooms = {"worker", "queue", "catalog", "interactive"}
     calling = [p for p in python_files("connections") if rooms & set(p.relative_to(ROOT).parts)]
     return architecture.callers(map(read, calling), architecture.methods(client, of="FivetranClient"))
 

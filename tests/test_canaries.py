@@ -18,8 +18,8 @@ from django.views.debug import get_exception_reporter_class
 from connections import catalog, notifications, tasks, workflow
 from connections.demo.management.commands.seed_demo import PASSWORD
 from connections.models import ConnectionRequest
-from connections.provisioning import account
 from connections.states import Status
+from connections.worker import account
 from portal.logs import OneLine
 from tests import canaries, canary_life, factories, processes
 from tests.canaries import CANARIES, Journey

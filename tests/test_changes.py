@@ -12,7 +12,7 @@ from django.core import mail
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from connections import notifications, permissions, provisioning, workflow
+from connections import notifications, permissions, worker, workflow
 from connections.models import (
     ChangeKind,
     Connection,
@@ -320,7 +320,7 @@ def test_nobody_finds_their_own_change_in_the_inbox() -> None:
 def test_what_nobody_decides_expires(settings: Any) -> None:
     change = asked()
     ConnectionChange.objects.update(created_at="2020-01-01T00:00:00Z")
-    provisioning.sweep()
+    worker.sweep()
     change.refresh_from_db()
     assert change.state is ChangeStatus.EXPIRED
     assert str(settings.EXPIRE_DAYS) in change.request.events.first().reason  # type: ignore[union-attr]

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection as database
 from django.test import Client
 
-from connections import permissions, provisioning, workflow
+from connections import permissions, worker, workflow
 from connections.models import Connection, ConnectionRequest, EventKind, MovedOn, store_run
 from connections.states import Status
 from connections.views.comparing import Comparison, compare
@@ -138,4 +138,4 @@ def test_clicks_at_the_same_time_make_one_run(groups: None) -> None:
         thread.join()
     assert sorted(told) == ["asked", *["too late"] * 5]
     assert request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
-    assert provisioning.sweep().run_tests == [request.pk]
+    assert worker.sweep().run_tests == [request.pk]

@@ -14,8 +14,8 @@ from connections import catalog, workflow
 from connections.fivetran import configured
 from connections.models import CatalogEntry, Connection, ConnectionRequest, Kind, SetupTestRun
 from connections.models.connection import store_run
-from connections.provisioning import outcome
 from connections.states import Actor, Status
+from connections.worker import outcome
 from tests import catalogs, factories
 from tests.handover import handed_over
 from tests.test_request_page import interval, page_of, poll_url, visible_text

@@ -14,11 +14,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from connections import catalog, provisioning, workflow
+from connections import catalog, worker, workflow
 from connections.models import ConnectionRequest
-from connections.provisioning import account
 from connections.spec import payloads
 from connections.states import Status
+from connections.worker import account
 from tests import processes
 from tests.contract import openapi
 from tests.stand_in import Fivetran
@@ -189,7 +189,7 @@ def test_a_request_for_every_service_is_filed_approved_and_sent_as_typed(
     assert len(asked) == len(services)
     for request in asked:
         workflow.approve(by=cast["approver"], request=request, digest=request.digest)
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
     statuses = ConnectionRequest.objects.in_bulk()
     beyond = {request.pk for request in asked if BEYOND in json.dumps(request.payload)}  # the sandbox may refuse these
     assert [

@@ -16,9 +16,9 @@ from django.db.models.functions import Now
 
 from connections import notifications, workflow
 from connections.models import ConnectionRequest, Notice, NoticeKind
-from connections.provisioning import outcome
 from connections.spec import payloads
 from connections.states import Actor, Status
+from connections.worker import outcome
 from tests import factories
 from tests.handover import handed_over
 

@@ -9,10 +9,10 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
-from connections import catalog, operations, permissions, provisioning
+from connections import catalog, operations, permissions, worker
 from connections.models import ApiGate, ConnectionRequest, Heartbeat, IllegalMove, Process, SetupTestsState
-from connections.provisioning import account
 from connections.states import Status
+from connections.worker import account
 from tests import factories, processes
 from tests.stand_in import Fivetran
 
@@ -56,7 +56,7 @@ def test_adopt_links_an_existing_connection_and_runs_its_tests(fivetran: Fivetra
     assert row.connection.adopted and row.connection.tests == SetupTestsState.DUE
     event = row.events.first()
     assert event is not None and (event.by, event.reason) == (operator, "Looked: it is ours")
-    provisioning.run_tests(row.pk)
+    worker.run_tests(row.pk)
     row.connection.refresh_from_db()
     assert row.connection.tests == SetupTestsState.STORED
 
@@ -104,7 +104,7 @@ def test_send_again_puts_it_into_the_queue_with_all_attempts(fivetran: Fivetran,
     row = stuck(group_id=catalog.destinations()[0].id)
     ConnectionRequest.objects.filter(pk=row.pk).update(attempts_used=5)
     assert post(operator, "send_again", row.pk, decision_reason="Looked: not there").status_code == 302
-    provisioning.submit(row.pk)
+    worker.submit(row.pk)
     row.refresh_from_db()
     assert row.state is Status.CREATED
     assert len(fivetran.connections()) == 1
@@ -175,15 +175,15 @@ def test_nobody_else_operates(groups: None, role: str) -> None:
 def test_pause_stops_the_sending_and_resume_lets_it_go_on(fivetran: Fivetran, operator: User) -> None:
     row = factories.approved(group_id=catalog.destinations()[0].id)
     post(operator, "pause", decision_reason="Warehouse maintenance")
-    provisioning.submit(row.pk)
+    worker.submit(row.pk)
     row.refresh_from_db()
-    assert row.status == Status.APPROVED and provisioning.sweep().submit == []
+    assert row.status == Status.APPROVED and worker.sweep().submit == []
     client = Client()
     client.force_login(operator)
     assert "Warehouse maintenance" in client.get(reverse("connections:operations")).content.decode()
     post(operator, "resume")
-    assert provisioning.sweep().submit == [row.pk]
-    provisioning.submit(row.pk)
+    assert worker.sweep().submit == [row.pk]
+    worker.submit(row.pk)
     row.refresh_from_db()
     assert row.status == Status.CREATED
 
@@ -206,7 +206,7 @@ def test_the_page_says_what_waits_and_who_is_silent(operator: User) -> None:
     assert "never heard of" in page and "Nothing needs a person" in page
     factories.approved()
     ConnectionRequest.objects.update(approved_at=Now() - timedelta(hours=1))
-    provisioning.note_alive()
+    worker.note_alive()
     Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() - timedelta(hours=1))
     ApiGate.objects.update_or_create(
         pk=1, defaults={"reason": "rate_limited", "not_before": Now() + timedelta(minutes=5)}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from connections import catalog, provisioning
+from connections import catalog, worker
 from connections.forms.rows import unfolded
 from connections.models import ConnectionRequest
 from connections.spec.fields import BY_PATH, OF_THE_OWNER, Type
@@ -144,7 +144,7 @@ def test_real_bodies_are_sent_as_they_stand(as_user: Any, whole: Fivetran) -> No
             continue
         assert made.status == Status.PENDING
         approver.post(f"/requests/{made.pk}/approve/", {"digest": made.digest})
-        provisioning.submit(made.pk)
+        worker.submit(made.pk)
         posts = whole.posts()
         assert len(posts) == sent + 1, "sent once"
         sent += 1

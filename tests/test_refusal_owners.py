@@ -12,9 +12,10 @@ from django.test import Client
 from connections import notifications, operations, permissions
 from connections.fivetran.errors import NotSent, Unauthorized
 from connections.models import ConnectionRequest, Notice, NoticeKind
-from connections.provisioning import gate, outcome
+from connections.queue import circuit_breaker
 from connections.spec import refusals
 from connections.states import Owner, Status
+from connections.worker import outcome
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -159,7 +160,7 @@ def test_a_bad_key_is_the_operators_turn_while_requests_wait(
     as_user: Login, cast: dict[str, User], settings: Any
 ) -> None:
     row = factories.approved(cast["requester"], cast["approver"])
-    gate.note_error(Unauthorized("Invalid authorization credentials"))
+    circuit_breaker.note_error(Unauthorized("Invalid authorization credentials"))
     page = as_user("requester").get(f"/requests/{row.pk}/").content.decode()
     assert "<strong><bdi>an operator</bdi></strong>" in page
     assert "does not accept the portal" in as_user("operator").get("/").content.decode()

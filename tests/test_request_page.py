@@ -15,10 +15,10 @@ from django.utils import timezone
 from connections import workflow
 from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, EventKind, GateReason, advance
 from connections.models.connection import store_run
-from connections.provisioning import outcome
 from connections.states import Actor, Status
 from connections.templatetags import portal
 from connections.views import words
+from connections.worker import outcome
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -19,7 +19,7 @@ from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from connections import provisioning
+from connections import worker
 from connections.demo.management.commands.demo import Command
 from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE
 from connections.models import ApiGate, GateReason, Heartbeat, Process
@@ -286,7 +286,7 @@ def test_readyz_without_a_broker_is_degraded_and_names_it_to_operators_only(as_u
 
 def test_readyz_is_ok_while_all_parts_are_and_degraded_by_each(client: Client, db: None, live_broker: str) -> None:
     assert client.get("/readyz").json() == {"status": "degraded"}  # nobody has heard of the worker yet
-    provisioning.note_alive()
+    worker.note_alive()
     assert client.get("/readyz").json() == {"status": "ok"}
     ApiGate.objects.create(pk=1, reason=GateReason.AUTH)
     assert client.get("/readyz").json() == {"status": "degraded"}

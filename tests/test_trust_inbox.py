@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from connections import notifications, permissions, workflow
 from connections.models import Connection, ConnectionRequest, Notice, NoticeKind, Trust, TrustState, store_run
-from connections.provisioning import asking, observing
 from connections.spec import trust_candidates
+from connections.worker import connection_status, store_test_run
 from tests import factories
 from tests.bench import rows
 from tests.test_request_page import page_of, visible_text
@@ -49,9 +49,9 @@ def test_those_who_may_approve_are_told_once_and_the_mail_leads_there(cast: Cast
     assert not told(row) & {"requester", "requester2", "auditor"}
     number = Notice.objects.filter(kind=NoticeKind.TRUST_NEEDED).count()
     for details in (CERTIFICATE, [CERTIFICATE, CERTIFICATE]):
-        asking.store(row, row.connection, {"setup_tests": failed(details)})
+        store_test_run.store(row, row.connection, {"setup_tests": failed(details)})
         assert Notice.objects.filter(kind=NoticeKind.TRUST_NEEDED).count() == number
-    asking.store(row, row.connection, {"setup_tests": failed([CERTIFICATE, KEY])})
+    store_test_run.store(row, row.connection, {"setup_tests": failed([CERTIFICATE, KEY])})
     assert Notice.objects.filter(kind=NoticeKind.TRUST_NEEDED).count() == 2 * number
     Notice.objects.exclude(kind=NoticeKind.TRUST_NEEDED).delete()
     assert notifications.send_due() == number  # what waits at one connection is one mail
@@ -92,7 +92,7 @@ def test_the_number_follows_the_newest_run_and_what_became_of_approvals(cast: Ca
 
 def test_nothing_waits_for_a_connection_that_is_gone(as_user: Login, cast: Cast) -> None:
     row = created(cast, CERTIFICATE)
-    observing.gone(row)
+    connection_status.gone(row)
     assert waiting(row) == 0
     assert "data-trust-of" not in as_user("approver").get("/").content.decode()
 
@@ -141,8 +141,8 @@ def test_it_is_an_approvers_turn_and_not_the_source_owners(as_user: Login, cast:
 def test_a_warning_on_a_connected_connection_is_an_approvers_turn_too(as_user: Login, cast: Cast) -> None:
     row = created(cast, None)
     run = {"setup_tests": failed(KEY, status="WARNING"), "status": {"setup_state": "connected"}}
-    observing.seen(row.connection, run)
-    asking.store(row, row.connection, run)
+    connection_status.seen(row.connection, run)
+    store_test_run.store(row, row.connection, run)
     page, listed = page_of(as_user("requester"), row), as_user("requester").get("/requests/").content.decode()
     assert 'data-setup-state="connected"' in page and "data-trust=" in page
     assert re.search(r'data-label="Whose turn">approver<', listed)

@@ -4,6 +4,7 @@ from connections.models.attempt import Attempt, Ending
 from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
 from connections.models.change import ChangeKind, ConnectionChange, advance_change, open_change
+from connections.models.circuit_breaker import ApiGate, GateReason, Pace
 from connections.models.connection import (
     Connection,
     SetupTest,
@@ -14,7 +15,6 @@ from connections.models.connection import (
     tests_in,
 )
 from connections.models.event import Event, EventKind
-from connections.models.gate import ApiGate, GateReason, Pace
 from connections.models.handover import (
     LIVE_HANDOVER,
     Handover,

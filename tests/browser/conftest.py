@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from connections import catalog
-from connections.provisioning import account
+from connections.worker import account
 from tests import processes
 from tests.stand_in import Fivetran
 

@@ -8,8 +8,8 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from connections.models import Trust, TrustState
-from connections.provisioning import outcome
 from connections.states import Actor, Status
+from connections.worker import outcome
 from tests import factories
 from tests.browser.test_accessibility import RULES, open_as
 from tests.browser.test_journey import ask, status

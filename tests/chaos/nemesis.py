@@ -11,9 +11,10 @@ from contextlib import ExitStack, suppress
 import psycopg
 from django.db import connection
 
-from connections import provisioning, tasks
+from connections import tasks
 from connections.models import ConnectionRequest
 from connections.states import Status
+from connections.worker import sweep
 from tests import processes
 from tests.faults.broker import Broker
 
@@ -137,7 +138,7 @@ class Nemesis:
             case "bells rung thrice":
                 return self._ring_thrice()
             case "another sweeper":
-                return tasks.ring_all(provisioning.sweep())
+                return tasks.ring_all(sweep())
             case "database session ended":
                 return self._end_session()
             case _:

@@ -16,9 +16,9 @@ from django.urls import reverse
 from connections import catalog, tasks
 from connections.demo import environment as demo
 from connections.models import Attempt, ConnectionRequest, Event, EventKind
-from connections.provisioning import account
 from connections.spec import payloads
 from connections.states import Status
+from connections.worker import account
 from tests import factories, processes
 from tests.stand_in import Fivetran
 

@@ -59,14 +59,14 @@ def _race(ids: list[int], barrier: Any, results: Any) -> None:
 def _won(ids: list[int], barrier: Any) -> list[int]:
     """Try to claim each row when all others do."""
     from connections.models import ConnectionRequest, MovedOn
-    from connections.provisioning import sending
+    from connections.worker import create
 
     won = []
     for pk in ids:
         request = ConnectionRequest.objects.due().get(pk=pk)
         barrier.wait()
         try:
-            if sending._claim(request) is not None:
+            if create._claim(request) is not None:
                 won.append(pk)
         except MovedOn:
             pass

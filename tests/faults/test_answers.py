@@ -13,11 +13,11 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from connections import permissions, provisioning
+from connections import permissions, worker
 from connections.demo import environment
 from connections.models import ApiGate, ConnectionRequest, Event, EventKind, GateReason, SetupTest
 from connections.models.connection import MAX_MESSAGE, MAX_TESTS
-from connections.provisioning import gate
+from connections.queue import circuit_breaker
 from connections.states import Status
 from tests.faults.conftest import CLOCKS, IMPATIENT, exactly_one, fresh, none_there, settles, status
 from tests.processes import Process, until
@@ -93,9 +93,9 @@ def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: 
     request = approve("asked_to_wait")
     before = timezone.now()
     started = time.monotonic()
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert time.monotonic() - started < 20  # far less than most of the waits that were asked for
-    row = gate.current()
+    row = circuit_breaker.current()
     assert row.reason == GateReason.RATE_LIMITED
     # However long this process stalls on the way: at least from before the call, and at most from now.
     assert ApiGate.objects.filter(not_before__gt=before + timedelta(seconds=least - 1)).exists()
@@ -164,7 +164,7 @@ def test_the_key_is_refused_in_the_middle_and_replaced(
 def test_the_group_was_deleted(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
     """Fault 51: the refusal names the group, and the requester may clone."""
     request = approve("gone_group")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     assert request.state is Status.FAILED and request.group_id in request.failure_message
     assert permissions.can_clone(request.requester, request)
@@ -191,7 +191,7 @@ def test_setup_tests_without_measure(fivetran: Fivetran, approve: Approve, clock
         "setup_tests": [odd, *many],
     }
     fivetran.next({"path": "/v1/connections", "status": 201, "body": {"code": "Success", "data": data}})
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     assert request.state is Status.CREATED
     run = request.connection.runs.get()
@@ -210,10 +210,10 @@ def test_a_run_of_tests_rung_twice(fivetran: Fivetran, approve: Approve, clocks:
     from connections import workflow
 
     request = approve("tests_twice")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     workflow.rerun_tests(by=request.requester, request=request)
     for _ in range(2):
-        provisioning.run_tests(request.pk)
+        worker.run_tests(request.pk)
     assert request.connection.runs.count() == 2
     exactly_one(fivetran, request)

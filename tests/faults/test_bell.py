@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import redis
 
-from connections import provisioning, tasks
+from connections import tasks, worker
 from connections.models import ConnectionRequest
 from connections.states import Status
 from portal.celery import app
@@ -147,10 +147,10 @@ def test_bells_do_not_pile_up_while_nobody_hears_them(
     requests = [approve(f"unheard_{n}") for n in range(5)]
     with redis.Redis.from_url(live_broker) as broker:
         for _ in range(3):
-            tasks.ring_all(provisioning.sweep())
+            tasks.ring_all(worker.sweep())
             assert broker.llen("slow") == len(requests)
         broker.flushall()
-        tasks.ring_all(provisioning.sweep())
+        tasks.ring_all(worker.sweep())
         assert broker.llen("slow") == len(requests)
 
 
@@ -163,7 +163,7 @@ def test_what_lost_its_bell_is_rung_for_before_what_came_later(
         broker.flushall()
         for number in range(3):
             approve(f"later_{number}")
-        tasks.ring_all(provisioning.sweep())
+        tasks.ring_all(worker.sweep())
         rung = [json.loads(base64.b64decode(json.loads(item)["body"]))[0] for item in broker.lrange("slow", 0, 1)]
     assert sorted(rung) == [[request.pk] for request in lost]
 

@@ -12,7 +12,7 @@ from django.db.models.deletion import ProtectedError
 from django.test import Client
 from django.urls import reverse
 
-from connections import permissions, provisioning, workflow
+from connections import permissions, worker, workflow
 from connections.models import ConnectionRequest
 from connections.states import Status
 from tests import factories
@@ -40,19 +40,19 @@ def test_a_worker_whose_clock_is_wrong(fivetran: Fivetran, approve: Approve, min
 
     def wrong() -> None:
         with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes), tick=True):
-            provisioning.submit(request.pk)
+            worker.submit(request.pk)
         connections.close_all()
 
     thread = threading.Thread(target=wrong)
     thread.start()
     until(fivetran.holding)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes), tick=True):
-        provisioning.sweep()
-        provisioning.submit(request.pk)
+        worker.sweep()
+        worker.submit(request.pk)
         assert status(request) is Status.SENDING
     fivetran.release()
     thread.join()
-    provisioning.submit(other.pk)
+    worker.submit(other.pk)
     assert {status(request), status(other)} == {Status.CREATED}
     exactly_one(fivetran, request, other)
     assert len(fivetran.posts()) == 2
@@ -65,13 +65,13 @@ def test_a_clock_that_jumps_back_during_a_call(fivetran: Fivetran, approve: Appr
         setattr(clocks, name, float(value))
     request = approve("lost_jump")
     with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
-        thread = threading.Thread(target=lambda: (provisioning.submit(request.pk), connections.close_all()))
+        thread = threading.Thread(target=lambda: (worker.submit(request.pk), connections.close_all()))
         thread.start()
         until(fivetran.connections)
         traveller.shift(timedelta(hours=-1))
         thread.join(timeout=clocks.SUBMIT_DEADLINE + 5)
         assert not thread.is_alive() and status(request) is Status.UNKNOWN
-        provisioning.reconcile(request.pk)
+        worker.reconcile(request.pk)
     assert status(request) is Status.CREATED
     exactly_one(fivetran, request)
 
@@ -86,7 +86,7 @@ def test_people_who_leave(fivetran: Fivetran, approve: Approve) -> None:
         person.save()
         with pytest.raises(ProtectedError):
             person.delete()
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert status(request) is Status.CREATED
     exactly_one(fivetran, request)
     auditor = Client()

@@ -158,7 +158,7 @@ def test_eight_writers_on_sqlite(fivetran: Fivetran, group: str) -> None:
 
 def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) -> None:
     """Fault 26: one wins; what was withdrawn is never sent."""
-    from connections import provisioning
+    from connections import worker
     from connections.models import MovedOn
     from connections.permissions import Denied
 
@@ -169,7 +169,7 @@ def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) 
 
         def claim(row: ConnectionRequest = request, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
-            provisioning.submit(row.pk)
+            worker.submit(row.pk)
             connections.close_all()
 
         thread = threading.Thread(target=claim)
@@ -188,15 +188,15 @@ def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) 
 @on_postgresql
 def test_two_runs_of_tests_claimed_at_once(fivetran: Fivetran, approve: Approve) -> None:
     """Fault 56: the second worker waits for the first one's claim, and then finds that there is nothing to claim."""
-    from connections import provisioning
+    from connections import worker
     from connections.models import Connection, SetupTestsState
 
     request = approve("claimed_tests")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     workflow.rerun_tests(by=request.requester, request=ConnectionRequest.objects.get(pk=request.pk))
 
     def run() -> None:
-        provisioning.run_tests(request.pk)
+        worker.run_tests(request.pk)
         connections.close_all()
 
     with session() as first, session() as watcher:

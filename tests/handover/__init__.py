@@ -8,8 +8,8 @@ from django.test import Client
 
 from connections import notifications
 from connections.models import Handover
-from connections.provisioning import outcome
 from connections.states import Actor, Status
+from connections.worker import outcome
 from tests import factories
 
 RETURN = "http://localhost/handover/return/"

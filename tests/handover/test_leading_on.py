@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 
 from connections import workflow
 from connections.models import Connection, ConnectionRequest, Handover, HandoverState, Notice, NoticeKind, store_run
-from connections.provisioning import outcome
 from connections.states import Actor, Status
+from connections.worker import outcome
 from tests import factories
 from tests.handover import handed_over, logged_in, page_of
 

@@ -11,7 +11,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
-from connections import limits, notifications, permissions, provisioning, workflow
+from connections import limits, notifications, permissions, worker, workflow
 from connections.models import Connection, ConnectionRequest, EventKind, Handover, HandoverState, MovedOn, NoticeKind
 from connections.views import panel, reading
 from tests import factories
@@ -253,13 +253,13 @@ def later(days: int) -> None:
 
 
 def test_the_owner_is_reminded_three_times_and_each_stands_on_the_timeline(row: Handover) -> None:
-    provisioning.sweep()
+    worker.sweep()
     assert EventKind.HANDOVER_REMINDED not in kinds(row)
     counts = []
     for _ in range(5):
         later(3)
-        provisioning.sweep()
-        provisioning.sweep()
+        worker.sweep()
+        worker.sweep()
         counts.append(kinds(row).count(EventKind.HANDOVER_REMINDED))
     assert counts == [1, 2, 3, 3, 3]
     notifications.send_due()
@@ -272,7 +272,7 @@ def test_the_owner_is_reminded_three_times_and_each_stands_on_the_timeline(row: 
 def test_the_days_between_reminders_are_a_setting(row: Handover, settings: Any) -> None:
     settings.HANDOVER_REMIND_DAYS = 10
     later(9)
-    provisioning.sweep()
+    worker.sweep()
     assert EventKind.HANDOVER_REMINDED not in kinds(row)
 
 
@@ -292,7 +292,7 @@ def _gone(row: Handover) -> None:
 def test_nobody_is_reminded_of_what_is_over(row: Handover, over: Callable[[Handover], None]) -> None:
     over(row)
     later(30)
-    provisioning.sweep()
+    worker.sweep()
     assert EventKind.HANDOVER_REMINDED not in kinds(row)
 
 
@@ -300,19 +300,19 @@ def test_nobody_is_reminded_of_what_is_over(row: Handover, over: Callable[[Hando
 def test_nobody_is_reminded_who_cannot_be_mailed(row: Handover, columns: dict[str, Any]) -> None:
     User.objects.filter(username="olga").update(**columns)
     later(30)
-    provisioning.sweep()
+    worker.sweep()
     assert EventKind.HANDOVER_REMINDED not in kinds(row)
     assert Handover.objects.get().reminders == 0
     User.objects.filter(username="olga").update(is_active=True, email="olga@example.com")
-    provisioning.sweep()
+    worker.sweep()
     assert kinds(row).count(EventKind.HANDOVER_REMINDED) == 1
 
 
 def test_the_requester_is_told_when_it_is_connected(row: Handover) -> None:
-    from connections.provisioning import observing
+    from connections.worker import connection_status
 
     connection = Connection.objects.select_related("request__requester").get()
-    observing.seen(connection, {"status": {"setup_state": "connected"}})
+    connection_status.seen(connection, {"status": {"setup_state": "connected"}})
     notifications.send_due()
     [message] = [m for m in mail.outbox if NoticeKind.CONNECTED.label + ":" in m.subject]
     assert message.to == [row.request.requester.email] and "handed over the credentials" in message.body

@@ -10,7 +10,7 @@ from django.core import mail
 from django.core.management import call_command
 from django.test import Client
 
-from connections import notifications, provisioning
+from connections import notifications, worker
 from connections.models import Handover
 from portal import logs
 from tests import factories
@@ -46,7 +46,7 @@ def test_the_canaries_are_found_nowhere(
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         request = approve("canary", **CARD, source_owner=OUTSIDE)
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
         row = Handover.objects.select_related("request__requester", "request__connection", "owner").get()
         client = Client()
         client.post(page_of(row, "send-code/"))
@@ -57,9 +57,9 @@ def test_the_canaries_are_found_nowhere(
         back = way_back(card)
         if outcome == "came back":
             client.get(fill(card, **GIVEN))
-            provisioning.check(request.pk)
-            provisioning.run_tests(request.pk)
-        provisioning.sweep()
+            worker.check(request.pk)
+            worker.run_tests(request.pk)
+        worker.sweep()
         notifications.send_due()
     query = urllib.parse.parse_qs(urllib.parse.urlsplit(card).query)
     [token], [state] = query["auth"], urllib.parse.parse_qs(urllib.parse.urlsplit(back).query)["state"]

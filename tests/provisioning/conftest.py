@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from connections import catalog
-from connections.provisioning import account
+from connections.worker import account
 from tests import factories, processes
 from tests.stand_in import Fivetran
 

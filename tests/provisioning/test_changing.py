@@ -11,7 +11,7 @@ from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import notifications, provisioning, workflow
+from connections import notifications, worker, workflow
 from connections.models import (
     ApiGate,
     ChangeKind,
@@ -23,8 +23,8 @@ from connections.models import (
     MovedOn,
     Notice,
 )
-from connections.provisioning import changing
 from connections.states import ChangeStatus
+from connections.worker import changes
 from tests import factories
 from tests.stand_in import Fivetran
 
@@ -40,7 +40,7 @@ def asked(approve: Approve) -> Asked:
     def make(kind: str = "pause", request: ConnectionRequest | None = None, **more: Any) -> ConnectionChange:
         if request is None:
             request = approve(f"changed_{kind}")
-            provisioning.submit(request.pk)
+            worker.submit(request.pk)
             request.refresh_from_db()
         change = workflow.ask_for_change(
             by=request.requester, request=request, kind=ChangeKind(kind), reason="Month's end", **more
@@ -52,7 +52,7 @@ def asked(approve: Approve) -> Asked:
 
 
 def apply(change: ConnectionChange) -> ConnectionChange:
-    provisioning.apply_change(change.pk)
+    worker.apply_change(change.pk)
     change.refresh_from_db()
     return change
 
@@ -107,7 +107,7 @@ def test_pause_then_unpause_and_a_schedule_make_up_what_is_approved_now(fivetran
 
 def test_what_was_changed_by_request_is_no_drift(fivetran: Fivetran, asked: Asked) -> None:
     request = apply(asked("pause")).request
-    provisioning.observe()
+    worker.observe()
     assert Connection.objects.get().drift == []
     assert EventKind.DRIFT_FOUND not in request.events.values_list("kind", flat=True)
 
@@ -169,7 +169,7 @@ def test_an_unclear_ending_is_tried_again(fivetran: Fivetran, asked: Asked, how:
     fivetran.next({"path": PATH, "method": "PATCH", "effect": effect, **how})
     apply(change)
     assert (change.state, change.attempts_used) == (ChangeStatus.APPROVED, 1)
-    assert provisioning.sweep().change == [change.pk]
+    assert worker.sweep().change == [change.pk]
     assert apply(change).state is ChangeStatus.DONE
     assert fivetran.connections()[0]["paused"] is True
     assert kinds(change).count(EventKind.CHANGE_APPLIED) == 1
@@ -180,19 +180,19 @@ def test_after_the_last_try_what_fivetran_shows_decides(
     fivetran: Fivetran, asked: Asked, effect: bool, end: ChangeStatus
 ) -> None:
     change = asked()
-    fivetran.next(answer(500, effect=effect, times=changing.MAX_ATTEMPTS))
-    for _ in range(changing.MAX_ATTEMPTS):
+    fivetran.next(answer(500, effect=effect, times=changes.MAX_ATTEMPTS))
+    for _ in range(changes.MAX_ATTEMPTS):
         gate_opens()
         assert apply(change).state is ChangeStatus.APPROVED
     gate_opens()
     assert apply(change).state is end
-    assert len(sent(fivetran)) == changing.MAX_ATTEMPTS
+    assert len(sent(fivetran)) == changes.MAX_ATTEMPTS
     assert bool(change.failure_message) is (end is ChangeStatus.FAILED)
 
 
 def test_what_fivetran_leaves_open_does_not_contradict(fivetran: Fivetran, asked: Asked) -> None:
     change = asked("schedule", values={"schedule_type": "manual", "sync_frequency": 1440})
-    ConnectionChange.objects.update(attempts_used=changing.MAX_ATTEMPTS)
+    ConnectionChange.objects.update(attempts_used=changes.MAX_ATTEMPTS)
     there = {**fivetran.connections()[0], "schedule_type": "manual", "sync_frequency": None}
     fivetran.next({"path": PATH, "method": "GET", "status": 200, "body": {"code": "Success", "data": there}})
     assert apply(change).state is ChangeStatus.DONE
@@ -204,7 +204,7 @@ def test_what_is_under_way_is_nobodys_change_outside_the_portal(fivetran: Fivetr
     assert apply(change).state is ChangeStatus.APPROVED
     Connection.objects.update(check_due_at=Now())
     gate_opens()
-    provisioning.check(change.request_id)
+    worker.check(change.request_id)
     connection = Connection.objects.get()
     assert connection.is_paused and connection.drift == [] and EventKind.DRIFT_FOUND not in kinds(change)
 
@@ -212,7 +212,7 @@ def test_what_is_under_way_is_nobodys_change_outside_the_portal(fivetran: Fivetr
 def test_a_deletion_without_clear_answers_is_settled_by_looking(fivetran: Fivetran, asked: Asked) -> None:
     change = asked("delete")
     fivetran.next({"path": PATH, "method": "DELETE", "status": 500, "effect": True})
-    ConnectionChange.objects.update(attempts_used=changing.MAX_ATTEMPTS - 1)
+    ConnectionChange.objects.update(attempts_used=changes.MAX_ATTEMPTS - 1)
     assert apply(change).state is ChangeStatus.APPROVED
     assert apply(change).state is ChangeStatus.DONE
     assert len(sent(fivetran, "DELETE")) == 1
@@ -221,8 +221,8 @@ def test_a_deletion_without_clear_answers_is_settled_by_looking(fivetran: Fivetr
 def test_looking_ends_too(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
     fivetran.next({"path": PATH, "method": "GET", "status": 500, "body": "x", "times": 30})
-    ConnectionChange.objects.update(attempts_used=changing.MAX_ATTEMPTS)
-    for _ in range(changing.MAX_LOOKUPS):
+    ConnectionChange.objects.update(attempts_used=changes.MAX_ATTEMPTS)
+    for _ in range(changes.MAX_LOOKUPS):
         assert change.state is ChangeStatus.APPROVED
         gate_opens()
         apply(change)
@@ -276,41 +276,41 @@ def test_a_closed_gate_keeps_it(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
     ApiGate.objects.update(paused_at=Now())
     assert apply(change).state is ChangeStatus.APPROVED
-    assert provisioning.sweep().change == []
+    assert worker.sweep().change == []
     assert sent(fivetran) == []
 
 
 @pytest.mark.parametrize("bell", ["1", None, 0, 10**9])
 def test_a_bell_for_nothing_does_nothing(fivetran: Fivetran, bell: Any) -> None:
-    provisioning.apply_change(bell)
+    worker.apply_change(bell)
 
 
 # --- workers that die, and two at once -------------------------------------------------------------------------------
 def test_what_a_dead_worker_held_is_due_again(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
-    changing._claim(ConnectionChange.objects.get(pk=change.pk))
-    assert provisioning.sweep().change == []
+    changes._claim(ConnectionChange.objects.get(pk=change.pk))
+    assert worker.sweep().change == []
     ConnectionChange.objects.update(lease_until=Now() - timedelta(seconds=1))
-    assert provisioning.sweep().change == [change.pk]
+    assert worker.sweep().change == [change.pk]
     assert apply(change).state is ChangeStatus.DONE
 
 
 def test_a_worker_that_slept_through_its_lease_cannot_write(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
-    late = changing._claim(ConnectionChange.objects.get(pk=change.pk))
+    late = changes._claim(ConnectionChange.objects.get(pk=change.pk))
     ConnectionChange.objects.update(lease_until=Now() - timedelta(seconds=1))
-    provisioning.sweep()
+    worker.sweep()
     apply(change)
     with pytest.raises(MovedOn):
-        changing._failed(late, "late", "Too late")
+        changes._failed(late, "late", "Too late")
     change.refresh_from_db()
     assert change.state is ChangeStatus.DONE
 
 
 def test_a_worker_that_slept_before_the_call_does_not_make_it(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
-    claim = changing._claim(ConnectionChange.objects.get(pk=change.pk))
-    changing._send(changing.Claim(claim.change, claim.token, claim.started - 2 * changing.START_SECONDS))
+    claim = changes._claim(ConnectionChange.objects.get(pk=change.pk))
+    changes._send(changes.Claim(claim.change, claim.token, claim.started - 2 * changes.START_SECONDS))
     assert sent(fivetran) == []
     change.refresh_from_db()
     assert (change.state, change.attempts_used) == (ChangeStatus.APPROVED, 0)
@@ -321,7 +321,7 @@ def test_two_workers_send_once(fivetran: Fivetran, asked: Asked) -> None:
 
     def work(_: int) -> None:
         try:
-            provisioning.apply_change(change.pk)
+            worker.apply_change(change.pk)
         finally:
             database.close()
 

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import models
 from django.db.models.functions import Now
 
-from connections import provisioning
+from connections import worker
 from connections.models import (
     ApiGate,
     CatalogEntry,
@@ -28,8 +28,8 @@ from connections.models import (
     TrustState,
     WebhookDelivery,
 )
-from connections.provisioning import clock
 from connections.states import ChangeStatus, Status
+from connections.worker import database_clock
 from tests import factories
 from tests.test_changes import change_in
 
@@ -65,7 +65,7 @@ JUDGED = {("Event", "at"), ("Heartbeat", "at"), ("Attempt", "started_at"), ("Res
 
 
 def test_every_moment_that_something_waits_for_is_on_the_list() -> None:
-    listed = {(moment.rows.model.__name__, moment.column) for moment in clock.MOMENTS}
+    listed = {(moment.rows.model.__name__, moment.column) for moment in database_clock.MOMENTS}
     left_out = {
         (model.__name__, field.name)
         for model in apps.get_app_config("connections").get_models()
@@ -114,7 +114,7 @@ def _one_of_each() -> None:
 @pytest.mark.django_db
 def test_what_lies_a_day_ahead_is_put_right() -> None:
     _one_of_each()
-    for moment in clock.MOMENTS:
+    for moment in database_clock.MOMENTS:
         if moment.rows.model is ApiGate:
             for reason in GateReason:
                 ApiGate.objects.update_or_create(pk=1, defaults={"reason": reason})
@@ -122,8 +122,8 @@ def test_what_lies_a_day_ahead_is_put_right() -> None:
                     break
         rows = moment.rows
         assert rows.update(**{moment.column: Now() + timedelta(days=3)}), (rows.model, moment.column)
-        clock.put_right()
-        latest = 0 if moment.then is clock.Then.DUE else moment.ahead()
+        database_clock.put_right()
+        latest = 0 if moment.then is database_clock.Then.DUE else moment.ahead()
         late = rows.filter(**{f"{moment.column}__gt": Now() + timedelta(seconds=latest)})
         assert rows.exists() and not late.exists(), (rows.model, moment.column)
         early = rows.filter(**{f"{moment.column}__lt": Now() + timedelta(seconds=latest - 60)})
@@ -133,24 +133,24 @@ def test_what_lies_a_day_ahead_is_put_right() -> None:
 @pytest.mark.django_db
 def test_what_waits_as_long_as_it_may_is_left_alone() -> None:
     _one_of_each()
-    for moment in clock.MOMENTS:
+    for moment in database_clock.MOMENTS:
         moment.rows.update(**{moment.column: Now() + timedelta(seconds=moment.ahead() - 1)})
     before = _all()
-    clock.put_right()
+    database_clock.put_right()
     assert _all() == before
 
 
 def _all() -> list[Any]:
-    return [list(m.rows.order_by("pk").values_list("pk", m.column)) for m in clock.MOMENTS]
+    return [list(m.rows.order_by("pk").values_list("pk", m.column)) for m in database_clock.MOMENTS]
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("days", [1, 400])
 def test_a_heartbeat_in_the_future_is_old_and_is_silence(days: int) -> None:
-    provisioning.note_alive()
+    worker.note_alive()
     Heartbeat.objects.update(at=Now() + timedelta(days=days))
     assert Heartbeat.objects.silent() == set(Process)
-    assert provisioning.note_alive() and not provisioning.note_alive()
+    assert worker.note_alive() and not worker.note_alive()
     assert Heartbeat.objects.silent() == set()
 
 
@@ -162,6 +162,6 @@ def test_the_sweeper_finds_what_waits_for_the_day_after_tomorrow(settings: Any) 
             next_try_at=Now() + timedelta(days=2) if request is waiting else None,
             next_lookup_at=Now() + timedelta(days=2) if request is looked_up else None,
         )
-    clock.put_right()
-    due = provisioning.sweep()
+    database_clock.put_right()
+    due = worker.sweep()
     assert due.submit == [waiting.pk] and due.reconcile == [looked_up.pk]

@@ -8,11 +8,12 @@ import pytest
 from django.db import OperationalError
 from django.db.models.functions import Now
 
-from connections import provisioning
+from connections import worker
 from connections.fivetran.errors import RateLimited, Unknown
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, Process
-from connections.provisioning import gate, sending
+from connections.queue import circuit_breaker
 from connections.states import Status
+from connections.worker import create
 from tests import factories
 from tests.stand_in import Fivetran
 
@@ -28,7 +29,7 @@ def fresh(request: ConnectionRequest) -> ConnectionRequest:
 def put(reason: GateReason, *, due: bool = True) -> None:
     """The gate as it is with this reason, its wait over or not."""
     moment = Now() - timedelta(seconds=1) if due else Now() + timedelta(seconds=AN_HOUR)
-    gate.current()
+    circuit_breaker.current()
     ApiGate.objects.update(reason=reason, not_before=moment, unclear_in_a_row=0, probes=0)
 
 
@@ -52,14 +53,14 @@ def test_a_trial_that_made_no_call_is_the_next_ones(fivetran: Fivetran, approve:
     fivetran.seed(group_id=stranger.group_id, service="google_sheets", schema=stranger.schema)
     ConnectionRequest.objects.filter(pk=changed.pk).update(payload={"service": "google_sheets"})
     put(GateReason.TRIAL)
-    provisioning.submit(stranger.pk)
+    worker.submit(stranger.pk)
     assert fresh(stranger).state is Status.FAILED
-    provisioning.submit(changed.pk)
+    worker.submit(changed.pk)
     assert fresh(changed).state is Status.ATTENTION
-    assert gate.current().reason == GateReason.TRIAL
-    provisioning.submit(next_one.pk)
+    assert circuit_breaker.current().reason == GateReason.TRIAL
+    worker.submit(next_one.pk)
     assert fresh(next_one).state is Status.CREATED
-    assert gate.current().reason == GateReason.OPEN
+    assert circuit_breaker.current().reason == GateReason.OPEN
 
 
 @pytest.mark.django_db
@@ -69,8 +70,8 @@ def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(
     settings.SUBMIT_DEADLINE = AN_HOUR
     late = factories.approved()
     put(GateReason.TRIAL, due=False)  # somebody else is on the way
-    monkeypatch.setattr(gate, "is_open", lambda: True)  # as it was a moment ago
-    provisioning.submit(late.pk)
+    monkeypatch.setattr(circuit_breaker, "is_open", lambda: True)  # as it was a moment ago
+    worker.submit(late.pk)
     assert fresh(late).state is Status.APPROVED
     assert fresh(late).next_try_at == late.next_try_at
 
@@ -79,16 +80,16 @@ def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(
 def test_a_short_wait_ends_a_trial_as_a_short_wait(settings: Any) -> None:
     settings.SUBMIT_DEADLINE = AN_HOUR
     put(GateReason.TRIAL)
-    assert gate.admit().alone
-    gate.note_error(asked_to_wait(300))
-    assert gate.current().reason == GateReason.RATE_LIMITED
+    assert circuit_breaker.admit().alone
+    circuit_breaker.note_error(asked_to_wait(300))
+    assert circuit_breaker.current().reason == GateReason.RATE_LIMITED
     assert 0 < seconds_left() < 400
 
 
 @pytest.mark.django_db
 def test_the_longer_of_two_waits_counts() -> None:
-    gate.note_error(asked_to_wait(AN_HOUR))
-    gate.note_error(asked_to_wait(2))
+    circuit_breaker.note_error(asked_to_wait(AN_HOUR))
+    circuit_breaker.note_error(asked_to_wait(2))
     assert seconds_left() > AN_HOUR - 10
 
 
@@ -97,28 +98,28 @@ def test_look_ups_that_are_answered_do_not_speak_for_creations(
     fivetran: Fivetran, approve: Approve, settings: Any
 ) -> None:
     settings.PROBE_SECONDS = 30
-    for number in range(gate.UNCLEAR_LIMIT):
-        assert gate.is_open()
+    for number in range(circuit_breaker.UNCLEAR_LIMIT):
+        assert circuit_breaker.is_open()
         request = approve(f"error_{number}")
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
         assert fresh(request).state is Status.UNKNOWN
         ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
-        provisioning.reconcile(request.pk)
+        worker.reconcile(request.pk)
         assert fresh(request).lookups == 1
-    assert gate.current().reason == GateReason.UNWELL
+    assert circuit_breaker.current().reason == GateReason.UNWELL
     put(GateReason.TRIAL)
     ConnectionRequest.objects.update(next_lookup_at=Now() - timedelta(seconds=1))
-    provisioning.reconcile(request.pk)
-    assert gate.current().reason == GateReason.TRIAL
+    worker.reconcile(request.pk)
+    assert circuit_breaker.current().reason == GateReason.TRIAL
 
 
 @pytest.mark.django_db
 def test_unclear_endings_close_it_after_a_wait_that_is_over_too() -> None:
     put(GateReason.RATE_LIMITED)
-    for _ in range(gate.UNCLEAR_LIMIT):
-        assert gate.is_open()
-        gate.note_error(Unknown("no answer"))
-    assert gate.current().reason == GateReason.UNWELL
+    for _ in range(circuit_breaker.UNCLEAR_LIMIT):
+        assert circuit_breaker.is_open()
+        circuit_breaker.note_error(Unknown("no answer"))
+    assert circuit_breaker.current().reason == GateReason.UNWELL
 
 
 # --- Fivetran asks to wait ------------------------------------------------------------------------------------------
@@ -134,34 +135,34 @@ def test_a_probe_that_is_asked_to_wait_waits(fivetran: Fivetran, reason: GateRea
             "body": {"code": "TooManyRequests", "message": "Too many"},
         }
     )
-    provisioning.probe()
-    assert gate.current().reason == reason  # only an answer lifts it
+    worker.probe()
+    assert circuit_breaker.current().reason == reason  # only an answer lifts it
     assert seconds_left() > AN_HOUR - 60
 
 
 def test_nobody_looks_anything_up_before_the_wait_is_over(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("lost_one")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.UNKNOWN
     put(GateReason.RATE_LIMITED, due=False)
     asked = len(fivetran.call("journal"))
-    assert provisioning.sweep().reconcile == []
-    provisioning.reconcile(request.pk)
+    assert worker.sweep().reconcile == []
+    worker.reconcile(request.pk)
     assert len(fivetran.call("journal")) == asked
     put(GateReason.RATE_LIMITED)
-    assert provisioning.sweep().reconcile == [request.pk]
-    provisioning.reconcile(request.pk)
+    assert worker.sweep().reconcile == [request.pk]
+    worker.reconcile(request.pk)
     assert fresh(request).state is Status.CREATED
 
 
 def test_who_was_asked_to_wait_keeps_its_place(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
     settings.PROBE_SECONDS = 30
     first, second = approve("busy_first"), approve("sheets_second")
-    provisioning.submit(first.pk)
+    worker.submit(first.pk)
     assert fresh(first).state is Status.APPROVED
-    assert provisioning.sweep().submit == []
+    assert worker.sweep().submit == []
     put(GateReason.RATE_LIMITED)
-    assert provisioning.sweep().submit == [first.pk, second.pk]
+    assert worker.sweep().submit == [first.pk, second.pk]
 
 
 # --- the database in between ----------------------------------------------------------------------------------------
@@ -189,9 +190,9 @@ def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
 
         return note
 
-    monkeypatch.setattr(gate, "note_error", once(gate.note_error))
-    monkeypatch.setattr(gate, "note_answer", once(gate.note_answer))
-    provisioning.submit(request.pk)
+    monkeypatch.setattr(circuit_breaker, "note_error", once(circuit_breaker.note_error))
+    monkeypatch.setattr(circuit_breaker, "note_answer", once(circuit_breaker.note_answer))
+    worker.submit(request.pk)
     assert failed and fresh(request).state is ENDINGS[name]
     moves = request.events.order_by("version").values_list("version", flat=True)
     assert list(moves) == list(range(1, fresh(request).version + 1))
@@ -200,7 +201,7 @@ def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
 def test_a_commit_that_only_seemed_to_fail_is_not_made_twice(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    request, real = approve("busy_b"), sending._conclude_error
+    request, real = approve("busy_b"), create._conclude_error
     tries: list[bool] = []
 
     def lost(*arguments: Any) -> None:
@@ -209,8 +210,8 @@ def test_a_commit_that_only_seemed_to_fail_is_not_made_twice(
         if len(tries) == 1:
             raise OperationalError("the answer to COMMIT was lost")
 
-    monkeypatch.setattr(sending, "_conclude_error", lost)
-    provisioning.submit(request.pk)
+    monkeypatch.setattr(create, "_conclude_error", lost)
+    worker.submit(request.pk)
     assert len(tries) == 2 and fresh(request).state is Status.APPROVED
 
 
@@ -221,8 +222,8 @@ def test_what_changed_hands_is_not_set_aside(approve: Approve, monkeypatch: pyte
         ConnectionRequest.objects.filter(pk=request.pk).update(token="0" * 32)
         raise ValueError("this worker was held up, and another one has the row")
 
-    monkeypatch.setattr(sending, "_may_send", held_up)
-    provisioning.submit(request.pk)
+    monkeypatch.setattr(create, "_may_send", held_up)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.CLAIMED
 
 
@@ -230,9 +231,9 @@ def test_what_changed_hands_is_not_set_aside(approve: Approve, monkeypatch: pyte
 @pytest.mark.django_db
 def test_of_sweeps_that_piled_up_the_first_one_is_enough(settings: Any) -> None:
     settings.SWEEP_INTERVAL = 30
-    assert [provisioning.note_alive() for _ in range(3)] == [True, False, False]
+    assert [worker.note_alive() for _ in range(3)] == [True, False, False]
     Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() - timedelta(seconds=20))
-    assert provisioning.note_alive()
+    assert worker.note_alive()
     Heartbeat.objects.filter(process=Process.WORKER).update(at=Now() - timedelta(minutes=5))
-    assert not provisioning.note_alive()
+    assert not worker.note_alive()
     assert Heartbeat.objects.silent() == set()

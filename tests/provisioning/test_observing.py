@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models.functions import Now
 
-from connections import provisioning
+from connections import worker
 from connections.models import Connection, ConnectionRequest, EventKind
 from tests.stand_in import Fivetran
 
@@ -15,7 +15,7 @@ Approve = Callable[..., ConnectionRequest]
 def created(approve: Approve, schema: str = "seen", **changes: Any) -> ConnectionRequest:
     """A request whose connection exists at the stand-in."""
     request = approve(schema, **changes)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request.refresh_from_db()
     assert request.connection_id
     return request
@@ -34,18 +34,18 @@ def kinds(request: ConnectionRequest) -> list[str]:
 def test_without_a_hint_nothing_is_asked(fivetran: Fivetran, approve: Approve) -> None:
     request = created(approve)
     asked = request.attempts.count()
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     assert request.attempts.count() == asked
-    assert provisioning.sweep().check == []
+    assert worker.sweep().check == []
 
 
 def test_a_hint_is_followed_once_and_a_change_is_an_event(fivetran: Fivetran, approve: Approve) -> None:
     request = created(approve)
     Connection.objects.update(setup_state="incomplete")
     hint(request)
-    assert provisioning.sweep().check == [request.pk]
-    provisioning.check(request.pk)
-    provisioning.check(request.pk)
+    assert worker.sweep().check == [request.pk]
+    worker.check(request.pk)
+    worker.check(request.pk)
     connection = Connection.objects.get()
     assert (connection.setup_state, connection.check_due_at) == ("connected", None)
     assert kinds(request).count(EventKind.SETUP_STATE_CHANGED) == 1
@@ -56,7 +56,7 @@ def test_a_connection_that_is_gone_is_marked_and_frees_its_name(fivetran: Fivetr
     request = created(approve)
     fivetran.call("connections", method="DELETE")
     hint(request)
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     request.refresh_from_db()
     assert request.gone_at and kinds(request)[0] == EventKind.GONE
     assert not ConnectionRequest.objects.holding(request.group_id, request.schema).exists()
@@ -68,7 +68,7 @@ def test_without_an_answer_it_is_asked_again_later(fivetran: Fivetran, approve: 
     settings.PROBE_SECONDS = 30
     fivetran.next({"method": "GET", "path": "/v1/connections/*", "status": 503, "body": "<html>", "times": 3})
     hint(request)
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     connection = Connection.objects.get()
     assert connection.check_due_at is not None and connection.setup_state == "connected"
     request.refresh_from_db()
@@ -81,7 +81,7 @@ def test_a_hint_never_makes_a_connection_of_another_account_gone(
     request = created(approve)
     ConnectionRequest.objects.update(approved_account="https://api.fivetran.com another_account")
     hint(request)
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     request.refresh_from_db()
-    assert request.gone_at is None and provisioning.sweep().check == []
+    assert request.gone_at is None and worker.sweep().check == []
     assert not request.attempts.filter(call="status").exists()

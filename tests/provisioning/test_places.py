@@ -7,9 +7,10 @@ import pytest
 from django.utils import timezone
 
 from connections.models import ApiGate, ConnectionRequest
-from connections.provisioning import gate, submit, sweep
-from connections.provisioning.sending import MAX_ATTEMPTS
+from connections.queue import circuit_breaker
 from connections.states import Status
+from connections.worker import submit, sweep
+from connections.worker.create import MAX_ATTEMPTS
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -23,22 +24,22 @@ def test_a_backlog_beyond_the_budget_is_not_rung(settings: Any) -> None:
 
 def test_a_spent_budget_leaves_fewer_places_and_no_limit_leaves_all(settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 60, 10
-    assert gate.places(500) == 21
+    assert circuit_breaker.places(500) == 21
     ApiGate.objects.filter(pk=1).update(next_slot_at=timezone.now() + timedelta(seconds=9.5))
-    assert gate.places(500) == 11
-    assert gate.places(5) == 5
+    assert circuit_breaker.places(500) == 11
+    assert circuit_breaker.places(5) == 5
     settings.CREATIONS_PER_MINUTE = 0
-    assert gate.places(500) == 500
+    assert circuit_breaker.places(500) == 500
 
 
 def test_a_place_that_is_given_back_is_free_for_another(settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 1, 0
-    place = gate.admit()
+    place = circuit_breaker.admit()
     assert place.taken
-    refused = gate.admit()
+    refused = circuit_breaker.admit()
     assert not refused.taken and refused.wait_until is not None
-    gate.give_back(place)
-    assert gate.admit().taken
+    circuit_breaker.give_back(place)
+    assert circuit_breaker.admit().taken
 
 
 def test_a_row_that_is_not_claimed_costs_no_place(settings: Any) -> None:
@@ -48,4 +49,4 @@ def test_a_row_that_is_not_claimed_costs_no_place(settings: Any) -> None:
     submit(row.pk)
     row.refresh_from_db()
     assert row.state is Status.ATTENTION
-    assert gate.admit().taken
+    assert circuit_breaker.admit().taken

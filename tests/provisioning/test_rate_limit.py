@@ -8,10 +8,10 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from connections import provisioning
+from connections import worker
 from connections.fivetran import configured, rate_limit
 from connections.models import ApiGate, ConnectionRequest, Pace
-from connections.provisioning import gate
+from connections.queue import circuit_breaker
 from connections.states import Status
 from tests import factories
 from tests.stand_in import Fivetran
@@ -28,8 +28,8 @@ def read(fivetran: Fivetran, remaining: int, limit: int = 20_000) -> ApiGate:
     """The gate's row once an answer said so."""
     fivetran.settings(hourly_limit=limit, hourly_remaining=remaining)
     configured.client().probe()
-    gate.note_rate_limit(gate.current())
-    return gate.current()
+    circuit_breaker.note_rate_limit(circuit_breaker.current())
+    return circuit_breaker.current()
 
 
 @pytest.mark.parametrize(
@@ -50,30 +50,35 @@ def test_what_is_left_decides_the_pace(fivetran: Fivetran, remaining: int, pace:
 
 def test_the_rest_is_spread_over_the_hour(fivetran: Fivetran, settings: Any) -> None:
     settings.SWEEP_INTERVAL = 30
-    assert all(gate.admit().taken for _ in range(60))  # CREATIONS_PER_MINUTE is off
+    assert all(circuit_breaker.admit().taken for _ in range(60))  # CREATIONS_PER_MINUTE is off
     read(fivetran, 900)
     taken = 0
-    while gate.admit().taken:
+    while circuit_breaker.admit().taken:
         taken += 1
     # An hour has places for 300 creations of three calls: one each 12 s, of which those of two sweeps go at once.
-    assert taken == 6 and gate.places(500) <= 1
-    assert gate.admit().wait_until is not None
+    assert taken == 6 and circuit_breaker.places(500) <= 1
+    assert circuit_breaker.admit().wait_until is not None
 
 
 def test_the_last_calls_are_for_look_ups(fivetran: Fivetran, approve: Approve) -> None:
     unclear, waiting = approve("lost_one"), approve("sheets_waits")
-    provisioning.submit(unclear.pk)
+    worker.submit(unclear.pk)
     assert fresh(unclear).state is Status.UNKNOWN
     read(fivetran, 100)
-    provisioning.submit(waiting.pk)
+    worker.submit(waiting.pk)
     assert fresh(waiting).state is Status.APPROVED
-    due = provisioning.sweep()
-    assert (due.submit, due.reconcile, gate.may_change(), gate.is_open()) == ([], [unclear.pk], False, True)
-    provisioning.reconcile(unclear.pk)
+    due = worker.sweep()
+    assert (due.submit, due.reconcile, circuit_breaker.may_change(), circuit_breaker.is_open()) == (
+        [],
+        [unclear.pk],
+        False,
+        True,
+    )
+    worker.reconcile(unclear.pk)
     assert fresh(unclear).state is Status.CREATED
     read(fivetran, 15_000)
     ConnectionRequest.objects.filter(pk=waiting.pk).update(next_try_at=fresh(waiting).status_since)
-    provisioning.submit(waiting.pk)
+    worker.submit(waiting.pk)
     assert fresh(waiting).state is Status.CREATED
 
 

@@ -11,9 +11,9 @@ from django.db import connections as databases
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import provisioning
+from connections import worker
 from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason, Notice, SetupTest, advance
-from connections.provisioning import gate
+from connections.queue import circuit_breaker
 from connections.spec import payloads
 from connections.states import Actor, Status
 from tests.stand_in import Fivetran
@@ -28,7 +28,7 @@ def fresh(request: ConnectionRequest) -> ConnectionRequest:
 
 def test_a_created_connection_is_stored_with_its_status_and_tests(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_one")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     [there] = fivetran.connections()
     assert (request.status, request.connection_id) == (Status.CREATED, there["id"])
@@ -44,7 +44,7 @@ def test_a_created_connection_is_stored_with_its_status_and_tests(fivetran: Five
 
 def test_exactly_the_approved_body_is_sent(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_body", sync_frequency=60, paused=True)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     [post] = fivetran.posts()
     assert payloads.digest(post["body"]) == request.approved_digest
 
@@ -53,7 +53,7 @@ def test_what_was_approved_with_other_line_ends_is_sent_as_it_was_approved(
     fivetran: Fivetran, approve: Approve
 ) -> None:
     request = approve("sheets_lines", config__note="a\r\nb")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     [post] = fivetran.posts()
     assert post["body"]["config"]["note"] == "a\r\nb" and payloads.digest(post["body"]) == request.approved_digest
 
@@ -61,7 +61,7 @@ def test_what_was_approved_with_other_line_ends_is_sent_as_it_was_approved(
 def test_a_second_bell_changes_nothing(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_twice")
     for _ in range(3):
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
     assert len(fivetran.posts()) == 1
 
 
@@ -72,7 +72,7 @@ def test_ten_bells_at_once_make_one_call(fivetran: Fivetran, approve: Approve) -
     def ring() -> None:
         barrier.wait()
         try:
-            provisioning.submit(request.pk)
+            worker.submit(request.pk)
         finally:
             databases.close_all()
 
@@ -86,9 +86,9 @@ def test_ten_bells_at_once_make_one_call(fivetran: Fivetran, approve: Approve) -
 
 @pytest.mark.parametrize("message", ["abc", None, 10**9, -1, [1], {"id": 1}, 1.5])
 def test_a_forged_message_does_nothing(fivetran: Fivetran, approve: Approve, message: Any) -> None:
-    provisioning.submit(message)
-    provisioning.run_tests(message)
-    provisioning.reconcile(message)
+    worker.submit(message)
+    worker.run_tests(message)
+    worker.reconcile(message)
     assert fivetran.posts() == []
 
 
@@ -98,13 +98,13 @@ def test_what_is_not_approved_is_never_sent(fivetran: Fivetran, group: str) -> N
     for status in Status:
         if status not in (Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN):
             request = factories.request_in(status, group_id=group)
-            provisioning.submit(request.pk)
+            worker.submit(request.pk)
     assert fivetran.posts() == []
 
 
 def test_a_refusal_shows_code_message_and_x_request_id(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("refused_one")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     assert request.state is Status.FAILED
     assert request.failure_code == "InvalidInput" and request.failure_message
@@ -115,8 +115,8 @@ def test_a_refusal_shows_code_message_and_x_request_id(fivetran: Fivetran, appro
 @pytest.mark.parametrize("prefix", ["forbidden_", "gone_"])
 def test_a_definite_refusal_fails_the_request_alone(fivetran: Fivetran, approve: Approve, prefix: str) -> None:
     refused, other = approve(f"{prefix}a"), approve("sheets_other")
-    provisioning.submit(refused.pk)
-    provisioning.submit(other.pk)
+    worker.submit(refused.pk)
+    worker.submit(other.pk)
     assert fresh(refused).state is Status.FAILED
     assert fresh(other).state is Status.CREATED
 
@@ -124,7 +124,7 @@ def test_a_definite_refusal_fails_the_request_alone(fivetran: Fivetran, approve:
 def test_a_name_that_a_stranger_holds_is_refused_before_anything_is_sent(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("taken_by_a_stranger_there".removeprefix("taken_"))
     fivetran.seed(group_id=request.group_id, service="google_sheets", schema=request.schema)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     assert (request.state, request.failure_code) == (Status.FAILED, "name_taken")
     assert fivetran.posts() == []
@@ -135,15 +135,15 @@ def test_a_429_closes_the_gate_for_all_and_burns_no_attempt(
 ) -> None:
     settings.PROBE_SECONDS = 30
     busy, other = approve("busy_one"), approve("sheets_patient")
-    provisioning.submit(busy.pk)
+    worker.submit(busy.pk)
     busy = fresh(busy)
     assert (busy.state, busy.attempts_used, busy.first_sent_at) == (Status.APPROVED, 0, None)
     assert busy.attempts.get().ending == Ending.RATE_LIMITED
-    assert gate.current().reason == GateReason.RATE_LIMITED
-    provisioning.submit(other.pk)
+    assert circuit_breaker.current().reason == GateReason.RATE_LIMITED
+    worker.submit(other.pk)
     assert fresh(other).state is Status.APPROVED
     ApiGate.objects.update(not_before=Now() - timedelta(seconds=1))
-    provisioning.submit(other.pk)
+    worker.submit(other.pk)
     assert fresh(other).state is Status.CREATED
 
 
@@ -152,7 +152,7 @@ def test_busy_twice_then_created(fivetran: Fivetran, approve: Approve) -> None:
     for _ in range(3):
         ApiGate.objects.update(not_before=Now() - timedelta(seconds=1))
         ConnectionRequest.objects.update(next_try_at=Now() - timedelta(seconds=1))
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
     assert fresh(request).state is Status.CREATED
     assert len(fivetran.posts()) == 3 and len(fivetran.connections()) == 1
 
@@ -161,17 +161,17 @@ def test_a_bad_key_stops_the_queue_and_a_probe_reopens_it(fivetran: Fivetran, ap
     requests = [approve(f"sheets_{n}") for n in range(3)]
     fivetran.settings(reject_all=True)
     for request in requests:
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
     assert {fresh(request).state for request in requests} == {Status.APPROVED}
-    assert gate.current().reason == GateReason.AUTH
+    assert circuit_breaker.current().reason == GateReason.AUTH
     fivetran.settings(reject_all=False)
-    provisioning.submit(requests[0].pk)
+    worker.submit(requests[0].pk)
     assert fivetran.connections() == []  # the gate is closed until somebody has asked
-    assert provisioning.sweep().probe
-    provisioning.probe()
-    assert gate.is_open()
+    assert worker.sweep().probe
+    worker.probe()
+    assert circuit_breaker.is_open()
     for request in requests:
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
     assert {fresh(request).state for request in requests} == {Status.CREATED}
 
 
@@ -179,23 +179,23 @@ def test_fivetran_away_sends_nothing_and_burns_no_attempt(fivetran: Fivetran, ap
     request = approve("sheets_away")
     settings.FIVETRAN_BASE_URL, right = "http://127.0.0.1:9", settings.FIVETRAN_BASE_URL
     ConnectionRequest.objects.update(approved_account="http://127.0.0.1:9")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     assert (request.state, request.attempts_used) == (Status.APPROVED, 0) and request.note
     settings.FIVETRAN_BASE_URL = right
     ConnectionRequest.objects.update(approved_account=right)
-    assert provisioning.sweep().submit == []  # nobody else runs into it
-    provisioning.probe()
-    assert provisioning.sweep().submit == [request.pk]  # at once, whatever it waited for
-    provisioning.submit(request.pk)
+    assert worker.sweep().submit == []  # nobody else runs into it
+    worker.probe()
+    assert worker.sweep().submit == [request.pk]  # at once, whatever it waited for
+    worker.submit(request.pk)
     assert fresh(request).state is Status.CREATED
 
 
 def test_a_changed_body_is_set_aside(fivetran: Fivetran, approve: Approve) -> None:
     request, other = approve("sheets_changed"), approve("sheets_unchanged")
     ConnectionRequest.objects.filter(pk=request.pk).update(payload={**(request.payload or {}), "paused": True})
-    provisioning.submit(request.pk)
-    provisioning.submit(other.pk)
+    worker.submit(request.pk)
+    worker.submit(other.pk)
     assert fresh(request).state is Status.ATTENTION and "not the one that was approved" in fresh(request).note
     assert fresh(other).state is Status.CREATED
     assert len(fivetran.posts()) == 1
@@ -205,7 +205,7 @@ def test_a_changed_body_is_set_aside(fivetran: Fivetran, approve: Approve) -> No
 def test_another_account_never_gets_it(fivetran: Fivetran, approve: Approve, account: str) -> None:
     request = approve("sheets_account")
     ConnectionRequest.objects.update(approved_account=account.format(root=fivetran.url))
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.ATTENTION
     assert fivetran.posts() == []
 
@@ -213,7 +213,7 @@ def test_another_account_never_gets_it(fivetran: Fivetran, approve: Approve, acc
 def test_used_up_attempts_need_a_person(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_tired")
     ConnectionRequest.objects.update(attempts_used=5)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.ATTENTION
     assert Notice.objects.filter(request=request, kind="attention").exists() is False  # nobody is an operator here
 
@@ -228,7 +228,7 @@ def test_a_poison_row_is_set_aside_and_the_others_go_on(fivetran: Fivetran, appr
     # What was sent before, as the row says, is there: to take it on, one has to read the body.
     fivetran.seed(group_id=poison.group_id, service=poison.service, schema=poison.schema)
     for request in (before, poison, *after, poison):
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
     assert fresh(poison).state is Status.ATTENTION and "could not process" in fresh(poison).note
     assert {fresh(request).state for request in (before, *after)} == {Status.CREATED}
     assert len(fivetran.posts()) == 4
@@ -238,8 +238,8 @@ def test_a_late_worker_cannot_write_over_another(fivetran: Fivetran, approve: Ap
     request = approve("sheets_late")
     advance(request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() - timedelta(seconds=1))
     late = fresh(request)
-    provisioning.sweep()
-    provisioning.submit(request.pk)
+    worker.sweep()
+    worker.submit(request.pk)
     with pytest.raises(Exception, match="no longer"):
         advance(late, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now())
     assert fresh(request).state is Status.CREATED and len(fivetran.posts()) == 1
@@ -248,14 +248,14 @@ def test_a_late_worker_cannot_write_over_another(fivetran: Fivetran, approve: Ap
 def test_the_rate_budget_spreads_creations(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 2, 0
     first, second = approve("sheets_slot_1"), approve("sheets_slot_2")
-    provisioning.submit(first.pk)
-    provisioning.submit(second.pk)
+    worker.submit(first.pk)
+    worker.submit(second.pk)
     assert (fresh(first).state, fresh(second).state) == (Status.CREATED, Status.APPROVED)
     waiting = ConnectionRequest.objects.filter(pk=second.pk, next_try_at__gt=Now() + timedelta(seconds=20))
     assert waiting.exists() and fresh(second).note
     ApiGate.objects.update(next_slot_at=F("next_slot_at") - timedelta(seconds=60))
     ConnectionRequest.objects.update(next_try_at=Now())
-    provisioning.submit(second.pk)
+    worker.submit(second.pk)
     assert fresh(second).state is Status.CREATED
 
 
@@ -264,7 +264,7 @@ def test_a_refusal_that_operators_mend_tells_them(fivetran: Fivetran, approve: A
     from tests import factories
 
     operator, request = factories.person("operator"), approve(schema)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     assert (request.status, request.failure_code) == (Status.FAILED, code)
     assert Notice.objects.filter(request=request, kind="attention", recipient=operator).count() == 1
@@ -274,6 +274,6 @@ def test_a_bad_key_tells_the_operators(fivetran: Fivetran, approve: Approve) -> 
     from tests import factories
 
     operator, request = factories.person("operator"), approve("unauthorized_one")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.APPROVED
     assert Notice.objects.filter(request=request, kind="attention", recipient=operator).count() == 1

@@ -8,9 +8,9 @@ import pytest
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections import provisioning
+from connections import worker
 from connections.models import ConnectionRequest, Ending, GateReason, SetupTestsState
-from connections.provisioning import gate
+from connections.queue import circuit_breaker
 from connections.spec import payloads
 from connections.states import Status
 from tests.processes import until
@@ -27,7 +27,7 @@ def fresh(request: ConnectionRequest) -> ConnectionRequest:
 def look(request: ConnectionRequest) -> ConnectionRequest:
     """Make the next look-up due, and look."""
     ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
-    provisioning.reconcile(request.pk)
+    worker.reconcile(request.pk)
     return fresh(request)
 
 
@@ -41,7 +41,7 @@ def let_it_settle(request: ConnectionRequest) -> ConnectionRequest:
 def test_an_effect_without_a_usable_answer_is_adopted(fivetran: Fivetran, approve: Approve, prefix: str) -> None:
     fivetran.settings(hold_seconds=3, bomb_bytes=4 * 1024 * 1024)
     request = approve(f"{prefix}a")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request = fresh(request)
     assert request.state is Status.UNKNOWN and request.note
     assert request.attempts.get().ending == Ending.UNKNOWN
@@ -50,7 +50,7 @@ def test_an_effect_without_a_usable_answer_is_adopted(fivetran: Fivetran, approv
     [there] = fivetran.connections()
     assert (request.state, request.connection_id) == (Status.CREATED, there["id"])
     assert request.connection.adopted and request.connection.tests == SetupTestsState.DUE
-    provisioning.run_tests(request.pk)
+    worker.run_tests(request.pk)
     connection = fresh(request).connection
     assert (connection.tests, connection.setup_state) == (SetupTestsState.STORED, "connected")
     assert len(fivetran.posts()) == 1
@@ -62,20 +62,20 @@ def test_without_an_effect_it_is_sent_again_only_after_the_settle_time(
 ) -> None:
     fivetran.settings(hold_seconds=3)
     request = approve(f"{prefix}b")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     for _ in range(4):
         assert look(request).state is Status.UNKNOWN
     assert len(fivetran.posts()) == 1
     request = look(let_it_settle(request))
     assert request.state is Status.APPROVED
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert len(fivetran.posts()) == 2
 
 
 def test_an_effect_that_shows_up_late_is_adopted(fivetran: Fivetran, approve: Approve) -> None:
     fivetran.settings(late_seconds=0.5)
     request = approve("late_a")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert look(request).state is Status.UNKNOWN
     until(fivetran.connections)
     assert look(request).state is Status.CREATED
@@ -87,7 +87,7 @@ def test_an_effect_that_shows_up_late_is_adopted(fivetran: Fivetran, approve: Ap
 )
 def test_what_does_not_fit_is_never_adopted(fivetran: Fivetran, approve: Approve, stranger: dict[str, Any]) -> None:
     request = approve("error_strange")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     fivetran.seed(**{"group_id": request.group_id, "service": "google_sheets", "schema": request.schema, **stranger})
     request = look(request)
     assert request.state is Status.ATTENTION and "does not fit" in request.note
@@ -97,7 +97,7 @@ def test_what_does_not_fit_is_never_adopted(fivetran: Fivetran, approve: Approve
 def test_two_of_a_name_need_a_person(fivetran: Fivetran, approve: Approve) -> None:
     fivetran.settings(unique_names=False)
     request = approve("error_twins")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     for _ in range(2):
         fivetran.seed(group_id=request.group_id, service="google_sheets", schema=request.schema)
     request = look(request)
@@ -111,7 +111,7 @@ def test_a_look_up_that_fails_leaves_it_unknown(
 ) -> None:
     settings.PROBE_SECONDS = 30
     request = approve("error_blind")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     fivetran.next({"method": "GET", "path": "/v1/connections*", "times": 3, **answer})
     before = fresh(request).lookups
     request = look(request)
@@ -119,10 +119,10 @@ def test_a_look_up_that_fails_leaves_it_unknown(
     # It asks again later, not at once and not much later; then Fivetran answers, and the look counts.
     later = ConnectionRequest.objects.filter(pk=request.pk, next_lookup_at__gt=Now() + timedelta(seconds=10))
     assert later.filter(next_lookup_at__lt=Now() + timedelta(minutes=2)).exists()
-    assert request.pk not in provisioning.sweep().reconcile
+    assert request.pk not in worker.sweep().reconcile
     fivetran.next()
     ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now())
-    assert request.pk in provisioning.sweep().reconcile
+    assert request.pk in worker.sweep().reconcile
     assert look(request).lookups == before + 1
 
 
@@ -131,7 +131,7 @@ def test_a_poison_row_is_left_to_a_person_and_the_others_are_settled(fivetran: F
     fivetran.settings(hold_seconds=3)
     before, poison, after = requests = [approve(f"cut_{n}") for n in range(3)]
     for request in requests:
-        provisioning.submit(request.pk)
+        worker.submit(request.pk)
     assert {fresh(request).state for request in requests} == {Status.UNKNOWN}
     body: Any = ["no", "object"]
     digest = payloads.digest(body)
@@ -143,13 +143,13 @@ def test_a_poison_row_is_left_to_a_person_and_the_others_are_settled(fivetran: F
 
 def test_a_name_refused_after_an_unclear_attempt_is_looked_up_not_failed(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("error_then_taken")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     for _ in range(3):
         look(request)
     look(let_it_settle(request))
     taken = {"code": "SchemaExists", "message": "already exists"}
     fivetran.next({"path": "/v1/connections", "status": 400, "body": taken})
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.UNKNOWN
 
 
@@ -158,10 +158,10 @@ def test_a_dead_sender_is_found_by_its_deadline(fivetran: Fivetran, approve: App
 
     request = factories.request_in(Status.SENDING, group_id=approve("sheets_x").group_id)
     ConnectionRequest.objects.filter(pk=request.pk).update(deadline_at=Now() + timedelta(minutes=1))
-    provisioning.sweep()
+    worker.sweep()
     assert fresh(request).state is Status.SENDING
     ConnectionRequest.objects.filter(pk=request.pk).update(deadline_at=Now() - timedelta(seconds=1))
-    due = provisioning.sweep()
+    due = worker.sweep()
     assert fresh(request).state is Status.UNKNOWN and request.pk in due.reconcile
 
 
@@ -170,38 +170,38 @@ def test_the_sweeper_rings_for_what_is_due_and_expires_the_old(fivetran: Fivetra
 
     due_now, pending = approve("sheets_due"), factories.submitted()
     ConnectionRequest.objects.filter(pk=pending.pk).update(status_since=Now() - timedelta(days=31))
-    assert provisioning.sweep().submit == [due_now.pk]
+    assert worker.sweep().submit == [due_now.pk]
     assert fresh(pending).state is Status.EXPIRED
 
 
 def test_three_unclear_endings_close_the_gate(fivetran: Fivetran, approve: Approve) -> None:
     for number in range(3):
-        provisioning.submit(approve(f"error_{number}").pk)
+        worker.submit(approve(f"error_{number}").pk)
     request = approve("sheets_after")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.APPROVED
-    provisioning.probe()
-    provisioning.submit(request.pk)
+    worker.probe()
+    worker.submit(request.pk)
     assert fresh(request).state is Status.CREATED
 
 
 def test_setup_tests_of_any_shape_are_kept(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("odd_shapes")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     tests = list(fresh(request).connection.runs.get().setup_tests.all())
     assert tests and any(test.status not in {"PASSED", "FAILED", "WARNING", "SKIPPED"} for test in tests)
 
 
 def test_after_unclear_endings_one_request_goes_ahead_alone(fivetran: Fivetran, approve: Approve) -> None:
     for number in range(3):
-        provisioning.submit(approve(f"error_{number}").pk)
+        worker.submit(approve(f"error_{number}").pk)
     trial, other = approve("error_trial"), approve("sheets_other")
-    provisioning.probe()
-    provisioning.submit(trial.pk)
+    worker.probe()
+    worker.submit(trial.pk)
     assert fresh(trial).state is Status.UNKNOWN
-    provisioning.submit(other.pk)
+    worker.submit(other.pk)
     assert fresh(other).state is Status.APPROVED  # one unclear answer was enough to close it again
-    provisioning.probe()
-    provisioning.submit(other.pk)
+    worker.probe()
+    worker.submit(other.pk)
     assert fresh(other).state is Status.CREATED
-    assert gate.current().reason == GateReason.OPEN
+    assert circuit_breaker.current().reason == GateReason.OPEN

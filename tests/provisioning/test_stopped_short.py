@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from django.db.models.functions import Now
 
-from connections import operations, permissions, provisioning, tasks, workflow
+from connections import operations, permissions, tasks, worker, workflow
 from connections.fivetran.errors import NotSent
 from connections.models import (
     ApiGate,
@@ -23,8 +23,10 @@ from connections.models import (
     WebhookDelivery,
 )
 from connections.models import webhook as webhooks
-from connections.provisioning import account, gate, handovers, matching, observing, outcome, sending
+from connections.queue import circuit_breaker
 from connections.states import Actor, ChangeStatus, Status
+from connections.worker import account, connection_status, handover, lookup, outcome
+from connections.worker import create as sending
 from tests import factories
 from tests.provisioning.test_gate import AN_HOUR, fresh, put, seconds_left
 from tests.stand_in import Fivetran
@@ -39,7 +41,7 @@ def test_a_key_that_cannot_be_read_stops_the_queue_and_fails_nothing(
     fivetran: Fivetran, approve: Approve, settings: Any
 ) -> None:
     created = approve("sheets_there")
-    provisioning.submit(created.pk)
+    worker.submit(created.pk)
     change = workflow.ask_for_change(by=created.requester, request=fresh(created), kind=ChangeKind.PAUSE, reason="x")
     workflow.approve_change(by=factories.person("approver"), change=change, digest=change.digest)
     waiting = approve("sheets_waiting")
@@ -49,19 +51,19 @@ def test_a_key_that_cannot_be_read_stops_the_queue_and_fails_nothing(
         raise ImproperlyConfigured("FIVETRAN_API_KEY_FILE names a file that cannot be read")
 
     read, settings.FIVETRAN_CREDENTIALS = settings.FIVETRAN_CREDENTIALS, unreadable
-    provisioning.submit(waiting.pk)
+    worker.submit(waiting.pk)
     waiting = fresh(waiting)
     assert (waiting.state, waiting.attempts_used) == (Status.APPROVED, 0)
-    assert gate.current().reason == GateReason.AUTH
+    assert circuit_breaker.current().reason == GateReason.AUTH
     put(GateReason.OPEN)
-    provisioning.apply_change(change.pk)
+    worker.apply_change(change.pk)
     change.refresh_from_db()
     assert change.status == ChangeStatus.APPROVED
 
     settings.FIVETRAN_CREDENTIALS = read
     put(GateReason.AUTH)
-    provisioning.probe()
-    provisioning.submit(waiting.pk)
+    worker.probe()
+    worker.submit(waiting.pk)
     assert fresh(waiting).state is Status.CREATED
 
 
@@ -70,7 +72,7 @@ def test_a_key_of_another_account_that_comes_while_looking_sends_nothing(
 ) -> None:
     request, belongs = approve("sheets_swapped"), [True, False]
     monkeypatch.setattr(account, "same", lambda *_: belongs.pop(0))
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.ATTENTION and "another Fivetran account" in fresh(request).note
     assert fivetran.posts() == []
 
@@ -80,7 +82,7 @@ def submit_unseen(request: ConnectionRequest, fivetran: Fivetran) -> ConnectionR
     """Submit what was sent before, with a key that may not list; the row afterwards."""
     ConnectionRequest.objects.filter(pk=request.pk, first_sent_at=None).update(first_sent_at=Now())
     fivetran.next(FORBIDDEN)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     return fresh(request)
 
 
@@ -115,16 +117,16 @@ def test_one_row_without_a_clear_look_up_gives_way_and_ends_with_a_person(
     for _ in range(5):
         put(GateReason.TRIAL)
         fivetran.next({**LOOK_UP, "status": 500, "body": {}, "times": 3})
-        provisioning.submit(broken.pk)
-        assert fresh(broken).state is Status.APPROVED and gate.current().reason == GateReason.UNWELL
+        worker.submit(broken.pk)
+        assert fresh(broken).state is Status.APPROVED and circuit_breaker.current().reason == GateReason.UNWELL
         again, now = ConnectionRequest.objects.filter(pk=broken.pk).values_list("next_try_at", Now()).get()
         pauses.append(round((again - now).total_seconds()))
         put(GateReason.TRIAL)
-        assert provisioning.sweep().submit == [other.pk]
+        assert worker.sweep().submit == [other.pk]
         ConnectionRequest.objects.filter(pk=broken.pk).update(next_try_at=Now())
     assert pauses == [30, 60, 120, 240, 480]
     put(GateReason.OPEN)
-    provisioning.submit(broken.pk)
+    worker.submit(broken.pk)
     assert fresh(broken).state is Status.ATTENTION and fivetran.posts() == []
 
 
@@ -133,12 +135,12 @@ def test_an_unclear_look_at_one_connection_does_not_end_a_trial(
 ) -> None:
     settings.PROBE_SECONDS = 30
     request = approve("sheets_sick")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     Connection.objects.update(check_due_at=Now())
     put(GateReason.TRIAL)
     fivetran.next({**LOOK_UP, "path": "/v1/connections/*", "status": 500, "body": {}, "times": 3})
-    provisioning.check(request.pk)
-    assert gate.current().reason == GateReason.TRIAL and gate.current().unclear_in_a_row == 1
+    worker.check(request.pk)
+    assert circuit_breaker.current().reason == GateReason.TRIAL and circuit_breaker.current().unclear_in_a_row == 1
 
 
 # --- closed between the claim and the call --------------------------------------------------------------------------
@@ -146,7 +148,7 @@ def test_an_unclear_look_at_one_connection_does_not_end_a_trial(
 def test_what_was_not_sent_when_the_gate_closed_waits(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
-    request, look_up = approve("sheets_held"), matching.look_up
+    request, look_up = approve("sheets_held"), lookup.look_up
 
     def slow(*arguments: Any, **options: Any) -> Any:
         if reason == "pause":
@@ -155,14 +157,14 @@ def test_what_was_not_sent_when_the_gate_closed_waits(
             put(GateReason(reason), due=False)
         return look_up(*arguments, **options)
 
-    monkeypatch.setattr(matching, "look_up", slow)
-    provisioning.submit(request.pk)
+    monkeypatch.setattr(lookup, "look_up", slow)
+    worker.submit(request.pk)
     request = fresh(request)
     assert (request.state, request.attempts_used, request.first_sent_at) == (Status.APPROVED, 0, None)
     assert fivetran.posts() == []
     monkeypatch.undo()
     ApiGate.objects.update(reason=GateReason.OPEN, not_before=None, paused_at=None)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert fresh(request).state is Status.CREATED
 
 
@@ -170,7 +172,7 @@ def test_the_one_on_trial_goes_on_and_is_waited_for_as_long_as_its_call_may_last
     fivetran: Fivetran, approve: Approve, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.CLAIM_LEASE, settings.SUBMIT_DEADLINE = 60, AN_HOUR
-    request, look_up, waits = approve("sheets_trial"), matching.look_up, []
+    request, look_up, waits = approve("sheets_trial"), lookup.look_up, []
 
     def slow(*arguments: Any, **options: Any) -> Any:
         waits.append(seconds_left())
@@ -180,10 +182,10 @@ def test_the_one_on_trial_goes_on_and_is_waited_for_as_long_as_its_call_may_last
         waits.append(seconds_left())
         raise RuntimeError
 
-    monkeypatch.setattr(matching, "look_up", slow)
+    monkeypatch.setattr(lookup, "look_up", slow)
     monkeypatch.setattr("connections.fivetran.client.FivetranClient.create_connection", create)
     put(GateReason.TRIAL)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     assert [round(wait, -1) for wait in waits] == [60, AN_HOUR]
 
 
@@ -208,9 +210,9 @@ def test_housekeeping_that_fails_does_not_keep_the_bells_from_ringing(
     def locked() -> None:
         raise OperationalError("canceling statement due to lock timeout")
 
-    monkeypatch.setattr(handovers, "sweep", locked)
-    monkeypatch.setattr("connections.provisioning.trusting.release", locked)
-    assert provisioning.sweep().submit == [request.pk]
+    monkeypatch.setattr(handover, "sweep", locked)
+    monkeypatch.setattr("connections.worker.trust.release", locked)
+    assert worker.sweep().submit == [request.pk]
 
 
 def test_old_digests_are_forgotten_some_at_a_time(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -219,7 +221,7 @@ def test_old_digests_are_forgotten_some_at_a_time(db: None, monkeypatch: pytest.
         WebhookDelivery.objects.create(digest=str(number), at=Now() - timedelta(days=9 - number))
     WebhookDelivery.objects.create(digest="new")
     for left in (["2", "3", "new"], ["new"], ["new"]):
-        provisioning.sweep()
+        worker.sweep()
         assert list(WebhookDelivery.objects.order_by("at").values_list("digest", flat=True)) == left
 
 
@@ -245,26 +247,26 @@ def test_a_run_of_tests_ends_with_its_connection(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = approve("sheets_gone")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
 
     def gone(*_: Any, **__: Any) -> Any:
-        observing.gone(fresh(request))
+        connection_status.gone(fresh(request))
         raise NotSent("the line broke")
 
     monkeypatch.setattr("connections.fivetran.client.FivetranClient.run_setup_tests", gone)
-    provisioning.run_tests(request.pk)
+    worker.run_tests(request.pk)
     connection = Connection.objects.get()
     assert (connection.tests, connection.tests_token) == (SetupTestsState.STORED, None)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())  # whatever else made it due
-    assert provisioning.sweep().run_tests == []
+    assert worker.sweep().run_tests == []
 
 
 def test_one_unclear_call_counts_once_while_the_database_hiccups(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request, close, hiccups = approve("sheets_counted"), outcome.close, [1, 1, 1]
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
 
     def hiccup(*arguments: Any) -> None:
@@ -276,5 +278,5 @@ def test_one_unclear_call_counts_once_while_the_database_hiccups(
     monkeypatch.setattr(outcome, "close", hiccup)
     monkeypatch.setattr(outcome, "PERSIST_PAUSE", 0)
     fivetran.next({"method": "POST", "path": "/v1/connections/*", "status": 500, "body": {}})
-    provisioning.run_tests(request.pk)
-    assert gate.current().unclear_in_a_row == 1 and gate.current().reason == GateReason.OPEN
+    worker.run_tests(request.pk)
+    assert circuit_breaker.current().unclear_in_a_row == 1 and circuit_breaker.current().reason == GateReason.OPEN

@@ -9,7 +9,7 @@ import pytest
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from connections import permissions, provisioning, tasks, workflow
+from connections import permissions, tasks, worker, workflow
 from connections.models import (
     ApiGate,
     Connection,
@@ -34,7 +34,7 @@ KINDS = {"cert_x": trust_candidates.TrustKind.CERTIFICATE, "finger_x": trust_can
 def created(approve: Approve, schema: str = "cert_x", **changes: object) -> ConnectionRequest:
     """A request whose connection exists, with the setup tests that its name provokes."""
     request = approve(schema, **changes)
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request.refresh_from_db()
     assert request.connection_id
     return request
@@ -66,13 +66,13 @@ def test_it_is_told_and_the_tests_pass(fivetran: Fivetran, approve: Approve, sch
     request = created(approve, schema)
     row = approved(request, role)
     assert (row.kind, row.state, row.requester_id) == (KINDS[schema].value, TrustState.DUE, request.requester_id)
-    assert provisioning.sweep().trust == [row.pk]
-    assert provisioning.send_trust(row.pk) == request.pk
-    assert provisioning.send_trust(row.pk) is None
+    assert worker.sweep().trust == [row.pk]
+    assert worker.send_trust(row.pk) == request.pk
+    assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.token, row.lease_until) == (TrustState.SENT, None, None)
-    assert provisioning.sweep().run_tests == [request.pk]
-    provisioning.run_tests(request.pk)
+    assert worker.sweep().run_tests == [request.pk]
+    worker.run_tests(request.pk)
     connection = Connection.objects.get(request=request)
     assert connection.setup_state == "connected"
     assert {"trust_approved", "trust_sent"} <= set(kinds(request))
@@ -133,7 +133,7 @@ def test_a_second_approval_of_the_same_is_refused_until_fivetran_asks_again(
     row = approved(request)
     with pytest.raises(MovedOn, match="approved already"):
         approved(request)
-    provisioning.send_trust(row.pk)
+    worker.send_trust(row.pk)
     with pytest.raises(MovedOn, match="approved already"):
         approved(request)
     one = asked(request)
@@ -151,12 +151,12 @@ def test_a_refusal_is_said_and_it_can_be_approved_again(fivetran: Fivetran, appr
     refusal = {"code": "InvalidInput", "message": "No such certificate"}
     path = f"/v1/connections/{request.connection_id}/certificates"
     fivetran.next({"path": path, "status": 400, "body": refusal})
-    assert provisioning.send_trust(row.pk) is None
+    assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.message) == (TrustState.REFUSED, "No such certificate")
     assert kinds(request)[0] == EventKind.TRUST_REFUSED
     again = approved(request)
-    assert provisioning.send_trust(again.pk) == request.pk
+    assert worker.send_trust(again.pk) == request.pk
 
 
 def test_without_a_clear_answer_it_is_told_again(fivetran: Fivetran, approve: Approve) -> None:
@@ -164,10 +164,10 @@ def test_without_a_clear_answer_it_is_told_again(fivetran: Fivetran, approve: Ap
     row = approved(request)
     path = f"/v1/connections/{request.connection_id}/certificates"
     fivetran.next({"path": path, "effect": True, "delivery": "drop"})
-    assert provisioning.send_trust(row.pk) is None
+    assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.DUE, 1)
-    assert provisioning.send_trust(row.pk) == request.pk
+    assert worker.send_trust(row.pk) == request.pk
     assert [a.ending for a in request.attempts.filter(call="trust")] == ["answered", "unknown"]
 
 
@@ -178,7 +178,7 @@ def test_after_five_unclear_answers_a_person_has_to_say_so_again(fivetran: Fivet
     for _ in range(5):
         ApiGate.objects.update(reason=GateReason.OPEN, unclear_in_a_row=0, not_before=None)
         fivetran.next({"path": path, "status": 502, "body": "<html>"})
-        provisioning.send_trust(row.pk)
+        worker.send_trust(row.pk)
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.REFUSED, 5)
 
@@ -189,28 +189,28 @@ def test_a_closed_gate_and_an_unreachable_fivetran_only_postpone(
     request = created(approve)
     row = approved(request)
     ApiGate.objects.update_or_create(pk=1, defaults={"paused_at": Now()})
-    assert provisioning.send_trust(row.pk) is None
-    assert provisioning.sweep().trust == []
+    assert worker.send_trust(row.pk) is None
+    assert worker.sweep().trust == []
     assert not request.attempts.filter(call="trust").exists()
     ApiGate.objects.update(paused_at=None)
     address, settings.FIVETRAN_BASE_URL = settings.FIVETRAN_BASE_URL, "http://127.0.0.1:9"
     ConnectionRequest.objects.update(approved_account=settings.FIVETRAN_BASE_URL)
-    assert provisioning.send_trust(row.pk) is None
+    assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.DUE, 0)
     settings.FIVETRAN_BASE_URL = address
     ConnectionRequest.objects.update(approved_account=address)
-    provisioning.probe()
-    assert provisioning.send_trust(row.pk) == request.pk
+    worker.probe()
+    assert worker.send_trust(row.pk) == request.pk
 
 
 def test_what_a_dead_worker_left_is_told_again(fivetran: Fivetran, approve: Approve) -> None:
     row = approved(created(approve))
     dead = {"state": TrustState.RUNNING, "token": uuid.uuid4()}
     Trust.objects.update(**dead, lease_until=Now() + timedelta(seconds=60))
-    assert provisioning.sweep().trust == []
+    assert worker.sweep().trust == []
     Trust.objects.update(lease_until=Now() - timedelta(seconds=1))
-    assert provisioning.sweep().trust == [row.pk]
+    assert worker.sweep().trust == [row.pk]
 
 
 def test_a_run_that_began_before_does_not_keep_the_tests_from_running_again(
@@ -219,7 +219,7 @@ def test_a_run_that_began_before_does_not_keep_the_tests_from_running_again(
     request = created(approve)
     row = approved(request)
     Connection.objects.update(tests=SetupTestsState.RUNNING, tests_token=uuid.uuid4(), tests_lease_until=Now())
-    provisioning.send_trust(row.pk)
+    worker.send_trust(row.pk)
     assert Connection.objects.get().tests == SetupTestsState.DUE
 
 
@@ -227,7 +227,7 @@ def test_a_key_of_another_account_is_told_nothing(fivetran: Fivetran, approve: A
     request = created(approve)
     row = approved(request)
     ConnectionRequest.objects.update(approved_account=f"{fivetran.url} somebody_else")
-    assert provisioning.send_trust(row.pk) is None
+    assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.REFUSED, 0) and "another account's" in row.message
     assert not request.attempts.filter(call="trust").exists() and fresh_gone(request) is None
@@ -242,9 +242,9 @@ def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approv
     request = created(approve)
     row = approved(request)
     fivetran.call("connections", method="DELETE")
-    provisioning.send_trust(row.pk)
-    assert provisioning.sweep().check == [request.pk]  # a 404 of this call may have other reasons
-    provisioning.check(request.pk)
+    worker.send_trust(row.pk)
+    assert worker.sweep().check == [request.pk]  # a 404 of this call may have other reasons
+    worker.check(request.pk)
     request.refresh_from_db()
     assert request.gone_at
     with pytest.raises(Denied, match="no connection"):
@@ -253,7 +253,7 @@ def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approv
 
 @pytest.mark.parametrize("argument", [None, "1", [], {}, 10**9])
 def test_a_bell_with_nonsense_does_nothing(fivetran: Fivetran, argument: Any) -> None:
-    assert provisioning.send_trust(argument) is None
+    assert worker.send_trust(argument) is None
 
 
 def test_the_task_needs_no_broker(fivetran: Fivetran, approve: Approve) -> None:

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from connections import provisioning
+from connections import worker
 from connections.fivetran import configured
 from connections.models import ApiGate, Connection, ConnectionRequest, EventKind, GateReason, Observation
 from tests.bench import rows
@@ -36,7 +36,7 @@ def patch(fivetran: Fivetran, request: ConnectionRequest, **fields: Any) -> None
 def observe() -> list[int]:
     """The next turn, as if its time had come."""
     Observation.objects.update(next_at=None)
-    return provisioning.observe()
+    return worker.observe()
 
 
 def lists(fivetran: Fivetran) -> int:
@@ -75,13 +75,13 @@ def test_one_list_serves_all_schedulers(fivetran: Fivetran, approve: Approve, se
     settings.OBSERVE_INTERVAL = 300
     before = lists(fivetran)
     for _ in range(3):
-        provisioning.observe()
+        worker.observe()
     assert lists(fivetran) == before + 1
     Observation.objects.update(next_at=Now(), lease_until=Now() + timedelta(seconds=60))
-    provisioning.observe()
+    worker.observe()
     assert lists(fivetran) == before + 1
     Observation.objects.update(lease_until=Now() - timedelta(seconds=1))
-    provisioning.observe()
+    worker.observe()
     assert lists(fivetran) == before + 2
 
 
@@ -185,14 +185,14 @@ def test_drift_of_the_configuration_comes_of_a_look_and_outlives_lists(fivetran:
     observe()
     assert Connection.objects.get().drift == []  # a list tells no configuration
     hint(request)
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     observe()
     seen = Connection.objects.get()
     assert seen.drift == [{"field": "config.sheet_id"}]
     assert "canary" not in str(Connection.objects.values()) + str(request.events.values())
     ConnectionRequest.objects.update(payload=request.payload)
     hint(request)
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     assert Connection.objects.get().drift == []
 
 
@@ -203,12 +203,12 @@ def test_who_is_not_in_the_list_is_asked_for_and_only_then_gone(fivetran: Fivetr
     assert observe() == [request.pk]
     request.refresh_from_db()
     assert request.gone_at is None
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     request.refresh_from_db()
     assert request.gone_at is None  # the list was wrong, the connection is there
     delete(fivetran, request)
     assert observe() == [request.pk]
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     request.refresh_from_db()
     assert request.gone_at
     assert kinds(request)[0] == EventKind.GONE
@@ -224,12 +224,12 @@ def test_tests_that_were_still_to_run_end_with_the_connection(fivetran: Fivetran
     request = created(approve)
     Connection.objects.update(tests="due", tests_next_try_at=Now())
     delete(fivetran, request)
-    provisioning.run_tests(request.pk)
+    worker.run_tests(request.pk)
     assert Connection.objects.get().check_due_at is not None  # a 404 is a hint
     Connection.objects.update(tests="due", tests_next_try_at=Now())
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     assert Connection.objects.get().tests == "stored"
-    assert provisioning.sweep().run_tests == []
+    assert worker.sweep().run_tests == []
 
 
 def test_connections_of_another_account_are_left_alone(fivetran: Fivetran, approve: Approve) -> None:

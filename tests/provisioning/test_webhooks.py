@@ -16,7 +16,7 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from connections import provisioning
+from connections import worker
 from connections.models import Connection, ConnectionRequest, EventKind, WebhookDelivery
 from connections.states import Status
 from tests import factories
@@ -72,7 +72,7 @@ def test_a_signed_delivery_is_a_hint_in_either_case(request_row: ConnectionReque
     body = body_of(request_row)
     assert deliver(body, case(signature(body))) == 200
     assert is_due()
-    assert provisioning.sweep().check == [request_row.pk]
+    assert worker.sweep().check == [request_row.pk]
 
 
 def test_nothing_of_a_delivery_is_kept(request_row: ConnectionRequest, caplog: Any) -> None:
@@ -131,7 +131,7 @@ def test_a_replay_is_known_or_refused_at_every_age(request_row: ConnectionReques
     for hours in (1, 30, 47, 49, 71, 73, 200):
         Connection.objects.update(check_due_at=None)
         WebhookDelivery.objects.update(at=Now() - timedelta(hours=hours))
-        provisioning.sweep()
+        worker.sweep()
         with time_machine.travel(start + timedelta(hours=hours)):
             assert deliver(body, signature(body)) == (200 if hours < 48 else 400)
         assert Connection.objects.get().check_due_at is None
@@ -216,7 +216,7 @@ def test_a_change_at_fivetran_comes_in_by_itself(
     assert "already, and active" in register()
     assert WebhookDelivery.objects.count() == 1, "Fivetran's trial was signed as we check it"
     request = approve("told")
-    provisioning.submit(request.pk)
+    worker.submit(request.pk)
     request.refresh_from_db()
     until(lambda: WebhookDelivery.objects.count() >= 2)
     Connection.objects.update(check_due_at=None)
@@ -224,13 +224,13 @@ def test_a_change_at_fivetran_comes_in_by_itself(
     auth = ("sandbox-key", "sandbox-secret")
     requests.patch(api, json={"paused": True, "run_setup_tests": False}, auth=auth, timeout=10)
     until(is_due)
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     assert Connection.objects.get().drift == [{"field": "paused", "approved": False, "live": True}]
     until(lambda: WebhookDelivery.objects.count() >= 4)
     Connection.objects.update(check_due_at=None)
     requests.delete(api, auth=auth, timeout=10)
     until(is_due)
-    provisioning.check(request.pk)
+    worker.check(request.pk)
     request.refresh_from_db()
     assert request.gone_at
 

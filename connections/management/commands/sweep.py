@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from connections import provisioning, tasks
+from connections import tasks, worker
 
 
 class Command(BaseCommand):
@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Print how much is due; a broker that is away is no error, the next round rings again."""
-        due = provisioning.sweep()
+        due = worker.sweep()
         tasks.ring_all(due)
         if options["verbosity"]:
             self.stdout.write(

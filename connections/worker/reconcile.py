@@ -12,9 +12,10 @@ from django.utils import timezone
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError
 from connections.models import ConnectionRequest, IllegalMove, MovedOn, advance
-from connections.provisioning import clock, gate, matching, outcome
-from connections.provisioning.sending import MAX_ATTEMPTS
+from connections.queue import circuit_breaker
 from connections.states import Actor, Status
+from connections.worker import database_clock, lookup, outcome
+from connections.worker.create import MAX_ATTEMPTS
 
 log = logging.getLogger(__name__)
 # Look-ups after the first, as parts of SETTLE_SECONDS: an effect may show up as late as that.
@@ -25,7 +26,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 
 def reconcile(request_id: int) -> None:
     """Look once for the connection of an `unknown` request that is due for a look; adopt, wait, send again or ask."""
-    if not isinstance(request_id, int) or not gate.may_look():
+    if not isinstance(request_id, int) or not circuit_breaker.may_look():
         return
     unknown = ConnectionRequest.objects.filter(pk=request_id, status=Status.UNKNOWN)
     # While one worker looks, no other does; after one that died in its look, the next comes when the lease is over.
@@ -52,15 +53,15 @@ def reconcile(request_id: int) -> None:
 
 def _settle(request: ConnectionRequest, mine: Q) -> None:
     try:
-        found = matching.look_up(configured.client(), request, note=True)
+        found = lookup.look_up(configured.client(), request, note=True)
     except FivetranError as error:
-        gate.note_error(error, read=True)
+        circuit_breaker.note_error(error, read=True)
         _look_again_or_give_up(request, mine)
         return
-    if matching.ours(request, found, request.first_sent_at):
+    if lookup.ours(request, found, request.first_sent_at):
         outcome.to_created(request, Actor.RECONCILER, found[0], guard=mine, adopted=True)
     elif found:
-        why = f"What Fivetran has under this name does not fit what was sent: {matching.in_words(found)}."
+        why = f"What Fivetran has under this name does not fit what was sent: {lookup.in_words(found)}."
         outcome.to_attention(request, Actor.RECONCILER, why, mine)
     else:
         _nothing_there(request, mine)
@@ -69,7 +70,7 @@ def _settle(request: ConnectionRequest, mine: Q) -> None:
 def _look_again_or_give_up(request: ConnectionRequest, mine: Q) -> None:
     pause = timedelta(seconds=settings.PROBE_SECONDS)
     waiting = ConnectionRequest.objects.filter(mine, pk=request.pk, status=Status.UNKNOWN)
-    clock.heed()
+    database_clock.heed()
     if waiting.filter(unknown_at__lt=Now() - GIVE_UP_AFTER).exists():
         outcome.to_attention(request, Actor.RECONCILER, "Fivetran could not be asked for a day.", mine)
     else:
@@ -78,7 +79,7 @@ def _look_again_or_give_up(request: ConnectionRequest, mine: Q) -> None:
 
 def _nothing_there(request: ConnectionRequest, mine: Q) -> None:
     """Nothing under that name yet. It may still appear until SETTLE_SECONDS have passed; then it is sent again."""
-    clock.heed()  # else a clock that was set ahead would count as time in which it could have appeared
+    database_clock.heed()  # else a clock that was set ahead would count as time in which it could have appeared
     lookups = request.lookups + 1
     waiting = ConnectionRequest.objects.filter(mine, pk=request.pk, status=Status.UNKNOWN)
     settled = waiting.filter(unknown_at__lte=Now() - timedelta(seconds=settings.SETTLE_SECONDS)).exists()

@@ -23,9 +23,10 @@ from connections.models import (
     SetupTestsState,
     status_columns,
 )
-from connections.provisioning import account, gate, handovers, outcome
+from connections.queue import circuit_breaker
 from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus, Status
+from connections.worker import account, handover, outcome
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)  # longer than a GET with its repetitions; a check that died is then due again
@@ -54,7 +55,7 @@ def check(request_id: int) -> bool:
 
     Returns whether its setup tests are due now, which the answer may have led to.
     """
-    if not isinstance(request_id, int) or not gate.is_open():
+    if not isinstance(request_id, int) or not circuit_breaker.is_open():
         return False
     connection = due().filter(request_id=request_id).select_related("request").first()
     if connection is None:
@@ -85,7 +86,7 @@ def seen(connection: Connection, data: Mapping[str, Any]) -> None:
     row.save(update_fields=TAKEN)
     Connection.objects.filter(pk=row.pk).update(seen_at=Now())
     note(row, events)
-    handovers.conclude(row, row.setup_state)
+    handover.conclude(row, row.setup_state)
 
 
 def locked() -> QuerySet[Connection]:
@@ -137,7 +138,7 @@ def note(row: Connection, events: Iterable[Happening]) -> None:
     for kind, why in events:
         Event.objects.note(row.request, kind, actor=Actor.RECONCILER, detail={"why": why})
         if kind == EventKind.SETUP_STATE_CHANGED:
-            handovers.conclude(row, row.setup_state)
+            handover.conclude(row, row.setup_state)
 
 
 def gone(request: ConnectionRequest) -> None:
@@ -170,7 +171,7 @@ def _unanswered(connection: Connection, attempt: Attempt, error: FivetranError) 
     """Gone where Fivetran says so; else ask again later, but after a refusal, which stays one."""
     refused = isinstance(error, Refused)
     with outcome.atomic():
-        gate.note_error(error, read=True)
+        circuit_breaker.note_error(error, read=True)
         outcome.close(attempt, error)
         _claimed(connection).update(check_due_at=None if refused else Now() + timedelta(seconds=settings.PROBE_SECONDS))
         if refused and error.status == 404 and error.code.startswith("NotFound"):

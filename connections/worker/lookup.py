@@ -9,7 +9,7 @@ from django.utils.dateparse import parse_datetime
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError
 from connections.models import Attempt, ConnectionRequest, Ending
-from connections.provisioning import outcome
+from connections.worker import outcome
 
 SHOWN = 3  # connections that are named where several have one name
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between Fivetran's clock and the database's

@@ -16,9 +16,10 @@ from connections.fivetran import configured
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError
 from connections.models import Connection, Observation, status_columns
-from connections.provisioning import account, gate, observing, outcome
+from connections.queue import circuit_breaker
 from connections.spec import drift
 from connections.states import Status
+from connections.worker import account, connection_status, outcome
 
 log = logging.getLogger(__name__)
 CHUNK = 200  # changed connections that are stored in one transaction
@@ -43,7 +44,7 @@ def observe() -> list[int]:
     Those are due for a check: only Fivetran's answer for one connection says that it is gone. Nothing happens while the
     gate is closed, or where another scheduler has just had the turn.
     """
-    if not gate.is_open():
+    if not circuit_breaker.is_open():
         return []
     started = Observation.objects.begin()
     if started is None:
@@ -55,10 +56,10 @@ def observe() -> list[int]:
         _name_twins(listed)
         rows = list(_of_this_account(client, _known(started)))
         _store([row for row in rows if row["request__connection_id"] in listed], listed, started)
-        gate.note_rate_limit(gate.current())
+        circuit_breaker.note_rate_limit(circuit_breaker.current())
         complete = True
     except FivetranError as error:
-        gate.note_error(error, read=True)
+        circuit_breaker.note_error(error, read=True)
         log.warning("Fivetran's list of connections could not be read: %s", type(error).__name__)
         return []
     finally:
@@ -101,10 +102,10 @@ def _store(rows: Iterable[dict[str, Any]], listed: Mapping[str, dict[str, Any]],
     for at in range(0, len(keys), CHUNK):
         with outcome.atomic():
             # Read again under the lock: an answer for one of them that came after the list began is the newer one.
-            fresh = list(observing.locked().filter(pk__in=keys[at : at + CHUNK], seen_at__lte=started))
+            fresh = list(connection_status.locked().filter(pk__in=keys[at : at + CHUNK], seen_at__lte=started))
             for connection in fresh:
-                observing.note(connection, observing.take(connection, changed[connection.pk]))
-            Connection.objects.bulk_update(fresh, observing.TAKEN)
+                connection_status.note(connection, connection_status.take(connection, changed[connection.pk]))
+            Connection.objects.bulk_update(fresh, connection_status.TAKEN)
             Connection.objects.filter(pk__in=[connection.pk for connection in fresh]).update(seen_at=Now())
 
 

@@ -1,7 +1,7 @@
 """From an approved request to one `POST /v1/connections`: claim, look the name up, write down, send, write down.
 
 `sending` is committed before the call and never left by sending again: every ending that does not prove that nothing
-was created goes to `unknown`, which only a look-up leaves (`connections.provisioning.reconciliation`).
+was created goes to `unknown`, which only a look-up leaves (`connections.worker.reconcile`).
 """
 
 import logging
@@ -21,9 +21,10 @@ from connections.fivetran import configured
 from connections.fivetran.client import Answer, boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import Attempt, ConnectionRequest, EventKind, IllegalMove, MovedOn, advance
-from connections.provisioning import account, gate, matching, outcome
+from connections.queue import circuit_breaker
 from connections.spec import payloads, refusals
 from connections.states import Actor, Status
+from connections.worker import account, lookup, outcome
 
 log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
@@ -41,7 +42,7 @@ def submit(request_id: int) -> bool:
     request = ConnectionRequest.objects.due().select_related("requester").filter(pk=request_id).first()
     if request is None:
         return False
-    place = gate.admit()
+    place = circuit_breaker.admit()
     if not place.taken:
         if place.wait_until is not None:
             _wait(request, place.wait_until)
@@ -83,7 +84,7 @@ class Claim:
         return Q(token=self.token)
 
 
-def _submit(request: ConnectionRequest, place: gate.Place) -> bool:
+def _submit(request: ConnectionRequest, place: circuit_breaker.Place) -> bool:
     sent = False
     try:
         claim = _claim(request)
@@ -99,7 +100,7 @@ def _submit(request: ConnectionRequest, place: gate.Place) -> bool:
         sent = True
     finally:
         if not sent:
-            gate.give_back(place)
+            circuit_breaker.give_back(place)
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
         answer = client.create_connection(request.payload or {}, give_up_at=started + _start_window())
@@ -147,7 +148,7 @@ def _may_send(claim: Claim, client: Any) -> bool:
     try:
         found: list[dict[str, Any]] = []
         if same := account.same(client, request.approved_account):
-            found = matching.look_up(client, request)
+            found = lookup.look_up(client, request)
             same = account.same(client, request.approved_account)  # the key may have been replaced while we looked
     except Refused as error:
         # This key may not list there. Where nothing was sent before, the POST gives the proper refusal.
@@ -181,10 +182,10 @@ def _conclude_existing(claim: Claim, found: list[dict[str, Any]]) -> None:
     if claim.sent_before is None:
         message = f"A connection named {request.schema} exists in this destination already."
         outcome.to_failed(request, "name_taken", message, claim.mine)
-    elif matching.ours(request, found, claim.sent_before):
+    elif lookup.ours(request, found, claim.sent_before):
         outcome.to_created(request, Actor.WORKER, found[0], guard=claim.mine, adopted=True)
     else:
-        why = f"A connection of this name exists and does not fit what was sent: {matching.in_words(found)}."
+        why = f"A connection of this name exists and does not fit what was sent: {lookup.in_words(found)}."
         outcome.to_attention(request, Actor.WORKER, why, claim.mine)
 
 
@@ -194,7 +195,7 @@ def _back(claim: Claim, error: FivetranError) -> None:
     With its attempt, if Fivetran was not reached or said why. One that gives no clear answer for this row, and perhaps
     for this row alone, is asked ever rarer, and after MAX_ATTEMPTS a person looks: others must have their turn.
     """
-    gate.note_error(error)
+    circuit_breaker.note_error(error)
     outcome.tell_of_bad_key(claim.request, error)
     clear, pause = isinstance(error, (NotSent, RateLimited, Unauthorized)), outcome.pause_after(error)
     _release(
@@ -219,7 +220,7 @@ def _release(claim: Claim, *, why: str, pause: float, refund: bool = True, note:
     )
 
 
-def _note_sending(claim: Claim, place: gate.Place) -> tuple[Attempt, float] | None:
+def _note_sending(claim: Claim, place: circuit_breaker.Place) -> tuple[Attempt, float] | None:
     """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit.
 
     None where the gate was closed since the claim, by an operator or by what became of another call: then the row is
@@ -231,13 +232,13 @@ def _note_sending(claim: Claim, place: gate.Place) -> tuple[Attempt, float] | No
                 claim.request,
                 Status.SENDING,
                 actor=Actor.WORKER,
-                guard=claim.mine & Q(lease_until__gt=Now()) & gate.still_lets(place),
+                guard=claim.mine & Q(lease_until__gt=Now()) & circuit_breaker.still_lets(place),
                 sent_at=Now(),
                 first_sent_at=Coalesce(F("first_sent_at"), Now()),
                 deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * UNKNOWN_MARGIN),
             )
             attempt = Attempt.objects.create(request=claim.request, call=Attempt.Call.CREATE)
-            gate.keep(place)
+            circuit_breaker.keep(place)
     except MovedOn:
         _release(claim, why="nothing was sent: the gate was closed meanwhile, or the look-up took too long", pause=0)
         return None
@@ -251,7 +252,7 @@ def _start_window() -> float:
 
 def _conclude_created(claim: Claim, attempt: Attempt, answer: Answer) -> bool:
     with outcome.atomic():
-        gate.note_answer()
+        circuit_breaker.note_answer()
         outcome.close(attempt, answer)
         return outcome.to_created(claim.request, Actor.WORKER, answer.data, guard=claim.mine)
 
@@ -261,7 +262,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
     match error:
         case NotSent() | RateLimited() | Unauthorized():
             with outcome.atomic():
-                gate.note_error(error)  # before the row is due again
+                circuit_breaker.note_error(error)  # before the row is due again
                 outcome.tell_of_bad_key(request, error)
                 outcome.close(attempt, error)
                 advance(
@@ -279,7 +280,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
             _to_unknown(claim, attempt, error, "The name is taken, perhaps by an earlier attempt.")
         case Refused():
             with outcome.atomic():
-                gate.note_answer()
+                circuit_breaker.note_answer()
                 outcome.close(attempt, error)
                 code = "name_taken" if error.name_taken else refusals.code_of(error.status, error.code)
                 outcome.to_failed(request, code, error.message, claim.mine)
@@ -289,6 +290,6 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
 
 def _to_unknown(claim: Claim, attempt: Attempt, error: FivetranError, why: str) -> None:
     with outcome.atomic():
-        gate.note_error(error)
+        circuit_breaker.note_error(error)
         outcome.close(attempt, error)
         outcome.to_unknown(claim.request, Actor.WORKER, why, claim.mine)

@@ -19,7 +19,7 @@ from django.utils import timezone
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import ApiGate, GateReason, Pace
-from connections.models.gate import RATE_WINDOW
+from connections.models.circuit_breaker import RATE_WINDOW
 
 log = logging.getLogger(__name__)
 UNCLEAR_LIMIT = 3  # unclear endings in a row after which nothing more is sent until a probe succeeds

@@ -31,9 +31,10 @@ from connections.models import (
     NoticeKind,
     advance_change,
 )
-from connections.provisioning import account, gate, observing, outcome
+from connections.queue import circuit_breaker
 from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus, Status
+from connections.worker import account, connection_status, outcome
 
 log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5  # calls whose ending was unclear
@@ -63,7 +64,7 @@ class Claim:
 
 def apply_change(change_id: int) -> None:
     """Tell Fivetran of the approved change with this id, if it is due, the gate is open and nobody else has it."""
-    if not isinstance(change_id, int) or not gate.may_change():
+    if not isinstance(change_id, int) or not circuit_breaker.may_change():
         return
     change = ConnectionChange.objects.due().filter(pk=change_id).select_related("request").first()
     if change is None:
@@ -123,7 +124,7 @@ def _may_send(claim: Claim) -> bool:
         if account.same(configured.client(), change.approved_account):
             return True
     except FivetranError as error:
-        gate.note_error(error, read=True)
+        circuit_breaker.note_error(error, read=True)
         _back(claim, error, refund=True)
         return False
     _failed(claim, "other_account", "It was approved for another Fivetran account. Nothing was sent.")
@@ -165,19 +166,19 @@ def _conclude(claim: Claim, attempt: Attempt, answer: Answer) -> None:
     with outcome.atomic():
         outcome.close(attempt, answer)
         _done(claim, answer)
-    gate.note_answer()
+    circuit_breaker.note_answer()
 
 
 def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
     deleting = claim.change.kind == ChangeKind.DELETE
     with outcome.atomic():
-        gate.note_error(error)
+        circuit_breaker.note_error(error)
         outcome.close(attempt, error)
         match error:
             case NotSent() | RateLimited() | Unauthorized():
                 _back(claim, error, refund=True)
             case Refused() if _is_gone(error):
-                observing.gone(claim.request)
+                connection_status.gone(claim.request)
                 if deleting:
                     _done(claim)
                 else:
@@ -211,7 +212,7 @@ def _looked(claim: Claim, attempt: Attempt, answer: Answer) -> None:
         if change.kind != ChangeKind.DELETE and _shows(answer.data, change.values):
             _done(claim, answer)
         else:
-            observing.seen(_connection(claim), answer.data)
+            connection_status.seen(_connection(claim), answer.data)
             said = f"Fivetran gave no clear answer {MAX_ATTEMPTS} times, and shows the connection as it was before."
             _failed(claim, "no_effect", said)
 
@@ -225,10 +226,10 @@ def _shows(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 def _not_looked(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
     change = claim.change
     with outcome.atomic():
-        gate.note_error(error, read=True)
+        circuit_breaker.note_error(error, read=True)
         outcome.close(attempt, error)
         if isinstance(error, Refused) and _is_gone(error):
-            observing.gone(claim.request)
+            connection_status.gone(claim.request)
             if change.kind == ChangeKind.DELETE:
                 _done(claim)
             else:
@@ -254,12 +255,12 @@ def _done(claim: Claim, answer: Answer | None = None) -> None:
     with outcome.atomic():
         advance_change(change, ChangeStatus.DONE, actor=Actor.WORKER, guard=claim.mine, note="", **_RELEASED)
         if change.kind == ChangeKind.DELETE:
-            observing.gone(claim.request)
+            connection_status.gone(claim.request)
         elif answer is not None:
             connection = _connection(claim)
             connection.baseline = drift.rebased(connection.baseline, change.body, answer.data)
             connection.save(update_fields=["baseline"])
-            observing.seen(connection, answer.data)
+            connection_status.seen(connection, answer.data)
         _tell(claim)
 
 
@@ -339,4 +340,6 @@ def sweep(most: int) -> list[int]:
                 log.info("change %s moved on before the sweeper", change.pk)
             except Exception:
                 log.exception("the sweeper could not deal with change %s", change.pk)
-    return list(ConnectionChange.objects.due().values_list("pk", flat=True)[:most]) if gate.may_change() else []
+    return (
+        list(ConnectionChange.objects.due().values_list("pk", flat=True)[:most]) if circuit_breaker.may_change() else []
+    )

@@ -21,8 +21,9 @@ from connections.models import (
     EventKind,
     SetupTestsState,
 )
-from connections.provisioning import asking, gate, observing, outcome
+from connections.queue import circuit_breaker
 from connections.states import Actor
+from connections.worker import connection_status, outcome, store_test_run
 
 log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
@@ -41,7 +42,7 @@ def run_tests(request_id: int) -> bool:
     connection = due.select_related("request").first()
     if connection is None:
         return False
-    place = gate.admit()
+    place = circuit_breaker.admit()
     if not place.taken:
         if place.wait_until is not None:
             due.update(tests_next_try_at=place.wait_until)
@@ -58,10 +59,10 @@ def run_tests(request_id: int) -> bool:
         tests_attempts=F("tests_attempts") + 1,
     )
     if claimed != 1:
-        gate.give_back(place)
+        circuit_breaker.give_back(place)
         return False
     connection.tests_attempts += 1
-    gate.keep(place)
+    circuit_breaker.keep(place)
     return _run(connection, token)
 
 
@@ -89,10 +90,10 @@ def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: A
         mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
         if mine.update(tests_token=None, tests_lease_until=None) != 1:
             return False  # another run took over; this one's result is in the attempts
-        observing.seen(connection, answer.data)
-        asks = asking.store(request, connection, answer.data, asked_by_id=_asked_by(request))
+        connection_status.seen(connection, answer.data)
+        asks = store_test_run.store(request, connection, answer.data, asked_by_id=_asked_by(request))
         Event.objects.note(request, EventKind.TESTS_STORED, actor=Actor.WORKER)
-    gate.note_answer()
+    circuit_breaker.note_answer()
     return asks
 
 
@@ -106,7 +107,7 @@ def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: 
     final = isinstance(error, Refused) or connection.tests_attempts >= MAX_ATTEMPTS
     refund = isinstance(error, (NotSent, RateLimited, Unauthorized))
     with outcome.atomic():
-        gate.note_error(error)
+        circuit_breaker.note_error(error)
         outcome.close(attempt, error)
         Connection.objects.filter(pk=connection.pk, tests_token=token).update(
             tests=SetupTestsState.STORED if final and not refund else SetupTestsState.DUE,

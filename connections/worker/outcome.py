@@ -28,9 +28,9 @@ from connections.models import (
     advance,
     tests_in,
 )
-from connections.provisioning import asking
 from connections.spec import drift, refusals
 from connections.states import Actor, Owner, Status
+from connections.worker import store_test_run
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -177,7 +177,7 @@ def to_created(
                 baseline=drift.baseline(request.payload or {}, data, tidied=not adopted),
             )
             if brought:
-                asks = asking.store(request, connection, data, is_new=True)
+                asks = store_test_run.store(request, connection, data, is_new=True)
             notifications.tell(request, NoticeKind.CREATED, request.requester)
             if (handover := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(handover, NoticeKind.HANDOVER)

@@ -36,8 +36,9 @@ from connections.models import (
 )
 from connections.models.handover import CARD_LIFE, CODE_LIFE
 from connections.models.observation import LEASE as LIST_LEASE
-from connections.provisioning import changing, gate, observing, sending, trusting
+from connections.queue import circuit_breaker
 from connections.states import ChangeStatus, Status
+from connections.worker import changes, connection_status, create, trust
 
 log = logging.getLogger(__name__)
 SLACK = 1.0  # seconds by which two looks at the clock may disagree with the time between them
@@ -80,7 +81,7 @@ def _is_past() -> float:
 
 
 def _call() -> float:
-    return float(settings.SUBMIT_DEADLINE) * sending.UNKNOWN_MARGIN
+    return float(settings.SUBMIT_DEADLINE) * create.UNKNOWN_MARGIN
 
 
 def _claim() -> float:
@@ -94,12 +95,12 @@ def _probe() -> float:
 def _turn() -> float:
     """The longest pause before the next attempt: by the probes, or until there is a place in the rate budget."""
     per_minute: int = settings.CREATIONS_PER_MINUTE
-    return max(_probe() * 2.0**sending.MAX_ATTEMPTS, 60 / per_minute if per_minute else 0)
+    return max(_probe() * 2.0**create.MAX_ATTEMPTS, 60 / per_minute if per_minute else 0)
 
 
 def _slot() -> float:
     per_minute: int = settings.CREATIONS_PER_MINUTE
-    return gate.tolerance() + (60 / per_minute if per_minute else 0)
+    return circuit_breaker.tolerance() + (60 / per_minute if per_minute else 0)
 
 
 def _look() -> float:
@@ -119,18 +120,18 @@ MOMENTS = [
     Moment(_requests.filter(status=Status.UNKNOWN), "next_lookup_at", _look),
     Moment(_changes.filter(status=ChangeStatus.PENDING), "created_at", _is_past),
     Moment(_changes.filter(status=ChangeStatus.APPROVED), "next_try_at", _probe),
-    Moment(_changes.filter(status=ChangeStatus.RUNNING), "lease_until", changing.LEASE.total_seconds, Then.GUARDS),
+    Moment(_changes.filter(status=ChangeStatus.RUNNING), "lease_until", changes.LEASE.total_seconds, Then.GUARDS),
     Moment(Connection.objects.filter(tests=SetupTestsState.DUE), "tests_next_try_at", _turn),
     Moment(Connection.objects.filter(tests=SetupTestsState.RUNNING), "tests_lease_until", _call, Then.GUARDS),
-    Moment(Connection.objects.all(), "check_due_at", lambda: max(observing.LEASE.total_seconds(), _probe())),
+    Moment(Connection.objects.all(), "check_due_at", lambda: max(connection_status.LEASE.total_seconds(), _probe())),
     Moment(Connection.objects.all(), "seen_at", _is_past),
     Moment(SetupTestRun.objects.all(), "finished_at", _is_past),
     Moment(Trust.objects.filter(state=TrustState.DUE), "next_try_at", _turn),
-    Moment(Trust.objects.filter(state=TrustState.RUNNING), "lease_until", trusting.LEASE.total_seconds, Then.GUARDS),
+    Moment(Trust.objects.filter(state=TrustState.RUNNING), "lease_until", trust.LEASE.total_seconds, Then.GUARDS),
     Moment(Trust.objects.all(), "ended_at", _is_past),
-    Moment(_gates.filter(reason=GateReason.RATE_LIMITED), "not_before", lambda: gate.LONGEST_WAIT),
-    Moment(_gates.filter(reason=GateReason.AUTH), "not_before", gate.longest_pause),
-    Moment(_gates.filter(reason=GateReason.UNWELL), "not_before", gate.longest_pause),
+    Moment(_gates.filter(reason=GateReason.RATE_LIMITED), "not_before", lambda: circuit_breaker.LONGEST_WAIT),
+    Moment(_gates.filter(reason=GateReason.AUTH), "not_before", circuit_breaker.longest_pause),
+    Moment(_gates.filter(reason=GateReason.UNWELL), "not_before", circuit_breaker.longest_pause),
     Moment(_gates.filter(reason=GateReason.TRIAL), "not_before", lambda: max(_call(), _claim()), Then.KEPT),
     Moment(_gates.all(), "next_slot_at", _slot),
     Moment(_gates.all(), "rate_read_at", _is_past),
@@ -206,7 +207,7 @@ class _Look:
 
     @classmethod
     def now(cls) -> "_Look":
-        gate.current()
+        circuit_breaker.current()
         before = boottime()
         there: datetime = ApiGate.objects.values_list(Now(), flat=True).get()
         return cls(there, before, boottime())

@@ -26,8 +26,9 @@ from connections.models import (
     WebhookDelivery,
     advance,
 )
-from connections.provisioning import changing, clock, gate, handovers, observing, outcome, trusting
+from connections.queue import circuit_breaker
 from connections.states import Actor, Status
+from connections.worker import changes, connection_status, database_clock, handover, outcome, trust
 
 log = logging.getLogger(__name__)
 BATCH = 500  # rows of one kind a sweep; the rest waits for the next
@@ -57,18 +58,18 @@ def note_alive() -> bool:
 
 def sweep() -> Due:
     """Release dead claims, turn dead sendings to `unknown`, expire the old, and say what is due."""
-    clock.heed()
+    database_clock.heed()
     _each(_rows(Status.CLAIMED, lease_until__lt=Now()), _release)
     _each(_rows(Status.SENDING, deadline_at__lt=Now()), _lost)
     old = Now() - timedelta(days=settings.EXPIRE_DAYS)
     for status in (Status.PENDING, Status.CHANGES_REQUESTED):
         _each(_rows(status, status_since__lt=old), _expire)
     for tidy in (
-        clock.put_right_if_set,
-        handovers.sweep,
+        database_clock.put_right_if_set,
+        handover.sweep,
         _release_tests,
         WebhookDelivery.objects.prune,
-        trusting.release,
+        trust.release,
     ):
         try:
             tidy()
@@ -77,17 +78,17 @@ def sweep() -> Due:
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
     tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now(), request__gone_at=None)
     due = ConnectionRequest.objects.due().values_list("pk", flat=True)
-    may_send = gate.is_open()
+    may_send = circuit_breaker.is_open()
     return Due(
-        submit=list(due[: gate.places(BATCH)]) if may_send else [],
+        submit=list(due[: circuit_breaker.places(BATCH)]) if may_send else [],
         run_tests=list(tests.values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH])
-        if gate.may_look()
+        if circuit_breaker.may_look()
         else [],
-        check=list(observing.due().values_list("request_id", flat=True)[:BATCH]) if may_send else [],
-        change=changing.sweep(BATCH),
-        trust=list(trusting.due().values_list("pk", flat=True)[:BATCH]) if may_send else [],
-        probe=gate.probe_due(),
+        check=list(connection_status.due().values_list("request_id", flat=True)[:BATCH]) if may_send else [],
+        change=changes.sweep(BATCH),
+        trust=list(trust.due().values_list("pk", flat=True)[:BATCH]) if may_send else [],
+        probe=circuit_breaker.probe_due(),
     )
 
 
@@ -126,7 +127,7 @@ def _release(request: ConnectionRequest) -> None:
 
 def _lost(request: ConnectionRequest) -> None:
     """A sending whose deadline is long over: the worker died in it, and the effect may exist."""
-    clock.heed()  # once more: it may have been set since the sweep began
+    database_clock.heed()  # once more: it may have been set since the sweep began
     outcome.to_unknown(request, Actor.SWEEPER, "The worker was lost while Fivetran was answering.", _DEAD)
 
 

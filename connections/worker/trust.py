@@ -12,8 +12,9 @@ from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, Trust, TrustState
-from connections.provisioning import account, gate, outcome
+from connections.queue import circuit_breaker
 from connections.states import Actor, Status
+from connections.worker import account, outcome
 
 LEASE = timedelta(seconds=120)  # longer than a short call; one that died is then due again
 MAX_ATTEMPTS = 5
@@ -36,7 +37,7 @@ def send_trust(trust_id: int) -> int | None:
 
     Returns the id of the request whose setup tests are now due because of it, else None.
     """
-    if not isinstance(trust_id, int) or not gate.may_change():
+    if not isinstance(trust_id, int) or not circuit_breaker.may_change():
         return None
     row = due().filter(pk=trust_id).select_related("request").first()
     if row is None:
@@ -48,7 +49,7 @@ def send_trust(trust_id: int) -> int | None:
             _refuse(mine, row, "The API key is another account's. Nothing was sent.")
             return None
     except FivetranError as error:
-        gate.note_error(error, read=True)
+        circuit_breaker.note_error(error, read=True)
         mine.update(next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         return None
     token = uuid.uuid4()
@@ -91,7 +92,7 @@ def _sent(row: Trust, token: uuid.UUID, attempt: Attempt, answer: Answer) -> Non
             tests_attempts=0,
             tests_note="",
         )
-    gate.note_answer()
+    circuit_breaker.note_answer()
 
 
 def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
@@ -100,7 +101,7 @@ def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranErr
     final = not refund and (isinstance(error, Refused) or row.attempts >= MAX_ATTEMPTS)
     mine = Trust.objects.filter(pk=row.pk, token=token)
     with outcome.atomic():
-        gate.note_error(error)
+        circuit_breaker.note_error(error)
         outcome.close(attempt, error)
         if not final:
             pause = timedelta(seconds=settings.PROBE_SECONDS)

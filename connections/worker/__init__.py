@@ -1,0 +1,33 @@
+"""What the machine does with approved requests: claim, look, send, and settle whatever ended unclearly.
+
+The row is the queue. Every function here may be called at any time, by any number of workers, for any id, and does
+nothing unless the row says so.
+"""
+
+from connections.queue.circuit_breaker import probe, reopened
+from connections.worker.changes import apply_change
+from connections.worker.connection_status import check
+from connections.worker.create import next_due, submit
+from connections.worker.database_clock import heed as heed_clock
+from connections.worker.poll_connections import observe
+from connections.worker.reconcile import reconcile
+from connections.worker.setup_tests import run_tests
+from connections.worker.sweep import Due, note_alive, sweep
+from connections.worker.trust import send_trust
+
+__all__ = [
+    "Due",
+    "apply_change",
+    "check",
+    "heed_clock",
+    "next_due",
+    "note_alive",
+    "observe",
+    "probe",
+    "reconcile",
+    "reopened",
+    "run_tests",
+    "send_trust",
+    "submit",
+    "sweep",
+]
