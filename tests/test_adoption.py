@@ -8,12 +8,13 @@ import pytest
 from django.core import mail
 from django.test import Client
 
-from connections import catalog, notifications, operations, permissions, worker, workflow
+from connections import catalog, notifications, permissions, worker, workflow
 from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, IllegalMove, Kind, open_request
 from connections.permissions import Denied
 from connections.spec import payloads
 from connections.states import Actor, ChangeStatus, Status
 from connections.worker import account
+from connections.workflow import operations
 from tests import factories, processes
 from tests.stand_in import Fivetran
 

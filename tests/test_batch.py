@@ -9,13 +9,14 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from connections import batches, catalog, workflow
-from connections.batches import Decision, RowTaken
+from connections import catalog, workflow
 from connections.forms import batch as tables
 from connections.forms.batch import Unreadable, judge, read_table
 from connections.models import Batch, ConnectionRequest, Event, Notice, NoticeKind
 from connections.permissions import Denied
 from connections.states import Status
+from connections.workflow import batches
+from connections.workflow.batches import Decision, RowTaken
 from tests import catalogs, factories, processes
 
 HEADER = ["service", "group_id", "config__schema", "config__table", "reason"]

@@ -26,7 +26,7 @@ from connections.spec.fields import FIELDS
 from connections.templatetags import portal as tags
 from connections.timezones import _zone
 from connections.views import filing, filters, starting
-from connections.workflow import hinting
+from connections.workflow import webhooks
 from portal import logs, middleware
 from tests import catalogs
 from tests.hostile import LENGTHS, LIMIT, LONG, seconds, texts
@@ -38,7 +38,7 @@ ADDRESS_RULES = tuple(addresses.address_rules("postgres", HELP_OF_ADDRESSES))
 RULE = "{team}_{service}_{region}_{purpose}"
 PART = metadata.Property("hosts", metadata.Shape.LIST, "Hosts", choices=("a", "b"))
 # What may be said of a text instead of reading it.
-REFUSALS = (ValueError, ValidationError, batch.Unreadable, hinting.Unusable)
+REFUSALS = (ValueError, ValidationError, batch.Unreadable, webhooks.Unusable)
 
 
 def _table(text: str) -> None:
@@ -97,8 +97,8 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "offer": _offer,
     "read_json": lambda text: answers.read_json(text.encode(errors="replace")),
     "clean": lambda text: errors.clean(text, errors.MESSAGE_LENGTH),
-    "webhook": lambda text: hinting._read(text.encode(errors="replace")),
-    "moment": hinting._moment,
+    "webhook": lambda text: webhooks._read(text.encode(errors="replace")),
+    "moment": webhooks._moment,
     "one_line": logs.one_line,
     "redacted": logs.redacted,
     "visible": lambda text: tags.visible(text[:MOST]),

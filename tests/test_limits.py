@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 
-from connections import batches, limits, workflow
+from connections import limits, workflow
 from connections.forms import batch as tables
 from connections.limits import STORED_BYTES, TooLarge, TooMany
 from connections.models import (
@@ -35,6 +35,7 @@ from connections.models import (
 from connections.spec.payloads import canonical
 from connections.states import Actor, Status
 from connections.views.errors import LimitsInWords
+from connections.workflow import batches
 from tests import catalogs, factories
 from tests.handover import handed_over, page_of, proved
 from tests.test_batch import filed

@@ -15,11 +15,12 @@ from django.db.models import F
 from django.db.models.functions import Now
 from django.template.loader import render_to_string
 
-from connections import batches, notifications, workflow
+from connections import notifications, workflow
 from connections.demo.supervisor import _Lines
 from connections.models import Batch, ChangeKind, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
 from connections.spec.characters import QUOTE, is_invisible
 from connections.states import Status
+from connections.workflow import batches
 from portal.logs import OneLine
 from tests import factories
 from tests.handover import handed_over

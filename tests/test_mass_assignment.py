@@ -17,7 +17,7 @@ from django.test import Client
 
 from connections.models import ConnectionChange, ConnectionRequest, Handover
 from connections.spec.fields import FIELDS
-from connections.workflow.handing_over import CODES_AN_HOUR
+from connections.workflow.handover import CODES_AN_HOUR
 from tests import catalogs
 from tests.handover import mailed_code, page_of
 from tests.test_batch import line, text

@@ -9,10 +9,11 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
-from connections import catalog, operations, permissions, worker
+from connections import catalog, permissions, worker
 from connections.models import ApiGate, ConnectionRequest, Heartbeat, IllegalMove, Process, SetupTestsState
 from connections.states import Status
 from connections.worker import account
+from connections.workflow import operations
 from tests import factories, processes
 from tests.stand_in import Fivetran
 

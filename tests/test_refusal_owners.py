@@ -9,13 +9,14 @@ from django.core import mail
 from django.db.models import Q
 from django.test import Client
 
-from connections import notifications, operations, permissions
+from connections import notifications, permissions
 from connections.fivetran.errors import NotSent, Unauthorized
 from connections.models import ConnectionRequest, Notice, NoticeKind
 from connections.queue import circuit_breaker
 from connections.spec import refusals
 from connections.states import Owner, Status
 from connections.worker import outcome
+from connections.workflow import operations
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -11,12 +11,13 @@ from django.contrib.auth.models import Permission
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import batches, permissions, workflow
+from connections import permissions, workflow
 from connections.models import ChangeKind, Connection, ConnectionRequest, Event, EventKind, Trust, TrustState
 from connections.models.connection import MAX_DETAILS, MAX_RUN, MAX_TESTS, store_run
 from connections.spec import trust_candidates
 from connections.states import Actor, Status
 from connections.worker import outcome
+from connections.workflow import batches
 from tests import factories
 from tests.test_request_page import buttons, interval, page_of, poll_url, visible_text
 

@@ -15,7 +15,7 @@ from django.urls import URLPattern, get_resolver, reverse
 from connections import workflow
 from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Handover, Kind
 from connections.states import Status
-from connections.workflow.handing_over import CODES_AN_HOUR
+from connections.workflow.handover import CODES_AN_HOUR
 from tests import factories
 from tests.handover import handed_over, proved
 from tests.test_batch import filed

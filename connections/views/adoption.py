@@ -8,12 +8,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from connections import catalog, operations, permissions
+from connections import catalog, permissions
 from connections.catalog import live
 from connections.forms.adoption import AdoptForm
 from connections.models import CatalogEntry, ConnectionRequest, Kind
 from connections.views import reading
 from connections.views.starting import number
+from connections.workflow import operations
 
 SHOWN = 50
 LAST_PAGE = 1000  # beyond that a search finds it sooner

@@ -11,8 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import batches, permissions
-from connections.batches import Decision, Outcome
+from connections import permissions
 from connections.evidence import Evidence, evidence_of
 from connections.forms import ReasonForm
 from connections.forms.texts import NUL_SIGN, trimmed
@@ -20,6 +19,8 @@ from connections.models import Batch, BatchRow, ConnectionRequest
 from connections.spec import payloads
 from connections.states import Status
 from connections.views import reading
+from connections.workflow import batches
+from connections.workflow.batches import Decision, Outcome
 
 OPEN_BODIES = 10  # batches up to this size show their bodies unfolded
 _BOTH = "It is ticked and has a reason to reject it: take the tick away to reject it, or the reason to approve it."

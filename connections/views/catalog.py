@@ -11,8 +11,9 @@ from django.utils import timezone
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition, require_POST, require_safe
 
-from connections import catalog, operations, permissions
+from connections import catalog, permissions
 from connections.models import CatalogEntry, CatalogRefresh, Kind, MovedOn, PortalPolicy, ServiceRule, Stance
+from connections.workflow import operations
 
 _SHAPE = 1  # of a row in the JSON; a browser's copy of another shape is no longer valid
 _UNDER_WAY = timedelta(minutes=1)  # the longest time for which the page waits for an answer

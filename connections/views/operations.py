@@ -10,12 +10,13 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_POST, require_safe
 
-from connections import operations, permissions
+from connections import permissions
 from connections.forms import PauseForm, SettleForm
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
 from connections.spec.refusals import refusal_of
 from connections.states import Status
 from connections.views import reading
+from connections.workflow import operations
 
 SHOWN = 50
 COUNTED = 1000  # a count beyond this reads "1,000+"

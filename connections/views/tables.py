@@ -12,8 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
-from connections import batches, catalog, limits, permissions
-from connections.batches import RowTaken
+from connections import catalog, limits, permissions
 from connections.forms import batch as tables
 from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unreadable
 from connections.forms.texts import in_sight, one_line_end
@@ -25,7 +24,8 @@ from connections.views import reading
 from connections.views.batches import requests
 from connections.views.errors import limited
 from connections.views.review import taken_words
-from connections.workflow import Filing
+from connections.workflow import Filing, batches
+from connections.workflow.batches import RowTaken
 
 MOST_CONTROLS = 400  # cells to be corrected in place; a form may post 1000 controls (Django's default)
 _NAMED = 10  # rows that a note lists

@@ -5,7 +5,7 @@ Verbs take keywords only and `by=`, the person. They raise `permissions.Denied` 
 """
 
 from connections.models import known_account
-from connections.workflow.changing import (
+from connections.workflow.changes import (
     approve_change,
     approved_values,
     ask_for_change,
@@ -13,19 +13,8 @@ from connections.workflow.changing import (
     reject_change,
     withdraw_change,
 )
-from connections.workflow.deciding import approve, reject, request_changes
-from connections.workflow.filing import (
-    Filing,
-    NameTaken,
-    Unknown,
-    Unreachable,
-    clone_values,
-    live_values,
-    save_draft,
-    submit,
-    withdraw,
-)
-from connections.workflow.handing_over import (
+from connections.workflow.decisions import approve, reject, request_changes
+from connections.workflow.handover import (
     NobodyFound,
     WrongCode,
     enter_code,
@@ -38,10 +27,21 @@ from connections.workflow.handing_over import (
     revoke,
     send_code,
 )
-from connections.workflow.hinting import Forged, Unusable, take_webhook
-from connections.workflow.resetting import ask_for_password_reset
-from connections.workflow.testing import rerun_tests
-from connections.workflow.trusting import approve_trust
+from connections.workflow.password_reset import ask_for_password_reset
+from connections.workflow.requests import (
+    Filing,
+    NameTaken,
+    Unknown,
+    Unreachable,
+    clone_values,
+    live_values,
+    save_draft,
+    submit,
+    withdraw,
+)
+from connections.workflow.setup_tests import rerun_tests
+from connections.workflow.trust import approve_trust
+from connections.workflow.webhooks import Forged, Unusable, take_webhook
 
 __all__ = [
     "Filing",

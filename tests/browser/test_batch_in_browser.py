@@ -9,9 +9,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from connections import batches
 from connections.models import Batch
 from connections.states import Status
+from connections.workflow import batches
 from tests import catalogs
 from tests.browser.test_accessibility import RULES, open_as  # noqa: F401  # the fixture
 from tests.test_batch import filed, line, requests_of, text

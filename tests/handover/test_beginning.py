@@ -8,10 +8,11 @@ from django.core import mail, signing
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from connections import interactive, notifications, operations
+from connections import interactive, notifications
 from connections.models import Connection, EventKind, Handover, HandoverState, Notice, NoticeKind, find_owner
 from connections.models.handover import CODE_DIGITS
 from connections.states import Status
+from connections.workflow import operations
 from tests import factories
 from tests.handover import CARD, handed_over, kinds, page_of
 

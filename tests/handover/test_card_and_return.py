@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 
-from connections import operations, worker
+from connections import worker
 from connections.models import (
     Attempt,
     Connection,
@@ -30,6 +30,7 @@ from connections.models import (
     NoticeKind,
 )
 from connections.models.handover import hashed
+from connections.workflow import operations
 from tests import factories
 from tests.handover import CARD, kinds, logged_in, mailed_code, page_of, proved
 from tests.stand_in import Fivetran

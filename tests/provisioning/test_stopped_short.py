@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import OperationalError
 from django.db.models.functions import Now
 
-from connections import operations, permissions, tasks, worker, workflow
+from connections import permissions, tasks, worker, workflow
 from connections.fivetran.errors import NotSent
 from connections.models import (
     ApiGate,
@@ -27,6 +27,7 @@ from connections.queue import circuit_breaker
 from connections.states import Actor, ChangeStatus, Status
 from connections.worker import account, connection_status, handover, lookup, outcome
 from connections.worker import create as sending
+from connections.workflow import operations
 from tests import factories
 from tests.provisioning.test_gate import AN_HOUR, fresh, put, seconds_left
 from tests.stand_in import Fivetran
