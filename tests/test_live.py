@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from connections import catalog, workflow
-from connections.catalog import live
+from connections.catalog import existing_connections
 from connections.fivetran import configured
 from connections.models import CatalogEntry, CatalogRefresh, ConnectionRequest, Kind
 from connections.spec import source_key
@@ -43,10 +43,10 @@ def test_a_refresh_keeps_names_and_nothing_of_the_configuration(sandbox: Any) ->
     assert set(stored.data) == {"id", "group_id", "service", "schema", "created_at", "setup_state"}
     assert (stored.name, stored.data["setup_state"], stored.source_key) == ("crm", "incomplete", "")
     group = stored.data["group_id"]
-    assert live.named(group, "crm") == catalog.LiveConnection(made, group, "postgres", "crm")
-    assert live.named("another_group", "crm") is None
-    assert live.named(group, "cr") is None
-    assert live.named(group, "") is None
+    assert existing_connections.named(group, "crm") == catalog.LiveConnection(made, group, "postgres", "crm")
+    assert existing_connections.named("another_group", "crm") is None
+    assert existing_connections.named(group, "cr") is None
+    assert existing_connections.named(group, "") is None
 
 
 def test_what_is_gone_at_fivetran_leaves_the_list(sandbox: Any) -> None:
@@ -62,12 +62,12 @@ def test_what_is_gone_at_fivetran_leaves_the_list(sandbox: Any) -> None:
 def test_the_source_of_a_connection_is_learnt_once_and_survives_a_refresh(sandbox: Any) -> None:
     made = at_fivetran("crm", password="hunter2-hunter2")  # noqa: S106
     catalog.refresh_all()
-    assert live.of_sources([KEY], 5) == {}
+    assert existing_connections.of_sources([KEY], 5) == {}
     assert catalog.learn_sources() == 1
     assert catalog.learn_sources() == 0
     catalog.refresh_all()
-    assert [one.id for one in live.of_sources([KEY], 5)[KEY]] == [made]
-    assert live.of_sources([""], 5) == {}
+    assert [one.id for one in existing_connections.of_sources([KEY], 5)[KEY]] == [made]
+    assert existing_connections.of_sources([""], 5) == {}
     whole = json.dumps(list(CatalogEntry.objects.filter(kind=Kind.CONNECTION).values("name", "data", "detail")))
     assert HOST not in whole
     assert "hunter2" not in whole
@@ -99,7 +99,9 @@ def test_fivetran_away_leaves_what_is_known(sandbox: Any) -> None:
 
 
 def test_hostile_items_are_cut(sandbox: Any) -> None:
-    kept = live.kept({"id": 7, "schema": "x" * 999, "status": "broken", "config": {"password": "p"}, "group_id": None})
+    kept = existing_connections.kept(
+        {"id": 7, "schema": "x" * 999, "status": "broken", "config": {"password": "p"}, "group_id": None}
+    )
     assert kept == {
         "id": "7",
         "group_id": "",

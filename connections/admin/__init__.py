@@ -5,8 +5,8 @@ What the portal records can be read and not changed here. Users, groups and the 
 
 from django.contrib import admin
 
-from connections.admin import changes, policy, presets, requests, windows
+from connections.admin import changes, policy, presets, readonly, requests
 
-__all__ = ["changes", "policy", "presets", "requests", "windows"]
+__all__ = ["changes", "policy", "presets", "requests", "readonly"]
 
 admin.site.site_header = admin.site.site_title = "Connection portal"

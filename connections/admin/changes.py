@@ -5,7 +5,7 @@ from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from connections.admin.windows import ReadOnlyAdmin
+from connections.admin.readonly import ReadOnlyAdmin
 from connections.models import ConnectionChange
 
 

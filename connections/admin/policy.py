@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from connections.admin.windows import Editable, ReadOnlyAdmin
+from connections.admin.readonly import Editable, ReadOnlyAdmin
 from connections.models import CatalogEntry, Kind, PortalPolicy, ServiceRule, Stance
 
 if TYPE_CHECKING:  # Django's class takes no parameters at run time

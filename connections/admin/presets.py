@@ -7,7 +7,7 @@ from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
 from connections import permissions
-from connections.admin.windows import Editable
+from connections.admin.readonly import Editable
 from connections.forms.preset_editor import PresetForm
 from connections.models import Preset
 from connections.spec import payloads

@@ -14,7 +14,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 
 from connections import permissions, workflow
-from connections.admin.windows import AttemptInline, EventInline, ReadOnlyAdmin
+from connections.admin.readonly import AttemptInline, EventInline, ReadOnlyAdmin
 from connections.evidence import evidence_of
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, MovedOn

@@ -16,7 +16,7 @@ from django.db.models import Q, QuerySet
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
-from connections.catalog import live
+from connections.catalog import existing_connections
 from connections.fivetran import configured
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError, RateLimited, Unauthorized, Unknown
@@ -55,7 +55,7 @@ _SOURCES: dict[Kind, _Source] = {
     Kind.PRIVATE_LINK: _Source(FivetranClient.list_private_links, "id", ("name",)),
     Kind.PROXY_AGENT: _Source(FivetranClient.list_proxies, "id", ("display_name",)),
     Kind.HYBRID_AGENT: _Source(FivetranClient.list_hybrid_agents, "id", ("display_name",)),
-    Kind.CONNECTION: _Source(FivetranClient.list_connections, "id", ("schema",), live.kept),
+    Kind.CONNECTION: _Source(FivetranClient.list_connections, "id", ("schema",), existing_connections.kept),
 }
 
 

@@ -80,7 +80,7 @@ def readers_of(keys: Collection[str], by: Person) -> Readers:
             requests.setdefault(row.source_key, []).append(row)
         else:
             hidden.setdefault(row.source_key, set()).add(row.pk)
-    live = _not_ours(catalog.live.of_sources(wanted, most=_READ))
+    live = _not_ours(catalog.existing_connections.of_sources(wanted, most=_READ))
     groups = catalog.group_names({one.group_id for found in live.values() for one in found}) if everything else {}
     return Readers(requests, hidden, live, groups, everything)
 

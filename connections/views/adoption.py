@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_safe
 
 from connections import catalog, permissions
-from connections.catalog import live
+from connections.catalog import existing_connections
 from connections.forms.adoption import AdoptForm
 from connections.models import CatalogEntry, ConnectionRequest, Kind
 from connections.views import reading
@@ -27,7 +27,7 @@ def unclaimed(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "").replace("\0", "").strip()[:200]
     without_logs = bool(request.GET.get("without_logs"))
     page = min(number(request.GET.get("page", "")) or 1, LAST_PAGE)
-    found = live.unclaimed(words, without_logs=without_logs).defer("detail")
+    found = existing_connections.unclaimed(words, without_logs=without_logs).defer("detail")
     rows = list(found[(page - 1) * SHOWN : page * SHOWN + 1])
     query = {"q": words, **({"without_logs": "on"} if without_logs else {})}
     context = {

@@ -114,7 +114,7 @@ def taken(values: Mapping[str, object], *, by: User, edited: ConnectionRequest |
     if holder := holding.select_related("requester").first():
         visible = permissions.visible_to(by).filter(pk=holder.pk).exists()
         return Taken(taken_words(by, holder), reverse("connections:request", args=[holder.pk]) if visible else "")
-    held = catalog.live.named(group_id, name)
+    held = catalog.existing_connections.named(group_id, name)
     return Taken(_live_words(by, held)) if held else Taken()
 
 

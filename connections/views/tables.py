@@ -198,7 +198,7 @@ def _refuse_taken(request: HttpRequest, rows: Sequence[Row]) -> None:
 
 def _note_live(sheet: Sheet) -> None:
     """Say which names a connection at Fivetran has by its last list. As in the form this is no refusal: lists age."""
-    held = catalog.live.held({row.key for row in sheet.rows if row.is_good})
+    held = catalog.existing_connections.held({row.key for row in sheet.rows if row.is_good})
     numbers = [str(row.number) for row in sheet.rows if row.is_good and row.key in held]
     if numbers:
         more = f" and {len(numbers) - _NAMED} more" if len(numbers) > _NAMED else ""
