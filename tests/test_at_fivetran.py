@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from connections.models import Connection, ConnectionRequest, Observation
 from connections.states import Status
-from connections.views import facts
+from connections.views.request_page import connection_facts
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -82,9 +82,9 @@ def test_any_shape_of_status_makes_a_page(as_user: AsUser, row: ConnectionReques
 
 def test_notes_and_their_texts_have_a_stated_length() -> None:
     status = {"warnings": [{"message": "x" * 9_000}] * 90}
-    told = facts.facts_of(Connection(fivetran_status=status))
+    told = connection_facts.facts_of(Connection(fivetran_status=status))
     assert told
-    assert len(told.notes) == facts.MOST_NOTES
+    assert len(told.notes) == connection_facts.MOST_NOTES
     assert max(len(note.message) for note in told.notes) <= 2_000
 
 

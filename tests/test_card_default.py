@@ -7,7 +7,7 @@ from django.test import Client
 
 from connections.forms import Purpose, RequestForm
 from connections.models import CatalogEntry, CatalogRefresh, ConnectionRequest, Kind
-from connections.views import prefilled
+from connections.views.request_form import prefill_link
 
 pytestmark = pytest.mark.django_db
 NEW = "/requests/new/"
@@ -95,9 +95,11 @@ def test_stored_values_keep_their_word_and_a_copy_of_what_is_live_asks_anew() ->
 
 
 def test_the_link_of_a_form_says_what_differs_from_the_services_default() -> None:
-    usual = prefilled.link(RequestForm.from_link({"service": "with_secret"}), "").address
+    usual = prefill_link.link(RequestForm.from_link({"service": "with_secret"}), "").address
     assert "use_connect_card" not in usual
-    other = prefilled.link(RequestForm.from_link({"service": "with_secret", "use_connect_card": "false"}), "").address
+    other = prefill_link.link(
+        RequestForm.from_link({"service": "with_secret", "use_connect_card": "false"}), ""
+    ).address
     assert not ticked(RequestForm.from_link(dict([pair.split("=", 1) for pair in other.split("?")[1].split("&")])))
 
 

@@ -11,7 +11,7 @@ from django.test import Client
 from connections import permissions, worker, workflow
 from connections.models import Connection, ConnectionRequest, EventKind, MovedOn, store_run
 from connections.states import Status
-from connections.views.comparing import Comparison, compare
+from connections.views.request_page.compare_runs import Comparison, compare
 from tests import factories
 
 AsUser = Callable[..., Client]

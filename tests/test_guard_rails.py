@@ -21,8 +21,8 @@ from django.test.utils import CaptureQueriesContext
 from connections.models import ConnectionRequest
 from connections.models.search import Edge
 from connections.timezones import UTC
-from connections.views import history
-from connections.views.filters import Filters, cursor
+from connections.views.history import history
+from connections.views.history.filters import Filters, cursor
 from tests import factories
 from tests.bench import rows
 

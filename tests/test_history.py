@@ -22,7 +22,7 @@ from connections.models import Connection as ConnectionModel
 from connections.models import ConnectionRequest, Event, search
 from connections.models.search import Edge
 from connections.states import Status
-from connections.views import filters, history
+from connections.views.history import filters, history
 from tests import factories
 
 pytestmark = pytest.mark.django_db

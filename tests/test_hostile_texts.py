@@ -25,7 +25,9 @@ from connections.spec import addresses, diagnosis, export, naming_rule, payloads
 from connections.spec.fields import FIELDS
 from connections.templatetags import portal as tags
 from connections.timezones import _zone
-from connections.views import filing, filters, starting
+from connections.views.history import filters
+from connections.views.request_form import form as filing
+from connections.views.request_form import prefill
 from connections.workflow import webhooks
 from portal import logs, middleware
 from tests import catalogs
@@ -108,7 +110,7 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "status": lambda text: filters.read(_query(status=text)),
     "cursor": filters.read_cursor,
     "date": lambda text: filters.read(_query(after=text)),
-    "number": starting.number,
+    "number": prefill.number,
     "token": filing.form_token,
     "zone": _zone,
     "client_address": lambda text: middleware.client_address(

@@ -17,7 +17,7 @@ from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, 
 from connections.models.connection import store_run
 from connections.states import Actor, Status
 from connections.templatetags import portal
-from connections.views import words
+from connections.views import labels
 from connections.worker import outcome
 from tests import factories
 
@@ -424,4 +424,4 @@ def test_an_idle_question_costs_six_queries_at_most(
 
 
 def test_the_timeline_has_words_for_every_kind_of_event() -> None:
-    assert set(words.EVENTS) == set(EventKind) - {EventKind.MOVED}
+    assert set(labels.EVENTS) == set(EventKind) - {EventKind.MOVED}

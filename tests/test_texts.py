@@ -15,7 +15,7 @@ from connections.forms import Purpose, RequestForm, presets, texts
 from connections.forms.batch import judge, read_table
 from connections.models import ConnectionRequest, Preset
 from connections.spec import payloads, source_key
-from connections.views import prefilled
+from connections.views.request_form import prefill_link
 from tests import catalogs
 
 pytestmark = pytest.mark.django_db
@@ -92,7 +92,7 @@ def test_a_separator_is_sent_as_typed_by_every_way_in(client: Client, typed: str
     assert body(form) == config
     assert body(RequestForm.from_link(S3 | controls)) == config
     assert body(RequestForm.from_values(form.values())) == body(RequestForm.from_values(form.kept())) == config
-    address = urlsplit(prefilled.link(form, "").address)
+    address = urlsplit(prefill_link.link(form, "").address)
     assert body(client.get(f"{address.path}?{address.query}").context["form"]) == config
     (row,) = judge(read_table(read_table(table(controls)).as_text()))
     assert row.is_good and row.form is not None and body(row.form) == config

@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 
 from connections.spec import characters
 from connections.states import Status
-from connections.views import words
+from connections.views import labels
 
 register = template.Library()
 _USERNAME = re.compile(r"[A-Za-z0-9_@.+-]{1,64}")
@@ -23,7 +23,7 @@ MAX_JSON = 20_000  # characters of foreign data that a page shows
 def status_label(status: str) -> SafeString:
     """A status as its label; the machine value stands in `data-status`."""
     return format_html(
-        '<span class="tag tag-{}" data-status="{}">{}</span>', words.tone(status), status, Status(status).label
+        '<span class="tag tag-{}" data-status="{}">{}</span>', labels.tone(status), status, Status(status).label
     )
 
 
@@ -58,19 +58,19 @@ def moment(value: datetime | None, style: str = "both") -> SafeString | str:
     if value is None:
         return ""
     zone = timezone.get_current_timezone()
-    full = words.exact(value, zone)
+    full = labels.exact(value, zone)
     stamp = format_html('<time datetime="{}" data-exact>{}</time>', value.isoformat(), full)
     if style == "exact":
         return stamp
     if style == "age":
-        return format_html('<time datetime="{}">{}</time>', value.isoformat(), words.relative(value, timezone.now()))
-    return format_html('{} <span class="exact">{}</span>', words.relative(value, timezone.now()), stamp)
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), labels.relative(value, timezone.now()))
+    return format_html('{} <span class="exact">{}</span>', labels.relative(value, timezone.now()), stamp)
 
 
 @register.filter
 def test_tone(status: str) -> str:
     """The colour of a setup test's status."""
-    return words.test_tone(status)
+    return labels.test_tone(status)
 
 
 @register.filter

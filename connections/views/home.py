@@ -13,8 +13,8 @@ from connections.models.handover import LIVE_HANDOVER
 from connections.permissions import Person
 from connections.spec import refusals
 from connections.states import Status
-from connections.views import starting
-from connections.views.approvals import TO_TRUST
+from connections.views.approvals.inbox import TO_TRUST
+from connections.views.request_form import prefill
 
 SHOWN = 10
 COUNTED = 100
@@ -47,7 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
     mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
     mine_to_act = list(mine.filter(_MINE_TO_ACT).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
     context: dict[str, Any] = {
-        "presets": starting.offered(),
+        "presets": prefill.offered(),
         **_drafts(request.user, mine_to_act),
         "waiting": [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN],
         "recent": list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]),

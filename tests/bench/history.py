@@ -18,7 +18,7 @@ TIMES = 40
 def any_size(site: Site) -> list[Reading]:
     """P1: three pages of a web process with many requests beside those of one with 1,000, requests alternating."""
     from connections.models.search import Edge
-    from connections.views.filters import cursor
+    from connections.views.history.filters import cursor
 
     pages = {
         "page 1": LIST,

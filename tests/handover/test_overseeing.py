@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from connections import limits, notifications, permissions, worker, workflow
 from connections.models import Connection, ConnectionRequest, EventKind, Handover, HandoverState, MovedOn, NoticeKind
-from connections.views import panel, reading
+from connections.views.request_page import queries, sections
 from tests import factories
 from tests.handover import handed_over, kinds, logged_in, page_of, proved
 
@@ -70,9 +70,9 @@ def test_an_open_page_asks_every_two_seconds_and_notices_each_step(row: Handover
         {"state": HandoverState.REVOKED},
     ):
         Handover.objects.update(**columns)
-        seen = reading.find(row.request.requester, row.request_id)
-        marks.add(panel.fingerprint(seen, None))
-        assert panel.poll_seconds(seen) == 2  # revoked too: the connection has no data yet
+        seen = queries.find(row.request.requester, row.request_id)
+        marks.add(sections.fingerprint(seen, None))
+        assert sections.poll_seconds(seen) == 2  # revoked too: the connection has no data yet
     assert len(marks) == 5
     text = text_for(row.request.requester, row)
     assert "the hand-over was revoked" in text and "Turn: <strong><bdi>yours" in text

@@ -12,8 +12,8 @@ from connections import catalog, permissions
 from connections.catalog import existing_connections
 from connections.forms.adoption import AdoptForm
 from connections.models import CatalogEntry, ConnectionRequest, Kind
-from connections.views import reading
-from connections.views.starting import number
+from connections.views.request_form.prefill import number
+from connections.views.request_page import queries
 from connections.workflow import operations
 
 SHOWN = 50
@@ -68,7 +68,7 @@ def adopt(request: HttpRequest, connection_id: str) -> HttpResponse:
 def _adopt(request: HttpRequest, entry: CatalogEntry, form: Any) -> ConnectionRequest | None:
     try:
         return operations.adopt_foreign(
-            by=reading.reader(request),
+            by=queries.reader(request),
             connection_id=entry.fivetran_id,
             owner=form.cleaned_data["owner"],
             reason=form.cleaned_data["reason"],

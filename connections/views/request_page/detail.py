@@ -7,27 +7,27 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import limits, workflow
 from connections.models import ConnectionRequest, MovedOn
-from connections.views import panel, reading
 from connections.views.errors import limited
+from connections.views.request_page import queries, sections
 
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One request, whole."""
-    return detail_of(request, reading.find(request.user, pk))
+    return detail_of(request, queries.find(request.user, pk))
 
 
 def detail_of(request: HttpRequest, row: ConnectionRequest) -> HttpResponse:
     """The page of `row`, which the reader may see."""
-    return render(request, "connections/request.html", panel.whole(request.user, row))
+    return render(request, "connections/request.html", sections.whole(request.user, row))
 
 
 @require_POST
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     """Take back one's own request."""
-    row = reading.find(request.user, pk)
+    row = queries.find(request.user, pk)
     try:
-        workflow.withdraw(by=reading.reader(request), request=row)
+        workflow.withdraw(by=queries.reader(request), request=row)
     except MovedOn:
         messages.warning(request, "The request moved on in the meantime and was not withdrawn.")
     else:
@@ -38,9 +38,9 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for another run of the setup tests."""
-    row = reading.find(request.user, pk)
+    row = queries.find(request.user, pk)
     try:
-        workflow.rerun_tests(by=reading.reader(request), request=row)
+        workflow.rerun_tests(by=queries.reader(request), request=row)
     except limits.TooMany as reached:
         messages.warning(request, str(reached))
         return limited(detail_of(request, row), reached)

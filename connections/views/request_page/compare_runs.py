@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from connections.views.words import FAILED_TESTS
+from connections.views.labels import FAILED_TESTS
 
 Key = tuple[str, int]  # a title, and which of the tests of that title it is
 Told = tuple[str, str]  # title and status, as Fivetran said

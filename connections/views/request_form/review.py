@@ -13,7 +13,7 @@ from connections.forms.layout import closed_words
 from connections.models import ConnectionRequest
 from connections.spec import payloads
 from connections.spec.fields import FIELDS, Section, applicable
-from connections.views.names import Names, names_of, taken_words
+from connections.views.request_form.names import Names, names_of, taken_words
 
 __all__ = ["Review", "Row", "checks", "review_of", "syncs", "taken_words"]
 _REASON_SHOWN = 160  # characters

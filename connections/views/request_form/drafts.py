@@ -11,10 +11,11 @@ from connections import limits, permissions, workflow
 from connections.forms import Purpose
 from connections.models import ConnectionRequest, MovedOn
 from connections.states import Status
-from connections.views import reading, starting
 from connections.views.errors import limited
-from connections.views.filing import filing_of, form_token, own_request
-from connections.views.starting import Page
+from connections.views.request_form import prefill
+from connections.views.request_form.form import filing_of, form_token, own_request
+from connections.views.request_form.prefill import Page
+from connections.views.request_page import queries
 
 _SUBMITTED = "The draft is not saved: this form was already submitted as request {}."
 _ELSEWHERE = "The draft is not saved: it was changed in another window. “Save draft” replaces what is stored."
@@ -51,7 +52,7 @@ def discard(request: HttpRequest) -> HttpResponse:
     draft = _page(request).edited
     if draft is not None and draft.state is Status.DRAFT and _knows(request, draft):
         with suppress(MovedOn):  # submitted a moment ago: then there is no draft any more
-            workflow.withdraw(by=reading.reader(request), request=draft)
+            workflow.withdraw(by=queries.reader(request), request=draft)
     return HttpResponse(status=204)
 
 
@@ -60,7 +61,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     """Delete a draft from the list at home."""
     drafts = permissions.visible_to(request.user).filter(status=Status.DRAFT)
     try:
-        workflow.withdraw(by=reading.reader(request), request=get_object_or_404(drafts, pk=pk))
+        workflow.withdraw(by=queries.reader(request), request=get_object_or_404(drafts, pk=pk))
     except MovedOn:
         messages.warning(request, "The draft was submitted in the meantime, so it was not deleted.")
     else:
@@ -72,17 +73,17 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _page(request: HttpRequest) -> Page:
     """What the form is about: the draft that is edited, else the one this very form was saved as before."""
-    by = reading.reader(request)
+    by = queries.reader(request)
     page = Page(by, token=form_token(request.POST.get("form_token", "")))
     own = ConnectionRequest.objects.filter(requester=by).select_related("preset")
-    number = starting.number(request.POST.get("edited", ""))
+    number = prefill.number(request.POST.get("edited", ""))
     page.edited = own_request(request, number) if number else own.filter(form_token=page.token).first()
-    page.origin = permissions.visible_to(by).filter(pk=starting.number(request.POST.get("origin", ""))).first()
+    page.origin = permissions.visible_to(by).filter(pk=prefill.number(request.POST.get("origin", ""))).first()
     return page
 
 
 def _kept(request: HttpRequest, page: Page) -> ConnectionRequest | None:
-    form = starting.posted_form(request, page, Purpose.KEEP)
+    form = prefill.posted_form(request, page, Purpose.KEEP)
     if form.non_field_errors():
         return None
     filing = filing_of(page, form, submitting=False)

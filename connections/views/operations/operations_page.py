@@ -15,7 +15,7 @@ from connections.forms import PauseForm, SettleForm
 from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
 from connections.spec.refusals import refusal_of
 from connections.states import Status
-from connections.views import reading
+from connections.views.request_page import queries
 from connections.workflow import operations
 
 SHOWN = 50
@@ -108,7 +108,7 @@ def _settle(
 ) -> HttpResponse:
     """Do `verb`, or show the page again with what was typed and what is wrong with it."""
     permissions.check_can_operate(request.user)
-    row = reading.find(request.user, form.pk)
+    row = queries.find(request.user, form.pk)
     if form.is_valid():
         try:
             verb(row, form)

@@ -5,7 +5,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from connections.states import Status
-from connections.views import panel, reading, trusted
+from connections.views.request_page import queries, sections, trust
 
 
 @require_safe
@@ -15,11 +15,11 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     A body that changed since the page was opened (`shown`) is not slipped under the approver's hand: the decision
     panel keeps the old digest, which cannot approve any more, and the page says that it is out of date.
     """
-    row = reading.find(request.user, pk)
-    if request.GET.get("seen") == panel.fingerprint(row, panel.waiting_for(row)):
+    row = queries.find(request.user, pk)
+    if request.GET.get("seen") == sections.fingerprint(row, sections.waiting_for(row)):
         return HttpResponse(status=204)
-    shown = request.GET.get("shown", "")[: reading.SHOWN_DIGEST]
-    edited = row.state is Status.PENDING and shown != row.digest[: reading.SHOWN_DIGEST]
-    context = panel.live(request.user, row) | {"shown": shown, "edited": edited, "swap": True}
-    context["trust"] = trusted.kept(context["trust"], request.GET.get("trust", ""))
+    shown = request.GET.get("shown", "")[: queries.SHOWN_DIGEST]
+    edited = row.state is Status.PENDING and shown != row.digest[: queries.SHOWN_DIGEST]
+    context = sections.live(request.user, row) | {"shown": shown, "edited": edited, "swap": True}
+    context["trust"] = trust.kept(context["trust"], request.GET.get("trust", ""))
     return render(request, "connections/_live.html", context)

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_safe
 from connections import workflow
 from connections.models import ConnectionRequest
 from connections.spec import export, payloads
-from connections.views import reading
+from connections.views.request_page import queries
 
 _FILES: dict[str, tuple[str, Callable[[ConnectionRequest], str]]] = {
     "sh": ("text/x-shellscript", lambda row: export.as_script(_body(row), settings.FIVETRAN_BASE_URL)),
@@ -23,7 +23,7 @@ _FILES: dict[str, tuple[str, Callable[[ConnectionRequest], str]]] = {
 @require_safe
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     """The three texts, each to be copied or downloaded."""
-    row = reading.find(request.user, pk)
+    row = queries.find(request.user, pk)
     body = _body(row)
     context = {
         "row": row,
@@ -39,7 +39,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
 @require_safe
 def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     """One of them as a file; 404 for a kind that there is not."""
-    row = reading.find(request.user, pk)
+    row = queries.find(request.user, pk)
     if kind not in _FILES:
         raise Http404
     content_type, write = _FILES[kind]

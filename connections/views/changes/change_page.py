@@ -16,19 +16,20 @@ from connections.forms.changes import ChangeForm
 from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalMove, MovedOn
 from connections.permissions import Denied, Person
 from connections.states import CHANGE_FINAL, ChangeStatus
-from connections.views import change_words, reading
+from connections.views.changes import change_labels
 from connections.views.errors import limited
+from connections.views.request_page import queries
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, pk: int) -> HttpResponse:
     """The form for a change of the kind in the query string, and its submission."""
-    row = reading.find(request.user, pk)
+    row = queries.find(request.user, pk)
     kind = _kind(request)
     if not permissions.may_ask_for_change(request.user, row):
         permissions.check_can_ask_for_change(request.user, row)
-    if obstacle := reading.why_not(permissions.check_can_ask_for_change, request.user, row):
+    if obstacle := queries.why_not(permissions.check_can_ask_for_change, request.user, row):
         messages.warning(request, obstacle)
         return redirect("connections:request", pk=pk)
     now = workflow.present_values(row)
@@ -43,7 +44,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _form_page(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse:
-    context = {"row": row, "kind": form.kind, "form": form, "consequence": change_words.CONSEQUENCES[form.kind]}
+    context = {"row": row, "kind": form.kind, "form": form, "consequence": change_labels.CONSEQUENCES[form.kind]}
     return render(request, "connections/change_new.html", context)
 
 
@@ -58,7 +59,7 @@ def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> Http
     """The answer once it is asked for; None where the form has to say what is wrong."""
     try:
         change = workflow.ask_for_change(
-            by=reading.reader(request),
+            by=queries.reader(request),
             request=row,
             kind=form.kind,
             reason=form.cleaned_data["reason"],
@@ -117,14 +118,14 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
     return {
         "change": change,
         "row": change.request,
-        "tone": change_words.tone(change.status),
-        "unclear": change_words.is_unclear(change),
-        "next": _GONE if _is_pointless(change) else change_words.next_sentence(change),
+        "tone": change_labels.tone(change.status),
+        "unclear": change_labels.is_unclear(change),
+        "next": _GONE if _is_pointless(change) else change_labels.next_sentence(change),
         "turn": _turn(user, change),
-        "differences": change_words.differences(change),
+        "differences": change_labels.differences(change),
         "evidence": evidence_of_change(change) if decides else [],
-        "consequence": change_words.CONSEQUENCES[ChangeKind(change.kind)],
-        "call": change_words.call_line(change),
+        "consequence": change_labels.CONSEQUENCES[ChangeKind(change.kind)],
+        "call": change_labels.call_line(change),
         "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,
         "seen": fingerprint(change),
         "decides": decides,
@@ -169,7 +170,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     return _move(
         request,
         change,
-        lambda: workflow.approve_change(by=reading.reader(request), change=change, digest=digest),
+        lambda: workflow.approve_change(by=queries.reader(request), change=change, digest=digest),
         done,
         entitled=_decides(request.user, change),
     )
@@ -188,7 +189,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     return _move(
         request,
         change,
-        lambda: workflow.reject_change(by=reading.reader(request), change=change, reason=reason),
+        lambda: workflow.reject_change(by=queries.reader(request), change=change, reason=reason),
         f"Change #{pk} is rejected. Who asked is told why.",
         entitled=_decides(request.user, change),
         typed=typed,
@@ -202,7 +203,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     return _move(
         request,
         change,
-        lambda: workflow.withdraw_change(by=reading.reader(request), change=change),
+        lambda: workflow.withdraw_change(by=queries.reader(request), change=change),
         f"Change #{pk} is withdrawn. Nothing is changed.",
         entitled=change.requester_id == request.user.pk,
     )

@@ -15,10 +15,10 @@ from connections.forms import Purpose, RequestForm
 from connections.models import ConnectionRequest, MovedOn
 from connections.permissions import Denied
 from connections.states import Status
-from connections.views import prefilled, starting
 from connections.views.errors import limited
-from connections.views.review import Review, review_of, taken_words
-from connections.views.starting import Page
+from connections.views.request_form import prefill, prefill_link
+from connections.views.request_form.prefill import Page
+from connections.views.request_form.review import Review, review_of, taken_words
 from connections.workflow import Filing, NameTaken
 
 FILED = "filed"  # the cookie that tells the form's script which typed texts it need not keep any longer
@@ -31,7 +31,7 @@ def new(request: HttpRequest) -> HttpResponse:
     page = Page(_user(request))
     if request.method == "POST":
         return _posted(request, page)
-    form = starting.new_form(request, page)
+    form = prefill.new_form(request, page)
     return _show(request, page, form)
 
 
@@ -43,7 +43,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     if request.method == "POST":
         return _posted(request, page)
     permissions.check_can_edit(page.by, edited)
-    return _show(request, page, starting.stored_form(page, edited.values))
+    return _show(request, page, prefill.stored_form(page, edited.values))
 
 
 @require_http_methods(["GET", "POST"])
@@ -53,7 +53,7 @@ def clone(request: HttpRequest, pk: int) -> HttpResponse:
     page = Page(_user(request), origin=origin, preset=origin.preset if origin.preset and origin.preset.active else None)
     if request.method == "POST":
         return _posted(request, page)
-    return _show(request, page, starting.stored_form(page, workflow.clone_values(by=page.by, request=origin)))
+    return _show(request, page, prefill.stored_form(page, workflow.clone_values(by=page.by, request=origin)))
 
 
 @require_http_methods(["GET", "POST"])
@@ -66,18 +66,18 @@ def config_fields(request: HttpRequest) -> HttpResponse:
     texts = request.POST.dict() if request.method == "POST" else request.GET.dict()
     if request.method != "POST":
         texts.pop("action", None)
-    form = starting.drawn_form(texts)
+    form = prefill.drawn_form(texts)
     return render(request, "connections/_form_config_fields.html", {"form": form})
 
 
 @require_POST
 def review(request: HttpRequest) -> HttpResponse:
     """The review panel for what is typed now. Nothing is stored."""
-    form = starting.drawn_form(request.POST.dict())
-    number = starting.number(request.POST.get("edited", ""))
+    form = prefill.drawn_form(request.POST.dict())
+    number = prefill.number(request.POST.get("edited", ""))
     edited = own_request(request, number) if number else None
     shown = review_of(form, by=_user(request), edited=edited)
-    link = prefilled.link(form, request.POST.get("preset", ""))
+    link = prefill_link.link(form, request.POST.get("preset", ""))
     return render(request, "connections/_form_review_fragment.html", {"review": shown, "link": link})
 
 
@@ -98,7 +98,7 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
     action = request.POST.get("action", "submit")
     submitting = action == "submit"
     page.token = form_token(request.POST.get("form_token", ""))
-    form = starting.posted_form(request, page, Purpose.SUBMIT if submitting else Purpose.KEEP)
+    form = prefill.posted_form(request, page, Purpose.SUBMIT if submitting else Purpose.KEEP)
     if (
         _is_current(request, page, form)
         and action in {"submit", "draft"}
@@ -106,7 +106,7 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
     ):
         try:
             stored = _store(page, form, submitting=submitting)
-            if words := starting.not_taken_words(form, sent=submitting):
+            if words := prefill.not_taken_words(form, sent=submitting):
                 messages.warning(request, words)
             return _filed(request, page, stored, submitting=submitting)
         except NameTaken as taken:
@@ -213,9 +213,9 @@ def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
         except Denied as denied:
             page.banners.append(denied.reason)
         page.banners += limits.notes(page.by, drafts=True)
-    if page.posted and (words := starting.not_taken_words(form, sent=False)):
+    if page.posted and (words := prefill.not_taken_words(form, sent=False)):
         page.banners.append(words)
     shown: Review = review_of(form, by=page.by, edited=page.edited)
-    link = prefilled.link(form, str(page.preset.pk) if page.preset else "")
-    context = {"form": form, "page": page, "review": shown, "link": link, "presets": starting.to_choose(page)}
+    link = prefill_link.link(form, str(page.preset.pk) if page.preset else "")
+    context = {"form": form, "page": page, "review": shown, "link": link, "presets": prefill.to_choose(page)}
     return render(request, "connections/form.html", context)

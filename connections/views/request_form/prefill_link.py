@@ -11,7 +11,7 @@ from connections.forms.controls import own_return_address
 from connections.forms.rows import text_of, unfolded
 from connections.models import Preset
 from connections.spec.fields import defaults
-from connections.views.starting import number
+from connections.views.request_form.prefill import number
 
 # Web servers take a first line of about 8,190 bytes (gunicorn's most, with method and version in it), and answer a
 # longer one with a bare 414. Who is not logged in is first sent to an address that holds this one, quoted again.

@@ -22,9 +22,20 @@ from connections.permissions import Person
 from connections.spec import drift, payloads
 from connections.spec.refusals import refusal_of
 from connections.states import FINAL, ChangeStatus, Owner, Status
-from connections.views import cards, change_words, facts, handover_panel, timeline, trusted, words
-from connections.views.actions import actions, decide
-from connections.views.reading import SHOWN_DIGEST, connection_of, handover_of, is_paused, known_at, source_owner
+from connections.views import labels
+from connections.views.changes import change_labels
+from connections.views.request_page import connection_facts, diagnosis, timeline
+from connections.views.request_page import handover as handover_section
+from connections.views.request_page import trust as trust_section
+from connections.views.request_page.actions import actions, decide
+from connections.views.request_page.queries import (
+    SHOWN_DIGEST,
+    connection_of,
+    handover_of,
+    is_paused,
+    known_at,
+    source_owner,
+)
 
 _WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 _PERSONS = frozenset({Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION})
@@ -117,16 +128,16 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     attempts = list(row.attempts.all()[: timeline.MOST])
     runs = timeline.runs_of(connection)
     setup_state = connection.setup_state if connection and not row.gone_at else ""
-    trust, said = trusted.section(user, row, runs), cards.cards(row, runs)
+    trust, said = trust_section.section(user, row, runs), diagnosis.cards(row, runs)
     return {
         "row": row,
         "connection": connection,
-        "facts": facts.facts_of(connection),
+        "facts": connection_facts.facts_of(connection),
         "known_at": known_at(row),
         "place": getattr(row, "batch_row", None) if permissions.sees_all_of(user, row) else None,
-        "setup_tone": words.SETUP_TONES.get(setup_state, "secondary"),
+        "setup_tone": labels.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, setup_state, trust, on_operators=bool(waiting and waiting.on_operators)),
-        "next": words.next_sentence(
+        "next": labels.next_sentence(
             row,
             setup_state,
             drifted=bool(connection and connection.drift),
@@ -136,7 +147,8 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "is_paused": is_paused(connection) and not row.gone_at,
         "waiting": waiting,
         "poll": min(
-            filter(None, (poll_seconds(row), trusted.poll_seconds(trust), cards.poll_seconds(said))), default=0
+            filter(None, (poll_seconds(row), trust_section.poll_seconds(trust), diagnosis.poll_seconds(said))),
+            default=0,
         ),
         "trust": trust,
         "cards": said,
@@ -153,8 +165,8 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "source_owner": source_owner(row),
         "acts_on_tests": source_owner(row),
         "again": "run the tests again here",
-        "handover": handover_panel.shown(user, row),
-        "lead": handover_panel.lead(
+        "handover": handover_section.shown(user, row),
+        "lead": handover_section.lead(
             user, row, busy=trust is not None or (connection is not None and connection.tests in _TESTS_OPEN)
         ),
         "entries": timeline.entries(row, attempts, runs),
@@ -210,7 +222,7 @@ def phrases_of(row: ConnectionRequest) -> list[str]:
         return payloads.in_words(row.values)
     told = payloads.said_in_words(row.values)
     own = connection.baseline.get(drift.SCHEDULE)
-    return [facts.schedule_in_words(own), *told] if own and not payloads.tells_schedule(row.values) else told
+    return [connection_facts.schedule_in_words(own), *told] if own and not payloads.tells_schedule(row.values) else told
 
 
 def body_heading(row: ConnectionRequest) -> str:
@@ -226,40 +238,40 @@ def body_heading(row: ConnectionRequest) -> str:
     return "The exact body that will be sent" + ("" if row.approved_at else " if it is approved")
 
 
-def _waits_for(row: ConnectionRequest, setup_state: str, trust: trusted.Section | None) -> words.Waits | None:
+def _waits_for(row: ConnectionRequest, setup_state: str, trust: trust_section.Section | None) -> labels.Waits | None:
     """What a connection waits for, where the portal knows more than Fivetran's word.
 
     Something to trust waits for its approval even where a test only warns and the connection is connected.
     """
     if row.state is Status.CREATED and trust is not None and not all(item.row for item in trust.items):
-        return words.Waits.TRUST
+        return labels.Waits.TRUST
     if row.state is not Status.CREATED or setup_state not in ("incomplete", "broken"):
         return None
     if trust is not None:
-        return words.Waits.TELLING
+        return labels.Waits.TELLING
     handover = handover_of(row)
     if handover is None:
         return None
     if handover.state == HandoverState.REVOKED:
-        return words.Waits.REVOKED
+        return labels.Waits.REVOKED
     if handover.state == HandoverState.DONE:
-        return words.Waits.AGAIN
-    return words.Waits.CREDENTIALS if handover.is_live and not handover.returned_at else None
+        return labels.Waits.AGAIN
+    return labels.Waits.CREDENTIALS if handover.is_live and not handover.returned_at else None
 
 
 def turn(
     user: Person,
     row: ConnectionRequest,
     setup_state: str,
-    trust: trusted.Section | None = None,
+    trust: trust_section.Section | None = None,
     *,
     on_operators: bool = False,
 ) -> str:
     """Whose turn it is, with the name where it is one person's."""
     waits = _waits_for(row, setup_state, trust)
-    if waits is words.Waits.TRUST and trust is not None and not trust.why_not:
+    if waits is labels.Waits.TRUST and trust is not None and not trust.why_not:
         return "yours"
-    owner = Owner.OPERATOR if on_operators else words.whose_turn(row.status, setup_state, waits, row.failure_code)
+    owner = Owner.OPERATOR if on_operators else labels.whose_turn(row.status, setup_state, waits, row.failure_code)
     if row.requester_id == user.pk and owner == Owner.REQUESTER:
         return "yours"
     match owner:
@@ -281,4 +293,4 @@ def changes_of(row: ConnectionRequest) -> list[dict[str, Any]]:
     if getattr(row, "latest_change", None) is None:
         return []
     found = row.changes.select_related("requester")[: timeline.MOST_RUNS]
-    return [{"row": change, "tone": change_words.tone(change.status)} for change in found]
+    return [{"row": change, "tone": change_labels.tone(change.status)} for change in found]

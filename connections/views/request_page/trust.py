@@ -8,7 +8,7 @@ from connections import permissions
 from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
 from connections.permissions import Person
 from connections.spec import characters, trust_candidates
-from connections.views import timeline
+from connections.views.request_page import timeline
 
 _FINE = frozenset({"PASSED", "SKIPPED"})
 MARKER = 12  # characters that tell one set of candidates from another

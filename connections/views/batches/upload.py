@@ -20,10 +20,10 @@ from connections.models import ConnectionRequest
 from connections.permissions import Denied
 from connections.spec.characters import visible
 from connections.spec.fields import FIELDS, NAMING
-from connections.views import reading
-from connections.views.batches import requests
+from connections.views.batches.batch_page import requests
 from connections.views.errors import limited
-from connections.views.review import taken_words
+from connections.views.request_form.review import taken_words
+from connections.views.request_page import queries
 from connections.workflow import Filing, batches
 from connections.workflow.batches import RowTaken
 
@@ -115,7 +115,7 @@ def _submit(request: HttpRequest, sheet: Sheet) -> HttpResponse:
         return limited(_show(request, sheet), reached)
     except RowTaken as taken:
         row = sheet.rows[taken.number - 1]
-        row.refuse(row.name_column, taken_words(reading.reader(request), taken.holder))
+        row.refuse(row.name_column, taken_words(queries.reader(request), taken.holder))
     except Denied as denied:
         sheet.notes.append(denied.reason)
     return _show(request, sheet)
@@ -193,7 +193,7 @@ def _refuse_taken(request: HttpRequest, rows: Sequence[Row]) -> None:
     by_key = {(h.group_id, h.schema): h for h in holders.filter(schema__in={row.key[1] for row in rows})}
     for row in rows:
         if row.is_good and (holder := by_key.get(row.key)):
-            row.refuse(row.name_column, taken_words(reading.reader(request), holder))
+            row.refuse(row.name_column, taken_words(queries.reader(request), holder))
 
 
 def _note_live(sheet: Sheet) -> None:
@@ -233,14 +233,14 @@ def _file(request: HttpRequest, sheet: Sheet) -> HttpResponse:
         if row.form is not None
     ]
     token = uuid.uuid5(sheet.token, sheet.digest)  # another table from the same page is another batch
-    batch = batches.file_batch(by=reading.reader(request), filings=filings, token=token)
+    batch = batches.file_batch(by=queries.reader(request), filings=filings, token=token)
     messages.success(request, f"{requests(len(filings))} submitted. An approver decides next.")
     return redirect("connections:batch", batch.pk)
 
 
 def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
     try:
-        permissions.check_can_file(reading.reader(request))
+        permissions.check_can_file(queries.reader(request))
     except Denied as denied:
         if denied.reason not in sheet.notes:
             sheet.notes.append(denied.reason)

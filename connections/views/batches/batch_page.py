@@ -18,7 +18,7 @@ from connections.forms.texts import NUL_SIGN, trimmed
 from connections.models import Batch, BatchRow, ConnectionRequest
 from connections.spec import payloads
 from connections.states import Status
-from connections.views import reading
+from connections.views.request_page import queries
 from connections.workflow import batches
 from connections.workflow.batches import Decision, Outcome
 
@@ -53,7 +53,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
     A row with both means neither for sure: then nothing is decided, and the page says so on that row.
     """
-    batch, by = _find(request, pk), reading.reader(request)
+    batch, by = _find(request, pk), queries.reader(request)
     decisions = _decisions(request)
     if both := {pk: _BOTH for pk, decision in decisions.items() if decision.approve and decision.reason}:
         messages.warning(request, "Nothing was decided: a row has both a tick and a reason to reject it. See below.")
@@ -116,7 +116,7 @@ def _show(
         "rows": shown,
         "counts": [(state, counted[state]) for state in Status if counted[state]],
         "decides": bool(pending) and permissions.is_approver(request.user),
-        "why_not": reading.why_not(permissions.check_can_decide, request.user, pending[0].request) if pending else "",
+        "why_not": queries.why_not(permissions.check_can_decide, request.user, pending[0].request) if pending else "",
         "open_bodies": len(shown) <= OPEN_BODIES,
     }
     return render(request, "connections/batch.html", context, status=status)
@@ -136,7 +136,7 @@ def _row(request: HttpRequest, row: BatchRow, evidence: list[Evidence], obstacle
     asked, posted = row.request, request.method == "POST"
     digest = request.POST.get(f"digest_{asked.pk}", asked.digest)
     ticked = not posted or str(asked.pk) in request.POST.getlist("approve")
-    connection = reading.connection_of(asked)
+    connection = queries.connection_of(asked)
     return Shown(
         number=row.number,
         request=asked,

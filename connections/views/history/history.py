@@ -25,7 +25,8 @@ from connections.models.search import Edge
 from connections.spec import characters, payloads
 from connections.states import Status
 from connections.timezones import zone_of
-from connections.views import filters, words
+from connections.views import labels
+from connections.views.history import filters
 
 PAGE = 50
 COUNTED = 1000
@@ -120,9 +121,9 @@ _COLUMNS = (
 
 # What a connection that is not set up waits for, where that is not its source owner.
 _WAITS = Case(
-    When(connection__trust_waiting__gt=0, then=Value(words.Waits.TRUST.name)),
-    When(handover__state=HandoverState.REVOKED, then=Value(words.Waits.REVOKED.name)),
-    When(handover__state=HandoverState.DONE, then=Value(words.Waits.AGAIN.name)),
+    When(connection__trust_waiting__gt=0, then=Value(labels.Waits.TRUST.name)),
+    When(handover__state=HandoverState.REVOKED, then=Value(labels.Waits.REVOKED.name)),
+    When(handover__state=HandoverState.DONE, then=Value(labels.Waits.AGAIN.name)),
     default=Value(""),
 )
 
@@ -151,12 +152,12 @@ def _text(text: str) -> SafeString:
 def _state(status: str, setup_state: str | None, waits: str, failure_code: str) -> tuple[SafeString, SafeString]:
     """The labels of a status and of an unfinished setup, and whose turn it is: the same for many rows."""
     tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
-    label = format_html(tag, words.tone(status), status, Status(status).label)
+    label = format_html(tag, labels.tone(status), status, Status(status).label)
     if setup_state == _GONE:
         label += format_html(' <span class="tag tag-danger">{}</span>', setup_state)
     elif setup_state and setup_state != "connected":
         label += format_html(' <span class="tag tag-warning">{}</span>', setup_state)
-    return label, escape(words.whose_turn(status, setup_state, words.Waits[waits] if waits else None, failure_code))
+    return label, escape(labels.whose_turn(status, setup_state, labels.Waits[waits] if waits else None, failure_code))
 
 
 def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
@@ -171,9 +172,9 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
             _text(group_name),
             characters.visible(schema),
             _text(requester),
-            _text(words.relative(since, now)),
+            _text(labels.relative(since, now)),
             since.isoformat(),
-            words.exact(since, zone),
+            labels.exact(since, zone),
         )
         for pk, status, service_name, group_name, schema, requester, since, code, setup_state, waits, _count in found
     ]

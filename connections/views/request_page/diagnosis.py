@@ -11,7 +11,7 @@ from connections import catalog, permissions
 from connections.models import ConnectionRequest
 from connections.spec import characters, payloads
 from connections.spec.diagnosis import FAILED, WARNING, Diagnosis, Who, addresses, diagnose
-from connections.views import reading, timeline
+from connections.views.request_page import queries, timeline
 
 _OF_GROUP = frozenset({"addresses", "public_key", "region", "service_account"})
 _OF_CONFIG = ("bucket", "database", "host", "port", "tunnel_host", "tunnel_port", "tunnel_user", "user")
@@ -96,7 +96,7 @@ def _facts(row: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
 
 def _people(row: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
     """Who acts -> the names that are known: the source owner's, and those of people who may approve."""
-    found = {Who.SOURCE_OWNER: reading.source_owner(row)}
+    found = {Who.SOURCE_OWNER: queries.source_owner(row)}
     if Who.APPROVER in set(who):
         names = [characters.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
         found[Who.APPROVER] = ", ".join([*names[:_NAMED], "others"] if len(names) > _NAMED else names)

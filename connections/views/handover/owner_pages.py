@@ -23,8 +23,9 @@ from connections import catalog, limits, permissions, workflow
 from connections.forms import CodeForm, PersonForm
 from connections.models import Handover, HandoverState, MovedOn, SetupTestsState
 from connections.permissions import Denied
-from connections.views import cards, timeline, words
+from connections.views import labels
 from connections.views.errors import limited
+from connections.views.request_page import diagnosis, timeline
 
 PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until when]
 PROVED_SECONDS = 2 * 60 * 60
@@ -182,7 +183,7 @@ def _context(handover: Handover) -> dict[str, Any]:
         "poll": 2 if working else 5 if handover.is_live and handover.card_at else 0,
         "run": runs[0] if runs else None,
         "acts_on_tests": handover.owner_name,
-        "cards": cards.cards(row, runs, named=False),  # somebody from outside need not know who approves
+        "cards": diagnosis.cards(row, runs, named=False),  # somebody from outside need not know who approves
         "again": "open a Connect Card again" if _usable(handover) else "tell the person who asked for the connection",
         "credentials": credentials,
     }
@@ -262,7 +263,7 @@ def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
         return limited(_obstructed(request, handover, form, str(reached)), reached)
     except (MovedOn, Denied, workflow.NobodyFound) as obstacle:
         return _obstructed(request, handover, form, str(obstacle))
-    context = {"to": form.cleaned_data["to"], "unknown_name": words.UNKNOWN_NAME}
+    context = {"to": form.cleaned_data["to"], "unknown_name": labels.UNKNOWN_NAME}
     return render(request, "connections/handover_given.html", context)
 
 

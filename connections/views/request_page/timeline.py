@@ -8,7 +8,8 @@ from typing import Any
 
 from connections.models import Attempt, Connection, ConnectionRequest, Ending, Event, EventKind, SetupTestRun
 from connections.states import Actor, Status
-from connections.views import comparing, words
+from connections.views import labels
+from connections.views.request_page import compare_runs
 
 MOST = 200  # entries of each kind that a page shows
 MOST_RUNS = 20
@@ -57,8 +58,8 @@ def _run(row: SetupTestRun, before: SetupTestRun | None) -> Run:
     tests = list(row.setup_tests.all())
     told = [(test.title, test.status) for test in tests]
     earlier = [(test.title, test.status) for test in before.setup_tests.all()] if before else None
-    compared = comparing.compare(told, earlier)
-    for test, (key, _) in zip(tests, comparing.keys(told), strict=True):
+    compared = compare_runs.compare(told, earlier)
+    for test, (key, _) in zip(tests, compare_runs.keys(told), strict=True):
         test.mark = compared.marks.get(key, "")  # type: ignore[attr-defined]  # read by the template alone
     tests.sort(key=lambda test: (_rank(test.status), test.position))
     counted = Counter(test.status for test in tests)
@@ -67,7 +68,7 @@ def _run(row: SetupTestRun, before: SetupTestRun | None) -> Run:
 
 
 def _rank(status: str) -> int:
-    if status in words.FAILED_TESTS:
+    if status in labels.FAILED_TESTS:
         return 0
     return 2 if status in ("PASSED", "SKIPPED") else 1
 
@@ -95,7 +96,7 @@ def _event(event: Event) -> Entry:
     detail = event.detail if isinstance(event.detail, dict) else {}
     who = str(event.by) if event.by else detail.get("who") or _ACTORS.get(Actor(event.actor), event.actor)
     if event.kind != EventKind.MOVED:
-        title, tone = words.EVENTS[EventKind(event.kind)]
+        title, tone = labels.EVENTS[EventKind(event.kind)]
         return Entry(event.at, title, who, event.reason or str(detail.get("why", "")), tone)
     target = Status(event.target)
     if event.source == target:
@@ -107,7 +108,7 @@ def _event(event: Event) -> Entry:
     else:
         title = "Adopted: it was made elsewhere" if detail.get("adopted") else target.label
     why = detail.get("why", "")
-    return Entry(event.at, title, who, event.reason or _WHY.get(str(why), str(why)), words.tone(target))
+    return Entry(event.at, title, who, event.reason or _WHY.get(str(why), str(why)), labels.tone(target))
 
 
 def _attempt(attempt: Attempt) -> Entry:

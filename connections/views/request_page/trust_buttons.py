@@ -8,20 +8,20 @@ from django.views.decorators.http import require_POST
 from connections import limits, workflow
 from connections.models import MovedOn
 from connections.spec import trust_candidates
-from connections.views import reading
 from connections.views.errors import limited
-from connections.views.requests import detail_of
+from connections.views.request_page import queries
+from connections.views.request_page.detail import detail_of
 
 
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     """Approve one certificate or fingerprint, exactly as it was shown."""
-    row = reading.find(request.user, pk)
+    row = queries.find(request.user, pk)
     kind = request.POST.get("kind", "")
     if kind not in trust_candidates.TrustKind._value2member_map_:
         messages.error(request, "It was not said what is to be approved. Please look again.")
         return redirect("connections:request", pk=pk)
-    chosen, by = trust_candidates.TrustKind(kind), reading.reader(request)
+    chosen, by = trust_candidates.TrustKind(kind), queries.reader(request)
     asked, shown = request.POST.get("hash", ""), request.POST.get("shown", "")
     try:
         workflow.approve_trust(by=by, request=row, kind=chosen, hash=asked, shown=shown)

@@ -9,22 +9,24 @@ from connections import limits, permissions, workflow
 from connections.forms import PersonForm
 from connections.models import Handover, MovedOn
 from connections.permissions import Denied
-from connections.views import handover_panel, panel, reading, words
+from connections.views import labels
 from connections.views.errors import limited
+from connections.views.request_page import handover as handover_section
+from connections.views.request_page import queries, sections
 
 
 @require_POST
 def begin(request: HttpRequest, pk: int) -> HttpResponse:
     """Hand over what nobody was asked for yet; who enters the credentials is led on to the page for that."""
-    row, form = reading.find(request.user, pk), PersonForm(request.POST)
-    if reading.handover_of(row) is not None:
+    row, form = queries.find(request.user, pk), PersonForm(request.POST)
+    if queries.handover_of(row) is not None:
         return pass_on(request, pk)  # of an older page: somebody was asked meanwhile
     if not permissions.oversees(request.user, row):
         permissions.check_can_hand_over(request.user, row)  # says why not
     try:
         if not form.is_valid():
             raise workflow.NobodyFound(" ".join(map(str, form.errors["to"])))
-        handover = workflow.hand_over(by=reading.reader(request), request=row, to=form.cleaned_data["to"])
+        handover = workflow.hand_over(by=queries.reader(request), request=row, to=form.cleaned_data["to"])
     except (workflow.NobodyFound, limits.TooMany, MovedOn, Denied) as obstacle:
         messages.warning(request, str(obstacle))
         return redirect("connections:request", pk=pk)
@@ -33,10 +35,10 @@ def begin(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _handed(request: HttpRequest, handover: Handover, form: PersonForm, more: str) -> HttpResponse:
     """On to the owner's page for who named themselves, else back to the request."""
-    user, to = reading.reader(request), form.cleaned_data["to"].strip()
+    user, to = queries.reader(request), form.cleaned_data["to"].strip()
     if handover.owner_id == user.pk and to.lower() in (user.get_username().lower(), user.email.lower()):
         return redirect("connections:handover", token=handover.token)
-    messages.success(request, f"{to} gets the link by mail. {more} {words.UNKNOWN_NAME}")
+    messages.success(request, f"{to} gets the link by mail. {more} {labels.UNKNOWN_NAME}")
     return redirect("connections:request", pk=handover.request_id)
 
 
@@ -48,7 +50,7 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid():
         return _again(request, handover, form)
     try:
-        workflow.pass_on(by=reading.reader(request), handover=handover, to=form.cleaned_data["to"])
+        workflow.pass_on(by=queries.reader(request), handover=handover, to=form.cleaned_data["to"])
     except workflow.NobodyFound as nobody:
         form.add_error("to", str(nobody))
         return _again(request, handover, form)
@@ -65,7 +67,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the hand-over back."""
     handover = _handover(request, pk)
     try:
-        workflow.revoke(by=reading.reader(request), handover=handover)
+        workflow.revoke(by=queries.reader(request), handover=handover)
     except (MovedOn, Denied) as obstacle:
         _only_if_overtaken(request, handover, obstacle)
         messages.warning(request, str(obstacle))
@@ -84,7 +86,7 @@ def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obsta
     """The page as it is now and why nothing was done, with what was typed as long as it can be sent once more."""
     _only_if_overtaken(request, handover, obstacle)
     now = _handover(request, handover.request_id)
-    shown = handover_panel.shown(request.user, now.request)
+    shown = handover_section.shown(request.user, now.request)
     if shown is not None and shown.may_pass_on:
         form.add_error("to", str(obstacle))
         return _again(request, now, form)
@@ -95,12 +97,12 @@ def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obsta
 def _again(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:
     """The request's page with what was typed and what is wrong with it."""
     row = handover.request
-    return render(request, "connections/request.html", panel.whole(reading.reader(request), row) | {"to_form": form})
+    return render(request, "connections/request.html", sections.whole(queries.reader(request), row) | {"to_form": form})
 
 
 def _handover(request: HttpRequest, pk: int) -> Handover:
-    row = reading.find(request.user, pk)
-    handover = reading.handover_of(row)
+    row = queries.find(request.user, pk)
+    handover = queries.handover_of(row)
     if handover is None:
         raise Http404
     handover.request = row

@@ -10,7 +10,7 @@ from connections import permissions
 from connections.models import ChangeKind, ConnectionRequest
 from connections.permissions import Person
 from connections.states import FINAL, Status
-from connections.views.reading import connection_of, is_paused, why_not
+from connections.views.request_page.queries import connection_of, is_paused, why_not
 
 
 @dataclass(frozen=True)

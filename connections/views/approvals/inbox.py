@@ -1,0 +1,82 @@
+"""What waits for an approver."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from django.db.models import Count, F, Min
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from connections import permissions
+from connections.evidence import Evidence, evidence_of, evidence_of_change
+from connections.models import ConnectionRequest
+from connections.models.request import ConnectionRequestQuerySet
+from connections.permissions import Person
+from connections.views.changes import change_labels
+
+SHOWN = 100
+# What both lists of certificates and keys that wait show of a connection.
+TO_TRUST = (
+    "trust_waiting",
+    "trust_since",
+    "request_id",
+    "request__service_name",
+    "request__group_name",
+    "request__schema",
+    "request__requester__username",
+)
+_OF_BATCH = 10  # things to notice that the inbox tells of a batch
+_LOOKED_AT = 500  # rows of batches whose evidence is gathered for the inbox
+
+
+@require_safe
+def inbox(request: HttpRequest) -> HttpResponse:
+    """The requests that this approver can decide, oldest first; those of one batch in one line."""
+    if not permissions.is_approver(request.user):
+        raise permissions.Denied("Only approvers see what waits for approval.")
+    context = _requests(request.user)
+    changes = permissions.changes_waiting_for(request.user).select_related("request", "requester")
+    context["changes"] = [
+        (change, change_labels.differences(change), evidence_of_change(change)) for change in changes[:SHOWN]
+    ]
+    context["to_trust"] = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
+    return render(request, "connections/approvals.html", context)
+
+
+def _requests(user: Person) -> dict[str, Any]:
+    """The requests that wait, one by one and by batch, each with what there is to notice."""
+    waiting = permissions.waiting_for(user)
+    rows = list(waiting.filter(batch_row=None).select_related("requester")[: SHOWN + 1])
+    batches = waiting.exclude(batch_row=None).order_by().values("batch_row__batch", "requester__username")
+    batches = batches.annotate(waiting=Count("id"), since=Min("submitted_at")).order_by("since", "batch_row__batch")
+    listed: list[dict[str, Any]] = [dict(one) for one in batches[:SHOWN]]
+    of_batches = _rows_of(waiting, [one["batch_row__batch"] for one in listed])
+    evidence = evidence_of([*rows[:SHOWN], *of_batches], user)
+    for one in listed:
+        mine = [row.pk for row in of_batches if row.batch_of == one["batch_row__batch"]]  # type: ignore[attr-defined]  # annotated by _rows_of()
+        summed = _summed(evidence[pk] for pk in mine)
+        one |= {"evidence": summed[:_OF_BATCH], "more": len(summed) > _OF_BATCH or len(mine) < one["waiting"]}
+    return {
+        "rows": [(row, evidence[row.pk]) for row in rows[:SHOWN]],
+        "more": len(rows) > SHOWN,
+        "batches": listed,
+    }
+
+
+def _rows_of(waiting: ConnectionRequestQuerySet, batches: list[int]) -> list[ConnectionRequest]:
+    """The first of the rows that wait in these batches; no query without a batch."""
+    if not batches:
+        return []
+    rows = waiting.filter(batch_row__batch__in=batches).select_related("requester")
+    return list(rows.annotate(batch_of=F("batch_row__batch"))[:_LOOKED_AT])
+
+
+def _summed(of_rows: Iterable[list[Evidence]]) -> list[Evidence]:
+    """The evidence of a batch's rows, each thing once, with the number of rows that it is true of."""
+    counted = Counter(one for evidence in of_rows for one in dict.fromkeys(evidence))
+    return [
+        replace(one, words=f"{one.words} ({count} rows)" if count > 1 else one.words) for one, count in counted.items()
+    ]
