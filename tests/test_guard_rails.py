@@ -241,7 +241,7 @@ def test_fifty_rows_render_within_eight_times_an_f_string(reader: Reader) -> Non
     rows.seed(60)
     page = history.read_page(ConnectionRequest.objects.all(), Filters(), None, UTC)
     assert len(page.rows) == 50
-    template = get_template("connections/_history_table.html")
+    template = get_template("connections/history/_table.html")
     request = RequestFactory().get(LIST)
     request.user = User.objects.get(username="person0001")
     ours: Callable[[], str] = lambda: template.render({"page": page}, request)  # noqa: E731

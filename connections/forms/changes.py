@@ -84,7 +84,7 @@ class ChangeForm(Summed):
         helper.form_tag = False
         helper.disable_csrf = True
         helper.form_show_errors = False
-        helper.field_template = "connections/_form_field.html"
+        helper.field_template = "connections/request_form/_field.html"
         return helper
 
 

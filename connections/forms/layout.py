@@ -22,7 +22,7 @@ _SAYS_ITSELF = {"sync_frequency", "schedule_type", "networking_method"}  # "ever
 class Group(Div):
     """A group of controls under its heading, always in sight."""
 
-    template = "connections/_form_group.html"
+    template = "connections/request_form/_group.html"
 
     def __init__(self, section: Section, *fields: Any) -> None:
         super().__init__(*fields)
@@ -32,7 +32,7 @@ class Group(Div):
 class Closed(Group):
     """A group behind one line that says what is chosen; open when something in it is unusual or refused."""
 
-    template = "connections/_form_closed.html"
+    template = "connections/request_form/_closed.html"
 
     def __init__(self, section: Section, *fields: Any, words: str, is_open: bool) -> None:
         super().__init__(section, *fields)
@@ -42,7 +42,7 @@ class Closed(Group):
 class Names(Div):
     """What the naming rule makes of the name, and whether it is taken: as the page's `review` says."""
 
-    template = "connections/_form_names.html"
+    template = "connections/request_form/_names.html"
 
     def render(self, form: Any, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> SafeString:
         """The box; empty on a page without a review."""
@@ -53,7 +53,7 @@ class Names(Div):
 class Config(Div):
     """The controls that follow from the service."""
 
-    template = "connections/_form_config.html"
+    template = "connections/request_form/_config.html"
 
     def __init__(self, form: "RequestForm") -> None:
         config = form.config
@@ -68,7 +68,7 @@ class Config(Div):
 class Source(Div):
     """The settings that most people leave alone, behind one line, and what only the source owner may enter."""
 
-    template = "connections/_form_source.html"
+    template = "connections/request_form/_source.html"
 
     def __init__(self, form: "RequestForm") -> None:
         config = form.config
@@ -82,7 +82,7 @@ class Source(Div):
 class Entries(Div):
     """A list of objects: its entries, each with a button to remove it, and one to add another."""
 
-    template = "connections/_form_rows.html"
+    template = "connections/request_form/_rows.html"
 
     def __init__(self, rows: Rows, note: str) -> None:
         made = [
@@ -96,7 +96,7 @@ class Entries(Div):
 class Entry(Div):
     """One entry of a list."""
 
-    template = "connections/_form_row.html"
+    template = "connections/request_form/_row.html"
 
     def __init__(self, label: str, of: str, number: int, pieces: tuple[Piece, ...]) -> None:
         super().__init__(*[_placed(piece) for piece in pieces])
@@ -121,7 +121,7 @@ def source_words(form: "RequestForm") -> str:
 class Constant(Div):
     """A field without a choice: shown, so that nobody wonders."""
 
-    template = "connections/_form_constant.html"
+    template = "connections/request_form/_constant.html"
 
     def __init__(self, field: Field) -> None:
         super().__init__()

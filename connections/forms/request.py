@@ -407,7 +407,7 @@ def _helper(layout: Any) -> FormHelper:
     helper.form_tag = False
     helper.disable_csrf = True
     helper.form_show_errors = False  # the page's own summary names them all
-    helper.field_template = "connections/_form_field.html"
+    helper.field_template = "connections/request_form/_field.html"
     helper.layout = layout
     return helper
 

@@ -4,7 +4,7 @@ from django import forms
 
 
 class Summed(forms.Form):
-    """A form whose page lists the errors on top, each a link to its control (`connections/_problem.html`)."""
+    """A form whose page lists the errors on top, each a link to its control (`connections/_error_summary.html`)."""
 
     def summary(self) -> list[tuple[str, str, str]]:
         """(control's id, label, words) of every error that has a field, as they stand on the page."""

@@ -41,7 +41,7 @@ def services_json(request: HttpRequest) -> HttpResponse:
 def overview(request: HttpRequest) -> HttpResponse:
     """How much of each kind there is, how old the copy is, and what went wrong since."""
     return render(
-        request, "connections/catalog.html", _state() | {"can_refresh": permissions.can_refresh(request.user)}
+        request, "connections/catalog/catalog.html", _state() | {"can_refresh": permissions.can_refresh(request.user)}
     )
 
 

@@ -59,7 +59,7 @@ def home(request: HttpRequest) -> HttpResponse:
         decide = permissions.waiting_for(request.user)
         context["changes"] = len(permissions.changes_waiting_for(request.user).values("id")[: COUNTED + 1])
         context |= {"decide": list(decide.values(*_COLUMNS, "requester__username")[: COUNTED + 1]), "counted": COUNTED}
-    return render(request, "connections/home.html", context)
+    return render(request, "connections/home/home.html", context)
 
 
 def _drafts(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:

@@ -43,7 +43,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         (change, change_labels.differences(change), evidence_of_change(change)) for change in changes[:SHOWN]
     ]
     context["to_trust"] = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
-    return render(request, "connections/approvals.html", context)
+    return render(request, "connections/approvals/inbox.html", context)
 
 
 def _requests(user: Person) -> dict[str, Any]:

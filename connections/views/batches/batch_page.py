@@ -119,7 +119,7 @@ def _show(
         "why_not": queries.why_not(permissions.check_can_decide, request.user, pending[0].request) if pending else "",
         "open_bodies": len(shown) <= OPEN_BODIES,
     }
-    return render(request, "connections/batch.html", context, status=status)
+    return render(request, "connections/batches/batch.html", context, status=status)
 
 
 def _shown(request: HttpRequest, batch: Batch, obstacles: Mapping[int, str]) -> list[Shown]:

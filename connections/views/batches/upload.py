@@ -251,7 +251,7 @@ def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
         "most": tables.MAX_ROWS,
         "kibibytes": tables.MAX_BYTES // 1024,
     }
-    return render(request, "connections/batch_new.html", context, status=422 if sheet.is_too_large else 200)
+    return render(request, "connections/batches/new.html", context, status=422 if sheet.is_too_large else 200)
 
 
 _FIELDS = [next(f for f in (*FIELDS, *NAMING.values()) if f.name == name) for name in tables.COLUMNS]

@@ -45,7 +45,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _form_page(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse:
     context = {"row": row, "kind": form.kind, "form": form, "consequence": change_labels.CONSEQUENCES[form.kind]}
-    return render(request, "connections/change_new.html", context)
+    return render(request, "connections/changes/new.html", context)
 
 
 def _kind(request: HttpRequest) -> ChangeKind:
@@ -93,7 +93,7 @@ def find(user: Person, pk: int) -> ConnectionChange:
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
     """One change, whole."""
     change = find(request.user, pk)
-    return render(request, "connections/change.html", context_of(request.user, change))
+    return render(request, "connections/changes/change.html", context_of(request.user, change))
 
 
 @require_safe
@@ -102,7 +102,7 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     change = find(request.user, pk)
     if request.GET.get("seen") == fingerprint(change):
         return HttpResponse(status=204)
-    return render(request, "connections/_change_live.html", context_of(request.user, change) | {"swap": True})
+    return render(request, "connections/changes/_live.html", context_of(request.user, change) | {"swap": True})
 
 
 def fingerprint(change: ConnectionChange) -> str:
@@ -184,7 +184,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     typed = request.POST.get("decision_reason", "")[:4000]
     if not form.is_valid() and not _why_not(permissions.check_can_decide_change, request.user, change):
         errors = {"typed": typed, "errors": list(form.errors["decision_reason"])}
-        return render(request, "connections/change.html", context_of(request.user, change) | errors)
+        return render(request, "connections/changes/change.html", context_of(request.user, change) | errors)
     reason = form.cleaned_data.get("decision_reason", "")
     return _move(
         request,
@@ -244,4 +244,4 @@ def _move(
     if not typed:
         return redirect("connections:change", pk=change.pk)
     context = context_of(request.user, find(request.user, change.pk)) | {"typed": typed}
-    return render(request, "connections/change.html", context, status=409)
+    return render(request, "connections/changes/change.html", context, status=409)

@@ -37,7 +37,7 @@ Route = Callable[..., HttpResponse]
 
 
 def _refused(request: HttpRequest, why: str) -> HttpResponse:
-    return render(request, "connections/handover_refused.html", {"why": why}, status=403)
+    return render(request, "connections/handover/refused.html", {"why": why}, status=403)
 
 
 def _opened(view: View) -> Route:
@@ -90,9 +90,9 @@ def proof_of(request: HttpRequest, handover: Handover) -> str:
 def _code_page(request: HttpRequest, handover: Handover, form: CodeForm) -> HttpResponse:
     """Where the code is sent and entered. Once it is over: that nothing is left to do, and no more than that."""
     if not _usable(handover):
-        return render(request, "connections/handover_over.html")
+        return render(request, "connections/handover/over.html")
     context = {"handover": handover, "form": form, "address": _veiled(handover.address), "token": handover.token}
-    return render(request, "connections/handover_code.html", context)
+    return render(request, "connections/handover/code.html", context)
 
 
 def _veiled(address: str) -> str:
@@ -162,7 +162,7 @@ def _page(
     request: HttpRequest, handover: Handover, form: PersonForm, trouble: str = "", retry_after: float | None = None
 ) -> HttpResponse:
     context = _context(handover) | {"form": form, "trouble": trouble, "retry_after": retry_after}
-    return render(request, "connections/handover.html", context)
+    return render(request, "connections/handover/handover.html", context)
 
 
 def _context(handover: Handover) -> dict[str, Any]:
@@ -215,7 +215,7 @@ def _whole_page(route: Route) -> Route:
 @require_safe
 def progress(request: HttpRequest, handover: Handover) -> HttpResponse:
     """The part of the owner's page that follows the hand-over, asked for by the open page."""
-    return render(request, "connections/_handover_progress.html", _context(handover))
+    return render(request, "connections/handover/_progress.html", _context(handover))
 
 
 def _obstructed(request: HttpRequest, handover: Handover, form: PersonForm, why: str) -> HttpResponse:
@@ -246,7 +246,7 @@ def card(request: HttpRequest, handover: Handover) -> HttpResponse:
     except (MovedOn, Denied) as obstacle:
         return _obstructed(request, handover, PersonForm(), str(obstacle))
     context = {"handover": handover, "row": handover.request, "token": handover.token, "uri": uri}
-    return render(request, "connections/handover_card.html", context)
+    return render(request, "connections/handover/card.html", context)
 
 
 @_owned
@@ -264,7 +264,7 @@ def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
     except (MovedOn, Denied, workflow.NobodyFound) as obstacle:
         return _obstructed(request, handover, form, str(obstacle))
     context = {"to": form.cleaned_data["to"], "unknown_name": labels.UNKNOWN_NAME}
-    return render(request, "connections/handover_given.html", context)
+    return render(request, "connections/handover/given.html", context)
 
 
 # --- back from Fivetran ----------------------------------------------------------------------------------------------
@@ -278,7 +278,7 @@ def returned(request: HttpRequest) -> HttpResponse:
     """
     state = request.GET.get("state")
     if state is None:
-        return render(request, "connections/handover_return.html")
+        return render(request, "connections/handover/return.html")
     handover = Handover.objects.by_state(state)
     if handover is None:
         return _refused(request, "This return from Fivetran is not valid, or was counted already.")
@@ -309,4 +309,4 @@ def _code_first(request: HttpRequest, handover: Handover) -> HttpResponse:
     before, _until = request.session.get(PROOFS, {}).get(str(handover.pk), ("", 0))
     if permissions.is_source_owner(request.user, handover, str(before)):
         return redirect("connections:handover", token=handover.token)
-    return render(request, "connections/handover_return.html", {"unproved": True})
+    return render(request, "connections/handover/return.html", {"unproved": True})

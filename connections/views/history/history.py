@@ -59,7 +59,7 @@ def refuse_unusable(view: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return view(request, *args, **kwargs)
         except filters.Unusable as problem:
-            return render(request, "connections/bad_filter.html", {"sentence": problem.sentence}, status=400)
+            return render(request, "connections/history/bad_filter.html", {"sentence": problem.sentence}, status=400)
 
     return wrapped
 
@@ -80,7 +80,7 @@ def history(request: HttpRequest) -> HttpResponse:
         "sees_everything": permissions.sees_everything(request.user),
         "short_reach": search.SHORT_NEWEST,
     }
-    return render(request, "connections/history.html", context)
+    return render(request, "connections/history/history.html", context)
 
 
 def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge: Edge | None, zone: tzinfo) -> Page:

@@ -38,7 +38,7 @@ def unclaimed(request: HttpRequest) -> HttpResponse:
         "later": urlencode({**query, "page": page + 1}) if len(rows) > SHOWN and page < LAST_PAGE else "",
         "freshness": catalog.freshness(Kind.CONNECTION),
     }
-    return render(request, "connections/adopt_list.html", context)
+    return render(request, "connections/operations/adopt_list.html", context)
 
 
 def _shown(entry: CatalogEntry) -> dict[str, str]:
@@ -62,7 +62,7 @@ def adopt(request: HttpRequest, connection_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and (made := _adopt(request, entry, form)):
         messages.success(request, f"The connection is adopted as request #{made.pk}. Its owner is told.")
         return redirect("connections:request", pk=made.pk)
-    return render(request, "connections/adopt.html", {"form": form, "connection": _shown(entry)})
+    return render(request, "connections/operations/adopt.html", {"form": form, "connection": _shown(entry)})
 
 
 def _adopt(request: HttpRequest, entry: CatalogEntry, form: Any) -> ConnectionRequest | None:

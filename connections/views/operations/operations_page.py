@@ -27,7 +27,7 @@ LATE = timedelta(minutes=5)  # the age of the oldest due row at which somebody s
 def board(request: HttpRequest) -> HttpResponse:
     """The gate, the queue, the processes, and the rows that need a person."""
     permissions.check_can_operate(request.user)
-    return render(request, "connections/operations.html", _board())
+    return render(request, "connections/operations/operations.html", _board())
 
 
 @require_POST
@@ -89,7 +89,7 @@ def pause(request: HttpRequest) -> HttpResponse:
     permissions.check_can_operate(request.user)
     form = PauseForm(request.POST)
     if not form.is_valid():
-        return render(request, "connections/operations.html", _board() | {"form": form, "pause_form": form})
+        return render(request, "connections/operations/operations.html", _board() | {"form": form, "pause_form": form})
     if operations.pause(by=permissions.logged_in(request.user), reason=form.cleaned_data["decision_reason"]):
         messages.success(request, "Sending is paused. What was sent already is still being settled.")
     return redirect("connections:operations")
@@ -121,7 +121,7 @@ def _settle(
         except (MovedOn, permissions.Denied) as obstacle:
             messages.warning(request, str(obstacle))
             return redirect("connections:operations")
-    return render(request, "connections/operations.html", _board(form) | {"form": form})
+    return render(request, "connections/operations/operations.html", _board(form) | {"form": form})
 
 
 def _board(failed: SettleForm | None = None) -> dict[str, Any]:

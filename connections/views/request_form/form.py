@@ -67,7 +67,7 @@ def config_fields(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         texts.pop("action", None)
     form = prefill.drawn_form(texts)
-    return render(request, "connections/_form_config_fields.html", {"form": form})
+    return render(request, "connections/request_form/_config_fields.html", {"form": form})
 
 
 @require_POST
@@ -78,7 +78,7 @@ def review(request: HttpRequest) -> HttpResponse:
     edited = own_request(request, number) if number else None
     shown = review_of(form, by=_user(request), edited=edited)
     link = prefill_link.link(form, request.POST.get("preset", ""))
-    return render(request, "connections/_form_review_fragment.html", {"review": shown, "link": link})
+    return render(request, "connections/request_form/_review_fragment.html", {"review": shown, "link": link})
 
 
 def _user(request: HttpRequest) -> User:
@@ -218,4 +218,4 @@ def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
     shown: Review = review_of(form, by=page.by, edited=page.edited)
     link = prefill_link.link(form, str(page.preset.pk) if page.preset else "")
     context = {"form": form, "page": page, "review": shown, "link": link, "presets": prefill.to_choose(page)}
-    return render(request, "connections/form.html", context)
+    return render(request, "connections/request_form/form.html", context)

@@ -71,7 +71,7 @@ def _again(request: HttpRequest, row: ConnectionRequest, form: ReasonForm, statu
     typed = request.POST.get("decision_reason", "")[:4000]
     errors = list(form.errors.get("decision_reason", [])) if status == 200 else []
     context = sections.whole(request.user, row) | {"typed": typed, "errors": errors}
-    return render(request, "connections/request.html", context, status=status)
+    return render(request, "connections/request_page/request.html", context, status=status)
 
 
 def _only_if_moved_on(request: HttpRequest, row: ConnectionRequest, obstacle: Exception) -> None:

@@ -19,7 +19,7 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 def detail_of(request: HttpRequest, row: ConnectionRequest) -> HttpResponse:
     """The page of `row`, which the reader may see."""
-    return render(request, "connections/request.html", sections.whole(request.user, row))
+    return render(request, "connections/request_page/request.html", sections.whole(request.user, row))
 
 
 @require_POST

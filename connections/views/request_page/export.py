@@ -33,7 +33,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
         "json": export.as_json(body),
         "terraform": export.as_terraform(body, _living(row)),
     }
-    return render(request, "connections/export.html", context)
+    return render(request, "connections/request_page/export.html", context)
 
 
 @require_safe

@@ -97,7 +97,11 @@ def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obsta
 def _again(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:
     """The request's page with what was typed and what is wrong with it."""
     row = handover.request
-    return render(request, "connections/request.html", sections.whole(queries.reader(request), row) | {"to_form": form})
+    return render(
+        request,
+        "connections/request_page/request.html",
+        sections.whole(queries.reader(request), row) | {"to_form": form},
+    )
 
 
 def _handover(request: HttpRequest, pk: int) -> Handover:

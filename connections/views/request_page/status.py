@@ -22,4 +22,4 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     edited = row.state is Status.PENDING and shown != row.digest[: queries.SHOWN_DIGEST]
     context = sections.live(request.user, row) | {"shown": shown, "edited": edited, "swap": True}
     context["trust"] = trust.kept(context["trust"], request.GET.get("trust", ""))
-    return render(request, "connections/_live.html", context)
+    return render(request, "connections/request_page/_live.html", context)
