@@ -17,7 +17,7 @@ os.environ.update(
     FIVETRAN_API_KEY="sandbox-key",
     FIVETRAN_API_SECRET="sandbox-secret",
     EMAIL_URL="memorymail://",
-    # One person of a test asks for more in a second than a colleague in an hour; tests/test_limits.py sets the limits.
+    # One person of a test asks for more in a second than a colleague in an hour; test_limits.py sets the limits.
     OPEN_REQUESTS="500",
     SUBMISSIONS_PER_MINUTE="200",
 )

@@ -15,7 +15,7 @@ def test_a_killed_run_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize(
     ("chosen", "together", "alone", "status"),
-    [([], 0, 0, 0), ([], 1, 0, 1), ([], 1, 5, 5), ([], 0, 5, 5), (["tests/test_rules.py"], 5, 0, 0)],
+    [([], 0, 0, 0), ([], 1, 0, 1), ([], 1, 5, 5), ([], 0, 5, 5), (["tests/spec/test_rules.py"], 5, 0, 0)],
 )
 def test_only_a_choice_may_hold_nothing_for_postgresql(
     monkeypatch: pytest.MonkeyPatch, chosen: list[str], together: int, alone: int, status: int

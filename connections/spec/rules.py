@@ -1,6 +1,6 @@
 """Which fields apply, and which must be filled, given the other answers: pure data, evaluated here and in the browser.
 
-`as_json` gives the browser the very same rules; `tests/cases/rules.json` is run through both evaluators.
+`as_json` gives the browser the very same rules; `tests/spec/rules.json` is run through both evaluators.
 """
 
 import re

@@ -15,7 +15,7 @@ import requests
 
 from connections.demo import environment
 from tests.processes import Process
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 _number = itertools.count(1)
 

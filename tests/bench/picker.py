@@ -11,7 +11,7 @@ from typing import Any
 from tests import processes
 from tests.bench.pages import cookie_of, in_process
 from tests.bench.readings import Reading, Site, compare, milliseconds, percentile
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 SERVICES, DESTINATIONS = 800, 150
 TIMES = 20

@@ -1,6 +1,6 @@
 """Requests by the thousand, in the mix of a portal that has been used for years, written past the verbs for speed.
 
-`python -m tests.bench.rows 100000` fills the database of DATABASE_URL. tests/test_guard_rails.py fills its own.
+`python -m tests.bench.rows 100000` fills the database of DATABASE_URL. tests/views/test_guard_rails.py fills its own.
 """
 
 import sys

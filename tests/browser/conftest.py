@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 from connections import catalog
 from connections.worker import account
 from tests import processes
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 PASSWORD = "demo-portal"  # the demo's people have it
 

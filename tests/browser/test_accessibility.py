@@ -11,7 +11,7 @@ from connections import workflow
 from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Kind
 from connections.states import Status
 from tests import factories
-from tests.test_trust_page import CERTIFICATE, KEY, created
+from tests.views.test_trust import CERTIFICATE, KEY, created
 
 pytestmark = pytest.mark.django_db(transaction=True)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -14,7 +14,7 @@ from connections.states import Status
 from connections.workflow import batches
 from tests import catalogs
 from tests.browser.test_accessibility import RULES, open_as  # noqa: F401  # the fixture
-from tests.test_batch import filed, line, requests_of, text
+from tests.forms.test_batch import filed, line, requests_of, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OpenAs = Callable[[str, int], Page]

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 from connections import catalog, workflow
 from connections.models import ConnectionChange, ConnectionRequest
 from tests import factories
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Browse = Callable[..., Page]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -13,7 +13,7 @@ from connections import limits
 from connections.models import ConnectionRequest
 from connections.states import Status
 from tests import catalogs, factories
-from tests.test_limits import with_drafts
+from tests.workflow.test_limits import with_drafts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, expect
 from connections.models import Connection, ConnectionRequest, EventKind, Handover
 from tests import factories
 from tests.browser.conftest import PASSWORD
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Browse = Callable[..., Page]
 pytestmark = pytest.mark.django_db(transaction=True)

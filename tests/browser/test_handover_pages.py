@@ -14,7 +14,7 @@ from connections.models import CatalogEntry, Handover, HandoverState, Kind
 from tests.browser.test_accessibility import RULES, open_as
 from tests.handover import page_of
 from tests.handover.test_card_and_return import OUTSIDE, begun
-from tests.provisioning.conftest import approve, fivetran, group
+from tests.worker.conftest import approve, fivetran, group
 
 __all__ = ["approve", "fivetran", "group", "open_as"]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from connections.models import Connection, ConnectionRequest
 from connections.states import Status
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Browse = Callable[..., Page]
 pytestmark = pytest.mark.django_db(transaction=True)

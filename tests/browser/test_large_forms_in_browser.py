@@ -9,7 +9,7 @@ from connections.models import ConnectionRequest
 from tests import catalogs, factories
 from tests.browser.test_config import assert_accessible, choose, form
 from tests.browser.test_form import body, control
-from tests.test_largest_form import REPORTS
+from tests.forms.test_largest_form import REPORTS
 
 __all__ = ["form"]
 pytestmark = pytest.mark.django_db(transaction=True)

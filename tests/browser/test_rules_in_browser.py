@@ -10,7 +10,7 @@ from django.templatetags.static import static
 from connections.spec.addresses import address_rules
 from connections.spec.rules import RULES, Effect, Rule, When, as_json, check
 from connections.spec.service_rules import curation
-from tests.test_rules import CASES
+from tests.spec.test_rules import CASES
 
 _RUN = """async ([address, rules, cases]) => {
   const { check, whyForced } = await import(address);

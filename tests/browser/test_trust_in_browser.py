@@ -13,7 +13,7 @@ from connections.worker import outcome
 from tests import factories
 from tests.browser.test_accessibility import RULES, open_as
 from tests.browser.test_journey import ask, status
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 __all__ = ["open_as"]  # a fixture
 Browse = Callable[..., Page]

@@ -9,7 +9,7 @@ from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, 
 from connections.spec import payloads
 from connections.states import FINAL, Status
 from tests.chaos.workload import REFUSED
-from tests.stand_in import JSON, Fivetran
+from tests.sandbox_client import JSON, Fivetran
 
 
 @dataclass

@@ -16,7 +16,7 @@ from tests.chaos.nemesis import Nemesis, Worker
 from tests.chaos.options import CLOCKS, DIALS, PATIENCE, PER_SECOND, Options
 from tests.chaos.workload import Workload
 from tests.faults.broker import Broker
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 SHOWN = 20  # findings of a kind that are printed
 

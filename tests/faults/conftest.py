@@ -20,7 +20,7 @@ from connections.spec import payloads
 from connections.states import Status
 from connections.worker import account
 from tests import factories, processes
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 # A busy machine stalls for a second or two: what is not the fault of a test takes longer than that to run out.
 CLOCKS = {

@@ -9,15 +9,15 @@ _ANSWERS = "tests/faults/test_answers.py"
 _CLOCKS = "tests/faults/test_clocks.py"
 _CLOCKS_SET = "tests/faults/test_clocks_set.py"
 _AROUND = "tests/faults/test_surroundings.py"
-_SENDING = "tests/provisioning/test_sending.py"
-_SETTLING = "tests/provisioning/test_settling.py"
+_SENDING = "tests/worker/test_create.py"
+_SETTLING = "tests/worker/test_reconcile.py"
 _ENDINGS = "tests/fivetran/test_client_endings.py"
 _READS = "tests/fivetran/test_client_reads.py"
 _WIRE = "tests/fivetran/test_client_wire.py"
 _DEADLINES = "tests/fivetran/test_client_deadlines.py"
-_WORKFLOW = "tests/test_workflow.py"
+_WORKFLOW = "tests/workflow/test_requests.py"
 _CARD = "tests/handover/test_card_and_return.py"
-_WATCHING = "tests/provisioning/test_watching.py"
+_WATCHING = "tests/worker/test_poll_connections.py"
 
 # number -> (the fault, the tests)
 MATRIX: dict[int, tuple[str, list[str]]] = {
@@ -85,14 +85,14 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
         "the same form many times",
         [
             f"{_WORKFLOW}::test_a_form_sent_ten_times_at_once_is_one_request",
-            "tests/test_filing.py::test_the_same_form_sent_eight_times_at_once_is_one_request",
+            "tests/views/test_filing.py::test_the_same_form_sent_eight_times_at_once_is_one_request",
         ],
     ),
     28: (
         "two people, one name",
         [
             f"{_WORKFLOW}::test_two_people_who_ask_for_one_name_at_once_get_one_request_and_one_reason",
-            "tests/test_forms.py::test_who_may_see_the_holder_reads_who_it_is",
+            "tests/forms/test_request_form.py::test_who_may_see_the_holder_reads_who_it_is",
         ],
     ),
     29: (
@@ -232,8 +232,8 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
         "a connection deleted at Fivetran",
         [
             f"{_WATCHING}::test_who_is_not_in_the_list_is_asked_for_and_only_then_gone",
-            "tests/provisioning/test_observing.py::test_a_connection_that_is_gone_is_marked_and_frees_its_name",
-            "tests/test_at_fivetran.py::test_gone_is_said_with_what_remains_possible",
+            "tests/worker/test_connection_status.py::test_a_connection_that_is_gone_is_marked_and_frees_its_name",
+            "tests/views/test_connection.py::test_gone_is_said_with_what_remains_possible",
         ],
     ),
     59: (
@@ -247,7 +247,7 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
             f"{_CLOCKS_SET}::test_what_waits_is_sent_within_a_minute",
             f"{_CLOCKS_SET}::test_a_call_under_way_has_its_whole_time",
             f"{_CLOCKS_SET}::test_an_effect_has_its_whole_time_to_show",
-            "tests/provisioning/test_clock.py::test_what_lies_a_day_ahead_is_put_right",
+            "tests/worker/test_database_clock.py::test_what_lies_a_day_ahead_is_put_right",
         ],
     ),
     61: (
@@ -261,10 +261,10 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
         "an encryption key rotated: nothing is encrypted, for no secret is taken",
         [
             f"{_AROUND}::test_no_secret_is_stored_so_none_has_to_be_decrypted",
-            "tests/test_forms.py::test_secrets_are_refused",
+            "tests/forms/test_request_form.py::test_secrets_are_refused",
         ],
     ),
-    66: ("a long history", ["tests/test_history.py::test_the_list_costs_few_queries_however_many_rows"]),
+    66: ("a long history", ["tests/views/test_history.py::test_the_list_costs_few_queries_however_many_rows"]),
     67: ("people who leave", [f"{_CLOCKS}::test_people_who_leave"]),
     68: ("no room for logs", [f"{_AROUND}::test_no_room_for_logs"]),
 }

@@ -21,7 +21,7 @@ from connections.queue import circuit_breaker
 from connections.states import Status
 from tests.faults.conftest import CLOCKS, IMPATIENT, exactly_one, fresh, none_there, settles, status
 from tests.processes import Process, until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]

@@ -15,7 +15,7 @@ from tests.conftest import missing
 from tests.faults.broker import Broker, own_broker
 from tests.faults.conftest import exactly_one, moved_to, on_postgresql, reconnected, settles
 from tests.processes import seconds, until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 AWAY = 75.0
 BACK = 5.0

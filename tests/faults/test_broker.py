@@ -17,7 +17,7 @@ from tests.conftest import missing
 from tests.faults.broker import Broker, own_broker
 from tests.faults.conftest import CANARIES, exactly_one, settles, status
 from tests.processes import Process, quickest, seconds, until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]

@@ -18,7 +18,7 @@ from connections.states import Status
 from tests import factories
 from tests.faults.conftest import CLOCKS, IMPATIENT, exactly_one, fresh, status
 from tests.processes import until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 

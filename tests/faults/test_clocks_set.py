@@ -16,7 +16,7 @@ from tests import processes
 from tests.conftest import missing
 from tests.faults.conftest import exactly_one, fresh, moved_to, settles, status
 from tests.processes import until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Start = Callable[..., None]

@@ -28,7 +28,7 @@ from tests.faults.conftest import (
     status,
 )
 from tests.processes import Process, until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]

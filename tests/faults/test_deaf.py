@@ -11,7 +11,7 @@ from tests.conftest import missing
 from tests.faults.broker import Broker, own_broker
 from tests.faults.conftest import exactly_one, settles
 from tests.processes import Process, until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 pytestmark = pytest.mark.slow
 MINUTE = 60.0

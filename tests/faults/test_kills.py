@@ -20,7 +20,7 @@ from connections.models import ConnectionRequest, SetupTestsState
 from connections.states import Status
 from tests.faults.conftest import exactly_one, fresh, on_postgresql, session, settles, status
 from tests.processes import PATIENCE, Process, until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]

@@ -25,7 +25,7 @@ from portal.celery import app
 from tests import factories, processes
 from tests.faults.conftest import exactly_one, settles, status
 from tests.processes import ROOT, Process, until
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]

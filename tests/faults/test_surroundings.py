@@ -17,7 +17,7 @@ from connections.models import ConnectionRequest
 from connections.spec import payloads
 from tests import factories, processes
 from tests.faults.conftest import exactly_one, settles
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 GIBIBYTE = 1024**3

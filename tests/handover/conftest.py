@@ -1,5 +1,5 @@
-"""The sandbox as this process's Fivetran, as in the tests of the provisioning."""
+"""The sandbox as this process's Fivetran, as in the tests of the worker."""
 
-from tests.provisioning.conftest import approve, fivetran, group
+from tests.worker.conftest import approve, fivetran, group
 
 __all__ = ["approve", "fivetran", "group"]

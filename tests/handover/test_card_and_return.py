@@ -33,7 +33,7 @@ from connections.models.handover import hashed
 from connections.workflow import operations
 from tests import factories
 from tests.handover import CARD, kinds, logged_in, mailed_code, page_of, proved
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 OUTSIDE = "olga@elsewhere.example"
 

@@ -11,7 +11,7 @@ from connections.models import ApiGate, Attempt, Ending, GateReason
 from tests import factories
 from tests.handover import logged_in, page_of
 from tests.handover.test_card_and_return import begun, open_card
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 
 @pytest.fixture

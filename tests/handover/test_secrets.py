@@ -16,7 +16,7 @@ from portal import logs
 from tests import factories
 from tests.handover import CARD, logged_in, mailed_code, page_of
 from tests.handover.test_card_and_return import GIVEN, fill, open_card, way_back
-from tests.stand_in import Fivetran
+from tests.sandbox_client import Fivetran
 
 OUTSIDE = "olga@elsewhere.example"
 

@@ -1,5 +1,5 @@
 // The evaluator of connections/rules.py's `as_json()`: pure, the same answers as `check()` there.
-// tests/cases/rules.json is run through both.
+// tests/spec/rules.json is run through both.
 
 const isMet = ({ path, values, negate, pattern }, answers) => {
   const answer = answers[path] ?? null;

@@ -1,0 +1,130 @@
+"""The state machine against its specification, written out here a second time by hand."""
+
+import pytest
+from django.core.management import call_command
+
+from connections.states import DECIDED, EDITABLE, FINAL, LIVE, TRANSITIONS, WITHDRAWABLE, Status, transition
+from tests import processes
+
+README = processes.ROOT / "README.md"
+
+# source, target, who may, and whether a reason is asked for. "-" is a new request.
+SPECIFICATION = """
+-                 draft             requester
+-                 pending           requester
+-                 created           operator            reason
+draft             pending           requester
+draft             withdrawn         requester
+pending           pending           requester
+pending           withdrawn         requester
+pending           changes_requested approver            reason
+pending           rejected          approver            reason
+pending           approved          approver
+pending           expired           sweeper
+changes_requested pending           requester
+changes_requested withdrawn         requester
+changes_requested expired           sweeper
+approved          withdrawn         requester
+approved          claimed           worker
+approved          attention         worker,sweeper
+claimed           approved          worker,sweeper
+claimed           failed            worker
+claimed           created           worker
+claimed           sending           worker
+claimed           attention         worker,sweeper
+sending           created           worker
+sending           approved          worker
+sending           failed            worker
+sending           unknown           worker,sweeper
+unknown           created           reconciler
+unknown           approved          reconciler
+unknown           attention         reconciler
+attention         created           operator            reason
+attention         approved          operator            reason
+attention         failed            operator            reason
+"""
+LABELS = {
+    "draft": ("Draft", "requester"),
+    "pending": ("Waiting for approval", "approver"),
+    "changes_requested": ("Changes requested", "requester"),
+    "approved": ("Approved, in the queue", "portal"),
+    "claimed": ("Starting", "portal"),
+    "sending": ("Creating at Fivetran", "portal"),
+    "unknown": ("Checking with Fivetran", "portal"),
+    "attention": ("Needs an operator", "operator"),
+    "created": ("Created", "nobody"),
+    "failed": ("Refused by Fivetran", "requester"),
+    "rejected": ("Rejected", "nobody"),
+    "withdrawn": ("Withdrawn", "nobody"),
+    "expired": ("Expired", "nobody"),
+}
+
+
+def specified() -> set[tuple[str, str, str, bool]]:
+    rows = [line.split() for line in SPECIFICATION.strip().splitlines()]
+    return {(row[0], row[1], ",".join(sorted(row[2].split(","))), "reason" in row[3:]) for row in rows}
+
+
+def test_the_table_is_the_specification() -> None:
+    table = {(m.source or "-", m.target.value, ",".join(sorted(m.actors)), m.needs_reason) for m in TRANSITIONS}
+    assert table == specified()
+
+
+def test_no_move_stands_twice_in_the_table() -> None:
+    assert len({(move.source, move.target) for move in TRANSITIONS}) == len(TRANSITIONS)
+
+
+def test_every_status_reads_as_the_product_says() -> None:
+    assert {status.value: (status.label, status.owner.value) for status in Status} == LABELS
+
+
+def test_final_statuses_lead_nowhere_and_the_others_somewhere() -> None:
+    assert {"created", "failed", "rejected", "withdrawn", "expired"} == FINAL
+    for status in Status:
+        assert (status in FINAL) is (not [move for move in TRANSITIONS if move.source is status])
+
+
+def test_every_status_can_be_reached_from_the_beginning() -> None:
+    reached = {move.target for move in TRANSITIONS if move.source is None}
+    for _ in Status:
+        reached |= {move.target for move in TRANSITIONS if move.source in reached}
+    assert reached == set(Status)
+
+
+def test_sending_is_reached_only_from_a_claim_and_a_claim_only_from_an_approval() -> None:
+    assert [move.source for move in TRANSITIONS if move.target is Status.SENDING] == [Status.CLAIMED]
+    assert [move.source for move in TRANSITIONS if move.target is Status.CLAIMED] == [Status.APPROVED]
+
+
+@pytest.mark.parametrize(
+    ("group", "members"),
+    [
+        (LIVE, "pending changes_requested approved claimed sending unknown attention"),
+        (EDITABLE, "draft pending changes_requested"),
+        (WITHDRAWABLE, "draft pending changes_requested approved"),
+        (DECIDED, "approved claimed sending unknown attention created failed"),
+    ],
+    ids=["live", "editable", "withdrawable", "decided"],
+)
+def test_the_named_groups_of_statuses(group: frozenset[Status], members: str) -> None:
+    assert group == set(members.split())
+
+
+def test_a_move_is_found_or_not() -> None:
+    assert transition(None, Status.APPROVED) is None
+    assert transition(Status.SENDING, Status.WITHDRAWN) is None
+    found = transition(Status.PENDING, Status.REJECTED)
+    assert found is not None
+    assert found.needs_reason
+
+
+def picture(text: str) -> str:
+    """What stands between the markers of the README, without the fence of the code block."""
+    assert text.count("<!-- states -->") == 1, "README.md needs the picture of the states between its two markers"
+    block = text.split("<!-- states -->")[1].split("<!-- /states -->")[0].strip()
+    return block.removeprefix("```mermaid\n").removesuffix("\n```")
+
+
+def test_the_picture_in_the_readme_is_the_one_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    call_command("state_diagram")
+    assert picture(README.read_text(encoding="utf-8")) == capsys.readouterr().out.rstrip("\n")

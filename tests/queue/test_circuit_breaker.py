@@ -1,0 +1,239 @@
+"""The gate before the account: who may go, who waits and for how long, and what it takes to close and open it."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+from django.db.models.functions import Now
+
+from connections import worker
+from connections.fivetran.errors import RateLimited, Unknown
+from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, Process
+from connections.queue import circuit_breaker
+from connections.states import Status
+from connections.worker import create
+from tests import factories
+from tests.sandbox_client import Fivetran
+
+Approve = Callable[..., ConnectionRequest]
+AN_HOUR = 3600.0
+
+
+def fresh(request: ConnectionRequest) -> ConnectionRequest:
+    """The row as it is now."""
+    return ConnectionRequest.objects.get(pk=request.pk)
+
+
+def put(reason: GateReason, *, due: bool = True) -> None:
+    """The gate as it is with this reason, its wait over or not."""
+    moment = Now() - timedelta(seconds=1) if due else Now() + timedelta(seconds=AN_HOUR)
+    circuit_breaker.current()
+    ApiGate.objects.update(reason=reason, not_before=moment, unclear_in_a_row=0, probes=0)
+
+
+def seconds_left() -> float:
+    """How long the gate waits from now on, by the database's clock."""
+    until, now = ApiGate.objects.values_list("not_before", Now()).get()
+    return (until - now).total_seconds() if until else 0.0
+
+
+def asked_to_wait(seconds: float) -> RateLimited:
+    """A 429 with a Retry-After."""
+    error = RateLimited("Too many requests", status=429)
+    error.retry_after = seconds
+    return error
+
+
+# --- one alone ------------------------------------------------------------------------------------------------------
+def test_a_trial_that_made_no_call_is_the_next_ones(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
+    settings.SUBMIT_DEADLINE = AN_HOUR
+    stranger, changed, next_one = approve("sheets_stranger"), approve("sheets_changed"), approve("sheets_next")
+    fivetran.seed(group_id=stranger.group_id, service="google_sheets", schema=stranger.schema)
+    ConnectionRequest.objects.filter(pk=changed.pk).update(payload={"service": "google_sheets"})
+    put(GateReason.TRIAL)
+    worker.submit(stranger.pk)
+    assert fresh(stranger).state is Status.FAILED
+    worker.submit(changed.pk)
+    assert fresh(changed).state is Status.ATTENTION
+    assert circuit_breaker.current().reason == GateReason.TRIAL
+    worker.submit(next_one.pk)
+    assert fresh(next_one).state is Status.CREATED
+    assert circuit_breaker.current().reason == GateReason.OPEN
+
+
+@pytest.mark.django_db
+def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SUBMIT_DEADLINE = AN_HOUR
+    late = factories.approved()
+    put(GateReason.TRIAL, due=False)  # somebody else is on the way
+    monkeypatch.setattr(circuit_breaker, "is_open", lambda: True)  # as it was a moment ago
+    worker.submit(late.pk)
+    assert fresh(late).state is Status.APPROVED
+    assert fresh(late).next_try_at == late.next_try_at
+
+
+@pytest.mark.django_db
+def test_a_short_wait_ends_a_trial_as_a_short_wait(settings: Any) -> None:
+    settings.SUBMIT_DEADLINE = AN_HOUR
+    put(GateReason.TRIAL)
+    assert circuit_breaker.admit().alone
+    circuit_breaker.note_error(asked_to_wait(300))
+    assert circuit_breaker.current().reason == GateReason.RATE_LIMITED
+    assert 0 < seconds_left() < 400
+
+
+@pytest.mark.django_db
+def test_the_longer_of_two_waits_counts() -> None:
+    circuit_breaker.note_error(asked_to_wait(AN_HOUR))
+    circuit_breaker.note_error(asked_to_wait(2))
+    assert seconds_left() > AN_HOUR - 10
+
+
+# --- unclear endings ------------------------------------------------------------------------------------------------
+def test_look_ups_that_are_answered_do_not_speak_for_creations(
+    fivetran: Fivetran, approve: Approve, settings: Any
+) -> None:
+    settings.PROBE_SECONDS = 30
+    for number in range(circuit_breaker.UNCLEAR_LIMIT):
+        assert circuit_breaker.is_open()
+        request = approve(f"error_{number}")
+        worker.submit(request.pk)
+        assert fresh(request).state is Status.UNKNOWN
+        ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
+        worker.reconcile(request.pk)
+        assert fresh(request).lookups == 1
+    assert circuit_breaker.current().reason == GateReason.UNWELL
+    put(GateReason.TRIAL)
+    ConnectionRequest.objects.update(next_lookup_at=Now() - timedelta(seconds=1))
+    worker.reconcile(request.pk)
+    assert circuit_breaker.current().reason == GateReason.TRIAL
+
+
+@pytest.mark.django_db
+def test_unclear_endings_close_it_after_a_wait_that_is_over_too() -> None:
+    put(GateReason.RATE_LIMITED)
+    for _ in range(circuit_breaker.UNCLEAR_LIMIT):
+        assert circuit_breaker.is_open()
+        circuit_breaker.note_error(Unknown("no answer"))
+    assert circuit_breaker.current().reason == GateReason.UNWELL
+
+
+# --- Fivetran asks to wait ------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("reason", [GateReason.AUTH, GateReason.UNWELL])
+def test_a_probe_that_is_asked_to_wait_waits(fivetran: Fivetran, reason: GateReason) -> None:
+    put(reason)
+    fivetran.next(
+        {
+            "status": 429,
+            "method": "GET",
+            "path": "/v1/groups*",
+            "headers": {"Retry-After": "3600"},
+            "body": {"code": "TooManyRequests", "message": "Too many"},
+        }
+    )
+    worker.probe()
+    assert circuit_breaker.current().reason == reason  # only an answer lifts it
+    assert seconds_left() > AN_HOUR - 60
+
+
+def test_nobody_looks_anything_up_before_the_wait_is_over(fivetran: Fivetran, approve: Approve) -> None:
+    request = approve("lost_one")
+    worker.submit(request.pk)
+    assert fresh(request).state is Status.UNKNOWN
+    put(GateReason.RATE_LIMITED, due=False)
+    asked = len(fivetran.call("journal"))
+    assert worker.sweep().reconcile == []
+    worker.reconcile(request.pk)
+    assert len(fivetran.call("journal")) == asked
+    put(GateReason.RATE_LIMITED)
+    assert worker.sweep().reconcile == [request.pk]
+    worker.reconcile(request.pk)
+    assert fresh(request).state is Status.CREATED
+
+
+def test_who_was_asked_to_wait_keeps_its_place(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
+    settings.PROBE_SECONDS = 30
+    first, second = approve("busy_first"), approve("sheets_second")
+    worker.submit(first.pk)
+    assert fresh(first).state is Status.APPROVED
+    assert worker.sweep().submit == []
+    put(GateReason.RATE_LIMITED)
+    assert worker.sweep().submit == [first.pk, second.pk]
+
+
+# --- the database in between ----------------------------------------------------------------------------------------
+ENDINGS = {
+    "busy_a": Status.APPROVED,
+    "error_a": Status.UNKNOWN,
+    "sheets_a": Status.CREATED,
+    "refused_a": Status.FAILED,
+}
+
+
+@pytest.mark.parametrize("name", ENDINGS)
+def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
+    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    request = approve(name)
+    failed: list[bool] = []
+
+    def once(real: Callable[..., None]) -> Callable[..., None]:
+        def note(*arguments: Any, **more: Any) -> None:
+            if not failed:
+                failed.append(True)
+                raise OperationalError("the server closed the connection unexpectedly")
+            real(*arguments, **more)
+
+        return note
+
+    monkeypatch.setattr(circuit_breaker, "note_error", once(circuit_breaker.note_error))
+    monkeypatch.setattr(circuit_breaker, "note_answer", once(circuit_breaker.note_answer))
+    worker.submit(request.pk)
+    assert failed and fresh(request).state is ENDINGS[name]
+    moves = request.events.order_by("version").values_list("version", flat=True)
+    assert list(moves) == list(range(1, fresh(request).version + 1))
+
+
+def test_a_commit_that_only_seemed_to_fail_is_not_made_twice(
+    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request, real = approve("busy_b"), create._conclude_error
+    tries: list[bool] = []
+
+    def lost(*arguments: Any) -> None:
+        tries.append(True)
+        real(*arguments)
+        if len(tries) == 1:
+            raise OperationalError("the answer to COMMIT was lost")
+
+    monkeypatch.setattr(create, "_conclude_error", lost)
+    worker.submit(request.pk)
+    assert len(tries) == 2 and fresh(request).state is Status.APPROVED
+
+
+def test_what_changed_hands_is_not_set_aside(approve: Approve, monkeypatch: pytest.MonkeyPatch) -> None:
+    request = approve("sheets_hands")
+
+    def held_up(*_: Any) -> None:
+        ConnectionRequest.objects.filter(pk=request.pk).update(token="0" * 32)
+        raise ValueError("this worker was held up, and another one has the row")
+
+    monkeypatch.setattr(create, "_may_send", held_up)
+    worker.submit(request.pk)
+    assert fresh(request).state is Status.CLAIMED
+
+
+# --- clocks ---------------------------------------------------------------------------------------------------------
+@pytest.mark.django_db
+def test_of_sweeps_that_piled_up_the_first_one_is_enough(settings: Any) -> None:
+    settings.SWEEP_INTERVAL = 30
+    assert [worker.note_alive() for _ in range(3)] == [True, False, False]
+    Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() - timedelta(seconds=20))
+    assert worker.note_alive()
+    Heartbeat.objects.filter(process=Process.WORKER).update(at=Now() - timedelta(minutes=5))
+    assert not worker.note_alive()
+    assert Heartbeat.objects.silent() == set()

@@ -1,0 +1,302 @@
+"""The Django admin: a window for those who may see everything, and the decisions by the same verbs as on the pages."""
+
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.test import Client
+from django.urls import reverse
+
+from connections import workflow
+from connections.models import (
+    ApiGate,
+    Attempt,
+    CatalogEntry,
+    ChangeKind,
+    Connection,
+    ConnectionChange,
+    ConnectionRequest,
+    Event,
+    Handover,
+    Kind,
+    Notice,
+    PortalPolicy,
+    Preset,
+    ServiceRule,
+    SetupTestRun,
+)
+from connections.queue import circuit_breaker
+from connections.states import Status
+from tests import architecture, factories
+
+pytestmark = pytest.mark.django_db
+
+LIST = "/admin/connections/connectionrequest/"
+WINDOWS: list[type[Model]] = [
+    ConnectionRequest,
+    ConnectionChange,
+    Event,
+    Attempt,
+    Connection,
+    Handover,
+    SetupTestRun,
+    CatalogEntry,
+    ApiGate,
+    Notice,
+]
+POLICY = {
+    PortalPolicy,
+    ServiceRule,
+    Preset,
+}  # the company edits these; tests/catalog/test_policy.py, tests/forms/test_presets.py
+
+
+def client(user: User) -> Client:
+    browser = Client()
+    browser.force_login(user)
+    return browser
+
+
+def fresh(request: ConnectionRequest) -> ConnectionRequest:
+    return ConnectionRequest.objects.get(pk=request.pk)
+
+
+def choose(browser: Client, action: str, *requests: ConnectionRequest, **more: Any) -> Any:
+    """The action of the list, with these requests ticked; returns the answer after redirects."""
+    ticked = {"action": action, "index": "0", "_selected_action": [request.pk for request in requests]}
+    return browser.post(LIST, ticked | more, follow=True)
+
+
+def confirm(browser: Client, action: str, *requests: ConnectionRequest, url: str = LIST, **more: Any) -> Any:
+    """The button of the confirmation page that showed these requests as they are in `requests`."""
+    shown: dict[str, Any] = {f"digest_{request.pk}": request.digest for request in requests}
+    form = {"action": action, "_selected_action": [request.pk for request in requests]}
+    return browser.post(url, form | shown | more, follow=True)
+
+
+def text(answer: Any) -> str:
+    assert answer.status_code == 200
+    page: str = answer.content.decode()
+    return page
+
+
+# --- who gets in -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", ["requester", "operator", "auditor"])
+def test_the_admin_is_for_staff(role: str) -> None:
+    answer = client(factories.person(role)).get(LIST)
+    assert (answer.status_code, answer.url.split("?")[0]) == (302, "/admin/login/")  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("model", WINDOWS)
+def test_staff_without_a_right_see_nothing_of_the_portal(model: type[Model]) -> None:
+    browser = client(factories.person("staff"))
+    assert browser.get(reverse(f"admin:connections_{model.__name__.lower()}_changelist")).status_code == 403
+    assert "/admin/connections/" not in text(browser.get("/admin/"))
+
+
+def test_an_approver_sees_requests_but_manages_nobody() -> None:
+    browser = client(factories.person("approver"))
+    assert browser.get(LIST).status_code == 200
+    assert browser.get("/admin/auth/user/").status_code == 403
+    assert browser.get("/admin/auth/group/").status_code == 403
+
+
+def test_a_superuser_manages_users_and_groups() -> None:
+    browser, person = client(factories.person("superuser")), factories.person()
+    url = reverse("admin:auth_user_change", args=[person.pk])
+    approvers = factories.group("Approvers")
+    form = {
+        "username": person.username,
+        "groups": [approvers.pk],
+        "is_active": "on",
+        "date_joined_0": "2026-11-23",
+        "date_joined_1": "07:00:00",
+    }
+    assert browser.post(url, form).status_code == 302
+    assert list(person.groups.all()) == [approvers]
+    assert browser.get("/admin/auth/group/add/").status_code == 200
+
+
+# --- nothing can be changed ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rows() -> dict[type[Model], int]:
+    """A row of each kind: its primary key."""
+    request = factories.request_in(Status.CREATED)
+    Attempt.objects.create(request=request, call=Attempt.Call.CREATE)
+    workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="Month's end")
+    CatalogEntry.objects.create(kind=Kind.SERVICE, fivetran_id="mysql", name="MySQL", data={"id": "mysql"})
+    circuit_breaker.current()
+    Handover.objects.create(request=request, address="olga@elsewhere.example")
+    return {model: model._default_manager.values_list("pk", flat=True)[0] for model in WINDOWS}
+
+
+@pytest.mark.parametrize("model", WINDOWS)
+def test_every_window_opens_and_none_has_a_handle(model: type[Model], rows: dict[type[Model], int]) -> None:
+    browser, name = client(factories.person("superuser")), f"admin:connections_{model.__name__.lower()}"
+    change = reverse(f"{name}_change", args=[rows[model]])
+    before = list(model._default_manager.values())
+    for url in (reverse(f"{name}_changelist"), change, reverse(f"{name}_history", args=[rows[model]])):
+        assert browser.get(url).status_code == 200
+    assert browser.get(reverse(f"{name}_add")).status_code == 403
+    assert browser.post(reverse(f"{name}_add"), {}).status_code == 403
+    assert browser.post(change, {"status": "approved", "reason": "x", "_save": "Save"}).status_code == 403
+    assert browser.post(reverse(f"{name}_delete", args=[rows[model]]), {"post": "yes"}).status_code == 403
+    ticked = {"action": "delete_selected", "index": "0", "_selected_action": [rows[model]], "post": "yes"}
+    browser.post(reverse(f"{name}_changelist"), ticked)
+    assert list(model._default_manager.values()) == before
+
+
+def test_every_model_of_the_portal_that_is_registered_is_a_window_or_the_policy() -> None:
+    ours = {model for model in admin.site._registry if model._meta.app_label == "connections"}
+    assert ours == {*WINDOWS, *POLICY}
+
+
+# --- deciding --------------------------------------------------------------------------------------------------------
+
+
+def test_the_action_decides_nothing_yet_and_shows_body_and_digest() -> None:
+    request = factories.submitted(config__password="hunter2", trust_certificates=True, reason="Sales <b>report</b>")
+    answer = choose(client(factories.person("approver")), "approve", request)
+    page = text(answer)
+    assert fresh(request).status == Status.PENDING
+    assert answer.templates[0].name == "admin/connections/connectionrequest/decide.html"
+    for shown in (request.digest, request.schema, "&quot;sync_frequency&quot;: 360", "Trusts any TLS certificate"):
+        assert shown in page
+    assert "hunter2" not in page
+    assert "Sales &lt;b&gt;report&lt;/b&gt;" in page
+
+
+def test_the_confirmation_approves_what_it_showed() -> None:
+    approver, one, two = factories.person("approver"), factories.submitted(), factories.submitted()
+    page = text(confirm(client(approver), "approve", one, two))
+    for request in (one, two):
+        stored = fresh(request)
+        assert (stored.status, stored.approved_by, stored.approved_digest) == ("approved", approver, request.digest)
+        assert f"Request #{request.pk} is approved." in page
+
+
+def test_the_form_of_the_confirmation_page_is_complete() -> None:
+    """Sends the very controls of the page, under a filter that the approved request no longer matches."""
+    request, browser = factories.submitted(), client(factories.person("approver"))
+    url = f"{LIST}?status__exact=pending"
+    page = text(browser.post(url, {"action": "approve", "index": "0", "_selected_action": request.pk}))
+    controls = [part.split(">")[0] for part in page.split("<input ")[1:]]
+    form = {c.split('name="')[1].split('"')[0]: c.split('value="')[1].split('"')[0] for c in controls if "name=" in c}
+    del form["csrfmiddlewaretoken"]
+    assert f"Request #{request.pk} is approved." in text(browser.post(url, form, follow=True))
+    again = text(browser.post(url, form, follow=True))
+    assert "There is nothing to decide: it is already “Approved, in the queue”" in again
+
+
+@pytest.mark.parametrize(
+    ("action", "status"), [("reject", Status.REJECTED), ("request_changes", Status.CHANGES_REQUESTED)]
+)
+def test_a_refusal_takes_a_reason(action: str, status: Status) -> None:
+    request, browser = factories.submitted(), client(factories.person("approver"))
+    for empty in ("", "   "):
+        page = text(confirm(browser, action, request, decision_reason=empty))
+        assert "Enter the reason" in page
+        assert fresh(request).status == Status.PENDING
+    confirm(browser, action, request, decision_reason="Use the other group")
+    stored = fresh(request)
+    assert (stored.status, stored.decision_reason) == (status, "Use the other group")
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "request_changes"])
+def test_what_changed_since_it_was_shown_is_not_decided(action: str) -> None:
+    request, browser = factories.submitted(), client(factories.person("approver"))
+    seen = fresh(request)
+    workflow.submit(by=request.requester, filing=factories.filing(), request=request)
+    page = text(confirm(browser, action, seen, decision_reason="x"))
+    assert "it changed since you looked" in page
+    assert fresh(request).status == Status.PENDING
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "request_changes"])
+@pytest.mark.parametrize("role", ["approver", "superuser"])
+def test_nobody_decides_on_their_own_request(role: str, action: str) -> None:
+    own = factories.person(role)
+    request, browser = factories.submitted(own), client(own)
+    page = text(choose(browser, action, request))
+    assert "Nobody can decide on their own request." in page
+    assert f"digest_{request.pk}" not in page
+    page = text(confirm(browser, action, request, decision_reason="x"))
+    assert "Nobody can decide on their own request." in page
+    assert fresh(request).status == Status.PENDING
+
+
+@pytest.mark.parametrize("action", ["approve", "reject", "request_changes"])
+def test_staff_who_see_everything_but_may_not_approve_are_offered_nothing(action: str) -> None:
+    staff = factories.person("staff")
+    staff.groups.add(factories.group("Auditors"))
+    request, browser = factories.submitted(), client(staff)
+    assert "Approve…" not in text(browser.get(LIST))
+    confirm(browser, action, request, decision_reason="x")
+    stored = fresh(request)
+    assert (stored.status, stored.events.count()) == (Status.PENDING, 1)
+
+
+def test_what_is_not_pending_is_shown_with_the_reason() -> None:
+    request = factories.approved(approver=factories.person("approver", username="winnie"))
+    page = text(choose(client(factories.person("approver")), "approve", request))
+    assert "already “Approved, in the queue” by winnie" in page
+    assert f"digest_{request.pk}" not in page
+
+
+def test_nobody_approves_more_than_can_be_read() -> None:
+    requests = [factories.submitted() for _ in range(21)]
+    browser = client(factories.person("approver"))
+    assert "Select at most 20 requests" in text(choose(browser, "approve", *requests))
+    assert text(choose(browser, "approve", *requests[:20])).count('name="digest_') == 20
+
+
+def test_a_nonsense_form_decides_nothing() -> None:
+    request, browser = factories.submitted(), client(factories.person("approver"))
+    form = {"action": "approve", "_selected_action": request.pk, "digest_x": "1", "digest_99999": request.digest}
+    for digest in ("", "0" * 64):
+        browser.post(LIST, form | {f"digest_{request.pk}": digest}, follow=True)
+    assert fresh(request).status == Status.PENDING
+
+
+def test_a_decision_needs_the_csrf_token() -> None:
+    request, approver = factories.submitted(), factories.person("approver")
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(approver)
+    form = {"action": "approve", "_selected_action": request.pk, f"digest_{request.pk}": request.digest}
+    assert browser.post(LIST, form).status_code == 403
+    assert fresh(request).status == Status.PENDING
+
+
+# --- the pages -------------------------------------------------------------------------------------------------------
+
+
+def test_the_list_searches_filters_and_asks_few_questions(django_assert_max_num_queries: Any) -> None:
+    wanted, *_others = [factories.submitted() for _ in range(5)]
+    browser = client(factories.person("approver"))
+    with django_assert_max_num_queries(10):
+        page = text(browser.get(LIST, {"q": wanted.schema.split(".")[0], "status__exact": "pending"}))
+    assert page.count('name="_selected_action"') == 1
+    assert page.count("Waiting for approval") >= 1
+
+
+def test_no_page_holds_what_the_content_security_policy_refuses(rows: dict[type[Model], int]) -> None:
+    user = factories.person("superuser")
+    browser, request = client(user), factories.submitted()
+    pages = ["/admin/", LIST, f"{LIST}{request.pk}/change/", "/admin/auth/user/", "/admin/auth/user/add/"]
+    pages += [f"/admin/auth/user/{user.pk}/{part}/" for part in ("change", "password", "history", "delete")]
+    pages += ["/admin/auth/group/add/", "/admin/password_change/"]
+    pages += [reverse(f"admin:connections_{m.__name__.lower()}_change", args=[pk]) for m, pk in rows.items()]
+    answers = {url: browser.get(url) for url in pages}
+    answers["confirmation"] = choose(browser, "approve", request)
+    answers["/admin/login/"] = Client().get("/admin/login/")
+    for url, answer in answers.items():
+        assert not list(architecture.unsafe_template(text(answer).replace("http://testserver", ""))), url
+        policy = answer.headers["Content-Security-Policy"]
+        assert "script-src 'self'" in policy.split("; "), url
+        assert "unsafe" not in policy, url
