@@ -12,7 +12,7 @@ from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
 
-from connections.models import ApiGate, GateReason, Heartbeat, Process
+from connections.models import BreakerReason, CircuitBreaker, Heartbeat, Process
 from connections.permissions import is_operator
 
 logger = logging.getLogger(__name__)
@@ -87,8 +87,8 @@ def broker_answers() -> bool:
 
 
 def fivetran_answers() -> bool:
-    """Whether the gate knows of no bad key and no unclear answers; asks the row, never Fivetran."""
-    return not ApiGate.objects.filter(reason__in=[GateReason.AUTH, GateReason.UNWELL]).exists()
+    """Whether the circuit breaker knows of no bad key and no unclear answers; asks the row, never Fivetran."""
+    return not CircuitBreaker.objects.filter(reason__in=[BreakerReason.AUTH, BreakerReason.OPEN]).exists()
 
 
 def is_alive(process: Process) -> bool:

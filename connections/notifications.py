@@ -44,7 +44,7 @@ BAD_KEY_OCCASION = 401  # of a notice that a request needs an operator: for the 
 NO_LONGER_DUE = "no longer due"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
-SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next bell
+SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next message
 _OF_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)  # the server answered
 _TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 _one_sender = threading.Lock()
@@ -63,7 +63,7 @@ RESET_LIFE = timedelta(hours=1)  # whoever waited longer for a link has asked ag
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
 
 
-def tell(
+def notify(
     request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None, occasion: int = 0
 ) -> None:
     """Write a notice for each active recipient, in the caller's transaction; telling twice writes nothing new.
@@ -98,7 +98,7 @@ def tell_owner(handover: Handover, kind: NoticeKind) -> None:
     Handover.objects.filter(pk=handover.pk).update(mails=F("mails") + 1)
     handover.refresh_from_db(fields=["mails"])
     if handover.owner is not None:
-        tell(handover.request, kind, handover.owner, occasion=handover.mails)
+        notify(handover.request, kind, handover.owner, occasion=handover.mails)
     else:
         tell_address(handover.request, kind, handover.address, occasion=handover.mails)
 
@@ -151,7 +151,7 @@ def _leased() -> dict[str, Any]:
 
 
 def _alike(notices: QuerySet[Notice], notice: Notice) -> QuerySet[Notice]:
-    """Those of `notices` that tell the same person of the same kind of thing."""
+    """Those of `notices` that notify the same person of the same kind of thing."""
     return notices.filter(recipient=notice.recipient_id, kind=notice.kind).order_by("id")
 
 
@@ -168,7 +168,7 @@ def _is_put_off(due: QuerySet[Notice], notice: Notice) -> bool:
 
 
 def _claim_others(due: QuerySet[Notice], notice: Notice) -> list[Notice]:
-    """Whatever else the same mail can tell, claimed; of any number of senders one gets each."""
+    """Whatever else the same mail can notify, claimed; of any number of senders one gets each."""
     if notice.kind not in _GATHERED or notice.recipient_id is None:
         return []
     with transaction.atomic():
@@ -184,7 +184,7 @@ class _Away(Exception):
 
 
 def _send(notice: Notice, together: Sequence[Notice]) -> bool:
-    """Mail what `notice` and those `together` with it tell; whether a mail went out."""
+    """Mail what `notice` and those `together` with it notify; whether a mail went out."""
     rows = Notice.objects.filter(pk__in=[each.pk for each in together])
     person = notice.recipient
     address = person.email if person else notice.address
@@ -216,7 +216,7 @@ def _send(notice: Notice, together: Sequence[Notice]) -> bool:
 
 
 def _standing(together: Sequence[Notice]) -> list[Notice]:
-    """What there still is to tell: nothing of what was taken back, and of each thing only the last that happened."""
+    """What there still is to notify: nothing of what was taken back, and of each thing only the last that happened."""
     withdrawn = _withdrawn(together)
     last = {_matter(notice): notice for notice in together if notice.pk not in withdrawn}
     return list(last.values())

@@ -211,7 +211,7 @@ def check_can_trust(user: Person, request: ConnectionRequest) -> None:
         raise Denied("There is no connection to approve it for.")
 
 
-def trusted_to_trust(request: ConnectionRequest) -> QuerySet[User]:
+def trust_approvers(request: ConnectionRequest) -> QuerySet[User]:
     """The active users who may approve certificates and fingerprints of this request."""
     holders = User.objects.with_perm("connections.approve_trust", backend=_BACKEND)
     return holders.filter(is_active=True).exclude(pk=request.requester_id)

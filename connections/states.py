@@ -1,6 +1,6 @@
 """The life of a request, on one screen: its statuses, whose turn each is, and every move that is allowed.
 
-Nothing here touches the database. `connections.models.request.advance` is the only writer of a status and refuses
+Nothing here touches the database. `connections.models.request.transition` is the only writer of a status and refuses
 every move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table.
 """
 
@@ -132,7 +132,7 @@ DECIDED: frozenset[Status] = frozenset(
 )
 
 
-def transition(source: Status | None, target: Status) -> Transition | None:
+def find_transition(source: Status | None, target: Status) -> Transition | None:
     """The allowed move from `source` (None: a new request) to `target`, or None where there is none."""
     return _TABLE.get((source, target))
 

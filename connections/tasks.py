@@ -1,7 +1,7 @@
-"""Celery's view of the portal: a task is a doorbell with an id; the row says whether anything is to be done.
+"""Celery's view of the portal: a task is a message with an id; the row says whether anything is to be done.
 
 A message may be lost, doubled, late or forged without harm: work starts only by a conditional update of the row, and
-the sweeper rings again for whatever is due.
+the sweeper enqueues again whatever is due.
 """
 
 import logging
@@ -23,22 +23,22 @@ from redis.retry import Retry
 from connections import catalog, notifications, worker
 
 log = logging.getLogger(__name__)
-# No bell expires: whether it is too old, Celery asks the clock of the worker's host, and one that is ahead would hear
+# No message expires: whether it is too old, Celery asks the clock of the worker's host, and one ahead would hear
 # nothing at all. An old one does no harm.
 PING_SECONDS = 0.25  # these in seconds
 PUBLISH_SECONDS = 0.5
 _database_was_away = threading.Event()
-KEPT_SECONDS = 20  # an idle connection: one that a firewall forgot meanwhile would swallow a bell
+KEPT_SECONDS = 20  # an idle connection: one that a firewall forgot meanwhile would swallow a message
 
 
 @shared_task(name="submit")
 def submit(request_id: int) -> None:
-    """Send one approved request; then, unless other bells wait to be heard, whichever is due next.
+    """Send one approved request; then, unless other messages wait to be heard, whichever is due next.
 
-    Where they do, looking is in vain: all workers would find the same one, which has a bell of its own.
+    Where they do, looking is in vain: all workers would find the same one, which has a message of its own.
     """
     _submit(request_id)
-    if not _unheard() and (following := worker.next_due()) is not None:
+    if not _waiting_in_queue() and (following := worker.next_due()) is not None:
         _submit(following)
 
 
@@ -62,15 +62,15 @@ def reconcile(request_id: int) -> None:
 
 @shared_task(name="check")
 def check(request_id: int) -> None:
-    """Ask Fivetran how one connection is, because something hinted at a change, and ring for the tests it led to."""
+    """Ask Fivetran how one connection is, because something hinted at a change, and enqueue the tests it led to."""
     if worker.check(request_id):
-        ring(run_tests, request_id)
+        enqueue(run_tests, request_id)
 
 
 @shared_task(name="observe")
 def observe() -> None:
     """Read Fivetran's list of all connections, and ask for those that are not in it."""
-    ring_each([(check, request_id) for request_id in worker.observe()])
+    enqueue_many([(check, request_id) for request_id in worker.observe()])
 
 
 @shared_task(name="apply_change")
@@ -81,16 +81,16 @@ def apply_change(change_id: int) -> None:
 
 @shared_task(name="send_trust")
 def send_trust(trust_id: int) -> None:
-    """Tell Fivetran of an approved certificate or fingerprint, then ring for the setup tests that are due by it."""
+    """Tell Fivetran of an approved certificate or fingerprint, then enqueue the setup tests that are due by it."""
     if request_id := worker.send_trust(trust_id):
-        ring(run_tests, request_id)
+        enqueue(run_tests, request_id)
 
 
 @shared_task(name="sweep")
 def sweep(asked: bool = False) -> None:
-    """Bring back what was lost and ring for everything that is due; `asked`: a person did, not the scheduler."""
+    """Bring back what was lost and enqueue everything that is due; `asked`: a person did, not the scheduler."""
     if asked or worker.note_alive():
-        ring_all(worker.sweep())
+        enqueue_due(worker.sweep())
 
 
 @shared_task(name="probe")
@@ -103,13 +103,13 @@ def probe() -> None:
         raise
     if _database_was_away.is_set():
         _database_was_away.clear()
-        ring(sweep, True)
+        enqueue(sweep, True)
 
 
-@receiver(worker.reopened)
+@receiver(worker.breaker_closed)
 def look_at_once(**_signal: Any) -> None:
     """Whatever waited for Fivetran goes on now, and not with the next sweep."""
-    ring(sweep, True)
+    enqueue(sweep, True)
 
 
 @shared_task(name="notify")
@@ -127,48 +127,48 @@ def refresh_catalog() -> None:
         catalog.learn_sources()
 
 
-def ring_all(due: worker.Due) -> bool:
-    """Ring for what `worker.sweep` found due, less the bells that nobody has heard yet; whether all were rung.
+def enqueue_due(due: worker.Due) -> bool:
+    """Enqueue what `worker.sweep` found due, less the messages that nobody has heard yet; whether all were enqueued.
 
     Without that, a sweep that finds more than the workers can do before the next one would make the queue grow for
-    ever. The newest go without, whose own bells are the likeliest to be there still: what lost its bell grows old, and
-    is rung for before them.
+    ever. The newest go without: their own messages are the likeliest to be there still. What lost its message
+    grows old and is enqueued before them.
     """
     slow: list[tuple[Any, ...]] = [(run_tests, request_id) for request_id in due.run_tests]
     slow += [(submit, request_id) for request_id in due.submit]
-    wanted = max(0, len(slow) - _unheard())
+    wanted = max(0, len(slow) - _waiting_in_queue())
     quick: list[tuple[Any, ...]] = [(reconcile, request_id) for request_id in due.reconcile]
     quick += [(check, request_id) for request_id in due.check]
     quick += [(apply_change, change_id) for change_id in due.change]
     quick += [(send_trust, trust_id) for trust_id in due.trust]
-    return ring_each([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[:wanted]])
+    return enqueue_many([*quick, *([(probe,)] if due.probe else []), (notify,), *slow[:wanted]])
 
 
-def ring(task: Task, *args: Any) -> bool:
+def enqueue(task: Task, *args: Any) -> bool:
     """Publish `task`, within a second even while the broker hangs; whether it was published. Never raises."""
-    return ring_each([(task, *args)])
+    return enqueue_many([(task, *args)])
 
 
-def ring_each(bells: Sequence[tuple[Any, ...]]) -> bool:
+def enqueue_many(messages: Sequence[tuple[Any, ...]]) -> bool:
     """Publish each (task, *arguments) over one connection; whether all were. Never raises; stops where one fails.
 
     A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one.
     """
     try:
         _broker(settings.REDIS_URL, PING_SECONDS).ping()
-        bell = _line.producer()
-        for task, *args in bells:
-            task.apply_async(args, producer=bell, retry=False)
+        producer = _line.producer()
+        for task, *args in messages:
+            task.apply_async(args, producer=producer, retry=False)
     except Exception as error:  # noqa: BLE001  (an approval that was stored must not fail by whatever the publisher raises)
         _hang_up()
-        names = ", ".join(sorted({task.name for task, *_ in bells}))
-        log.warning("%s was not rung (%s); the sweeper will", names, type(error).__name__)
+        names = ", ".join(sorted({task.name for task, *_ in messages}))
+        log.warning("%s was not enqueued (%s); the sweeper will", names, type(error).__name__)
         return False
     return True
 
 
-def _unheard() -> int:
-    """How many bells wait in the lane of the slow tasks; 0 where the broker does not say."""
+def _waiting_in_queue() -> int:
+    """How many messages wait in the lane of the slow tasks; 0 where the broker does not say."""
     try:
         client = _broker(settings.REDIS_URL, PING_SECONDS)
         return int(client.llen(settings.CELERY_TASK_ROUTES["submit"]["queue"]))
@@ -225,7 +225,7 @@ class _Line(threading.local):
         return self._producer
 
     def hang_up(self) -> None:
-        """The next bell takes a new connection."""
+        """The next message takes a new connection."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
             producer.connection.release()

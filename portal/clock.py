@@ -10,6 +10,6 @@ def steady() -> datetime:
     """The time of day as this process found it at its start, moved on by the time that passed since.
 
     The scheduler keeps when it last rang for what; by the host's clock it would be silent after a step back, for as
-    long as the step, and ring for everything at once after one ahead.
+    long as the step, and enqueue for everything at once after one ahead.
     """
     return _BEGAN + timedelta(seconds=time.monotonic() - _AT)

@@ -129,7 +129,7 @@ if read.text("REDIS_URL"):
     }
 CACHES = {"default": _CACHE}
 
-# --- Celery: the message is a doorbell, the row is the queue -------------------------------------------------------
+# --- Celery: the message says only where to look, the row is the queue --------------------------------------------
 CELERY_BROKER_URL = _BROKER_URL
 CELERY_BROKER_USE_SSL = {"ssl_cert_reqs": ssl.CERT_REQUIRED} if _BROKER_URL.startswith("rediss:") else None
 CELERY_RESULT_BACKEND = None

@@ -11,7 +11,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from connections import permissions, workflow
-from connections.models import ConnectionRequest, advance
+from connections.models import ConnectionRequest, transition
 from connections.states import Actor, Status
 from connections.worker import outcome
 from connections.workflow import Filing
@@ -105,7 +105,7 @@ def request_in(
 def _decide(request: ConnectionRequest, status: Status, by: User, approver: User) -> None:
     match status:
         case Status.EXPIRED:
-            advance(request, Status.EXPIRED, actor=Actor.SWEEPER)
+            transition(request, Status.EXPIRED, actor=Actor.SWEEPER)
         case Status.WITHDRAWN:
             workflow.withdraw(by=by, request=request)
         case Status.REJECTED:
@@ -119,10 +119,10 @@ def _work(request: ConnectionRequest, status: Status) -> None:
     if status is Status.APPROVED:
         return
     lease: dict[str, Any] = {"token": uuid.uuid4(), "lease_until": Now()}
-    advance(request, Status.CLAIMED, actor=Actor.WORKER, **lease)
+    transition(request, Status.CLAIMED, actor=Actor.WORKER, **lease)
     if status is Status.CLAIMED:
         return
-    advance(request, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now(), deadline_at=Now())
+    transition(request, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now(), deadline_at=Now())
     match status:
         case Status.CREATED:
             outcome.to_created(request, Actor.WORKER, created_data(request))

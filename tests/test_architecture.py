@@ -65,7 +65,7 @@ def test_a_part_of_django_that_does_not_belong_there_is_found(importer: str, sou
 
 
 def test_other_parts_of_django_are_let_pass() -> None:
-    source = "from connections.models import advance\nfrom django.db import transaction"
+    source = "from connections.models import transition\nfrom django.db import transaction"
     assert not list(architecture.unlawful_imports("connections.workflow", source))
 
 
@@ -158,7 +158,7 @@ def calls_to_fivetran() -> set[str]:
 def test_no_call_to_fivetran_is_made_in_a_transaction() -> None:
     forbidden = calls_to_fivetran()
     assert {"create_connection", "look_up", "reconcile", "refresh_service", "run_tests"} <= forbidden
-    assert not {"advance", "tell", "atomic", "to_created"} & forbidden
+    assert not {"transition", "tell", "atomic", "to_created"} & forbidden
     files = [path for path in PRODUCT if SANDBOX not in path.parents]
     assert findings(lambda source: architecture.calls_in_transactions(source, forbidden), files) == []
 

@@ -8,8 +8,8 @@ from django.http import HttpRequest
 
 from connections import permissions
 from connections.models import (
-    ApiGate,
     Attempt,
+    CircuitBreaker,
     Connection,
     Event,
     Handover,
@@ -162,11 +162,11 @@ class SetupTestRunAdmin(ReadOnlyAdmin):
     inlines = (SetupTestInline,)
 
 
-@admin.register(ApiGate)
+@admin.register(CircuitBreaker)
 class ApiGateAdmin(ReadOnlyAdmin):
     """Whether anything is sent now."""
 
-    list_display = ("__str__", "closed_since", "not_before", "unclear_in_a_row", "paused_by", "paused_at")
+    list_display = ("__str__", "open_since", "not_before", "unclear_in_a_row", "paused_by", "paused_at")
 
 
 @admin.register(Notice)

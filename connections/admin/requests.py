@@ -17,7 +17,7 @@ from connections import permissions, workflow
 from connections.admin.readonly import AttemptInline, EventInline, ReadOnlyAdmin
 from connections.evidence import evidence_of
 from connections.forms import ReasonForm
-from connections.models import ConnectionRequest, MovedOn
+from connections.models import ConnectionRequest, StaleRow
 from connections.spec import characters, payloads, refusals
 
 _TEXTS = (
@@ -184,11 +184,11 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         try:
             permissions.check_can_decide(by, row)
             if row.digest != digest:
-                raise MovedOn("The body changed since it was shown.")
+                raise StaleRow("The body changed since it was shown.")
             decision.carry_out(by, row, digest, reason)
         except permissions.Denied as denied:
             self.message_user(request, f"Request #{row.pk}: {denied.reason}", messages.ERROR)
-        except MovedOn:
+        except StaleRow:
             why = "it changed since you looked, so nothing was decided. Please look again."
             self.message_user(request, f"Request #{row.pk}: {why}", messages.WARNING)
         else:
@@ -208,7 +208,7 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
             "opts": self.opts,
             "decision": decision,
             "shown": shown,
-            "possible": any(not why_not for *_facts, why_not in shown),
+            "possible": any(not denied_reason for *_facts, denied_reason in shown),
             "form": form,
         }
         return TemplateResponse(request, "admin/connections/connectionrequest/decide.html", context)

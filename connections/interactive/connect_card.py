@@ -19,7 +19,7 @@ from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.interactive.lookup import SECONDS, Unreachable
-from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason, Handover
+from connections.models import Attempt, BreakerReason, CircuitBreaker, ConnectionRequest, Ending, Handover
 
 log = logging.getLogger(__name__)
 CARDS_AN_HOUR = 20  # each is a call of the account's budget
@@ -53,11 +53,11 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
     except FivetranError as error:
         _close(attempt, error)
         if isinstance(error, RateLimited):
-            ApiGate.objects.with_row().ask_to_wait(error.retry_after)
+            CircuitBreaker.objects.with_row().ask_to_wait(error.retry_after)
             _check_gate()
         if isinstance(error, Unauthorized):
             again = Now() + timedelta(seconds=settings.PROBE_SECONDS)
-            ApiGate.objects.with_row().close(GateReason.AUTH, not_before=again)
+            CircuitBreaker.objects.with_row().open(BreakerReason.AUTH, not_before=again)
         raise Unreachable(_words(error)) from None
     _close(attempt, answer)
     uri = str(answer.data["connect_card"]["uri"])
@@ -103,10 +103,10 @@ def is_fivetrans(uri: str) -> bool:
 
 def _check_gate() -> None:
     """An operator's pause, and Fivetran's own wish to be left alone, hold for this call too."""
-    gate = ApiGate.objects.filter(pk=1).first()
-    if gate is not None and gate.paused_at:
+    breaker = CircuitBreaker.objects.filter(pk=1).first()
+    if breaker is not None and breaker.paused_at:
         raise Unreachable("An operator paused all calls to Fivetran for the moment. Try again later.")
-    until = gate.not_before if gate is not None and gate.reason == GateReason.RATE_LIMITED else None
+    until = breaker.not_before if breaker is not None and breaker.reason == BreakerReason.RATE_LIMITED else None
     if until and (left := (until - timezone.now()).total_seconds()) > 0:
         raise Unreachable("Fivetran asked the portal to wait a moment.", math.ceil(left))
 

@@ -3,8 +3,8 @@
 from connections.models.attempt import Attempt, Ending
 from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
-from connections.models.change import ChangeKind, ConnectionChange, advance_change, open_change
-from connections.models.circuit_breaker import ApiGate, GateReason, Pace
+from connections.models.change import ChangeKind, ConnectionChange, open_change, transition_change
+from connections.models.circuit_breaker import BreakerReason, CircuitBreaker, Pace
 from connections.models.connection import (
     Connection,
     SetupTest,
@@ -29,14 +29,14 @@ from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
-from connections.models.request import ConnectionRequest, IllegalMove, MovedOn, advance, open_request
+from connections.models.request import ConnectionRequest, IllegalTransition, StaleRow, open_request, transition
 from connections.models.reset_count import ResetCount
 from connections.models.trust import OPEN_TRUST, Trust, TrustState
 from connections.models.webhook import WebhookDelivery
 
 __all__ = [
     "LIVE_HANDOVER",
-    "ApiGate",
+    "CircuitBreaker",
     "Attempt",
     "Batch",
     "BatchRow",
@@ -49,13 +49,13 @@ __all__ = [
     "Ending",
     "Event",
     "EventKind",
-    "GateReason",
+    "BreakerReason",
     "Handover",
     "HandoverState",
     "Heartbeat",
-    "IllegalMove",
+    "IllegalTransition",
     "Kind",
-    "MovedOn",
+    "StaleRow",
     "Notice",
     "NoticeKind",
     "Observation",
@@ -72,8 +72,8 @@ __all__ = [
     "WebhookDelivery",
     "Trust",
     "TrustState",
-    "advance",
-    "advance_change",
+    "transition",
+    "transition_change",
     "known_account",
     "open_change",
     "find_owner",

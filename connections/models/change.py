@@ -1,4 +1,4 @@
-"""The change of a connection that exists: asked for, approved, told to Fivetran. `advance_change` writes its status."""
+"""The change of a connection that exists: asked for, approved, told to Fivetran. `transition_change` writes it."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from connections.models.event import Event, EventKind
-from connections.models.request import ConnectionRequest, IllegalMove, MovedOn
+from connections.models.request import ConnectionRequest, IllegalTransition, StaleRow
 from connections.states import CHANGE_DECIDED, CHANGE_OPEN, Actor, ChangeStatus, change_transition
 
 _EVENTS = {
@@ -143,8 +143,8 @@ class ConnectionChange(models.Model):
 def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **columns: Any) -> ConnectionChange:
     """Insert a new change, waiting for approval, with its event; runs in one transaction.
 
-    Raises IllegalMove for another actor or without a reason, IntegrityError where a constraint refuses the row: above
-    all where another change of this connection is open.
+    Raises IllegalTransition for another actor or without a reason, IntegrityError where a constraint refuses the row:
+    above all where another change of this connection is open.
     """
     reason = str(columns.get("reason", "")).strip()
     _check_move(None, ChangeStatus.PENDING, actor, reason)
@@ -157,7 +157,7 @@ def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **
     return change
 
 
-def advance_change(
+def transition_change(
     change: ConnectionChange,
     target: ChangeStatus,
     *,
@@ -172,7 +172,7 @@ def advance_change(
 
     `guard` narrows the UPDATE (a token, a version, a digest, a lease by `Now()`); `columns` are written by the same
     statement and may be expressions; `reason` and `why` are for the timeline. Afterwards `change` is fresh.
-    Raises IllegalMove (no such move, wrong actor, reason missing), MovedOn (not exactly one row matched),
+    Raises IllegalTransition (no such move, wrong actor, reason missing), StaleRow (not exactly one row matched),
     IntegrityError (a constraint refused). In each of these cases nothing was written.
     """
     source = change.state
@@ -182,7 +182,7 @@ def advance_change(
             status=target, status_since=Now(), version=F("version") + 1, **columns
         )
         if changed != 1:
-            raise MovedOn(f"Change {change.pk} is no longer {source}, or no longer as it was seen.")
+            raise StaleRow(f"Change {change.pk} is no longer {source}, or no longer as it was seen.")
         change.refresh_from_db()
         kind = EventKind.CHANGE_WAITS if source is ChangeStatus.RUNNING and target in CHANGE_OPEN else _EVENTS[target]
         _note(change, actor=actor, by=by, reason=reason, kind=kind, why=why)
@@ -191,9 +191,9 @@ def advance_change(
 def _check_move(source: ChangeStatus | None, target: ChangeStatus, actor: Actor, reason: str) -> None:
     move = change_transition(source, target)
     if move is None or actor not in move.actors:
-        raise IllegalMove(f"{actor} cannot move a change from {source} to {target}.")
+        raise IllegalTransition(f"{actor} cannot move a change from {source} to {target}.")
     if move.needs_reason and not reason.strip():
-        raise IllegalMove(f"Moving a change from {source} to {target} needs a reason.")
+        raise IllegalTransition(f"Moving a change from {source} to {target} needs a reason.")
 
 
 def _note(change: ConnectionChange, *, actor: Actor, by: User | None, reason: str, kind: EventKind, why: str) -> None:

@@ -1,4 +1,4 @@
-"""The one gate before Fivetran's account: whether anything may be sent now, and if not, why and until when."""
+"""The one breaker before Fivetran's account: whether anything may be sent now, and if not, why and until when."""
 
 import random
 from datetime import timedelta
@@ -11,14 +11,14 @@ from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
 
-class GateReason(models.TextChoices):
+class BreakerReason(models.TextChoices):
     """Why nothing is sent."""
 
-    OPEN = "", "Open"
+    CLOSED = "", "Open"
     RATE_LIMITED = "rate_limited", "Fivetran asked to wait"
     AUTH = "auth", "Fivetran does not accept the API key"
-    UNWELL = "unwell", "Fivetran gives no clear answers"
-    TRIAL = "trial", "Fivetran answers again; one request goes ahead"
+    OPEN = "unwell", "Fivetran gives no clear answers"
+    HALF_OPEN = "trial", "Fivetran answers again; one request goes ahead"
 
 
 class Pace(models.TextChoices):
@@ -33,15 +33,15 @@ SPREAD_BELOW, LOOK_UPS_BELOW = 10, 50  # parts of the limit
 RATE_WINDOW = timedelta(hours=1)  # of Fivetran's limit; what was read longer ago says nothing any more
 
 
-class GateQuerySet(models.QuerySet["ApiGate"]):
+class BreakerQuerySet(models.QuerySet["CircuitBreaker"]):
     """The ways in which the row is closed."""
 
-    def close(self, reason: GateReason, where: Q | None = None, **columns: object) -> bool:
+    def open(self, reason: BreakerReason, where: Q | None = None, **columns: object) -> bool:
         """Close it for `reason`; whether it was. A bad key outweighs a wait: only a probe leaves it, never time."""
-        stronger = Q(reason=GateReason.AUTH) if reason is not GateReason.AUTH else Q(pk=None)
-        since = Coalesce(F("closed_since"), Now())
+        stronger = Q(reason=BreakerReason.AUTH) if reason is not BreakerReason.AUTH else Q(pk=None)
+        since = Coalesce(F("open_since"), Now())
         rows = self.filter(where or Q(), pk=1).exclude(stronger)
-        return rows.update(reason=reason, closed_since=since, probes=0, **columns) == 1
+        return rows.update(reason=reason, open_since=since, probes=0, **columns) == 1
 
     def ask_to_wait(self, retry_after: float | None) -> bool:
         """Close it as long as a 429 asks for, and no shorter than an earlier one did; with a little jitter."""
@@ -49,8 +49,8 @@ class GateQuerySet(models.QuerySet["ApiGate"]):
         until = Now() + timedelta(seconds=seconds)
         longer = Greatest(Coalesce(F("not_before"), until), until, output_field=DateTimeField())
         # What another reason waited for says nothing about how long Fivetran asked us to wait.
-        moment = Case(When(reason=GateReason.RATE_LIMITED, then=longer), default=until)
-        return self.close(GateReason.RATE_LIMITED, not_before=moment)
+        moment = Case(When(reason=BreakerReason.RATE_LIMITED, then=longer), default=until)
+        return self.open(BreakerReason.RATE_LIMITED, not_before=moment)
 
     def with_row(self) -> Self:
         """The same, once the row is there."""
@@ -58,11 +58,11 @@ class GateQuerySet(models.QuerySet["ApiGate"]):
         return self
 
 
-class ApiGate(models.Model):
+class CircuitBreaker(models.Model):
     """A single row (id 1), shared by all workers and shown to people; nothing about it lives in a process."""
 
-    reason = models.CharField(max_length=20, choices=GateReason.choices, default=GateReason.OPEN, blank=True)
-    closed_since = models.DateTimeField(null=True)
+    reason = models.CharField(max_length=20, choices=BreakerReason.choices, default=BreakerReason.CLOSED, blank=True)
+    open_since = models.DateTimeField("closed since", null=True)
     not_before = models.DateTimeField(null=True)
     probes = models.PositiveSmallIntegerField(default=0)
     unclear_in_a_row = models.PositiveSmallIntegerField(default=0)
@@ -76,12 +76,12 @@ class ApiGate(models.Model):
     paused_at = models.DateTimeField(null=True)
     paused_reason = models.TextField(blank=True)
 
-    objects = GateQuerySet.as_manager()
+    objects = BreakerQuerySet.as_manager()
 
     class Meta:
         """Only ever one row."""
 
-        verbose_name = "API gate"
+        verbose_name = "API breaker"
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_gate")]
 
     def __str__(self) -> str:

@@ -62,7 +62,7 @@ class EventManager(models.Manager["Event"]):
         reason: str = "",
         detail: dict[str, Any] | None = None,
     ) -> "Event":
-        """An event about `request` (of any kind but `moved`, which only `advance` writes), in the caller's transaction.
+        """An event about `request` (any kind but `moved`, which only `transition` writes), in the caller's transaction.
 
         `detail` is for the timeline: `why` is shown, `who` names somebody without an account.
         """

@@ -1,4 +1,4 @@
-"""The request: one row a connection that somebody asked for, and `advance`, the only writer of its status."""
+"""The request: one row a connection that somebody asked for, and `transition`, the only writer of its status."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -12,17 +12,17 @@ from django.db.models.functions import Now
 
 from connections.models.event import Event, EventKind
 from connections.spec import refusals
-from connections.states import DECIDED, LIVE, Actor, Status, transition
+from connections.states import DECIDED, LIVE, Actor, Status, find_transition
 
 _NAME_HELD = Q(status__in=sorted(LIVE)) | Q(status=Status.CREATED, gone_at__isnull=True)
 _UNNAMED = sorted({Status.DRAFT, Status.WITHDRAWN})
 
 
-class IllegalMove(Exception):
+class IllegalTransition(Exception):
     """The table of `connections.states` has no such move, or not for this actor, or it needs a reason."""
 
 
-class MovedOn(Exception):
+class StaleRow(Exception):
     """The row no longer is where the caller saw it: somebody or something else moved first. Nothing was changed."""
 
 
@@ -191,14 +191,14 @@ def open_request(
     """Insert a new request with its first event; runs in one transaction.
 
     It begins as a draft or pending, or, by an operator (`by`) who says `why`, as created: then the connection was made
-    elsewhere. Raises IllegalMove for another status, actor or without a needed reason, IntegrityError where a
+    elsewhere. Raises IllegalTransition for another status, actor or without a needed reason, IntegrityError where a
     constraint refuses the row.
     """
-    move = transition(None, status)
+    move = find_transition(None, status)
     if move is None or actor not in move.actors:
-        raise IllegalMove(f"A request cannot begin as {status}, or not by the {actor}.")
+        raise IllegalTransition(f"A request cannot begin as {status}, or not by the {actor}.")
     if move.needs_reason and not why.strip():
-        raise IllegalMove(f"A request that begins as {status} needs a reason.")
+        raise IllegalTransition(f"A request that begins as {status} needs a reason.")
     with transaction.atomic():
         request = ConnectionRequest.objects.create(status=status, requester=requester, **columns)
         Event.objects.create(
@@ -215,7 +215,7 @@ def open_request(
     return request
 
 
-def advance(
+def transition(
     request: ConnectionRequest,
     target: Status,
     *,
@@ -233,16 +233,16 @@ def advance(
     by `Now()`); `changes` are columns written by the same statement and may be expressions (`columns` too, for names
     that are parameters here); `reason` and `detail` go to the event. Afterwards `request` has what was written; what
     the database computed is read when it is asked for.
-    Raises IllegalMove (no such move, wrong actor, reason missing), MovedOn (not exactly one row matched),
+    Raises IllegalTransition (no such move, wrong actor, reason missing), StaleRow (not exactly one row matched),
     IntegrityError (a constraint refused: the caller's transaction, if any, is lost with it). In each of these cases
     nothing was written.
     """
     source = request.state
-    move = transition(source, target)
+    move = find_transition(source, target)
     if move is None or actor not in move.actors:
-        raise IllegalMove(f"{actor} cannot move a request from {source} to {target}.")
+        raise IllegalTransition(f"{actor} cannot move a request from {source} to {target}.")
     if move.needs_reason and not reason.strip():
-        raise IllegalMove(f"Moving a request from {source} to {target} needs a reason.")
+        raise IllegalTransition(f"Moving a request from {source} to {target} needs a reason.")
     written = {"status_since": Now(), **changes, **(columns or {})}
     version = request.version + 1
     seen = ConnectionRequest.objects.filter(guard or Q(), pk=request.pk, status=source, version=request.version)
@@ -261,7 +261,7 @@ def advance(
                 version=version,
             )
     if changed != 1:
-        raise MovedOn(f"Request {request.pk} is no longer {source}, or no longer as it was seen.")
+        raise StaleRow(f"Request {request.pk} is no longer {source}, or no longer as it was seen.")
     for name, value in {"status": target.value, "version": version, **written}.items():
         _take_over(request, name, value)
 

@@ -12,7 +12,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition, require_POST, require_safe
 
 from connections import catalog, permissions
-from connections.models import CatalogEntry, CatalogRefresh, Kind, MovedOn, PortalPolicy, ServiceRule, Stance
+from connections.models import CatalogEntry, CatalogRefresh, Kind, PortalPolicy, ServiceRule, StaleRow, Stance
 from connections.workflow import operations
 
 _SHAPE = 1  # of a row in the JSON; a browser's copy of another shape is no longer valid
@@ -53,7 +53,7 @@ def refresh(request: HttpRequest) -> HttpResponse:
             messages.success(request, "Fivetran is being asked. The copy below stays until its answer is here.")
         else:
             messages.warning(request, "The worker cannot be reached just now. The scheduler refreshes by itself.")
-    except MovedOn as moved:
+    except StaleRow as moved:
         messages.info(request, str(moved))
     return redirect("connections:catalog")
 

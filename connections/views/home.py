@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from connections import limits, permissions
-from connections.models import ApiGate, ConnectionRequest, GateReason, Handover
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Handover
 from connections.models.handover import LIVE_HANDOVER
 from connections.permissions import Person
 from connections.spec import refusals
@@ -74,8 +74,8 @@ def _for_operators() -> dict[str, Any]:
     # One query: whatever is below zero stands for the key.
     stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).order_by().values_list("id")
     refused = ConnectionRequest.objects.refused_for_operators().order_by().values_list("id")
-    gate = ApiGate.objects.filter(pk=1, reason=GateReason.AUTH).values_list(Value(-1))
-    found = [number for (number,) in stuck.union(refused, gate).order_by("id")[: COUNTED + 1]]
+    breaker = CircuitBreaker.objects.filter(pk=1, reason=BreakerReason.AUTH).values_list(Value(-1))
+    found = [number for (number,) in stuck.union(refused, breaker).order_by("id")[: COUNTED + 1]]
     return {"operator_count": len([number for number in found if number > 0]), "bad_key": -1 in found}
 
 

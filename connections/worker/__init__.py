@@ -4,7 +4,7 @@ The row is the queue. Every function here may be called at any time, by any numb
 nothing unless the row says so.
 """
 
-from connections.queue.circuit_breaker import probe, reopened
+from connections.queue.circuit_breaker import breaker_closed, probe
 from connections.worker.changes import apply_change
 from connections.worker.connection_status import check
 from connections.worker.create import next_due, submit
@@ -25,7 +25,7 @@ __all__ = [
     "observe",
     "probe",
     "reconcile",
-    "reopened",
+    "breaker_closed",
     "run_tests",
     "send_trust",
     "submit",

@@ -26,10 +26,10 @@ from connections.models import (
     Connection,
     ConnectionChange,
     ConnectionRequest,
-    IllegalMove,
-    MovedOn,
+    IllegalTransition,
     NoticeKind,
-    advance_change,
+    StaleRow,
+    transition_change,
 )
 from connections.queue import circuit_breaker
 from connections.spec import drift, payloads
@@ -63,7 +63,7 @@ class Claim:
 
 
 def apply_change(change_id: int) -> None:
-    """Tell Fivetran of the approved change with this id, if it is due, the gate is open and nobody else has it."""
+    """Tell Fivetran of the approved change with this id, if it is due, calls are let through and nobody else has it."""
     if not isinstance(change_id, int) or not circuit_breaker.may_change():
         return
     change = ConnectionChange.objects.due().filter(pk=change_id).select_related("request").first()
@@ -73,18 +73,18 @@ def apply_change(change_id: int) -> None:
         claim = _claim(change)
         if _may_send(claim):
             _send(claim)
-    except MovedOn:
+    except StaleRow:
         log.info("change %s moved on while it was being made", change_id)
-    except outcome.DATABASE_AWAY:
+    except outcome.DATABASE_DOWN:
         log.warning("the database went away while change %s was being made; the sweeper heals it", change_id)
     except Exception as error:
         log.exception("change %s cannot be processed", change_id)
-        _set_aside(change, type(error).__name__)
+        _escalate(change, type(error).__name__)
 
 
 def _claim(change: ConnectionChange) -> Claim:
     claim = Claim(change, uuid.uuid4(), boottime())
-    advance_change(
+    transition_change(
         change,
         ChangeStatus.RUNNING,
         actor=Actor.WORKER,
@@ -97,13 +97,13 @@ def _claim(change: ConnectionChange) -> Claim:
     return claim
 
 
-def _set_aside(change: ConnectionChange, why: str) -> None:
+def _escalate(change: ConnectionChange, why: str) -> None:
     """A row that cannot be processed ends, with words; the other rows go on."""
     claim = Claim(change, change.token or uuid.uuid4(), 0.0)  # ours: another worker's is not to be ended
     change.refresh_from_db()
     try:
         _failed(claim, "portal_error", f"The portal could not process this change ({why}). Ask an operator to look.")
-    except (IllegalMove, MovedOn):
+    except (IllegalTransition, StaleRow):
         log.warning("change %s could not be set aside from %s", change.pk, change.status)
 
 
@@ -124,8 +124,8 @@ def _may_send(claim: Claim) -> bool:
         if account.same(configured.client(), change.approved_account):
             return True
     except FivetranError as error:
-        circuit_breaker.note_error(error, read=True)
-        _back(claim, error, refund=True)
+        circuit_breaker.record_failure(error, read=True)
+        _requeue(claim, error, give_attempt_back=True)
         return False
     _failed(claim, "other_account", "It was approved for another Fivetran account. Nothing was sent.")
     return False
@@ -153,32 +153,32 @@ def _send(claim: Claim) -> None:
 
 
 def _persist(claim: Claim, write: Callable[[], None]) -> None:
-    """As `outcome.persist`; the change is read again too before each further try."""
+    """As `outcome.retry_while_database_down`; the change is read again too before each further try."""
 
     def fresh() -> None:
         claim.change.refresh_from_db()
         write()
 
-    outcome.persist(claim.request, fresh)
+    outcome.retry_while_database_down(claim.request, fresh)
 
 
 def _conclude(claim: Claim, attempt: Attempt, answer: Answer) -> None:
     with outcome.atomic():
         outcome.close(attempt, answer)
         _done(claim, answer)
-    circuit_breaker.note_answer()
+    circuit_breaker.record_success()
 
 
 def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
     deleting = claim.change.kind == ChangeKind.DELETE
     with outcome.atomic():
-        circuit_breaker.note_error(error)
+        circuit_breaker.record_failure(error)
         outcome.close(attempt, error)
         match error:
             case NotSent() | RateLimited() | Unauthorized():
-                _back(claim, error, refund=True)
+                _requeue(claim, error, give_attempt_back=True)
             case Refused() if _is_gone(error):
-                connection_status.gone(claim.request)
+                connection_status.mark_deleted(claim.request)
                 if deleting:
                     _done(claim)
                 else:
@@ -186,7 +186,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
             case Refused():
                 _failed(claim, error.code, error.message)
             case _:
-                _back(claim, error, refund=False)
+                _requeue(claim, error, give_attempt_back=False)
 
 
 def _is_gone(error: Refused) -> bool:
@@ -212,7 +212,7 @@ def _looked(claim: Claim, attempt: Attempt, answer: Answer) -> None:
         if change.kind != ChangeKind.DELETE and _shows(answer.data, change.values):
             _done(claim, answer)
         else:
-            connection_status.seen(_connection(claim), answer.data)
+            connection_status.record_status(_connection(claim), answer.data)
             said = f"Fivetran gave no clear answer {MAX_ATTEMPTS} times, and shows the connection as it was before."
             _failed(claim, "no_effect", said)
 
@@ -226,10 +226,10 @@ def _shows(data: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 def _not_looked(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
     change = claim.change
     with outcome.atomic():
-        circuit_breaker.note_error(error, read=True)
+        circuit_breaker.record_failure(error, read=True)
         outcome.close(attempt, error)
         if isinstance(error, Refused) and _is_gone(error):
-            connection_status.gone(claim.request)
+            connection_status.mark_deleted(claim.request)
             if change.kind == ChangeKind.DELETE:
                 _done(claim)
             else:
@@ -238,7 +238,7 @@ def _not_looked(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
             said = "Fivetran gave no clear answer. Nobody knows whether the change was made: look at Fivetran."
             _failed(claim, "no_clear_answer", said)
         else:
-            _back(claim, error, refund=isinstance(error, (NotSent, RateLimited, Unauthorized)))
+            _requeue(claim, error, give_attempt_back=isinstance(error, (NotSent, RateLimited, Unauthorized)))
 
 
 # --- where it ends ---------------------------------------------------------------------------------------------------
@@ -253,20 +253,20 @@ def _done(claim: Claim, answer: Answer | None = None) -> None:
     """Fivetran has it: store what it says, or that the connection is gone, and tell who asked."""
     change = claim.change
     with outcome.atomic():
-        advance_change(change, ChangeStatus.DONE, actor=Actor.WORKER, guard=claim.mine, note="", **_RELEASED)
+        transition_change(change, ChangeStatus.DONE, actor=Actor.WORKER, guard=claim.mine, note="", **_RELEASED)
         if change.kind == ChangeKind.DELETE:
-            connection_status.gone(claim.request)
+            connection_status.mark_deleted(claim.request)
         elif answer is not None:
             connection = _connection(claim)
             connection.baseline = drift.rebased(connection.baseline, change.body, answer.data)
             connection.save(update_fields=["baseline"])
-            connection_status.seen(connection, answer.data)
+            connection_status.record_status(connection, answer.data)
         _tell(claim)
 
 
 def _failed(claim: Claim, code: str, message: str) -> None:
     with outcome.atomic():
-        advance_change(
+        transition_change(
             claim.change,
             ChangeStatus.FAILED,
             actor=Actor.WORKER,
@@ -280,10 +280,14 @@ def _failed(claim: Claim, code: str, message: str) -> None:
         _tell(claim)
 
 
-def _back(claim: Claim, error: FivetranError, *, refund: bool) -> None:
+def _requeue(claim: Claim, error: FivetranError, *, give_attempt_back: bool) -> None:
     """Into the queue again, due after a pause; the attempt counts only where the effect is unclear."""
-    note = outcome.waiting_note(error) if refund else "Fivetran gave no clear answer. The portal sends it once more."
-    advance_change(
+    note = (
+        outcome.waiting_note(error)
+        if give_attempt_back
+        else "Fivetran gave no clear answer. The portal sends it once more."
+    )
+    transition_change(
         claim.change,
         ChangeStatus.APPROVED,
         actor=Actor.WORKER,
@@ -292,14 +296,14 @@ def _back(claim: Claim, error: FivetranError, *, refund: bool) -> None:
         token=None,
         lease_until=None,
         next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS),
-        attempts_used=F("attempts_used") - (1 if refund else 0),
+        attempts_used=F("attempts_used") - (1 if give_attempt_back else 0),
         note=note,
     )
 
 
 def _tell(claim: Claim) -> None:
     change = claim.change
-    notifications.tell(
+    notifications.notify(
         claim.request, NoticeKind.CHANGE_ENDED, change.requester, claim.request.requester, occasion=change.pk
     )
 
@@ -307,7 +311,7 @@ def _tell(claim: Claim) -> None:
 # --- what the sweeper does -------------------------------------------------------------------------------------------
 def release(change: ConnectionChange) -> None:
     """A claim whose lease ran out: the call may have had its effect, and is simply made again."""
-    advance_change(
+    transition_change(
         change,
         ChangeStatus.APPROVED,
         actor=Actor.SWEEPER,
@@ -323,8 +327,8 @@ def expire(change: ConnectionChange) -> None:
     """Nobody decided for EXPIRE_DAYS."""
     with outcome.atomic():
         why = f"Nobody decided in {settings.EXPIRE_DAYS} days."
-        advance_change(change, ChangeStatus.EXPIRED, actor=Actor.SWEEPER, reason=why)
-        notifications.tell(change.request, NoticeKind.CHANGE_ENDED, change.requester, occasion=change.pk)
+        transition_change(change, ChangeStatus.EXPIRED, actor=Actor.SWEEPER, reason=why)
+        notifications.notify(change.request, NoticeKind.CHANGE_ENDED, change.requester, occasion=change.pk)
 
 
 def sweep(most: int) -> list[int]:
@@ -336,7 +340,7 @@ def sweep(most: int) -> list[int]:
         for change in rows.select_related("request", "requester").order_by("id")[:most]:
             try:
                 act(change)
-            except (MovedOn, IllegalMove):
+            except (StaleRow, IllegalTransition):
                 log.info("change %s moved on before the sweeper", change.pk)
             except Exception:
                 log.exception("the sweeper could not deal with change %s", change.pk)

@@ -30,7 +30,7 @@ from connections.worker import account, handover, outcome
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)  # longer than a GET with its repetitions; a check that died is then due again
-# What `take` may change.
+# What `apply_status` may change.
 TAKEN = [
     "fivetran_status",
     "setup_state",
@@ -55,7 +55,7 @@ def check(request_id: int) -> bool:
 
     Returns whether its setup tests are due now, which the answer may have led to.
     """
-    if not isinstance(request_id, int) or not circuit_breaker.is_open():
+    if not isinstance(request_id, int) or not circuit_breaker.may_call():
         return False
     connection = due().filter(request_id=request_id).select_related("request").first()
     if connection is None:
@@ -73,16 +73,16 @@ def check(request_id: int) -> bool:
             return False
         answer = client.get_connection(str(request.connection_id))
     except FivetranError as error:
-        outcome.persist(request, partial(_unanswered, connection, attempt, error))
+        outcome.retry_while_database_down(request, partial(_unanswered, connection, attempt, error))
     else:
-        outcome.persist(request, partial(_answered, connection, attempt, answer))
+        outcome.retry_while_database_down(request, partial(_answered, connection, attempt, answer))
     return Connection.objects.filter(pk=connection.pk, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now()).exists()
 
 
-def seen(connection: Connection, data: Mapping[str, Any]) -> None:
+def record_status(connection: Connection, data: Mapping[str, Any]) -> None:
     """Store what Fivetran says of the connection, with an event for each thing that is new; in a transaction."""
     row = locked().get(pk=connection.pk)
-    events = take(row, data)
+    events = apply_status(row, data)
     row.save(update_fields=TAKEN)
     Connection.objects.filter(pk=row.pk).update(seen_at=Now())
     note(row, events)
@@ -95,7 +95,7 @@ def locked() -> QuerySet[Connection]:
     return Connection.objects.select_for_update(of=("self",)).select_related("request").prefetch_related(changes)
 
 
-def take(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
+def apply_status(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
     """Put what `data` (an answer's or a list item's) says into the columns `TAKEN` of `row`, unsaved; what is new."""
     events: list[Happening] = []
     before = row.setup_state
@@ -134,17 +134,17 @@ def _compare(row: Connection, data: Mapping[str, Any]) -> list[str]:
 
 
 def note(row: Connection, events: Iterable[Happening]) -> None:
-    """An event each for what `take` found new."""
+    """An event each for what `apply_status` found new."""
     for kind, why in events:
         Event.objects.note(row.request, kind, actor=Actor.RECONCILER, detail={"why": why})
         if kind == EventKind.SETUP_STATE_CHANGED:
             handover.conclude(row, row.setup_state)
 
 
-def gone(request: ConnectionRequest) -> None:
+def mark_deleted(request: ConnectionRequest) -> None:
     """Fivetran knows the connection no longer: mark it; its history stays and its name is free. In a transaction."""
     if ConnectionRequest.objects.filter(pk=request.pk, gone_at=None).update(gone_at=Now()) == 1:
-        # What was still to be tested never can be; a page would wait for it, and the sweeper ring, for ever.
+        # What was still to be tested never can be; a page would wait for it, and the sweeper enqueue, for ever.
         Connection.objects.filter(request=request, tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING]).update(
             tests=SetupTestsState.STORED,
             tests_token=None,
@@ -164,15 +164,15 @@ def _answered(connection: Connection, attempt: Attempt, answer: Answer) -> None:
     with outcome.atomic():
         outcome.close(attempt, answer)
         _claimed(connection).update(check_due_at=None)
-        seen(connection, answer.data)
+        record_status(connection, answer.data)
 
 
 def _unanswered(connection: Connection, attempt: Attempt, error: FivetranError) -> None:
     """Gone where Fivetran says so; else ask again later, but after a refusal, which stays one."""
     refused = isinstance(error, Refused)
     with outcome.atomic():
-        circuit_breaker.note_error(error, read=True)
+        circuit_breaker.record_failure(error, read=True)
         outcome.close(attempt, error)
         _claimed(connection).update(check_due_at=None if refused else Now() + timedelta(seconds=settings.PROBE_SECONDS))
         if refused and error.status == 404 and error.code.startswith("NotFound"):
-            gone(connection.request)
+            mark_deleted(connection.request)

@@ -20,7 +20,7 @@ from django.db.models.functions import Coalesce, Now
 from connections.fivetran import configured
 from connections.fivetran.client import Answer, boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, ConnectionRequest, EventKind, IllegalMove, MovedOn, advance
+from connections.models import Attempt, ConnectionRequest, EventKind, IllegalTransition, StaleRow, transition
 from connections.queue import circuit_breaker
 from connections.spec import payloads, refusals
 from connections.states import Actor, Status
@@ -32,30 +32,32 @@ UNKNOWN_MARGIN = 1.1  # of the call's deadline: after that no sender is left, wh
 
 
 def submit(request_id: int) -> bool:
-    """Send the approved request with this id, if it is due, the gate is open and nobody else has claimed it.
+    """Send the approved request with this id, if it is due, calls are let through and nobody else has claimed it.
 
     Returns whether a setup test that ran with it asks for something, or may do so.
     """
-    if not isinstance(request_id, int):  # a message is only a doorbell, and anybody who reaches the broker can ring
+    if not isinstance(
+        request_id, int
+    ):  # a message only says where to look, and anybody who reaches the broker can enqueue
         log.warning("ignored a message with an id that is no number")
         return False
     request = ConnectionRequest.objects.due().select_related("requester").filter(pk=request_id).first()
     if request is None:
         return False
-    place = circuit_breaker.admit()
-    if not place.taken:
-        if place.wait_until is not None:
-            _wait(request, place.wait_until)
+    permit = circuit_breaker.acquire()
+    if not permit.taken:
+        if permit.wait_until is not None:
+            _wait(request, permit.wait_until)
         return False
     try:
-        return _submit(request, place)
-    except MovedOn:
+        return _submit(request, permit)
+    except StaleRow:
         log.info("request %s moved on while it was being sent", request_id)
-    except outcome.DATABASE_AWAY:
+    except outcome.DATABASE_DOWN:
         log.warning("the database went away while request %s was being sent; the sweeper heals it", request_id)
     except Exception as error:
         log.exception("request %s cannot be processed", request_id)
-        _set_aside(request, f"The portal could not process this request ({type(error).__name__}).")
+        _escalate(request, f"The portal could not process this request ({type(error).__name__}).")
     return False
 
 
@@ -84,7 +86,7 @@ class Claim:
         return Q(token=self.token)
 
 
-def _submit(request: ConnectionRequest, place: circuit_breaker.Place) -> bool:
+def _submit(request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
     sent = False
     try:
         claim = _claim(request)
@@ -93,33 +95,33 @@ def _submit(request: ConnectionRequest, place: circuit_breaker.Place) -> bool:
         client = configured.client()
         if not _may_send(claim, client):
             return False
-        noted = _note_sending(claim, place)
+        noted = _note_sending(claim, permit)
         if noted is None:
             return False
         attempt, started = noted
         sent = True
     finally:
         if not sent:
-            circuit_breaker.give_back(place)
+            circuit_breaker.release(permit)
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
         answer = client.create_connection(request.payload or {}, give_up_at=started + _start_window())
     except FivetranError as error:
-        outcome.persist(request, partial(_conclude_error, claim, attempt, error))
+        outcome.retry_while_database_down(request, partial(_conclude_error, claim, attempt, error))
         return False
-    return outcome.persist(request, partial(_conclude_created, claim, attempt, answer)) is not False
+    return outcome.retry_while_database_down(request, partial(_conclude_created, claim, attempt, answer)) is not False
 
 
 def _claim(request: ConnectionRequest) -> Claim | None:
     """Take the row with a token and a lease, or set it aside when it must not be sent."""
     if payloads.digest(request.payload or {}) != request.approved_digest:
-        _set_aside(request, "The body is not the one that was approved.")
+        _escalate(request, "The body is not the one that was approved.")
         return None
     if request.attempts_used >= MAX_ATTEMPTS:
-        _set_aside(request, f"{MAX_ATTEMPTS} attempts were used up.")
+        _escalate(request, f"{MAX_ATTEMPTS} attempts were used up.")
         return None
     token = uuid.uuid4()
-    advance(
+    transition(
         request,
         Status.CLAIMED,
         actor=Actor.WORKER,
@@ -132,13 +134,13 @@ def _claim(request: ConnectionRequest) -> Claim | None:
     return Claim(request, token, request.first_sent_at)
 
 
-def _set_aside(request: ConnectionRequest, why: str) -> None:
+def _escalate(request: ConnectionRequest, why: str) -> None:
     """Leave the row to an operator, if nobody else has taken it meanwhile; the other rows go on."""
     mine = Q(token=None) | Q(token=request.token)
     request.refresh_from_db()  # what failed may have been rolled back
     try:
         outcome.to_attention(request, Actor.WORKER, why, mine)
-    except (IllegalMove, MovedOn):
+    except (IllegalTransition, StaleRow):
         log.warning("request %s could not be set aside from %s", request.pk, request.status)
 
 
@@ -158,7 +160,7 @@ def _may_send(claim: Claim, client: Any) -> bool:
         outcome.to_attention(request, Actor.WORKER, why, claim.mine)
         return False
     except FivetranError as error:
-        _back(claim, error)
+        _requeue(claim, error)
         return False
     if not same:
         outcome.to_attention(request, Actor.WORKER, "It was approved for another Fivetran account.", claim.mine)
@@ -189,58 +191,62 @@ def _conclude_existing(claim: Claim, found: list[dict[str, Any]]) -> None:
         outcome.to_attention(request, Actor.WORKER, why, claim.mine)
 
 
-def _back(claim: Claim, error: FivetranError) -> None:
+def _requeue(claim: Claim, error: FivetranError) -> None:
     """Nothing was sent: return the claimed row to the queue.
 
     With its attempt, if Fivetran was not reached or said why. One that gives no clear answer for this row, and perhaps
     for this row alone, is asked ever rarer, and after MAX_ATTEMPTS a person looks: others must have their turn.
     """
-    circuit_breaker.note_error(error)
+    circuit_breaker.record_failure(error)
     outcome.tell_of_bad_key(claim.request, error)
     clear, pause = isinstance(error, (NotSent, RateLimited, Unauthorized)), outcome.pause_after(error)
     _release(
         claim,
         why=type(error).__name__,
         pause=pause if clear else pause * 2 ** (claim.request.attempts_used - 1),
-        refund=clear,
+        give_attempt_back=clear,
         note=outcome.waiting_note(error),
     )
 
 
-def _release(claim: Claim, *, why: str, pause: float, refund: bool = True, note: str = "") -> None:
-    advance(
+def _release(claim: Claim, *, why: str, pause: float, give_attempt_back: bool = True, note: str = "") -> None:
+    transition(
         claim.request,
         Status.APPROVED,
         actor=Actor.WORKER,
         guard=claim.mine,
         detail={"why": why},
         **outcome.released(pause),
-        attempts_used=F("attempts_used") - (1 if refund else 0),
+        attempts_used=F("attempts_used") - (1 if give_attempt_back else 0),
         note=note,
     )
 
 
-def _note_sending(claim: Claim, place: circuit_breaker.Place) -> tuple[Attempt, float] | None:
+def _note_sending(claim: Claim, permit: circuit_breaker.Permit) -> tuple[Attempt, float] | None:
     """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit.
 
-    None where the gate was closed since the claim, by an operator or by what became of another call: then the row is
+    None where the breaker was opened since the claim, by an operator or by what became of another call: then the row is
     in the queue again.
     """
     try:
         with outcome.atomic():
-            advance(
+            transition(
                 claim.request,
                 Status.SENDING,
                 actor=Actor.WORKER,
-                guard=claim.mine & Q(lease_until__gt=Now()) & circuit_breaker.still_lets(place),
+                guard=claim.mine & Q(lease_until__gt=Now()) & circuit_breaker.still_allows(permit),
                 sent_at=Now(),
                 first_sent_at=Coalesce(F("first_sent_at"), Now()),
                 deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * UNKNOWN_MARGIN),
             )
             attempt = Attempt.objects.create(request=claim.request, call=Attempt.Call.CREATE)
-            circuit_breaker.keep(place)
-    except MovedOn:
-        _release(claim, why="nothing was sent: the gate was closed meanwhile, or the look-up took too long", pause=0)
+            circuit_breaker.extend(permit)
+    except StaleRow:
+        _release(
+            claim,
+            why="nothing was sent: the circuit breaker was opened meanwhile, or the look-up took too long",
+            pause=0,
+        )
         return None
     return attempt, boottime()
 
@@ -252,7 +258,7 @@ def _start_window() -> float:
 
 def _conclude_created(claim: Claim, attempt: Attempt, answer: Answer) -> bool:
     with outcome.atomic():
-        circuit_breaker.note_answer()
+        circuit_breaker.record_success()
         outcome.close(attempt, answer)
         return outcome.to_created(claim.request, Actor.WORKER, answer.data, guard=claim.mine)
 
@@ -262,10 +268,10 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
     match error:
         case NotSent() | RateLimited() | Unauthorized():
             with outcome.atomic():
-                circuit_breaker.note_error(error)  # before the row is due again
+                circuit_breaker.record_failure(error)  # before the row is due again
                 outcome.tell_of_bad_key(request, error)
                 outcome.close(attempt, error)
-                advance(
+                transition(
                     request,
                     Status.APPROVED,
                     actor=Actor.WORKER,
@@ -280,7 +286,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
             _to_unknown(claim, attempt, error, "The name is taken, perhaps by an earlier attempt.")
         case Refused():
             with outcome.atomic():
-                circuit_breaker.note_answer()
+                circuit_breaker.record_success()
                 outcome.close(attempt, error)
                 code = "name_taken" if error.name_taken else refusals.code_of(error.status, error.code)
                 outcome.to_failed(request, code, error.message, claim.mine)
@@ -290,6 +296,6 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
 
 def _to_unknown(claim: Claim, attempt: Attempt, error: FivetranError, why: str) -> None:
     with outcome.atomic():
-        circuit_breaker.note_error(error)
+        circuit_breaker.record_failure(error)
         outcome.close(attempt, error)
         outcome.to_unknown(claim.request, Actor.WORKER, why, claim.mine)

@@ -18,13 +18,13 @@ from django.db.models.functions import Now
 from connections import notifications
 from connections.fivetran.client import boottime
 from connections.models import (
-    ApiGate,
+    BreakerReason,
     CatalogEntry,
     CatalogRefresh,
+    CircuitBreaker,
     Connection,
     ConnectionChange,
     ConnectionRequest,
-    GateReason,
     Handover,
     Notice,
     Observation,
@@ -110,7 +110,7 @@ def _look() -> float:
 _requests, _changes = ConnectionRequest.objects, ConnectionChange.objects
 _undecided = Q(status__in=[Status.PENDING, Status.CHANGES_REQUESTED])
 _unsent = Notice.objects.filter(sent_at=None)
-_gates = ApiGate.objects
+_breakers = CircuitBreaker.objects
 MOMENTS = [
     Moment(_requests.filter(_undecided), "status_since", _is_past),
     Moment(_requests.filter(status=Status.APPROVED), "next_try_at", _turn),
@@ -129,12 +129,12 @@ MOMENTS = [
     Moment(Trust.objects.filter(state=TrustState.DUE), "next_try_at", _turn),
     Moment(Trust.objects.filter(state=TrustState.RUNNING), "lease_until", trust.LEASE.total_seconds, Then.GUARDS),
     Moment(Trust.objects.all(), "ended_at", _is_past),
-    Moment(_gates.filter(reason=GateReason.RATE_LIMITED), "not_before", lambda: circuit_breaker.LONGEST_WAIT),
-    Moment(_gates.filter(reason=GateReason.AUTH), "not_before", circuit_breaker.longest_pause),
-    Moment(_gates.filter(reason=GateReason.UNWELL), "not_before", circuit_breaker.longest_pause),
-    Moment(_gates.filter(reason=GateReason.TRIAL), "not_before", lambda: max(_call(), _claim()), Then.KEPT),
-    Moment(_gates.all(), "next_slot_at", _slot),
-    Moment(_gates.all(), "rate_read_at", _is_past),
+    Moment(_breakers.filter(reason=BreakerReason.RATE_LIMITED), "not_before", lambda: circuit_breaker.LONGEST_WAIT),
+    Moment(_breakers.filter(reason=BreakerReason.AUTH), "not_before", circuit_breaker.longest_pause),
+    Moment(_breakers.filter(reason=BreakerReason.OPEN), "not_before", circuit_breaker.longest_pause),
+    Moment(_breakers.filter(reason=BreakerReason.HALF_OPEN), "not_before", lambda: max(_call(), _claim()), Then.KEPT),
+    Moment(_breakers.all(), "next_slot_at", _slot),
+    Moment(_breakers.all(), "rate_read_at", _is_past),
     Moment(_unsent.filter(tries=0), "next_try_at", _is_past),
     Moment(_unsent.filter(tries__gt=0), "next_try_at", notifications.LEASE.total_seconds, Then.GUARDS),
     Moment(Handover.objects.all(), "told_at", _is_past),
@@ -209,7 +209,7 @@ class _Look:
     def now(cls) -> "_Look":
         circuit_breaker.current()
         before = boottime()
-        there: datetime = ApiGate.objects.values_list(Now(), flat=True).get()
+        there: datetime = CircuitBreaker.objects.values_list(Now(), flat=True).get()
         return cls(there, before, boottime())
 
     def disagrees(self, last: "_Look") -> bool:

@@ -47,7 +47,7 @@ def conclude(connection: Connection, setup_state: str) -> None:
         request = connection.request
         Event.objects.note(request, EventKind.HANDOVER_DONE, actor=Actor.RECONCILER)
         occasion = mine.values_list("mails", flat=True).get()
-        notifications.tell(request, NoticeKind.CONNECTED, request.requester, occasion=occasion)
+        notifications.notify(request, NoticeKind.CONNECTED, request.requester, occasion=occasion)
         _run_tests(connection)
 
 

@@ -22,11 +22,11 @@ from connections.models import (
     ConnectionRequest,
     Ending,
     Handover,
-    IllegalMove,
+    IllegalTransition,
     NoticeKind,
     SetupTestsState,
-    advance,
     tests_in,
+    transition,
 )
 from connections.spec import drift, refusals
 from connections.states import Actor, Owner, Status
@@ -37,15 +37,15 @@ T = TypeVar("T")
 PERSIST_SECONDS = 60  # how long an answer is worth keeping while the database is away; then the look-up heals it
 PERSIST_PAUSE = 0.5
 # The database is away, full, locked or read-only (PostgreSQL's InternalError): nobody's row is wrong.
-DATABASE_AWAY = (OperationalError, InterfaceError, InternalError)
+DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
 
 __all__ = [
-    "DATABASE_AWAY",
+    "DATABASE_DOWN",
     "atomic",
     "close",
     "ending_of",
     "pause_after",
-    "persist",
+    "retry_while_database_down",
     "released",
     "tell_of_bad_key",
     "to_attention",
@@ -56,7 +56,7 @@ __all__ = [
 ]
 
 
-def persist(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
+def retry_while_database_down(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
     """Run `write`, again and again on fresh connections while the database does not answer, for a minute at most.
 
     Before each further try `request` is read again: the commit that seemed to fail may have come through, and then
@@ -69,12 +69,12 @@ def persist(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
             if again:
                 request.refresh_from_db()
             return write()
-        except IllegalMove:
+        except IllegalTransition:
             if not again:
                 raise
             log.info("request %s was written down by the try before", request.pk)
             return None
-        except DATABASE_AWAY:
+        except DATABASE_DOWN:
             if time.monotonic() > end:
                 raise
             log.warning("the database does not take the result; trying again")
@@ -84,7 +84,7 @@ def persist(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
 
 
 def pause_after(error: FivetranError) -> float:
-    """Seconds until a row that was not sent is due again: none where the gate holds it, so that it keeps its place."""
+    """Seconds until a row that was not sent is due again: none where the breaker holds it, so it keeps its place."""
     held = isinstance(error, (RateLimited, Unauthorized)) or (isinstance(error, NotSent) and not error.late)
     return 0 if held else settings.PROBE_SECONDS
 
@@ -156,7 +156,7 @@ def to_created(
     tests = SetupTestsState.STORED if brought else SetupTestsState.DUE if asked_for else SetupTestsState.NONE
     try:
         with atomic():
-            advance(
+            transition(
                 request,
                 Status.CREATED,
                 actor=actor,
@@ -178,7 +178,7 @@ def to_created(
             )
             if brought:
                 asks = store_test_run.store(request, connection, data, is_new=True)
-            notifications.tell(request, NoticeKind.CREATED, request.requester)
+            notifications.notify(request, NoticeKind.CREATED, request.requester)
             if (handover := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(handover, NoticeKind.HANDOVER)
     except IntegrityError:
@@ -193,7 +193,7 @@ def to_created(
 def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> None:
     """Fivetran refused, definitely: nothing exists. The code says whose turn it is; operators are told of theirs."""
     with atomic():
-        advance(
+        transition(
             request,
             Status.FAILED,
             actor=Actor.WORKER,
@@ -205,22 +205,22 @@ def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> 
             next_try_at=None,
             note="",
         )
-        notifications.tell(request, NoticeKind.FAILED, request.requester)
+        notifications.notify(request, NoticeKind.FAILED, request.requester)
         if refusals.refusal_of(code).owner is Owner.OPERATOR:
-            notifications.tell(request, NoticeKind.ATTENTION, *notifications.operators())
+            notifications.notify(request, NoticeKind.ATTENTION, *notifications.operators())
 
 
 def tell_of_bad_key(request: ConnectionRequest, error: FivetranError) -> None:
     """Operators are told of a key that Fivetran does not accept, once for each request that meets it."""
     if isinstance(error, Unauthorized):
-        notifications.tell(
+        notifications.notify(
             request, NoticeKind.ATTENTION, *notifications.operators(), occasion=notifications.BAD_KEY_OCCASION
         )
 
 
 def to_unknown(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
     """Nobody knows whether it exists: from now on only looking helps, and the first look is due at once."""
-    advance(
+    transition(
         request,
         Status.UNKNOWN,
         actor=actor,
@@ -239,7 +239,7 @@ def to_unknown(request: ConnectionRequest, actor: Actor, why: str, guard: Q | No
 def to_attention(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
     """A person has to look; operators are told."""
     with atomic():
-        advance(
+        transition(
             request,
             Status.ATTENTION,
             actor=actor,
@@ -251,4 +251,4 @@ def to_attention(request: ConnectionRequest, actor: Actor, why: str, guard: Q | 
             next_lookup_at=None,
             note=why[:500],
         )
-        notifications.tell(request, NoticeKind.ATTENTION, *notifications.operators())
+        notifications.notify(request, NoticeKind.ATTENTION, *notifications.operators())

@@ -42,9 +42,9 @@ def observe() -> list[int]:
     """Read Fivetran's list and store what changed; returns the ids of the requests whose connection is not in it.
 
     Those are due for a check: only Fivetran's answer for one connection says that it is gone. Nothing happens while the
-    gate is closed, or where another scheduler has just had the turn.
+    breaker is closed, or where another scheduler has just had the turn.
     """
-    if not circuit_breaker.is_open():
+    if not circuit_breaker.may_call():
         return []
     started = Observation.objects.begin()
     if started is None:
@@ -56,10 +56,10 @@ def observe() -> list[int]:
         _name_twins(listed)
         rows = list(_of_this_account(client, _known(started)))
         _store([row for row in rows if row["request__connection_id"] in listed], listed, started)
-        circuit_breaker.note_rate_limit(circuit_breaker.current())
+        circuit_breaker.record_rate_limit(circuit_breaker.current())
         complete = True
     except FivetranError as error:
-        circuit_breaker.note_error(error, read=True)
+        circuit_breaker.record_failure(error, read=True)
         log.warning("Fivetran's list of connections could not be read: %s", type(error).__name__)
         return []
     finally:
@@ -104,7 +104,7 @@ def _store(rows: Iterable[dict[str, Any]], listed: Mapping[str, dict[str, Any]],
             # Read again under the lock: an answer for one of them that came after the list began is the newer one.
             fresh = list(connection_status.locked().filter(pk__in=keys[at : at + CHUNK], seen_at__lte=started))
             for connection in fresh:
-                connection_status.note(connection, connection_status.take(connection, changed[connection.pk]))
+                connection_status.note(connection, connection_status.apply_status(connection, changed[connection.pk]))
             Connection.objects.bulk_update(fresh, connection_status.TAKEN)
             Connection.objects.filter(pk__in=[connection.pk for connection in fresh]).update(seen_at=Now())
 

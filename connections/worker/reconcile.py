@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError
-from connections.models import ConnectionRequest, IllegalMove, MovedOn, advance
+from connections.models import ConnectionRequest, IllegalTransition, StaleRow, transition
 from connections.queue import circuit_breaker
 from connections.states import Actor, Status
 from connections.worker import database_clock, lookup, outcome
@@ -39,15 +39,15 @@ def reconcile(request_id: int) -> None:
     mine = Q(version=request.version)
     try:
         _settle(request, mine)
-    except MovedOn:
+    except StaleRow:
         log.info("request %s moved on while it was looked up", request_id)
-    except outcome.DATABASE_AWAY:
+    except outcome.DATABASE_DOWN:
         log.warning("the database went away while request %s was looked up", request_id)
     except Exception as error:
         log.exception("request %s cannot be settled", request_id)
         why = f"The portal could not settle this request ({type(error).__name__})."
         request.refresh_from_db()  # what failed may have been rolled back
-        with suppress(MovedOn, IllegalMove):
+        with suppress(StaleRow, IllegalTransition):
             outcome.to_attention(request, Actor.RECONCILER, why, mine)
 
 
@@ -55,7 +55,7 @@ def _settle(request: ConnectionRequest, mine: Q) -> None:
     try:
         found = lookup.look_up(configured.client(), request, note=True)
     except FivetranError as error:
-        circuit_breaker.note_error(error, read=True)
+        circuit_breaker.record_failure(error, read=True)
         _look_again_or_give_up(request, mine)
         return
     if lookup.ours(request, found, request.first_sent_at):
@@ -88,7 +88,7 @@ def _nothing_there(request: ConnectionRequest, mine: Q) -> None:
     elif request.attempts_used >= MAX_ATTEMPTS:
         outcome.to_attention(request, Actor.RECONCILER, f"{MAX_ATTEMPTS} attempts were used up.", mine)
     else:
-        advance(
+        transition(
             request,
             Status.APPROVED,
             actor=Actor.RECONCILER,

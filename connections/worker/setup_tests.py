@@ -30,7 +30,7 @@ MAX_ATTEMPTS = 5
 
 
 def run_tests(request_id: int) -> bool:
-    """Run the tests of the request's connection if they are due, nobody else runs them and the gate is open.
+    """Run the tests of the request's connection if they are due, nobody else runs them and calls are let through.
 
     Returns whether one of them asks for something, or may do so.
     """
@@ -42,7 +42,7 @@ def run_tests(request_id: int) -> bool:
     connection = due.select_related("request").first()
     if connection is None:
         return False
-    place = circuit_breaker.admit()
+    place = circuit_breaker.acquire()
     if not place.taken:
         if place.wait_until is not None:
             due.update(tests_next_try_at=place.wait_until)
@@ -59,10 +59,10 @@ def run_tests(request_id: int) -> bool:
         tests_attempts=F("tests_attempts") + 1,
     )
     if claimed != 1:
-        circuit_breaker.give_back(place)
+        circuit_breaker.release(place)
         return False
     connection.tests_attempts += 1
-    circuit_breaker.keep(place)
+    circuit_breaker.extend(place)
     return _run(connection, token)
 
 
@@ -78,9 +78,9 @@ def _run(connection: Connection, token: uuid.UUID) -> bool:
             trust_fingerprints=bool(body.get("trust_fingerprints")),
         )
     except FivetranError as error:
-        outcome.persist(request, partial(_not_run, connection, token, attempt, error))
+        outcome.retry_while_database_down(request, partial(_not_run, connection, token, attempt, error))
         return False
-    return outcome.persist(request, partial(_store, connection, token, attempt, answer)) is not False
+    return outcome.retry_while_database_down(request, partial(_store, connection, token, attempt, answer)) is not False
 
 
 def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: Answer) -> bool:
@@ -90,10 +90,10 @@ def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: A
         mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
         if mine.update(tests_token=None, tests_lease_until=None) != 1:
             return False  # another run took over; this one's result is in the attempts
-        connection_status.seen(connection, answer.data)
+        connection_status.record_status(connection, answer.data)
         asks = store_test_run.store(request, connection, answer.data, asked_by_id=_asked_by(request))
         Event.objects.note(request, EventKind.TESTS_STORED, actor=Actor.WORKER)
-    circuit_breaker.note_answer()
+    circuit_breaker.record_success()
     return asks
 
 
@@ -105,15 +105,15 @@ def _asked_by(request: ConnectionRequest) -> int | None:
 def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
     """Try again later; after a definite refusal, or five tries, say why and leave it to the button."""
     final = isinstance(error, Refused) or connection.tests_attempts >= MAX_ATTEMPTS
-    refund = isinstance(error, (NotSent, RateLimited, Unauthorized))
+    give_attempt_back = isinstance(error, (NotSent, RateLimited, Unauthorized))
     with outcome.atomic():
-        circuit_breaker.note_error(error)
+        circuit_breaker.record_failure(error)
         outcome.close(attempt, error)
         Connection.objects.filter(pk=connection.pk, tests_token=token).update(
-            tests=SetupTestsState.STORED if final and not refund else SetupTestsState.DUE,
+            tests=SetupTestsState.STORED if final and not give_attempt_back else SetupTestsState.DUE,
             tests_token=None,
             tests_lease_until=None,
-            tests_attempts=F("tests_attempts") - (1 if refund else 0),
+            tests_attempts=F("tests_attempts") - (1 if give_attempt_back else 0),
             tests_next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS),
             tests_note=error.message[:500],
         )

@@ -23,8 +23,8 @@ def store(
     asks = store_run(connection, data, asked_by_id=asked_by_id, is_new=is_new)
     if connection.trust_waiting:
         hashes = {one.hash for one in connection.trust_asked()}
-        people = permissions.trusted_to_trust(request)
-        notifications.tell(request, NoticeKind.TRUST_NEEDED, *people, occasion=occasion(hashes))
+        people = permissions.trust_approvers(request)
+        notifications.notify(request, NoticeKind.TRUST_NEEDED, *people, occasion=occasion(hashes))
     return asks
 
 

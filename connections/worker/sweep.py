@@ -1,4 +1,4 @@
-"""The sweeper: brings back what a dead worker left, and lists what is due so that it can be rung for.
+"""The sweeper: brings back what a dead worker left, and lists what is due so that it can be enqueued.
 
 Ten sweepers at once do what one does: each step is a conditional update.
 """
@@ -18,13 +18,13 @@ from connections.models import (
     Connection,
     ConnectionRequest,
     Heartbeat,
-    IllegalMove,
-    MovedOn,
+    IllegalTransition,
     NoticeKind,
     Process,
     SetupTestsState,
+    StaleRow,
     WebhookDelivery,
-    advance,
+    transition,
 )
 from connections.queue import circuit_breaker
 from connections.states import Actor, Status
@@ -36,7 +36,7 @@ BATCH = 500  # rows of one kind a sweep; the rest waits for the next
 
 @dataclass(frozen=True)
 class Due:
-    """The ids of requests that something is to be done about now, and whether the gate wants a probe."""
+    """The ids of requests that something is to be done about now, and whether the circuit breaker wants a probe."""
 
     submit: list[int] = field(default_factory=list)
     run_tests: list[int] = field(default_factory=list)
@@ -73,14 +73,14 @@ def sweep() -> Due:
     ):
         try:
             tidy()
-        except DatabaseError:  # a lock, or too much at once: what is due is rung for all the same
+        except DatabaseError:  # a lock, or too much at once: what is due is enqueued all the same
             log.exception("the sweeper could not tidy up")
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
     tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now(), request__gone_at=None)
     due = ConnectionRequest.objects.due().values_list("pk", flat=True)
-    may_send = circuit_breaker.is_open()
+    may_send = circuit_breaker.may_call()
     return Due(
-        submit=list(due[: circuit_breaker.places(BATCH)]) if may_send else [],
+        submit=list(due[: circuit_breaker.permits(BATCH)]) if may_send else [],
         run_tests=list(tests.values_list("request_id", flat=True)[:BATCH]) if may_send else [],
         reconcile=list(unknown.order_by("next_lookup_at").values_list("pk", flat=True)[:BATCH])
         if circuit_breaker.may_look()
@@ -107,7 +107,7 @@ def _each(rows: Iterable[ConnectionRequest], act: Callable[[ConnectionRequest], 
     for request in rows:
         try:
             act(request)
-        except (MovedOn, IllegalMove):
+        except (StaleRow, IllegalTransition):
             log.info("request %s moved on before the sweeper", request.pk)
         except Exception:
             log.exception("the sweeper could not deal with request %s", request.pk)
@@ -115,7 +115,7 @@ def _each(rows: Iterable[ConnectionRequest], act: Callable[[ConnectionRequest], 
 
 def _release(request: ConnectionRequest) -> None:
     """A claim whose lease ran out: nothing was sent, so it simply goes back."""
-    advance(
+    transition(
         request,
         Status.APPROVED,
         actor=Actor.SWEEPER,
@@ -136,5 +136,7 @@ _DEAD = Q(deadline_at__lt=Now())
 
 def _expire(request: ConnectionRequest) -> None:
     with outcome.atomic():
-        advance(request, Status.EXPIRED, actor=Actor.SWEEPER, reason=f"Nobody decided in {settings.EXPIRE_DAYS} days.")
-        notifications.tell(request, NoticeKind.EXPIRED, request.requester)
+        transition(
+            request, Status.EXPIRED, actor=Actor.SWEEPER, reason=f"Nobody decided in {settings.EXPIRE_DAYS} days."
+        )
+        notifications.notify(request, NoticeKind.EXPIRED, request.requester)

@@ -33,7 +33,7 @@ def release() -> None:
 
 
 def send_trust(trust_id: int) -> int | None:
-    """Tell Fivetran of this approval if that is due, nobody else does and the gate is open.
+    """Tell Fivetran of this approval if that is due, nobody else does and the circuit breaker lets calls through.
 
     Returns the id of the request whose setup tests are now due because of it, else None.
     """
@@ -49,7 +49,7 @@ def send_trust(trust_id: int) -> int | None:
             _refuse(mine, row, "The API key is another account's. Nothing was sent.")
             return None
     except FivetranError as error:
-        circuit_breaker.note_error(error, read=True)
+        circuit_breaker.record_failure(error, read=True)
         mine.update(next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         return None
     token = uuid.uuid4()
@@ -70,9 +70,9 @@ def _send(row: Trust, token: uuid.UUID) -> int | None:
         else:
             answer = client.approve_fingerprint(connection_id, row.hash, row.proof)
     except FivetranError as error:
-        outcome.persist(request, partial(_not_sent, row, token, attempt, error))
+        outcome.retry_while_database_down(request, partial(_not_sent, row, token, attempt, error))
         return None
-    outcome.persist(request, partial(_sent, row, token, attempt, answer))
+    outcome.retry_while_database_down(request, partial(_sent, row, token, attempt, answer))
     return request.pk
 
 
@@ -92,16 +92,16 @@ def _sent(row: Trust, token: uuid.UUID, attempt: Attempt, answer: Answer) -> Non
             tests_attempts=0,
             tests_note="",
         )
-    circuit_breaker.note_answer()
+    circuit_breaker.record_success()
 
 
 def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
     """Try again later; after a definite refusal, or five tries, say why and leave it to another approval."""
-    refund = isinstance(error, (NotSent, RateLimited, Unauthorized))
-    final = not refund and (isinstance(error, Refused) or row.attempts >= MAX_ATTEMPTS)
+    give_attempt_back = isinstance(error, (NotSent, RateLimited, Unauthorized))
+    final = not give_attempt_back and (isinstance(error, Refused) or row.attempts >= MAX_ATTEMPTS)
     mine = Trust.objects.filter(pk=row.pk, token=token)
     with outcome.atomic():
-        circuit_breaker.note_error(error)
+        circuit_breaker.record_failure(error)
         outcome.close(attempt, error)
         if not final:
             pause = timedelta(seconds=settings.PROBE_SECONDS)
@@ -110,7 +110,7 @@ def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranErr
                 token=None,
                 lease_until=None,
                 next_try_at=Now() + pause,
-                attempts=F("attempts") - (1 if refund else 0),
+                attempts=F("attempts") - (1 if give_attempt_back else 0),
                 message=outcome.waiting_note(error)[:500],
             )
             return

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from connections import limits, notifications, permissions, tasks, workflow
-from connections.models import Batch, BatchRow, ConnectionRequest, MovedOn, NoticeKind
+from connections.models import Batch, BatchRow, ConnectionRequest, NoticeKind, StaleRow
 from connections.permissions import Denied
 from connections.states import Status
 from connections.workflow import Filing, NameTaken
@@ -79,8 +79,8 @@ def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
     BatchRow.objects.bulk_create(
         BatchRow(batch=batch, request=request, number=number) for number, request in enumerate(requests, 1)
     )
-    notifications.tell(requests[0], NoticeKind.SUBMITTED, *permissions.approvers_for(by), batch=batch)
-    transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+    notifications.notify(requests[0], NoticeKind.SUBMITTED, *permissions.approvers_for(by), batch=batch)
+    transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     return batch
 
 
@@ -109,17 +109,17 @@ def _decide(by: User, batch: Batch, request: ConnectionRequest, decision: Decisi
     try:
         permissions.check_can_decide(by, request)
         if decision.digest != request.digest:
-            raise MovedOn("The body changed since it was shown.")
+            raise StaleRow("The body changed since it was shown.")
         if not decision.approve:
             workflow.reject(by=by, request=request, reason=decision.reason)
             return Outcome(request)
         with transaction.atomic():
             workflow.approve(by=by, request=request, digest=decision.digest, announce=False)
             if is_first:
-                notifications.tell(request, NoticeKind.APPROVED, request.requester, batch=batch)
+                notifications.notify(request, NoticeKind.APPROVED, request.requester, batch=batch)
     except Denied as denied:
         return Outcome(request, denied.reason)
-    except MovedOn:
+    except StaleRow:
         request.refresh_from_db()
         if request.state is Status.PENDING:
             return Outcome(request, "It changed since you looked at it, so nothing was decided. Please look again.")
@@ -128,6 +128,6 @@ def _decide(by: User, batch: Batch, request: ConnectionRequest, decision: Decisi
 
 
 def _ring(approved: Sequence[int]) -> None:
-    """Ring for each, until the broker turns out to be away: the next sweep rings for the rest."""
-    if all(tasks.ring(tasks.submit, request_id) for request_id in approved):
-        tasks.ring(tasks.notify)
+    """Enqueue each, until the broker turns out to be away: the next sweep enqueues the rest."""
+    if all(tasks.enqueue(tasks.submit, request_id) for request_id in approved):
+        tasks.enqueue(tasks.notify)

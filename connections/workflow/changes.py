@@ -15,12 +15,12 @@ from connections.models import (
     Connection,
     ConnectionChange,
     ConnectionRequest,
-    IllegalMove,
-    MovedOn,
+    IllegalTransition,
     NoticeKind,
-    advance_change,
+    StaleRow,
     known_account,
     open_change,
+    transition_change,
 )
 from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus
@@ -52,8 +52,8 @@ def ask_for_change(
 ) -> ConnectionChange:
     """Ask for a change of the connection; approvers are told. `values` (path -> typed value) are those of a schedule.
 
-    Raises Denied, TooMany, MovedOn where somebody asked for another change a moment before, and IllegalMove for a
-    change that would change nothing or has no reason.
+    Raises Denied, TooMany, StaleRow where somebody asked for another change a moment before, and IllegalTransition
+    for a change that would change nothing or has no reason.
     """
     permissions.check_can_ask_for_change(by, request)
     permissions.check_can_file(by, request.preset)
@@ -76,7 +76,7 @@ def ask_for_change(
     except IntegrityError:
         if not request.changes.open().exists():
             raise
-        raise MovedOn("Another change of this connection is open already.") from None
+        raise StaleRow("Another change of this connection is open already.") from None
     return change
 
 
@@ -89,20 +89,20 @@ def _before_and_body(
         case ChangeKind.PAUSE | ChangeKind.UNPAUSE:
             paused, pausing = bool(present.get("paused")), kind == ChangeKind.PAUSE
             if paused == pausing:
-                raise IllegalMove("It is paused already." if paused else "It is not paused.")
+                raise IllegalTransition("It is paused already." if paused else "It is not paused.")
             return {"paused": paused}, payloads.pause_body(paused=pausing)
         case ChangeKind.SCHEDULE:
             wanted = payloads.schedule_body(values)
             # Where Fivetran tells no plain schedule nobody knows it: a default is not what is there.
             now = payloads.schedule_body(present) if payloads.tells_schedule(present) else {}
             if now == wanted:
-                raise IllegalMove("This is its schedule already.")
+                raise IllegalTransition("This is its schedule already.")
             time = now.get("daily_sync_time")
             daily = wanted.get("schedule_type") != "manual" and wanted.get("sync_frequency") == now.get(
                 "sync_frequency"
             )
             if time and daily and "daily_sync_time" not in wanted:
-                raise IllegalMove(f"Choose the time of day: Fivetran keeps {time} where none is sent.")
+                raise IllegalTransition(f"Choose the time of day: Fivetran keeps {time} where none is sent.")
             return {path: value for path, value in now.items() if path in payloads.SCHEDULE}, wanted
     return {}, {}
 
@@ -111,17 +111,17 @@ def withdraw_change(*, by: User, change: ConnectionChange, reason: str = "") -> 
     """Take back a change that one asked for, as long as no worker has claimed it."""
     permissions.check_can_withdraw_change(by, change)
     actor = _actor(by, change.request)
-    advance_change(change, ChangeStatus.WITHDRAWN, actor=actor, by=by, reason=reason, next_try_at=None)
+    transition_change(change, ChangeStatus.WITHDRAWN, actor=actor, by=by, reason=reason, next_try_at=None)
 
 
 def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
-    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and ring.
+    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and enqueue.
 
-    Raises MovedOn if the digest is not the body's or somebody else decided first.
+    Raises StaleRow if the digest is not the body's or somebody else decided first.
     """
     permissions.check_can_approve_change(by, change)
     with transaction.atomic():
-        advance_change(
+        transition_change(
             change,
             ChangeStatus.APPROVED,
             actor=Actor.APPROVER,
@@ -136,14 +136,14 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
             next_try_at=Now(),
         )
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
-        transaction.on_commit(partial(tasks.ring, tasks.apply_change, change.pk), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, tasks.apply_change, change.pk), robust=True)
 
 
 def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
     """Turn a change down, with a reason."""
     permissions.check_can_decide_change(by, change)
     with transaction.atomic():
-        advance_change(
+        transition_change(
             change,
             ChangeStatus.REJECTED,
             actor=Actor.APPROVER,
@@ -164,5 +164,5 @@ def _actor(by: User, request: ConnectionRequest) -> Actor:
 
 
 def _tell(change: ConnectionChange, kind: NoticeKind, *people: User) -> None:
-    notifications.tell(change.request, kind, *people, occasion=change.pk)
-    transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+    notifications.notify(change.request, kind, *people, occasion=change.pk)
+    transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)

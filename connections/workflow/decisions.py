@@ -8,19 +8,19 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from connections import notifications, permissions, tasks
-from connections.models import ConnectionRequest, NoticeKind, advance, known_account
+from connections.models import ConnectionRequest, NoticeKind, known_account, transition
 from connections.states import Actor, Status
 
 
 def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool = True) -> None:
-    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and ring.
+    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and enqueue.
 
-    Raises MovedOn if the body changed since it was shown or somebody else decided first. Without `announce` nobody is
-    told and nothing rung: the caller does both for several at once.
+    Raises StaleRow if the body changed since it was shown or somebody else decided first. Without `announce` nobody is
+    told and nothing enqueued: the caller does both for several at once.
     """
     permissions.check_can_decide(by, request)
     with transaction.atomic():
-        advance(
+        transition(
             request,
             Status.APPROVED,
             actor=Actor.APPROVER,
@@ -37,8 +37,8 @@ def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool
             note="",
         )
         if announce:
-            notifications.tell(request, NoticeKind.APPROVED, request.requester)
-            transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
+            notifications.notify(request, NoticeKind.APPROVED, request.requester)
+            transaction.on_commit(partial(tasks.enqueue, tasks.submit, request.pk), robust=True)
 
 
 def reject(*, by: User, request: ConnectionRequest, reason: str) -> None:
@@ -54,7 +54,7 @@ def request_changes(*, by: User, request: ConnectionRequest, reason: str) -> Non
 def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
     permissions.check_can_decide(by, request)
     with transaction.atomic():
-        advance(
+        transition(
             request,
             target,
             actor=Actor.APPROVER,
@@ -64,5 +64,5 @@ def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKi
             decided_at=Now(),
             decision_reason=reason.strip(),
         )
-        notifications.tell(request, kind, request.requester)
-        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+        notifications.notify(request, kind, request.requester)
+        transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)

@@ -26,8 +26,8 @@ from connections.models import (
     EventKind,
     Handover,
     HandoverState,
-    MovedOn,
     NoticeKind,
+    StaleRow,
     owner_or,
     why_not_mailed,
 )
@@ -77,7 +77,7 @@ def note_opened(*, by: Person, handover: Handover, proof: str = "") -> None:
         if handover.card_at is not None:
             stale = Connection.objects.filter(request=handover.request_id, check_due_at=None)
             if stale.filter(seen_at__lte=Now() - LOOK_AGAIN).update(check_due_at=Now()) == 1:
-                transaction.on_commit(partial(tasks.ring, tasks.check, handover.request_id), robust=True)
+                transaction.on_commit(partial(tasks.enqueue, tasks.check, handover.request_id), robust=True)
     handover.refresh_from_db(fields=["state", "opened_at"])
 
 
@@ -101,10 +101,10 @@ def send_code(*, handover: Handover) -> None:
         if changed != 1:
             raise _no_new_code(handover)
         notifications.tell_owner(handover, NoticeKind.HANDOVER_CODE)
-        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
 
 
-def _no_new_code(handover: Handover) -> limits.TooMany | MovedOn:
+def _no_new_code(handover: Handover) -> limits.TooMany | StaleRow:
     handover.refresh_from_db(fields=["code_sent_at", "codes_sent", "codes_since"])
     moments = [handover.code_sent_at + CODE_PAUSE] if handover.code_sent_at else []
     if handover.codes_since and handover.codes_sent >= CODES_AN_HOUR:
@@ -113,7 +113,9 @@ def _no_new_code(handover: Handover) -> limits.TooMany | MovedOn:
         "No new code was sent: the last one is less than a minute old, or there were five within the hour. "
         "Look into your mailbox."
     )
-    return limits.too_often(words, max(moments)) if moments else MovedOn("No code is sent for this hand-over any more.")
+    return (
+        limits.too_often(words, max(moments)) if moments else StaleRow("No code is sent for this hand-over any more.")
+    )
 
 
 def enter_code(*, handover: Handover, text: str) -> str:
@@ -141,7 +143,7 @@ def enter_code(*, handover: Handover, text: str) -> str:
 def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
     """The address of a fresh Connect Card, for the owner's eyes only: it is stored nowhere.
 
-    Fivetran is asked, 5 seconds at most. Raises Denied, `Unreachable` with words for the owner, TooMany, MovedOn
+    Fivetran is asked, 5 seconds at most. Raises Denied, `Unreachable` with words for the owner, TooMany, StaleRow
     where the hand-over was taken away meanwhile.
     """
     permissions.check_is_source_owner(by, handover, proof)
@@ -159,7 +161,7 @@ def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
             return_expires_at=Now() + CARD_LIFE,
         )
         if changed != 1:
-            raise MovedOn("This hand-over was taken back or given to somebody else just now.")
+            raise StaleRow("This hand-over was taken back or given to somebody else just now.")
         again = "Again; the one before it brings nobody back any more." if handover.card_at else ""
         _note(handover, EventKind.CARD_ISSUED, by, again)
     return uri
@@ -169,7 +171,7 @@ def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
     """The owner came back with the state of the current card: a hint, so Fivetran is asked how the connection is.
 
     `handover` is what `Handover.objects.by_state` found; one that is done stays so, and its state is used up as any.
-    Raises Denied for anybody but its owner, MovedOn where the state was used a moment ago.
+    Raises Denied for anybody but its owner, StaleRow where the state was used a moment ago.
     """
     if handover.is_live or not permissions.is_source_owner(by, handover, proof):
         permissions.check_is_source_owner(by, handover, proof)
@@ -183,10 +185,10 @@ def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
             return_expires_at=None,
         )
         if changed != 1:
-            raise MovedOn("This return was counted already.")
+            raise StaleRow("This return was counted already.")
         Connection.objects.filter(request=handover.request_id).update(check_due_at=Now())
         _note(handover, EventKind.HANDOVER_RETURNED, by)
-        transaction.on_commit(partial(tasks.ring, tasks.check, handover.request_id), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, tasks.check, handover.request_id), robust=True)
 
 
 def note_unproved_return(*, handover: Handover) -> None:
@@ -199,7 +201,7 @@ def note_unproved_return(*, handover: Handover) -> None:
     open_one = Connection.objects.filter(request=handover.request_id, request__gone_at=None, check_due_at=None)
     with transaction.atomic():
         if open_one.update(check_due_at=Case(recent, default=Now())) == 1:
-            transaction.on_commit(partial(tasks.ring, tasks.check, handover.request_id), robust=True)
+            transaction.on_commit(partial(tasks.enqueue, tasks.check, handover.request_id), robust=True)
 
 
 def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None:
@@ -218,7 +220,7 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
         why = f"From {before} to {handover.owner_name}"
         _note_overseen(handover, EventKind.HANDOVER_PASSED_ON, by, why, before)
         notifications.tell_owner(handover, NoticeKind.HANDOVER)
-        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
 
 
 def _check_passed_on(by: Person, handover: Handover) -> None:
@@ -237,7 +239,7 @@ def _check_passed_on(by: Person, handover: Handover) -> None:
 def hand_over(*, by: User, request: ConnectionRequest, to: str) -> Handover:
     """Ask somebody, a username or an e-mail address, for the credentials of a connection that nobody was asked for yet.
 
-    Raises as `pass_on`, and MovedOn where a colleague was faster.
+    Raises as `pass_on`, and StaleRow where a colleague was faster.
     """
     permissions.check_can_hand_over(by, request)
     owner, address = _meant(by, request, to)
@@ -247,9 +249,9 @@ def hand_over(*, by: User, request: ConnectionRequest, to: str) -> Handover:
             handover = Handover.objects.create(request=request, owner=owner, address=address)
             _note_overseen(handover, EventKind.HANDOVER_SENT, by, f"To {handover.owner_name}", "")
             notifications.tell_owner(handover, NoticeKind.HANDOVER)
-            transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+            transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     except IntegrityError:
-        raise MovedOn("Somebody else handed it over a moment ago. Look at it again.") from None
+        raise StaleRow("Somebody else handed it over a moment ago. Look at it again.") from None
     return handover
 
 
@@ -269,13 +271,13 @@ def revoke(*, by: Person, handover: Handover) -> None:
 
 
 def _renew(handover: Handover, state: HandoverState, **columns: Any) -> None:
-    """Put the row where nothing that was given out before opens it. Raises MovedOn if it changed since it was read."""
+    """Put the row where nothing that was given out before opens it. Raises StaleRow if it changed since it was read."""
     rows = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state=handover.state)
     nothing = dict.fromkeys(("opened_at", "card_at", "card_expires_at", "card_expired_at", "returned_at", "done_at"))
     nothing |= dict.fromkeys(("revoked_at", "return_expires_at", "code_expires_at", "code_sent_at", "codes_since"))
     empty = {"return_hash": "", "code_nonce": "", "code_tries": 0, "codes_sent": 0}
     if rows.update(**{**nothing, **empty, **columns}, nonce=new_nonce(), state=state) != 1:
-        raise MovedOn("The hand-over changed in the meantime. Look at it again.")
+        raise StaleRow("The hand-over changed in the meantime. Look at it again.")
     handover.refresh_from_db()
 
 

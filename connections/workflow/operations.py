@@ -15,22 +15,22 @@ from django.db.models.functions import Now
 
 from connections import catalog, interactive, limits, notifications, permissions, tasks
 from connections.models import (
-    ApiGate,
     CatalogEntry,
     CatalogRefresh,
+    CircuitBreaker,
     Connection,
     ConnectionRequest,
     Event,
     EventKind,
     Handover,
-    IllegalMove,
+    IllegalTransition,
     Kind,
-    MovedOn,
     NoticeKind,
     SetupTestsState,
-    advance,
+    StaleRow,
     known_account,
     open_request,
+    transition,
 )
 from connections.spec import drift, payloads, refusals
 from connections.states import Actor, Status
@@ -49,7 +49,7 @@ class NoOwner(Exception):
 
 def _reason(text: str) -> str:
     if not text.strip():
-        raise IllegalMove("Enter the reason.")
+        raise IllegalTransition("Enter the reason.")
     return text.strip()
 
 
@@ -79,10 +79,10 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
                 tests=tests,
                 baseline=drift.baseline(request.payload or {}, data, tidied=False),
             )
-            notifications.tell(request, NoticeKind.CREATED, request.requester)
+            notifications.notify(request, NoticeKind.CREATED, request.requester)
             if (begun := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(begun, NoticeKind.HANDOVER)
-            transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)
+            transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, request.pk), robust=True)
     except IntegrityError:
         raise DoesNotFit("This connection belongs to another request already.") from None
 
@@ -129,8 +129,8 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 made_elsewhere=True,
                 baseline=drift.baseline(columns["payload"], data, tidied=True),
             )
-            notifications.tell(request, NoticeKind.CREATED, owner)
-            transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+            notifications.notify(request, NoticeKind.CREATED, owner)
+            transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     except IntegrityError:
         raise DoesNotFit(_held(columns)) from None
     return request
@@ -189,7 +189,7 @@ def send_again(*, by: User, request: ConnectionRequest, reason: str) -> None:
     permissions.check_can_settle(by, request)
     with transaction.atomic():
         _settle(request, Status.APPROVED, by, _reason(reason), next_try_at=Now(), attempts_used=0, note="")
-        transaction.on_commit(partial(tasks.ring, tasks.submit, request.pk), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, tasks.submit, request.pk), robust=True)
 
 
 def close(*, by: User, request: ConnectionRequest, reason: str) -> None:
@@ -198,59 +198,59 @@ def close(*, by: User, request: ConnectionRequest, reason: str) -> None:
     with transaction.atomic():
         failure = {"failure_code": "closed_by_operator", "failure_message": _reason(reason)}
         _settle(request, Status.FAILED, by, reason, **failure)
-        notifications.tell(request, NoticeKind.FAILED, request.requester)
+        notifications.notify(request, NoticeKind.FAILED, request.requester)
 
 
 def hand_back(*, by: User, request: ConnectionRequest, reason: str) -> None:
     """Say that what Fivetran refused the request for is mended; the requester reads how, and can submit a copy.
 
-    The status stays. Raises MovedOn where a colleague was faster.
+    The status stays. Raises StaleRow where a colleague was faster.
     """
     permissions.check_can_hand_back(by, request)
     reason = _reason(reason)
     refused = ConnectionRequest.objects.filter(pk=request.pk, status=Status.FAILED, failure_code=request.failure_code)
     with transaction.atomic():
         if refused.update(failure_code=refusals.MENDED, failure_message=reason) != 1:
-            raise MovedOn("Somebody else handed it back a moment ago.")
+            raise StaleRow("Somebody else handed it back a moment ago.")
         code = {"why": f"It was {request.failure_code}."}
         Event.objects.note(request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code)
-        notifications.tell(request, NoticeKind.MENDED, request.requester)
-        transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+        notifications.notify(request, NoticeKind.MENDED, request.requester)
+        transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
 
 
 def _settle(request: ConnectionRequest, target: Status, by: User, reason: str, **columns: Any) -> None:
-    advance(request, target, actor=Actor.OPERATOR, by=by, reason=reason, **columns)
+    transition(request, target, actor=Actor.OPERATOR, by=by, reason=reason, **columns)
 
 
 def pause(*, by: User, reason: str) -> bool:
     """Send nothing more to Fivetran until somebody resumes; False where it was paused already. Needs no reason."""
     permissions.check_can_operate(by)
-    ApiGate.objects.get_or_create(pk=1)
-    paused = ApiGate.objects.filter(pk=1, paused_at=None)
+    CircuitBreaker.objects.get_or_create(pk=1)
+    paused = CircuitBreaker.objects.filter(pk=1, paused_at=None)
     return paused.update(paused_at=Now(), paused_by=by, paused_reason=reason.strip()) == 1
 
 
 def resume(*, by: User) -> bool:
     """Let the sending go on; False where it was not paused."""
     permissions.check_can_operate(by)
-    paused = ApiGate.objects.filter(pk=1, paused_at__isnull=False)
+    paused = CircuitBreaker.objects.filter(pk=1, paused_at__isnull=False)
     resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
-    transaction.on_commit(partial(tasks.ring, tasks.sweep, True), robust=True)
+    transaction.on_commit(partial(tasks.enqueue, tasks.sweep, True), robust=True)
     return resumed
 
 
 def refresh_catalog(*, by: User) -> bool:
-    """Ring for a fresh copy of what Fivetran offers, without waiting; False where the worker cannot be reached.
+    """Enqueue a fresh copy of what Fivetran offers, without waiting; False where the worker cannot be reached.
 
-    Raises MovedOn while the last refresh that somebody asked for is less than a minute old.
+    Raises StaleRow while the last refresh that somebody asked for is less than a minute old.
     """
     permissions.check_can_refresh(by)
     row, _ = CatalogRefresh.objects.get_or_create(kind=Kind.SERVICE)
     mine = CatalogRefresh.objects.filter(pk=row.pk)
     recently = Q(asked_at__gt=Now() - REFRESH_AGAIN, asked_at__lte=Now())
     if not mine.exclude(recently).update(asked_at=Now()):
-        raise MovedOn("Fivetran was asked less than a minute ago. Wait a moment before you ask again.")
-    if tasks.ring(tasks.refresh_catalog):
+        raise StaleRow("Fivetran was asked less than a minute ago. Wait a moment before you ask again.")
+    if tasks.enqueue(tasks.refresh_catalog):
         return True
     mine.update(asked_at=row.asked_at)
     return False

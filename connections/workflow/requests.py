@@ -12,7 +12,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from connections import interactive, limits, notifications, permissions, tasks
-from connections.models import ConnectionRequest, MovedOn, NoticeKind, Preset, advance, open_request
+from connections.models import ConnectionRequest, NoticeKind, Preset, StaleRow, open_request, transition
 from connections.spec import payloads, source_key
 from connections.states import Actor, Status
 
@@ -97,7 +97,7 @@ def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = 
         version=F("version") + 1, **_columns(filing, by)
     )
     if changed != 1:
-        raise MovedOn("The draft was changed in another window.")
+        raise StaleRow("The draft was changed in another window.")
     request.refresh_from_db()
     return request
 
@@ -152,8 +152,8 @@ def submit(
                 limits.check_submission(by, opens=request is None or request.state is Status.DRAFT)
             request = _to_pending(by, filing, request)
             if announce:
-                notifications.tell(request, NoticeKind.SUBMITTED, *approvers)
-                transaction.on_commit(partial(tasks.ring, tasks.notify), robust=True)
+                notifications.notify(request, NoticeKind.SUBMITTED, *approvers)
+                transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     except (IntegrityError, limits.TooMany) as error:
         first = _existing(by, filing) if request is None else None
         if first is not None:
@@ -174,7 +174,7 @@ def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> 
     if request is None:
         return _open(Status.PENDING, by, filing, **_body_columns(filing))
     _take_latest_draft(request)
-    advance(
+    transition(
         request,
         Status.PENDING,
         actor=Actor.REQUESTER,
@@ -199,7 +199,7 @@ def withdraw(*, by: User, request: ConnectionRequest, reason: str = "") -> None:
     permissions.check_can_withdraw(by, request)
     with transaction.atomic():
         _take_latest_draft(request)
-        advance(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
+        transition(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
 
 
 def clone_values(*, by: User, request: ConnectionRequest) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from connections import limits, permissions, tasks
-from connections.models import Connection, ConnectionRequest, Event, EventKind, MovedOn, SetupTestsState
+from connections.models import Connection, ConnectionRequest, Event, EventKind, SetupTestsState, StaleRow
 from connections.states import Actor
 
 
@@ -22,9 +22,9 @@ def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
             .update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
         )
         if changed != 1:
-            raise MovedOn("The setup tests are already on their way.")
+            raise StaleRow("The setup tests are already on their way.")
         actor = Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
         if by.pk == request.requester_id:
             actor = Actor.REQUESTER
         Event.objects.note(request, EventKind.TESTS_REQUESTED, actor=actor, by=by)
-        transaction.on_commit(partial(tasks.ring, tasks.run_tests, request.pk), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, request.pk), robust=True)

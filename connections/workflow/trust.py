@@ -12,8 +12,8 @@ from connections.models import (
     ConnectionRequest,
     Event,
     EventKind,
-    MovedOn,
     SetupTestRun,
+    StaleRow,
     Trust,
     TrustState,
 )
@@ -29,7 +29,7 @@ def approve_trust(
 ) -> None:
     """Approve the candidate of `request` with this kind and hash if it still is, byte for byte, what was `shown`.
 
-    `shown` is `Candidate.digest`. The worker tells Fivetran, and the setup tests run again afterwards. Raises MovedOn
+    `shown` is `Candidate.digest`. The worker tells Fivetran, and the setup tests run again afterwards. Raises StaleRow
     where the newest run names it no longer, or otherwise, or somebody else approved it first.
     """
     permissions.check_can_trust(by, request)
@@ -38,14 +38,14 @@ def approve_trust(
         run = SetupTestRun.objects.filter(connection__request=request).first()
         found = _standing(run, kind, hash, shown)
         if run is None or found is None:
-            raise MovedOn(_CHANGED)
+            raise StaleRow(_CHANGED)
         row = _row(by, request, found, run)
         actor = Actor.APPROVER if permissions.is_approver(by) or not permissions.is_operator(by) else Actor.OPERATOR
         why = f"{found.kind.value.capitalize()} {found.name or found.type}, hash {found.hash}"
         # Locked last, as by the worker that tells Fivetran. Beside a run that is stored now, the later one counts.
         Connection.objects.select_for_update().get(request=request).count_trust()
         Event.objects.note(request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
-        transaction.on_commit(partial(tasks.ring, tasks.send_trust, row.pk), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, tasks.send_trust, row.pk), robust=True)
 
 
 def _standing(
@@ -77,4 +77,4 @@ def _row(by: User, request: ConnectionRequest, found: trust_candidates.Candidate
                 next_try_at=Now(),
             )
     except IntegrityError:
-        raise MovedOn("It is approved already.") from None
+        raise StaleRow("It is approved already.") from None

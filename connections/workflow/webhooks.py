@@ -100,4 +100,4 @@ def _hint(event: Mapping[str, Any]) -> None:
     connection = wanted.first()
     if connection is not None:
         Connection.objects.filter(pk=connection.pk).update(check_due_at=Now())
-        transaction.on_commit(partial(tasks.ring, tasks.check, connection.request_id), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, tasks.check, connection.request_id), robust=True)

@@ -111,7 +111,7 @@ def lost_or_doubled(ids: Sequence[int], stand_in: Fivetran) -> int:
 
 
 def released_at_once(worker: Process, ids: Sequence[int]) -> Callable[[], None]:
-    """Queue a bell for each request while `worker` stands still; the returned call lets it go on.
+    """Queue a message for each request while `worker` stands still; the returned call lets it go on.
 
     Not by taking the queue from the worker and giving it back: its connection would first wait out the second for which
     it listens to the other queue alone.

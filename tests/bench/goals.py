@@ -27,7 +27,7 @@ GOALS = {
     "P12": Goal("Memory after load", "memory", "after_load", writes=True),
     "P7": Goal("500 requests, the API takes 200 ms", "submission", "many_quick", writes=True),
     "P8": Goal("128 requests, the API takes 5 s", "submission", "some_slow", writes=True),
-    "P10": Goal("The bell, and the approval without a broker", "bell", "rings_and_silence", writes=True),
+    "P10": Goal("The message, and the approval without a broker", "message", "messages_and_silence", writes=True),
     "P11": Goal(
         "One limit over two workers",
         "limit",

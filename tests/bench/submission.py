@@ -23,7 +23,7 @@ EACH_ROUND = 20
 
 
 def one_alone(site: Site) -> list[Reading]:
-    """P9: from the bell to the stored result on an idle system, beside the raw calls, alternating."""
+    """P9: from the message to the stored result on an idle system, beside the raw calls, alternating."""
     fivetran()
     raw = RawCalls()
     added: list[float] = []
@@ -43,13 +43,13 @@ def one_alone(site: Site) -> list[Reading]:
             calls_took += calls
     beside = f"{statistics.median(ours_took):.1f} ms, the calls {statistics.median(calls_took):.1f} ms"
     return [
-        Reading("bell to stored result - calls, p50", percentile(added, 50), "ms", 25, beside),
+        Reading("message to stored result - calls, p50", percentile(added, 50), "ms", 25, beside),
         Reading("the same, p95", percentile(added, 95), "ms", 40, f"{len(added)} submissions"),
     ]
 
 
 def _one() -> float:
-    """Ring for one approved request; milliseconds until its result is in the database."""
+    """Enqueue one approved request; milliseconds until its result is in the database."""
     from connections import tasks
     from connections.models import ConnectionRequest
 
@@ -59,7 +59,7 @@ def _one() -> float:
 
     def until_created() -> None:
         end = time.monotonic() + 20
-        assert tasks.ring(tasks.submit, pk)
+        assert tasks.enqueue(tasks.submit, pk)
         while row.get() != "created":
             assert time.monotonic() < end and row.get() != "failed", row.get()
             time.sleep(0.0005)

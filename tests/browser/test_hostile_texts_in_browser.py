@@ -81,7 +81,7 @@ def _slowest(page: Page, source: str, flags: str) -> float:
 
 def test_the_expressions_of_the_scripts_take_linear_time(page: Page) -> None:
     literals = _literals()
-    assert {script for script, _, _ in literals} >= {"search.js", "picker.js", "form.js", "live.js"}
+    assert {script for script, _, _ in literals} >= {"search.js", "picker.js", "form.js", "status_poll.js"}
     slow = [(script, source) for script, source, flags in literals if _slowest(page, source, flags) >= LIMIT]
     assert slow == []
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, Event, EventKind, SetupTestsState
+from connections.models import Attempt, CircuitBreaker, Connection, ConnectionRequest, Event, EventKind, SetupTestsState
 from connections.spec import payloads
 from connections.states import FINAL, Status
 from tests.chaos.workload import REFUSED
@@ -40,11 +40,11 @@ def quiet() -> bool:
 
 
 def restless() -> str:
-    """What is still under way, and the gate, in a line."""
-    gate = ApiGate.objects.values_list("reason", "not_before", "unclear_in_a_row").first()
+    """What is still under way, and the circuit breaker, in a line."""
+    breaker = CircuitBreaker.objects.values_list("reason", "not_before", "unclear_in_a_row").first()
     requests = Counter(ConnectionRequest.objects.filter(status__in=WORKING).values_list("status", flat=True))
     tests = Counter(Connection.objects.filter(tests__in=TESTING).values_list("tests", flat=True))
-    return f"requests {dict(requests)}, setup tests {dict(tests)}, gate {gate}"
+    return f"requests {dict(requests)}, setup tests {dict(tests)}, breaker {breaker}"
 
 
 def check(fivetran: Fivetran, canaries: Iterable[str], texts: Iterable[str]) -> Verdict:

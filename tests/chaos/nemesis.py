@@ -29,7 +29,7 @@ WEIGHTS = {
     "broker emptied": 5,
     "broker hung": 5,
     "broker full": 4,
-    "bells rung thrice": 10,
+    "messages enqueued thrice": 10,
     "another sweeper": 6,
 }
 PAUSE = (0.3, 1.1)  # seconds between two faults
@@ -135,10 +135,10 @@ class Nemesis:
                 return self._tell_to_end()
             case "worker frozen":
                 return self._freeze()
-            case "bells rung thrice":
+            case "messages enqueued thrice":
                 return self._ring_thrice()
             case "another sweeper":
-                return tasks.ring_all(sweep())
+                return tasks.enqueue_due(sweep())
             case "database session ended":
                 return self._end_session()
             case _:
@@ -165,11 +165,11 @@ class Nemesis:
         return True
 
     def _ring_thrice(self) -> bool:
-        """Every message of what is under way, three times: the broker may deliver twice, and anybody may ring."""
+        """Every message of what is under way, three times: the broker may deliver twice, and anybody may enqueue."""
         under_way = ConnectionRequest.objects.filter(status__in=[Status.APPROVED, Status.SENDING, Status.UNKNOWN])
         ids = list(under_way.order_by("pk").values_list("pk", flat=True)[:10])
-        bells = [(task, pk) for pk in ids for task in (tasks.submit, tasks.reconcile)]
-        return bool(bells) and tasks.ring_each(bells * 3)
+        messages = [(task, pk) for pk in ids for task in (tasks.submit, tasks.reconcile)]
+        return bool(messages) and tasks.enqueue_many(messages * 3)
 
     def _freeze(self) -> bool:
         now = time.monotonic()

@@ -69,7 +69,7 @@ def group(fivetran: Fivetran) -> str:
 
 @pytest.fixture
 def approve(group: str, live_broker: str) -> Callable[..., ConnectionRequest]:
-    """`approve("name")` is an approved request; its doorbell was rung."""
+    """`approve("name")` is an approved request; its message was sent."""
 
     def make(schema: str, **changes: Any) -> ConnectionRequest:
         return factories.approved(group_id=group, config__schema=schema, config__table="t", **changes)
@@ -105,8 +105,8 @@ def machinery(environment: dict[str, str]) -> Iterator[Callable[..., processes.P
 
 
 @pytest.fixture
-def bells_are_published(live_broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every bell of this process is, also on a broker that does not answer for a moment because the machine is busy."""
+def messages_are_published(live_broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every message of this process is, also on a broker that is silent for a moment because the machine is busy."""
     monkeypatch.setattr(tasks, "PING_SECONDS", 10)
     monkeypatch.setattr(tasks, "PUBLISH_SECONDS", 10)
 

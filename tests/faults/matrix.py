@@ -1,7 +1,7 @@
 """Which tests prove which fault. A number without a test, or a test that is gone, fails `test_matrix.py`."""
 
 _KILLS = "tests/faults/test_kills.py"
-_BELL = "tests/faults/test_bell.py"
+_BELL = "tests/faults/test_message.py"
 _BROKER = "tests/faults/test_broker.py"
 _DATABASE = "tests/faults/test_database.py"
 _MESSAGES = "tests/faults/test_messages.py"
@@ -38,7 +38,7 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
     9: ("worker frozen and resumed", [f"{_KILLS}::test_a_worker_frozen_past_its_deadline_writes_nothing"]),
     10: ("out of memory", [f"{_KILLS}::test_a_worker_without_memory_for_the_answer"]),
     11: ("a deploy", [f"{_KILLS}::test_a_deploy_in_the_middle", f"{_KILLS}::test_a_deploy_without_patience"]),
-    12: ("broker killed, 100 waiting", [f"{_BROKER}::test_a_hundred_bells_lost_with_the_broker"]),
+    12: ("broker killed, 100 waiting", [f"{_BROKER}::test_a_hundred_messages_lost_with_the_broker"]),
     13: ("broker emptied", [f"{_BROKER}::test_emptied_in_the_middle"]),
     14: (
         "broker refuses at approval",
@@ -55,7 +55,7 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
         "one message ten times",
         [
             f"{_MESSAGES}::test_one_message_ten_times_at_once",
-            f"{_SENDING}::test_ten_bells_at_once_make_one_call",
+            f"{_SENDING}::test_ten_messages_at_once_make_one_call",
             "tests/faults/test_race.py::test_exactly_one_claims_it",
         ],
     ),

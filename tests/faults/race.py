@@ -58,7 +58,7 @@ def _race(ids: list[int], barrier: Any, results: Any) -> None:
 
 def _won(ids: list[int], barrier: Any) -> list[int]:
     """Try to claim each row when all others do."""
-    from connections.models import ConnectionRequest, MovedOn
+    from connections.models import ConnectionRequest, StaleRow
     from connections.worker import create
 
     won = []
@@ -68,7 +68,7 @@ def _won(ids: list[int], barrier: Any) -> list[int]:
         try:
             if create._claim(request) is not None:
                 won.append(pk)
-        except MovedOn:
+        except StaleRow:
             pass
         barrier.wait()
     return won

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from connections import permissions, worker
 from connections.demo import environment
-from connections.models import ApiGate, ConnectionRequest, Event, EventKind, GateReason, SetupTest
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Event, EventKind, SetupTest
 from connections.models.connection import MAX_MESSAGE, MAX_TESTS
 from connections.queue import circuit_breaker
 from connections.states import Status
@@ -83,7 +83,7 @@ RETRY_AFTER = {
 
 @pytest.mark.parametrize("case", RETRY_AFTER)
 def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: str) -> None:
-    """Fault 38: the gate closes for as long as was asked, within bounds; no attempt is burnt and no worker sleeps."""
+    """Fault 38: the breaker opens for as long as was asked, within bounds; no attempt is burnt and no worker sleeps."""
     clocks.PROBE_SECONDS = 30
     value, least, most = RETRY_AFTER[case]
     said = value() if callable(value) else value
@@ -96,10 +96,10 @@ def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: 
     worker.submit(request.pk)
     assert time.monotonic() - started < 20  # far less than most of the waits that were asked for
     row = circuit_breaker.current()
-    assert row.reason == GateReason.RATE_LIMITED
+    assert row.reason == BreakerReason.RATE_LIMITED
     # However long this process stalls on the way: at least from before the call, and at most from now.
-    assert ApiGate.objects.filter(not_before__gt=before + timedelta(seconds=least - 1)).exists()
-    assert ApiGate.objects.filter(not_before__lt=Now() + timedelta(seconds=most + 1)).exists()
+    assert CircuitBreaker.objects.filter(not_before__gt=before + timedelta(seconds=least - 1)).exists()
+    assert CircuitBreaker.objects.filter(not_before__lt=Now() + timedelta(seconds=most + 1)).exists()
     assert (fresh(request).state, fresh(request).attempts_used) == (Status.APPROVED, 0)
     none_there(fivetran, request)
 
@@ -150,7 +150,7 @@ def test_the_key_is_refused_in_the_middle_and_replaced(
     until(fivetran.holding)
     fivetran.settings(secret="rotated-secret")
     fivetran.release()
-    until(lambda: ApiGate.objects.filter(reason=GateReason.AUTH).exists())
+    until(lambda: CircuitBreaker.objects.filter(reason=BreakerReason.AUTH).exists())
     until(lambda: not ConnectionRequest.objects.filter(status__in=[Status.CLAIMED, Status.SENDING]).exists())
     done = len(fivetran.connections())
     assert 0 < done <= 4 and [status(r) for r in requests].count(Status.CREATED) == done

@@ -50,7 +50,7 @@ def click(group: str, live_broker: str) -> "Click":
     approver: User = factories.person("approver")
     client = Client()
     client.force_login(approver)
-    until(lambda: tasks.ring(tasks.notify))  # a bell of this process rang before: their code is loaded
+    until(lambda: tasks.enqueue(tasks.notify))  # a message of this process was enqueued before: their code is loaded
 
     def approve(schema: str) -> tuple[list[ConnectionRequest], float]:
         clicked: list[ConnectionRequest] = []
@@ -75,11 +75,11 @@ def click(group: str, live_broker: str) -> "Click":
 Click = Callable[[str], tuple[list[ConnectionRequest], float]]
 
 
-def test_a_hundred_bells_lost_with_the_broker(
+def test_a_hundred_messages_lost_with_the_broker(
     fivetran: Fivetran, approve: Approve, machinery: Machinery, broker: Broker
 ) -> None:
     """Fault 12: killed without persistence while a hundred approved requests wait."""
-    requests = [approve(f"lost_bell_{n}".removeprefix("lost_")) for n in range(100)]
+    requests = [approve(f"lost_message_{n}".removeprefix("lost_")) for n in range(100)]
     broker.kill()
     broker.start()
     assert not broker.call("KEYS", "*")
@@ -146,12 +146,12 @@ def test_hung_for_long_with_workers_connected(
 
 
 def test_full(fivetran: Fivetran, click: Click, machinery: Machinery, broker: Broker, caplog: Any) -> None:
-    """Fault 17: `noeviction` refuses the bell; the approval stands, and the log tells the operator."""
+    """Fault 17: `noeviction` refuses the message; the approval stands, and the log tells the operator."""
     machinery()
     broker.call("CONFIG", "SET", "maxmemory", "1")
     requests, took = click("full_broker")
     assert took < AT_ONCE
-    assert "submit was not rung" in caplog.text
+    assert "submit was not enqueued" in caplog.text
     broker.call("CONFIG", "SET", "maxmemory", "0")
     settles(*requests)
     exactly_one(fivetran, *requests)
@@ -166,7 +166,7 @@ def test_locked_by_a_new_password(
     broker.call("CLIENT", "KILL", "TYPE", "normal", password="rotated")  # noqa: S106  # as idle ones end one day
     requests, took = click("locked_broker")
     assert took < AT_ONCE
-    assert "submit was not rung (AuthenticationError)" in caplog.text and "rotated" not in caplog.text
+    assert "submit was not enqueued (AuthenticationError)" in caplog.text and "rotated" not in caplog.text
     broker.call("CONFIG", "SET", "requirepass", "", password="rotated")
     settles(*requests)
     exactly_one(fivetran, *requests)

@@ -59,7 +59,7 @@ def database_url(transactional_db: None, clock: processes.Clock, host: str) -> I
 def start(
     environment: dict[str, str], live_broker: str, clock: processes.Clock, host: str
 ) -> Iterator[Callable[..., None]]:
-    """`start()` starts a worker and a scheduler and returns when the worker has heard of both; without old bells."""
+    """`start()` starts a worker and a scheduler and returns when the worker has heard of both; without old messages."""
     with ExitStack() as stack:
 
         def start(**changes: str) -> None:

@@ -159,7 +159,7 @@ def test_eight_writers_on_sqlite(fivetran: Fivetran, group: str) -> None:
 def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) -> None:
     """Fault 26: one wins; what was withdrawn is never sent."""
     from connections import worker
-    from connections.models import MovedOn
+    from connections.models import StaleRow
     from connections.permissions import Denied
 
     for round_ in range(20):
@@ -178,7 +178,7 @@ def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) 
         try:
             workflow.withdraw(by=request.requester, request=request)
             outcome.append("withdrawn")
-        except (MovedOn, Denied):
+        except (StaleRow, Denied):
             outcome.append("created")
         thread.join()
         assert status(request) == outcome[0]

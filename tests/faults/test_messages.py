@@ -146,9 +146,9 @@ OLD_MESSAGE = {
 
 @pytest.mark.slow
 def test_a_message_of_an_older_version(
-    fivetran: Fivetran, bells_are_published: None, approve: Approve, machinery: Machinery, live_broker: str
+    fivetran: Fivetran, messages_are_published: None, approve: Approve, machinery: Machinery, live_broker: str
 ) -> None:
-    """Fault 64: a bell that the old code rang works with the new one, whose own says no more than the old one's."""
+    """Fault 64: a message of the old code works with the new one, whose own says no more than the old one's."""
     request = approve("old_message")
     with redis.Redis.from_url(live_broker) as broker:
         [ours] = broker.lrange("slow", 0, -1)
@@ -207,11 +207,13 @@ def test_without_a_scheduler_for_an_hour(
 
 def test_a_token_of_a_claim_is_never_used_twice(fivetran: Fivetran, approve: Approve) -> None:
     """Fault 19, from the side of the row: a second claim has another token and finds nothing to claim."""
-    from connections.models import MovedOn, advance
+    from connections.models import StaleRow, transition
     from connections.states import Actor
 
     request = approve("claimed_twice")
     other = ConnectionRequest.objects.get(pk=request.pk)
-    advance(request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() + timedelta(minutes=1))
-    with pytest.raises(MovedOn):
-        advance(other, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now())
+    transition(
+        request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() + timedelta(minutes=1)
+    )
+    with pytest.raises(StaleRow):
+        transition(other, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now())

@@ -35,7 +35,7 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
 def test_exactly_one_claims_it(tmp_path: Path, kind: str) -> None:
     """Fault 19 at its hardest: the claim itself, without a broker or a worker around it."""
     with fresh_database(kind, tmp_path) as url:
-        # The account of Fivetran is not asked and the bells are not heard: nothing here answers.
+        # The account of Fivetran is not asked and the messages are not heard: nothing here answers.
         env = {**os.environ, "DATABASE_URL": url, "DJANGO_SETTINGS_MODULE": "tests.settings", "LOG_LEVEL": "CRITICAL"}
         command = [sys.executable, "-m", "tests.faults.race", str(ROUNDS), str(PROCESSES)]
         run = subprocess.run(command, env=env, cwd=processes.ROOT, capture_output=True, text=True, timeout=300)

@@ -321,7 +321,7 @@ def test_a_broker_that_is_away_is_asked_once(
     with django_capture_on_commit_callbacks(execute=True):
         batches.decide_batch(by=factories.person("approver"), batch=batch, decisions=all_of(batch))
     assert {r.state for r in requests_of(batch)} == {Status.APPROVED}
-    assert len([record for record in caplog.records if "was not rung" in record.message]) == 1
+    assert len([record for record in caplog.records if "was not enqueued" in record.message]) == 1
 
 
 @pytest.mark.django_db

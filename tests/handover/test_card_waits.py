@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
-from connections.models import ApiGate, Attempt, Ending, GateReason
+from connections.models import Attempt, BreakerReason, CircuitBreaker, Ending
 from tests import factories
 from tests.handover import logged_in, page_of
 from tests.handover.test_card_and_return import begun, open_card
@@ -40,14 +40,14 @@ def test_a_card_that_has_to_wait(fivetran: Fivetran, approve: Any, olga: User) -
     assert 295 <= (delay_of(page) or 0) <= 331  # what Fivetran asked for, with the jitter
     assert f"tries again by itself in {delay_of(page)} seconds" in page
     assert 'type="submit"' in page  # without script the button does the same
-    gate = ApiGate.objects.get()
-    assert gate.reason == GateReason.RATE_LIMITED and gate.not_before is not None
+    breaker = CircuitBreaker.objects.get()
+    assert breaker.reason == BreakerReason.RATE_LIMITED and breaker.not_before is not None
     [attempt] = Attempt.objects.filter(call=Attempt.Call.CARD)
     assert attempt.ending == Ending.RATE_LIMITED
     assert "script-src 'self'" in answer["Content-Security-Policy"]
     again = client.post(page_of(row, "card/"), headers={"HX-Request": "true"}).content.decode()
     assert delay_of(again) and Attempt.objects.filter(call=Attempt.Call.CARD).count() == 1  # Fivetran was not asked
-    ApiGate.objects.update(not_before=Now())
+    CircuitBreaker.objects.update(not_before=Now())
     open_card(client, row)
     assert delay_of(client.get(page_of(row)).content.decode()) is None
 
@@ -63,4 +63,4 @@ def test_a_refused_key_counts_for_the_gate_too(fivetran: Fivetran, approve: Any,
     row, client = begun(approve), logged_in(olga)
     answer_once(fivetran, 401, "AuthFailed")
     assert delay_of(client.post(page_of(row, "card/")).content.decode()) is None
-    assert ApiGate.objects.get().reason == GateReason.AUTH
+    assert CircuitBreaker.objects.get().reason == BreakerReason.AUTH

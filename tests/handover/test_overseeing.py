@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from connections import limits, notifications, permissions, worker, workflow
-from connections.models import Connection, ConnectionRequest, EventKind, Handover, HandoverState, MovedOn, NoticeKind
+from connections.models import Connection, ConnectionRequest, EventKind, Handover, HandoverState, NoticeKind, StaleRow
 from connections.views.request_page import queries, sections
 from tests import factories
 from tests.handover import handed_over, kinds, logged_in, page_of, proved
@@ -201,7 +201,7 @@ def test_addresses_are_not_mailed_without_end(row: Handover) -> None:
 def test_of_two_at_once_one_wins(row: Handover) -> None:
     other = Handover.objects.select_related("request__connection", "request__requester").get()
     workflow.pass_on(by=row.request.requester, handover=row, to="a@example.com")
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.pass_on(by=row.request.requester, handover=other, to="b@example.com")
     stale = logged_in(row.request.requester)
     assert Handover.objects.get().address == "a@example.com"
@@ -312,7 +312,7 @@ def test_the_requester_is_told_when_it_is_connected(row: Handover) -> None:
     from connections.worker import connection_status
 
     connection = Connection.objects.select_related("request__requester").get()
-    connection_status.seen(connection, {"status": {"setup_state": "connected"}})
+    connection_status.record_status(connection, {"status": {"setup_state": "connected"}})
     notifications.send_due()
     [message] = [m for m in mail.outbox if NoticeKind.CONNECTED.label + ":" in m.subject]
     assert message.to == [row.request.requester.email] and "handed over the credentials" in message.body

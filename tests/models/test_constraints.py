@@ -7,7 +7,7 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import F
 from django.db.models.functions import Now
 
-from connections.models import ConnectionRequest, Event, EventKind, advance
+from connections.models import ConnectionRequest, Event, EventKind, transition
 from connections.spec import payloads
 from connections.states import DECIDED, LIVE, Actor, Status
 from tests import factories
@@ -142,7 +142,7 @@ def test_a_move_leaves_one_event_and_no_second_one_for_its_version() -> None:
 def test_a_refused_move_leaves_neither_row_nor_event() -> None:
     request = factories.submitted()
     with pytest.raises(IntegrityError, match="four_eyes|approval"), transaction.atomic():
-        advance(
+        transition(
             request,
             Status.APPROVED,
             actor=Actor.APPROVER,

@@ -3,7 +3,7 @@
 import pytest
 from django.core.management import call_command
 
-from connections.states import DECIDED, EDITABLE, FINAL, LIVE, TRANSITIONS, WITHDRAWABLE, Status, transition
+from connections.states import DECIDED, EDITABLE, FINAL, LIVE, TRANSITIONS, WITHDRAWABLE, Status, find_transition
 from tests import processes
 
 README = processes.ROOT / "README.md"
@@ -111,9 +111,9 @@ def test_the_named_groups_of_statuses(group: frozenset[Status], members: str) ->
 
 
 def test_a_move_is_found_or_not() -> None:
-    assert transition(None, Status.APPROVED) is None
-    assert transition(Status.SENDING, Status.WITHDRAWN) is None
-    found = transition(Status.PENDING, Status.REJECTED)
+    assert find_transition(None, Status.APPROVED) is None
+    assert find_transition(Status.SENDING, Status.WITHDRAWN) is None
+    found = find_transition(Status.PENDING, Status.REJECTED)
     assert found is not None
     assert found.needs_reason
 

@@ -124,12 +124,12 @@ def filed(cast: dict[str, User], group: str, schema: str) -> ConnectionRequest:
 
 
 def settled(*requests: ConnectionRequest) -> None:
-    """Wait until nothing more happens to them by itself; the sweeper is rung from here, for there is no scheduler."""
+    """Wait until nothing more happens to them by itself; the sweep is enqueued here, for there is no scheduler."""
 
     def now() -> list[Status]:
         states = [ConnectionRequest.objects.get(pk=r.pk).state for r in requests]
         if Status.UNKNOWN in states:
-            tasks.ring(tasks.sweep)
+            tasks.enqueue(tasks.sweep)
             time.sleep(0.5)
         return states
 

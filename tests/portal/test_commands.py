@@ -7,7 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db.models.functions import Now
 
-from connections.models import ApiGate, CatalogEntry, CatalogRefresh, ConnectionRequest, GateReason, Kind
+from connections.models import BreakerReason, CatalogEntry, CatalogRefresh, CircuitBreaker, ConnectionRequest, Kind
 from connections.states import Status
 from tests import factories
 
@@ -36,7 +36,7 @@ def test_sweep_expires_what_nobody_decided() -> None:
 
 def test_sweep_sends_nothing_through_a_closed_gate(capsys: pytest.CaptureFixture[str]) -> None:
     factories.approved()
-    ApiGate.objects.update_or_create(pk=1, defaults={"reason": GateReason.AUTH})
+    CircuitBreaker.objects.update_or_create(pk=1, defaults={"reason": BreakerReason.AUTH})
     call_command("sweep")
     assert "Due: 0 to send" in capsys.readouterr().out
 

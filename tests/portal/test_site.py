@@ -22,7 +22,7 @@ from django.utils import timezone
 from connections import worker
 from connections.demo.management.commands.demo import Command
 from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE
-from connections.models import ApiGate, GateReason, Heartbeat, Process
+from connections.models import BreakerReason, CircuitBreaker, Heartbeat, Process
 from portal.logs import OneLine
 from portal.middleware import client_address
 
@@ -288,9 +288,9 @@ def test_readyz_is_ok_while_all_parts_are_and_degraded_by_each(client: Client, d
     assert client.get("/readyz").json() == {"status": "degraded"}  # nobody has heard of the worker yet
     worker.note_alive()
     assert client.get("/readyz").json() == {"status": "ok"}
-    ApiGate.objects.create(pk=1, reason=GateReason.AUTH)
+    CircuitBreaker.objects.create(pk=1, reason=BreakerReason.AUTH)
     assert client.get("/readyz").json() == {"status": "degraded"}
-    ApiGate.objects.update(reason=GateReason.RATE_LIMITED)  # waiting is no illness
+    CircuitBreaker.objects.update(reason=BreakerReason.RATE_LIMITED)  # waiting is no illness
     assert client.get("/readyz").json() == {"status": "ok"}
     for ahead in (-1, 1):  # by a clock that was set back since, nobody knows how old it is
         Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() + timedelta(hours=ahead))

@@ -1,4 +1,4 @@
-"""The gate before the account: who may go, who waits and for how long, and what it takes to close and open it."""
+"""The breaker before the account: who may go, who waits and for how long, and what it takes to close and open it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from connections import worker
 from connections.fivetran.errors import RateLimited, Unknown
-from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, Process
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process
 from connections.queue import circuit_breaker
 from connections.states import Status
 from connections.worker import create
@@ -26,16 +26,16 @@ def fresh(request: ConnectionRequest) -> ConnectionRequest:
     return ConnectionRequest.objects.get(pk=request.pk)
 
 
-def put(reason: GateReason, *, due: bool = True) -> None:
-    """The gate as it is with this reason, its wait over or not."""
+def put(reason: BreakerReason, *, due: bool = True) -> None:
+    """The circuit breaker as it is with this reason, its wait over or not."""
     moment = Now() - timedelta(seconds=1) if due else Now() + timedelta(seconds=AN_HOUR)
     circuit_breaker.current()
-    ApiGate.objects.update(reason=reason, not_before=moment, unclear_in_a_row=0, probes=0)
+    CircuitBreaker.objects.update(reason=reason, not_before=moment, unclear_in_a_row=0, probes=0)
 
 
 def seconds_left() -> float:
-    """How long the gate waits from now on, by the database's clock."""
-    until, now = ApiGate.objects.values_list("not_before", Now()).get()
+    """How long the circuit breaker waits from now on, by the database's clock."""
+    until, now = CircuitBreaker.objects.values_list("not_before", Now()).get()
     return (until - now).total_seconds() if until else 0.0
 
 
@@ -52,15 +52,15 @@ def test_a_trial_that_made_no_call_is_the_next_ones(fivetran: Fivetran, approve:
     stranger, changed, next_one = approve("sheets_stranger"), approve("sheets_changed"), approve("sheets_next")
     fivetran.seed(group_id=stranger.group_id, service="google_sheets", schema=stranger.schema)
     ConnectionRequest.objects.filter(pk=changed.pk).update(payload={"service": "google_sheets"})
-    put(GateReason.TRIAL)
+    put(BreakerReason.HALF_OPEN)
     worker.submit(stranger.pk)
     assert fresh(stranger).state is Status.FAILED
     worker.submit(changed.pk)
     assert fresh(changed).state is Status.ATTENTION
-    assert circuit_breaker.current().reason == GateReason.TRIAL
+    assert circuit_breaker.current().reason == BreakerReason.HALF_OPEN
     worker.submit(next_one.pk)
     assert fresh(next_one).state is Status.CREATED
-    assert circuit_breaker.current().reason == GateReason.OPEN
+    assert circuit_breaker.current().reason == BreakerReason.CLOSED
 
 
 @pytest.mark.django_db
@@ -69,8 +69,8 @@ def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(
 ) -> None:
     settings.SUBMIT_DEADLINE = AN_HOUR
     late = factories.approved()
-    put(GateReason.TRIAL, due=False)  # somebody else is on the way
-    monkeypatch.setattr(circuit_breaker, "is_open", lambda: True)  # as it was a moment ago
+    put(BreakerReason.HALF_OPEN, due=False)  # somebody else is on the way
+    monkeypatch.setattr(circuit_breaker, "may_call", lambda: True)  # as it was a moment ago
     worker.submit(late.pk)
     assert fresh(late).state is Status.APPROVED
     assert fresh(late).next_try_at == late.next_try_at
@@ -79,17 +79,17 @@ def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(
 @pytest.mark.django_db
 def test_a_short_wait_ends_a_trial_as_a_short_wait(settings: Any) -> None:
     settings.SUBMIT_DEADLINE = AN_HOUR
-    put(GateReason.TRIAL)
-    assert circuit_breaker.admit().alone
-    circuit_breaker.note_error(asked_to_wait(300))
-    assert circuit_breaker.current().reason == GateReason.RATE_LIMITED
+    put(BreakerReason.HALF_OPEN)
+    assert circuit_breaker.acquire().alone
+    circuit_breaker.record_failure(asked_to_wait(300))
+    assert circuit_breaker.current().reason == BreakerReason.RATE_LIMITED
     assert 0 < seconds_left() < 400
 
 
 @pytest.mark.django_db
 def test_the_longer_of_two_waits_counts() -> None:
-    circuit_breaker.note_error(asked_to_wait(AN_HOUR))
-    circuit_breaker.note_error(asked_to_wait(2))
+    circuit_breaker.record_failure(asked_to_wait(AN_HOUR))
+    circuit_breaker.record_failure(asked_to_wait(2))
     assert seconds_left() > AN_HOUR - 10
 
 
@@ -99,32 +99,32 @@ def test_look_ups_that_are_answered_do_not_speak_for_creations(
 ) -> None:
     settings.PROBE_SECONDS = 30
     for number in range(circuit_breaker.UNCLEAR_LIMIT):
-        assert circuit_breaker.is_open()
+        assert circuit_breaker.may_call()
         request = approve(f"error_{number}")
         worker.submit(request.pk)
         assert fresh(request).state is Status.UNKNOWN
         ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
         worker.reconcile(request.pk)
         assert fresh(request).lookups == 1
-    assert circuit_breaker.current().reason == GateReason.UNWELL
-    put(GateReason.TRIAL)
+    assert circuit_breaker.current().reason == BreakerReason.OPEN
+    put(BreakerReason.HALF_OPEN)
     ConnectionRequest.objects.update(next_lookup_at=Now() - timedelta(seconds=1))
     worker.reconcile(request.pk)
-    assert circuit_breaker.current().reason == GateReason.TRIAL
+    assert circuit_breaker.current().reason == BreakerReason.HALF_OPEN
 
 
 @pytest.mark.django_db
 def test_unclear_endings_close_it_after_a_wait_that_is_over_too() -> None:
-    put(GateReason.RATE_LIMITED)
+    put(BreakerReason.RATE_LIMITED)
     for _ in range(circuit_breaker.UNCLEAR_LIMIT):
-        assert circuit_breaker.is_open()
-        circuit_breaker.note_error(Unknown("no answer"))
-    assert circuit_breaker.current().reason == GateReason.UNWELL
+        assert circuit_breaker.may_call()
+        circuit_breaker.record_failure(Unknown("no answer"))
+    assert circuit_breaker.current().reason == BreakerReason.OPEN
 
 
 # --- Fivetran asks to wait ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("reason", [GateReason.AUTH, GateReason.UNWELL])
-def test_a_probe_that_is_asked_to_wait_waits(fivetran: Fivetran, reason: GateReason) -> None:
+@pytest.mark.parametrize("reason", [BreakerReason.AUTH, BreakerReason.OPEN])
+def test_a_probe_that_is_asked_to_wait_waits(fivetran: Fivetran, reason: BreakerReason) -> None:
     put(reason)
     fivetran.next(
         {
@@ -144,12 +144,12 @@ def test_nobody_looks_anything_up_before_the_wait_is_over(fivetran: Fivetran, ap
     request = approve("lost_one")
     worker.submit(request.pk)
     assert fresh(request).state is Status.UNKNOWN
-    put(GateReason.RATE_LIMITED, due=False)
+    put(BreakerReason.RATE_LIMITED, due=False)
     asked = len(fivetran.call("journal"))
     assert worker.sweep().reconcile == []
     worker.reconcile(request.pk)
     assert len(fivetran.call("journal")) == asked
-    put(GateReason.RATE_LIMITED)
+    put(BreakerReason.RATE_LIMITED)
     assert worker.sweep().reconcile == [request.pk]
     worker.reconcile(request.pk)
     assert fresh(request).state is Status.CREATED
@@ -161,7 +161,7 @@ def test_who_was_asked_to_wait_keeps_its_place(fivetran: Fivetran, approve: Appr
     worker.submit(first.pk)
     assert fresh(first).state is Status.APPROVED
     assert worker.sweep().submit == []
-    put(GateReason.RATE_LIMITED)
+    put(BreakerReason.RATE_LIMITED)
     assert worker.sweep().submit == [first.pk, second.pk]
 
 
@@ -190,8 +190,8 @@ def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
 
         return note
 
-    monkeypatch.setattr(circuit_breaker, "note_error", once(circuit_breaker.note_error))
-    monkeypatch.setattr(circuit_breaker, "note_answer", once(circuit_breaker.note_answer))
+    monkeypatch.setattr(circuit_breaker, "record_failure", once(circuit_breaker.record_failure))
+    monkeypatch.setattr(circuit_breaker, "record_success", once(circuit_breaker.record_success))
     worker.submit(request.pk)
     assert failed and fresh(request).state is ENDINGS[name]
     moves = request.events.order_by("version").values_list("version", flat=True)

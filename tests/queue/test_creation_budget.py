@@ -1,4 +1,4 @@
-"""The sweeper rings for no more than the budget of creations has room for."""
+"""The sweeper enqueues no more than the budget of creations has room for."""
 
 from datetime import timedelta
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from connections.models import ApiGate, ConnectionRequest
+from connections.models import CircuitBreaker, ConnectionRequest
 from connections.queue import circuit_breaker
 from connections.states import Status
 from connections.worker import submit, sweep
@@ -24,22 +24,22 @@ def test_a_backlog_beyond_the_budget_is_not_rung(settings: Any) -> None:
 
 def test_a_spent_budget_leaves_fewer_places_and_no_limit_leaves_all(settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 60, 10
-    assert circuit_breaker.places(500) == 21
-    ApiGate.objects.filter(pk=1).update(next_slot_at=timezone.now() + timedelta(seconds=9.5))
-    assert circuit_breaker.places(500) == 11
-    assert circuit_breaker.places(5) == 5
+    assert circuit_breaker.permits(500) == 21
+    CircuitBreaker.objects.filter(pk=1).update(next_slot_at=timezone.now() + timedelta(seconds=9.5))
+    assert circuit_breaker.permits(500) == 11
+    assert circuit_breaker.permits(5) == 5
     settings.CREATIONS_PER_MINUTE = 0
-    assert circuit_breaker.places(500) == 500
+    assert circuit_breaker.permits(500) == 500
 
 
 def test_a_place_that_is_given_back_is_free_for_another(settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 1, 0
-    place = circuit_breaker.admit()
+    place = circuit_breaker.acquire()
     assert place.taken
-    refused = circuit_breaker.admit()
+    refused = circuit_breaker.acquire()
     assert not refused.taken and refused.wait_until is not None
-    circuit_breaker.give_back(place)
-    assert circuit_breaker.admit().taken
+    circuit_breaker.release(place)
+    assert circuit_breaker.acquire().taken
 
 
 def test_a_row_that_is_not_claimed_costs_no_place(settings: Any) -> None:
@@ -49,4 +49,4 @@ def test_a_row_that_is_not_claimed_costs_no_place(settings: Any) -> None:
     submit(row.pk)
     row.refresh_from_db()
     assert row.state is Status.ATTENTION
-    assert circuit_breaker.admit().taken
+    assert circuit_breaker.acquire().taken

@@ -1,4 +1,4 @@
-"""Fivetran's own account of its rate limit: read from every answer, kept on the gate's row, and obeyed before a 429."""
+"""Fivetran's own account of its rate limit: read from every answer, kept on the breaker, and obeyed before a 429."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from connections import worker
 from connections.fivetran import configured, rate_limit
-from connections.models import ApiGate, ConnectionRequest, Pace
+from connections.models import CircuitBreaker, ConnectionRequest, Pace
 from connections.queue import circuit_breaker
 from connections.states import Status
 from tests import factories
@@ -24,11 +24,11 @@ def fresh(request: ConnectionRequest) -> ConnectionRequest:
     return ConnectionRequest.objects.get(pk=request.pk)
 
 
-def read(fivetran: Fivetran, remaining: int, limit: int = 20_000) -> ApiGate:
-    """The gate's row once an answer said so."""
+def read(fivetran: Fivetran, remaining: int, limit: int = 20_000) -> CircuitBreaker:
+    """The circuit breaker's row once an answer said so."""
     fivetran.settings(hourly_limit=limit, hourly_remaining=remaining)
     configured.client().probe()
-    circuit_breaker.note_rate_limit(circuit_breaker.current())
+    circuit_breaker.record_rate_limit(circuit_breaker.current())
     return circuit_breaker.current()
 
 
@@ -50,14 +50,14 @@ def test_what_is_left_decides_the_pace(fivetran: Fivetran, remaining: int, pace:
 
 def test_the_rest_is_spread_over_the_hour(fivetran: Fivetran, settings: Any) -> None:
     settings.SWEEP_INTERVAL = 30
-    assert all(circuit_breaker.admit().taken for _ in range(60))  # CREATIONS_PER_MINUTE is off
+    assert all(circuit_breaker.acquire().taken for _ in range(60))  # CREATIONS_PER_MINUTE is off
     read(fivetran, 900)
     taken = 0
-    while circuit_breaker.admit().taken:
+    while circuit_breaker.acquire().taken:
         taken += 1
     # An hour has places for 300 creations of three calls: one each 12 s, of which those of two sweeps go at once.
-    assert taken == 6 and circuit_breaker.places(500) <= 1
-    assert circuit_breaker.admit().wait_until is not None
+    assert taken == 6 and circuit_breaker.permits(500) <= 1
+    assert circuit_breaker.acquire().wait_until is not None
 
 
 def test_the_last_calls_are_for_look_ups(fivetran: Fivetran, approve: Approve) -> None:
@@ -68,7 +68,7 @@ def test_the_last_calls_are_for_look_ups(fivetran: Fivetran, approve: Approve) -
     worker.submit(waiting.pk)
     assert fresh(waiting).state is Status.APPROVED
     due = worker.sweep()
-    assert (due.submit, due.reconcile, circuit_breaker.may_change(), circuit_breaker.is_open()) == (
+    assert (due.submit, due.reconcile, circuit_breaker.may_change(), circuit_breaker.may_call()) == (
         [],
         [unclear.pk],
         False,

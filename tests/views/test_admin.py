@@ -11,10 +11,10 @@ from django.urls import reverse
 
 from connections import workflow
 from connections.models import (
-    ApiGate,
     Attempt,
     CatalogEntry,
     ChangeKind,
+    CircuitBreaker,
     Connection,
     ConnectionChange,
     ConnectionRequest,
@@ -43,7 +43,7 @@ WINDOWS: list[type[Model]] = [
     Handover,
     SetupTestRun,
     CatalogEntry,
-    ApiGate,
+    CircuitBreaker,
     Notice,
 ]
 POLICY = {

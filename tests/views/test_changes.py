@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from connections import workflow
-from connections.models import ChangeKind, Connection, ConnectionChange, ConnectionRequest, advance_change
+from connections.models import ChangeKind, Connection, ConnectionChange, ConnectionRequest, transition_change
 from connections.states import Actor, ChangeStatus, Status
 from tests import factories
 
@@ -302,9 +302,11 @@ def test_the_page_follows_and_comes_to_rest(as_user: Login, cast: Cast, change: 
     workflow.approve_change(by=cast["approver"], change=change, digest=change.digest)
     assert 'hx-trigger="every 2s"' in reader.get(f"{url}?seen={seen[1]}").content.decode()
     claim: dict[str, Any] = {"token": "9f0c2b4e-5d0e-4a43-9b0a-111111111111", "lease_until": Now()}
-    advance_change(change, ChangeStatus.RUNNING, actor=Actor.WORKER, **claim)
+    transition_change(change, ChangeStatus.RUNNING, actor=Actor.WORKER, **claim)
     words = "The plan <script> forbids it"
-    advance_change(change, ChangeStatus.FAILED, actor=Actor.WORKER, failure_code="InvalidInput", failure_message=words)
+    transition_change(
+        change, ChangeStatus.FAILED, actor=Actor.WORKER, failure_code="InvalidInput", failure_message=words
+    )
     last = reader.get(url).content.decode()
     assert "hx-trigger" not in last and "The plan &lt;script&gt; forbids it" in last
 

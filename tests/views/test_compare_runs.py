@@ -9,7 +9,7 @@ from django.db import connection as database
 from django.test import Client
 
 from connections import permissions, worker, workflow
-from connections.models import Connection, ConnectionRequest, EventKind, MovedOn, store_run
+from connections.models import Connection, ConnectionRequest, EventKind, StaleRow, store_run
 from connections.states import Status
 from connections.views.request_page.compare_runs import Comparison, compare
 from tests import factories
@@ -126,7 +126,7 @@ def test_clicks_at_the_same_time_make_one_run(groups: None) -> None:
         try:
             workflow.rerun_tests(by=mine.requester, request=mine)
             told.append("asked")
-        except (MovedOn, permissions.Denied):
+        except (StaleRow, permissions.Denied):
             told.append("too late")
         finally:
             database.close()

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from connections import catalog, permissions, worker
-from connections.models import ApiGate, ConnectionRequest, Heartbeat, IllegalMove, Process, SetupTestsState
+from connections.models import CircuitBreaker, ConnectionRequest, Heartbeat, IllegalTransition, Process, SetupTestsState
 from connections.states import Status
 from connections.worker import account
 from connections.workflow import operations
@@ -130,13 +130,13 @@ def test_without_a_reason_nothing_happens(operator: User, name: str, reason: str
     assert "what to change" not in answer.content.decode()
     row.refresh_from_db()
     assert row.state is Status.ATTENTION
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         operations.close(by=operator, request=row, reason=reason)
 
 
 def test_in_an_emergency_one_click_pauses_without_a_reason(operator: User) -> None:
     assert post(operator, "pause").status_code == 302
-    assert ApiGate.objects.exclude(paused_at=None).get().paused_reason == ""
+    assert CircuitBreaker.objects.exclude(paused_at=None).get().paused_reason == ""
     client = Client()
     client.force_login(operator)
     page = client.get(reverse("connections:operations")).content.decode()
@@ -152,7 +152,7 @@ def test_what_is_wrong_is_listed_on_top_and_linked(operator: User, name: str) ->
     assert f'href="#id_decision_reason_{slug}">Reason: ' in page
     assert f'id="id_decision_reason_{slug}_error"' in page
     assert "x" * 2001 in page
-    assert not ApiGate.objects.exclude(paused_at=None).exists()
+    assert not CircuitBreaker.objects.exclude(paused_at=None).exists()
 
 
 @pytest.mark.parametrize("role", ["requester", "approver", "auditor", "staff"])
@@ -209,7 +209,7 @@ def test_the_page_says_what_waits_and_who_is_silent(operator: User) -> None:
     ConnectionRequest.objects.update(approved_at=Now() - timedelta(hours=1))
     worker.note_alive()
     Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() - timedelta(hours=1))
-    ApiGate.objects.update_or_create(
+    CircuitBreaker.objects.update_or_create(
         pk=1, defaults={"reason": "rate_limited", "not_before": Now() + timedelta(minutes=5)}
     )
     page = client.get(reverse("connections:operations")).content.decode()

@@ -13,7 +13,15 @@ from django.test import Client
 from django.utils import timezone
 
 from connections import workflow
-from connections.models import ApiGate, Attempt, Connection, ConnectionRequest, EventKind, GateReason, advance
+from connections.models import (
+    Attempt,
+    BreakerReason,
+    CircuitBreaker,
+    Connection,
+    ConnectionRequest,
+    EventKind,
+    transition,
+)
 from connections.models.connection import store_run
 from connections.states import Actor, Status
 from connections.templatetags import portal
@@ -103,24 +111,24 @@ def test_a_refusal_shows_code_message_and_request_id_and_offers_a_copy(as_user: 
     assert "340 ms" in text
 
 
-def gate(**columns: Any) -> None:
-    """The gate before Fivetran, in some state."""
-    ApiGate.objects.update_or_create(pk=1, defaults=columns)
+def set_breaker(**columns: Any) -> None:
+    """The circuit breaker before Fivetran, in some state."""
+    CircuitBreaker.objects.update_or_create(pk=1, defaults=columns)
 
 
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"reason": GateReason.RATE_LIMITED, "not_before": timedelta(minutes=9)}, "Fivetran asked us to wait"),
-        ({"reason": GateReason.AUTH}, "does not accept the portal's API key"),
-        ({"reason": GateReason.UNWELL, "not_before": timedelta(minutes=9)}, "gives no clear answers"),
+        ({"reason": BreakerReason.RATE_LIMITED, "not_before": timedelta(minutes=9)}, "Fivetran asked us to wait"),
+        ({"reason": BreakerReason.AUTH}, "does not accept the portal's API key"),
+        ({"reason": BreakerReason.OPEN, "not_before": timedelta(minutes=9)}, "gives no clear answers"),
         ({"paused_reason": "secret plans", "paused_at": timedelta()}, "An operator paused sending"),
     ],
 )
 def test_an_approved_request_says_what_it_waits_for(as_user: Login, cast: Cast, columns: Any, words: str) -> None:
     row = factories.approved(cast["requester"], cast["approver"])
     assert words not in visible_text(page_of(as_user("requester"), row))
-    gate(**{k: timezone.now() + v if isinstance(v, timedelta) else v for k, v in columns.items()})
+    set_breaker(**{k: timezone.now() + v if isinstance(v, timedelta) else v for k, v in columns.items()})
     text = visible_text(page_of(as_user("requester"), row))
     assert words in text
     assert "secret plans" not in text
@@ -354,8 +362,8 @@ def test_the_fragment_is_empty_until_something_changed_and_stops_at_the_end(as_u
     [
         lambda row: ConnectionRequest.objects.filter(pk=row.pk).update(note="Fivetran asked us to wait."),
         lambda row: Attempt.objects.create(request=row, call="look_up"),
-        lambda row: gate(paused_at=timezone.now()),
-        lambda row: advance(row, Status.WITHDRAWN, actor=Actor.REQUESTER),
+        lambda row: set_breaker(paused_at=timezone.now()),
+        lambda row: transition(row, Status.WITHDRAWN, actor=Actor.REQUESTER),
     ],
 )
 def test_whatever_shows_on_the_page_ends_the_silence(as_user: Login, cast: Cast, change: Callable[..., Any]) -> None:

@@ -13,7 +13,15 @@ from django.urls import URLPattern, URLResolver, get_resolver
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
-from connections.models import ApiGate, Attempt, ConnectionRequest, PortalPolicy, Preset, ServiceRule, SetupTestRun
+from connections.models import (
+    Attempt,
+    CircuitBreaker,
+    ConnectionRequest,
+    PortalPolicy,
+    Preset,
+    ServiceRule,
+    SetupTestRun,
+)
 from tests.views.test_url_map import ROLES, World, told, world
 
 __all__ = ["world"]  # the fixture
@@ -70,7 +78,7 @@ EDITED = dict.fromkeys(WINDOW, (_SUPERUSER, _SUPERUSER)) | {"<path:object_id>/":
 _SAVED = (_SUPERUSER, _model(403, 302))  # no field is required
 LOGS = EDITED | {"add/": (_NOBODY, _NOBODY), "<path:object_id>/change/": _SAVED}
 POLICY = LOGS | {"": (_model(403, 302), _model(403, 302)), "<path:object_id>/delete/": (_NOBODY, _NOBODY)}
-_WINDOWS = "event attempt connection handover setuptestrun apigate notice connectionchange catalogentry"
+_WINDOWS = "event attempt connection handover setuptestrun circuitbreaker notice connectionchange catalogentry"
 MODELS = {
     **{f"connections/{name}/": WINDOW for name in [*_WINDOWS.split(), "connectionrequest"]},
     **dict.fromkeys(("connections/servicerule/", "connections/preset/", "auth/group/", "auth/user/"), EDITED),
@@ -108,7 +116,7 @@ def addresses(world: World, cast: dict[str, User]) -> dict[str, str]:
     SetupTestRun.objects.create(connection=row.connection)
     ServiceRule.objects.create(service="s3")
     Preset.objects.create(name="Hourly")
-    for single in (ApiGate, PortalPolicy):
+    for single in (CircuitBreaker, PortalPolicy):
         single.objects.get_or_create(pk=1)
     AccessAttempt.objects.create(username="x", failures_since_start=1)
     for log in (AccessLog, AccessFailureLog):

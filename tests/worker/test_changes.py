@@ -13,15 +13,15 @@ from django.test import Client
 
 from connections import notifications, worker, workflow
 from connections.models import (
-    ApiGate,
+    BreakerReason,
     ChangeKind,
+    CircuitBreaker,
     Connection,
     ConnectionChange,
     ConnectionRequest,
     EventKind,
-    GateReason,
-    MovedOn,
     Notice,
+    StaleRow,
 )
 from connections.states import ChangeStatus
 from connections.worker import changes
@@ -71,7 +71,7 @@ def answer(status: int, code: str = "", message: str = "No", **more: Any) -> dic
 
 
 def gate_opens() -> None:
-    ApiGate.objects.update(reason=GateReason.OPEN, not_before=None, unclear_in_a_row=0)
+    CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, not_before=None, unclear_in_a_row=0)
 
 
 # --- the plain way ---------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def test_where_nothing_happened_it_waits_and_the_attempt_does_not_count(
     assert change.note and kinds(change)[0] == EventKind.CHANGE_WAITS
     before = len(sent(fivetran))
     apply(change)
-    assert len(sent(fivetran)) == before  # the gate is closed
+    assert len(sent(fivetran)) == before  # the circuit breaker is open
     gate_opens()
     assert apply(change).state is ChangeStatus.DONE
 
@@ -274,15 +274,15 @@ def test_it_is_not_sent_to_another_account(fivetran: Fivetran, asked: Asked) -> 
 
 def test_a_closed_gate_keeps_it(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
-    ApiGate.objects.update(paused_at=Now())
+    CircuitBreaker.objects.update(paused_at=Now())
     assert apply(change).state is ChangeStatus.APPROVED
     assert worker.sweep().change == []
     assert sent(fivetran) == []
 
 
-@pytest.mark.parametrize("bell", ["1", None, 0, 10**9])
-def test_a_bell_for_nothing_does_nothing(fivetran: Fivetran, bell: Any) -> None:
-    worker.apply_change(bell)
+@pytest.mark.parametrize("message", ["1", None, 0, 10**9])
+def test_a_message_for_nothing_does_nothing(fivetran: Fivetran, message: Any) -> None:
+    worker.apply_change(message)
 
 
 # --- workers that die, and two at once -------------------------------------------------------------------------------
@@ -301,7 +301,7 @@ def test_a_worker_that_slept_through_its_lease_cannot_write(fivetran: Fivetran, 
     ConnectionChange.objects.update(lease_until=Now() - timedelta(seconds=1))
     worker.sweep()
     apply(change)
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         changes._failed(late, "late", "Too late")
     change.refresh_from_db()
     assert change.state is ChangeStatus.DONE

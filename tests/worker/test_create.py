@@ -12,7 +12,16 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from connections import worker
-from connections.models import ApiGate, Attempt, ConnectionRequest, Ending, GateReason, Notice, SetupTest, advance
+from connections.models import (
+    Attempt,
+    BreakerReason,
+    CircuitBreaker,
+    ConnectionRequest,
+    Ending,
+    Notice,
+    SetupTest,
+    transition,
+)
 from connections.queue import circuit_breaker
 from connections.spec import payloads
 from connections.states import Actor, Status
@@ -58,25 +67,25 @@ def test_what_was_approved_with_other_line_ends_is_sent_as_it_was_approved(
     assert post["body"]["config"]["note"] == "a\r\nb" and payloads.digest(post["body"]) == request.approved_digest
 
 
-def test_a_second_bell_changes_nothing(fivetran: Fivetran, approve: Approve) -> None:
+def test_a_second_message_changes_nothing(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_twice")
     for _ in range(3):
         worker.submit(request.pk)
     assert len(fivetran.posts()) == 1
 
 
-def test_ten_bells_at_once_make_one_call(fivetran: Fivetran, approve: Approve) -> None:
+def test_ten_messages_at_once_make_one_call(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_rush")
     barrier = threading.Barrier(10)
 
-    def ring() -> None:
+    def enqueue() -> None:
         barrier.wait()
         try:
             worker.submit(request.pk)
         finally:
             databases.close_all()
 
-    threads = [threading.Thread(target=ring) for _ in range(10)]
+    threads = [threading.Thread(target=enqueue) for _ in range(10)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -139,10 +148,10 @@ def test_a_429_closes_the_gate_for_all_and_burns_no_attempt(
     busy = fresh(busy)
     assert (busy.state, busy.attempts_used, busy.first_sent_at) == (Status.APPROVED, 0, None)
     assert busy.attempts.get().ending == Ending.RATE_LIMITED
-    assert circuit_breaker.current().reason == GateReason.RATE_LIMITED
+    assert circuit_breaker.current().reason == BreakerReason.RATE_LIMITED
     worker.submit(other.pk)
     assert fresh(other).state is Status.APPROVED
-    ApiGate.objects.update(not_before=Now() - timedelta(seconds=1))
+    CircuitBreaker.objects.update(not_before=Now() - timedelta(seconds=1))
     worker.submit(other.pk)
     assert fresh(other).state is Status.CREATED
 
@@ -150,7 +159,7 @@ def test_a_429_closes_the_gate_for_all_and_burns_no_attempt(
 def test_busy_twice_then_created(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("busy_again")
     for _ in range(3):
-        ApiGate.objects.update(not_before=Now() - timedelta(seconds=1))
+        CircuitBreaker.objects.update(not_before=Now() - timedelta(seconds=1))
         ConnectionRequest.objects.update(next_try_at=Now() - timedelta(seconds=1))
         worker.submit(request.pk)
     assert fresh(request).state is Status.CREATED
@@ -163,13 +172,13 @@ def test_a_bad_key_stops_the_queue_and_a_probe_reopens_it(fivetran: Fivetran, ap
     for request in requests:
         worker.submit(request.pk)
     assert {fresh(request).state for request in requests} == {Status.APPROVED}
-    assert circuit_breaker.current().reason == GateReason.AUTH
+    assert circuit_breaker.current().reason == BreakerReason.AUTH
     fivetran.settings(reject_all=False)
     worker.submit(requests[0].pk)
-    assert fivetran.connections() == []  # the gate is closed until somebody has asked
+    assert fivetran.connections() == []  # the circuit breaker is open until somebody has asked
     assert worker.sweep().probe
     worker.probe()
-    assert circuit_breaker.is_open()
+    assert circuit_breaker.may_call()
     for request in requests:
         worker.submit(request.pk)
     assert {fresh(request).state for request in requests} == {Status.CREATED}
@@ -236,12 +245,14 @@ def test_a_poison_row_is_set_aside_and_the_others_go_on(fivetran: Fivetran, appr
 
 def test_a_late_worker_cannot_write_over_another(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_late")
-    advance(request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() - timedelta(seconds=1))
+    transition(
+        request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() - timedelta(seconds=1)
+    )
     late = fresh(request)
     worker.sweep()
     worker.submit(request.pk)
     with pytest.raises(Exception, match="no longer"):
-        advance(late, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now())
+        transition(late, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now())
     assert fresh(request).state is Status.CREATED and len(fivetran.posts()) == 1
 
 
@@ -253,7 +264,7 @@ def test_the_rate_budget_spreads_creations(fivetran: Fivetran, approve: Approve,
     assert (fresh(first).state, fresh(second).state) == (Status.CREATED, Status.APPROVED)
     waiting = ConnectionRequest.objects.filter(pk=second.pk, next_try_at__gt=Now() + timedelta(seconds=20))
     assert waiting.exists() and fresh(second).note
-    ApiGate.objects.update(next_slot_at=F("next_slot_at") - timedelta(seconds=60))
+    CircuitBreaker.objects.update(next_slot_at=F("next_slot_at") - timedelta(seconds=60))
     ConnectionRequest.objects.update(next_try_at=Now())
     worker.submit(second.pk)
     assert fresh(second).state is Status.CREATED

@@ -11,11 +11,11 @@ from django.db.models.functions import Now
 
 from connections import worker
 from connections.models import (
-    ApiGate,
+    BreakerReason,
     CatalogEntry,
     CatalogRefresh,
+    CircuitBreaker,
     Connection,
-    GateReason,
     Handover,
     Heartbeat,
     Kind,
@@ -38,7 +38,7 @@ TOLD = {
     "approved_at",
     "card_expired_at",
     "changed_at",
-    "closed_since",
+    "open_since",
     "created_at",
     "decided_at",
     "done_at",
@@ -115,9 +115,9 @@ def _one_of_each() -> None:
 def test_what_lies_a_day_ahead_is_put_right() -> None:
     _one_of_each()
     for moment in database_clock.MOMENTS:
-        if moment.rows.model is ApiGate:
-            for reason in GateReason:
-                ApiGate.objects.update_or_create(pk=1, defaults={"reason": reason})
+        if moment.rows.model is CircuitBreaker:
+            for reason in BreakerReason:
+                CircuitBreaker.objects.update_or_create(pk=1, defaults={"reason": reason})
                 if moment.rows.exists():
                     break
         rows = moment.rows

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 
 from connections import worker
 from connections.fivetran import configured
-from connections.models import ApiGate, Connection, ConnectionRequest, EventKind, GateReason, Observation
+from connections.models import BreakerReason, CircuitBreaker, Connection, ConnectionRequest, EventKind, Observation
 from tests.bench import rows
 from tests.sandbox_client import Fivetran
 from tests.worker.test_connection_status import created, hint, kinds
@@ -87,7 +87,7 @@ def test_one_list_serves_all_schedulers(fivetran: Fivetran, approve: Approve, se
 
 def test_nothing_is_asked_while_the_gate_is_closed(fivetran: Fivetran, approve: Approve) -> None:
     created(approve)
-    ApiGate.objects.update(reason=GateReason.AUTH, not_before=Now() + timedelta(hours=1))
+    CircuitBreaker.objects.update(reason=BreakerReason.AUTH, not_before=Now() + timedelta(hours=1))
     before = lists(fivetran)
     assert observe() == []
     assert lists(fivetran) == before
@@ -102,7 +102,7 @@ def test_without_an_answer_nothing_is_concluded(fivetran: Fivetran, approve: App
     assert request.gone_at is None
     assert Connection.objects.get().check_due_at is None
     assert Observation.objects.get().finished_at is None
-    assert ApiGate.objects.get().reason == GateReason.RATE_LIMITED
+    assert CircuitBreaker.objects.get().reason == BreakerReason.RATE_LIMITED
 
 
 def test_a_changed_setup_state_and_the_first_data_are_events_once(fivetran: Fivetran, approve: Approve) -> None:

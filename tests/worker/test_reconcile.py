@@ -9,7 +9,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from connections import worker
-from connections.models import ConnectionRequest, Ending, GateReason, SetupTestsState
+from connections.models import BreakerReason, ConnectionRequest, Ending, SetupTestsState
 from connections.queue import circuit_breaker
 from connections.spec import payloads
 from connections.states import Status
@@ -204,4 +204,4 @@ def test_after_unclear_endings_one_request_goes_ahead_alone(fivetran: Fivetran, 
     worker.probe()
     worker.submit(other.pk)
     assert fresh(other).state is Status.CREATED
-    assert circuit_breaker.current().reason == GateReason.OPEN
+    assert circuit_breaker.current().reason == BreakerReason.CLOSED

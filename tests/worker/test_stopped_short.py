@@ -12,14 +12,14 @@ from django.db.models.functions import Now
 from connections import permissions, tasks, worker, workflow
 from connections.fivetran.errors import NotSent
 from connections.models import (
-    ApiGate,
+    BreakerReason,
     ChangeKind,
+    CircuitBreaker,
     Connection,
     ConnectionRequest,
-    GateReason,
     Heartbeat,
-    MovedOn,
     SetupTestsState,
+    StaleRow,
     WebhookDelivery,
 )
 from connections.models import webhook as webhooks
@@ -55,14 +55,14 @@ def test_a_key_that_cannot_be_read_stops_the_queue_and_fails_nothing(
     worker.submit(waiting.pk)
     waiting = fresh(waiting)
     assert (waiting.state, waiting.attempts_used) == (Status.APPROVED, 0)
-    assert circuit_breaker.current().reason == GateReason.AUTH
-    put(GateReason.OPEN)
+    assert circuit_breaker.current().reason == BreakerReason.AUTH
+    put(BreakerReason.CLOSED)
     worker.apply_change(change.pk)
     change.refresh_from_db()
     assert change.status == ChangeStatus.APPROVED
 
     settings.FIVETRAN_CREDENTIALS = read
-    put(GateReason.AUTH)
+    put(BreakerReason.AUTH)
     worker.probe()
     worker.submit(waiting.pk)
     assert fresh(waiting).state is Status.CREATED
@@ -116,17 +116,17 @@ def test_one_row_without_a_clear_look_up_gives_way_and_ends_with_a_person(
     broken, other = approve("sheets_broken"), approve("sheets_other")
     pauses = []
     for _ in range(5):
-        put(GateReason.TRIAL)
+        put(BreakerReason.HALF_OPEN)
         fivetran.next({**LOOK_UP, "status": 500, "body": {}, "times": 3})
         worker.submit(broken.pk)
-        assert fresh(broken).state is Status.APPROVED and circuit_breaker.current().reason == GateReason.UNWELL
+        assert fresh(broken).state is Status.APPROVED and circuit_breaker.current().reason == BreakerReason.OPEN
         again, now = ConnectionRequest.objects.filter(pk=broken.pk).values_list("next_try_at", Now()).get()
         pauses.append(round((again - now).total_seconds()))
-        put(GateReason.TRIAL)
+        put(BreakerReason.HALF_OPEN)
         assert worker.sweep().submit == [other.pk]
         ConnectionRequest.objects.filter(pk=broken.pk).update(next_try_at=Now())
     assert pauses == [30, 60, 120, 240, 480]
-    put(GateReason.OPEN)
+    put(BreakerReason.CLOSED)
     worker.submit(broken.pk)
     assert fresh(broken).state is Status.ATTENTION and fivetran.posts() == []
 
@@ -138,14 +138,16 @@ def test_an_unclear_look_at_one_connection_does_not_end_a_trial(
     request = approve("sheets_sick")
     worker.submit(request.pk)
     Connection.objects.update(check_due_at=Now())
-    put(GateReason.TRIAL)
+    put(BreakerReason.HALF_OPEN)
     fivetran.next({**LOOK_UP, "path": "/v1/connections/*", "status": 500, "body": {}, "times": 3})
     worker.check(request.pk)
-    assert circuit_breaker.current().reason == GateReason.TRIAL and circuit_breaker.current().unclear_in_a_row == 1
+    assert (
+        circuit_breaker.current().reason == BreakerReason.HALF_OPEN and circuit_breaker.current().unclear_in_a_row == 1
+    )
 
 
 # --- closed between the claim and the call --------------------------------------------------------------------------
-@pytest.mark.parametrize("reason", ["pause", GateReason.AUTH, GateReason.UNWELL, GateReason.RATE_LIMITED])
+@pytest.mark.parametrize("reason", ["pause", BreakerReason.AUTH, BreakerReason.OPEN, BreakerReason.RATE_LIMITED])
 def test_what_was_not_sent_when_the_gate_closed_waits(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch, reason: str
 ) -> None:
@@ -155,7 +157,7 @@ def test_what_was_not_sent_when_the_gate_closed_waits(
         if reason == "pause":
             operations.pause(by=factories.person("operator"), reason="")
         else:
-            put(GateReason(reason), due=False)
+            put(BreakerReason(reason), due=False)
         return look_up(*arguments, **options)
 
     monkeypatch.setattr(lookup, "look_up", slow)
@@ -164,7 +166,7 @@ def test_what_was_not_sent_when_the_gate_closed_waits(
     assert (request.state, request.attempts_used, request.first_sent_at) == (Status.APPROVED, 0, None)
     assert fivetran.posts() == []
     monkeypatch.undo()
-    ApiGate.objects.update(reason=GateReason.OPEN, not_before=None, paused_at=None)
+    CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, not_before=None, paused_at=None)
     worker.submit(request.pk)
     assert fresh(request).state is Status.CREATED
 
@@ -185,7 +187,7 @@ def test_the_one_on_trial_goes_on_and_is_waited_for_as_long_as_its_call_may_last
 
     monkeypatch.setattr(lookup, "look_up", slow)
     monkeypatch.setattr("connections.fivetran.client.FivetranClient.create_connection", create)
-    put(GateReason.TRIAL)
+    put(BreakerReason.HALF_OPEN)
     worker.submit(request.pk)
     assert [round(wait, -1) for wait in waits] == [60, AN_HOUR]
 
@@ -198,12 +200,12 @@ def test_what_was_sent_once_is_not_withdrawn(fivetran: Fivetran, approve: Approv
     stale = fresh(request)
     stale.first_sent_at = None
     ConnectionRequest.objects.update(version=stale.version + 1)
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.withdraw(by=request.requester, request=stale)
 
 
-# --- the sweeper and the operator's bell ----------------------------------------------------------------------------
-def test_housekeeping_that_fails_does_not_keep_the_bells_from_ringing(
+# --- the sweeper and the operator's message -----------------------------------------------------------------------
+def test_housekeeping_that_fails_does_not_keep_the_messages_from_ringing(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = approve("sheets_due")
@@ -229,18 +231,20 @@ def test_old_digests_are_forgotten_some_at_a_time(db: None, monkeypatch: pytest.
 def test_resume_is_heard_right_after_a_sweep(
     fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rung: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(tasks, "ring_each", lambda bells: rung.extend(bells) or True)
+    enqueued: list[tuple[Any, ...]] = []
+    monkeypatch.setattr(tasks, "enqueue_many", lambda messages: enqueued.extend(messages) or True)
     request, operator = approve("sheets_resumed"), factories.person("operator")
     operations.pause(by=operator, reason="")
     tasks.sweep()
     heard = list(Heartbeat.objects.values_list("process", "at"))
-    rung.clear()
+    enqueued.clear()
     operations.resume(by=operator)
-    [(task, *arguments)] = rung
+    [(task, *arguments)] = enqueued
     task(*arguments)
-    assert (tasks.submit, request.pk) in rung
-    assert list(Heartbeat.objects.values_list("process", "at")) == heard  # a person's bell is no sign of the scheduler
+    assert (tasks.submit, request.pk) in enqueued
+    assert (
+        list(Heartbeat.objects.values_list("process", "at")) == heard
+    )  # a person's message is no sign of the scheduler
 
 
 # --- what is gone, and what is counted once -------------------------------------------------------------------------
@@ -252,7 +256,7 @@ def test_a_run_of_tests_ends_with_its_connection(
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
 
     def gone(*_: Any, **__: Any) -> Any:
-        connection_status.gone(fresh(request))
+        connection_status.mark_deleted(fresh(request))
         raise NotSent("the line broke")
 
     monkeypatch.setattr("connections.fivetran.client.FivetranClient.run_setup_tests", gone)
@@ -280,4 +284,4 @@ def test_one_unclear_call_counts_once_while_the_database_hiccups(
     monkeypatch.setattr(outcome, "PERSIST_PAUSE", 0)
     fivetran.next({"method": "POST", "path": "/v1/connections/*", "status": 500, "body": {}})
     worker.run_tests(request.pk)
-    assert circuit_breaker.current().unclear_in_a_row == 1 and circuit_breaker.current().reason == GateReason.OPEN
+    assert circuit_breaker.current().unclear_in_a_row == 1 and circuit_breaker.current().reason == BreakerReason.CLOSED

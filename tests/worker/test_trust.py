@@ -11,13 +11,13 @@ from django.db.models.functions import Now
 
 from connections import permissions, tasks, worker, workflow
 from connections.models import (
-    ApiGate,
+    BreakerReason,
+    CircuitBreaker,
     Connection,
     ConnectionRequest,
     EventKind,
-    GateReason,
-    MovedOn,
     SetupTestsState,
+    StaleRow,
     Trust,
     TrustState,
 )
@@ -90,15 +90,15 @@ def test_only_what_stands_there_now_can_be_approved(fivetran: Fivetran, approve:
         {"kind": one.kind, "hash": one.hash, "shown": ""},
     ]
     for attempt in wrong:
-        with pytest.raises(MovedOn, match="has changed"):
+        with pytest.raises(StaleRow, match="has changed"):
             workflow.approve_trust(by=by, request=request, **attempt)
     details = {"hash": one.hash, "encoded_cert": one.proof[:-4] + "AAAA", "name": one.name}
     store_run(request.connection, {"setup_tests": [{"title": "T", "status": "FAILED", "details": details}]})
-    with pytest.raises(MovedOn, match="has changed"):
+    with pytest.raises(StaleRow, match="has changed"):
         workflow.approve_trust(by=by, request=request, kind=one.kind, hash=one.hash, shown=one.digest)
     store_run(request.connection, {"setup_tests": [{"title": "T", "status": "PASSED", "details": details}]})
     passed = trust_candidates.candidates(details)[0]
-    with pytest.raises(MovedOn, match="has changed"):
+    with pytest.raises(StaleRow, match="has changed"):
         workflow.approve_trust(by=by, request=request, kind=passed.kind, hash=passed.hash, shown=passed.digest)
     assert not Trust.objects.exists()
 
@@ -123,7 +123,7 @@ def test_nobody_approves_for_an_own_request_not_even_in_the_database(
         Trust.objects.create(
             request=request, requester=own, approved_by=own, kind="certificate", hash="h", proof="p", shown="s"
         )
-    assert own not in permissions.trusted_to_trust(request)
+    assert own not in permissions.trust_approvers(request)
 
 
 def test_a_second_approval_of_the_same_is_refused_until_fivetran_asks_again(
@@ -131,10 +131,10 @@ def test_a_second_approval_of_the_same_is_refused_until_fivetran_asks_again(
 ) -> None:
     request = created(approve)
     row = approved(request)
-    with pytest.raises(MovedOn, match="approved already"):
+    with pytest.raises(StaleRow, match="approved already"):
         approved(request)
     worker.send_trust(row.pk)
-    with pytest.raises(MovedOn, match="approved already"):
+    with pytest.raises(StaleRow, match="approved already"):
         approved(request)
     one = asked(request)
     details = {"hash": one.hash, "encoded_cert": one.proof}
@@ -176,7 +176,7 @@ def test_after_five_unclear_answers_a_person_has_to_say_so_again(fivetran: Fivet
     row = approved(request)
     path = f"/v1/connections/{request.connection_id}/certificates"
     for _ in range(5):
-        ApiGate.objects.update(reason=GateReason.OPEN, unclear_in_a_row=0, not_before=None)
+        CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, unclear_in_a_row=0, not_before=None)
         fivetran.next({"path": path, "status": 502, "body": "<html>"})
         worker.send_trust(row.pk)
     row.refresh_from_db()
@@ -188,11 +188,11 @@ def test_a_closed_gate_and_an_unreachable_fivetran_only_postpone(
 ) -> None:
     request = created(approve)
     row = approved(request)
-    ApiGate.objects.update_or_create(pk=1, defaults={"paused_at": Now()})
+    CircuitBreaker.objects.update_or_create(pk=1, defaults={"paused_at": Now()})
     assert worker.send_trust(row.pk) is None
     assert worker.sweep().trust == []
     assert not request.attempts.filter(call="trust").exists()
-    ApiGate.objects.update(paused_at=None)
+    CircuitBreaker.objects.update(paused_at=None)
     address, settings.FIVETRAN_BASE_URL = settings.FIVETRAN_BASE_URL, "http://127.0.0.1:9"
     ConnectionRequest.objects.update(approved_account=settings.FIVETRAN_BASE_URL)
     assert worker.send_trust(row.pk) is None
@@ -252,7 +252,7 @@ def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approv
 
 
 @pytest.mark.parametrize("argument", [None, "1", [], {}, 10**9])
-def test_a_bell_with_nonsense_does_nothing(fivetran: Fivetran, argument: Any) -> None:
+def test_a_message_with_nonsense_does_nothing(fivetran: Fivetran, argument: Any) -> None:
     assert worker.send_trust(argument) is None
 
 

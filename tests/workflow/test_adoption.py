@@ -9,7 +9,7 @@ from django.core import mail
 from django.test import Client
 
 from connections import catalog, notifications, permissions, worker, workflow
-from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, IllegalMove, Kind, open_request
+from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, IllegalTransition, Kind, open_request
 from connections.permissions import Denied
 from connections.spec import payloads
 from connections.states import Actor, ChangeStatus, Status
@@ -140,7 +140,7 @@ def test_nobody_adopts_for_themselves(fivetran: Fivetran, cast: Cast) -> None:
     cast["requester2"].is_active = False
     with pytest.raises(operations.NoOwner, match="not active"):
         adopt(cast, made["id"], owner=cast["requester2"])
-    with pytest.raises(IllegalMove, match="reason"):
+    with pytest.raises(IllegalTransition, match="reason"):
         adopt(cast, made["id"], reason=" ")
     assert not ConnectionRequest.objects.exists()
 
@@ -171,11 +171,11 @@ def test_unknown_and_unreachable(fivetran: Fivetran, cast: Cast, settings: Any) 
 @pytest.mark.django_db
 def test_no_other_begin_is_created() -> None:
     person = factories.person()
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         open_request(status=Status.CREATED, requester=person)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         open_request(status=Status.CREATED, requester=person, actor=Actor.OPERATOR)
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         open_request(status=Status.DRAFT, requester=person, actor=Actor.OPERATOR, why="x")
 
 

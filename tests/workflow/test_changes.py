@@ -19,11 +19,11 @@ from connections.models import (
     ConnectionChange,
     ConnectionRequest,
     EventKind,
-    IllegalMove,
-    MovedOn,
+    IllegalTransition,
     Notice,
-    advance_change,
+    StaleRow,
     open_change,
+    transition_change,
 )
 from connections.permissions import Denied
 from connections.states import (
@@ -76,16 +76,16 @@ def change_in(status: ChangeStatus, by: User | None = None) -> ConnectionChange:
             workflow.reject_change(by=factories.person("approver"), change=change, reason="No")
             return change
         case ChangeStatus.EXPIRED:
-            advance_change(change, status, actor=Actor.SWEEPER)
+            transition_change(change, status, actor=Actor.SWEEPER)
             return change
         case ChangeStatus.WITHDRAWN:
             workflow.withdraw_change(by=change.requester, change=change)
             return change
     workflow.approve_change(by=factories.person("approver"), change=change, digest=change.digest)
     if status is not ChangeStatus.APPROVED:
-        advance_change(change, ChangeStatus.RUNNING, actor=Actor.WORKER, **CLAIM)
+        transition_change(change, ChangeStatus.RUNNING, actor=Actor.WORKER, **CLAIM)
     if status in CHANGE_FINAL:
-        advance_change(change, status, actor=Actor.WORKER)
+        transition_change(change, status, actor=Actor.WORKER)
     return change
 
 
@@ -107,8 +107,8 @@ def test_only_the_moves_of_the_table_exist(source: ChangeStatus, target: ChangeS
         move = change_transition(source, target)
         if move is not None and actor in move.actors:
             continue
-        with pytest.raises(IllegalMove):
-            advance_change(change, target, actor=actor, reason="Because")
+        with pytest.raises(IllegalTransition):
+            transition_change(change, target, actor=actor, reason="Because")
     change.refresh_from_db()
     assert (change.state, change.request.events.count()) == (source, events)
 
@@ -214,7 +214,7 @@ def test_one_change_at_a_time() -> None:
     # Who read the row before the other one asked meets the database's own rule.
     stale = ConnectionRequest.objects.get(pk=change.request_id)
     stale.open_change = None  # type: ignore[attr-defined]
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.ask_for_change(by=change.requester, request=stale, kind=ChangeKind.DELETE, reason="x")
     workflow.withdraw_change(by=change.requester, change=change)
     workflow.ask_for_change(by=change.requester, request=change.request, kind=ChangeKind.DELETE, reason="x")
@@ -223,17 +223,17 @@ def test_one_change_at_a_time() -> None:
 def test_a_change_needs_a_reason_and_something_to_change() -> None:
     request = created()
     same = {"sync_frequency": 360, "schedule_type": "auto"}
-    with pytest.raises(IllegalMove, match="its schedule already"):
+    with pytest.raises(IllegalTransition, match="its schedule already"):
         workflow.ask_for_change(
             by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="x", values=same
         )
-    with pytest.raises(IllegalMove, match="reason"):
+    with pytest.raises(IllegalTransition, match="reason"):
         workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason=" ")
-    with pytest.raises(IllegalMove, match="not paused"):
+    with pytest.raises(IllegalTransition, match="not paused"):
         workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.UNPAUSE, reason="x")
     # As Fivetran has it, though the last sync is still running.
     Connection.objects.update(sync_state="syncing", live={"paused": True})
-    with pytest.raises(IllegalMove, match="paused already"):
+    with pytest.raises(IllegalTransition, match="paused already"):
         workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="x")
     assert not ConnectionChange.objects.exists()
 
@@ -253,7 +253,7 @@ def test_a_daily_schedule_does_not_lose_its_time_by_leaving_it_out() -> None:
     request = created()
     Connection.objects.update(live={"sync_frequency": 1440, "schedule_type": "auto", "daily_sync_time": "05:00"})
     for values in ({"sync_frequency": 1440}, {"sync_frequency": 1440, "schedule_type": "auto"}):
-        with pytest.raises(IllegalMove, match="Fivetran keeps 05:00"):
+        with pytest.raises(IllegalTransition, match="Fivetran keeps 05:00"):
             workflow.ask_for_change(
                 by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="x", values=values
             )
@@ -273,7 +273,7 @@ def test_nobody_asks_where_nobody_can_decide() -> None:
 # --- the approval ----------------------------------------------------------------------------------------------------
 def test_only_what_was_shown_is_approved() -> None:
     change = asked()
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.approve_change(by=factories.person("approver"), change=change, digest="0" * 64)
     change.refresh_from_db()
     assert change.state is ChangeStatus.PENDING
@@ -283,9 +283,9 @@ def test_of_two_approvers_one_decides() -> None:
     change = asked()
     first, second = (ConnectionChange.objects.get(pk=change.pk) for _ in range(2))
     workflow.approve_change(by=factories.person("approver"), change=first, digest=first.digest)
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.reject_change(by=factories.person("approver"), change=second, reason="No")
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.approve_change(by=factories.person("approver"), change=second, digest=second.digest)
     assert change.request.events.filter(kind=EventKind.CHANGE_APPROVED).count() == 1
 
@@ -414,7 +414,7 @@ def at_once(*acts: Callable[[], Any]) -> list[Any]:
         try:
             barrier.wait(10)
             return act()
-        except (MovedOn, Denied) as obstacle:
+        except (StaleRow, Denied) as obstacle:
             return obstacle
         finally:
             connection.close()

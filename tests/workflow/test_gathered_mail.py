@@ -129,7 +129,7 @@ def test_kinds_and_people_do_not_wait_for_each_other() -> None:
     row = factories.submitted()
     notifications.send_due()
     for kind, person in ((NoticeKind.ATTENTION, operator), (NoticeKind.TRUST_NEEDED, approver)):
-        notifications.tell(row, kind, person)
+        notifications.notify(row, kind, person)
     workflow.approve(by=approver, request=row, digest=row.digest)
     assert notifications.send_due() == 3  # the requester's mail too
 

@@ -67,7 +67,7 @@ def told(kind: NoticeKind, text: str, status: Status = Status.REJECTED) -> None:
     elif kind in OWNERS:
         notifications.tell_owner(Handover.objects.get(request=row), kind)
     else:
-        notifications.tell(row, kind, by, occasion=change.pk if kind in CHANGES else 0)
+        notifications.notify(row, kind, by, occasion=change.pk if kind in CHANGES else 0)
 
 
 def judged(message: Any) -> None:
@@ -110,7 +110,7 @@ def test_nor_does_a_mail_about_a_batch(kind: NoticeKind) -> None:
     batches.file_batch(by=by, filings=[factories.filing(reason=HOSTILE) for _ in range(2)], token=uuid.uuid4())
     row = ConnectionRequest.objects.latest("pk")
     Notice.objects.all().delete()
-    notifications.tell(row, kind, by, batch=Batch.objects.get())
+    notifications.notify(row, kind, by, batch=Batch.objects.get())
     assert notifications.send_due() == 1
     judged(mail.outbox[0])
 

@@ -27,7 +27,7 @@ def notice(kind: NoticeKind = NoticeKind.SUBMITTED, **columns: Any) -> Notice:
     """One unsent notice and no other."""
     request = factories.submitted()
     Notice.objects.all().delete()
-    notifications.tell(request, kind, factories.person("approver", **columns))
+    notifications.notify(request, kind, factories.person("approver", **columns))
     return Notice.objects.get()
 
 
@@ -129,7 +129,7 @@ def test_what_was_sent_is_not_sent_again() -> None:
 def test_senders_at_once_send_each_mail_once() -> None:
     request = factories.submitted()
     Notice.objects.all().delete()
-    notifications.tell(request, NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(20)])
+    notifications.notify(request, NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(20)])
     barrier = threading.Barrier(4)
     sent: list[int] = []
 
@@ -158,7 +158,7 @@ def test_a_process_has_one_sender() -> None:
 @pytest.mark.django_db
 def test_a_mail_server_that_is_away_costs_a_run_one_try(mail_server_is_down: None) -> None:
     row = notice()
-    notifications.tell(about(row), NoticeKind.SUBMITTED, factories.person("approver"))
+    notifications.notify(about(row), NoticeKind.SUBMITTED, factories.person("approver"))
     for tries in (1, 2):
         assert notifications.send_due() == 0
         assert Notice.objects.filter(tries=1).count() == tries
@@ -167,7 +167,7 @@ def test_a_mail_server_that_is_away_costs_a_run_one_try(mail_server_is_down: Non
 @pytest.mark.django_db
 def test_an_address_that_is_refused_does_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     row = notice(email="gone@example.com")
-    notifications.tell(about(row), NoticeKind.SUBMITTED, factories.person("approver", email="here@example.com"))
+    notifications.notify(about(row), NoticeKind.SUBMITTED, factories.person("approver", email="here@example.com"))
 
     def send(*, recipient_list: list[str], **_: Any) -> None:
         if recipient_list == ["gone@example.com"]:
@@ -181,7 +181,7 @@ def test_an_address_that_is_refused_does_not_stop_the_others(monkeypatch: pytest
 @pytest.mark.django_db
 def test_a_slow_mail_server_does_not_hold_the_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     row = notice()
-    notifications.tell(about(row), NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(5)])
+    notifications.notify(about(row), NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(5)])
     clock = itertools.count(step=notifications.SENDING_SECONDS / 2)
     monkeypatch.setattr("connections.notifications.time.monotonic", lambda: next(clock))
     assert notifications.send_due() == 1
@@ -192,7 +192,7 @@ def test_a_slow_mail_server_does_not_hold_the_thread(monkeypatch: pytest.MonkeyP
 def test_telling_twice_writes_one_notice() -> None:
     row = notice()
     assert row.recipient is not None
-    notifications.tell(about(row), NoticeKind.SUBMITTED, row.recipient)
+    notifications.notify(about(row), NoticeKind.SUBMITTED, row.recipient)
     assert Notice.objects.count() == 1
     for occasion in (1, 1, 2):
         notifications.tell_address(about(row), NoticeKind.HANDOVER, "owner@example.com", occasion=occasion)
@@ -230,7 +230,7 @@ def test_one_unusable_address_does_not_stop_the_others() -> None:
     request = factories.submitted()
     Notice.objects.all().delete()
     broken = factories.person("approver", email="a\nBcc: everybody@example.com")
-    notifications.tell(request, NoticeKind.SUBMITTED, broken, factories.person("approver", email="good@example.com"))
+    notifications.notify(request, NoticeKind.SUBMITTED, broken, factories.person("approver", email="good@example.com"))
     assert notifications.send_due() == 1
     assert [message.to for message in mail.outbox] == [["good@example.com"]]
 

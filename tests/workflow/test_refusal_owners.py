@@ -161,7 +161,7 @@ def test_a_bad_key_is_the_operators_turn_while_requests_wait(
     as_user: Login, cast: dict[str, User], settings: Any
 ) -> None:
     row = factories.approved(cast["requester"], cast["approver"])
-    circuit_breaker.note_error(Unauthorized("Invalid authorization credentials"))
+    circuit_breaker.record_failure(Unauthorized("Invalid authorization credentials"))
     page = as_user("requester").get(f"/requests/{row.pk}/").content.decode()
     assert "<strong><bdi>an operator</bdi></strong>" in page
     assert "does not accept the portal" in as_user("operator").get("/").content.decode()

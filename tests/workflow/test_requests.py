@@ -1,4 +1,4 @@
-"""The verbs of people, beyond who may: sent twice, edited meanwhile, decided by two at once, rung in vain."""
+"""The verbs of people, beyond who may: sent twice, edited meanwhile, decided by two at once, enqueued in vain."""
 
 import socket
 import threading
@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from connections import tasks, workflow
-from connections.models import ConnectionRequest, Event, EventKind, MovedOn, Notice, NoticeKind
+from connections.models import ConnectionRequest, Event, EventKind, Notice, NoticeKind, StaleRow
 from connections.permissions import Denied
 from connections.spec import payloads
 from connections.states import Status
@@ -107,7 +107,7 @@ def test_a_draft_changed_in_another_window_is_not_overwritten() -> None:
     request = factories.draft()
     here, there = fresh(request), fresh(request)
     workflow.save_draft(by=request.requester, filing=factories.filing(reason="here"), request=here)
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.save_draft(by=request.requester, filing=factories.filing(reason="there"), request=there)
     assert fresh(request).reason == "here"
 
@@ -200,7 +200,7 @@ def test_what_was_edited_after_the_look_cannot_be_approved() -> None:
     assert (edited.version, edited.status) == (2, Status.PENDING)
     assert edited.digest != seen
     for row in (request, edited):  # the page before the edit, and a row read after it with the digest from before
-        with pytest.raises(MovedOn):
+        with pytest.raises(StaleRow):
             workflow.approve(by=approver, request=row, digest=seen)
     assert fresh(request).status == Status.PENDING
     workflow.approve(by=approver, request=edited, digest=edited.digest)
@@ -212,7 +212,7 @@ def test_an_edit_in_two_windows_keeps_the_first() -> None:
     request = factories.submitted()
     here, there = fresh(request), fresh(request)
     workflow.submit(by=request.requester, filing=factories.filing(reason="here"), request=here)
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.submit(by=request.requester, filing=factories.filing(reason="there"), request=there)
     assert fresh(request).reason == "here"
 
@@ -222,7 +222,7 @@ def test_a_refusal_of_what_was_edited_meanwhile_does_not_count() -> None:
     request, approver = factories.submitted(), factories.person("approver")
     seen = fresh(request)
     workflow.submit(by=request.requester, filing=factories.filing(), request=request)
-    with pytest.raises(MovedOn):
+    with pytest.raises(StaleRow):
         workflow.reject(by=approver, request=seen, reason="Not like this")
 
 
@@ -292,7 +292,7 @@ def test_two_approvers_at_once_are_one_approval() -> None:
             ]
         )
         stored = fresh(request)
-        losers = [result for result in results if isinstance(result, (MovedOn, Denied))]
+        losers = [result for result in results if isinstance(result, (StaleRow, Denied))]
         assert results.count(None) == len(losers) == 1
         winner = (first, second)[results.index(None)]
         assert decided(request) == [("approved", winner.pk)]
@@ -321,7 +321,7 @@ def test_an_approval_and_its_rival_at_once_are_one_decision(rival: str) -> None:
             lambda row=other: RIVALS[rival](second, requester, row),  # type: ignore[misc]
         )
         assert results.count(None) == 1
-        assert isinstance(next(result for result in results if result is not None), (MovedOn, Denied))
+        assert isinstance(next(result for result in results if result is not None), (StaleRow, Denied))
         stored = fresh(request)
         assert stored.status == ("approved" if results[0] is None else rival)
         assert [target for target, _by in decided(request)] == [stored.status]
@@ -419,22 +419,22 @@ def test_an_approval_waits_for_no_broker(broker: str, request: pytest.FixtureReq
 
     assert quickest(approve, 1.0) < 1.0
     assert {fresh(row).status for row in rows} == {Status.APPROVED}
-    assert set(ConnectionRequest.objects.due()) == set(rows)  # the sweeper rings again for what is due
+    assert set(ConnectionRequest.objects.due()) == set(rows)  # the sweeper enqueues again what is due
 
 
 @pytest.mark.django_db
-def test_a_bell_is_rung_only_for_what_was_committed(django_capture_on_commit_callbacks: Any) -> None:
+def test_a_message_is_rung_only_for_what_was_committed(django_capture_on_commit_callbacks: Any) -> None:
     row, approver = factories.submitted(), factories.person("approver")
-    with django_capture_on_commit_callbacks() as bells:
+    with django_capture_on_commit_callbacks() as messages:
         workflow.approve(by=approver, request=row, digest=row.digest)
-    [bell] = bells
-    assert bell.func is tasks.ring
-    assert bell.args == (tasks.submit, row.pk)
-    with django_capture_on_commit_callbacks() as bells, pytest.raises(Denied):
+    [message] = messages
+    assert message.func is tasks.enqueue
+    assert message.args == (tasks.submit, row.pk)
+    with django_capture_on_commit_callbacks() as messages, pytest.raises(Denied):
         workflow.approve(by=approver, request=row, digest=row.digest)
-    assert bells == []
+    assert messages == []
 
 
-def test_a_bell_that_cannot_be_rung_says_so_and_raises_nothing(refusing: int, settings: Any) -> None:
+def test_a_message_that_cannot_be_rung_says_so_and_raises_nothing(refusing: int, settings: Any) -> None:
     settings.REDIS_URL = f"redis://127.0.0.1:{refusing}/0"
-    assert tasks.ring(tasks.submit, 1) is False
+    assert tasks.enqueue(tasks.submit, 1) is False

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from connections import permissions, workflow
-from connections.models import ConnectionRequest, IllegalMove
+from connections.models import ConnectionRequest, IllegalTransition
 from connections.permissions import Denied
 from connections.states import Status
 from tests import factories
@@ -125,6 +125,6 @@ def test_the_table_names_only_what_exists() -> None:
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_a_refusal_needs_a_reason(verb: str, reason: str) -> None:
     request = factories.submitted()
-    with pytest.raises(IllegalMove):
+    with pytest.raises(IllegalTransition):
         getattr(workflow, verb)(by=factories.person("approver"), request=request, reason=reason)
     assert ConnectionRequest.objects.get(pk=request.pk).status == Status.PENDING

@@ -92,7 +92,7 @@ def test_the_number_follows_the_newest_run_and_what_became_of_approvals(cast: Ca
 
 def test_nothing_waits_for_a_connection_that_is_gone(as_user: Login, cast: Cast) -> None:
     row = created(cast, CERTIFICATE)
-    connection_status.gone(row)
+    connection_status.mark_deleted(row)
     assert waiting(row) == 0
     assert "data-trust-of" not in as_user("approver").get("/").content.decode()
 
@@ -141,7 +141,7 @@ def test_it_is_an_approvers_turn_and_not_the_source_owners(as_user: Login, cast:
 def test_a_warning_on_a_connected_connection_is_an_approvers_turn_too(as_user: Login, cast: Cast) -> None:
     row = created(cast, None)
     run = {"setup_tests": failed(KEY, status="WARNING"), "status": {"setup_state": "connected"}}
-    connection_status.seen(row.connection, run)
+    connection_status.record_status(row.connection, run)
     store_test_run.store(row, row.connection, run)
     page, listed = page_of(as_user("requester"), row), as_user("requester").get("/requests/").content.decode()
     assert 'data-setup-state="connected"' in page and "data-trust=" in page

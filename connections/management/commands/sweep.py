@@ -8,14 +8,14 @@ from connections import tasks, worker
 
 
 class Command(BaseCommand):
-    """Brings back what was lost and rings for what is due; harmless at any time and any number of times at once."""
+    """Brings back what was lost and enqueues what is due; harmless at any time and any number of times at once."""
 
-    help = "Release dead claims, expire what is old, and ring for everything that is due."
+    help = "Release dead claims, expire what is old, and enqueue for everything that is due."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print how much is due; a broker that is away is no error, the next round rings again."""
+        """Print how much is due; a broker that is away is no error, the next round enqueues again."""
         due = worker.sweep()
-        tasks.ring_all(due)
+        tasks.enqueue_due(due)
         if options["verbosity"]:
             self.stdout.write(
                 f"Due: {len(due.submit)} to send, {len(due.reconcile)} to look up, {len(due.run_tests)} to test."

@@ -1,7 +1,7 @@
 // Drafts saved as one types: the form's text goes to the server a moment after the last key, into one draft of its own.
 // It says when it did, and what hinders it; a lost network is waited for. What is typed stays in the tab besides.
 
-import { texts } from "./kept.js";
+import { texts } from "./form_backup.js";
 
 const PAUSE = 1500; // ms without a key
 const LONGEST = 10_000; // ms of typing without a pause

@@ -3,7 +3,7 @@
 
 import { isAsked, judge, typeInto } from "./another.js";
 import { Autosave, knows } from "./drafts.js";
-import { Memory, fill, texts } from "./kept.js";
+import { Memory, fill, texts } from "./form_backup.js";
 import { check, whyForced, whyRefused } from "./rules.js";
 
 const form = document.querySelector("[data-request-form]");

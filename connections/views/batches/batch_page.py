@@ -116,7 +116,9 @@ def _show(
         "rows": shown,
         "counts": [(state, counted[state]) for state in Status if counted[state]],
         "decides": bool(pending) and permissions.is_approver(request.user),
-        "why_not": queries.why_not(permissions.check_can_decide, request.user, pending[0].request) if pending else "",
+        "denied_reason": queries.denied_reason(permissions.check_can_decide, request.user, pending[0].request)
+        if pending
+        else "",
         "open_bodies": len(shown) <= OPEN_BODIES,
     }
     return render(request, "connections/batches/batch.html", context, status=status)

@@ -13,7 +13,7 @@ from connections import limits, permissions, workflow
 from connections.evidence import evidence_of_change
 from connections.forms import ReasonForm
 from connections.forms.changes import ChangeForm
-from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalMove, MovedOn
+from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalTransition, StaleRow
 from connections.permissions import Denied, Person
 from connections.states import CHANGE_FINAL, ChangeStatus
 from connections.views.changes import change_labels
@@ -29,7 +29,7 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
     kind = _kind(request)
     if not permissions.may_ask_for_change(request.user, row):
         permissions.check_can_ask_for_change(request.user, row)
-    if obstacle := queries.why_not(permissions.check_can_ask_for_change, request.user, row):
+    if obstacle := queries.denied_reason(permissions.check_can_ask_for_change, request.user, row):
         messages.warning(request, obstacle)
         return redirect("connections:request", pk=pk)
     now = workflow.present_values(row)
@@ -65,13 +65,13 @@ def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> Http
             reason=form.cleaned_data["reason"],
             values=form.values(),
         )
-    except IllegalMove as nothing:
+    except IllegalTransition as nothing:
         form.add_error(None, str(nothing))
         return None
     except Denied as denied:
         form.add_error(None, denied.reason)
         return None
-    except MovedOn:
+    except StaleRow:
         opened = row.changes.open().first()
         if opened is not None and (opened.requester_id, opened.kind) == (request.user.pk, form.kind):
             return redirect("connections:change", pk=opened.pk)  # the same form, sent twice
@@ -129,7 +129,7 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,
         "seen": fingerprint(change),
         "decides": decides,
-        "why_not": _why_not(permissions.check_can_approve_change, user, change) if decides else "",
+        "denied_reason": _why_not(permissions.check_can_approve_change, user, change) if decides else "",
         "rejects": decides and not _why_not(permissions.check_can_decide_change, user, change),
         "withdraws": mine and not _why_not(permissions.check_can_withdraw_change, user, change),
         "swap": False,
@@ -229,7 +229,7 @@ def _move(
     before = change.state
     try:
         verb()
-    except MovedOn:
+    except StaleRow:
         change.refresh_from_db()
         overtaken = f"There is nothing to decide any more: {change.state.label}."
         edited = "The change is not as you saw it, so nothing was decided. Please look again."

@@ -21,7 +21,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import catalog, limits, permissions, workflow
 from connections.forms import CodeForm, PersonForm
-from connections.models import Handover, HandoverState, MovedOn, SetupTestsState
+from connections.models import Handover, HandoverState, SetupTestsState, StaleRow
 from connections.permissions import Denied
 from connections.views import labels
 from connections.views.errors import limited
@@ -112,7 +112,7 @@ def send_code(request: HttpRequest, handover: Handover) -> HttpResponse:
     except limits.TooMany as reached:
         messages.warning(request, str(reached))
         return limited(_code_page(request, handover, CodeForm()), reached)
-    except MovedOn as not_now:
+    except StaleRow as not_now:
         messages.warning(request, str(not_now))
     else:
         messages.success(request, "A code is on its way to the address. It is valid for 15 minutes.")
@@ -142,7 +142,7 @@ def _after_code(request: HttpRequest, handover: Handover, proof: str) -> HttpRes
     """To the owner's page; a return that waited for the code counts now, unless another card was made since."""
     waiting = dict(request.session.get(RETURNS, {}))
     if waiting.pop(str(handover.pk), "") == handover.return_hash != "":
-        with suppress(MovedOn, Denied):
+        with suppress(StaleRow, Denied):
             workflow.returned(by=request.user, handover=handover, proof=proof)
     request.session[RETURNS] = waiting
     return redirect("connections:handover", token=handover.token)
@@ -243,7 +243,7 @@ def card(request: HttpRequest, handover: Handover) -> HttpResponse:
         return limited(_obstructed(request, handover, PersonForm(), str(reached)), reached)
     except workflow.Unreachable as obstacle:
         return _page(request, handover, PersonForm(), str(obstacle), obstacle.retry_after)
-    except (MovedOn, Denied) as obstacle:
+    except (StaleRow, Denied) as obstacle:
         return _obstructed(request, handover, PersonForm(), str(obstacle))
     context = {"handover": handover, "row": handover.request, "token": handover.token, "uri": uri}
     return render(request, "connections/handover/card.html", context)
@@ -261,7 +261,7 @@ def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
         workflow.pass_on(by=request.user, handover=handover, to=form.cleaned_data["to"], proof=proof)
     except limits.TooMany as reached:
         return limited(_obstructed(request, handover, form, str(reached)), reached)
-    except (MovedOn, Denied, workflow.NobodyFound) as obstacle:
+    except (StaleRow, Denied, workflow.NobodyFound) as obstacle:
         return _obstructed(request, handover, form, str(obstacle))
     context = {"to": form.cleaned_data["to"], "unknown_name": labels.UNKNOWN_NAME}
     return render(request, "connections/handover/given.html", context)
@@ -293,7 +293,7 @@ def returned(request: HttpRequest) -> HttpResponse:
 def _come_back(request: HttpRequest, handover: Handover, proof: str) -> HttpResponse:
     try:
         workflow.returned(by=request.user, handover=handover, proof=proof)
-    except (Denied, MovedOn) as obstacle:
+    except (Denied, StaleRow) as obstacle:
         return _refused(request, str(obstacle))
     return redirect("connections:handover", token=handover.token)
 

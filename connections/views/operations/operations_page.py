@@ -12,7 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import permissions
 from connections.forms import PauseForm, SettleForm
-from connections.models import ApiGate, ConnectionRequest, GateReason, Heartbeat, MovedOn, Process
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process, StaleRow
 from connections.spec.refusals import refusal_of
 from connections.states import Status
 from connections.views.request_page import queries
@@ -25,7 +25,7 @@ LATE = timedelta(minutes=5)  # the age of the oldest due row at which somebody s
 
 @require_safe
 def board(request: HttpRequest) -> HttpResponse:
-    """The gate, the queue, the processes, and the rows that need a person."""
+    """The circuit breaker, the queue, the processes, and the rows that need a person."""
     permissions.check_can_operate(request.user)
     return render(request, "connections/operations/operations.html", _board())
 
@@ -118,7 +118,7 @@ def _settle(
             form.add_error("connection_id", str(misfit))
         except operations.Unreachable:
             form.add_error(None, "Fivetran gave no answer. Try again in a moment.")
-        except (MovedOn, permissions.Denied) as obstacle:
+        except (StaleRow, permissions.Denied) as obstacle:
             messages.warning(request, str(obstacle))
             return redirect("connections:operations")
     return render(request, "connections/operations/operations.html", _board(form) | {"form": form})
@@ -133,7 +133,7 @@ def _board(failed: SettleForm | None = None) -> dict[str, Any]:
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
     now = timezone.now()
     return {
-        "gate": _gate(),
+        "breaker": _breaker(),
         "queued": due[: COUNTED + 1].count(),
         "counted": COUNTED,
         "oldest": oldest,
@@ -151,27 +151,33 @@ def _form_of(row: ConnectionRequest, failed: SettleForm | None) -> SettleForm:
     return failed if failed and failed.pk == row.pk else SettleForm(pk=row.pk)
 
 
-def _gate() -> dict[str, Any]:
-    """The gate in words, whether anything is sent, and until when it is known to be closed."""
-    gate = ApiGate.objects.select_related("paused_by").filter(pk=1).first() or ApiGate(pk=1)
-    ahead = gate.not_before if gate.not_before and gate.not_before > timezone.now() else None
-    sentence, sending = _SENTENCES[GateReason(gate.reason)]
-    if gate.reason == GateReason.RATE_LIMITED and ahead is None:
-        sentence, sending = _SENTENCES[GateReason.OPEN]
-    if gate.paused_at and sending:
+def _breaker() -> dict[str, Any]:
+    """The circuit breaker in words, whether anything is sent, and until when it is known to be closed."""
+    breaker = CircuitBreaker.objects.select_related("paused_by").filter(pk=1).first() or CircuitBreaker(pk=1)
+    ahead = breaker.not_before if breaker.not_before and breaker.not_before > timezone.now() else None
+    sentence, sending = _SENTENCES[BreakerReason(breaker.reason)]
+    if breaker.reason == BreakerReason.RATE_LIMITED and ahead is None:
+        sentence, sending = _SENTENCES[BreakerReason.CLOSED]
+    if breaker.paused_at and sending:
         sentence = "Nothing is sent until somebody resumes."
-    return {"row": gate, "sentence": sentence, "until": ahead, "sending": sending and not gate.paused_at}
+    return {"row": breaker, "sentence": sentence, "until": ahead, "sending": sending and not breaker.paused_at}
 
 
 _SENTENCES = {
-    GateReason.OPEN: ("Requests are sent as they are approved.", True),
-    GateReason.RATE_LIMITED: ("Fivetran asked us to wait", False),
-    GateReason.AUTH: ("Fivetran does not accept the API key. Put the right one in place; the portal asks again", False),
-    GateReason.UNWELL: (
+    BreakerReason.CLOSED: ("Requests are sent as they are approved.", True),
+    BreakerReason.RATE_LIMITED: ("Fivetran asked us to wait", False),
+    BreakerReason.AUTH: (
+        "Fivetran does not accept the API key. Put the right one in place; the portal asks again",
+        False,
+    ),
+    BreakerReason.OPEN: (
         "Fivetran cannot be reached, or gave no clear answers three times in a row. The portal asks again",
         False,
     ),
-    GateReason.TRIAL: ("Fivetran answers again. One request goes ahead, the others follow if it ends clearly.", True),
+    BreakerReason.HALF_OPEN: (
+        "Fivetran answers again. One request goes ahead, the others follow if it ends clearly.",
+        True,
+    ),
 }
 
 

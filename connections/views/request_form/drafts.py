@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from connections import limits, permissions, workflow
 from connections.forms import Purpose
-from connections.models import ConnectionRequest, MovedOn
+from connections.models import ConnectionRequest, StaleRow
 from connections.states import Status
 from connections.views.errors import limited
 from connections.views.request_form import prefill
@@ -34,7 +34,7 @@ def autosave(request: HttpRequest) -> HttpResponse:
         return _refused(_ELSEWHERE)
     try:
         stored = _kept(request, page)
-    except (permissions.Denied, MovedOn):
+    except (permissions.Denied, StaleRow):
         return _refused(_ELSEWHERE)
     except limits.LimitReached as reached:
         return limited(_refused(f"The draft is not saved. {reached} What you typed is kept in this tab."), reached)
@@ -51,7 +51,7 @@ def discard(request: HttpRequest) -> HttpResponse:
     """
     draft = _page(request).edited
     if draft is not None and draft.state is Status.DRAFT and _knows(request, draft):
-        with suppress(MovedOn):  # submitted a moment ago: then there is no draft any more
+        with suppress(StaleRow):  # submitted a moment ago: then there is no draft any more
             workflow.withdraw(by=queries.reader(request), request=draft)
     return HttpResponse(status=204)
 
@@ -62,7 +62,7 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     drafts = permissions.visible_to(request.user).filter(status=Status.DRAFT)
     try:
         workflow.withdraw(by=queries.reader(request), request=get_object_or_404(drafts, pk=pk))
-    except MovedOn:
+    except StaleRow:
         messages.warning(request, "The draft was submitted in the meantime, so it was not deleted.")
     else:
         messages.success(

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from connections import limits, permissions, workflow
 from connections.forms import Purpose, RequestForm
-from connections.models import ConnectionRequest, MovedOn
+from connections.models import ConnectionRequest, StaleRow
 from connections.permissions import Denied
 from connections.states import Status
 from connections.views.errors import limited
@@ -114,7 +114,7 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
         except limits.LimitReached as reached:
             page.banners.append(str(reached))
             return limited(_show(request, page, form), reached)
-        except (Denied, MovedOn) as reason:
+        except (Denied, StaleRow) as reason:
             page.banners.append(str(reason))
             if page.edited:
                 page.edited.refresh_from_db()

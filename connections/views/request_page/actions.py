@@ -10,16 +10,16 @@ from connections import permissions
 from connections.models import ChangeKind, ConnectionRequest
 from connections.permissions import Person
 from connections.states import FINAL, Status
-from connections.views.request_page.queries import connection_of, is_paused, why_not
+from connections.views.request_page.queries import connection_of, denied_reason, is_paused
 
 
 @dataclass(frozen=True)
 class Action:
-    """A button or link. `why_not` is the reason it is disabled, empty where the reader may use it."""
+    """A button or link. `denied_reason` is the reason it is disabled, empty where the reader may use it."""
 
     name: str
     url: str
-    why_not: str = ""
+    denied_reason: str = ""
     link: bool = False
     tone: str = "outline-secondary"
     said_by: str = ""  # slug of the action beside which the same reason stands
@@ -34,7 +34,7 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     """What the reader's role can do with the request, disabled with the reason where its state forbids it now."""
 
     def action(name: str, view: str, check: Callable[[Person, ConnectionRequest], None] | None, **more: Any) -> Action:
-        reason = why_not(check, user, row) if check else ""
+        reason = denied_reason(check, user, row) if check else ""
         return Action(name, reverse(f"connections:{view}", args=[row.pk]), reason, **more)
 
     found = []
@@ -65,7 +65,7 @@ def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
     connection = connection_of(row)
     if connection is None or row.state is not Status.CREATED or not permissions.may_ask_for_change(user, row):
         return []
-    reason = why_not(permissions.check_can_ask_for_change, user, row)
+    reason = denied_reason(permissions.check_can_ask_for_change, user, row)
     pausing = ChangeKind.UNPAUSE if is_paused(connection) else ChangeKind.PAUSE
     address = reverse("connections:change_new", args=[row.pk])
     last = Action(ChangeKind.DELETE.label, f"{address}?kind=delete", reason, link=True, tone="outline-danger")
@@ -77,7 +77,7 @@ def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
 
 
 def decide(user: Person, row: ConnectionRequest) -> dict[str, Any] | None:
-    """The decision panel's context: shown to approvers while the request waits; `why_not` where it is their own."""
+    """The decision panel's context: for approvers while the request waits; `denied_reason` where it is their own."""
     if row.state is not Status.PENDING or not permissions.is_approver(user):
         return None
-    return {"why_not": why_not(permissions.check_can_decide, user, row), "digest": row.digest}
+    return {"denied_reason": denied_reason(permissions.check_can_decide, user, row), "digest": row.digest}

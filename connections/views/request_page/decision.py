@@ -9,7 +9,7 @@ from django.views.decorators.http import require_POST
 
 from connections import permissions, workflow
 from connections.forms import ReasonForm
-from connections.models import ConnectionRequest, MovedOn
+from connections.models import ConnectionRequest, StaleRow
 from connections.states import DECIDED, Status
 from connections.views.request_page import queries, sections
 
@@ -22,7 +22,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
         permissions.check_can_decide(request.user, row)
         _check_seen(row, request.POST.get("digest", ""))
         workflow.approve(by=queries.reader(request), request=row, digest=row.digest)
-    except (MovedOn, permissions.Denied) as obstacle:
+    except (StaleRow, permissions.Denied) as obstacle:
         _only_if_moved_on(request, row, obstacle)
         messages.warning(request, _overtaken(row))
     else:
@@ -51,7 +51,7 @@ def _decide(request: HttpRequest, pk: int, verb: Any, done: str) -> HttpResponse
             return _again(request, row, form, status=200)
         _check_seen(row, request.POST.get("digest", row.digest))
         verb(by=queries.reader(request), request=row, reason=form.cleaned_data["decision_reason"])
-    except (MovedOn, permissions.Denied) as obstacle:
+    except (StaleRow, permissions.Denied) as obstacle:
         _only_if_moved_on(request, row, obstacle)
         messages.warning(request, _overtaken(row))
         return _again(request, row, form, status=409)
@@ -60,9 +60,9 @@ def _decide(request: HttpRequest, pk: int, verb: Any, done: str) -> HttpResponse
 
 
 def _check_seen(row: ConnectionRequest, digest: str) -> None:
-    """Raise MovedOn unless `digest` is that of the present body: what was on the page. The verb guards it once more."""
+    """Raise StaleRow unless `digest` is that of the present body, which was on the page. The verb checks again."""
     if digest != row.digest:
-        raise MovedOn("The body changed since it was shown.")
+        raise StaleRow("The body changed since it was shown.")
 
 
 def _again(request: HttpRequest, row: ConnectionRequest, form: ReasonForm, status: int) -> HttpResponse:

@@ -6,7 +6,7 @@ from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST, require_safe
 
 from connections import limits, workflow
-from connections.models import ConnectionRequest, MovedOn
+from connections.models import ConnectionRequest, StaleRow
 from connections.views.errors import limited
 from connections.views.request_page import queries, sections
 
@@ -28,7 +28,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     row = queries.find(request.user, pk)
     try:
         workflow.withdraw(by=queries.reader(request), request=row)
-    except MovedOn:
+    except StaleRow:
         messages.warning(request, "The request moved on in the meantime and was not withdrawn.")
     else:
         messages.success(request, f"Request #{pk} is withdrawn. Nothing will be created.")
@@ -44,7 +44,7 @@ def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
     except limits.TooMany as reached:
         messages.warning(request, str(reached))
         return limited(detail_of(request, row), reached)
-    except MovedOn as moved:
+    except StaleRow as moved:
         messages.warning(request, str(moved))
     else:
         messages.success(request, "The setup tests will run again. Their results appear here by themselves.")

@@ -98,6 +98,6 @@ def _people(row: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
     """Who acts -> the names that are known: the source owner's, and those of people who may approve."""
     found = {Who.SOURCE_OWNER: queries.source_owner(row)}
     if Who.APPROVER in set(who):
-        names = [characters.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
+        names = [characters.visible(str(person)) for person in permissions.trust_approvers(row)[: _NAMED + 1]]
         found[Who.APPROVER] = ", ".join([*names[:_NAMED], "others"] if len(names) > _NAMED else names)
     return found

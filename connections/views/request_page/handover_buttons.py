@@ -7,7 +7,7 @@ from django.views.decorators.http import require_POST
 
 from connections import limits, permissions, workflow
 from connections.forms import PersonForm
-from connections.models import Handover, MovedOn
+from connections.models import Handover, StaleRow
 from connections.permissions import Denied
 from connections.views import labels
 from connections.views.errors import limited
@@ -27,7 +27,7 @@ def begin(request: HttpRequest, pk: int) -> HttpResponse:
         if not form.is_valid():
             raise workflow.NobodyFound(" ".join(map(str, form.errors["to"])))
         handover = workflow.hand_over(by=queries.reader(request), request=row, to=form.cleaned_data["to"])
-    except (workflow.NobodyFound, limits.TooMany, MovedOn, Denied) as obstacle:
+    except (workflow.NobodyFound, limits.TooMany, StaleRow, Denied) as obstacle:
         messages.warning(request, str(obstacle))
         return redirect("connections:request", pk=pk)
     return _handed(request, handover, form, "The credentials are entered at Fivetran.")
@@ -57,7 +57,7 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
     except limits.TooMany as reached:
         form.add_error("to", str(reached))
         return limited(_again(request, handover, form), reached)
-    except (MovedOn, Denied) as obstacle:
+    except (StaleRow, Denied) as obstacle:
         return _overtaken(request, handover, form, obstacle)
     return _handed(request, handover, form, "The one before opens nothing any more.")
 
@@ -68,7 +68,7 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     handover = _handover(request, pk)
     try:
         workflow.revoke(by=queries.reader(request), handover=handover)
-    except (MovedOn, Denied) as obstacle:
+    except (StaleRow, Denied) as obstacle:
         _only_if_overtaken(request, handover, obstacle)
         messages.warning(request, str(obstacle))
     else:
@@ -76,13 +76,13 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("connections:request", pk=pk)
 
 
-def _only_if_overtaken(request: HttpRequest, handover: Handover, obstacle: MovedOn | Denied) -> None:
+def _only_if_overtaken(request: HttpRequest, handover: Handover, obstacle: StaleRow | Denied) -> None:
     """Let a refusal through unless the reader may do it in general: then it says what has happened meanwhile."""
     if isinstance(obstacle, Denied) and not permissions.oversees(request.user, handover.request):
         raise obstacle
 
 
-def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obstacle: MovedOn | Denied) -> HttpResponse:
+def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obstacle: StaleRow | Denied) -> HttpResponse:
     """The page as it is now and why nothing was done, with what was typed as long as it can be sent once more."""
     _only_if_overtaken(request, handover, obstacle)
     now = _handover(request, handover.request_id)

@@ -102,7 +102,7 @@ def is_paused(connection: Connection | None) -> bool:
     return bool(connection and connection.is_paused)
 
 
-def why_not(check: Callable[[Person, ConnectionRequest], None], user: Person, row: ConnectionRequest) -> str:
+def denied_reason(check: Callable[[Person, ConnectionRequest], None], user: Person, row: ConnectionRequest) -> str:
     """The reason for which `check` denies, or an empty text."""
     try:
         check(user, row)

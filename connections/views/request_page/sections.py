@@ -11,10 +11,10 @@ from connections import permissions
 from connections.evidence import Evidence, evidence_of, evidence_of_body
 from connections.forms import SettleForm
 from connections.models import (
-    ApiGate,
+    BreakerReason,
+    CircuitBreaker,
     Connection,
     ConnectionRequest,
-    GateReason,
     HandoverState,
     SetupTestsState,
 )
@@ -92,30 +92,30 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
 
 
 def waiting_for(row: ConnectionRequest) -> Waiting | None:
-    """What the request waits for: the gate before Fivetran, its own next try or look; None while it just runs."""
+    """What the request waits for: the breaker before Fivetran, its own next try or look; None while it just runs."""
     now = timezone.now()
     if row.state is Status.UNKNOWN and row.next_lookup_at and row.next_lookup_at > now:
         return Waiting("The portal looks again whether it exists at Fivetran", row.next_lookup_at)
     if row.state is not Status.APPROVED:
         return None
-    gate = ApiGate.objects.filter(pk=1).first()
-    if gate is not None and gate.paused_at:
+    breaker = CircuitBreaker.objects.filter(pk=1).first()
+    if breaker is not None and breaker.paused_at:
         return Waiting(
             "An operator paused sending. The request keeps its place and goes on by itself afterwards.", None
         )
-    if gate is not None:
-        ahead = gate.not_before if gate.not_before and gate.not_before > now else None
-        match gate.reason:
-            case GateReason.RATE_LIMITED if ahead:
+    if breaker is not None:
+        ahead = breaker.not_before if breaker.not_before and breaker.not_before > now else None
+        match breaker.reason:
+            case BreakerReason.RATE_LIMITED if ahead:
                 return Waiting("Fivetran asked us to wait. The request goes on by itself", ahead)
-            case GateReason.AUTH:
+            case BreakerReason.AUTH:
                 return Waiting(
                     "Fivetran does not accept the portal's API key. Operators can correct it; the request goes on by "
                     "itself afterwards.",
                     None,
                     on_operators=True,
                 )
-            case GateReason.UNWELL:
+            case BreakerReason.OPEN:
                 return Waiting("Fivetran gives no clear answers at the moment. The portal asks again", ahead)
     if row.note:
         return Waiting(row.note, row.next_try_at if row.next_try_at and row.next_try_at > now else None)
@@ -269,7 +269,7 @@ def turn(
 ) -> str:
     """Whose turn it is, with the name where it is one person's."""
     waits = _waits_for(row, setup_state, trust)
-    if waits is labels.Waits.TRUST and trust is not None and not trust.why_not:
+    if waits is labels.Waits.TRUST and trust is not None and not trust.denied_reason:
         return "yours"
     owner = Owner.OPERATOR if on_operators else labels.whose_turn(row.status, setup_state, waits, row.failure_code)
     if row.requester_id == user.pk and owner == Owner.REQUESTER:

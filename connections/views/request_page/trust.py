@@ -41,13 +41,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Section:
-    """The candidates of the newest run; `why_not` says why the reader cannot approve, `people` who can.
+    """The candidates of the newest run; `denied_reason` says why the reader cannot approve, `people` who can.
 
     `left_out` is how many more Fivetran named than are kept and shown.
     """
 
     items: list[Item]
-    why_not: str
+    denied_reason: str
     people: list[str]
     marker: str
     left_out: int = 0
@@ -94,7 +94,7 @@ def _why_not(user: Person, row: ConnectionRequest) -> str:
 
 
 def _people(row: ConnectionRequest) -> list[str]:
-    names = [characters.visible(str(person)) for person in permissions.trusted_to_trust(row)[: _NAMED + 1]]
+    names = [characters.visible(str(person)) for person in permissions.trust_approvers(row)[: _NAMED + 1]]
     return [*names[:_NAMED], "others"] if len(names) > _NAMED else names
 
 

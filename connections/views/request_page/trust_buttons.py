@@ -6,7 +6,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from connections import limits, workflow
-from connections.models import MovedOn
+from connections.models import StaleRow
 from connections.spec import trust_candidates
 from connections.views.errors import limited
 from connections.views.request_page import queries
@@ -28,7 +28,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     except limits.TooMany as reached:
         messages.warning(request, str(reached))
         return limited(detail_of(request, row), reached)
-    except MovedOn as moved:
+    except StaleRow as moved:
         messages.warning(request, str(moved))
     else:
         messages.success(request, f"The {kind} is approved. Fivetran is told, and the setup tests run again.")

@@ -1,4 +1,4 @@
-"""The bell when the broker, or a connection to it, goes away before the ringing or in the middle of it."""
+"""The message when the broker, or a connection to it, goes away before it is enqueued or in the middle of it."""
 
 import base64
 import json
@@ -97,82 +97,82 @@ def door(live_broker: str, settings: Any) -> Iterator[Callable[[str], Door]]:
 def test_the_broker_goes_away_after_it_was_asked(door: Callable[[str], Door], later: str) -> None:
     """Faults 14 and 15, in the moment between: nobody waits for it to come back."""
 
-    def ring() -> None:
+    def enqueue() -> None:
         door(later)
-        assert tasks.ring(tasks.notify) is False
+        assert tasks.enqueue(tasks.notify) is False
 
-    assert quickest(lambda: seconds(ring), ANSWERED) < ANSWERED
+    assert quickest(lambda: seconds(enqueue), ANSWERED) < ANSWERED
 
 
-def test_connections_that_were_forgotten_on_the_way_cost_one_bell(door: Callable[[str], Door]) -> None:
-    """Faults 14 and 15, of the connections alone: nobody waits, and the next bell is rung over new ones."""
+def test_connections_that_were_forgotten_on_the_way_cost_one_message(door: Callable[[str], Door]) -> None:
+    """Faults 14 and 15, of the connections alone: nobody waits, and the next message is enqueued over new ones."""
 
-    def ring() -> float:
+    def enqueue() -> float:
         way = door("passed")
-        until(lambda: tasks.ring(tasks.notify))
+        until(lambda: tasks.enqueue(tasks.notify))
         way.forget()
-        rung: list[bool] = []
-        took = seconds(lambda: rung.append(tasks.ring(tasks.notify)))
-        assert rung == [False]
-        until(lambda: tasks.ring(tasks.notify))
+        enqueued: list[bool] = []
+        took = seconds(lambda: enqueued.append(tasks.enqueue(tasks.notify)))
+        assert enqueued == [False]
+        until(lambda: tasks.enqueue(tasks.notify))
         return took
 
-    assert quickest(ring, ANSWERED) < ANSWERED
+    assert quickest(enqueue, ANSWERED) < ANSWERED
 
 
-def test_a_bell_takes_the_connection_of_the_last_one_while_it_is_fresh(
-    bells_are_published: None, live_broker: str, monkeypatch: pytest.MonkeyPatch
+def test_a_message_takes_the_connection_of_the_last_one_while_it_is_fresh(
+    messages_are_published: None, live_broker: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Fault 12: one that the broker closed meanwhile, or that was idle for long, loses no bell."""
+    """Fault 12: one that the broker closed meanwhile, or that was idle for long, loses no message."""
     with redis.Redis.from_url(live_broker) as broker:
 
         def connected() -> int:
             return int(broker.info("stats")["total_connections_received"])
 
-        assert tasks.ring(tasks.notify)
+        assert tasks.enqueue(tasks.notify)
         before = connected()
-        assert tasks.ring(tasks.notify) and connected() == before
+        assert tasks.enqueue(tasks.notify) and connected() == before
         broker.client_kill_filter(_type="normal", skipme=True)
-        assert tasks.ring(tasks.notify) and connected() > before
+        assert tasks.enqueue(tasks.notify) and connected() > before
         before = connected()
         monkeypatch.setattr(tasks, "KEPT_SECONDS", 0)
-        assert tasks.ring(tasks.notify) and connected() > before
+        assert tasks.enqueue(tasks.notify) and connected() > before
         assert broker.llen("control") == 4
 
 
-def test_bells_do_not_pile_up_while_nobody_hears_them(
-    bells_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
+def test_messages_do_not_pile_up_while_nobody_hears_them(
+    messages_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
 ) -> None:
-    """Faults 12 and 62: a sweep rings for what has no bell yet, however many sweeps there are."""
+    """Faults 12 and 62: a sweep enqueues what has no message yet, however many sweeps there are."""
     requests = [approve(f"unheard_{n}") for n in range(5)]
     with redis.Redis.from_url(live_broker) as broker:
         for _ in range(3):
-            tasks.ring_all(worker.sweep())
+            tasks.enqueue_due(worker.sweep())
             assert broker.llen("slow") == len(requests)
         broker.flushall()
-        tasks.ring_all(worker.sweep())
+        tasks.enqueue_due(worker.sweep())
         assert broker.llen("slow") == len(requests)
 
 
-def test_what_lost_its_bell_is_rung_for_before_what_came_later(
-    bells_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
+def test_what_lost_its_message_is_rung_for_before_what_came_later(
+    messages_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
 ) -> None:
     """Fault 13, while so much is asked for that the queue is never empty."""
-    lost = [approve(f"lost_its_bell_{n}") for n in range(2)]
+    lost = [approve(f"lost_its_message_{n}") for n in range(2)]
     with redis.Redis.from_url(live_broker) as broker:
         broker.flushall()
         for number in range(3):
             approve(f"later_{number}")
-        tasks.ring_all(worker.sweep())
-        rung = [json.loads(base64.b64decode(json.loads(item)["body"]))[0] for item in broker.lrange("slow", 0, 1)]
-    assert sorted(rung) == [[request.pk] for request in lost]
+        tasks.enqueue_due(worker.sweep())
+        enqueued = [json.loads(base64.b64decode(json.loads(item)["body"]))[0] for item in broker.lrange("slow", 0, 1)]
+    assert sorted(enqueued) == [[request.pk] for request in lost]
 
 
-def test_a_worker_looks_for_the_next_one_only_where_no_bell_waits(
-    bells_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
+def test_a_worker_looks_for_the_next_one_only_where_no_message_waits(
+    messages_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
 ) -> None:
-    """Faults 12 and 13: a bell that was lost costs no sweep, and bells that are there no vain look-ups."""
-    first, second = approve("with_a_bell"), approve("with_another")
+    """Faults 12 and 13: a message that was lost costs no sweep, and messages that are there no vain look-ups."""
+    first, second = approve("with_a_message"), approve("with_another")
     tasks.submit(first.pk)
     assert (status(first), status(second)) == (Status.CREATED, Status.APPROVED)
     with redis.Redis.from_url(live_broker) as broker:

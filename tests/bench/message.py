@@ -1,4 +1,4 @@
-"""P10: how soon a rung task starts, and an approval while the broker says nothing."""
+"""P10: how soon a enqueued task starts, and an approval while the broker says nothing."""
 
 import os
 import signal
@@ -11,17 +11,17 @@ from tests.bench.calls import fivetran, group, prefix, wait_for_created
 from tests.bench.pages import Visitor
 from tests.bench.readings import Reading, Site, milliseconds, percentile
 
-RINGS = 60
+MESSAGES = 60
 BACK_WITHIN = 30.0  # seconds after the broker's return; the sweeper comes every two
 
 
-def rings_and_silence(site: Site) -> list[Reading]:
+def messages_and_silence(site: Site) -> list[Reading]:
     """Both parts, each with a real worker."""
     return [*_rings(site), *_silence(site)]
 
 
 def _rings(site: Site) -> list[Reading]:
-    """From `ring` (its question to the broker and its own connection included) to the first line of the task."""
+    """From `enqueue` (its question to the broker and its own connection included) to the first line of the task."""
     from connections import tasks
     from tests.bench.empty_task import KEY, started
 
@@ -30,20 +30,24 @@ def _rings(site: Site) -> list[Reading]:
         processes.worker({"DJANGO_SETTINGS_MODULE": "tests.bench.settings"}, concurrency=16),
         redis.Redis.from_url(os.environ["REDIS_URL"]) as broker,
     ):
-        for turn in range(RINGS * site.rounds + 5):
+        for turn in range(MESSAGES * site.rounds + 5):
             time.sleep(0.02)  # the worker waits for its next message again
-            rung = time.monotonic()
-            assert tasks.ring(started)
-            calls.append((time.monotonic() - rung) * 1000)
+            enqueued = time.monotonic()
+            assert tasks.enqueue(started)
+            calls.append((time.monotonic() - enqueued) * 1000)
             answer = broker.blpop([KEY], timeout=10)
-            assert answer is not None, f"ring {turn} was not heard"
-            took.append((float(answer[1]) - rung) * 1000)
+            assert answer is not None, f"enqueue {turn} was not heard"
+            took.append((float(answer[1]) - enqueued) * 1000)
     took, calls = took[5:], calls[5:]
     return [
         Reading(
-            "bell to start, p50", percentile(took, 50), "ms", 3, f"the ringing itself {percentile(calls, 50):.1f} ms"
+            "message to start, p50",
+            percentile(took, 50),
+            "ms",
+            3,
+            f"the enqueuing itself {percentile(calls, 50):.1f} ms",
         ),
-        Reading("bell to start, p95", percentile(took, 95), "ms", 5, f"{len(took)} rings"),
+        Reading("message to start, p95", percentile(took, 95), "ms", 5, f"{len(took)} messages"),
     ]
 
 
