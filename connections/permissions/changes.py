@@ -1,0 +1,88 @@
+"""Changes of connections that exist: who sees them, asks for them and decides them."""
+
+from django.db.models import Q
+
+from connections.models import (
+    ConnectionChange,
+    ConnectionRequest,
+)
+from connections.models.change import ConnectionChangeQuerySet
+from connections.permissions.rights import Denied, Person, is_approver, is_operator, sees_everything
+from connections.states import CHANGE_WITHDRAWABLE, ChangeStatus, Status
+
+
+def changes_visible_to(user: Person) -> ConnectionChangeQuerySet:
+    """The changes that exist for `user`: those of the requests that do."""
+    if sees_everything(user):
+        return ConnectionChange.objects.all()
+    if not user.is_active:
+        return ConnectionChange.objects.none()
+    return ConnectionChange.objects.filter(request__requester_id=user.pk)
+
+
+def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
+    """The changes that wait for a decision which `user` may take, oldest first; none for who is no approver."""
+    if not is_approver(user):
+        return ConnectionChange.objects.none()
+    preset = "request__preset"
+    groups = Q(**{preset: None}) | Q(**{f"{preset}__approvers": None})
+    groups |= Q(**{f"{preset}__approvers__in": user.groups.values("pk")})
+    waiting = ConnectionChange.objects.filter(groups, status=ChangeStatus.PENDING)
+    return waiting.exclude(requester_id=user.pk).order_by("created_at", "id")
+
+
+def may_ask_for_change(user: Person, request: ConnectionRequest) -> bool:
+    """Whether `user` is one who may ask for changes of this connection, whatever its state."""
+    own = user.is_active and request.requester_id == user.pk
+    return own or is_operator(user) or is_approver(user)
+
+
+def check_can_ask_for_change(user: Person, request: ConnectionRequest) -> None:
+    """Raise Denied unless the connection exists, no change of it is open, and `user` is one who may ask."""
+    if not may_ask_for_change(user, request):
+        raise Denied("Only the requester, approvers and operators can ask for a change of a connection.")
+    if request.state is not Status.CREATED:
+        raise Denied("There is no connection to change.")
+    if request.gone_at:
+        raise Denied("The connection is no longer at Fivetran.")
+    # A page that has read the number of the open change with the request need not ask again.
+    number = getattr(request, "open_change", None)
+    if not hasattr(request, "open_change"):
+        number = request.changes.open().values_list("pk", flat=True).first()
+    if number is not None:
+        raise Denied(f"Change #{number} of this connection is open already.")
+
+
+def _check_change_in(change: ConnectionChange, statuses: frozenset[ChangeStatus], verb: str) -> None:
+    if change.state not in statuses:
+        # Whoever approved it did not make it, nor let it fail: only the decision itself is that person's.
+        decision = change.state in (ChangeStatus.APPROVED, ChangeStatus.REJECTED)
+        by = f" by {change.decided_by}" if change.decided_by and decision else ""
+        raise Denied(f"There is nothing to {verb}: the change is already “{change.state.label}”{by}.")
+
+
+def check_can_withdraw_change(user: Person, change: ConnectionChange) -> None:
+    """Raise Denied unless `user` asked for the change and Fivetran is not being told."""
+    if not user.is_active or change.requester_id != user.pk:
+        raise Denied(f"Only {change.requester} can withdraw this change.")
+    _check_change_in(change, CHANGE_WITHDRAWABLE, "withdraw")
+
+
+def check_can_decide_change(user: Person, change: ConnectionChange) -> None:
+    """Raise Denied unless `user` may approve or reject, did not ask for it, and it is pending."""
+    if not is_approver(user):
+        raise Denied("Only approvers can decide on changes.")
+    if change.requester_id == user.pk:
+        raise Denied("Nobody can decide on a change they asked for themselves.")
+    preset = change.request.preset
+    group = preset.approvers if preset else None
+    if group is not None and not user.groups.filter(pk=group.pk).exists():
+        raise Denied(f"Only approvers in the group “{group}” can decide on connections of the preset “{preset}”.")
+    _check_change_in(change, frozenset({ChangeStatus.PENDING}), "decide")
+
+
+def check_can_approve_change(user: Person, change: ConnectionChange) -> None:
+    """Raise Denied unless `user` may decide on the change and the connection is still there: else only to reject it."""
+    check_can_decide_change(user, change)
+    if change.request.gone_at:
+        raise Denied("The connection is no longer at Fivetran, so there is nothing to approve. It can be rejected.")

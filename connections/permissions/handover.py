@@ -1,0 +1,70 @@
+"""The hand-over: who its source owner is, and who may hand over, pass on and revoke."""
+
+from django.utils.crypto import constant_time_compare
+
+from connections.models import (
+    ConnectionRequest,
+    Handover,
+)
+from connections.permissions.rights import Denied, Person, as_boolean, is_approver, is_operator
+from connections.states import Status
+
+
+def is_source_owner(user: Person, handover: Handover, proof: str = "") -> bool:
+    """Whether the credentials are this person's to enter: the named user, or who proved to hold the address.
+
+    `proof` is the nonce that the right code was answered with (`workflow.enter_code`); another owner has another nonce.
+    """
+    if handover.owner_id is not None:
+        return bool(user.is_active and user.pk == handover.owner_id)
+    return constant_time_compare(proof, handover.nonce)
+
+
+def check_is_source_owner(user: Person, handover: Handover, proof: str = "") -> None:
+    """Raise Denied unless the hand-over is this person's, and not over."""
+    if not is_source_owner(user, handover, proof):
+        raise Denied("This hand-over is somebody else's: only the named source owner can open it.")
+    if handover.request.gone_at:
+        raise Denied("The connection is no longer at Fivetran, so there is nothing to hand over.")
+    if not handover.is_live:
+        raise Denied(f"There is nothing to hand over: it is “{handover.get_state_display()}”.")
+
+
+def oversees(user: Person, request: ConnectionRequest) -> bool:
+    """Whether `user` may redirect the hand-over of this request, whatever its state."""
+    own = user.is_active and request.requester_id == user.pk
+    return own or is_approver(user) or is_operator(user)
+
+
+def check_can_hand_over(user: Person, request: ConnectionRequest) -> None:
+    """Raise Denied unless `user` is the requester, an approver or an operator, and the connection lacks credentials."""
+    if not oversees(user, request):
+        raise Denied("Only the requester, approvers and operators can hand a connection over.")
+    if request.state is not Status.CREATED or request.gone_at:
+        raise Denied("There is no connection to hand over.")
+    if request.connection.setup_state == "connected":
+        raise Denied("Nobody's credentials are needed: the connection is connected.")
+
+
+def check_can_pass_on(user: Person, handover: Handover, proof: str = "") -> None:
+    """Raise Denied unless `user` is the owner, the requester, an approver or an operator, and it is not connected."""
+    may_always = oversees(user, handover.request)
+    if not (may_always or is_source_owner(user, handover, proof)):
+        raise Denied("Only the source owner, the requester, approvers and operators can give it to somebody else.")
+    if handover.request.gone_at:
+        raise Denied("The connection is no longer at Fivetran, so there is nothing to hand over.")
+    if handover.request.connection.setup_state == "connected":
+        raise Denied("Nobody's credentials are needed: the connection is connected.")
+    if not (may_always or handover.is_live):
+        raise Denied(f"There is nothing to hand over: it is “{handover.get_state_display()}”.")
+
+
+def check_can_revoke(user: Person, handover: Handover) -> None:
+    """Raise Denied unless `user` is the requester, an approver or an operator, and the hand-over is not over."""
+    if not oversees(user, handover.request):
+        raise Denied("Only the requester, approvers and operators can revoke a hand-over.")
+    if not handover.is_live:
+        raise Denied(f"There is nothing to revoke: it is “{handover.get_state_display()}”.")
+
+
+can_hand_over = as_boolean(check_can_hand_over)
