@@ -138,7 +138,7 @@ def test_an_effect_has_its_whole_time_to_show(
 ) -> None:
     """Fault 60: a day that only the clock saw is none in which the connection could have appeared."""
     request = approve("late_by_the_clock")
-    fivetran.hold("effect")
+    fivetran.hold("body")
     start(SUBMIT_DEADLINE="3", SUBMIT_READ_TIMEOUT="2", SETTLE_SECONDS="30")
     settles(request, as_=Status.UNKNOWN, patience=MINUTE)
     clock.set(timedelta(days=days))
