@@ -1,4 +1,4 @@
-"""Asking Fivetran about one connection while a person waits for the page."""
+"""Looking up one connection at Fivetran while a person waits for the page."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 
 
 class Unreachable(Exception):
-    """Fivetran gave no usable answer in time; `retry_after`: in how many seconds one may come, where that is known."""
+    """Fivetran gave no usable answer in time; `retry_after`: seconds until it may give one, where that is known."""
 
     def __init__(self, words: str, retry_after: float | None = None) -> None:
         super().__init__(words)
