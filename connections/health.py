@@ -43,7 +43,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
 def anonymous_probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
     """Middleware, before the sessions: both questions are answered, to nobody, where no session can be read."""
 
-    # Every page reads the session of whoever sends its cookie, as an operator's browser does, before any view runs.
+    # For a request with a session cookie, such as an operator's, Django reads the session before any view runs.
     def middleware(request: HttpRequest) -> HttpResponse:
         if settings.SESSION_COOKIE_NAME in request.COOKIES and (
             request.path_info == "/healthz" or (request.path_info == "/readyz" and not sessions_answer())

@@ -23,23 +23,21 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 class LimitReached(Exception):
-    """Nothing was stored or sent; the message says which limit was reached, and what to do."""
+    pass
 
 
 class TooLarge(LimitReached):
-    """One request would be larger than what is stored of it."""
+    pass
 
 
 class TooMany(LimitReached):
-    """One person requested too much; `retry_at` is when it is possible again, where waiting helps."""
-
     def __init__(self, words: str, retry_at: datetime | None = None) -> None:
         super().__init__(words)
-        self.retry_at = retry_at
+        self.retry_at = retry_at  # None where waiting does not help
 
     @property
     def retry_seconds(self) -> int:
-        """How long to wait; 0 where waiting does not help."""
+        """0 where waiting does not help."""
         return max(1, math.ceil((self.retry_at - timezone.now()).total_seconds())) if self.retry_at else 0
 
 
@@ -47,11 +45,9 @@ class TooMany(LimitReached):
 # transaction that adds to them, behind a lock on the person's row, so that tabs and processes share one limit.
 @dataclass(frozen=True)
 class Door:
-    """An action that a person may take `most` times a minute or an hour, and the events that count as one."""
-
     did: str  # in the words of the refusal
-    events: Q
-    most: int
+    events: Q  # what it leaves in the history
+    most: int  # times a minute, or an hour
     hourly: bool = False
 
     @property
@@ -73,7 +69,7 @@ _OPEN = Q(status__in=sorted(LIVE), batch_row=None)
 
 # --- checks: in the transaction that adds what they count -------------------------------------------------------------
 def check_submission(by: User, *, opens: bool) -> None:
-    """Raise TooMany unless `by` may submit once more now, and, with `opens`, have one more open request."""
+    """Raise TooMany unless `by` may submit once more now and, with `opens`, have one more open request."""
     if not (settings.SUBMISSIONS_PER_MINUTE or (opens and settings.OPEN_REQUESTS)):
         return
     _lock(by)
@@ -117,7 +113,6 @@ def check_door(by: User, door: Door) -> None:
 
 
 def check_size(values: Mapping[str, Any]) -> None:
-    """Raise TooLarge where `values` (a body, or what was typed for it) are larger than STORED_BYTES."""
     size = len(payloads.canonical(values))
     if size > STORED_BYTES:
         raise TooLarge(
@@ -128,7 +123,7 @@ def check_size(values: Mapping[str, Any]) -> None:
 
 # --- what the pages say before anything is refused --------------------------------------------------------------------
 def notes(by: User, *, drafts: bool) -> list[str]:
-    """What a person should know before filling an empty form: a limit that is reached, or nearly."""
+    """What to know before filling an empty form: a limit that is reached, or nearly."""
     counted = ConnectionRequest.objects.filter(requester=by, status__in=[Status.DRAFT, *sorted(LIVE)]).aggregate(
         opened=Count("pk", filter=_OPEN), drafts=Count("pk", filter=Q(status=Status.DRAFT))
     )
@@ -179,17 +174,16 @@ def _batches(by: User, door: Door) -> QuerySet[Batch]:
 
 
 def count_of(rows: QuerySet[Any], person: str) -> Coalesce:
-    """A column: how many `rows` there are, all of one `person`."""
     model: type[Model] = rows.model
     pk = str(model._meta.pk.name) if model._meta.pk else "pk"
     return Coalesce(Subquery(rows.order_by().values(person).annotate(n=Count(pk)).values("n")), 0)
 
 
 def refuse(by: User, door: Door, *, with_batches: bool = False) -> None:
-    """Raise TooMany with the time at which the oldest of the last `most` is no longer counted."""
     times = list(_events(by, door).order_by("-at").values_list("at", flat=True)[: door.most])
     if with_batches:
         times += _batches(by, door).order_by("-created_at").values_list("created_at", flat=True)[: door.most]
+    # It is possible again when the oldest of the last `most` is no longer counted.
     latest = sorted(times, reverse=True)[: door.most]
     raise too_often(
         f"You {door.did} {door.most} times within {door.span}, as often as one person may.", latest[-1] + door.window
@@ -197,7 +191,6 @@ def refuse(by: User, door: Door, *, with_batches: bool = False) -> None:
 
 
 def too_often(words: str, retry_at: datetime) -> TooMany:
-    """The refusal that says `words`, and when it is possible again."""
     refusal = TooMany("", retry_at)
     seconds = refusal.retry_seconds
     wait = f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"

@@ -17,7 +17,7 @@ class Credentials:
 
 
 def needs_authorisation(detail: Mapping[str, Any] | None) -> bool:
-    """Whether a metadata answer has an `auth` object: somebody has to sign in to the source, or give its tokens."""
+    """Whether somebody has to sign in to the source, or give its tokens (the metadata has an `auth` object)."""
     if not isinstance(detail, Mapping):
         return False
     auth = detail.get("auth")
@@ -30,7 +30,6 @@ def needs_authorisation(detail: Mapping[str, Any] | None) -> bool:
 
 
 def without_secrets(service: str, values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` (path -> value) of a connection without what its service's metadata calls a secret."""
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service).only("detail").first()
     detail = entry.detail if entry is not None and isinstance(entry.detail, Mapping) else {}
     # In addition to the names that `payloads` knows: Fivetran masks by its own list, and not everything.
@@ -39,7 +38,6 @@ def without_secrets(service: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def credentials_of(service: str) -> Credentials:
-    """What a service needs, from the cached copy alone."""
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service).only("detail", "data").first()
     if entry is None:
         return Credentials()

@@ -15,7 +15,7 @@ _WHAT = {
 
 
 def fitting_rules(places: Sequence[Option], offered: Mapping[str, Sequence[Option]]) -> tuple[Rule, ...]:
-    """The rules about what is `offered` (path of a field -> options), given the destinations `places`."""
+    """`offered`: path of a field -> options."""
     others = tuple(place.id for place in places if place.warehouse and "snowflake" not in place.warehouse.lower())
     given = When(_WAREHOUSE, (None, ""), negate=True)
     return (
@@ -39,7 +39,6 @@ def _rules(path: str, options: Sequence[Option], places: Sequence[Option]) -> It
 
 
 def _elsewhere(*groups: str) -> When:
-    """While a destination is chosen that is none of `groups`."""
     return When("group_id", (None, "", *groups), negate=True)
 
 

@@ -21,7 +21,6 @@ class LiveConnection:
 
 
 def kept(item: Mapping[str, Any]) -> dict[str, Any]:
-    """What the catalog stores of an item of the list."""
     # Nothing of `config`: later only the hash that two connections of one source share.
     status = item.get("status")
     state = status.get("setup_state") if isinstance(status, dict) else ""
@@ -43,7 +42,7 @@ def held(names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
 
 
 def of_sources(source_keys: Collection[str], most: int) -> dict[str, list[LiveConnection]]:
-    """Key -> the connections, at most `most` in all, that are known to read the source of that key."""
+    """Key -> connections, at most `most` in all."""
     found: dict[str, list[LiveConnection]] = {}
     for entry in CatalogEntry.objects.filter(kind=Kind.CONNECTION, source_key__in=set(source_keys) - {""})[:most]:
         found.setdefault(entry.source_key, []).append(live_connection(entry))
@@ -59,7 +58,7 @@ LOG_SERVICE = "fivetran_log"  # Fivetran's own log, one for each destination
 
 
 def unclaimed(words: str = "", *, without_logs: bool = False) -> QuerySet[CatalogEntry]:
-    """The connections at the last refresh that belong to no request; every word of `words` must match."""
+    """The connections that belong to no request; every word of `words` must match."""
     claimed = ConnectionRequest.objects.filter(connection_id__isnull=False).values("connection_id")
     found = CatalogEntry.objects.filter(kind=Kind.CONNECTION).exclude(fivetran_id__in=claimed)
     if without_logs:

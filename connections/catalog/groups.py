@@ -18,8 +18,6 @@ _LONGEST = 4_000
 
 @dataclass(frozen=True)
 class Group:
-    """What the catalog knows of a group; empty texts where it does not."""
-
     region: str = ""
     public_key: str = ""
     service_account: str = ""
@@ -29,10 +27,7 @@ class Group:
 # Both take a call each, so a worker fetches them once a group, when a test of one of its connections first fails. A
 # page never waits for Fivetran here.
 def learn_group(request_id: int) -> bool:
-    """Fetch key and service account of the request's group, if one of its tests failed and they are not known yet.
-
-    Returns whether they were fetched.
-    """
+    """Fetch key and service account of the request's group, if one of its tests failed and they are not known yet."""
     if not isinstance(request_id, int):
         return False
     failed = SetupTest.objects.filter(run__connection__request=request_id).exclude(status__in=("PASSED", "SKIPPED"))
@@ -62,7 +57,6 @@ def _unless_refused(ask: Callable[[str], str], group_id: str) -> str:
 
 
 def group_of(group_id: str) -> Group:
-    """What is known of the group, from the cached copy alone."""
     rows = CatalogEntry.objects.filter(kind__in=(Kind.GROUP, Kind.DESTINATION), fivetran_id=group_id)
     found = {row.kind: row for row in rows}
     group, destination = found.get(Kind.GROUP), found.get(Kind.DESTINATION)

@@ -63,9 +63,7 @@ class Config:
 
 
 def parse(config: Any, service: str = "") -> Config:
-    """The tree of the `config` in the metadata of `service`, without naming keys (they have fields of their own),
-    read-only properties and what is not for everybody (`fieldStatus`); empty where there is no tree.
-    """
+    """Without naming keys (they have fields of their own), read-only properties and what is not for everybody."""
     secrets: list[tuple[str, str]] = []
     found = properties_of(config, (), secrets)
     silent = secrets_of(service)
@@ -163,7 +161,6 @@ def example_of(value: Any) -> str:
 
 
 def names_of_secrets(told: Any) -> tuple[Property, ...]:
-    """What the `external_secrets_keys_config` of a metadata answer takes: the names of secrets, never the secrets."""
     # Source: Fivetran's OpenAPI file, where all of them are strings ("ESM key for the user's password").
     named = told.get("properties") if isinstance(told, Mapping) else None
     found = named.items() if isinstance(named, Mapping) else ()
@@ -210,7 +207,7 @@ _MARKS = re.compile(r"\*\*|`")
 
 
 def plain_text(text: Any) -> str:
-    """HTML and Markdown, as in Fivetran's descriptions, as plain words in one line; empty if `text` is no text."""
+    """HTML and Markdown, as in Fivetran's descriptions, as plain words in one line."""
     if not isinstance(text, str):
         return ""
     plain = unescape(_TAG.sub("", _BREAK.sub(" ", text[:4000])))
@@ -218,7 +215,6 @@ def plain_text(text: Any) -> str:
 
 
 def _cut(text: str, length: int) -> str:
-    """At most `length` characters, ending with a whole word."""
     if len(text) <= length:
         return text
     return f"{text[: length - 1].rsplit(' ', 1)[0]}…"

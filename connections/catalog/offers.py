@@ -18,8 +18,6 @@ OLD = timedelta(hours=24)  # nobody should have to wonder about a list that is o
 
 @dataclass(frozen=True)
 class Option:
-    """Something to choose."""
-
     id: str  # goes into the body
     name: str
     remark: str = ""
@@ -31,8 +29,6 @@ class Option:
 
 @dataclass(frozen=True)
 class Service(Option):
-    """A service; `group` is its category."""
-
     lifecycle: str = ""  # empty for what is generally available
     guide: str = ""
     recommended: bool = False
@@ -41,10 +37,8 @@ class Service(Option):
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the copy of a kind is: None where there is none; `error` is what went wrong since."""
-
-    fetched_at: datetime | None
-    error: str
+    fetched_at: datetime | None  # None: there is no copy
+    error: str  # what went wrong since
 
     @property
     def words(self) -> str:
@@ -86,7 +80,7 @@ def freshness_of(row: CatalogRefresh | None) -> Freshness:
 
 
 def services() -> list[Service]:
-    """The services that the company lets people request: the recommended ones first, the others by name."""
+    """The recommended ones first, the others by name."""
     rules = policy()
     # As texts, which the database takes out of the documents itself: read as JSON, they were most of this page's time.
     columns = ("fivetran_id", "name", KT("data__type"), KT("data__service_status"), KT("data__link_to_docs"))
@@ -121,7 +115,6 @@ def guide_at(address: Any) -> str:
 
 
 def destinations() -> list[Option]:
-    """The groups whose destination is connected, named by their group."""
     # Fivetran's API accepts a destination that is not connected; the connection would fail later.
     groups = {e.fivetran_id: e.name for e in entries_of(Kind.GROUP)}
     found = [
@@ -157,7 +150,6 @@ _OF_DESTINATION = "this private link leads to a destination, not to a source: Fi
 
 
 def private_links() -> list[Option]:
-    """The private links that are ready."""
     return [
         Option(
             e.fivetran_id,
@@ -198,10 +190,7 @@ def agent_option(entry: CatalogEntry, what: str, away: str) -> Option:
 
 
 def metadata_of(service: str) -> dict[str, Any] | None:
-    """What Fivetran says about one service, with its config; None while the portal does not know.
-
-    Missing or old metadata is fetched now, for a few seconds at most; the old copy stays where that fails.
-    """
+    """None while the portal does not know it. Missing or old metadata is fetched now, for a few seconds at most."""
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     if entry.filter(due()).exists():
         refresh_service(service)
@@ -219,12 +208,11 @@ def service_config_of(detail: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def naming_keys(service: str) -> tuple[str, ...] | None:
-    """The keys of `config` that name the destination for `service`; None while the portal does not know them."""
+    """The keys of `config` that name the destination; None while the portal does not know them."""
     return naming_keys_of(service_config(service))
 
 
 def naming_keys_of(config: dict[str, Any] | None) -> tuple[str, ...] | None:
-    """The naming keys in a metadata `config`: from its required properties, else from all."""
     if config is None:
         return None
     required, properties = config.get("required"), config.get("properties")

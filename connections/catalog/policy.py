@@ -8,17 +8,14 @@ from connections.models import PortalPolicy, ServiceRule, Stance
 
 @dataclass(frozen=True)
 class Policy:
-    """The rules by service id; `listed_only` refuses every service without a rule."""
-
-    rules: Mapping[str, ServiceRule]
-    listed_only: bool
+    rules: Mapping[str, ServiceRule]  # by service id
+    listed_only: bool  # a service without a rule is refused
 
     def allows(self, service: str) -> bool:
         rule = self.rules.get(service)
         return rule.stance != Stance.DENIED if rule else not self.listed_only
 
     def position(self, service: str) -> int:
-        """The place among the recommended services."""
         return self.rules[service].position
 
     def refusal(self, service: str) -> str:

@@ -52,9 +52,7 @@ _SOURCES: dict[Kind, _Source] = {
 
 
 def refresh_all() -> dict[Kind, str]:
-    """Fetch every kind; returns kind -> what went wrong ("" where nothing did). A kind that fails keeps its
-    last copy.
-    """
+    """Returns kind -> what went wrong ("" where nothing did). A kind that fails keeps its last copy."""
     client = configured.client()
     outcome: dict[Kind, str] = {}
     for kind in _SOURCES:
@@ -85,7 +83,7 @@ def services_to_fetch() -> QuerySet[CatalogEntry, str]:
 
 
 def refresh_kind(client: FivetranClient, kind: Kind) -> tuple[str, bool]:
-    """Fetch one kind; returns what went wrong, and whether fetching the next kind makes sense."""
+    """Returns what went wrong, and whether fetching the next kind makes sense."""
     source = _SOURCES[kind]
     log_row, _ = CatalogRefresh.objects.get_or_create(kind=kind)
     mine = CatalogRefresh.objects.filter(pk=log_row.pk)
@@ -121,7 +119,7 @@ def entry_of(kind: Kind, source: _Source, item: Mapping[str, Any]) -> CatalogEnt
 
 
 def refresh_service(service: str, *, client: FivetranClient | None = None) -> bool:
-    """Fetch one service's metadata (its config and auth fields); returns whether it succeeded."""
+    """Fetch one service's metadata; returns whether it succeeded."""
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     try:
         # Without a client somebody waits for a page.

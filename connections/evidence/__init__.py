@@ -27,17 +27,13 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """One thing to notice, in words; `address` is the page of what the words are about, where there is one."""
-
     kind: Kind
     words: str
-    address: str = ""
+    address: str = ""  # the page of what the words are about, where there is one
 
 
 def evidence_of(rows: Iterable[ConnectionRequest], by: Person) -> dict[int, list[Evidence]]:
-    """Id -> what `by`, who decides, should notice about each request; the number of queries does not depend
-    on theirs.
-    """
+    """Request id -> what `by`, who decides, should notice."""
     asked = list(rows)  # read once: everything below needs all of them
     bodies = {row.pk: row.payload or {} for row in asked}
     readers = same_source.readers_of({row.source_key for row in asked}, by)
@@ -56,7 +52,7 @@ def evidence_of(rows: Iterable[ConnectionRequest], by: Person) -> dict[int, list
 
 
 def evidence_of_body(row: ConnectionRequest) -> list[Evidence]:
-    """The part of the evidence that the request itself holds, without a query."""
+    """The part of the evidence that needs no query."""
     return [*(Evidence(Kind.RISK, words) for words in payloads.risks(row.payload or {})), *text_evidence(row)]
 
 

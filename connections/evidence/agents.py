@@ -14,7 +14,7 @@ Known = Mapping[tuple[str, str], CatalogEntry]
 
 
 def known(bodies: Collection[Mapping[str, Any]]) -> Known:
-    """(kind, id) -> what is known of each agent and link that the bodies name; one query, none without a name."""
+    """(kind, id) -> each agent and link that the bodies name."""
     ids = {str(body[path]) for body in bodies for path in _KINDS if body.get(path)}
     if not ids:
         return {}
@@ -23,7 +23,6 @@ def known(bodies: Collection[Mapping[str, Any]]) -> Known:
 
 
 def remarks(body: Mapping[str, Any], entries: Known) -> list[str]:
-    """What to notice about the agents and links of `body`, in words."""
     found = []
     for path, kind in _KINDS.items():
         entry = entries.get((kind, str(body.get(path, ""))))

@@ -9,10 +9,10 @@ from django.db.models import Q
 
 
 def remarks(owners: Collection[str]) -> dict[str, str]:
-    """Owner as typed (a username or an address) -> what to notice about it, in words; one query, none without owners.
+    """Owner as typed (a username or an address) -> what to notice about it, in words.
 
-    Nothing is said about somebody with an active account that can be mailed. Other addresses are outside the company,
-    unless their domain is that of PUBLIC_URL (or the end of it), of DEFAULT_FROM_EMAIL, or of an active user.
+    Nothing is said about an active account that can be mailed. Other addresses are outside the company, unless their
+    domain is that of PUBLIC_URL (or the end of it), of DEFAULT_FROM_EMAIL, or of an active user.
     """
     typed = {owner for owner in owners if owner}
     if not typed:

@@ -20,17 +20,13 @@ _READ = 1000  # requests and connections that are read at once, whatever reads t
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that reads the same source; `address` is its page, for those who may see it."""
-
     words: str
-    address: str = ""
+    address: str = ""  # its page, for those who may see it
 
 
 @dataclass(frozen=True)
 class Radar:
-    """The source in words ("host db.example.com"), and what reads it already."""
-
-    source: str = ""
+    source: str = ""  # in words: "host db.example.com"
     findings: tuple[Finding, ...] = ()
 
 
@@ -50,7 +46,7 @@ class Readers:
             return Radar()
         requests = [row for row in self.requests.get(key, []) if row.pk != without]
         shown = [found_request(row) for row in requests[:MOST]]
-        # Whoever may not see everything learns that something reads the source, and not whose it is.
+        # A person who may not see everything learns that something reads the source, and not whose it is.
         hidden = len(self.hidden.get(key, set()) - {without})
         if self.sees_everything:
             shown += [found_connection(one, self.groups) for one in self.live.get(key, [])]
@@ -66,7 +62,7 @@ class Readers:
 
 
 def readers_of(keys: Collection[str], by: Person) -> Readers:
-    """What reads the sources of these keys, in any destination; two or three queries, none without a key."""
+    """Two or three queries, none without a key."""
     wanted = {key for key in keys if key}
     if not wanted:
         return Readers()

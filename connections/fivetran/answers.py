@@ -42,8 +42,6 @@ Usable = Callable[[dict[str, Any]], bool]
 
 @dataclass(frozen=True)
 class Answer:
-    """A 200 or 201 with usable `data`."""
-
     status: int
     code: str
     message: str
@@ -218,7 +216,6 @@ def clean_text(text: object, length: int, secrets: tuple[str, ...]) -> str:
 
 
 def without_secrets(value: Any, secrets: tuple[str, ...]) -> Any:
-    """`value` without the secrets in any of its texts."""
     if isinstance(value, str):  # a setup test may quote the request that it was part of
         for secret in secrets:
             if len(secret) >= SHORTEST_SECRET and secret in value:

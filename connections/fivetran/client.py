@@ -1,6 +1,6 @@
 """The client of Fivetran's REST API (https://fivetran.com/docs/rest-api), a method for each call the portal makes.
-Every method returns a usable answer or raises one of the five errors of `errors.py`. ValueError and TypeError come
-before anything is sent: the caller asked for something impossible.
+Every method returns a usable answer or raises one of the five errors of `errors.py`; ValueError and TypeError come
+before anything is sent.
 """
 
 import re
@@ -23,8 +23,7 @@ class FivetranClient(Caller):
     # --- connections
 
     def create_connection(self, body: Mapping[str, Any], *, give_up_at: float | None = None) -> Answer:
-        """Sent at most once, on a connection of its own; NotSent when `boottime()` is past `give_up_at` just before the
-        first byte.
+        """Sent at most once; NotSent when `boottime()` is past `give_up_at` just before the first byte.
 
         The answer's `data["id"]` is a usable id; an answer without one is Unknown. Failed setup tests are an Answer
         like any other.
@@ -35,19 +34,18 @@ class FivetranClient(Caller):
     def run_setup_tests(
         self, connection_id: str, *, trust_certificates: bool = False, trust_fingerprints: bool = False
     ) -> Answer:
-        """Lasts as long as the tests do. Sent once; the caller may repeat it."""
+        """Lasts as long as the tests do."""
         body = {"trust_certificates": bool(trust_certificates), "trust_fingerprints": bool(trust_fingerprints)}
         path = f"/connections/{checked_identifier(connection_id)}/test"
         return self._post(path, body, lambda data: data.get("id", connection_id) == connection_id, self._slow)
 
     def find_connections(self, group_id: str, schema: str) -> list[dict[str, Any]]:
-        """Every connection of that exact name in the group."""
         if not group_id or not schema:
             raise ValueError("Without a group and a name the list would be that of all connections.")
         return self._items("/connections", {"group_id": group_id, "schema": schema})
 
     def list_connections(self) -> list[dict[str, Any]]:
-        """Every connection of the account, without its configuration."""
+        """Without their configuration."""
         return self._items("/connections")
 
     def get_connection(self, connection_id: str) -> Answer:
@@ -83,7 +81,6 @@ class FivetranClient(Caller):
         return self._post(path, {"connect_card_config": config}, has_card, self._quick)
 
     def list_certificates(self, connection_id: str) -> list[dict[str, Any]]:
-        """Only the approved ones."""
         return self._items(f"/connections/{checked_identifier(connection_id)}/certificates")
 
     def approve_certificate(self, connection_id: str, hash: str, encoded_cert: str) -> Answer:
@@ -92,7 +89,6 @@ class FivetranClient(Caller):
         return self._post(path, {"hash": hash, "encoded_cert": encoded_cert}, _anything, self._quick)
 
     def list_fingerprints(self, connection_id: str) -> list[dict[str, Any]]:
-        """Only the approved ones."""
         return self._items(f"/connections/{checked_identifier(connection_id)}/fingerprints")
 
     def approve_fingerprint(self, connection_id: str, hash: str, public_key: str) -> Answer:
@@ -103,7 +99,6 @@ class FivetranClient(Caller):
     # --- webhooks of the account
 
     def list_webhooks(self) -> list[dict[str, Any]]:
-        """Those of the account and of its groups; secrets are masked."""
         return self._items("/webhooks")
 
     def create_account_webhook(self, url: str, events: Sequence[str], secret: str) -> Answer:
@@ -114,7 +109,6 @@ class FivetranClient(Caller):
     # --- the account and what it offers
 
     def get_account(self) -> Answer:
-        """`data["account_id"]` is text."""
         return self._get("/account/info", {}, lambda data: bool(data.get("account_id")) and is_text(data["account_id"]))
 
     def probe(self) -> None:
@@ -150,11 +144,10 @@ class FivetranClient(Caller):
         return self._items("/hybrid-deployment-agents")
 
     def list_connector_types(self) -> list[dict[str, Any]]:
-        """Every service, without its configuration."""
+        """Without their configuration."""
         return self._items("/metadata/connector-types")
 
     def get_connector_type(self, service: str) -> Answer:
-        """One service with its configuration."""
         if not SERVICE.fullmatch(service):
             raise ValueError("Not the name of a service.")
         return self._get(f"/metadata/connector-types/{service}", {}, _anything)

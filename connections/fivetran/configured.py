@@ -10,10 +10,7 @@ from .client import FivetranClient
 
 
 def client(**overrides: Any) -> FivetranClient:
-    """The client for the configured API root; `overrides` are keyword arguments of FivetranClient.
-
-    Raises ValueError for unusable settings.
-    """
+    """`overrides` are keyword arguments of FivetranClient. Raises ValueError for unusable settings."""
     options = {
         "connect_timeout": settings.SUBMIT_CONNECT_TIMEOUT,
         "create_read_timeout": settings.SUBMIT_READ_TIMEOUT,
@@ -26,7 +23,6 @@ def client(**overrides: Any) -> FivetranClient:
 
 
 def latest_rate_limit() -> rate_limit.RateLimit | None:
-    """What this process last read of the configured account's rate limit."""
     return rate_limit.latest(settings.FIVETRAN_BASE_URL.rstrip("/"))
 
 

@@ -12,7 +12,7 @@ _BLANK = re.compile("[\t\n\r\u2028\u2029]+")
 
 
 def clean(text: object, length: int) -> str:
-    """Text from outside without control characters, at most `length` characters; anything but text gives ""."""
+    """Text without control characters, at most `length` characters; "" for anything but text."""
     if not isinstance(text, str):
         return ""
     return _UNPRINTABLE.sub("", _BLANK.sub(" ", text[: length * 4])).strip()[:length]
@@ -65,8 +65,6 @@ class Refused(FivetranError):  # noqa: N818
 
 
 class RateLimited(FivetranError):  # noqa: N818
-    """429."""
-
     retry_after: float | None = None  # seconds, 1 to 7,200; None where Fivetran did not say
 
 

@@ -14,11 +14,9 @@ _latest: dict[str, "RateLimit"] = {}
 
 @dataclass(frozen=True)
 class RateLimit:
-    """So many calls an hour, and how many were left of them at `read_at` (`boottime()`)."""
-
-    limit: int
+    limit: int  # calls an hour
     remaining: int
-    read_at: float
+    read_at: float  # by boottime()
 
     @property
     def age(self) -> float:
@@ -33,7 +31,6 @@ def note(root: str, headers: Mapping[str, str]) -> None:
 
 
 def latest(root: str) -> RateLimit | None:
-    """What this process last read of the API at `root`."""
     return _latest.get(root)
 
 

@@ -29,7 +29,7 @@ def boottime() -> float:
 
 
 class TooLate(Exception):  # noqa: N818
-    """The time allowed had passed before the first byte was sent."""
+    pass
 
 
 class TunnelFailed(OSError):  # noqa: N818
@@ -50,7 +50,7 @@ class Deadline:
 
     @contextmanager
     def running(self, seconds: float, give_up_at: float | None = None) -> Iterator[None]:
-        """Ends the call inside after `seconds`; nothing is sent once `boottime()` is past `give_up_at`."""
+        """Nothing is sent once `boottime()` is past `give_up_at`."""
         self.passed, self._give_up_at = False, give_up_at
         self.ends_at = time.monotonic() + seconds
         token = _current.set(self)
@@ -63,13 +63,13 @@ class Deadline:
             _current.reset(token)
 
     def watch(self, connected: socket.socket) -> None:
-        """Registers a socket for the rest of the call; raises TooLate when the deadline has passed."""
+        """Raises TooLate when the deadline has passed."""
         # A second descriptor of the same connection: wrapping a socket in TLS takes the first one away from its object,
         # and an object in use by the calling thread is not ours to touch.
         twin = socket.socket(fileno=os.dup(connected.fileno()))
         with self._lock:
             self._twins.append(twin)
-        self.check()
+        self.check()  # it may have passed while the socket was opened
 
     def check(self) -> None:
         """Raises TooLate when nothing may be sent any more."""
@@ -77,8 +77,7 @@ class Deadline:
             raise TooLate
 
     def end(self) -> None:
-        """Shuts down the call's sockets; another thread may be using them."""
-        with self._lock:
+        with self._lock:  # the calling thread may be using the sockets: a shutdown is safe, a close is not
             self.passed = True
             for twin in self._twins:
                 with suppress(OSError):  # closed by the other side already
@@ -105,7 +104,6 @@ class _Watchdog:
         self._thread: threading.Thread | None = None
 
     def watch(self, deadline: Deadline) -> None:
-        """Ends `deadline` at its time, unless it leaves before."""
         with self._changed:
             self._running.add(deadline)
             if self._thread is None or not self._thread.is_alive():

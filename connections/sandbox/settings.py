@@ -11,7 +11,7 @@ class Settings:
     """All times are in seconds."""
 
     key: str = "sandbox-key"
-    secret: str = "sandbox-secret"  # noqa: S105  (a stand-in's key, printed on its start page)
+    secret: str = "sandbox-secret"  # noqa: S105  (the sandbox's key, printed on its start page)
     reject_all: bool = False  # 401 to everybody, as after a key was revoked
     unique_names: bool = True  # one connection per group and schema name
     duplicate_status: int = 400  # status of SchemaExists: 400 or 409, not recorded by Fivetran's documents

@@ -23,7 +23,7 @@ PORT_APART = "the port goes into a setting of its own: Fivetran may refuse it he
 
 
 def address_rules(service: str, helps: Mapping[str, str]) -> Iterator[Rule]:
-    """The rules about the settings of `service`; `helps` has every path (`config.…`) with Fivetran's description."""
+    """`helps`: path (`config.…`) -> Fivetran's description, for every setting of `service`."""
     for path, told in helps.items():
         name = path.rpartition(".")[2]
         if _PORT_NAME.search(name):

@@ -36,7 +36,7 @@ def one_line(text: str, length: int = 100) -> str:
 
 
 def quoted(text: str, length: int = 2000) -> str:
-    """`text` as the words of somebody else: each line short and behind a mark, at most `length` characters in all."""
+    """`text` as the words of somebody else: each line short and behind a mark."""
     cut = text if len(text) <= length else f"{text[: length - 1]}…"
     lines = [visible(line.expandtabs(4)) for line in cut.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
     wrapped = [part for line in lines for part in textwrap.wrap(line, _WIDTH) or [""]]
@@ -51,9 +51,7 @@ def hidden(text: str) -> list[str]:
 
 
 def doubtful(text: str) -> list[str]:
-    """The characters of a name that are not plain ASCII, by code point and name ("а": U+0430 CYRILLIC SMALL
-    LETTER A).
-    """
+    """The characters of a name that are not plain ASCII ("а": U+0430 CYRILLIC SMALL LETTER A)."""
     return [named_character(c) for c in dict.fromkeys(text) if not 32 <= ord(c) < 127][:MOST]
 
 

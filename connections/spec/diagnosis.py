@@ -62,8 +62,6 @@ PLACEHOLDERS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Sample:
-    """A message as it may come: the tests show that its entry recognises it."""
-
     title: str
     message: str = ""
     service: str = ""
@@ -92,7 +90,7 @@ class Entry:
         return 8 * bool(self.services) + 4 * bool(self.says) + 2 * bool(self.test) + bool(self.status)
 
     def fits(self, service: str, title: str, status: str, message: str) -> bool:
-        """Whether the entry is about this test; the texts are already shortened."""
+        """The texts are already shortened."""
         if not (status == self.status if self.status else status in FAILED or (self.warning and status == WARNING)):
             return False
         if self.services and service not in self.services:
@@ -102,8 +100,6 @@ class Entry:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """An entry for one test, with the text to hand on filled in."""
-
     entry: str
     means: str
     who: Who
@@ -116,7 +112,7 @@ class Diagnosis:
 
 @cache
 def entries() -> tuple[Entry, ...]:
-    """Every entry, the most specific first; equally specific ones in the file's order."""
+    """The most specific first; equally specific ones in the file's order."""
     data = tomllib.loads(FILE.read_text())
     found = [entry_of(item, data["families"]) for item in data["entry"]]
     return tuple(sorted(found, key=lambda entry: -entry.weight))
@@ -150,7 +146,7 @@ def _filled(text: str, facts: Mapping[str, str]) -> str:
 
 
 def entry_of(item: dict[str, Any], families: dict[str, list[str]]) -> Entry:
-    """An entry of the file; raises KeyError, ValueError or TypeError where it is not one."""
+    """Raises KeyError, ValueError or TypeError where `item` is not an entry."""
     given = dict(item)
     given["who"] = Who(given["who"])
     given["services"] = frozenset(one for name in given.get("services", ()) for one in families.get(name, [name]))
@@ -164,7 +160,7 @@ def entry_of(item: dict[str, Any], families: dict[str, list[str]]) -> Entry:
 
 
 def unbounded(pattern: str) -> Iterator[str]:
-    """What in a pattern could make a search long: repetitions without an end, of more than 200, or nested."""
+    """What could make a search long: repetitions without an end, of more than 200, or nested."""
     without_sets = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
     if re.search(r"[*+]|\{\d*,\}", without_sets):
         yield "a repetition without an end"

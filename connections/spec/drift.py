@@ -42,7 +42,7 @@ CONFIG = "config."
 
 
 class Difference(TypedDict, total=False):
-    """A field that differs, with both values; a key of `config` comes without values."""
+    """A key of `config` comes without values."""
 
     field: str
     approved: Any
@@ -57,7 +57,6 @@ def live_fields(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def merged(known: Mapping[str, Any], data: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the fields after another answer, given the `first` answer."""
     # What the first answer said and a whole one leaves out is gone; a list's item may leave anything out.
     gone = {field: None for field in first if field != "config" and field not in data} if has_config(data) else {}
     return {**known, **gone, **live_fields(data)}
@@ -100,7 +99,7 @@ def baseline(body: Mapping[str, Any], data: Mapping[str, Any], *, tidied: bool) 
     """What Fivetran's first answer `data` says of what `body` sent: its plain fields, and hashes of its `config`.
 
     With `tidied`, Fivetran answered our own call, so that another value is its spelling of ours. Without, only what
-    agrees with `body` is kept: somebody else may have changed the rest. No value of `config` is kept.
+    agrees with `body` is kept: somebody else may have changed the rest.
     """
     said = {field: value for field, value in live_fields(data).items() if field != TWINS and value not in _UNSAID}
     config, sent = data.get("config"), body.get("config")
@@ -162,7 +161,6 @@ def _is_as(field: str, approved: Any, now: Any, live: Mapping[str, Any], first: 
 
 
 def live_schedule(live: Mapping[str, Any]) -> str:
-    """The schedule of `live` in one text, from an answer or from a stored row; empty where there is none."""
     told = live.get(SCHEDULE)
     return (schedule_text(told) if isinstance(told, Mapping) else told if isinstance(told, str) else "") or ""
 
@@ -176,7 +174,7 @@ def _other_schedule(body: Mapping[str, Any], live: Mapping[str, Any], first: Map
 
 
 def asked_schedule(body: Mapping[str, Any]) -> str:
-    """The schedule that a body asks for, as the text that `live_fields` makes of Fivetran's `schedule`."""
+    """As the text that `live_fields` makes of Fivetran's `schedule`."""
     if body.get("schedule_type") == "manual":
         return "MANUAL"
     time = body.get("daily_sync_time")
@@ -233,7 +231,7 @@ def config_hashes(
 
 
 def value_hashes(value: Any) -> list[str]:
-    """Hashes that tell one value from another: of its text (empty for a list), and of its items in any order."""
+    """Of its text (empty for a list), and of its items in any order."""
     items = sorted({as_text(item) for item in _items(value)})
     texts = ["" if isinstance(value, list) else as_text(value), json.dumps(items, default=str)]
     whole, sorted_items = (hashlib.blake2s(text.encode(errors="replace"), digest_size=12).hexdigest() for text in texts)
@@ -252,7 +250,7 @@ def _masked(value: Any) -> bool:
 
 
 def same_value(approved: Any, live: Any) -> bool:
-    """Whether two values say the same, whatever their types: 360 and "360", a list in another order or as text."""
+    """Whatever their types: 360 and "360", a list in another order or as text."""
     if isinstance(approved, list) or isinstance(live, list):
         ours, theirs = _items(approved), _items(live)
         if any(isinstance(item, (Mapping, list)) for item in (*ours, *theirs)):
@@ -268,7 +266,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def as_text(value: Any) -> str:
-    """A value as text: 360, 360.0 and "360" are the same, and so are true and "True"."""
+    """360, 360.0 and "360" are the same, and so are true and "True"."""
     text = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
     return text.lower() if text.lower() in ("true", "false") else text
 

@@ -1,5 +1,5 @@
-"""A request's body to take along: as JSON, as a curl command, as Terraform. None of them holds a credential. What the
-body holds was typed by somebody: nothing in it may leave its quotes, in a shell, in Terraform or in a terminal.
+"""A request's body to take along: as JSON, as a curl command, as Terraform; never with a credential. The values were
+typed by somebody: none may leave its quotes, in a shell, in Terraform or in a terminal.
 """
 
 import json
@@ -15,20 +15,19 @@ _DELIMITER = "FIVETRAN_BODY"
 
 
 def as_json(body: Mapping[str, Any]) -> str:
-    """`body` as indented JSON. Invisible characters are escaped, which JSON reads as the same text."""
     text = json.dumps(body, indent=2, ensure_ascii=False)
     return "".join(c if c == "\n" or c.isprintable() else json_escape(c) for c in text)
 
 
 @lru_cache(maxsize=1_000)
 def json_escape(character: str) -> str:
-    """The JSON escape of a character: one UTF-16 unit or two."""
+    """One UTF-16 unit or two."""
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def as_curl(body: Mapping[str, Any], api_root: str) -> str:
-    """The curl command that sends `body` to Fivetran under `api_root`; key and secret come from the environment."""
+    """Key and secret come from the environment."""
     # A quoted here-document: the shell reads it as it stands, and no line of indented JSON can be its delimiter.
     # `!` is escaped because an interactive shell would replace it even there.
     return (
@@ -43,7 +42,6 @@ def as_curl(body: Mapping[str, Any], api_root: str) -> str:
 
 
 def as_script(body: Mapping[str, Any], api_root: str) -> str:
-    """`as_curl` as a shell file with a comment on what has to be filled in."""
     notes = (
         "# Creates a connection at Fivetran. Set FIVETRAN_API_KEY and FIVETRAN_API_SECRET in the environment first.\n"
     )
@@ -83,7 +81,7 @@ _NAMES = {"schema": "name", "schema_prefix": "prefix"}
 
 
 def as_terraform(body: Mapping[str, Any], connection_id: str | None = None) -> str:
-    """`body` as Terraform's resources, with an import block where the connection exists under `connection_id`.
+    """With an import block where the connection exists under `connection_id`.
 
     Comments name each secret to fill in, each field that the provider does not know, and what a draft does not say yet.
     """
@@ -152,7 +150,7 @@ def hcl_block(heading: str, lines: Iterable[str]) -> str:
 
 
 def hcl_lines(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """`name = value` lines as `terraform fmt` writes them: neighbouring one-line values share a column."""
+    """As `terraform fmt` writes them: neighbouring one-line values share a column."""
     group: list[tuple[str, str]] = []
     for name, value in [*pairs, ("", "\n")]:
         if "\n" not in value:
@@ -166,7 +164,6 @@ def hcl_lines(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
 
 
 def hcl_value(value: Any) -> str:
-    """A JSON value as an expression of Terraform's language."""
     if isinstance(value, str):
         return hcl_string(value)
     if isinstance(value, Mapping) and value:

@@ -34,9 +34,7 @@ Choice = tuple[Any, str]
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the form. `path` is its place in the API body."""
-
-    path: str
+    path: str  # the place in the API body
     type: Type
     section: Section
     label: str

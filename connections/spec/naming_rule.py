@@ -20,8 +20,6 @@ _ALLOWED = re.compile(NAME_PATTERN.removeprefix("^").removesuffix("$"), re.ASCII
 
 @dataclass(frozen=True)
 class Suggestion:
-    """The beginning of a name, with the placeholders that are still `missing`."""
-
     name: str
     missing: tuple[str, ...]
 
@@ -57,7 +55,7 @@ def asked(template: str) -> tuple[str, ...]:
 
 
 def suggestion(template: str, parts: Mapping[str, str], *, longest: int) -> Suggestion:
-    """The name that `template` makes of `parts` (placeholder -> text), cut to `longest` characters."""
+    """`parts`: placeholder -> text. The name has at most `longest` characters."""
     values = {name: normalized(parts.get(name, "")[:LONGEST_PART]).strip("_") for name in placeholders(template)}
     missing = tuple(name for name, value in values.items() if not value)
     # A missing part stays in the name as its placeholder: the preview shows where it goes.
@@ -73,7 +71,7 @@ def follows(template: str, name: str, parts: Mapping[str, str]) -> bool:
 
 
 def parts_in(template: str, name: str, parts: Mapping[str, str]) -> dict[str, str]:
-    """What stands in `name` for the placeholders that a person fills; empty where `name` does not follow the rule."""
+    """What stands in `name` for the placeholders that a person fills."""
     found = _matched(template, name, parts)
     return {key: value for key, value in found.groupdict().items() if value} if found else {}
 
@@ -85,7 +83,6 @@ def _matched(template: str, name: str, parts: Mapping[str, str]) -> re.Match[str
 
 @lru_cache(maxsize=64)
 def template_pattern(template: str, known: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
-    """The template as a pattern; a placeholder that occurs again stands for the same text."""
     values, seen, pattern = dict(known), set(), ""
     if len(placeholders(template)) - len(values) > _FREE:
         return re.compile("")  # not judged: any name follows it

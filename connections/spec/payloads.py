@@ -34,7 +34,6 @@ _SECRETS_OF: dict[str, frozenset[str]] = {
 # The body built at submission is stored, shown to the approver, bound to the approval by its digest and sent unchanged.
 # Nothing may build it again later: the rules or the defaults could have changed since.
 def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON body for `values` (path -> typed value)."""
     answers = applicable(values)
     body: dict[str, Any] = {}
     for field in FIELDS:
@@ -80,10 +79,9 @@ def digest(body: Mapping[str, Any]) -> str:
 
 
 def natural_key(config: Mapping[str, Any]) -> str:
-    """The connection's name, as Fivetran's `schema` filter wants it; empty where `config` names nothing.
-
-    `schema_prefix`, `schema.table`, `schema.table_group_name` or `schema` (OpenAPI descriptions of the config objects).
-    """
+    """The connection's name, as Fivetran's `schema` filter wants it; empty where `config` names nothing."""
+    # `schema_prefix`, `schema.table`, `schema.table_group_name` or `schema` (OpenAPI descriptions of the config
+    # objects).
     if prefix := config.get("schema_prefix"):
         return str(prefix)
     parts = [config.get("schema"), config.get("table") or config.get("table_group_name")]
@@ -91,7 +89,7 @@ def natural_key(config: Mapping[str, Any]) -> str:
 
 
 def masked(body: Mapping[str, Any]) -> dict[str, Any]:
-    """`body` as people may see it: Fivetran's own mask in place of any value below a key that names a secret."""
+    """Fivetran's own mask in place of any value below a key that names a secret."""
     # Only a second protection, since the form refuses secrets. Names of secrets in an external manager are not secret.
     plain = (SECRETS_MANAGER, SECRETS_KEYS)
     return {key: value if key in plain else _masked(key, value) for key, value in body.items()}
@@ -110,7 +108,7 @@ def _masked(key: str, value: Any) -> Any:
 
 
 def is_secret(key: str) -> bool:
-    """Whether a config key is a secret by its name (the published metadata does not mark all of them)."""
+    """By the name: the published metadata does not mark all secrets."""
     if len(key) > _LONGEST_KEY:
         return True  # not a key of Fivetran's: to be safe
     name = key.lower()
@@ -118,15 +116,11 @@ def is_secret(key: str) -> bool:
 
 
 def secrets_of(service: str) -> frozenset[str]:
-    """The config keys of `service` that are secrets, although their names or its metadata may not say so.
-
-    Source: the `format: password` fields of Fivetran's OpenAPI file, in `secret_settings.json`.
-    """
+    """Source: the `format: password` fields of Fivetran's OpenAPI file, in `secret_settings.json`."""
     return _SECRETS_OF.get(service, frozenset())
 
 
 def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` (path -> value) without the settings that are secrets by their names or by the service."""
     known = secrets_of(str(values.get("service") or ""))
     return {
         path: value
@@ -144,7 +138,7 @@ def lies_in_secret(path: Sequence[str]) -> bool:
 
 
 def in_words(values: Mapping[str, Any]) -> list[str]:
-    """What is asked for, in short phrases: "every 6 hours", "direct connection", "setup tests on"."""
+    """Short phrases: "every 6 hours", "direct connection", "setup tests on"."""
     return [words for _, words in phrases(values)]
 
 
@@ -177,7 +171,7 @@ def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
 
 
 def said_in_words(values: Mapping[str, Any]) -> list[str]:
-    """`in_words` for a connection that was made elsewhere: without defaults, and without how it was tested."""
+    """For a connection that was made elsewhere: without defaults, and without how it was tested."""
     schedule, networking, _tests, *others = in_words(values)
     told = [schedule] if tells_schedule(values) else []
     return [*told, *([networking] if values.get("networking_method") else []), *others]
@@ -188,7 +182,7 @@ def tells_schedule(values: Mapping[str, Any]) -> bool:
 
 
 def schedule_in_words(values: Mapping[str, Any]) -> str:
-    """ "every 6 hours", "daily at 05:00 UTC" or "only when started by hand"."""
+    """As "every 6 hours", "daily at 05:00 UTC" or "only when started by hand"."""
     answers = applicable(values)
     if answers["schedule_type"] == "manual":
         return "only when started by hand"
@@ -199,7 +193,7 @@ def schedule_in_words(values: Mapping[str, Any]) -> str:
 
 
 def copied(values: Mapping[str, Any], *, keep_names: bool) -> dict[str, Any]:
-    """`values` for a copy: without masks, and with the destination names only on `keep_names`."""
+    """Without masks, and with the destination names only on `keep_names`."""
     return {path: value for path, value in values.items() if value != MASK and (keep_names or path not in NAMING)}
 
 
@@ -241,7 +235,6 @@ def _names_secret(value: Any) -> bool:
 
 
 def risks(body: Mapping[str, Any]) -> list[str]:
-    """What an approver should notice in `body`, in words."""
     found = []
     if body.get("trust_certificates"):
         found.append("Trusts any TLS certificate without review")
@@ -260,12 +253,12 @@ _OF_THE_CALL = frozenset({"run_setup_tests"})
 
 
 def pause_body(*, paused: bool) -> dict[str, Any]:
-    """The body of `PATCH /v1/connections/{id}` that pauses or unpauses."""
+    """The body of `PATCH /v1/connections/{id}`."""
     return {"paused": paused, **_QUIETLY}
 
 
 def schedule_body(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of the PATCH that sets the schedule of `values` (path -> typed value)."""
+    """The body of the PATCH for `values` (path -> typed value)."""
     answers = applicable(values)
     return {**{path: answers[path] for path in SCHEDULE if answers.get(path) not in (None, "")}, **_QUIETLY}
 
@@ -285,10 +278,7 @@ _PLAIN = (str, int, float)
 
 
 def adopted(data: Mapping[str, Any]) -> dict[str, Any]:
-    """path -> value of a connection that was made elsewhere, as Fivetran describes it in `data`.
-
-    As `described`, with its destination names and whether it is paused.
-    """
+    """As `described`, for a connection that was made elsewhere: with its destination names and whether it is paused."""
     config = data.get("config")
     given = config if isinstance(config, Mapping) else {}
     # Fivetran documents the types, but a field of another type must not break the page: it is left out.
@@ -299,7 +289,6 @@ def adopted(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` (path -> value) as a body."""
     body: dict[str, Any] = {}
     for path, value in values.items():
         put_at(body, path, value)

@@ -10,8 +10,6 @@ FORBIDDEN, BAD_KEY, NOT_FOUND = "Forbidden", "AuthFailed", "NotFound"
 
 @dataclass(frozen=True)
 class Refusal:
-    """Who acts on a refusal, and what that person does."""
-
     owner: Owner
     act: str
 
@@ -70,7 +68,7 @@ _BY_STATUS = {
 
 
 def code_of(status: int | None, code: str) -> str:
-    """The code to store for a refusal with this HTTP status: Fivetran's, unless only the status tells who acts."""
+    """The code to store for a refusal: Fivetran's, unless only the HTTP status tells who acts."""
     known = code in _BY_CODE or code.startswith(NOT_FOUND)
     return code if known else _BY_STATUS.get(status or 0, code)
 

@@ -43,7 +43,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """`effect` holds for the field at `path` while all of `when` hold; `reason` says so in words."""
+    """While all of `when` hold; `reason` says it in words."""
 
     path: str
     effect: Effect
@@ -57,7 +57,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rules say for one set of answers: path -> reason, or path -> value in `forced`."""
+    """path -> reason, or path -> value in `forced`."""
 
     hidden: dict[str, str]
     required: dict[str, str]
@@ -98,7 +98,7 @@ RULES: tuple[Rule, ...] = (
 
 
 def check(answers: Values, rules: Iterable[Rule] = RULES) -> Verdict:
-    """Evaluate `rules` over `answers` (path -> typed value; booleans and integers, not their text).
+    """`answers`: path -> typed value (booleans and integers, not their text).
 
     A field without an APPLIES rule always applies. A hidden field is never required.
     """
@@ -131,7 +131,7 @@ def check(answers: Values, rules: Iterable[Rule] = RULES) -> Verdict:
 
 
 def as_json(rules: Iterable[Rule] = RULES) -> list[dict[str, Any]]:
-    """The rules for the browser's evaluator, `static/connections/rules.js`."""
+    """For the browser's evaluator, `static/connections/rules.js`."""
     return [
         {
             "path": rule.path,

@@ -1,5 +1,5 @@
 """What Fivetran's metadata says only in prose, as rules: which settings of a service apply, and when they are needed.
-The data in `service_rules.json` are made from the descriptions of the fields in Fivetran's API documentation.
+`service_rules.json` is made from the descriptions of the fields in Fivetran's API documentation.
 """
 
 import json
@@ -20,9 +20,7 @@ FOLLOWING = ("config.connection_type", "config.connection_method")  # they say w
 
 @dataclass(frozen=True)
 class Curation:
-    """For one service: the settings that are always shown, in order, and the rules (all paths begin with `config.`)."""
-
-    in_sight: tuple[str, ...] = ()
+    in_sight: tuple[str, ...] = ()  # always shown, in this order; all paths begin with `config.`
     rules: tuple[Rule, ...] = field(default=())
 
 
@@ -37,10 +35,7 @@ def curated_services() -> tuple[str, ...]:
 
 
 def curation(service: str, choices: Mapping[str, Collection[str]]) -> Curation:
-    """The curation of `service`, as far as its settings exist.
-
-    `choices` holds every path (`config.…`) that its metadata knows, with the values it lists.
-    """
+    """`choices` holds every path (`config.…`) that the metadata of `service` knows, with the values it lists."""
     entry = _entry(service)
     sets: dict[str, list[dict[str, Any]]] = _data()["sets"]
     items = [*(item for name in ("everywhere", *entry.get("include", ())) for item in sets[name])]
@@ -88,7 +83,6 @@ def _is_applicable(rule: Rule, choices: Mapping[str, Collection[str]]) -> bool:
 
 
 def _with_parents(rule: Rule, rules: list[Rule]) -> Rule:
-    """`rule` with the conditions of the settings it depends on."""
     # A setting that depends on a hidden setting has to be hidden too.
     when, todo = list(rule.when), list(rule.when)
     while todo:
@@ -110,7 +104,6 @@ def _following(choices: Mapping[str, Collection[str]]) -> Iterator[Rule]:
 
 
 def method_of(spelled: str) -> str:
-    """The networking method in a service's own spelling; empty where it is none."""
     return next((method for method in METHODS if _letters(method) == _letters(spelled)), "")
 
 

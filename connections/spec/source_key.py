@@ -27,11 +27,9 @@ FAMILY: dict[str, str] = {service: family for family, services in _FAMILIES.item
 
 @dataclass(frozen=True)
 class Source:
-    """What a connection reads: `what` it is ("host"), its normalized `value`, and the `key`, a hash of both."""
-
-    what: str
-    value: str
-    key: str
+    what: str  # such as "host"
+    value: str  # normalized
+    key: str  # a hash of both
 
 
 def host_of(text: str) -> str:
@@ -41,12 +39,12 @@ def host_of(text: str) -> str:
 
 
 def site_label(text: str) -> str:
-    """The company's part of a site: `acme` for `https://acme.example.com/`."""
+    """`acme` for `https://acme.example.com/`."""
     return host_of(text).partition(".")[0]
 
 
 def account_of(text: str) -> str:
-    """An id in one spelling: `123-456-7890` is `1234567890`, `act_77` is `77`."""
+    """`123-456-7890` is `1234567890`, `act_77` is `77`."""
     return re.sub(r"[\s-]", "", text.lower()).removeprefix("act_")
 
 
@@ -90,9 +88,7 @@ def family(service: str) -> str:
 
 
 def source_of(service: str, config: Mapping[str, Any]) -> Source | None:
-    """What a connection of `service` reads; None where `config` does not tell (only OAuth or the Connect Card may
-    know).
-    """
+    """None where `config` does not tell: only OAuth or the Connect Card may know."""
     for clue in _CLUES:
         for key in clue.keys.split():
             value = _value(config.get(key), clue.spelling)
@@ -107,7 +103,7 @@ def source_of(service: str, config: Mapping[str, Any]) -> Source | None:
 
 
 def source_key(service: str, config: Mapping[str, Any]) -> str:
-    """The key of the source, 64 hexadecimal digits; empty where the source is not known."""
+    """64 hexadecimal digits; empty where the source is not known."""
     source = source_of(service, config)
     return source.key if source else ""
 

@@ -29,10 +29,8 @@ class TrustKind(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something to approve. `hash` and `proof` go to Fivetran; the rest is what Fivetran says about it."""
-
     kind: TrustKind
-    hash: str
+    hash: str  # this and the proof go to Fivetran; the rest is what Fivetran says about it
     proof: str  # the encoded certificate, or the public key
     name: str = ""
     type: str = ""
@@ -67,7 +65,7 @@ class Candidate:
 
 
 def candidates(details: Any) -> list[Candidate]:
-    """The candidates in the `details` of one setup test: of an object, or of each object in an array."""
+    """In the `details` of one setup test: of an object, or of each object in an array."""
     items = details if isinstance(details, list) else [details]
     found = [candidate for item in items[:MOST] if isinstance(item, dict) for candidate in candidates_in(item)]
     return list(dict.fromkeys(found))
@@ -108,7 +106,7 @@ def _text(value: Any) -> str:
 
 
 def base64_bytes(text: str) -> bytes | None:
-    """The bytes of a base64 text, with or without PEM's frame; None where it is not one."""
+    """With or without PEM's frame; None where `text` is not base64."""
     for frame in _PEM:
         text = text.replace(frame, "")
     try:
@@ -149,7 +147,7 @@ def names_in_certificate(raw: bytes) -> list[tuple[str, str]]:
 
 
 def facts_of_key(proof: str) -> list[tuple[str, str]]:
-    """The fingerprints of an OpenSSH public key as `ssh-keygen -l` prints them: SHA256 in base64, and the older MD5."""
+    """As `ssh-keygen -l` prints them: SHA256 in base64, and the older MD5."""
     for word in proof.split()[:3]:
         raw = base64_bytes(word) if len(word) > 20 else None
         if raw:
