@@ -34,8 +34,6 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
 
     def end_at(self, signals: Iterable[signal.Signals], finish: Callable[[], NoReturn]) -> None:
-        """At one of `signals` end all processes, then call `finish`; further signals change nothing."""
-
         def hear(*_signal: object) -> None:
             for number in signals:
                 signal.signal(number, signal.SIG_IGN)
@@ -151,7 +149,7 @@ class _Lines:
         self._rest = b""
 
     def take(self, data: bytes) -> list[str]:
-        """The lines that `data` completes; the end of the stream (no data) completes the last one."""
+        # The end of the stream (no data) completes the last line.
         *lines, self._rest = (self._rest + data).split(b"\n")
         if not data and self._rest:
             lines, self._rest = [self._rest], b""

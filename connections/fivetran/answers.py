@@ -94,10 +94,8 @@ def judge_reply(
     duration_ms: int,
     without_data: bool = False,
 ) -> Answer | FivetranError:
-    """An Answer when `data` passes `usable`, else the error to raise; `secrets` are removed from all texts.
-
-    `without_data`: the answer may lack `data`, as after a deletion, where its `code` is Success. `expired`: the
-    deadline cut the reply off, so it may be a 201 with half of its headers and no body.
+    """`secrets` are removed from all texts. `without_data`: the answer may lack `data`, as after a deletion, where its
+    `code` is Success. `expired`: the deadline cut the reply off, so it may be a 201 without a body.
     """
     envelope, flaw = envelope_of(reply)
     if flaw and expired:
@@ -133,7 +131,7 @@ def envelope_of(reply: Reply) -> tuple[dict[str, Any], str]:
 
 
 def definite_error(reply: Reply, envelope: dict[str, Any], code: str, message: str) -> FivetranError | None:
-    """The error of a refusal that certainly had no effect, None for every other reply."""
+    """The error of a refusal that certainly had no effect, else None."""
     # Without Fivetran's own error body it may be a machine on the way that speaks, and the request may have gone on.
     if not (code and isinstance(envelope.get("message"), str)):
         return None
@@ -174,7 +172,7 @@ def http_date(text: str) -> datetime | None:
 
 
 def judge_failure(failure: Exception, *, secrets: tuple[str, ...], expired: bool, duration_ms: int) -> FivetranError:
-    """The error for an exception of `exchange()`: NotSent only by a cause that proves it, else Unknown."""
+    """NotSent only by a cause that proves it, else Unknown."""
     # The class that requests raises proves nothing: ConnectionError is both "refused" and "closed after reading".
     causes = list(causes_of(failure))
     certificate = any(isinstance(cause, SSLCertVerificationError) for cause in causes)

@@ -33,12 +33,8 @@ CURSOR_LENGTH = 4_096
 class Caller:
     """Makes calls under `base_url` (without /v1) with the key pair that `credentials()` gives at each call.
 
-    Times are in seconds: `connect_timeout` and `read_timeout` (between two bytes) for every call, `get_deadline` for a
-    GET with its repetitions and for a short POST; the `create_` ones for the two calls that run setup tests, which may
-    take over ten minutes. `ca_bundle` is a file or folder of certificates.
-
-    An instance may be shared by threads and survives a fork. Raises ValueError for an address that must not get the
-    key.
+    Raises ValueError for an address that must not get the key. An instance may be shared by threads and survives a
+    fork.
     """
 
     def __init__(
@@ -46,13 +42,13 @@ class Caller:
         base_url: str,
         credentials: Callable[[], tuple[str, str]],
         *,
-        connect_timeout: float = 5.0,
-        read_timeout: float = 30.0,
-        create_read_timeout: float = 900.0,
+        connect_timeout: float = 5.0,  # seconds, like all times here
+        read_timeout: float = 30.0,  # between two bytes
+        create_read_timeout: float = 900.0,  # of the two calls that run setup tests: these may take over ten minutes
         create_deadline: float = 930.0,
-        get_deadline: float = 60.0,
+        get_deadline: float = 60.0,  # a GET with its repetitions, or a short POST
         proxy_url: str = "",
-        ca_bundle: str = "",
+        ca_bundle: str = "",  # a file or folder of certificates
     ) -> None:
         self.base_url = checked_root(base_url)
         self._credentials = credentials

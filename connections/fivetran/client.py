@@ -102,7 +102,7 @@ class FivetranClient(Caller):
         return self._items("/webhooks")
 
     def create_account_webhook(self, url: str, events: Sequence[str], secret: str) -> Answer:
-        """The webhook is active: Fivetran sends a trial delivery to `url` at once. Not repeatable."""
+        """Fivetran sends a trial delivery to `url` at once. Not repeatable."""
         body = {"url": url, "events": list(events), "active": True, "secret": secret}
         return self._post("/webhooks/account", body, lambda data: bool(data.get("id")), self._quick)
 

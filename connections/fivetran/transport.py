@@ -33,7 +33,7 @@ class TooLate(Exception):  # noqa: N818
 
 
 class TunnelFailed(OSError):  # noqa: N818
-    """The proxy opened no tunnel to Fivetran: no byte of the request was sent to Fivetran."""
+    """The proxy opened no tunnel: no byte of the request was sent to Fivetran."""
 
 
 # A socket's timeout bounds only the gap between two bytes: an answer that sends one byte a second never meets it. So a
@@ -205,10 +205,10 @@ class Wire(requests.Session):
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds: to connect, between two bytes, for the whole; and the `boottime()` after which nothing is sent."""
+    """Seconds; after `give_up_at` (`boottime()`) nothing is sent."""
 
     connect: float
-    read: float
+    read: float  # between two bytes
     total: float
     give_up_at: float | None = None
 

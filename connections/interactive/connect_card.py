@@ -32,10 +32,10 @@ _ENDINGS: dict[type[FivetranError], Ending] = {
 # `POST /v1/connections/{id}/connect-card` (Fivetran's Connect Card guide): a card lives one day, and a new one may be
 # made at any time. The card's address is a credential: it is returned, and neither stored nor logged.
 def mint(request: ConnectionRequest, return_address: str) -> str:
-    """The address of a new card for the connection of `request`, which leads back to `return_address`.
+    """The address of a new card, which leads back to `return_address`.
 
-    Raises Unreachable, with words for the owner, where Fivetran gives no card in 5 seconds, where no call may be made
-    now, and for an address on another host than Fivetran's; TooMany after CARDS_AN_HOUR.
+    Raises Unreachable, with words for the owner, where Fivetran gives no usable card in 5 seconds or no call may be
+    made now; TooMany after CARDS_AN_HOUR.
     """
     check_may_call()
     card = (request.payload or {}).get("connect_card_config") or {}
@@ -66,7 +66,6 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
 
 
 def begin_attempt(request: ConnectionRequest) -> Attempt:
-    """A new attempt. Raises TooMany."""
     with transaction.atomic():
         # The lock makes each process count what the others have begun.
         Handover.objects.select_for_update().get(request=request)

@@ -106,19 +106,16 @@ def visible(text: object) -> str:
 
 @register.filter
 def one_line(text: object) -> str:
-    """Somebody's text as a part of one line of a mail."""
     return characters.one_line(str(text))
 
 
 @register.filter
 def quoted(text: object) -> str:
-    """Somebody's text as lines of a mail that are marked as theirs."""
     return characters.quoted(str(text))
 
 
 @register.filter
 def greeted(person: Any) -> str:
-    """A person's username after a space, for the greeting of a mail."""
     name = person.get_username() if person else ""
     # Nothing where the name could read as a sentence of the mail.
     return f" {name}" if _USERNAME.fullmatch(name) else ""

