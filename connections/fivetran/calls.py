@@ -109,7 +109,7 @@ class Caller:
 
     def _items(self, path: str, params: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
         """All items of a list, or an error: never a part of the list."""
-        # A cursor that comes again, or too many pages, would keep a worker busy for ever.
+        # A cursor that comes again, or too many pages, would keep the caller busy for ever.
         items: list[dict[str, Any]] = []
         cursors: set[str] = set()
         query = {**(params or {}), "limit": str(PAGE_SIZE)}

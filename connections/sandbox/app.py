@@ -24,7 +24,6 @@ from .stubs import Queue
 from .wire import Answer
 
 WITH_BODY = ("POST", "PATCH", "PUT")
-# Fivetran still answers under the name that connections had before.
 OLD_SPELLING = re.compile(r"^(/v1(?:/groups/[^/]+)?)/connectors(?=/|$)")
 
 
@@ -67,7 +66,7 @@ class Sandbox:
         is_api = call.path.startswith("/v1/")
         limit_headers = self.limits.headers() if is_api else {}
         try:
-            # As Fivetran: the key first, then the limit, then path, method and media types.
+            # The key comes first: a caller without it learns nothing, not even which addresses exist.
             if is_api:
                 self._check_key(call)
                 limit_headers = self.limits.spend(creation=_runs_tests(call))

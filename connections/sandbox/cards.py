@@ -70,7 +70,7 @@ def _save(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
     doc["_auth"] = sorted({*doc.get("_auth", []), *([AUTHORIZED] if form.get(AUTHORIZED) else [])})
     setup_tests.run(app, doc, trust_certificates=True, trust_fingerprints=True)
     connected = doc["status"]["setup_state"] == "connected"
-    if connected:  # a card that did not connect may be used again, as at Fivetran
+    if connected:  # a card that did not connect may be used again
         doc["_used_cards"] = [*doc.get("_used_cards", []), claims["jti"]]
     app.state.save_connection(doc)
     setup_tests.tell(app, doc)

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     syncs.start(server.app)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
-    # The tests and `make run` wait for this line.
+    # A program that starts the sandbox on port 0 reads the address from this line.
     print(f"Fivetran sandbox ready on {server.app.root}", flush=True)
     stop.wait()
     server.shutdown()

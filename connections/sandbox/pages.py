@@ -101,7 +101,7 @@ def _control(name: str, spec: dict[str, Any], value: Any) -> str:
         )
         return f'<p><label for="{key}">{title}</label><select id="{key}" name="{key}">{options}</select></p>'
     secret = spec.get("format") == "password"
-    # A secret is never shown again, as at Fivetran.
+    # A secret is never shown again.
     known = "" if secret or value is None else escape(", ".join(value) if isinstance(value, list) else str(value))
     kind = "password" if secret else "text"
     control = f'<input id="{key}" name="{key}" type="{kind}" value="{known}" autocomplete="off">'

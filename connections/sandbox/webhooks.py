@@ -33,7 +33,6 @@ def create(call: Call, group_id: str | None = None) -> Answer:
     call.entry.facts["effect"] = doc["id"]
     if doc["active"]:
         call.app.deliveries.trial(doc)
-    # 200 and 201, as the OpenAPI file has them.
     return success(_shown(doc), f"{doc['type'].capitalize()} webhook has been created", 201 if group_id else 200)
 
 

@@ -38,8 +38,7 @@ def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {}
     for field in FIELDS:
         value = answers.get(field.path)
-        # Defaults are written out, so that a later default of Fivetran's does not change what was approved. Directly is
-        # left out because it says nothing.
+        # Defaults are written out: Fivetran's documents disagree on some. Directly is left out because it says nothing.
         if field.ours or value in (None, "") or (field.path, value) == ("networking_method", "Directly"):
             continue
         put_at(body, field.path, value)
