@@ -1,4 +1,4 @@
-"""What `manage.py check --deploy` adds to Django's own checks: settings that start well and fail people later."""
+"""What `manage.py check --deploy` adds to Django's checks: settings that start well and fail people later."""
 
 from typing import Any
 
@@ -18,11 +18,10 @@ _SHORT = 32  # characters; a shorter secret of a webhook is not a random one
 
 @register(Tags.security, deploy=True)
 def check_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    """One message for each setting that is fine on a laptop and wrong in production."""
-    return [*_credentials(), *_addresses(), *_places(), *_role()]
+    return [*check_credentials(), *check_addresses(), *check_mail_and_database(), *check_database_role()]
 
 
-def _credentials() -> list[CheckMessage]:
+def check_credentials() -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     try:
         settings.FIVETRAN_CREDENTIALS()
@@ -39,7 +38,7 @@ def _credentials() -> list[CheckMessage]:
     return messages
 
 
-def _addresses() -> list[CheckMessage]:
+def check_addresses() -> list[CheckMessage]:
     messages: list[CheckMessage] = []
     if not settings.PUBLIC_URL.startswith("https://"):
         messages.append(
@@ -60,7 +59,8 @@ def _addresses() -> list[CheckMessage]:
     return messages
 
 
-def _places() -> list[CheckMessage]:
+def check_mail_and_database() -> list[CheckMessage]:
+    # Both work on a laptop: the mails are on the screen, and the database needs no server.
     messages: list[CheckMessage] = []
     if settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
         messages.append(
@@ -81,8 +81,8 @@ def _places() -> list[CheckMessage]:
     return messages
 
 
-def _role() -> list[CheckMessage]:
-    """What the role of DATABASE_URL may beyond reading and writing rows; nothing where no database answers."""
+def check_database_role() -> list[CheckMessage]:
+    """What the role of DATABASE_URL may do beyond reading and writing rows; nothing where no database answers."""
     if connection.vendor != "postgresql":
         return []
     alone = connection.copy()

@@ -1,4 +1,4 @@
-"""The two questions a load balancer and an operator ask: is the process alive, and can it serve."""
+"""The two questions of a load balancer and an operator: is the process alive, and can it serve."""
 
 import logging
 from collections.abc import Callable
@@ -22,7 +22,6 @@ BROKER_PATIENCE = 0.25  # seconds; a health page that hangs is taken for a dead 
 @login_not_required
 @require_safe
 def healthz(request: HttpRequest) -> HttpResponse:
-    """200 while the process answers; asks nothing else."""
     return HttpResponse("ok", content_type="text/plain")
 
 
@@ -42,14 +41,12 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 
 def anonymous_probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware, before the sessions: both questions are answered, to nobody, where no session can be read.
+    """Middleware, before the sessions: both questions are answered, to nobody, where no session can be read."""
 
-    Every page reads the session of whoever sends its cookie, as an operator's browser does, before any view runs.
-    """
-
+    # For a request with a session cookie, such as an operator's, Django reads the session before any view runs.
     def middleware(request: HttpRequest) -> HttpResponse:
         if settings.SESSION_COOKIE_NAME in request.COOKIES and (
-            request.path_info == "/healthz" or (request.path_info == "/readyz" and not _sessions_are_there())
+            request.path_info == "/healthz" or (request.path_info == "/readyz" and not sessions_answer())
         ):
             del request.COOKIES[settings.SESSION_COOKIE_NAME]
         return get_response(request)
@@ -57,7 +54,7 @@ def anonymous_probes(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
     return middleware
 
 
-def _sessions_are_there() -> bool:
+def sessions_answer() -> bool:
     try:
         Session.objects.filter(pk="").exists()
     except Error:
@@ -66,7 +63,6 @@ def _sessions_are_there() -> bool:
 
 
 def database_answers() -> bool:
-    """Whether one trivial query succeeds."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
@@ -77,7 +73,6 @@ def database_answers() -> bool:
 
 
 def broker_answers() -> bool:
-    """Whether Redis answers a ping within BROKER_PATIENCE, tried once."""
     options = {"socket_connect_timeout": BROKER_PATIENCE, "socket_timeout": BROKER_PATIENCE}
     try:
         with redis.Redis.from_url(settings.REDIS_URL, retry=None, **options) as client:
@@ -87,12 +82,12 @@ def broker_answers() -> bool:
 
 
 def fivetran_answers() -> bool:
-    """Whether the circuit breaker knows of no bad key and no unclear answers; asks the row, never Fivetran."""
+    """Whether the circuit breaker knows of no bad key and no unclear answers."""
+    # The row, never Fivetran itself: a health check must not spend the account's calls.
     return not CircuitBreaker.objects.filter(reason__in=[BreakerReason.AUTH, BreakerReason.OPEN]).exists()
 
 
 def is_alive(process: Process) -> bool:
-    """Whether the process was heard of lately."""
     return process not in Heartbeat.objects.silent()
 
 

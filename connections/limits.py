@@ -1,8 +1,4 @@
-"""How much one person may ask for, so that nobody fills the others' mailboxes, the queue or the tables.
-
-What counts are rows: a person's events of the last while, and their open requests and drafts. They are counted in the
-transaction that adds to them, behind a lock on the person's row, so that tabs and processes share one limit.
-"""
+"""How much one person may request, so that nobody fills other people's mailboxes, the queue or the tables."""
 
 import math
 from collections.abc import Mapping
@@ -27,43 +23,39 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
 
 class LimitReached(Exception):
-    """Nothing was stored or sent; the message says which limit it is, and what to do."""
+    pass
 
 
 class TooLarge(LimitReached):
-    """There is more in it than is kept of one request."""
+    pass
 
 
 class TooMany(LimitReached):
-    """One person asked for too much; `retry_at` is when it is possible again, where time alone makes it so."""
-
     def __init__(self, words: str, retry_at: datetime | None = None) -> None:
         super().__init__(words)
-        self.retry_at = retry_at
+        self.retry_at = retry_at  # None where waiting does not help
 
     @property
     def retry_seconds(self) -> int:
-        """How long to wait from now on; 0 where waiting is not what helps."""
+        """0 where waiting does not help."""
         return max(1, math.ceil((self.retry_at - timezone.now()).total_seconds())) if self.retry_at else 0
 
 
+# What counts are rows: a person's events of the last while, and their open requests and drafts. They are counted in the
+# transaction that adds to them, behind a lock on the person's row, so that tabs and processes share one limit.
 @dataclass(frozen=True)
 class Door:
-    """Something a person may do `most` times a minute or an hour: which events it leaves behind, and how it is said."""
-
-    did: str
-    events: Q
-    most: int
+    did: str  # in the words of the refusal
+    events: Q  # what it leaves in the history
+    most: int  # times a minute, or an hour
     hourly: bool = False
 
     @property
     def window(self) -> timedelta:
-        """How far back it counts."""
         return HOUR if self.hourly else MINUTE
 
     @property
     def span(self) -> str:
-        """The window in words."""
         return "an hour" if self.hourly else "a minute"
 
 
@@ -75,68 +67,52 @@ _SUBMITTED = Q(kind=EventKind.MOVED, target=Status.PENDING) & ~Q(version=1, requ
 _OPEN = Q(status__in=sorted(LIVE), batch_row=None)
 
 
-def _submissions() -> Door:
-    return Door("submitted something", _SUBMITTED, most=settings.SUBMISSIONS_PER_MINUTE)
-
-
-def _changes() -> Door:
-    asked = Q(kind=EventKind.CHANGE_ASKED)
-    return Door("asked for a change of a connection", asked, most=settings.SUBMISSIONS_PER_MINUTE)
-
-
-def _drafts() -> Door:
-    begun = Q(kind=EventKind.MOVED, source="", target=Status.DRAFT)
-    return Door("began a draft", begun, most=settings.SUBMISSIONS_PER_MINUTE)
-
-
 # --- checks: in the transaction that adds what they count -------------------------------------------------------------
 def check_submission(by: User, *, opens: bool) -> None:
-    """Raise TooMany unless `by` may submit once more now, and, where that `opens` another request, have one more."""
+    """Raise TooMany unless `by` may submit once more now and, with `opens`, have one more open request."""
     if not (settings.SUBMISSIONS_PER_MINUTE or (opens and settings.OPEN_REQUESTS)):
         return
     _lock(by)
-    door = _submissions()
+    door = Door("submitted something", _SUBMITTED, most=settings.SUBMISSIONS_PER_MINUTE)
     single, batches, opened = (
         User.objects.filter(pk=by.pk)
         .values_list(
-            _count(_events(by, door), "by"),
-            _count(_batches(by, door), "requester"),
-            _count(ConnectionRequest.objects.filter(_OPEN, requester=by), "requester"),
+            count_of(_events(by, door), "by"),
+            count_of(_batches(by, door), "requester"),
+            count_of(ConnectionRequest.objects.filter(_OPEN, requester=by), "requester"),
         )
         .get()
     )
     if opens and 0 < settings.OPEN_REQUESTS <= opened:
         raise TooMany(open_words(opened))
     if 0 < door.most <= single + batches:
-        _refuse(by, door, with_batches=True)
+        refuse(by, door, with_batches=True)
 
 
 def check_batch(by: User) -> None:
-    """Raise TooMany unless `by` may submit once more now: a batch counts as one, and its rows not as open requests."""
-    check_submission(by, opens=False)
+    check_submission(by, opens=False)  # a batch counts as one, and its rows not as open requests
 
 
 def check_change(by: User) -> None:
-    """Raise TooMany unless `by` may ask for another change of a connection now."""
-    check_door(by, _changes())
+    asked = Q(kind=EventKind.CHANGE_ASKED)
+    check_door(by, Door("asked for a change of a connection", asked, most=settings.SUBMISSIONS_PER_MINUTE))
 
 
 def check_new_draft(by: User) -> None:
-    """Raise TooMany unless `by` may begin another draft now."""
-    check_door(by, _drafts())
-    if _has_all_drafts(drafts_of(by)):
+    begun = Q(kind=EventKind.MOVED, source="", target=Status.DRAFT)
+    check_door(by, Door("began a draft", begun, most=settings.SUBMISSIONS_PER_MINUTE))
+    if drafts_of(by) >= DRAFTS:
         raise TooMany(drafts_words())
 
 
 def check_door(by: User, door: Door) -> None:
-    """Raise TooMany where `by` went through `door` too often just now; a door without a number is open."""
+    """Raise TooMany where `by` did this too often in the last while; `most` 0 is no limit."""
     _lock(by)
     if 0 < door.most <= _events(by, door).count():
-        _refuse(by, door)
+        refuse(by, door)
 
 
 def check_size(values: Mapping[str, Any]) -> None:
-    """Raise TooLarge where `values` (a body, or what was typed for it) are more than is kept of one request."""
     size = len(payloads.canonical(values))
     if size > STORED_BYTES:
         raise TooLarge(
@@ -147,7 +123,7 @@ def check_size(values: Mapping[str, Any]) -> None:
 
 # --- what the pages say before anything is refused --------------------------------------------------------------------
 def notes(by: User, *, drafts: bool) -> list[str]:
-    """What whoever opens an empty form should know before typing: a limit that is reached, or nearly."""
+    """What to know before filling an empty form: a limit that is reached, or nearly."""
     counted = ConnectionRequest.objects.filter(requester=by, status__in=[Status.DRAFT, *sorted(LIVE)]).aggregate(
         opened=Count("pk", filter=_OPEN), drafts=Count("pk", filter=Q(status=Status.DRAFT))
     )
@@ -158,15 +134,13 @@ def notes(by: User, *, drafts: bool) -> list[str]:
 
 
 def draft_note(count: int) -> str:
-    """What to know about so many drafts; empty while there is room for more."""
-    if _has_all_drafts(count):
+    if count >= DRAFTS:
         return drafts_words()
     nearly = f"You have {count} of the {DRAFTS} drafts that one person may have. Delete those you no longer need."
     return nearly if count >= DRAFTS_NEARLY else ""
 
 
 def open_words(count: int) -> str:
-    """The sentence for somebody with as many open requests as there may be."""
     return (
         f"You have {count} open requests, and one person may have {settings.OPEN_REQUESTS} at once. Withdraw one, or "
         "wait until one is decided or done. Until then this can be kept as a draft."
@@ -174,7 +148,6 @@ def open_words(count: int) -> str:
 
 
 def drafts_words() -> str:
-    """The sentence for somebody with as many drafts as there may be."""
     return (
         f"You have {DRAFTS} drafts, as many as one person may have, so no new one is saved. Delete or submit one of "
         "them; what you type here can still be submitted."
@@ -182,21 +155,13 @@ def drafts_words() -> str:
 
 
 def drafts_of(by: User | AnonymousUser) -> int:
-    """How many drafts `by` has."""
     return ConnectionRequest.objects.filter(requester_id=by.pk, status=Status.DRAFT).count()
-
-
-def _has_all_drafts(count: int) -> bool:
-    return count >= DRAFTS
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------
 def _lock(by: User) -> None:
-    """Make everybody else who counts for this person wait until this transaction ends.
-
-    SQLite has one writer at a time anyway. Counting comes after: PostgreSQL shows a statement what was there when it
-    began, which is before it waited.
-    """
+    # SQLite has one writer at a time anyway. Counting comes after: PostgreSQL shows a statement what was there when it
+    # began, which is before it waited.
     User.objects.select_for_update(no_key=True).values_list("pk").get(pk=by.pk)
 
 
@@ -208,18 +173,17 @@ def _batches(by: User, door: Door) -> QuerySet[Batch]:
     return Batch.objects.filter(requester=by, created_at__gt=Now() - door.window, created_at__lte=Now()).order_by()
 
 
-def _count(rows: QuerySet[Any], person: str) -> Coalesce:
-    """A column: how many `rows` there are, all of one `person`."""
+def count_of(rows: QuerySet[Any], person: str) -> Coalesce:
     model: type[Model] = rows.model
     pk = str(model._meta.pk.name) if model._meta.pk else "pk"
     return Coalesce(Subquery(rows.order_by().values(person).annotate(n=Count(pk)).values("n")), 0)
 
 
-def _refuse(by: User, door: Door, *, with_batches: bool = False) -> None:
-    """Raise TooMany with the moment at which the oldest of the last `most` is no longer counted."""
+def refuse(by: User, door: Door, *, with_batches: bool = False) -> None:
     times = list(_events(by, door).order_by("-at").values_list("at", flat=True)[: door.most])
     if with_batches:
         times += _batches(by, door).order_by("-created_at").values_list("created_at", flat=True)[: door.most]
+    # It is possible again when the oldest of the last `most` is no longer counted.
     latest = sorted(times, reverse=True)[: door.most]
     raise too_often(
         f"You {door.did} {door.most} times within {door.span}, as often as one person may.", latest[-1] + door.window
@@ -227,7 +191,6 @@ def _refuse(by: User, door: Door, *, with_batches: bool = False) -> None:
 
 
 def too_often(words: str, retry_at: datetime) -> TooMany:
-    """The refusal that says `words`, and when it is possible again."""
     refusal = TooMany("", retry_at)
     seconds = refusal.retry_seconds
     wait = f"{seconds} second{'' if seconds == 1 else 's'}" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"

@@ -1,4 +1,4 @@
-"""The zone in which a person reads times: told by the browser in a cookie, else UTC."""
+"""The zone in which a person reads times: from a cookie that the browser sets, else UTC."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,7 +12,7 @@ UTC = ZoneInfo("UTC")
 
 
 @lru_cache(maxsize=600)
-def _zone(name: str) -> ZoneInfo:
+def zone_named(name: str) -> ZoneInfo:
     if len(name) > 64:
         return UTC
     try:
@@ -22,8 +22,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def zone_of(request: HttpRequest) -> ZoneInfo:
-    """The zone that the reader's browser named; UTC where it named none that exists."""
-    return _zone(request.COOKIES.get(COOKIE, "UTC"))
+    return zone_named(request.COOKIES.get(COOKIE, "UTC"))
 
 
 def reader_zone(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:

@@ -1,4 +1,4 @@
-"""The site: settings, URLs and the two process entry points. Nothing of the product lives here."""
+"""The site: settings, URLs and the two process entry points. No part of the product is here."""
 
 from portal.celery import app as celery_app
 

@@ -11,22 +11,19 @@ from django.utils import timezone
 
 
 class PortalConfig(AppConfig):
-    """The site."""
-
     name = "portal"
 
     def ready(self) -> None:
-        """Date every session from its log-in."""
         user_logged_in.connect(limit_session, dispatch_uid="portal.limit_session")
 
 
 def limit_session(sender: type, request: HttpRequest, **_kwargs: Any) -> None:
-    """End the session at a fixed time after the log-in: Django keeps an expiry that was set as a date."""
+    # A date, which Django keeps: a number of seconds would begin anew with each write.
     request.session.set_expiry(timezone.now() + settings.SESSION_ABSOLUTE_LIMIT)
 
 
 class TrimmedStaticFiles(StaticFilesConfig):
-    """Collects what the pages use: the packages bring several builds of each file, 20 MB of them."""
+    """Collects only what the pages use: the packages bring several builds of each file, 20 MB of them."""
 
     ignore_patterns = [
         *StaticFilesConfig.ignore_patterns,

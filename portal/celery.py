@@ -20,7 +20,7 @@ app.steps["consumer"].update({"portal.consumer:SweepOnReturn", "portal.consumer:
 
 @setup_logging.connect
 def keep_django_logging(**_kwargs: Any) -> None:
-    """Leave logging as `settings.LOGGING` set it up: a connected receiver is what stops Celery's own set-up."""
+    pass  # a connected receiver is what stops Celery's own set-up: `settings.LOGGING` stays
 
 
 @worker_init.connect

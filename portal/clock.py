@@ -1,4 +1,4 @@
-"""A clock that nobody sets, for what asks only how much time has passed."""
+"""A clock that nobody sets, for code that asks only how much time has passed."""
 
 import time
 from datetime import UTC, datetime, timedelta
@@ -7,9 +7,7 @@ _BEGAN, _AT = datetime.now(UTC), time.monotonic()
 
 
 def steady() -> datetime:
-    """The time of day as this process found it at its start, moved on by the time that passed since.
-
-    The scheduler keeps when it last rang for what; by the host's clock it would be silent after a step back, for as
-    long as the step, and enqueue for everything at once after one ahead.
-    """
+    """The time of day at the start of this process, plus the time that has passed since."""
+    # The scheduler keeps when it last enqueued each task. By the host's clock it would stop after a step back, for as
+    # long as the step, and enqueue everything at once after a step ahead.
     return _BEGAN + timedelta(seconds=time.monotonic() - _AT)

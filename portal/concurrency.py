@@ -4,7 +4,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -15,11 +14,11 @@ RETRY_AFTER = 2  # seconds
 
 
 class TooBusy(Exception):
-    """As many as are taken at once are here already; one more would keep everybody else waiting."""
+    """As many as may run or wait at once are there already."""
 
 
 class AtMost:
-    """For each key runs `running` at once and lets `waiting` more wait for their turn."""
+    """For each key runs `running` at once and lets `waiting` more wait."""
 
     def __init__(self, running: int, waiting: int) -> None:
         self._running, self._inside = running, running + waiting
@@ -48,22 +47,19 @@ class AtMost:
 
 
 class LimitedHasher(PBKDF2PasswordHasher):
-    """Django's own, for few passwords at once: each takes a processor for a third of a second.
+    """Django's hasher, for few passwords at once. Raises TooBusy."""
 
-    The limit stands here, below every form, since all of them hash: log-in, log-in of the admin, change and reset of a
-    password, for names that do not exist too. Raises TooBusy.
-    """
-
+    # A password takes a processor for a third of a second. The limit is here, below every form, since all of them hash:
+    # log-in, log-in of the admin, change and reset of a password, for names that do not exist too.
     _places = AtMost(*settings.PASSWORDS_AT_ONCE)
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
-        """The hash."""
         with self._places.place():
             return super().encode(password, salt, iterations)
 
 
 class ConcurrencyLimits:
-    """Middleware: the limits of REQUESTS_AT_ONCE and of one session; 503 in words for whoever is over one of them."""
+    """Middleware: the limits of REQUESTS_AT_ONCE and of one session; 503 for requests over one of them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
@@ -71,28 +67,21 @@ class ConcurrencyLimits:
         self._sessions = AtMost(*settings.SESSION_REQUESTS_AT_ONCE)
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """The answer, or that it has to wait."""
         with ExitStack() as places:
             try:
-                for place in self._places(request):
-                    places.enter_context(place)
+                for start, limit in self._addresses.items():
+                    if request.path_info.startswith(start):
+                        places.enter_context(limit.place())
+                if session := request.COOKIES.get(settings.SESSION_COOKIE_NAME):
+                    places.enter_context(self._sessions.place(session))
             except TooBusy:
                 return busy()
             return self._get_response(request)
 
-    def _places(self, request: HttpRequest) -> Iterator[Any]:
-        for start, limit in self._addresses.items():
-            if request.path_info.startswith(start):
-                yield limit.place()
-        if session := request.COOKIES.get(settings.SESSION_COOKIE_NAME):
-            yield self._sessions.place(session)
-
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """The same for TooBusy from within a view."""
         return busy() if isinstance(exception, TooBusy) else None
 
 
 def busy() -> HttpResponse:
-    """503 in words."""
     page = loader.get_template("too_many.html").render({"seconds": RETRY_AFTER})
     return HttpResponse(page, status=503, headers={"Retry-After": str(RETRY_AFTER)})

@@ -1,8 +1,5 @@
-"""The part of a Celery worker that hears messages: back within seconds, and never deaf for longer than a minute.
-
-A worker whose consumer failed in a way that Celery does not mend (READONLY after a failover, a broker out of memory)
-ends only when its running calls do, which may be a quarter of an hour. Whatever restarts it needs it to end; the rows
-are safe, since a call that is cut off is looked up like one whose worker was killed.
+"""The part of a Celery worker that receives messages: it reconnects within seconds, or the worker ends within
+a minute.
 """
 
 import logging
@@ -21,6 +18,9 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 log = logging.getLogger(__name__)
+# A worker whose consumer failed in a way that Celery does not repair (READONLY after a failover, a broker out of
+# memory) ends only when its running calls do, which may be a quarter of an hour. A supervisor can restart it only once
+# it has ended; the rows are safe, since a call that is cut off is looked up like one whose worker was killed.
 LONGEST_PAUSE = 4  # seconds between two tries to reach the broker; kombu's own grows to 30
 HEARTBEAT = 2.0  # seconds between two signs of life of the loop that hears messages
 DEAF_SECONDS = 45.0  # without a sign of life beside a broker that answers
@@ -28,10 +28,7 @@ DEAF = 70  # the exit status (EX_SOFTWARE): other than 0, so that whoever superv
 
 
 class Consumer(CeleryConsumer):
-    """Celery's consumer, which asks an absent broker every few seconds."""
-
     def ensure_connected(self, conn: Any) -> Any:
-        """`conn`, once it is connected."""
         original = conn.ensure_connection
 
         def patiently(*arguments: Any, **more: Any) -> Any:
@@ -47,12 +44,10 @@ class Consumer(CeleryConsumer):
 
 
 class SweepOnReturn(bootsteps.StartStopStep):
-    """Each time the worker begins to hear the broker: what is due may have lost its message meanwhile."""
-
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, consumer: Any) -> None:
-        """Ask for a sweep."""
+        # Each time the worker reaches the broker again: what is due may have lost its message meanwhile.
         try:
             consumer.app.send_task("sweep", args=(True,), retry=False, ignore_result=True)
         except Exception as error:  # noqa: BLE001  (the next one comes by itself)
@@ -65,10 +60,10 @@ class Hearing(bootsteps.StartStopStep):
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, consumer: Any) -> None:
-        """Let the loop, which runs from now on, show that it does."""
-        _heard()
+        _heard()  # the loop runs from now on
         consumer.timer.call_repeatedly(HEARTBEAT, _heard)
-        _watch_once()
+        if _watching.acquire(blocking=False):  # one thread for the process, not for each connection
+            threading.Thread(target=_watch, name="hearing", daemon=True).start()
 
 
 _last = [time.monotonic()]
@@ -79,25 +74,19 @@ def _heard() -> None:
     _last[0] = time.monotonic()
 
 
-def _watch_once() -> None:
-    """One thread for the process, not for each connection."""
-    if _watching.acquire(blocking=False):
-        threading.Thread(target=_watch, name="hearing", daemon=True).start()
-
-
 def _watch() -> None:
     deaf = 0.0
     while True:
         time.sleep(HEARTBEAT)  # a thread of its own, which no call waits for
         silent = time.monotonic() - _last[0] > 3 * HEARTBEAT
         told_to_end = state.should_stop is not None or state.should_terminate is not None  # then it waits for its calls
-        deaf = deaf + HEARTBEAT if silent and not told_to_end and _broker_answers() else 0.0
+        deaf = deaf + HEARTBEAT if silent and not told_to_end and broker_answers() else 0.0
         if deaf >= DEAF_SECONDS:
             log.critical("this worker hears nothing though the broker answers: it ends, to be started again")
             os._exit(DEAF)
 
 
-def _broker_answers() -> bool:
+def broker_answers() -> bool:
     options = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
     try:
         with Redis.from_url(settings.REDIS_URL, **options) as client:

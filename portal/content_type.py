@@ -1,8 +1,4 @@
-"""Requests whose Content-Type cannot be used end here, before Django reads it: there each of them is a 500.
-
-Django looks a character set up while it makes the request, outside of every middleware and error page, and takes any
-codec that Python has, even for names in a cookie or the address.
-"""
+"""Requests with an unusable Content-Type end here, before Django reads it: there each of them would be a 500."""
 
 import codecs
 from collections.abc import Iterable
@@ -16,8 +12,6 @@ _WORDS = b"The Content-Type of this request cannot be used: it has to be well-fo
 
 
 def usable_content_type(application: WSGIApplication) -> WSGIApplication:
-    """`application` for requests in UTF-8; 400 for all others."""
-
     def checked(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         if _is_usable(environ.get("CONTENT_TYPE", "")):
             return application(environ, start_response)
@@ -35,6 +29,8 @@ def _is_usable(header: str) -> bool:
     try:
         _kind, parameters = parse_header_parameters(header)
         charset = parameters.get("charset")
+        # Django looks a charset up while it makes the request, outside of every middleware and error page, and accepts
+        # any codec that Python has, even for names in a cookie or the address.
         return charset is None or codecs.lookup(charset).name in _UTF8
     except Exception:  # noqa: BLE001  (of the parser of mail headers, which raises many kinds)
         return False

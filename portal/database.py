@@ -1,4 +1,4 @@
-"""DATABASE_URL as Django's settings: each of its options is honoured, or refused with a sentence."""
+"""DATABASE_URL as Django's settings: each of its options is used, or refused with a sentence."""
 
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -54,27 +54,26 @@ def settings(url: str, parsed: dict[str, Any], password: str) -> dict[str, Any]:
         case "django.db.backends.postgresql":
             from portal.postgresql import LimitedConnection  # here: with SQLite nothing of psycopg is loaded
 
-            places, given = _of_query(query)
+            places, given = libpq_options(query)
             options = {**_DEFAULTS, **given, "pool": {**_POOL, "connection_class": LimitedConnection}}
-            found = {**parsed, **_socket(url), **places, "OPTIONS": options}
+            found = {**parsed, **socket_folder(url), **places, "OPTIONS": options}
             found["PASSWORD"] = password or found.get("PASSWORD", "")
             return {**found, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
     raise ValueError(parsed.get("ENGINE"))
 
 
 def split(url: str) -> tuple[str, list[tuple[str, str]]]:
-    """The address, and the options behind its question mark. One in a password that is not quoted is not that mark."""
+    """The address, and the options after its question mark."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return url, []
-    if not parts.path or not parts.query:
+    if not parts.path or not parts.query:  # a question mark in a password that is not quoted starts no query
         return url, []
     return url.partition("?")[0], parse_qsl(parts.query, keep_blank_values=True)
 
 
-def _of_query(query: list[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
-    """The settings and the options of libpq that stand in a query."""
+def libpq_options(query: list[tuple[str, str]]) -> tuple[dict[str, str], dict[str, str]]:
     from psycopg.pq import Conninfo
 
     known = {option.keyword.decode() for option in Conninfo.get_defaults()} - _NEITHER
@@ -94,8 +93,8 @@ def _of_query(query: list[tuple[str, str]]) -> tuple[dict[str, str], dict[str, s
     return places, options
 
 
-def _socket(url: str) -> dict[str, str]:
-    """HOST and PORT where the folder of a socket is quoted, as in postgresql://me@%2Fvar%2Frun/name."""
+def socket_folder(url: str) -> dict[str, str]:
+    # The folder of a socket is quoted, as in postgresql://me@%2Fvar%2Frun/name.
     server = urlsplit(url).netloc.rpartition("@")[2]
     if not server.lower().startswith("%2f"):
         return {}

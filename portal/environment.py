@@ -1,7 +1,5 @@
-"""Reading the environment, with errors that say what to do.
-
-Every reader takes the name of one variable; a variable `NAME_FILE` that names a file wins over `NAME` (the
-way of Docker secrets). All of them raise ImproperlyConfigured when the value cannot be used.
+"""Reading the environment; all readers raise ImproperlyConfigured, which says what to do. A variable `NAME_FILE` that
+names a file wins over `NAME` (the way of Docker secrets).
 """
 
 import os
@@ -32,7 +30,6 @@ def text(name: str, default: str = "") -> str:
 
 
 def required(name: str, instruction: str) -> str:
-    """The value of a variable without which nothing works; `instruction` says how to get one."""
     value = text(name)
     if not value:
         raise ImproperlyConfigured(f"{name} is not set. {instruction}")
@@ -40,7 +37,6 @@ def required(name: str, instruction: str) -> str:
 
 
 def flag(name: str, default: bool) -> bool:
-    """A switch: 1, true, yes, on or 0, false, no, off."""
     value = text(name).lower()
     if not value:
         return default
@@ -52,7 +48,6 @@ def flag(name: str, default: bool) -> bool:
 
 
 def whole(name: str, default: int, minimum: int = 0) -> int:
-    """A whole number, at least `minimum`."""
     value = text(name, str(default))
     try:
         number = int(value)
@@ -76,16 +71,15 @@ def seconds(name: str, default: float) -> float:
 
 
 def names(name: str, default: list[str] | None = None) -> list[str]:
-    """A list written with commas."""
     return [item.strip() for item in text(name).split(",") if item.strip()] or list(default or [])
 
 
 def hosts(name: str) -> list[str]:
     """A list of host names written with commas, international ones in their ASCII form."""
-    return [_ascii_host(name, item) for item in names(name)]
+    return [ascii_host(name, item) for item in names(name)]
 
 
-def _ascii_host(name: str, host: str) -> str:
+def ascii_host(name: str, host: str) -> str:
     """`host` as browsers, mail programs and certificates spell it (IDNA 2008, UTS 46)."""
     if host.isascii():
         return host.lower()
@@ -96,7 +90,7 @@ def _ascii_host(name: str, host: str) -> str:
 
 
 def is_loopback(url: str) -> bool:
-    """Whether the URL's host is this machine, by name (no look-up is made)."""
+    """Whether the URL's host is this machine, by name, without a DNS query."""
     return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
 
 
@@ -115,14 +109,13 @@ def web_address(name: str, default: str, *, https_unless_loopback: bool = False)
             f"{name} is {value!r}. Use https: plain http is accepted only for this machine (127.0.0.1)."
         )
     # As a browser's Origin has it: without the scheme's own port.
-    host = _ascii_host(name, str(parts.hostname))
+    host = ascii_host(name, str(parts.hostname))
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
 def site(name: str, default: str) -> str:
-    """The address that people open the portal at: a web address without a path."""
     value = web_address(name, default)
     if urlsplit(value).path:
         raise ImproperlyConfigured(
@@ -141,14 +134,13 @@ def api_root(name: str, default: str) -> str:
 
 
 def proxy(name: str) -> str:
-    """A proxy's address, or an empty text. It may hold a password, so an error does not repeat it."""
     value = text(name)
     try:
         parts = urlsplit(value)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
-    if value and not usable:
+    if value and not usable:  # the address may hold a password, so the error does not repeat it
         raise ImproperlyConfigured(
             f"{name} is no address of a proxy. Set it to one such as http://proxy.example.com:3128, or unset it to "
             "call Fivetran directly."
@@ -157,7 +149,6 @@ def proxy(name: str) -> str:
 
 
 def certificates(name: str) -> str:
-    """The path of a file, or folder, of certificates that can be read, or an empty text."""
     value = text(name)
     if value and not os.access(value, os.R_OK):
         raise ImproperlyConfigured(
@@ -179,7 +170,7 @@ def mail(name: str, default: str) -> dict[str, Any]:
 
 
 def database_url(name: str, default: str, password_name: str) -> dict[str, Any]:
-    """Django's settings of one database; the password may stand in a variable of its own, which wins."""
+    """Django's settings of one database; the password may be in a variable of its own, which wins."""
     url = text(name, default)
     try:
         parsed: dict[str, Any] = env.db_url_config(database.split(url)[0])
@@ -192,10 +183,7 @@ def database_url(name: str, default: str, password_name: str) -> dict[str, Any]:
 
 
 def redis_urls(name: str, default: str, password_name: str) -> tuple[str, str]:
-    """One Redis address in the two spellings its readers want, see `redis_spellings`.
-
-    The password may stand in a variable of its own, which wins over one in the address.
-    """
+    """`redis_spellings` of the variable; the password may be in a variable of its own, which wins."""
     url = text(name, default)
     try:
         unknown = set(parse_qs(urlsplit(url).query, keep_blank_values=True)) - _REDIS_OPTIONS
@@ -217,9 +205,8 @@ _REDIS_OPTIONS = {"db", "virtual_host", "username", "password"}
 def redis_spellings(url: str, password: str = "") -> tuple[str, str]:
     """`url`, with `password` in it, for redis-py and Django's cache, and for Celery; raises ValueError.
 
-    Accepts redis://, rediss:// and a socket as unix:///path?db=N or redis+socket:///path?virtual_host=N. What redis-py
-    takes as an option moves into the address, since kombu knows none of those.
-    Sources: redis-py `from_url`, kombu `transport/redis.py`.
+    Accepts redis://, rediss:// and a socket as unix:///path?db=N or redis+socket:///path?virtual_host=N. Sources:
+    redis-py `from_url`, kombu `transport/redis.py`.
     """
     parts = urlsplit(url)
     query = parse_qs(parts.query)
@@ -241,7 +228,7 @@ def redis_spellings(url: str, password: str = "") -> tuple[str, str]:
 
 
 def _user_info(parts: SplitResult, query: dict[str, list[str]], password: str) -> str:
-    """`user:password@` of an address, also from its query, where only redis-py looks for them."""
+    # Only redis-py takes them as options; kombu knows none of those, so they move into the address.
     user = parts.username or quote((query.get("username") or [""])[0], safe="")
     password = quote(password or (query.get("password") or [""])[0], safe="") or parts.password or ""
     if not password:
@@ -253,7 +240,7 @@ def fresh_pair(key_name: str, secret_name: str) -> Callable[[], tuple[str, str]]
     """A function that reads both secrets anew at each call, so that a rotated file needs no restart."""
 
     def read() -> tuple[str, str]:
-        pair = _read_now(key_name), _read_now(secret_name)
+        pair = read_now(key_name), read_now(secret_name)
         if not all(pair):
             raise ImproperlyConfigured(
                 f"{key_name} and {secret_name} are not set. Create a system key in Fivetran (Account Settings, API), "
@@ -265,8 +252,7 @@ def fresh_pair(key_name: str, secret_name: str) -> Callable[[], tuple[str, str]]
     return read
 
 
-def _read_now(name: str) -> str:
-    """A secret's present value, from its file when one is named."""
+def read_now(name: str) -> str:
     path = env.ENVIRON.env.get(f"{name}_FILE")
     if not path:
         return str(env.ENVIRON.env.get(name, "")).strip()

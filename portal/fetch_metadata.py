@@ -1,8 +1,4 @@
-"""What browsers say about who asks (W3C Fetch Metadata): pages of other sites may link here, and do no more.
-
-A second net behind the CSRF tokens and the cookies' SameSite. It also holds where those do not: for pages of another
-host of the company's own domain, which SameSite trusts, and for GETs that answer with data.
-"""
+"""The origin of a request, as browsers state it (W3C Fetch Metadata): pages of other sites may only link here."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,32 +12,30 @@ SAFE = {"GET", "HEAD", "OPTIONS"}
 EMBEDDED = {"object", "embed", "iframe", "frame"}
 
 
+# A second protection in addition to the CSRF tokens and the cookies' SameSite. It also holds where those do not: for
+# pages of another host of the company's own domain, which SameSite trusts, and for GETs that answer with data. Clients
+# without these headers pass: old browsers, programs, health checks.
 class OwnPages:
-    """Refuses what a page of another site sends or embeds, before the view and before the body is read.
-
-    Clients without these headers are let through: old browsers, programs, health checks. Views without a CSRF token
-    are for machines, which prove who they are in another way.
-    """
+    """Refuses what a page of another site sends or embeds, before the view and before the body is read."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Keep every answer, static files too, from being read into pages of other sites."""
-        response = self.get_response(request)
+        response = self.get_response(request)  # static files too
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
 
     def process_view(
         self, request: HttpRequest, view: Callable[..., Any], _args: Any, _kwargs: Any
     ) -> HttpResponse | None:
-        """403 in words for another site's request, None for all others."""
-        if getattr(view, "csrf_exempt", False) or _is_allowed(request):
+        # Views without a CSRF token are for machines, which prove who they are in another way.
+        if getattr(view, "csrf_exempt", False) or is_allowed(request):
             return None
         return render(request, "403_other_site.html", status=403)
 
 
-def _is_allowed(request: HttpRequest) -> bool:
+def is_allowed(request: HttpRequest) -> bool:
     headers = request.headers
     if headers.get("Sec-Fetch-Site", "none") in OWN:
         return True

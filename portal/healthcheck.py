@@ -1,6 +1,5 @@
 """The health check of the web container: `python portal/healthcheck.py [PORT]`; exit status 0 if /healthz answers 200.
-
-A file of its own with the standard library alone: it runs every few seconds and should not start Django for it.
+Only the standard library: it runs every few seconds and should not start Django for it.
 """
 
 import http.client
@@ -10,8 +9,8 @@ from urllib.parse import urlsplit
 
 
 def main() -> int:
-    """Ask the server on this host, under the name it is reached by: Django refuses requests for other names."""
     port = int(sys.argv[1]) if len(sys.argv) > 1 else 8000
+    # The name that people use: Django refuses requests for other names.
     host = urlsplit(os.environ.get("PUBLIC_URL", "")).hostname or "127.0.0.1"
     if not host.isascii():
         import idna  # only here: it is no part of the standard library

@@ -1,4 +1,4 @@
-"""One HTTP request while it arrives: whether all of it is here. Only that; gunicorn's parser judges what it says."""
+"""One HTTP request while it arrives: whether all of it is here. gunicorn's parser judges what it says."""
 
 import re
 from enum import Enum
@@ -13,19 +13,15 @@ _EXPECT = re.compile(rb"\r\nexpect:[ \t]*100-continue[ \t]*(?=\r\n)", re.IGNOREC
 
 
 class State(Enum):
-    """How much of a request has arrived."""
-
     PARTIAL = "partial"
     WHOLE = "whole"
     TOO_LARGE = "too large"
 
 
+# What cannot be read as HTTP counts as whole: gunicorn's parser says what is wrong with it. The parser gets these bytes
+# and no others, so a request that is taken for whole too early fails there instead of waiting.
 class IncomingRequest:
-    """Bytes of a request with a body of at most `limit` bytes.
-
-    What cannot be read as HTTP counts as whole: gunicorn's parser says what is wrong with it. The parser gets these
-    bytes and no others, so a request that is taken for whole too early fails there instead of waiting.
-    """
+    """Bytes of a request with a body of at most `limit` bytes."""
 
     def __init__(self, limit: int, data: bytes = b"") -> None:
         self.data = bytearray(data)
@@ -78,15 +74,11 @@ class IncomingRequest:
             except ValueError:
                 return State.WHOLE
             if size == 0:
-                return State.WHOLE if self._trailers_end(line_ends) else State.PARTIAL
+                # After the last chunk come trailers, and then an empty line.
+                too_long = len(self.data) - line_ends > HEAD_LIMIT
+                return State.WHOLE if too_long or self.data.find(b"\r\n\r\n", line_ends) >= 0 else State.PARTIAL
             self._chunk_starts = line_ends + 2 + size + 2
             if size < 0 or self._chunk_starts - self._body_starts > self._limit:
                 return State.TOO_LARGE
         unread = len(self.data) - self._chunk_starts
         return State.WHOLE if unread > CHUNK_LINE_LIMIT else State.PARTIAL
-
-    def _trailers_end(self, line_ends: int) -> bool:
-        """Whether the empty line after the last chunk, and after what may stand between, is here."""
-        if len(self.data) - line_ends > HEAD_LIMIT:
-            return True
-        return self.data.find(b"\r\n\r\n", line_ends) >= 0

@@ -1,4 +1,4 @@
-"""Log lines that cannot be forged and do not talk: one record is one line, and Fivetran's key pair never shows."""
+"""Log lines that cannot be forged and tell no secrets: one record is one line, and Fivetran's key pair never shows."""
 
 import base64
 import logging
@@ -14,9 +14,8 @@ _UNSEEN = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 _KNOWN_AT_ONCE = 5_000  # characters: a text that holds every one there is must not fill the memory
 
 
+# Code point -> what is written for it: a table is quicker than a pattern.
 class _Escapes(dict[int, str]):
-    """Code point -> what stands for it in a line: a table is quicker than a pattern."""
-
     def __missing__(self, code: int) -> str:
         character = chr(code)
         unseen = unicodedata.category(character) in _UNSEEN
@@ -41,13 +40,9 @@ def one_line(text: str) -> str:
 
 
 class OneLine(logging.Formatter):
-    """Formats a record, its traceback included, as one line."""
-
     def format(self, record: logging.LogRecord) -> str:
-        """The finished line, without its end.
-
-        Django logs each answer with what led to it. Below 500 that is a refusal, whose traceback tells nothing of ours.
-        """
+        # Django logs each answer with what led to it. Below 500 that is a refusal, whose traceback says nothing of
+        # ours.
         if record.exc_info and getattr(record, "status_code", 500) < 500:
             record = logging.makeLogRecord(record.__dict__ | {"exc_info": None, "exc_text": None})
         return one_line(redacted(super().format(record)))
@@ -56,17 +51,17 @@ class OneLine(logging.Formatter):
 def redacted(text: str) -> str:
     """`text` without the API key, its secret, the Basic token of both (RFC 7617), webhook secret and owners' links."""
     text = _LINK.sub(lambda found: f"{found[1] or found[2]}{HIDDEN}", text)
-    for secret in _secrets():
+    for secret in secrets_now():
         text = text.replace(secret, HIDDEN)
     return text
 
 
-def _secrets() -> list[str]:
-    """What must not be printed now, longest first: the webhook's secret and, once configured, the key pair."""
+def secrets_now() -> list[str]:
     shared = [settings.FIVETRAN_WEBHOOK_SECRET] if settings.FIVETRAN_WEBHOOK_SECRET else []
     try:
         key, secret = settings.FIVETRAN_CREDENTIALS()
     except ImproperlyConfigured:
         return shared
     token = base64.b64encode(f"{key}:{secret}".encode()).decode()
+    # The longest first: a secret may be a part of another one.
     return sorted((token, key, secret, *shared), key=len, reverse=True)

@@ -1,4 +1,4 @@
-"""What every answer and every session obey, whatever view made the answer."""
+"""What applies to every answer and every session, whatever view made the answer."""
 
 import time
 from collections.abc import Callable
@@ -41,12 +41,13 @@ def body_limit(get_response: GetResponse) -> GetResponse:
 
 
 def idle_limit(get_response: GetResponse) -> GetResponse:
-    """Log a session out that was not used for SESSION_IDLE_LIMIT, or whose last use lies further ahead than that."""
+    """Log a session out that was not used for SESSION_IDLE_LIMIT."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if SESSION_KEY in request.session:
             now = int(time.time())
             idle = now - int(request.session.get(SEEN, now - SEEN_EVERY))
+            # A last use that lies ahead was written by a wrong clock: it must not keep the session for ever.
             if abs(idle) > settings.SESSION_IDLE_LIMIT.total_seconds():
                 logout(request)
             elif abs(idle) >= SEEN_EVERY:
@@ -57,20 +58,17 @@ def idle_limit(get_response: GetResponse) -> GetResponse:
 
 
 def client_address(request: HttpRequest) -> str:
-    """The address of the person's machine; NOBODY where the server names none, as with a Unix socket.
-
-    Behind TRUSTED_PROXY_HOPS proxies it is that many places from the right of X-Forwarded-For, for each of them adds
-    one and what stands further left was written by the client itself. An empty place counts, or the client's own word
-    would move into it. Where no address stands there it is the peer's. No other header is read: of two that say the
-    same a proxy writes one, and the client the other.
-    """
+    """The address of the person's machine; NOBODY where the server names none, as with a Unix socket."""
+    # Behind TRUSTED_PROXY_HOPS proxies it is that many entries from the right of X-Forwarded-For: each proxy adds one,
+    # and the client itself may have written those further left. An empty entry counts, or the client's own word would
+    # move into it. No other header is read: of two that say the same a proxy writes one, and the client the other.
     hops: int = settings.TRUSTED_PROXY_HOPS
     places = str(request.META.get("HTTP_X_FORWARDED_FOR", "")).rsplit(",", hops)[-hops:] if hops else []
-    forwarded = _parsed(places[0]) if places and len(places) == hops else None
-    return str(forwarded or _parsed(str(request.META.get("REMOTE_ADDR", ""))) or NOBODY)
+    forwarded = parsed_address(places[0]) if places and len(places) == hops else None
+    return str(forwarded or parsed_address(str(request.META.get("REMOTE_ADDR", ""))) or NOBODY)
 
 
-def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+def parsed_address(text: str) -> IPv4Address | IPv6Address | None:
     """The address in what proxies write: with a port, in brackets, in quotes (RFC 7239), with a zone (RFC 4007)."""
     host = text.strip().strip('"')
     if host.startswith("["):

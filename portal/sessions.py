@@ -5,8 +5,6 @@ from django.contrib.sessions.backends.base import VALID_KEY_CHARS
 
 
 class SessionStore(db.SessionStore):
-    """Django's own, which asks for whatever the cookie says: a NUL in it was an error on every page."""
-
     def _validate_session_key(self, key: str | None) -> bool:
-        """Whether Django could have made it; else the visitor has no session."""
+        # Django asks the database for whatever the cookie says: a NUL in it was an error on every page.
         return key is not None and len(key) >= 8 and set(key) <= set(VALID_KEY_CHARS)

@@ -1,6 +1,5 @@
-"""The site's settings. Every variable of the environment is read here, once, with an error that says what to do.
-
-The defaults are those of production; `make run` and the tests set variables, nothing below asks where it runs.
+"""The site's settings. Every variable of the environment is read here, once, with an error that says what to do. The
+defaults are those of production; `make run` and the tests set variables, nothing below asks where it runs.
 """
 
 import ssl
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bootstrap_wrapper import get_bootstrap_dir
 from celery.schedules import schedule
 from kombu.entity import Exchange, Queue
 
@@ -207,11 +207,8 @@ PROBE_INTERVAL = 5  # whatever was away is missed no longer than that once it is
 
 
 def _every(task: str, interval: float) -> dict[str, Any]:
-    """A beat entry.
-
-    By a clock that nobody sets, and without an age at which a message is dropped: that is judged by the clock of the
-    worker's host. Of those that piled up the first one does the work, as the tasks themselves see to.
-    """
+    # By a clock that nobody sets, and without an age at which a message is dropped: the worker's host would judge it by
+    # its own clock. Of the messages that pile up, the first one does the work.
     return {"task": task, "schedule": schedule(timedelta(seconds=interval), nowfun=steady)}
 
 
@@ -311,14 +308,7 @@ STORAGES = {
 WHITENOISE_USE_FINDERS = not (STATIC_ROOT / "staticfiles.json").is_file()
 
 
-def _bootstrap_folder() -> Path:
-    """Where the package `bootstrap-wrapper` keeps Bootstrap's built files."""
-    from bootstrap_wrapper import get_bootstrap_dir
-
-    return Path(get_bootstrap_dir())
-
-
-STATICFILES_DIRS = [("bootstrap", _bootstrap_folder())]
+STATICFILES_DIRS = [("bootstrap", Path(get_bootstrap_dir()))]
 
 # --- mail ----------------------------------------------------------------------------------------------------------
 _MAIL = read.mail("EMAIL_URL", "consolemail://")

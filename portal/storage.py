@@ -4,11 +4,7 @@ from whitenoise.storage import CompressedManifestStaticFilesStorage
 
 
 class HashedOnceCollected(CompressedManifestStaticFilesStorage):
-    """WhiteNoise's storage, which by itself fails every page, error pages too, where nobody has collected the files."""
-
     def stored_name(self, name: str) -> str:
-        """The hashed name of `name`, or `name` itself while there is no manifest and files are served as they lie.
-
-        Raises ValueError for a file that the manifest lacks.
-        """
+        """The hashed name; raises ValueError for a file that the manifest lacks."""
+        # Without a manifest WhiteNoise's storage fails every page, error pages too: then files are served as they are.
         return super().stored_name(name) if self.hashed_files else name

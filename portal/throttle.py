@@ -21,11 +21,11 @@ from portal.middleware import client_address
 log = logging.getLogger(__name__)
 Credentials = dict[str, Any] | None
 NONE = timedelta(0)
-_ONE_CUSTOMER = 64  # bits: whoever has one IPv6 address has all that begin like it, each good for a new counter
+_ONE_CUSTOMER = 64  # bits: who has one IPv6 address has all that begin like it, each good for a new counter
 
 
 def counted_address(request: HttpRequest) -> str:
-    """The address under which a client's tries are counted: of IPv6 its network of 64 bits."""
+    """The address under which a client's tries are counted: for IPv6 its network of 64 bits."""
     address = ip_address(client_address(request))
     if isinstance(address, IPv6Address):
         return str(IPv6Network((int(address), _ONE_CUSTOMER), strict=False).network_address)
@@ -33,52 +33,45 @@ def counted_address(request: HttpRequest) -> str:
 
 
 def counted_name(_request: HttpRequest, credentials: Credentials = None) -> str:
-    """A keyed hash of what was typed as the name: sometimes that is the password."""
-    return _hashed(str((credentials or {}).get("username") or ""))
+    # What was typed as the name is sometimes the password.
+    return hashed_name(str((credentials or {}).get("username") or ""))
 
 
-def _hashed(typed: str) -> str:
+def hashed_name(typed: str) -> str:
     return salted_hmac("portal.throttle", typed, algorithm="sha256").hexdigest()
 
 
+# In the database, so that a flushed cache forgives nobody; and nothing of what was sent is kept. Two limits within
+# AXES_COOLOFF_TIME refuse further tries: AXES_FAILURE_LIMIT for one name from one address, which does not lock that
+# person out elsewhere, and LOGIN_FAILURES_PER_ADDRESS for an address that tries many names. The third,
+# LOGIN_FAILURES_PER_NAME for one name from all addresses, makes each address wait before each try, each for itself:
+# with one wait for all, an attacker who goes on guessing would take every turn and so lock the person out.
 class LoginThrottle(AxesDatabaseHandler):
-    """Counts in the database, so that a flushed cache forgives nobody, and keeps nothing of what was sent.
-
-    Two limits in AXES_COOLOFF_TIME close the door: AXES_FAILURE_LIMIT for one name from one address, which does not
-    lock that person out elsewhere, and LOGIN_FAILURES_PER_ADDRESS for an address that tries many names. The third,
-    LOGIN_FAILURES_PER_NAME for one name from all addresses, makes each address wait before each try. Each for itself:
-    with one wait for all, whoever goes on guessing would take every turn and so lock the person out.
-    """
-
     def get_failures(self, request: Any, credentials: Credentials = None) -> int:
-        """Failures that count against AXES_FAILURE_LIMIT; the address alone counts once its own limit is reached."""
-        pair, address, _name = (_failures(attempts) for attempts in self.get_user_attempts(request, credentials))
+        pair, address, _name = (failures_in(attempts) for attempts in self.get_user_attempts(request, credentials))
         if address >= settings.LOGIN_FAILURES_PER_ADDRESS:
             return max(pair, int(settings.AXES_FAILURE_LIMIT))
         return pair
 
     def is_allowed(self, request: Any, credentials: Credentials = None) -> bool:
-        """Whether the password is looked at."""
         return super().is_allowed(request, credentials) and self._has_waited(request, credentials)
 
     def _has_waited(self, request: Any, credentials: Credentials) -> bool:
-        """Whether this address has waited for this name, from its first try on; then the next wait begins.
-
-        One conditional update, so that many requests at once are not many tries.
-        """
+        """Whether this address has waited for this name, from its first try on; then the next wait begins."""
         pause = self._pause(request, credentials)
         if not pause:
             return True
         self.clean_expired_user_attempts(request, credentials)
         now = request.axes_attempt_time
         attempt, is_first = self._pair(request, credentials)
+        # One conditional update, so that many requests at once are not many tries.
         waited = AccessAttempt.objects.filter(pk=attempt.pk, attempt_time__lte=now - pause)
         return bool(not is_first and waited.update(attempt_time=now))
 
     def _pause(self, request: Any, credentials: Credentials) -> timedelta:
-        """The wait before each try, longer the more wrong ones there were; none for who is known at the address."""
+        """The wait before each try, longer with more wrong ones; none for a person who is known at the address."""
         *_, name = self.get_user_attempts(request, credentials)
-        times = _failures(name) // settings.LOGIN_FAILURES_PER_NAME
+        times = failures_in(name) // settings.LOGIN_FAILURES_PER_NAME
         if not times or self._is_known_here(request, credentials):
             return NONE
         return min(times * settings.LOGIN_PAUSE, settings.LOGIN_LONGEST_PAUSE)
@@ -92,14 +85,14 @@ class LoginThrottle(AxesDatabaseHandler):
     def wait(self, request: Any, credentials: Credentials) -> timedelta:
         """How long from now the next try is refused, at most."""
         pair, address, _name = self.get_user_attempts(request, credentials)
-        if _failures(pair) >= settings.AXES_FAILURE_LIMIT:
-            return _left(pair, settings.AXES_COOLOFF_TIME, request)
-        if _failures(address) >= settings.LOGIN_FAILURES_PER_ADDRESS:
-            return _left(address, settings.AXES_COOLOFF_TIME, request)
-        return _left(pair, self._pause(request, credentials), request)
+        if failures_in(pair) >= settings.AXES_FAILURE_LIMIT:
+            return time_left(pair, settings.AXES_COOLOFF_TIME, request)
+        if failures_in(address) >= settings.LOGIN_FAILURES_PER_ADDRESS:
+            return time_left(address, settings.AXES_COOLOFF_TIME, request)
+        return time_left(pair, self._pause(request, credentials), request)
 
     def user_login_failed(self, sender: Any, credentials: dict[str, Any], request: Any = None, **_kwargs: Any) -> None:
-        """Count one wrong password. Axes' own method keeps what was sent as well, and counts each browser apart."""
+        # Axes' own method keeps what was sent as well, and counts each browser apart.
         if request is None:
             return
         request.axes_credentials = credentials
@@ -114,36 +107,35 @@ class LoginThrottle(AxesDatabaseHandler):
             log.warning("log-in is closed for %s after too many wrong passwords", request.axes_ip_address)
 
     def user_logged_in(self, sender: Any, request: Any, user: Any, **kwargs: Any) -> None:
-        """Note the log-in, with the browser's name as far as a line of text can hold it."""
+        # The browser's name, as far as a line of text can hold it.
         request.axes_user_agent = one_line(request.axes_user_agent)[:255]
         request.axes_http_accept = ""
         super().user_logged_in(sender, request, user, **kwargs)
 
     def reset_user_attempts(self, request: Any, credentials: Credentials = None) -> int:
-        """Forget the failures of the pair that just logged in, no others; returns how many rows went."""
+        """Forget the failures of the pair that just logged in; returns how many rows were deleted."""
         pair, *_ = self.get_user_attempts(request, credentials)
         return int(pair.delete()[0])
 
     def reset_attempts(
         self, *, ip_address: str | None = None, username: str | None = None, ip_or_username: bool = False
     ) -> int:
-        """Forget by hand; the commands `axes_reset…` ask for it with a name as people write it."""
-        hashed = _hashed(username) if username else None
+        """For the commands `axes_reset…`, which have the name as people write it."""
+        hashed = hashed_name(username) if username else None
         return int(super().reset_attempts(ip_address=ip_address, username=hashed, ip_or_username=ip_or_username))
 
     def get_user_attempts(self, request: Any, credentials: Credentials = None) -> list[QuerySet[Any]]:
-        """What counts: by name and address, by address, by name. Not what a clock that was wrong dated far ahead."""
+        """What counts: by name and address, by address, by name."""
+        # Not what a wrong clock dated far ahead.
         ahead = request.axes_attempt_time + settings.AXES_COOLOFF_TIME
         return [one.filter(attempt_time__lte=ahead) for one in super().get_user_attempts(request, credentials)]
 
     def clean_expired_user_attempts(self, request: Any = None, credentials: Credentials = None) -> int:
-        """Delete what does not count any more."""
         ahead = request.axes_attempt_time + settings.AXES_COOLOFF_TIME
         AccessAttempt.objects.filter(attempt_time__gt=ahead).delete()
         return int(super().clean_expired_user_attempts(request, credentials))
 
     def _pair(self, request: Any, credentials: Credentials) -> tuple[Any, bool]:
-        """The row of this name and this address, and whether it is new."""
         nothing = {"get_data": "", "post_data": "", "http_accept": "", "path_info": "", "failures_since_start": 0}
         attempt, is_first = AccessAttempt.objects.get_or_create(
             username=get_client_username(request, credentials),
@@ -155,7 +147,7 @@ class LoginThrottle(AxesDatabaseHandler):
 
 
 def refused(request: HttpRequest, _response: HttpResponse, credentials: Credentials) -> HttpResponse:
-    """The page for whoever has to wait, which says how long, for programs too."""
+    """The page for a person who has to wait; `Retry-After` says how long."""
     throttle = LoginThrottle()
     seconds = max(1, math.ceil(throttle.wait(request, credentials).total_seconds()))
     wait = f"{seconds} seconds" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
@@ -165,11 +157,10 @@ def refused(request: HttpRequest, _response: HttpResponse, credentials: Credenti
     return answer
 
 
-def _failures(attempts: QuerySet[Any]) -> int:
+def failures_in(attempts: QuerySet[Any]) -> int:
     return int(attempts.aggregate(total=Sum("failures_since_start"))["total"] or 0)
 
 
-def _left(attempts: QuerySet[Any], pause: timedelta, request: Any) -> timedelta:
-    """What is left of a pause that began with the last of `attempts`."""
+def time_left(attempts: QuerySet[Any], pause: timedelta, request: Any) -> timedelta:
     last = attempts.aggregate(last=Max("attempt_time"))["last"]
     return min(pause, pause - (request.axes_attempt_time - last)) if last else pause

@@ -1,9 +1,4 @@
-"""The web process: gunicorn's threads, which get whole requests only and never wait for a reader.
-
-In gunicorn's own `gthread` a thread reads the request and writes the answer, so eight unfinished requests hold eight
-threads for as long as a stranger likes, and its main loop waits up to two seconds for a client to close. Here the main
-loop does all the waiting, for every connection at once, and nothing waits for more than SECONDS.
-"""
+"""The web process: gunicorn's threads, which get only whole requests and never wait for a reader."""
 
 import errno
 import io
@@ -22,6 +17,9 @@ from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from portal.incoming import IncomingRequest, State
 
+# In gunicorn's own `gthread` a thread reads the request and writes the answer, so eight unfinished requests hold eight
+# threads for as long as a stranger likes, and its main loop waits up to two seconds for a client to close. Here the
+# main loop does all the waiting, for every connection at once, and nothing waits for more than SECONDS.
 SECONDS = 10.0  # for a request to arrive from its first byte on, and for an answer to be taken
 LINGER_SECONDS = 2.0  # for the other side to close; also what is left to everybody when the process is told to end
 LINGER_BYTES = 4 * 1024 * 1024
@@ -50,16 +48,15 @@ class PatientSocket(socket.socket):
     def sendall(self, data: Any, flags: int = 0) -> None:
         """Sends what goes at once and keeps the rest; waits only where more than ANSWER_KEPT is left.
 
-        Raises ConnectionResetError where the reader does not take that within SECONDS: an answer may be long, but who
-        takes less than 100 kB a second does not get to hold a thread.
+        Raises ConnectionResetError where the reader does not take that within SECONDS.
         """
         self.unsent += data
         self.flush()
+        # An answer may be long, but a reader of less than 100 kB a second must not hold a thread.
         if len(self.unsent) > ANSWER_KEPT:
             self._wait_for_reader(time.monotonic() + SECONDS)
 
     def flush(self) -> None:
-        """Sends as much of `unsent` as goes without waiting; raises OSError."""
         while self.unsent:
             try:
                 sent = self.send(self.unsent, socket.MSG_DONTWAIT)
@@ -78,8 +75,8 @@ class PatientSocket(socket.socket):
                 self.flush()
 
     def abort(self) -> None:
-        """Makes the next close() drop what the reader did not take: it would wait in the kernel."""
-        self.unsent.clear()
+        """Makes the next close() drop what the reader did not take."""
+        self.unsent.clear()  # and with SO_LINGER 0 the kernel does not keep it either
         with suppress(OSError):
             self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
@@ -98,7 +95,6 @@ class BufferingWorker(ThreadWorker):
 
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
-        """Refuses what this worker does not do."""
         if cfg.is_ssl:
             raise SystemExit("The portal's web process does not speak TLS: put a proxy in front (docs/nginx.conf).")
         super().check_config(cfg, log)
@@ -108,7 +104,7 @@ class BufferingWorker(ThreadWorker):
         self.waits: dict[TConn, Wait] = {}
 
     def load_wsgi(self) -> None:
-        """Load the application, with a length for the bodies that came in chunks: Django reads no other ones."""
+        # Django reads only bodies that have a length: those that came in chunks get one.
         super().load_wsgi()
         application: Any = self.wsgi  # type: ignore[has-type]
 
@@ -122,7 +118,7 @@ class BufferingWorker(ThreadWorker):
 
     # --- receiving -----------------------------------------------------------------------------------------------
     def enqueue_req(self, conn: TConn) -> None:
-        """Receive the next request of `conn`, a new connection or one that was kept; then let a thread handle it."""
+        """Receive the next request of `conn`, a new connection or a kept one; then let a thread handle it."""
         if not isinstance(conn.sock, PatientSocket):
             conn.sock = PatientSocket(conn.sock)
         conn.sock.setblocking(False)
@@ -179,7 +175,8 @@ class BufferingWorker(ThreadWorker):
         self._linger(conn)
 
     def _linger(self, conn: TConn) -> None:
-        """Close the way of the answer and read what still comes: else the other side may lose it (RFC 9112, 9.6)."""
+        # Close only the direction of the answer and read what still comes: else the other side may lose the answer
+        # (RFC 9112, 9.6).
         try:
             conn.sock.shutdown(socket.SHUT_WR)
             conn.sock.setblocking(False)
@@ -203,14 +200,13 @@ class BufferingWorker(ThreadWorker):
             self.poller.unregister(conn.sock)
 
     def _read(self, conn: TConn) -> bytes:
-        """What has arrived; ends the connection where the other side ended it."""
         try:
             piece: bytes = conn.sock.recv(PIECE)
         except BlockingIOError:
             return b""
         except OSError:
             piece = b""
-        if not piece:
+        if not piece:  # the other side has closed
             self._end(conn)
         return piece
 
@@ -232,12 +228,13 @@ class BufferingWorker(ThreadWorker):
         self._end(conn)
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Wait no longer than until the next wait is over."""
+        # Wait no longer than until the next wait is over.
         nearest = min((wait.ends_at for wait in self.waits.values()), default=float("inf"))
         super().wait_for_and_dispatch_events(min(timeout, max(nearest - time.monotonic(), 0)))
 
     def murder_pending(self) -> None:
-        """End the waits that are over and, where too much is kept, the oldest: what comes quickly is not among them."""
+        """End the waits that are over and, where too many bytes are kept, the oldest waits."""
+        # When the process is told to end, everybody has only LINGER_SECONDS left.
         now = time.monotonic() + (0 if self.alive else SECONDS - LINGER_SECONDS)
         for conn in [conn for conn, wait in self.waits.items() if wait.ends_at <= now]:
             self._give_up(conn)

@@ -1,8 +1,8 @@
-"""Learning what the connections at Fivetran read: their list does not tell, so each is asked for once in a while."""
+"""Learning which source each connection at Fivetran reads: their list does not say it."""
 
 import logging
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 
 from connections.catalog.refresh import due
@@ -16,29 +16,22 @@ A_ROUND = 20  # calls; 80 an hour at a round each 15 minutes, of the 500 that Fi
 
 
 def learn_sources(most: int = A_ROUND) -> int:
-    """Ask Fivetran about the connections whose source is not known, the newest first; returns how many were learnt.
-
-    A connection that came of a request with a source is left out: the request knows. Stops at the first error but a
-    refusal, which concerns one connection only.
-    """
+    """Fetch connections whose source is not known, the newest first; returns how many sources were learnt."""
     client, learnt = configured.client(), 0
-    for entry in _unknown()[:most]:
+    # The request of a connection that the portal created knows its source already.
+    known = ConnectionRequest.objects.filter(connection_id=OuterRef("fivetran_id")).exclude(source_key="")
+    unknown = CatalogEntry.objects.filter(due(), ~Exists(known), kind=Kind.CONNECTION)
+    for entry in unknown.order_by("-data__created_at", "-id")[:most]:
         mine = CatalogEntry.objects.filter(pk=entry.pk)
         try:
             data = client.get_connection(entry.fivetran_id).data
         except (FivetranError, ValueError) as error:
             log.warning("what a connection reads could not be learnt: %s", type(error).__name__)
             mine.update(detail_tried_at=Now())
-            if not isinstance(error, Refused | ValueError):
+            if not isinstance(error, Refused | ValueError):  # a refusal concerns one connection only
                 break
             continue
         config = data.get("config")
         key = source_key(str(entry.data.get("service", "")), config if isinstance(config, dict) else {})
         learnt += mine.update(source_key=key, detail={}, detail_at=Now(), detail_tried_at=Now())
     return learnt
-
-
-def _unknown() -> QuerySet[CatalogEntry]:
-    known = ConnectionRequest.objects.filter(connection_id=OuterRef("fivetran_id")).exclude(source_key="")
-    entries = CatalogEntry.objects.filter(due(), ~Exists(known), kind=Kind.CONNECTION)
-    return entries.order_by("-data__created_at", "-id")

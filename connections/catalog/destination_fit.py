@@ -1,7 +1,4 @@
-"""Which links and agents go with which destination, as rules; and which of them cannot be relied on just now.
-
-A hybrid deployment agent serves one group. Private links and proxy agents have no group, only a region.
-"""
+"""Which links and agents go with which destination, as rules, and which of them may not work at the moment."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
@@ -18,7 +15,7 @@ _WHAT = {
 
 
 def fitting_rules(places: Sequence[Option], offered: Mapping[str, Sequence[Option]]) -> tuple[Rule, ...]:
-    """The rules about what is `offered` (path of a field -> options) beside the destinations `places`."""
+    """`offered`: path of a field -> options."""
     others = tuple(place.id for place in places if place.warehouse and "snowflake" not in place.warehouse.lower())
     given = When(_WAREHOUSE, (None, ""), negate=True)
     return (
@@ -28,6 +25,7 @@ def fitting_rules(places: Sequence[Option], offered: Mapping[str, Sequence[Optio
 
 
 def _rules(path: str, options: Sequence[Option], places: Sequence[Option]) -> Iterator[Rule]:
+    # A hybrid deployment agent serves one group. Private links and proxy agents have no group, only a region.
     names = {place.id: place.name for place in places}
     for doubt, ids in _by(options, lambda option: option.doubt).items():
         yield Rule(path, Effect.WARNED, (When(path, ids),), doubt)
@@ -41,7 +39,6 @@ def _rules(path: str, options: Sequence[Option], places: Sequence[Option]) -> It
 
 
 def _elsewhere(*groups: str) -> When:
-    """While a destination is chosen, and none of `groups`."""
     return When("group_id", (None, "", *groups), negate=True)
 
 

@@ -1,7 +1,4 @@
-"""The connections that exist at Fivetran, as its list last told: their names, and where the portal learnt it, sources.
-
-Nothing of a connection's `config` is kept: only the hash that two connections of one source share.
-"""
+"""The connections that exist at Fivetran, as in its last list: their names and, where known, their sources."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,8 +14,6 @@ _LONGEST = 300
 
 @dataclass(frozen=True)
 class LiveConnection:
-    """A connection at Fivetran: its id, the group it loads into, its service and its name."""
-
     id: str
     group_id: str
     service: str
@@ -26,35 +21,35 @@ class LiveConnection:
 
 
 def kept(item: Mapping[str, Any]) -> dict[str, Any]:
-    """What the catalog stores of an item of the list: who it is and whether it is set up."""
+    # Nothing of `config`: later only the hash that two connections of one source share.
     status = item.get("status")
     state = status.get("setup_state") if isinstance(status, dict) else ""
     return {key: str(item.get(key) or "")[:_LONGEST] for key in _KEPT} | {"setup_state": str(state or "")[:50]}
 
 
 def named(group_id: str, schema: str) -> LiveConnection | None:
-    """The connection that had the name `schema` in the group when Fivetran was last asked."""
+    """The connection that had this name in the group at the last refresh."""
     if not group_id or not schema:
         return None
     entries = CatalogEntry.objects.filter(kind=Kind.CONNECTION, name=schema)
-    return next((one for one in map(_live, entries) if one.group_id == group_id), None)
+    return next((one for one in map(live_connection, entries) if one.group_id == group_id), None)
 
 
 def held(names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
-    """Those of `names` (group id, schema) that a connection had when Fivetran was last asked."""
+    """Those of `names` (group id, schema) that a connection had at the last refresh."""
     entries = CatalogEntry.objects.filter(kind=Kind.CONNECTION, name__in={schema for _, schema in names})
     return {(entry.data.get("group_id", ""), entry.name) for entry in entries} & set(names)
 
 
 def of_sources(source_keys: Collection[str], most: int) -> dict[str, list[LiveConnection]]:
-    """Key -> the connections, at most so many in all, that are known to read the source of that key."""
+    """Key -> connections, at most `most` in all."""
     found: dict[str, list[LiveConnection]] = {}
     for entry in CatalogEntry.objects.filter(kind=Kind.CONNECTION, source_key__in=set(source_keys) - {""})[:most]:
-        found.setdefault(entry.source_key, []).append(_live(entry))
+        found.setdefault(entry.source_key, []).append(live_connection(entry))
     return found
 
 
-def _live(entry: CatalogEntry) -> LiveConnection:
+def live_connection(entry: CatalogEntry) -> LiveConnection:
     data = entry.data
     return LiveConnection(entry.fivetran_id, data.get("group_id", ""), data.get("service", ""), entry.name)
 
@@ -63,7 +58,7 @@ LOG_SERVICE = "fivetran_log"  # Fivetran's own log, one for each destination
 
 
 def unclaimed(words: str = "", *, without_logs: bool = False) -> QuerySet[CatalogEntry]:
-    """The connections, by name, that Fivetran had when last asked and no request holds; `words` are all to be found."""
+    """The connections that belong to no request; every word of `words` must match."""
     claimed = ConnectionRequest.objects.filter(connection_id__isnull=False).values("connection_id")
     found = CatalogEntry.objects.filter(kind=Kind.CONNECTION).exclude(fivetran_id__in=claimed)
     if without_logs:

@@ -1,15 +1,10 @@
-"""What a group has that others need when a setup test fails: its SSH public key and its service account at Google.
-
-Both take a call each, so they are asked for once a group, when a test of one of its connections first fails, by the
-worker that stored it. What is known is in the cached copy; a page never waits for Fivetran here.
-"""
+"""What a group has that people need when a setup test fails: its SSH public key and its service account at Google."""
 
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from connections.catalog.refresh import PATIENCE, due
@@ -23,22 +18,21 @@ _LONGEST = 4_000
 
 @dataclass(frozen=True)
 class Group:
-    """What the catalog knows of a group; empty texts where it does not."""
-
     region: str = ""
     public_key: str = ""
     service_account: str = ""
     is_asked_for: bool = False  # whether a worker may be asking just now
 
 
+# Both take a call each, so a worker fetches them once a group, when a test of one of its connections first fails. A
+# page never waits for Fivetran here.
 def learn_group(request_id: int) -> bool:
-    """Ask for key and service account of the request's group if a test of its failed and they are not known yet.
-
-    Whether they were learnt. What Fivetran refuses is stored as empty and asked for again after a week.
-    """
+    """Fetch key and service account of the request's group, if one of its tests failed and they are not known yet."""
     if not isinstance(request_id, int):
         return False
-    group_id = _failing(request_id).values_list("group_id", flat=True).first()
+    failed = SetupTest.objects.filter(run__connection__request=request_id).exclude(status__in=("PASSED", "SKIPPED"))
+    failing = ConnectionRequest.objects.filter(pk=request_id, pk__in=failed.values("run__connection__request"))
+    group_id = failing.values_list("group_id", flat=True).first()
     entry = CatalogEntry.objects.filter(kind=Kind.GROUP, fivetran_id=group_id or "")
     if not group_id or not entry.filter(due()).exists():
         return False
@@ -55,32 +49,23 @@ def learn_group(request_id: int) -> bool:
     return entry.update(detail=detail, detail_at=Now(), detail_tried_at=Now()) == 1
 
 
-def _failing(request_id: int) -> QuerySet[ConnectionRequest]:
-    failed = SetupTest.objects.filter(run__connection__request=request_id).exclude(status__in=("PASSED", "SKIPPED"))
-    return ConnectionRequest.objects.filter(pk=request_id, pk__in=failed.values("run__connection__request"))
-
-
 def _unless_refused(ask: Callable[[str], str], group_id: str) -> str:
     try:
         return ask(group_id)[:_LONGEST]
     except Refused:
-        return ""
+        return ""  # stored as empty, and fetched again after a week
 
 
 def group_of(group_id: str) -> Group:
-    """What is known of the group, from the cached copy alone."""
     rows = CatalogEntry.objects.filter(kind__in=(Kind.GROUP, Kind.DESTINATION), fivetran_id=group_id)
     found = {row.kind: row for row in rows}
     group, destination = found.get(Kind.GROUP), found.get(Kind.DESTINATION)
     detail: dict[str, Any] = group.detail if group and isinstance(group.detail, dict) else {}
+    texts = {k: v if isinstance(v := detail.get(k), str) else "" for k in ("public_key", "service_account")}
     region = destination.data.get("region") if destination and isinstance(destination.data, dict) else ""
     return Group(
         region=str(region or "")[:100],
-        public_key=_text(detail.get("public_key")),
-        service_account=_text(detail.get("service_account")),
+        public_key=texts["public_key"],
+        service_account=texts["service_account"],
         is_asked_for=group is not None and group.detail is None and group.detail_tried_at is None,
     )
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else ""

@@ -1,8 +1,4 @@
-"""The `config` object of a service's metadata call as a tree of properties that a form can offer.
-
-Source of the shape: Fivetran's answer to `GET /v1/metadata/connector-types/{service}`. It is foreign data: what
-does not look like a property is left out, and every text is cut.
-"""
+"""The `config` object of a service's metadata call as a tree of properties that a form can offer."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,6 +10,8 @@ from typing import Any
 from connections.spec.fields import NAMING
 from connections.spec.payloads import is_secret, secrets_of
 
+# Source of the shape: Fivetran's answer to `GET /v1/metadata/connector-types/{service}`. The data come from outside:
+# what does not look like a property is left out, and every text is cut.
 _LABEL, _HELP, _CHOICE = 80, 400, 2_000  # characters
 _DEEPEST, _MOST = 4, 200  # levels of nesting; properties of one object
 _VALUES = 5_000  # of one list; any other can be typed
@@ -23,8 +21,6 @@ _NAMES = frozenset(path.removeprefix("config.") for path in NAMING)
 
 
 class Shape(StrEnum):
-    """What a property holds."""
-
     TEXT = "text"
     WHOLE = "whole"
     NUMBER = "number"
@@ -40,28 +36,26 @@ _SHAPES = {"string": Shape.TEXT, "integer": Shape.WHOLE, "number": Shape.NUMBER,
 
 @dataclass(frozen=True)
 class Property:
-    """One property. `item` and `choices` say what a LIST holds; `properties` are those of an OBJECT or of each row."""
-
     name: str
     shape: Shape
     label: str
     help: str = ""
     required: bool = False
-    choices: tuple[str, ...] = ()
-    item: Shape = Shape.TEXT
-    properties: tuple["Property", ...] = ()
+    choices: tuple[str, ...] = ()  # of a CHOICE, or of the values of a LIST
+    item: Shape = Shape.TEXT  # of a LIST
+    properties: tuple["Property", ...] = ()  # of an OBJECT, or of each row of ROWS
 
 
 @dataclass(frozen=True)
 class Config:
-    """What can be asked of a person, and the secrets (dotted path, label) that only the source owner may enter."""
+    """What a person can be asked for, and the secrets (dotted path, label) that only the source owner may enter."""
 
     properties: tuple[Property, ...] = ()
     secrets: tuple[tuple[str, str], ...] = ()
     silent: frozenset[str] = frozenset()  # keys that are secrets whatever the metadata says
 
     def is_secret(self, path: str) -> bool:
-        """Whether the dotted `path` (numbers of rows in it do not count) is, or lies below, a secret."""
+        """Whether the dotted `path` is, or lies below, a secret; numbers of rows in it are ignored."""
         plain = ".".join(part for part in path.split(".") if not part.isdigit())
         if plain.partition(".")[0] in self.silent:
             return True
@@ -69,104 +63,97 @@ class Config:
 
 
 def parse(config: Any, service: str = "") -> Config:
-    """The tree of the `config` in the metadata answer of `service`; empty where it is none.
-
-    Left out are the naming keys (they have fields of their own), what is read-only, and what is not or no longer
-    for everybody (`fieldStatus`).
-    """
+    """Without naming keys (they have fields of their own), read-only properties and what is not for everybody."""
     secrets: list[tuple[str, str]] = []
-    found = _properties(config, (), secrets)
+    found = properties_of(config, (), secrets)
     silent = secrets_of(service)
     secrets += [(p.name, p.label) for p in found if p.name in silent]
     return Config(tuple(p for p in found if p.name not in {*_NAMES, *silent}), tuple(secrets), silent)
 
 
-def _properties(holder: Any, path: tuple[str, ...], secrets: list[tuple[str, str]]) -> tuple[Property, ...]:
+def properties_of(holder: Any, path: tuple[str, ...], secrets: list[tuple[str, str]]) -> tuple[Property, ...]:
     named = holder.get("properties") if isinstance(holder, Mapping) else None
     if not isinstance(named, Mapping) or len(path) >= _DEEPEST:
         return ()
     required = holder.get("required")
     required = required if isinstance(required, list) else []
     found = (
-        _property(name, spec, path, secrets, required=name in required)
+        property_of(name, spec, path, secrets, required=name in required)
         for name, spec in list(named.items())[:_MOST]
         if isinstance(spec, Mapping) and isinstance(name, str) and len(name) <= _LABEL and _NAME.fullmatch(name)
     )
     return tuple(p for p in found if p is not None)
 
 
-def _property(
+def property_of(
     name: str, spec: Mapping[str, Any], path: tuple[str, ...], secrets: list[tuple[str, str]], *, required: bool
 ) -> Property | None:
     if spec.get("readonly") is True or str(spec.get("fieldStatus", "")).lower() in _NOT_YET:
         return None
-    shape, here = _shape(spec), (*path, name)
+    shape, here = shape_of(spec), (*path, name)
     label = _cut(plain_text(spec.get("title")), _LABEL) or words_of(name)
     told = spec.get("items")
     items: Mapping[str, Any] = told if isinstance(told, Mapping) else {}
     below: list[tuple[str, str]] = []
     parts: tuple[Property, ...] = ()
     if shape in (Shape.OBJECT, Shape.ROWS):
-        parts = _properties(items if shape is Shape.ROWS else spec, here, below)
+        parts = properties_of(items if shape is Shape.ROWS else spec, here, below)
     # A row without its secret says nothing, so the whole list is the source owner's.
-    if _names_secret(name, spec, shape) or (shape is Shape.ROWS and below):
+    is_named = shape in (Shape.TEXT, Shape.LIST) and is_secret(name)
+    if spec.get("format") == "password" or is_named or (shape is Shape.ROWS and below):
         secrets.append((".".join(here), label))
         return None
     secrets += below
     if shape is None or (shape in (Shape.OBJECT, Shape.ROWS) and not parts):
         return None
-    item = (_shape(items) or Shape.TEXT) if shape is Shape.LIST else Shape.TEXT
+    item = (shape_of(items) or Shape.TEXT) if shape is Shape.LIST else Shape.TEXT
     return Property(
         name=name,
         shape=shape,
         label=label,
-        help=_help(name, spec, shape),
+        help=help_of(name, spec, shape),
         required=required,
-        choices=_choices(items if shape is Shape.LIST else spec),
+        choices=choices_of(items if shape is Shape.LIST else spec),
         item=Shape.TEXT if item is Shape.CHOICE else item,
         properties=parts,
     )
 
 
-def _names_secret(name: str, spec: Mapping[str, Any], shape: Shape | None) -> bool:
-    if spec.get("format") == "password":
-        return True
-    return shape in (Shape.TEXT, Shape.LIST) and is_secret(name)
-
-
-def _shape(spec: Mapping[str, Any]) -> Shape | None:
-    """None where the portal cannot tell what to ask for."""
+def shape_of(spec: Mapping[str, Any]) -> Shape | None:
     kind = spec.get("type")
     if kind == "array":
         items = spec.get("items")
         rows = isinstance(items, Mapping) and isinstance(items.get("properties"), Mapping)
         return Shape.ROWS if rows else Shape.LIST
-    if _choices(spec) and kind in ("string", "object", None):  # the OpenAPI file says "object" of string enums
+    if choices_of(spec) and kind in ("string", "object", None):  # the OpenAPI file says "object" of string enums
         return Shape.CHOICE
+    # None where the portal cannot tell what to ask for.
     if kind == "object":
         return Shape.OBJECT if isinstance(spec.get("properties"), Mapping) else None
     return _SHAPES.get(kind) if isinstance(kind, str) else None
 
 
-def _choices(spec: Mapping[str, Any]) -> tuple[str, ...]:
+def choices_of(spec: Mapping[str, Any]) -> tuple[str, ...]:
     values = spec.get("enum")
     if not isinstance(values, list):
         return ()
     return tuple(dict.fromkeys(v for v in values[:_VALUES] if isinstance(v, str) and 0 < len(v) <= _CHOICE))
 
 
-def _help(name: str, spec: Mapping[str, Any], shape: Shape) -> str:
+def help_of(name: str, spec: Mapping[str, Any], shape: Shape) -> str:
     said = plain_text(spec.get("description"))
     if said.lower() in (name.lower(), words_of(name).lower()):
         said = ""  # many descriptions only repeat the name
     said = _cut(said, _HELP)
-    example = _example(spec.get("example")) if shape not in (Shape.CHOICE, Shape.FLAG, Shape.ROWS, Shape.OBJECT) else ""
+    example = (
+        example_of(spec.get("example")) if shape not in (Shape.CHOICE, Shape.FLAG, Shape.ROWS, Shape.OBJECT) else ""
+    )
     if said and said[-1] not in ".!?:…":
         said += "."
     return f"{said} Example: {example}".strip() if example and example != name else said
 
 
-def _example(value: Any) -> str:
+def example_of(value: Any) -> str:
     values = value if isinstance(value, list) else [value]
     shown = [str(v).strip() for v in values[:3] if isinstance(v, (str, int, float)) and not isinstance(v, bool)]
     text = ", ".join(v for v in shown if v and v.lower() not in ("string", "null"))
@@ -174,14 +161,13 @@ def _example(value: Any) -> str:
 
 
 def names_of_secrets(told: Any) -> tuple[Property, ...]:
-    """What the `external_secrets_keys_config` of a metadata answer takes: the names of secrets, never themselves.
-
-    Source: Fivetran's OpenAPI file, where all of them are strings ("ESM key for the user's password").
-    """
+    # Source: Fivetran's OpenAPI file, where all of them are strings ("ESM key for the user's password").
     named = told.get("properties") if isinstance(told, Mapping) else None
     found = named.items() if isinstance(named, Mapping) else ()
     return tuple(
-        Property(name, Shape.TEXT, f"{words_of(name)}: its name in the secrets manager", _help(name, spec, Shape.TEXT))
+        Property(
+            name, Shape.TEXT, f"{words_of(name)}: its name in the secrets manager", help_of(name, spec, Shape.TEXT)
+        )
         for name, spec in list(found)[:_MOST]
         if isinstance(spec, Mapping) and isinstance(name, str) and len(name) <= _LABEL and _NAME.fullmatch(name)
     )
@@ -221,7 +207,7 @@ _MARKS = re.compile(r"\*\*|`")
 
 
 def plain_text(text: Any) -> str:
-    """`text` (HTML and Markdown, as Fivetran's descriptions are) as plain words in one line; empty if it is no text."""
+    """HTML and Markdown, as in Fivetran's descriptions, as plain words in one line."""
     if not isinstance(text, str):
         return ""
     plain = unescape(_TAG.sub("", _BREAK.sub(" ", text[:4000])))
@@ -229,7 +215,6 @@ def plain_text(text: Any) -> str:
 
 
 def _cut(text: str, length: int) -> str:
-    """At most `length` characters, ending with a whole word where it had to be cut."""
     if len(text) <= length:
         return text
     return f"{text[: length - 1].rsplit(' ', 1)[0]}…"

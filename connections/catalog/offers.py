@@ -1,4 +1,4 @@
-"""What the form can offer, read from the cached copy; no call to Fivetran here but the one for a chosen service."""
+"""What the form can offer, read from the cached copy; the only call to Fivetran is for a chosen service."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -18,25 +18,18 @@ OLD = timedelta(hours=24)  # nobody should have to wonder about a list that is o
 
 @dataclass(frozen=True)
 class Option:
-    """Something to choose: the id that goes into the body, its name, a remark, its group and region where it has them.
-
-    `doubt` is why it may not work now, in words; `warehouse` is what a destination runs on.
-    """
-
-    id: str
+    id: str  # goes into the body
     name: str
     remark: str = ""
     group: str = ""
     region: str = ""
-    doubt: str = ""
-    warehouse: str = ""
+    doubt: str = ""  # why it may not work now, in words
+    warehouse: str = ""  # what a destination runs on
 
 
 @dataclass(frozen=True)
 class Service(Option):
-    """A service; `group` is its category, `lifecycle` is empty for what is generally available."""
-
-    lifecycle: str = ""
+    lifecycle: str = ""  # empty for what is generally available
     guide: str = ""
     recommended: bool = False
     note: str = ""
@@ -44,10 +37,8 @@ class Service(Option):
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the copy of a kind is: None where there is none; `error` is what went wrong since."""
-
-    fetched_at: datetime | None
-    error: str
+    fetched_at: datetime | None  # None: there is no copy
+    error: str  # what went wrong since
 
     @property
     def words(self) -> str:
@@ -76,25 +67,20 @@ _LIFECYCLE = {
 }
 
 
-def _entries(kind: Kind) -> list[CatalogEntry]:
+def entries_of(kind: Kind) -> list[CatalogEntry]:
     return list(CatalogEntry.objects.filter(kind=kind).defer("detail"))
 
 
 def freshness(kind: Kind) -> Freshness:
-    """When `kind` was last fetched whole, and what has gone wrong since."""
     return freshness_of(CatalogRefresh.objects.filter(kind=kind).first())
 
 
 def freshness_of(row: CatalogRefresh | None) -> Freshness:
-    """The same for a row that was read already."""
     return Freshness(row.fetched_at, row.error) if row else Freshness(None, "")
 
 
 def services() -> list[Service]:
-    """The services that the company lets people ask for: the recommended ones first, the others by name.
-
-    Those that are not generally available are marked.
-    """
+    """The recommended ones first, the others by name."""
     rules = policy()
     # As texts, which the database takes out of the documents itself: read as JSON, they were most of this page's time.
     columns = ("fivetran_id", "name", KT("data__type"), KT("data__service_status"), KT("data__link_to_docs"))
@@ -123,14 +109,14 @@ def _service(
 
 
 def guide_at(address: Any) -> str:
-    """Fivetran's page about the service; nothing from outside leads people anywhere else."""
+    # Nothing from outside may lead people to another site than Fivetran's.
     on_site = isinstance(address, str) and address.startswith("https://fivetran.com/") and len(address) <= 300
     return address if on_site else ""
 
 
 def destinations() -> list[Option]:
-    """The groups whose destination is connected (Fivetran's API does not check this), named by their group."""
-    groups = {e.fivetran_id: e.name for e in _entries(Kind.GROUP)}
+    # Fivetran's API accepts a destination that is not connected; the connection would fail later.
+    groups = {e.fivetran_id: e.name for e in entries_of(Kind.GROUP)}
     found = [
         Option(
             e.fivetran_id,
@@ -139,14 +125,13 @@ def destinations() -> list[Option]:
             region=_region(e.data),
             warehouse=str(e.data.get("service") or "")[:100],
         )
-        for e in _entries(Kind.DESTINATION)
+        for e in entries_of(Kind.DESTINATION)
         if str(e.data.get("setup_status", "")).upper() == "CONNECTED"
     ]
     return sorted(found, key=lambda option: (option.name.lower(), option.id))
 
 
 def group_names(ids: Collection[str]) -> dict[str, str]:
-    """Id -> name of these groups, as far as they are known; no query without ids."""
     known = CatalogEntry.objects.filter(kind=Kind.GROUP, fivetran_id__in=ids)
     return dict(known.values_list("fivetran_id", "name")) if ids else {}
 
@@ -165,7 +150,6 @@ _OF_DESTINATION = "this private link leads to a destination, not to a source: Fi
 
 
 def private_links() -> list[Option]:
-    """The private links that are ready; Fivetran refuses those still being made."""
     return [
         Option(
             e.fivetran_id,
@@ -174,28 +158,27 @@ def private_links() -> list[Option]:
             region=_region(e.data),
             doubt="" if str(e.data.get("service") or "SOURCE_").upper().startswith("SOURCE") else _OF_DESTINATION,
         )
-        for e in _entries(Kind.PRIVATE_LINK)
+        for e in entries_of(Kind.PRIVATE_LINK)
+        # Fivetran refuses a link that is still being made.
         if str(e.data.get("state", "")) == "OK" or str(e.data.get("state", "")).startswith("SOURCE_")
     ]
 
 
 def proxy_agents() -> list[Option]:
-    """The proxy agents, with those that are not connected marked."""
     return [
-        _agent(e, "proxy agent", "" if e.data.get("status") == "CONNECTED" else "not connected")
-        for e in _entries(Kind.PROXY_AGENT)
+        agent_option(e, "proxy agent", "" if e.data.get("status") == "CONNECTED" else "not connected")
+        for e in entries_of(Kind.PROXY_AGENT)
     ]
 
 
 def hybrid_agents() -> list[Option]:
-    """The hybrid deployment agents, each with the group it belongs to."""
     return [
-        _agent(e, "hybrid deployment agent", "" if e.data.get("online") else "not online")
-        for e in _entries(Kind.HYBRID_AGENT)
+        agent_option(e, "hybrid deployment agent", "" if e.data.get("online") else "not online")
+        for e in entries_of(Kind.HYBRID_AGENT)
     ]
 
 
-def _agent(entry: CatalogEntry, what: str, away: str) -> Option:
+def agent_option(entry: CatalogEntry, what: str, away: str) -> Option:
     return Option(
         entry.fivetran_id,
         entry.name,
@@ -207,10 +190,7 @@ def _agent(entry: CatalogEntry, what: str, away: str) -> Option:
 
 
 def metadata_of(service: str) -> dict[str, Any] | None:
-    """What Fivetran tells about one service, with its config; None while it has not told.
-
-    Missing or old metadata is asked for now, for a few seconds at most; the old copy stays where that fails.
-    """
+    """None while the portal does not know it. Missing or old metadata is fetched now, for a few seconds at most."""
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     if entry.filter(due()).exists():
         refresh_service(service)
@@ -219,26 +199,20 @@ def metadata_of(service: str) -> dict[str, Any] | None:
 
 
 def service_config(service: str) -> dict[str, Any] | None:
-    """The `config` object of a service's metadata; None while Fivetran has not told."""
     return service_config_of(metadata_of(service))
 
 
 def service_config_of(detail: dict[str, Any] | None) -> dict[str, Any] | None:
-    """The same of metadata that was read already."""
     config = (detail or {}).get("config")
     return config if isinstance(config, dict) else None
 
 
 def naming_keys(service: str) -> tuple[str, ...] | None:
-    """The keys of `config` that name the destination for `service`; None while Fivetran has not told."""
+    """The keys of `config` that name the destination; None while the portal does not know them."""
     return naming_keys_of(service_config(service))
 
 
 def naming_keys_of(config: dict[str, Any] | None) -> tuple[str, ...] | None:
-    """The naming keys in a metadata `config`: among its required properties, else among all of them; None without it.
-
-    A service without any such property takes `schema` (Fivetran's most common shape).
-    """
     if config is None:
         return None
     required, properties = config.get("required"), config.get("properties")
@@ -247,4 +221,4 @@ def naming_keys_of(config: dict[str, Any] | None) -> tuple[str, ...] | None:
         for shape in sorted(NAMING_SHAPES, key=len, reverse=True):
             if known.issuperset(shape):
                 return shape
-    return ("schema",)
+    return ("schema",)  # Fivetran's most common shape

@@ -1,4 +1,4 @@
-"""The company's policy as the catalog applies it: which services may be asked for, and in which order they stand."""
+"""The company's policy for the catalog: which services people may request, and their order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,22 +8,18 @@ from connections.models import PortalPolicy, ServiceRule, Stance
 
 @dataclass(frozen=True)
 class Policy:
-    """The rules by service id; `listed_only` refuses every service without a rule."""
-
-    rules: Mapping[str, ServiceRule]
-    listed_only: bool
+    rules: Mapping[str, ServiceRule]  # by service id
+    listed_only: bool  # a service without a rule is refused
 
     def allows(self, service: str) -> bool:
-        """Whether people may ask for `service`."""
         rule = self.rules.get(service)
         return rule.stance != Stance.DENIED if rule else not self.listed_only
 
     def position(self, service: str) -> int:
-        """Where it stands among the recommended ones."""
         return self.rules[service].position
 
     def refusal(self, service: str) -> str:
-        """Why `service` cannot be asked for, in a sentence; empty where it can."""
+        """Why `service` cannot be requested, in a sentence; empty where it can."""
         if not service or self.allows(service):
             return ""
         rule = self.rules.get(service)
@@ -34,11 +30,9 @@ class Policy:
 
 
 def policy() -> Policy:
-    """The policy as it is now."""
     rules = {rule.service: rule for rule in ServiceRule.objects.all()}
     return Policy(rules, PortalPolicy.objects.current().only_listed_services)
 
 
 def refusal(service: str) -> str:
-    """Why the company's policy refuses `service`, in a sentence; empty where it does not."""
     return policy().refusal(service) if service else ""

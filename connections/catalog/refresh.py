@@ -1,9 +1,4 @@
-"""Fetching what Fivetran offers: list calls with all pages, kind after kind, each replaced whole or not at all.
-
-The budget: 800 services, 150 destinations and their groups, the links and agents take 8 list calls. The metadata of
-services is a call each, so a large catalog has it fetched when a service is first chosen; ahead go only the few that
-the company recommends. A refresh stays below 20 calls.
-"""
+"""Fetching what Fivetran offers: list calls with all pages, each kind replaced whole or not at all."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +18,9 @@ from connections.fivetran.errors import FivetranError, RateLimited, Unauthorized
 from connections.models import CatalogEntry, CatalogRefresh, Kind, ServiceRule, Stance
 
 log = logging.getLogger(__name__)
+# The budget: 800 services, 150 destinations and their groups, the links and agents take 8 list calls. The metadata of
+# services is a call each, so a large catalog has it fetched when a service is first chosen. A refresh stays below 20
+# calls.
 SMALL = 60  # services; the metadata of so few is fetched ahead, all of it
 RECOMMENDED_AHEAD = 8  # services of a larger catalog whose metadata one refresh fetches ahead
 STALE = timedelta(days=7)  # the age at which metadata is fetched again
@@ -35,20 +33,14 @@ _NEVER_EMPTY = {Kind.ACCOUNT, Kind.SERVICE}
 
 @dataclass(frozen=True)
 class _Source:
-    """Where a kind comes from, which key is its id, and which of its keys make a name for people."""
-
     fetch: Callable[[FivetranClient], Iterable[Mapping[str, Any]]]
     id_key: str
-    names: tuple[str, ...]
+    names: tuple[str, ...]  # the keys that make a name for people, the best first
     kept: Callable[[Mapping[str, Any]], dict[str, Any]] = dict
 
 
-def _account(client: FivetranClient) -> list[Mapping[str, Any]]:
-    return [client.get_account().data]
-
-
 _SOURCES: dict[Kind, _Source] = {
-    Kind.ACCOUNT: _Source(_account, "account_id", ("account_name",)),
+    Kind.ACCOUNT: _Source(lambda client: [client.get_account().data], "account_id", ("account_name",)),
     Kind.GROUP: _Source(FivetranClient.list_groups, "id", ("name",)),
     Kind.DESTINATION: _Source(FivetranClient.list_destinations, "id", ("service",)),
     Kind.SERVICE: _Source(FivetranClient.list_connector_types, "id", ("name",)),
@@ -60,33 +52,29 @@ _SOURCES: dict[Kind, _Source] = {
 
 
 def refresh_all() -> dict[Kind, str]:
-    """Fetch every kind; returns kind -> what went wrong ("" where nothing did).
-
-    A kind that fails keeps its last good copy. A wait (429) or a bad key (401) ends the round: more calls cannot help.
-    """
+    """Returns kind -> what went wrong ("" where nothing did). A kind that fails keeps its last copy."""
     client = configured.client()
     outcome: dict[Kind, str] = {}
     for kind in _SOURCES:
-        outcome[kind], go_on = _refresh(client, kind)
-        if not go_on:
+        outcome[kind], go_on = refresh_kind(client, kind)
+        if not go_on:  # a wait (429) or a bad key (401): more calls cannot help
             return outcome
-    for service in _ahead():
+    for service in services_to_fetch():
         if not refresh_service(service, client=client):
             break
     return outcome
 
 
 def due() -> Q:
-    """The entries whose metadata is missing or old, and was not asked for in vain a moment ago."""
+    """The entries whose metadata is missing or old, except those whose last fetch failed just now."""
     now = timezone.now()
     wanted = Q(detail__isnull=True) | Q(detail_at=None) | Q(detail_at__lt=now - STALE)
     return wanted & (Q(detail_tried_at=None) | Q(detail_tried_at__lt=now - RETRY))
 
 
-def _ahead() -> QuerySet[CatalogEntry, str]:
-    """The services whose metadata this refresh fetches, those that waited longest first."""
+def services_to_fetch() -> QuerySet[CatalogEntry, str]:
     services = CatalogEntry.objects.filter(kind=Kind.SERVICE)
-    wanted, most = services.filter(due()), SMALL
+    wanted, most = services.filter(due()), SMALL  # of a small catalog all, else what the company recommends
     if services.count() > SMALL:
         recommended = ServiceRule.objects.filter(stance=Stance.RECOMMENDED).values("service")
         wanted, most = wanted.filter(fivetran_id__in=recommended), RECOMMENDED_AHEAD
@@ -94,14 +82,14 @@ def _ahead() -> QuerySet[CatalogEntry, str]:
     return wanted.order_by(oldest, "id").values_list("fivetran_id", flat=True)[:most]
 
 
-def _refresh(client: FivetranClient, kind: Kind) -> tuple[str, bool]:
-    """Fetch one kind; returns what went wrong, and whether the next kind is worth asking for."""
+def refresh_kind(client: FivetranClient, kind: Kind) -> tuple[str, bool]:
+    """Returns what went wrong, and whether fetching the next kind makes sense."""
     source = _SOURCES[kind]
     log_row, _ = CatalogRefresh.objects.get_or_create(kind=kind)
     mine = CatalogRefresh.objects.filter(pk=log_row.pk)
     try:
         items = list(source.fetch(client))
-        entries = {entry.fivetran_id: entry for item in items if (entry := _entry(kind, source, item))}
+        entries = {entry.fivetran_id: entry for item in items if (entry := entry_of(kind, source, item))}
         if not entries and (items or kind in _NEVER_EMPTY):
             raise Unknown("The list holds nothing that can be used.")
     except FivetranError as error:
@@ -121,9 +109,9 @@ def _refresh(client: FivetranClient, kind: Kind) -> tuple[str, bool]:
     return "", True
 
 
-def _entry(kind: Kind, source: _Source, item: Mapping[str, Any]) -> CatalogEntry | None:
-    """An item as a row; None for one without an id, which nothing could refer to."""
+def entry_of(kind: Kind, source: _Source, item: Mapping[str, Any]) -> CatalogEntry | None:
     fivetran_id = item.get(source.id_key)
+    # Without a usable id nothing could refer to the item.
     if not isinstance(fivetran_id, str) or not 0 < len(fivetran_id) <= 200:
         return None
     name = next((str(item[key]) for key in source.names if item.get(key)), fivetran_id)
@@ -131,24 +119,19 @@ def _entry(kind: Kind, source: _Source, item: Mapping[str, Any]) -> CatalogEntry
 
 
 def refresh_service(service: str, *, client: FivetranClient | None = None) -> bool:
-    """Fetch one service's metadata (its config and auth fields); whether it succeeded. An old copy stays otherwise.
-
-    Without a `client` it is asked for with `PATIENCE`: somebody waits.
-    """
+    """Fetch one service's metadata; returns whether it succeeded."""
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     try:
+        # Without a client somebody waits for a page.
         detail = (client or configured.client(**PATIENCE)).get_connector_type(service).data
-        if not _is_config(detail.get("config")):
+        # Kept for days, nonsense would look like a service without any settings.
+        config = detail.get("config")
+        if not isinstance(config, dict) or not (
+            isinstance(config.get("properties", {}), dict) and isinstance(config.get("required") or [], list)
+        ):
             raise Unknown("The metadata holds no config.")
     except (FivetranError, ValueError) as error:
         log.warning("the metadata of a service could not be fetched: %s", type(error).__name__)
         entry.update(detail_tried_at=Now())
         return False
     return entry.update(detail=dict(detail), detail_at=Now(), detail_tried_at=Now()) == 1
-
-
-def _is_config(config: Any) -> bool:
-    """Whether it is built like one: kept for days, nonsense would pass for a service without any settings."""
-    if not isinstance(config, dict):
-        return False
-    return isinstance(config.get("properties", {}), dict) and isinstance(config.get("required") or [], list)

@@ -1,1 +1,1 @@
-"""What `make run` starts on one machine. An app of its own, which the image is without."""
+"""What `make run` starts on one machine. An app of its own, which is not in the image."""

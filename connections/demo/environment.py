@@ -1,6 +1,5 @@
-"""The environment of `make run`: what the trial needs and nobody has set.
-
-Read by manage.py before the settings are, so that the settings know nothing of a trial.
+"""The environment of `make run`: what the trial needs and nobody has set. manage.py calls it before it reads the
+settings.
 """
 
 import atexit
@@ -11,7 +10,7 @@ from collections.abc import MutableMapping
 from pathlib import Path
 
 BASE_DIR = Path(__file__).resolve().parents[2]
-SANDBOX_KEY, SANDBOX_SECRET = "sandbox-key", "sandbox-secret"  # noqa: S105  (known to everybody: it opens a stand-in)
+SANDBOX_KEY, SANDBOX_SECRET = "sandbox-key", "sandbox-secret"  # noqa: S105  (known to everybody: it opens a sandbox)
 
 # Short clocks: a request whose answer is lost settles within a minute while somebody looks on.
 CLOCKS = {
@@ -55,7 +54,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
     if not is_set(environ, "FIVETRAN_BASE_URL"):
         starts.append("sandbox")
         environ["FIVETRAN_BASE_URL"] = f"http://127.0.0.1:{environ.get('SANDBOX_PORT') or '8100'}"
-        # A real key never goes to the stand-in, which would refuse it anyway.
+        # A real key never goes to the sandbox, which would refuse it anyway.
         for name in ("FIVETRAN_API_KEY_FILE", "FIVETRAN_API_SECRET_FILE"):
             environ.pop(name, None)
         environ.update({"FIVETRAN_API_KEY": SANDBOX_KEY, "FIVETRAN_API_SECRET": SANDBOX_SECRET})
@@ -74,7 +73,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
 
 
 def _kept_secret(path: Path) -> str:
-    """A random key, made once and kept: sessions outlive a restart."""
+    # Made once and kept: sessions outlive a restart.
     if not path.exists():
         path.touch(mode=0o600)
         path.write_text(secrets.token_urlsafe(50), encoding="utf-8")

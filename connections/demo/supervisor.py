@@ -1,9 +1,4 @@
-"""Several processes as one: started together, watched together, stopped together.
-
-One thread does it all, output included. A signal that tells it to end is heard at once, but where this file is in the
-middle of something: then at the end of that. It raises nothing, since any code on the way might swallow an exception or
-print it.
-"""
+"""Several processes as one: started together, watched together, stopped together."""
 
 import contextlib
 import ctypes
@@ -24,11 +19,11 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Died(Exception):
-    """A process ended, or did not become ready, while the others needed it; the message says what it printed last."""
+    """A process ended, or did not become ready, while the others needed it; the message has its last output."""
 
 
 class Supervisor:
-    """Starts processes and passes their output on, a name before each line, to `write`."""
+    """Starts processes and passes their output to `write`, with a name before each line."""
 
     def __init__(self, write: Callable[[str], object]) -> None:
         self.write = write
@@ -39,8 +34,6 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
 
     def end_at(self, signals: Iterable[signal.Signals], finish: Callable[[], NoReturn]) -> None:
-        """At one of `signals` end everybody, then call `finish`; further ones change nothing."""
-
         def hear(*_signal: object) -> None:
             for number in signals:
                 signal.signal(number, signal.SIG_IGN)
@@ -56,9 +49,10 @@ class Supervisor:
         self.close()
         self._finish()
 
+    # A signal takes effect at once, or at the end of a block in which this file changes its own state. It raises
+    # nothing: any code on the way might swallow an exception or print it.
     @contextlib.contextmanager
     def _undisturbed(self) -> Iterator[None]:
-        """A signal that tells us to end is heard after the block."""
         self._busy = True
         try:
             yield
@@ -77,7 +71,7 @@ class Supervisor:
     ) -> None:
         """Start `command`. On Linux it gets the signal `on_orphaned` when this process dies, however it dies.
 
-        What it prints is kept for the day it dies, and passed on if `shown`.
+        Its output is kept for the report of its death, and passed on if `shown`.
         """
         with self._undisturbed():
             process = subprocess.Popen(
@@ -95,7 +89,7 @@ class Supervisor:
             self._selector.register(process.stdout, selectors.EVENT_READ, _Lines(name, shown))
 
     def wait_until(self, what: str, ready: Callable[[], bool], seconds: float) -> None:
-        """Wait for `ready`, watching everybody; raises Died when one ends first or the time is over."""
+        """Wait for `ready` and watch all processes; raises Died when one ends first or the time is over."""
         deadline = time.monotonic() + seconds
         while not ready():
             self.watch(0.05)
@@ -112,30 +106,24 @@ class Supervisor:
             for name, process in self._running.items():
                 if process.poll() is not None:
                     self._pass_on(0)
-                    raise Died(f"{name} ended with {_status(process.returncode)}." + self._tail(name))
+                    raise Died(f"{name} ended with {exit_words(process.returncode)}." + self._tail(name))
 
     def close(self) -> None:
-        """End everybody, the last started first: SIGTERM, then SIGKILL for whoever is left after STOP_PATIENCE.
-
-        What they print meanwhile is not shown: that each misses the others is no news.
-        """
-        self._silent = True
+        """End all processes, the last started first: SIGTERM, then SIGKILL for those left after STOP_PATIENCE."""
+        self._silent = True  # that each process misses the others is no news
         with self._undisturbed():
-            self._close()
-
-    def _close(self) -> None:
-        deadline = time.monotonic() + STOP_PATIENCE
-        for process in reversed(self._running.values()):
-            with contextlib.suppress(ProcessLookupError):
-                process.terminate()
-        while any(process.poll() is None for process in self._running.values()) and time.monotonic() < deadline:
-            self._pass_on(0.05)
-        for process in self._running.values():
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)  # its own children too, were it gone before them
-            process.wait()
-        self._pass_on(0)
-        self._running.clear()
+            deadline = time.monotonic() + STOP_PATIENCE
+            for process in reversed(self._running.values()):
+                with contextlib.suppress(ProcessLookupError):
+                    process.terminate()
+            while any(process.poll() is None for process in self._running.values()) and time.monotonic() < deadline:
+                self._pass_on(0.05)
+            for process in self._running.values():
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)  # its own children too, were it gone before them
+                process.wait()
+            self._pass_on(0)
+            self._running.clear()
 
     def _pass_on(self, seconds: float) -> None:
         for key, _events in self._selector.select(seconds) if self._selector.get_map() else []:
@@ -149,7 +137,6 @@ class Supervisor:
                     self.write(f"{lines.name:>9} | {line}")
 
     def _tail(self, name: str) -> str:
-        """The last lines of a process, indented, or nothing."""
         return "".join(f"\n    {line}" for line in self._last.get(name, ()))
 
 
@@ -162,7 +149,7 @@ class _Lines:
         self._rest = b""
 
     def take(self, data: bytes) -> list[str]:
-        """The lines that `data` completes; the end of the stream (no data) completes the last one."""
+        # The end of the stream (no data) completes the last line.
         *lines, self._rest = (self._rest + data).split(b"\n")
         if not data and self._rest:
             lines, self._rest = [self._rest], b""
@@ -170,11 +157,10 @@ class _Lines:
 
 
 def end_with_parent(with_signal: signal.Signals) -> None:
-    """Ask Linux to send this process `with_signal` when its parent dies, even by SIGKILL; elsewhere nothing happens."""
+    """Have Linux send this process `with_signal` when its parent dies, even by SIGKILL; elsewhere nothing happens."""
     with contextlib.suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, with_signal)
 
 
-def _status(returncode: int) -> str:
-    """How a process ended, in words."""
+def exit_words(returncode: int) -> str:
     return f"exit status {returncode}" if returncode >= 0 else signal.Signals(-returncode).name

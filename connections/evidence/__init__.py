@@ -1,4 +1,4 @@
-"""What whoever decides should notice: the one place that gathers it, for every page on which something is decided."""
+"""What the person who decides should notice: gathered here for every page on which something is decided."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ __all__ = ["Evidence", "Kind", "Radar", "evidence_of", "evidence_of_body", "evid
 
 
 class Kind(StrEnum):
-    """What a piece of evidence is about; the pages carry it as `data-evidence`."""
+    """The pages carry the values as `data-evidence`."""
 
     RISK = "risk"
     SAME_SOURCE = "same-source"
@@ -27,16 +27,14 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Evidence:
-    """One thing to notice, in words; `address` is the page of what it speaks of, where there is one."""
-
     kind: Kind
     words: str
-    address: str = ""
+    address: str = ""  # the page of what the words are about, where there is one
 
 
 def evidence_of(rows: Iterable[ConnectionRequest], by: Person) -> dict[int, list[Evidence]]:
-    """Id -> what `by`, who decides, should notice about each request; a few queries, however many there are."""
-    asked = list(rows)
+    """Request id -> what `by`, who decides, should notice."""
+    asked = list(rows)  # read once: everything below needs all of them
     bodies = {row.pk: row.payload or {} for row in asked}
     readers = same_source.readers_of({row.source_key for row in asked}, by)
     people = owners.remarks({row.source_owner for row in asked})
@@ -44,22 +42,21 @@ def evidence_of(rows: Iterable[ConnectionRequest], by: Person) -> dict[int, list
     return {
         row.pk: [
             *(Evidence(Kind.RISK, words) for words in payloads.risks(bodies[row.pk])),
-            *_same_source(row, readers),
+            *same_source_evidence(row, readers),
             *(Evidence(Kind.OWNER, words) for words in [people.get(row.source_owner, "")] if words),
             *(Evidence(Kind.AGENT, words) for words in agents.remarks(bodies[row.pk], entries)),
-            *_in_text(row),
+            *text_evidence(row),
         ]
         for row in asked
     }
 
 
 def evidence_of_body(row: ConnectionRequest) -> list[Evidence]:
-    """As much of it as the request itself tells, without a query: what stays to be known once it is decided."""
-    return [*(Evidence(Kind.RISK, words) for words in payloads.risks(row.payload or {})), *_in_text(row)]
+    """The part of the evidence that needs no query."""
+    return [*(Evidence(Kind.RISK, words) for words in payloads.risks(row.payload or {})), *text_evidence(row)]
 
 
 def evidence_of_change(change: ConnectionChange) -> list[Evidence]:
-    """What whoever decides about a change of a connection should notice."""
     texts = {"The reason": change.reason, "The name of who asks": str(change.requester)}
     return [
         *(Evidence(Kind.RISK, words) for words in payloads.risks(change.body)),
@@ -67,7 +64,7 @@ def evidence_of_change(change: ConnectionChange) -> list[Evidence]:
     ]
 
 
-def _in_text(row: ConnectionRequest) -> list[Evidence]:
+def text_evidence(row: ConnectionRequest) -> list[Evidence]:
     asked: Mapping[str, Any] = row.payload or {}
     texts = {
         "The service's name": row.service_name,
@@ -82,7 +79,7 @@ def _in_text(row: ConnectionRequest) -> list[Evidence]:
     ]
 
 
-def _same_source(row: ConnectionRequest, readers: same_source.Readers) -> list[Evidence]:
+def same_source_evidence(row: ConnectionRequest, readers: same_source.Readers) -> list[Evidence]:
     found = readers.of(same_source.source_in(row.payload or {}), row.source_key, without=row.pk)
     return [
         Evidence(Kind.SAME_SOURCE, f"Reads the same {found.source}: {one.words}", one.address) for one in found.findings

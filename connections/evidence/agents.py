@@ -1,4 +1,4 @@
-"""Agents and links that a body names, as Fivetran last told of them: not connected, or another destination's."""
+"""Agents and links that a body names, as of the last refresh: not connected, or of another destination."""
 
 from collections.abc import Collection, Mapping
 from typing import Any
@@ -14,7 +14,7 @@ Known = Mapping[tuple[str, str], CatalogEntry]
 
 
 def known(bodies: Collection[Mapping[str, Any]]) -> Known:
-    """(kind, id) -> what is known of each agent and link that the bodies name; one query, none where none is named."""
+    """(kind, id) -> each agent and link that the bodies name."""
     ids = {str(body[path]) for body in bodies for path in _KINDS if body.get(path)}
     if not ids:
         return {}
@@ -23,16 +23,15 @@ def known(bodies: Collection[Mapping[str, Any]]) -> Known:
 
 
 def remarks(body: Mapping[str, Any], entries: Known) -> list[str]:
-    """What to notice about the agents and links of `body`, in words; nothing about those that are not known."""
     found = []
     for path, kind in _KINDS.items():
         entry = entries.get((kind, str(body.get(path, ""))))
-        if entry is not None:
-            found += [f"{kind.label[:-1]} {entry.name}: {words}" for words in _flaws(kind, entry.data, body)]
+        if entry is not None:  # the catalog may be older than the agent: an unknown one is no flaw
+            found += [f"{kind.label[:-1]} {entry.name}: {words}" for words in flaws(kind, entry.data, body)]
     return found
 
 
-def _flaws(kind: Kind, data: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+def flaws(kind: Kind, data: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
     match kind:
         case Kind.HYBRID_AGENT:
             elsewhere = data.get("group_id") and data["group_id"] != body.get("group_id")

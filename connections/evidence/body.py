@@ -1,4 +1,4 @@
-"""What an approver should notice in the text of a request and in the values of its body: pure functions."""
+"""What an approver should notice in the text of a request and in the values of its body."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,36 +19,33 @@ CONFIG = "config"
 def leaves(body: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
     """(path, value) of each plain value in `body`; the values of a list all have the list's path."""
     for key, value in body.items():
-        here = f"{path}.{key}" if path else str(key)
-        yield from _leaves(here, value)
-
-
-def _leaves(path: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if isinstance(value, Mapping):
-        yield from leaves(value, path)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(path, item)
-    else:
-        yield path, value
+        here, waiting = f"{path}.{key}" if path else str(key), [value]
+        while waiting:
+            match waiting.pop(0):
+                case Mapping() as group:
+                    yield from leaves(group, here)
+                case list() as items:
+                    waiting = [*items, *waiting]
+                case plain:
+                    yield here, plain
 
 
 def odd_addresses(body: Mapping[str, Any]) -> list[str]:
-    """Hosts that are more or something else than a host, and ports that are none, in words."""
+    """Hosts that are not only a host, and ports that do not exist, in words."""
     found: list[str] = []
     config = body.get(CONFIG)
     for path, value in leaves(config if isinstance(config, Mapping) else {}, CONFIG):
         name = path.rpartition(".")[2]
         if is_secret(name):
-            continue
+            continue  # its value would be shown
         if _PORT.search(name):
-            found += _odd_port(path, value)
+            found += odd_port(path, value)
         elif _HOST.search(name) and isinstance(value, str):
-            found += _odd_host(path, value)
+            found += odd_host(path, value)
     return list(dict.fromkeys(found))
 
 
-def _odd_host(path: str, value: str) -> Iterator[str]:
+def odd_host(path: str, value: str) -> Iterator[str]:
     rest = _SCHEME.sub("", value.strip())
     host, _, behind = rest.partition("/")
     if behind or "?" in rest or "#" in rest:
@@ -56,12 +53,12 @@ def _odd_host(path: str, value: str) -> Iterator[str]:
     if "@" in host:
         yield f"{path} names a user before the host: {host.rpartition('@')[2][:_SHOWN]}"
     if (port := _BEHIND_HOST.search(host)) and host.count(":") == 1:
-        yield from _odd_port(path, port[1])
+        yield from odd_port(path, port[1])
     if marks := characters.doubtful(value):
         yield f"{path} is not in plain letters: {', '.join(marks)}"
 
 
-def _odd_port(path: str, value: Any) -> Iterator[str]:
+def odd_port(path: str, value: Any) -> Iterator[str]:
     if value is None or isinstance(value, bool) or value == "":
         return
     text = str(value).strip()
@@ -70,7 +67,7 @@ def _odd_port(path: str, value: Any) -> Iterator[str]:
 
 
 def hidden_in(texts: Mapping[str, str], body: Mapping[str, Any]) -> list[str]:
-    """Where characters stand that nobody sees or that turn the direction of reading, in words."""
+    """Where invisible or direction-changing characters are, in words."""
     found: dict[str, list[str]] = {}
     said = [*texts.items(), *((path, value) for path, value in leaves(body) if isinstance(value, str))]
     for name, text in said:

@@ -1,4 +1,4 @@
-"""Source owners from outside: whom the portal does not know, and whose address is not the company's."""
+"""Source owners that the portal does not know, or whose address is outside the company."""
 
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -9,10 +9,10 @@ from django.db.models import Q
 
 
 def remarks(owners: Collection[str]) -> dict[str, str]:
-    """Owner as typed (a username or an address) -> what to notice about it, in words; one query, none without owners.
+    """Owner as typed (a username or an address) -> what to notice about it, in words.
 
-    Whoever has an active account that can be mailed is nobody to notice. An address without an account is outside the
-    company unless its domain is that of PUBLIC_URL (or the end of it), of DEFAULT_FROM_EMAIL, or of an active user.
+    Nothing is said about an active account that can be mailed. Other addresses are outside the company, unless their
+    domain is that of PUBLIC_URL (or the end of it), of DEFAULT_FROM_EMAIL, or of an active user.
     """
     typed = {owner for owner in owners if owner}
     if not typed:
@@ -22,16 +22,17 @@ def remarks(owners: Collection[str]) -> dict[str, str]:
         if "@" in owner:
             named |= Q(email__iendswith=f"@{domain_of(owner)}")
     people = list(User.objects.filter(named, is_active=True).values_list("username", "email"))
+    # A username without an address cannot be mailed, so it counts as unknown.
     usernames, addresses = {name for name, address in people if address}, {address.lower() for _, address in people}
     inside = {domain_of(address) for address in addresses if address}
     found = {}
     for owner in typed:
         if owner not in usernames and owner.lower() not in addresses:
-            found[owner] = _remark(owner, domain_of(owner) in inside or _is_ours(domain_of(owner)))
+            found[owner] = remark_on(owner, domain_of(owner) in inside or is_company_domain(domain_of(owner)))
     return found
 
 
-def _remark(owner: str, is_inside: bool) -> str:
+def remark_on(owner: str, is_inside: bool) -> str:
     if "@" not in owner:
         return f"“{owner}” cannot be mailed here: the requester is asked for the credentials instead"
     if is_inside:
@@ -40,11 +41,10 @@ def _remark(owner: str, is_inside: bool) -> str:
 
 
 def domain_of(address: str) -> str:
-    """What stands behind the last @, in small letters; empty without one."""
     return address.rpartition("@")[2].strip().lower() if "@" in address else ""
 
 
-def _is_ours(domain: str) -> bool:
+def is_company_domain(domain: str) -> bool:
     sender = domain_of(settings.DEFAULT_FROM_EMAIL.rstrip("> "))
     host = (urlsplit(settings.PUBLIC_URL).hostname or "").lower()
     if not domain:

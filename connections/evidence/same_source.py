@@ -1,4 +1,4 @@
-"""The same source twice: what already reads the host, account, site or sheet that somebody wants connected."""
+"""The same source twice: what already reads the host, account, site or sheet of a request."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -20,23 +20,19 @@ _READ = 1000  # requests and connections that are read at once, whatever reads t
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that reads the same source; `address` is its page, for those who may see it."""
-
     words: str
-    address: str = ""
+    address: str = ""  # its page, for those who may see it
 
 
 @dataclass(frozen=True)
 class Radar:
-    """What was found: the source in words ("host db.example.com"), and what reads it already."""
-
-    source: str = ""
+    source: str = ""  # in words: "host db.example.com"
     findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True)
 class Readers:
-    """What reads some sources, by their keys, as far as `by` may know: the others are only counted."""
+    """What reads some sources, by their keys; what the person may not see is only counted."""
 
     requests: dict[str, list[ConnectionRequest]] = field(default_factory=dict)
     hidden: dict[str, set[int]] = field(default_factory=dict)
@@ -45,24 +41,28 @@ class Readers:
     sees_everything: bool = False
 
     def of(self, source: Source | None, key: str, *, without: int | None = None) -> Radar:
-        """What reads the source with this key, but for the request `without`."""
+        """What reads the source with this key, except the request `without`."""
         if not key:
             return Radar()
         requests = [row for row in self.requests.get(key, []) if row.pk != without]
-        shown = [_request(row) for row in requests[:MOST]]
+        shown = [found_request(row) for row in requests[:MOST]]
+        # A person who may not see everything learns that something reads the source, and not whose it is.
         hidden = len(self.hidden.get(key, set()) - {without})
         if self.sees_everything:
-            shown += [_live(one, self.groups) for one in self.live.get(key, [])]
+            shown += [found_connection(one, self.groups) for one in self.live.get(key, [])]
             rest = len(requests) + len(self.live.get(key, [])) - MOST
             more = [Finding(f"{rest} more connections or requests")] if rest > 0 else []
         else:
             hidden += len(self.live.get(key, []))
-            more = [_hidden(hidden)] if hidden else []
-        return Radar(_words(source) if source else "source", (*shown[:MOST], *more))
+            what = "A connection or request" if hidden == 1 else f"{hidden} connections or requests"
+            words = f"{what} of somebody else. Ask the platform team before you connect it again."
+            more = [Finding(words)] if hidden else []
+        value = source.value if source and len(source.value) <= 100 else f"{source.value[:100]}…" if source else ""
+        return Radar(f"{source.what} {value}" if source else "source", (*shown[:MOST], *more))
 
 
 def readers_of(keys: Collection[str], by: Person) -> Readers:
-    """What reads the sources of these keys, in any destination; two or three queries, none without a key."""
+    """Two or three queries, none without a key."""
     wanted = {key for key in keys if key}
     if not wanted:
         return Readers()
@@ -86,10 +86,7 @@ def readers_of(keys: Collection[str], by: Person) -> Readers:
 
 
 def radar_of(body: Mapping[str, Any], *, by: User, edited: ConnectionRequest | None = None) -> Radar:
-    """What reads the source of `body` (as it would be sent) already; owners only as `by` may know.
-
-    Whatever cannot be shown is one sentence that names nobody.
-    """
+    """What already reads the source of `body`; what `by` may not see is one sentence that names nobody."""
     source = source_in(body)
     if source is None:
         return Radar()
@@ -97,18 +94,12 @@ def radar_of(body: Mapping[str, Any], *, by: User, edited: ConnectionRequest | N
 
 
 def source_in(body: Mapping[str, Any]) -> Source | None:
-    """The source that a body's `config` tells."""
     config = body.get("config")
     return source_key.source_of(str(body.get("service", "")), config if isinstance(config, Mapping) else {})
 
 
-def _words(source: Source) -> str:
-    value = source.value if len(source.value) <= 100 else f"{source.value[:100]}…"
-    return f"{source.what} {value}"
-
-
 def _not_ours(found: Mapping[str, list[LiveConnection]]) -> dict[str, list[LiveConnection]]:
-    """Those that came of no request: the others were found as requests."""
+    # Those that came of a request are among the requests already.
     ids = [one.id for several in found.values() for one in several]
     if not ids:
         return {}
@@ -116,15 +107,10 @@ def _not_ours(found: Mapping[str, list[LiveConnection]]) -> dict[str, list[LiveC
     return {key: [one for one in several if one.id not in ours] for key, several in found.items()}
 
 
-def _request(row: ConnectionRequest) -> Finding:
+def found_request(row: ConnectionRequest) -> Finding:
     words = f"Request {row.pk} of {row.requester} ({row.state.label}), into {row.group_name or row.group_id}"
     return Finding(f"{words} as {row.schema}", reverse("connections:request", args=[row.pk]))
 
 
-def _live(one: LiveConnection, groups: Mapping[str, str]) -> Finding:
+def found_connection(one: LiveConnection, groups: Mapping[str, str]) -> Finding:
     return Finding(f"Connection {one.id} at Fivetran, into {groups.get(one.group_id, one.group_id)} as {one.schema}")
-
-
-def _hidden(count: int) -> Finding:
-    what = "A connection or request" if count == 1 else f"{count} connections or requests"
-    return Finding(f"{what} of somebody else. Ask the platform team before you connect it again.")

@@ -1,1 +1,1 @@
-"""Fivetran's REST API: the client, what its errors say, and a local stand-in."""
+"""The client of Fivetran's REST API, and what its errors mean."""

@@ -1,4 +1,4 @@
-"""From a reply or a failure to what we know: an Answer or one of the five errors, and nothing else."""
+"""From a reply or a failure to what is known: an Answer or one of the five errors."""
 
 import json
 import math
@@ -42,55 +42,46 @@ Usable = Callable[[dict[str, Any]], bool]
 
 @dataclass(frozen=True)
 class Answer:
-    """A 200 or 201 whose `data` can be used. `repr` leaves `data` out: it may hold the address of a Connect Card."""
-
     status: int
     code: str
     message: str
-    data: dict[str, Any] = field(repr=False)
+    data: dict[str, Any] = field(repr=False)  # it may hold the address of a Connect Card
     request_id: str
     duration_ms: int
 
 
 def read_json(body: bytes) -> Any:
-    """The value in `body`, strictly: no NaN or infinity, no key twice, at most 64 levels; else ValueError.
+    """The value in `body`, strictly: no NaN or infinity, no key twice, at most 64 levels; else ValueError."""
 
-    Characters that no database can store come out as U+FFFD.
-    """
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(found := dict(pairs)) != len(pairs):
+            raise ValueError("a key stands there twice")
+        return found
+
+    def no_constant(name: str) -> Any:
+        raise ValueError(f"{name} is not JSON")
+
+    def finite(digits: str) -> float:
+        if not math.isfinite(number := float(digits)):
+            raise ValueError("number too large")
+        return number
+
     try:
-        value = json.loads(body.decode(), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
+        value = json.loads(body.decode(), object_pairs_hook=unique, parse_constant=no_constant, parse_float=finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return _storable(value, 0)
+    return storable(value, 0)  # what no database can store becomes U+FFFD
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a key stands there twice")
-    return found
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-def _finite(digits: str) -> float:
-    number = float(digits)
-    if not math.isfinite(number):
-        raise ValueError("number too large")
-    return number
-
-
-def _storable(value: Any, depth: int) -> Any:
+def storable(value: Any, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
     if isinstance(value, str):
         return _UNSTORABLE.sub("\ufffd", value)
     if isinstance(value, list):
-        return [_storable(item, depth + 1) for item in value]
+        return [storable(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {_storable(key, depth): _storable(item, depth + 1) for key, item in value.items()}
+        return {storable(key, depth): storable(item, depth + 1) for key, item in value.items()}
     return value
 
 
@@ -103,35 +94,32 @@ def judge_reply(
     duration_ms: int,
     without_data: bool = False,
 ) -> Answer | FivetranError:
-    """An Answer when `data` passes `usable`, else the error to raise; `secrets` are struck from all texts.
-
-    With `without_data` the answer need not have any, as that to a deletion; then its `code` must say Success.
-
-    `expired` says that the deadline cut the reply off: it may be a 201 with half of its headers and no body.
+    """`secrets` are removed from all texts. `without_data`: the answer may lack `data`, as after a deletion, where its
+    `code` is Success. `expired`: the deadline cut the reply off, so it may be a 201 without a body.
     """
-    envelope, flaw = _envelope(reply)
+    envelope, flaw = envelope_of(reply)
     if flaw and expired:
         flaw = "it was cut off when the time allowed had passed"
-    request_id = _text(reply.headers.get("X-Request-Id"), REQUEST_ID_LENGTH, secrets)
-    code = _text(envelope.get("code"), CODE_LENGTH, secrets)
-    message = _text(envelope.get("message"), MESSAGE_LENGTH, secrets)
+    request_id = clean_text(reply.headers.get("X-Request-Id"), REQUEST_ID_LENGTH, secrets)
+    code = clean_text(envelope.get("code"), CODE_LENGTH, secrets)
+    message = clean_text(envelope.get("message"), MESSAGE_LENGTH, secrets)
     if reply.status in (200, 201):
         data = envelope.get("data")
         if without_data and data is None and code == "Success":
             data = {}
         if not flaw and isinstance(data, dict) and usable(data):
-            return Answer(reply.status, code, message, _struck(data, secrets), request_id, duration_ms)
+            return Answer(reply.status, code, message, without_secrets(data, secrets), request_id, duration_ms)
         flaw = flaw or "what was asked for is not in it"
     elif reply.status < 400:
         flaw = "it is a redirect, which is never followed" if reply.status >= 300 else "its status is not 200 or 201"
-    error = _definite(reply, envelope, code, message) or Unknown(
+    error = definite_error(reply, envelope, code, message) or Unknown(
         flaw and f"The answer cannot be used: {flaw}." or message or "The answer says nothing."
     )
     error.status, error.code, error.request_id, error.duration_ms = reply.status, code, request_id, duration_ms
     return error
 
 
-def _envelope(reply: Reply) -> tuple[dict[str, Any], str]:
+def envelope_of(reply: Reply) -> tuple[dict[str, Any], str]:
     """The JSON object of the reply ({} without one) and what is wrong with it ("" when nothing is)."""
     if reply.body is None:
         return {}, "it is too long or packed"
@@ -142,8 +130,8 @@ def _envelope(reply: Reply) -> tuple[dict[str, Any], str]:
     return (envelope, "") if isinstance(envelope, dict) else ({}, "it is not the JSON of Fivetran")
 
 
-def _definite(reply: Reply, envelope: dict[str, Any], code: str, message: str) -> FivetranError | None:
-    """The error of a refusal that certainly had no effect, None for every other reply."""
+def definite_error(reply: Reply, envelope: dict[str, Any], code: str, message: str) -> FivetranError | None:
+    """The error of a refusal that certainly had no effect, else None."""
     # Without Fivetran's own error body it may be a machine on the way that speaks, and the request may have gone on.
     if not (code and isinstance(envelope.get("message"), str)):
         return None
@@ -162,22 +150,20 @@ def _definite(reply: Reply, envelope: dict[str, Any], code: str, message: str) -
 
 
 def retry_after(value: str | None, date: str | None = None) -> float | None:
-    """Seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3), within 1 to 7,200; None where it cannot be read.
-
-    A date counts from the `Date` header of the same answer where there is one, so a wrong clock here changes nothing.
-    """
+    """Seconds to wait by a `Retry-After` header (RFC 9110, 10.2.3), within 1 to 7,200; None where it cannot be read."""
     text = (value or "").strip()
     if _WHOLE_NUMBER.fullmatch(text):
         seconds = float(text)
     else:
-        until, since = _http_date(text), _http_date(date or "") or datetime.now(UTC)
+        # A date counts from the `Date` header of the same answer, so that a wrong clock here changes nothing.
+        until, since = http_date(text), http_date(date or "") or datetime.now(UTC)
         if until is None:
             return None
         seconds = (until - since).total_seconds()
     return min(max(seconds, RETRY_AFTER_RANGE[0]), RETRY_AFTER_RANGE[1])
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(text)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -186,14 +172,12 @@ def _http_date(text: str) -> datetime | None:
 
 
 def judge_failure(failure: Exception, *, secrets: tuple[str, ...], expired: bool, duration_ms: int) -> FivetranError:
-    """What an exception of `exchange()` says about the effect: NotSent only by a cause that proves it, else Unknown.
-
-    The class that requests raises proves nothing: ConnectionError is both "refused" and "closed after reading".
-    """
-    causes = list(_causes(failure))
+    """NotSent only by a cause that proves it, else Unknown."""
+    # The class that requests raises proves nothing: ConnectionError is both "refused" and "closed after reading".
+    causes = list(causes_of(failure))
     certificate = any(isinstance(cause, SSLCertVerificationError) for cause in causes)
     # The words of the innermost cause only: those further out repeat the address with its query.
-    text = _text(f"{type(causes[-1]).__name__}: {causes[-1]}", MESSAGE_LENGTH, secrets)
+    text = clean_text(f"{type(causes[-1]).__name__}: {causes[-1]}", MESSAGE_LENGTH, secrets)
     if any(isinstance(cause, TooLate) for cause in causes):
         text = "The time allowed had passed before anything was sent."
     elif expired:
@@ -206,8 +190,7 @@ def judge_failure(failure: Exception, *, secrets: tuple[str, ...], expired: bool
     return Unknown(text, duration_ms=duration_ms)
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """`error` and what it was made of. Not `__context__`: that is whatever else was being handled at the time."""
+def causes_of(error: BaseException) -> Iterator[BaseException]:
     seen: set[int] = set()
     waiting = [error]
     while waiting:
@@ -216,11 +199,12 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
             continue
         seen.add(id(cause))
         yield cause
+        # Not `__context__`: that is whatever else was being handled at the time.
         inner = [*cause.args, getattr(cause, "reason", None), getattr(cause, "original_error", None), cause.__cause__]
         waiting += [item for item in inner if isinstance(item, BaseException)]
 
 
-def _text(text: object, length: int, secrets: tuple[str, ...]) -> str:
+def clean_text(text: object, length: int, secrets: tuple[str, ...]) -> str:
     # Struck out before the cut, which could leave half a secret, and after the cleaning, which could join two halves.
     cleaned = clean(text, 4 * length)
     for secret in secrets:
@@ -229,15 +213,14 @@ def _text(text: object, length: int, secrets: tuple[str, ...]) -> str:
     return cleaned[:length]
 
 
-def _struck(value: Any, secrets: tuple[str, ...]) -> Any:
-    """`value` without the secrets in any of its texts: a setup test may quote the request that it was part of."""
-    if isinstance(value, str):
+def without_secrets(value: Any, secrets: tuple[str, ...]) -> Any:
+    if isinstance(value, str):  # a setup test may quote the request that it was part of
         for secret in secrets:
             if len(secret) >= SHORTEST_SECRET and secret in value:
                 value = value.replace(secret, "[hidden]")
         return value
     if isinstance(value, list):
-        return [_struck(item, secrets) for item in value]
+        return [without_secrets(item, secrets) for item in value]
     if isinstance(value, dict):
-        return {_struck(key, secrets): _struck(item, secrets) for key, item in value.items()}
+        return {without_secrets(key, secrets): without_secrets(item, secrets) for key, item in value.items()}
     return value

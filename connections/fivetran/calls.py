@@ -33,13 +33,8 @@ CURSOR_LENGTH = 4_096
 class Caller:
     """Makes calls under `base_url` (without /v1) with the key pair that `credentials()` gives at each call.
 
-    All times in seconds: `connect_timeout` and `read_timeout` (between two bytes) for every call, `get_deadline` for a
-    GET with its repetitions and for a short POST as a whole; `create_read_timeout` and `create_deadline` for the two
-    calls that run setup tests, which may take over ten minutes. `proxy_url` is used for https only: through plain http
-    the proxy would see the key. `ca_bundle` is a file or folder of certificates to trust instead of certifi's. Nothing
-    is taken from the environment, neither proxies nor .netrc. An instance may be shared by threads and survives a fork.
-
-    Raises ValueError for an address that the key must not be sent to.
+    Raises ValueError for an address that must not get the key. An instance may be shared by threads and survives a
+    fork.
     """
 
     def __init__(
@@ -47,19 +42,22 @@ class Caller:
         base_url: str,
         credentials: Callable[[], tuple[str, str]],
         *,
-        connect_timeout: float = 5.0,
-        read_timeout: float = 30.0,
-        create_read_timeout: float = 900.0,
+        connect_timeout: float = 5.0,  # seconds, like all times here
+        read_timeout: float = 30.0,  # between two bytes
+        create_read_timeout: float = 900.0,  # of the two calls that run setup tests: these may take over ten minutes
         create_deadline: float = 930.0,
-        get_deadline: float = 60.0,
+        get_deadline: float = 60.0,  # a GET with its repetitions, or a short POST
         proxy_url: str = "",
-        ca_bundle: str = "",
+        ca_bundle: str = "",  # a file or folder of certificates
     ) -> None:
-        self.base_url = _checked_root(base_url)
+        self.base_url = checked_root(base_url)
         self._credentials = credentials
         self._quick = Timing(connect_timeout, read_timeout, get_deadline)
         self._slow = Timing(connect_timeout, create_read_timeout, create_deadline)
-        self._proxies = {"https": _checked_proxy(proxy_url)} if proxy_url else {}
+        if proxy_url and not ((proxy := urlsplit(proxy_url)).scheme in ("http", "https") and proxy.hostname):
+            raise ValueError("The proxy must be an http(s) address.")
+        # Not for http, where the proxy would see the key. Nothing else comes from the environment, not even .netrc.
+        self._proxies = {"https": proxy_url} if proxy_url else {}
         if ca_bundle and not Path(ca_bundle).exists():
             raise ValueError(f"There is no file with certificates at {ca_bundle}.")
         self._verify: bool | str = ca_bundle or True
@@ -81,7 +79,7 @@ class Caller:
         *,
         without_data: bool = False,
     ) -> Answer:
-        """A call that changes something, sent at most once; no `body`, no content."""
+        """A call that changes something, sent at most once; without `body` it has no content."""
         request = requests.Request(method, f"{self.base_url}/v1{path}")
         if body is not None:
             # Here, so that a value that is not JSON is the caller's TypeError or ValueError, not an open outcome.
@@ -104,13 +102,14 @@ class Caller:
             if not isinstance(ending, FivetranError):
                 return ending
             pause = random.uniform(0.1, 0.5) * 2 ** (GET_TRIES - 1 - repeats_left)  # noqa: S311
-            if not repeats_left or not _worth_repeating(ending) or boottime() + pause >= until:
+            if not repeats_left or not is_worth_repeating(ending) or boottime() + pause >= until:
                 raise ending
             time.sleep(pause)  # between tries of a GET, within the deadline of the call as a whole
         raise AssertionError("unreachable: the last try returns or raises")
 
     def _items(self, path: str, params: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
-        """All items of a list, or an error: never a part of it."""
+        """All items of a list, or an error: never a part of the list."""
+        # A cursor that comes again, or too many pages, would keep the caller busy for ever.
         items: list[dict[str, Any]] = []
         cursors: set[str] = set()
         query = {**(params or {}), "limit": str(PAGE_SIZE)}
@@ -140,8 +139,12 @@ class Caller:
         *,
         without_data: bool = False,
     ) -> Answer | FivetranError:
-        """How the call ended. Returned and not raised, so that no traceback leads to frames that hold the key."""
+        # The ending is returned and not raised, so that no traceback leads to frames that hold the key.
         started = boottime()
+
+        def milliseconds() -> int:
+            return round((boottime() - started) * 1000)
+
         try:
             key, secret = self._credentials()
             token = base64.b64encode(f"{key}:{secret}".encode()).decode()
@@ -161,32 +164,26 @@ class Caller:
             reply = exchange(wire, signed, timing, cap=cap, proxies=self._proxies, verify=self._verify)
         # Whatever goes wrong from here on, the request may be at Fivetran: only a proven cause says that it is not.
         except Exception as failure:  # noqa: BLE001
-            return judge_failure(
-                failure, secrets=secrets, expired=wire.deadline.passed, duration_ms=_milliseconds(started)
-            )
+            return judge_failure(failure, secrets=secrets, expired=wire.deadline.passed, duration_ms=milliseconds())
         rate_limit.note(self.base_url, reply.headers)
         return judge_reply(
             reply,
             usable,
             secrets=secrets,
             expired=wire.deadline.passed,
-            duration_ms=_milliseconds(started),
+            duration_ms=milliseconds(),
             without_data=without_data,
         )
 
     def _wire(self) -> Wire:
-        """This thread's kept session; a new one after a fork, whose sockets would be shared with the parent."""
+        # A session for each thread; a new one after a fork, whose sockets would be shared with the parent.
         if getattr(self._local, "pid", None) != os.getpid():
             self._local.wire, self._local.pid = Wire(), os.getpid()
         wire: Wire = self._local.wire
         return wire
 
 
-def _milliseconds(started: float) -> int:
-    return round((boottime() - started) * 1000)
-
-
-def _worth_repeating(error: FivetranError) -> bool:
+def is_worth_repeating(error: FivetranError) -> bool:
     if isinstance(error, NotSent):
         return not error.certificate
     return isinstance(error, Unknown) and (error.status is None or error.status in GET_REPEATED_STATUSES)
@@ -199,7 +196,7 @@ def has_items(data: Mapping[str, Any]) -> bool:
     return isinstance(items, list) and all(isinstance(item, dict) for item in items) and cursor_fits
 
 
-def _checked_root(base_url: str) -> str:
+def checked_root(base_url: str) -> str:
     """`base_url` without a slash at its end; ValueError unless it is https, or http to this machine itself."""
     parts = urlsplit(base_url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
@@ -212,13 +209,6 @@ def _checked_root(base_url: str) -> str:
     if root.endswith("/v1"):
         raise ValueError("The API root must be given without /v1.")
     return root
-
-
-def _checked_proxy(proxy_url: str) -> str:
-    parts = urlsplit(proxy_url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("The proxy must be an http(s) address.")
-    return proxy_url
 
 
 def _is_loopback(host: str) -> bool:

@@ -10,10 +10,7 @@ from .client import FivetranClient
 
 
 def client(**overrides: Any) -> FivetranClient:
-    """The client for the configured API root; `overrides` are keyword arguments of FivetranClient.
-
-    The same settings give the same instance, so that its GETs share connections. Unusable settings: ValueError.
-    """
+    """`overrides` are keyword arguments of FivetranClient. Raises ValueError for unusable settings."""
     options = {
         "connect_timeout": settings.SUBMIT_CONNECT_TIMEOUT,
         "create_read_timeout": settings.SUBMIT_READ_TIMEOUT,
@@ -26,10 +23,10 @@ def client(**overrides: Any) -> FivetranClient:
 
 
 def latest_rate_limit() -> rate_limit.RateLimit | None:
-    """What this process read last of the configured account's rate limit."""
     return rate_limit.latest(settings.FIVETRAN_BASE_URL.rstrip("/"))
 
 
+# The same settings give the same instance, so that its GETs share connections.
 @lru_cache(maxsize=8)
 def _made(base_url: str, credentials: Any, options: tuple[tuple[str, Any], ...]) -> FivetranClient:
     return FivetranClient(base_url, credentials, **dict(options))

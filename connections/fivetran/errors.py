@@ -1,8 +1,4 @@
-"""What is known after a call to Fivetran that brought no usable answer.
-
-Callers `match` over five classes. They say what we know about the effect at Fivetran, not what HTTP said: the call that
-creates a connection is not idempotent, so only certainty decides whether it may be sent again.
-"""
+"""What is known after a call to Fivetran that brought no usable answer."""
 
 import re
 
@@ -16,19 +12,16 @@ _BLANK = re.compile("[\t\n\r\u2028\u2029]+")
 
 
 def clean(text: object, length: int) -> str:
-    """Text from outside without control characters, at most `length` characters; anything but text gives ""."""
+    """Text without control characters, at most `length` characters; "" for anything but text."""
     if not isinstance(text, str):
         return ""
     return _UNPRINTABLE.sub("", _BLANK.sub(" ", text[: length * 4])).strip()[:length]
 
 
+# The classes say what is known about the effect at Fivetran, not what HTTP said: the call that creates a connection is
+# not idempotent, so only certainty decides whether it may be sent again.
 class FivetranError(Exception):
-    """A call without a usable answer; never raised itself, only its five children.
-
-    `message` is for people (at most 2,000 characters, no control characters), `code` is Fivetran's own word for it (""
-    when there was none), `status` the HTTP status or None without an answer, `request_id` the `X-Request-Id` of the
-    answer, `duration_ms` the time from the start of the call. None of them ever holds the key or the secret.
-    """
+    """A call without a usable answer; only its five children are raised. None ever holds the key or the secret."""
 
     def __init__(
         self,
@@ -39,10 +32,10 @@ class FivetranError(Exception):
         request_id: str = "",
         duration_ms: int = 0,
     ) -> None:
-        self.message = clean(message, MESSAGE_LENGTH)
-        self.status = status
-        self.code = clean(code, CODE_LENGTH)
-        self.request_id = clean(request_id, REQUEST_ID_LENGTH)
+        self.message = clean(message, MESSAGE_LENGTH)  # for people
+        self.status = status  # of HTTP; None without an answer
+        self.code = clean(code, CODE_LENGTH)  # Fivetran's own; "" where there was none
+        self.request_id = clean(request_id, REQUEST_ID_LENGTH)  # the answer's `X-Request-Id`
         self.duration_ms = duration_ms
         super().__init__(self.message)
 
@@ -59,25 +52,20 @@ class FivetranError(Exception):
 
 
 class NotSent(FivetranError):  # noqa: N818
-    """The request certainly never reached Fivetran.
+    """The request certainly never reached Fivetran."""
 
-    `certificate` when its certificate (or the proxy's) was refused, `late` when the time allowed had passed before.
-    """
-
-    certificate = False
-    late = False
+    certificate = False  # the server's (or the proxy's) certificate was refused
+    late = False  # the time allowed had passed before sending
 
 
 class Refused(FivetranError):  # noqa: N818
-    """Fivetran refused with its own JSON error body and did nothing; `name_taken`: the destination name is in use."""
+    """Fivetran refused with its own JSON error body and did nothing."""
 
-    name_taken = False
+    name_taken = False  # the destination name is in use
 
 
 class RateLimited(FivetranError):  # noqa: N818
-    """429; `retry_after` in seconds (1 to 7,200) or None where Fivetran did not say."""
-
-    retry_after: float | None = None
+    retry_after: float | None = None  # seconds, 1 to 7,200; None where Fivetran did not say
 
 
 class Unauthorized(FivetranError):  # noqa: N818

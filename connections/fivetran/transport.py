@@ -1,8 +1,4 @@
-"""One HTTP exchange with a total deadline and a bounded body; knows nothing of what Fivetran's answers mean.
-
-Timeouts of sockets bound the gap between two bytes only: an answer that drips one byte a second never meets them. So a
-watchdog shuts down the sockets of a call that outlasts its deadline, whether it shakes hands, reads headers or a body.
-"""
+"""One HTTP exchange with a total deadline and a bounded body; it does not know what Fivetran's answers mean."""
 
 import os
 import socket
@@ -26,22 +22,24 @@ IDLE_SECONDS = 3600.0  # how long the watchdog sleeps while nothing runs; any ca
 
 
 def boottime() -> float:
-    """Seconds on a clock that no one sets and that counts the time a machine is suspended, where the system has one."""
+    """Seconds on a clock that nobody sets and that counts the time a machine is suspended, where the system has one."""
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
     return time.monotonic()
 
 
 class TooLate(Exception):  # noqa: N818
-    """The time allowed had passed before the first byte of the request was sent."""
+    pass
 
 
 class TunnelFailed(OSError):  # noqa: N818
-    """The proxy did not open a tunnel to Fivetran, so no byte of the request left this machine for Fivetran."""
+    """The proxy opened no tunnel: no byte of the request was sent to Fivetran."""
 
 
+# A socket's timeout bounds only the gap between two bytes: an answer that sends one byte a second never meets it. So a
+# watchdog shuts down the sockets of a call that outlasts its deadline, in the handshake, the headers or the body.
 class Deadline:
-    """The end of one call at a time: `running()` around it, `watch()` for each socket it opens."""
+    """The end of one call at a time: `running()` around the call, `watch()` for each socket it opens."""
 
     def __init__(self) -> None:
         self.passed = False
@@ -52,7 +50,7 @@ class Deadline:
 
     @contextmanager
     def running(self, seconds: float, give_up_at: float | None = None) -> Iterator[None]:
-        """Ends what happens inside after `seconds`; nothing is sent once `boottime()` is past `give_up_at`."""
+        """Nothing is sent once `boottime()` is past `give_up_at`."""
         self.passed, self._give_up_at = False, give_up_at
         self.ends_at = time.monotonic() + seconds
         token = _current.set(self)
@@ -65,13 +63,13 @@ class Deadline:
             _current.reset(token)
 
     def watch(self, connected: socket.socket) -> None:
-        """Registers a socket for the rest of the call; raises TooLate when the deadline has passed."""
+        """Raises TooLate when the deadline has passed."""
         # A second descriptor of the same connection: wrapping a socket in TLS takes the first one away from its object,
         # and an object in use by the calling thread is not ours to touch.
         twin = socket.socket(fileno=os.dup(connected.fileno()))
         with self._lock:
             self._twins.append(twin)
-        self.check()
+        self.check()  # it may have passed while the socket was opened
 
     def check(self) -> None:
         """Raises TooLate when nothing may be sent any more."""
@@ -79,8 +77,7 @@ class Deadline:
             raise TooLate
 
     def end(self) -> None:
-        """Shuts down what the call has open; it may be in use by another thread."""
-        with self._lock:
+        with self._lock:  # the calling thread may be using the sockets: a shutdown is safe, a close is not
             self.passed = True
             for twin in self._twins:
                 with suppress(OSError):  # closed by the other side already
@@ -93,23 +90,20 @@ class Deadline:
             self._twins.clear()
 
 
+# One thread for the deadlines of all calls of the process: a timer for each was a fifth of a worker's processor time,
+# and half of its threads.
 class _Watchdog:
-    """One thread for the deadlines of all calls of the process: a timer for each was a fifth of a worker's processor
-    time, and half of its threads.
-    """
-
     def __init__(self) -> None:
         self.start_afresh()
 
     def start_afresh(self) -> None:
-        """Forgets everything: in a forked child there is no thread, and nobody to release a lock that was held."""
+        # In a forked child there is no thread, and nobody to release a lock that was held.
         self._running: set[Deadline] = set()
         self._changed = threading.Condition()
         self._wakes_at = 0.0
         self._thread: threading.Thread | None = None
 
     def watch(self, deadline: Deadline) -> None:
-        """Ends `deadline` at its time, unless it left before."""
         with self._changed:
             self._running.add(deadline)
             if self._thread is None or not self._thread.is_alive():
@@ -119,7 +113,7 @@ class _Watchdog:
                 self._changed.notify()
 
     def leave(self, deadline: Deadline) -> None:
-        """Returns when `deadline` is not going to be ended any more: not while it has the sockets of its next call."""
+        """Returns when `deadline` is certainly not ended any more: its next call will have new sockets."""
         with self._changed:
             self._running.discard(deadline)
 
@@ -193,7 +187,7 @@ class _Adapter(HTTPAdapter):
 
 
 class Wire(requests.Session):
-    """A session that keeps a deadline, follows nothing, keeps no cookies and takes nothing from the environment."""
+    """A session with a deadline, without redirects, cookies, or settings from the environment."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -205,23 +199,23 @@ class Wire(requests.Session):
         self.mount("http://", adapter)
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
-        """None: even with redirects off, requests reads and unpacks the whole body of one to prepare the next call."""
+        # Even with redirects off, requests reads and unpacks the whole body of one to prepare the next call.
         return None
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds: to connect, between two bytes, for the whole; and the `boottime()` after which nothing is sent."""
+    """Seconds; after `give_up_at` (`boottime()`) nothing is sent."""
 
     connect: float
-    read: float
+    read: float  # between two bytes
     total: float
     give_up_at: float | None = None
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What came back: `body` is None where it was over the cap or packed though we asked for it plain."""
+    """`body` is None where it was over the cap, or packed though we asked for it plain."""
 
     status: int
     headers: Mapping[str, str]
@@ -246,12 +240,12 @@ def exchange(
             verify=verify,
         )
         try:
-            return Reply(response.status_code, response.headers, _body(response, cap))
+            return Reply(response.status_code, response.headers, read_body(response, cap))
         finally:
             response.close()
 
 
-def _body(response: requests.Response, cap: int) -> bytes | None:
+def read_body(response: requests.Response, cap: int) -> bytes | None:
     # Never unpacked: 200 KB of gzip can hold 200 MB.
     if response.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         return None

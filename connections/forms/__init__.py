@@ -1,4 +1,4 @@
-"""The forms: the request form, built from the fields of the spec, and the one in which a decision gives its reason."""
+"""The forms: the request form, built from the fields of the spec, and the small ones for decisions and hand-overs."""
 
 from connections.forms.decisions import PauseForm, ReasonForm, SettleForm
 from connections.forms.handover import CodeForm, PersonForm

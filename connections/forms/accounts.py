@@ -9,16 +9,13 @@ from django.http import HttpRequest
 
 
 class CountedPasswordChangeForm(PasswordChangeForm):
-    """Django's form; a wrong old password counts like one at the log-in, or a session left open could try all."""
-
     def __init__(self, *args: Any, request: HttpRequest, **kwargs: Any) -> None:
-        """With the request, under whose address it counts."""
         super().__init__(*args, **kwargs)
         self.request = request
 
     def clean_old_password(self) -> str:
-        """The old password, if it is the right one and may be looked at."""
         typed = str(self.cleaned_data["old_password"])
+        # A wrong old password counts like one at the log-in, or a session left open could try all.
         if authenticate(self.request, username=self.user.get_username(), password=typed) != self.user:
             raise ValidationError(self.error_messages["password_incorrect"], code="password_incorrect")
         return typed

@@ -1,4 +1,4 @@
-"""Who answers from now on for a connection that was made elsewhere, and why it comes into the portal."""
+"""Who is responsible from now on for a connection that was made elsewhere, and why it is adopted."""
 
 from crispy_forms.helper import FormHelper
 from django import forms
@@ -9,8 +9,6 @@ from connections.forms.summary import Summed
 
 
 class AdoptForm(Summed):
-    """The owner by user name, and the reason."""
-
     owner = forms.CharField(
         label="Owner",
         help_text="The user name of who answers for it from now on: its requester here. Not you, for you approve it.",
@@ -30,7 +28,6 @@ class AdoptForm(Summed):
     use_required_attribute = False
 
     def clean_owner(self) -> User:
-        """The active user of that name."""
         name = self.cleaned_data["owner"].strip()
         found = get_user_model()._default_manager.filter(username=name, is_active=True).first()
         if not isinstance(found, User):
@@ -39,7 +36,6 @@ class AdoptForm(Summed):
 
     @property
     def helper(self) -> FormHelper:
-        """The layout for `{% crispy form %}`; the page has the form element and its own summary of the errors."""
         helper = FormHelper()
         helper.form_tag = False
         helper.disable_csrf = True

@@ -35,8 +35,6 @@ class Unreadable(Exception):
 
 
 class TooLargeTable(Unreadable):
-    """It has more than MAX_BYTES."""
-
     def __init__(self, size: int) -> None:
         super().__init__(
             f"The table has {size:,} bytes. Send it in parts of {MAX_BYTES // 1024} KiB ({MAX_BYTES:,} bytes) or less."
@@ -45,15 +43,12 @@ class TooLargeTable(Unreadable):
 
 @dataclass
 class Table:
-    """A table as it was given: names of columns, and for each row name -> text, with the line on which it began."""
-
     columns: list[str]
     rows: list[dict[str, str]]
     delimiter: str
     left_out: list[str] = field(default_factory=list)  # columns that hold secrets
 
     def as_text(self) -> str:
-        """The table written again, in the same dialect."""
         out = io.StringIO()
         writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
         writer.writerow(self.columns)
@@ -61,7 +56,7 @@ class Table:
         return out.getvalue()
 
     def correct(self, number: int, name: str, text: str) -> None:
-        """Put `text` into the cell of row `number` (from 1); a column that the table lacks is added."""
+        """`number` counts from 1; a missing column is added."""
         if name not in self.columns:
             self.columns.append(name)
         self.rows[number - 1][name] = text
@@ -69,46 +64,39 @@ class Table:
 
 @dataclass
 class Row:
-    """A judged row: what stands in its cells, and what is wrong with them (name of a column -> sentences)."""
-
     number: int
     texts: Mapping[str, str]
-    errors: dict[str, list[str]] = field(default_factory=dict)
+    errors: dict[str, list[str]] = field(default_factory=dict)  # name of a column -> sentences
     problems: list[str] = field(default_factory=list)  # those that no cell is to blame for
     form: RequestForm | None = None
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing is wrong with it."""
         return not self.errors and not self.problems
 
     def refuse(self, name: str, sentence: str) -> None:
-        """Blame the cell `name`."""
         self.errors.setdefault(name, []).append(sentence)
 
     @property
     def name_column(self) -> str:
-        """The column in which the destination name begins."""
         return next((f.name for f in NAMING.values() if self.texts.get(f.name)), "config__schema")
 
     @property
     def key(self) -> tuple[str, str]:
-        """(group id, name there): what must be the only one."""
+        """(group id, name there)."""
         values = self.form.values() if self.form else {}
         config = {path.removeprefix("config."): v for path, v in values.items() if path.startswith("config.")}
         return str(values.get("group_id", "")), payloads.natural_key(config)
 
 
 class TableForm(forms.Form):
-    """What was pasted or uploaded; a file takes the place of what stood in the text."""
-
     table = forms.CharField(required=False, strip=False, widget=forms.Textarea(attrs={"rows": 8}))
     file = forms.FileField(required=False, allow_empty_file=True, label="CSV file")
     use_required_attribute = False
 
     @property
     def text(self) -> str:
-        """The text to show again and to judge; raises Unreadable for a file that is no text."""
+        """Raises Unreadable for a file that is not text."""
         file = self.files.get("file")
         if file is None:
             return one_line_end(str(self.data.get("table", "")))
@@ -118,7 +106,7 @@ class TableForm(forms.Form):
 
 
 def decoded(raw: bytes) -> str:
-    """The text of a file: UTF-8, or UTF-16 with a byte order mark (Excel's "Unicode Text"). Nothing is guessed."""
+    """UTF-8, or UTF-16 with a byte order mark (Excel's "Unicode Text"); raises Unreadable."""
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
         return raw.decode(encoding)
@@ -127,10 +115,7 @@ def decoded(raw: bytes) -> str:
 
 
 def read_table(text: str) -> Table:
-    """The table in `text`: tab, semicolon or comma between cells (the header decides), quotes as CSV has them.
-
-    Raises Unreadable for a text that is no such table, is too large, or names a column that no request has.
-    """
+    """Tab, semicolon or comma between cells (the header decides), quotes as CSV has them; raises Unreadable."""
     size = len(text.encode(errors="replace"))
     if size > MAX_BYTES:
         raise TooLargeTable(size)
@@ -139,22 +124,28 @@ def read_table(text: str) -> Table:
     if re.fullmatch(r"sep=.", first.strip()):  # Excel's own hint, which is no part of the table
         text, first = rest, rest.partition("\n")[0]
     delimiter = "\t" if "\t" in first else max(",;", key=first.count)
-    lines = list(_lines(text, delimiter))
+    lines = list(lines_of(text, delimiter))
     if not lines:
         raise Unreadable(
             "Paste a table or choose a CSV file: first a line with the names of the columns, then the rows."
         )
     (_, header), *below = lines
-    columns = _columns(header)
+    columns = columns_of(header)
     if not below:
         raise Unreadable("There is no row below the names of the columns.")
     if len(below) > MAX_ROWS:
         raise Unreadable(f"The table has {len(below)} rows. Send at most {MAX_ROWS} at once.")
-    return _without_secrets(Table(columns, [_row(columns, *line) for line in below], delimiter))
+    table = Table(columns, [cells_by_column(columns, *line) for line in below], delimiter)
+    # Columns that hold a secret by their name are dropped: not even this page shows them again.
+    secret = [c for c in table.columns if holds_secret(c)]
+    table.left_out = [c for c in secret if any(row.get(c) for row in table.rows)]
+    table.columns = [c for c in table.columns if c not in table.left_out]
+    table.rows = [{c: text for c, text in row.items() if c not in table.left_out} for row in table.rows]
+    return table
 
 
-def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """(number of the line on which it ends, cells) of every line that is not empty."""
+def lines_of(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
+    """(number of its last line, cells) of every row that is not empty."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     try:
         for cells in reader:
@@ -170,16 +161,18 @@ def _lines(text: str, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         ) from None
 
 
-def _columns(header: Sequence[str]) -> list[str]:
+def columns_of(header: Sequence[str]) -> list[str]:
     header = [trimmed(heading) for heading in header]
     width = max((place for place, heading in enumerate(header, 1) if heading), default=0)
     header = header[:width]
     if width > MAX_COLUMNS:
         raise Unreadable(f"The table has {width:,} columns. Send at most {MAX_COLUMNS}.")
-    found = [_column(heading) for heading in header]
+    found = [column_of(heading) for heading in header]
     unknown = [heading for heading, name in zip(header, found, strict=True) if not name]
     if unknown:
-        listed = ", ".join(map(_unknown, unknown[:8]))
+        shown = [f"“{heading[:60]}”" if heading else "one without a name" for heading in unknown[:8]]
+        near = [nearest(heading, COLUMNS) for heading in unknown[:8]]
+        listed = ", ".join(f"{a} (did you mean {b}?)" if b else a for a, b in zip(shown, near, strict=True))
         raise Unreadable(f"No request has these columns: {listed}. The names are below, under “Columns”.")
     names = [name for name in found if name]
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
@@ -187,15 +180,8 @@ def _columns(header: Sequence[str]) -> list[str]:
     return names
 
 
-def _unknown(heading: str) -> str:
-    """A heading that names no column, with the column that was perhaps meant."""
-    near = nearest(heading, COLUMNS)
-    shown = f"“{heading[:60]}”" if heading else "one without a name"
-    return f"{shown} (did you mean {near}?)" if near else shown
-
-
-def _column(heading: str) -> str | None:
-    """The control's name that a heading means: itself, its path in the body, or its label."""
+def column_of(heading: str) -> str | None:
+    """A heading may be the control's name, its path in the body, or its label."""
     name = heading.strip().replace(".", "__")
     if name.lower() in COLUMNS:
         return name.lower()
@@ -203,60 +189,48 @@ def _column(heading: str) -> str | None:
 
 
 def is_column(name: str) -> bool:
-    """Whether a table may have a column of this name: a control that every service has, or a setting of some service.
-
-    A secret is none.
-    """
-    return name in COLUMNS or bool(_CONFIG.fullmatch(name)) and not _holds_secret(name)
+    return name in COLUMNS or bool(_CONFIG.fullmatch(name)) and not holds_secret(name)
 
 
-def _row(columns: Sequence[str], line: int, cells: Sequence[str]) -> dict[str, str]:
+def cells_by_column(columns: Sequence[str], line: int, cells: Sequence[str]) -> dict[str, str]:
     if any(map(trimmed, cells[len(columns) :])):
         raise Unreadable(f"Line {line} has {len(cells)} cells, more than there are columns ({len(columns)}).")
     return {name: cell_text(name, text) for name, text in zip(columns, cells, strict=False)}
 
 
 def cell_text(name: str, text: str) -> str:
-    """What the cell of column `name` holds; a cell of blanks is an empty one, but where white space is a value."""
+    # A cell of blanks is an empty one, except where white space is a value.
     text = tidy(name, text)
     return text if is_separator(name) or not text.isspace() else ""
 
 
-def _holds_secret(column: str) -> bool:
-    """Whether what stands in the column is a secret by its name; names in a secrets manager are none."""
+def holds_secret(column: str) -> bool:
+    # A name in a secrets manager is not a secret.
     keys = column.removeprefix("config__").strip("_").split("__")
     return payloads.lies_in_secret(keys) and not column.startswith(_NAMES_OF_SECRETS)
 
 
-def _without_secrets(table: Table) -> Table:
-    """Drop the columns that hold a secret by their name: they are not even shown again."""
-    secret = [c for c in table.columns if _holds_secret(c)]
-    table.left_out = [c for c in secret if any(row.get(c) for row in table.rows)]
-    table.columns = [c for c in table.columns if c not in table.left_out]
-    table.rows = [{c: text for c, text in row.items() if c not in table.left_out} for row in table.rows]
-    return table
-
-
 # --- judging -------------------------------------------------------------------------------------------------------
 def judge(table: Table, *, seconds: float = CHECK_SECONDS) -> list[Row]:
-    """Every row, judged as the form would, except that a value in a field that does not apply is an error here.
-
-    The rows that are not reached within `seconds` say so.
-    """
+    """Every row, judged as the form would, except that a value in a field that does not apply is an error here."""
     ends, rows = time.monotonic() + seconds, []
     with read_once():
         for number, texts in enumerate(table.rows, 1):
             row = Row(number, texts)
             if time.monotonic() < ends:
-                _judge(row)
-            else:
+                judge_row(row)
+            else:  # the page must not time out, and says how to go on
                 row.problems.append("Not checked yet: Fivetran answers slowly. Check the table again.")
             rows.append(row)
-    _refuse_doubles(rows)
+    first: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        group, name = row.key
+        if group and name and first.setdefault((group, name), row) is not row:
+            row.refuse(row.name_column, f"Row {first[group, name].number} has the same name in this destination")
     return rows
 
 
-def _judge(row: Row) -> None:
+def judge_row(row: Row) -> None:
     row.form = form = RequestForm.from_link(row.texts)
     idle = {path.replace(".", "__") for path in form.verdict.hidden} if form.errors else set()
     for name, sentences in form.errors.items():
@@ -276,11 +250,3 @@ def _judge(row: Row) -> None:
         row.refuse(name, f"{form.name_of('service') or 'This service'} has no such field: leave this cell empty.{near}")
     if not strangers:
         row.problems += [str(sentence) for sentence in form.non_field_errors()]
-
-
-def _refuse_doubles(rows: Sequence[Row]) -> None:
-    first: dict[tuple[str, str], Row] = {}
-    for row in rows:
-        group, name = row.key
-        if group and name and first.setdefault((group, name), row) is not row:
-            row.refuse(row.name_column, f"Row {first[group, name].number} has the same name in this destination")

@@ -1,4 +1,4 @@
-"""What somebody fills in who asks for a change of a connection: reason, new schedule, name of what is deleted."""
+"""What a person fills in to request a change of a connection: reason, new schedule, name of what is deleted."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,7 +17,7 @@ _RULES = tuple(rule for rule in RULES if rule.path in SCHEDULE)
 
 
 class ChangeForm(Summed):
-    """The form for one kind of change. `now` are the present values (path -> value), `name` is the connection's."""
+    """`now` are the present values (path -> value), `name` is the connection's."""
 
     use_required_attribute = False
 
@@ -33,7 +33,7 @@ class ChangeForm(Summed):
                 made.initial = now.get(path, field.default)
                 if isinstance(made, Chosen):  # whatever Fivetran has is shown, offered or not
                     made.keep(str(made.initial or ""))
-        self.fields["reason"] = _text(
+        self.fields["reason"] = text_field(
             "Reason",
             "The approver decides on this.",
             "Enter the reason for this change",
@@ -42,7 +42,7 @@ class ChangeForm(Summed):
         )
         if kind == ChangeKind.DELETE:
             plain = {"class": "form-control", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
-            self.fields["confirmed"] = _text(
+            self.fields["confirmed"] = text_field(
                 "Name of the connection, to confirm",
                 f"Type {name}",
                 f"Type {name} to confirm that it is this one",
@@ -51,14 +51,13 @@ class ChangeForm(Summed):
             )
 
     def clean_confirmed(self) -> str:
-        """The name, which must be this connection's."""
         typed: str = self.cleaned_data["confirmed"]
         if typed != self.name:
             raise forms.ValidationError(f"Type {self.name} to confirm that it is this one")
         return typed
 
     def clean(self) -> dict[str, Any]:
-        """Leave out what does not apply, as the request form does: a browser hides it and does not send it."""
+        # What does not apply is left out, as in the request form: a browser hides it and does not send it.
         if self.kind == ChangeKind.SCHEDULE:
             for path in check(self._answers(), _RULES).hidden:
                 self.errors.pop(path, None)
@@ -69,7 +68,7 @@ class ChangeForm(Summed):
         return {path: value for path in SCHEDULE if (value := self.cleaned_data.get(path)) not in (None, "")}
 
     def values(self) -> dict[str, Any]:
-        """path -> typed value of the schedule that is asked for; nothing for another kind."""
+        """path -> typed value of the requested schedule; empty for another kind."""
         return self._answers() if self.kind == ChangeKind.SCHEDULE else {}
 
     def for_the_browser(self) -> dict[str, Any]:
@@ -79,7 +78,6 @@ class ChangeForm(Summed):
 
     @property
     def helper(self) -> FormHelper:
-        """The layout for `{% crispy form %}`; the page has the form element and its own summary of the errors."""
         helper = FormHelper()
         helper.form_tag = False
         helper.disable_csrf = True
@@ -88,5 +86,5 @@ class ChangeForm(Summed):
         return helper
 
 
-def _text(label: str, help_text: str, enter: str, **options: Any) -> forms.CharField:
+def text_field(label: str, help_text: str, enter: str, **options: Any) -> forms.CharField:
     return forms.CharField(label=label, help_text=help_text, error_messages={"required": enter}, **options)

@@ -1,4 +1,6 @@
-"""The settings of a service as fields of the form: what stands in sight, what in the closed group, by which rules."""
+"""The settings of a service as fields of the form: which are always shown, which are in the closed group, by which
+rules.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,14 +21,11 @@ _TYPES = {Shape.WHOLE: Type.INTEGER, Shape.FLAG: Type.BOOLEAN, Shape.CHOICE: Typ
 
 @dataclass(frozen=True)
 class Setting(Field):
-    """A field made from a property of the metadata; `entry` says which entry of a list it belongs to ("Files 2")."""
-
     part: Property = field(default=Property("", Shape.TEXT, ""))
-    entry: str = ""
+    entry: str = ""  # of a list: which one it belongs to ("Files 2")
 
     @property
     def full_label(self) -> str:
-        """The label as lists of fields need it, where the entry is not in sight."""
         return f"{self.entry}: {self.label}" if self.entry else self.label
 
 
@@ -40,13 +39,11 @@ class Room:
 
 @dataclass(frozen=True)
 class Rows:
-    """A list of objects: `entries` are its entries as they stand on the page, always one at least."""
-
     path: str
     label: str
     help: str
     required: bool
-    entries: tuple[tuple["Piece", ...], ...]
+    entries: tuple[tuple["Piece", ...], ...]  # at least one: a person needs something to fill in
     size: int  # controls of an entry
     room: Room
 
@@ -57,12 +54,10 @@ class Rows:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for another entry."""
         return len(self.entries) >= self.most
 
     @property
     def name(self) -> str:
-        """As the name of a control: what the buttons for adding and removing name."""
         return self.path.replace(".", "__")
 
 
@@ -70,7 +65,7 @@ Piece = Setting | Rows
 
 
 def settings_in(pieces: Iterable[Piece]) -> Iterator[Setting]:
-    """Every setting in `pieces`, those in entries of lists included, as they stand on the page."""
+    """In the order of the page, those in entries of lists included."""
     for piece in pieces:
         if isinstance(piece, Setting):
             yield piece
@@ -81,8 +76,6 @@ def settings_in(pieces: Iterable[Piece]) -> Iterator[Setting]:
 
 @dataclass(frozen=True)
 class ServiceConfig:
-    """What follows from the chosen service besides its naming. Without metadata there is nothing in it."""
-
     in_sight: tuple[Piece, ...] = ()
     others: tuple[Piece, ...] = ()
     rules: tuple[Rule, ...] = ()
@@ -92,7 +85,6 @@ class ServiceConfig:
 
     @cached_property
     def fields(self) -> tuple[Setting, ...]:
-        """All settings, as they stand on the page."""
         return tuple(settings_in((*self.in_sight, *self.others)))
 
     @cached_property
@@ -102,32 +94,31 @@ class ServiceConfig:
 
     @property
     def secrets(self) -> tuple[str, ...]:
-        """The labels of what only the source owner may enter."""
         return tuple(dict.fromkeys(label for _, label in self.metadata.secrets))
 
     def for_the_browser(self) -> tuple[Rule, ...]:
-        """The rules about what stands on the page."""
-        return tuple(rule for rule in self.rules if rule.path not in FOLLOWING)
+        return tuple(rule for rule in self.rules if rule.path not in FOLLOWING)  # those have no control
 
 
 def config_for(
     service: str, raw: Mapping[str, Any] | None, texts: Mapping[str, str], secrets: Any = None
 ) -> ServiceConfig:
-    """The settings of `service` by its metadata `raw` (None: not told), with as many entries of lists as in `texts`.
+    """`raw` is the service's metadata, None while it is not known; a list has as many entries as in `texts`.
 
     `secrets` is the metadata's `external_secrets_keys_config`, of the few services that have one.
     """
     if raw is None:
         return ServiceConfig(metadata=parse(None, service))
-    named = tuple(_setting(f"{SECRETS_KEYS}.{part.name}", part, "") for part in names_of_secrets(secrets))
+    named = tuple(setting_of(f"{SECRETS_KEYS}.{part.name}", part, "") for part in names_of_secrets(secrets))
     metadata = parse(raw, service)
     listed = dict(leaves(metadata.properties))
     curated = curation(service, {path: part.choices for path, part in listed.items()})
     following = {rule.path for rule in curated.rules if rule.effect is Effect.FORCED}
-    room = Room(rows.CONTROLS - len(named) - sum(_size(part) for part in listed.values()))
+    # Each setting is drawn at least once; what is left of the server's limit goes to further entries of lists.
+    room = Room(rows.CONTROLS - len(named) - sum(controls_of(part) for part in listed.values()))
     order = dict.fromkeys((*curated.in_sight, *(path for path, part in listed.items() if part.required)))
-    in_sight = tuple(_piece(path, listed[path], texts, room) for path in order if path not in following)
-    others = [_piece(path, part, texts, room) for path, part in listed.items() if path not in {*order, *following}]
+    in_sight = tuple(piece_of(path, listed[path], texts, room) for path in order if path not in following)
+    others = [piece_of(path, part, texts, room) for path, part in listed.items() if path not in {*order, *following}]
     return ServiceConfig(
         in_sight=in_sight,
         others=(*others, *named),
@@ -142,32 +133,31 @@ def config_for(
     )
 
 
-def _size(part: Property) -> int:
-    """The controls of a setting; of a list of objects those of one entry."""
-    return sum(_size(cell) for _, cell in leaves(part.properties)) if part.shape is Shape.ROWS else 1
+def controls_of(part: Property) -> int:
+    return sum(controls_of(cell) for _, cell in leaves(part.properties)) if part.shape is Shape.ROWS else 1
 
 
-def _piece(path: str, part: Property, texts: Mapping[str, str], room: Room, entry: str = "") -> Piece:
+def piece_of(path: str, part: Property, texts: Mapping[str, str], room: Room, entry: str = "") -> Piece:
     if part.shape is not Shape.ROWS:
-        return _setting(path, part, entry)
-    size, entries = _size(part), [tuple(_cells(f"{path}.0", part, texts, room, 1))]
+        return setting_of(path, part, entry)
+    size, entries = controls_of(part), [tuple(cells_of(f"{path}.0", part, texts, room, 1))]
     for number in range(1, min(rows.MOST, len(rows.numbers(texts, path.replace(".", "__"))))):
         if room.left < size:
             room.lacking.append(part.label)
             break
         room.left -= size
-        entries.append(tuple(_cells(f"{path}.{number}", part, texts, room, number + 1)))
+        entries.append(tuple(cells_of(f"{path}.{number}", part, texts, room, number + 1)))
     return Rows(path, part.label, part.help, part.required, tuple(entries), size, room)
 
 
-def _cells(path: str, part: Property, texts: Mapping[str, str], room: Room, count: int) -> Iterator[Piece]:
+def cells_of(path: str, part: Property, texts: Mapping[str, str], room: Room, count: int) -> Iterator[Piece]:
     first = first_cells(part.name)
     cells = list(leaves(part.properties, path))
     for inner_path, inner in sorted(cells, key=lambda cell: (*first, cell[1].name).index(cell[1].name)):
-        yield _piece(inner_path, inner, texts, room, f"{part.label} {count}")
+        yield piece_of(inner_path, inner, texts, room, f"{part.label} {count}")
 
 
-def _setting(path: str, part: Property, entry: str) -> Setting:
+def setting_of(path: str, part: Property, entry: str) -> Setting:
     lower = part.label if part.label[1:2].isupper() else part.label[:1].lower() + part.label[1:]
     return Setting(
         path,

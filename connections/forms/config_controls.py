@@ -1,4 +1,6 @@
-"""One control for a setting of a service. A value that Fivetran does not list is warned of: its lists lag behind."""
+"""One control for a setting of a service. A value that Fivetran does not list only gets a warning: its lists are not
+complete.
+"""
 
 import json
 import re
@@ -42,14 +44,12 @@ TYPE_IT = "Type the value, or choose one that is listed"
 
 
 class Typed(forms.TextInput):
-    """A text with suggestions; those of all entries of a list are drawn once, where `draws` says so."""
-
     def __init__(self, values: Iterable[str], suggestions: str, *, draws: bool) -> None:
         super().__init__(attrs={"list": suggestions, "placeholder": _OWN})
+        # The entries of a list share one set of suggestions: the control with `draws` draws it.
         self.values, self.suggestions, self.draws = values, suggestions, draws
 
     def render(self, name: str, value: Any, attrs: dict[str, Any] | None = None, renderer: Any = None) -> SafeString:
-        """The input, and the suggestions."""
         drawn = super().render(name, value, attrs, renderer)
         if not self.draws:
             return drawn
@@ -58,13 +58,12 @@ class Typed(forms.TextInput):
 
 
 class Suggested(forms.ChoiceField):
-    """One of the listed values, or any other: it is kept, and `warning` says that it is not listed."""
+    """One of the listed values, or any other: then `warning` says that it is not listed."""
 
     widget = Select
     warning = ""
 
     def valid_value(self, value: Any) -> bool:
-        """Any value of a sane length."""
         return len(str(value)) <= _SHORT
 
     def read(self, text: str) -> str:
@@ -72,39 +71,32 @@ class Suggested(forms.ChoiceField):
         return text if super().valid_value(text) else next(filter(super().valid_value, readings(text)), text)
 
     def keep(self, text: str) -> None:
-        """Show `text` as chosen, whether or not it is listed."""
         if text and not super().valid_value(text):
             self.warning = UNLISTED
             if isinstance(self.widget, Select):
-                self.widget.choices = [*list(self.widget.choices), (text, f"{_short(text)} (not listed)")]
+                self.widget.choices = [*list(self.widget.choices), (text, f"{shortened(text)} (not listed)")]
 
 
 class YesNo(forms.ChoiceField):
-    """Yes, no, or nothing said: a checkbox could not tell "no" from "not asked"."""
+    # A checkbox could not tell "no" from "not asked".
 
     widget = Select
 
     def __init__(self, **options: Any) -> None:
-        """Three choices."""
         words = {"invalid_choice": "Choose one of: true, false"}
         super().__init__(choices=[("", _OWN), ("true", "Yes"), ("false", "No")], error_messages=words, **options)
 
     def keep(self, text: str) -> None:
-        """Show a text that means neither as the chosen one."""
         if text and not self.valid_value(text):
-            self.widget.choices = [*list(self.widget.choices), (text, f"{_short(text)} (neither)")]
+            self.widget.choices = [*list(self.widget.choices), (text, f"{shortened(text)} (neither)")]
 
     def clean(self, value: Any) -> bool | None:
-        """None where nothing is said."""
         text = super().clean(value)
         return truth(text) if text else None
 
 
 class Whole(Integer):
-    """A whole number."""
-
     def __init__(self, **options: Any) -> None:
-        """Words for what is refused."""
         words = {
             "invalid": "Enter a whole number",
             "max_value": f"Enter {_LARGEST} or less",
@@ -116,25 +108,18 @@ class Whole(Integer):
 
 
 class Number(forms.FloatField):
-    """A number, typed as text."""
-
     def __init__(self, **options: Any) -> None:
-        """Words for what is refused."""
         super().__init__(error_messages={"invalid": "Enter a number"}, widget=forms.TextInput(), **options)
 
 
 class Lines(forms.CharField):
-    """A list, one value a line."""
-
     warning = ""
 
     def __init__(self, part: Property, **options: Any) -> None:
-        """`part` says what the values are."""
         super().__init__(widget=forms.Textarea(attrs={"rows": 3}), validators=[Length(_LONG)], **options)
         self.part = part
 
     def keep(self, text: str) -> None:
-        """Warn of values that are not listed."""
         try:
             unlisted = bool(self.part.choices) and bool(set(self._texts(text)) - set(self.part.choices))
         except ValidationError:
@@ -143,7 +128,7 @@ class Lines(forms.CharField):
             self.warning = "Fivetran does not list every one of these values. It may refuse some."
 
     def clean(self, value: Any) -> list[Any] | None:
-        """The values in their own type; None for none. ValidationError names the first line that is none."""
+        """The values in their own type; None for none."""
         lines = self._texts(super().clean(value))
         if len(lines) > _LINES:
             raise ValidationError(f"Use {_LINES:,} lines or fewer. These are {len(lines):,}.")
@@ -151,18 +136,18 @@ class Lines(forms.CharField):
 
     def _texts(self, text: str) -> list[str]:
         """The values as texts: those of a JSON array, one a line, or between commas where no value can hold one."""
-        if (given := _array(text)) is not None:
+        if (given := json_array(text)) is not None:
             return given
         lines = [line for one in text.splitlines() if (line := trimmed(one))]
-        if _splits(self.part):
+        if is_split_at_commas(self.part):
             lines = [part for line in lines for part in self._parts(line)]
         if len(lines) == 1 and "," in lines[0]:
-            shown = json.dumps(_short(lines[0]), ensure_ascii=False)
+            shown = json.dumps(shortened(lines[0]), ensure_ascii=False)
             raise ValidationError(f"Write one value a line. If the comma belongs to the value, write [{shown}]")
         return lines
 
     def _parts(self, line: str) -> list[str]:
-        """What stands between the commas of a line; the line where that could be one value all the same."""
+        # A line that could be one value all the same stays whole.
         parts = [part for one in re.split(r"[,;\t]", line) if (part := one.strip().strip('"'))]
         if self.part.choices or self.part.item is not Shape.TEXT:
             return parts
@@ -181,49 +166,47 @@ class Lines(forms.CharField):
             raise ValidationError(f"Line {number}: {words[:1].lower()}{words[1:]}") from None
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
     return text if len(text) <= _LABEL else f"{text[:_LABEL]}…"
 
 
-def _splits(part: Property) -> bool:
-    """Whether no value of the list `part` can hold a comma, so that one stands between two values."""
+def is_split_at_commas(part: Property) -> bool:
+    """Whether no value of the list `part` can hold a comma."""
     if part.choices:
         return not any("," in value or ";" in value for value in part.choices)
     is_named = _ADDRESSES.search(part.name) or _IDS_OR_NAMES.search(part.name)
     return part.item is not Shape.TEXT or bool(is_named)
 
 
-def _array(text: str) -> list[str] | None:
-    """The values of a JSON array of single values; None for what is no array."""
+def json_array(text: str) -> list[str] | None:
+    """The values of a JSON array of single values; None for any other text."""
     if not text.startswith("["):
         return None
+
+    def no_number(name: str) -> None:
+        raise ValueError(name)
+
     try:
-        found = json.loads(text, parse_constant=_no_number)
+        found = json.loads(text, parse_constant=no_number)
     except (ValueError, RecursionError):
         if text.endswith("]") and ("," in text or '"' in text):
             raise ValidationError(_NO_ARRAY) from None
         return None  # [::1] is an address
-    if not all(isinstance(value, (str, int, float)) and _is_storable(str(value)) for value in found):
+    if not all(isinstance(value, (str, int, float)) and is_storable(str(value)) for value in found):
         raise ValidationError(_NO_ARRAY)
     return [line for value in found if (line := text_of(value))]
 
 
-def _no_number(name: str) -> None:
-    raise ValueError(name)
-
-
-def _is_storable(text: str) -> bool:
-    """Whether PostgreSQL takes it: a JSON escape can write what no text there can hold."""
+def is_storable(text: str) -> bool:
+    # A JSON escape can write characters that no text in PostgreSQL can hold.
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
 
 
 class Text(forms.CharField):
-    """A text. Of several lines it is shown in a box that keeps them."""
-
     warning = ""
 
     def keep(self, text: str) -> None:
-        """Warn of what may be a slip and may be meant."""
+        # A one-line input would drop the line breaks.
         if "\n" in text and not isinstance(self.widget, forms.Textarea):
             self.widget = forms.Textarea(attrs={**self.widget.attrs, "rows": 3})
         if odd := odd_blanks_in(text) or unseen_in(text):
@@ -231,27 +214,24 @@ class Text(forms.CharField):
 
 
 class Separator(forms.CharField):
-    """What stands between or around values in a file: sent with its white space, typed and shown with codes for it."""
+    """White space in it is a value: it is sent as it is, and typed and shown as codes."""
 
     warning = ""
 
     def __init__(self, **options: Any) -> None:
-        """The help says how to type what a key does not."""
         options["help_text"] = f"{options['help_text']} {_SEPARATORS}".strip()
         super().__init__(strip=False, validators=[Length(_SHORT)], **options)
 
     def keep(self, text: str) -> None:
-        """Name the white space, which nobody sees."""
         if names := in_names(from_codes(text)):
             self.warning = f"This stands for: {names}."
 
     def to_python(self, value: Any) -> str:
-        """The text that the typed one stands for."""
         return from_codes(str(super().to_python(value)))
 
 
 def wrong_with(made: forms.Field, text: str) -> str:
-    """Why the text that was typed into `made` is refused before anybody asks what it means; empty where it is not."""
+    """Why the text that was typed into `made` is refused, whatever it means."""
     if isinstance(made, Text) and text.isspace():
         return "Only white space stands here: leave this empty, or enter a value"
     if isinstance(made, Lines):
@@ -261,15 +241,12 @@ def wrong_with(made: forms.Field, text: str) -> str:
 
 
 def config_control(setting: Setting, *, optional: bool, typing: bool = False) -> forms.Field:
-    """The Django field for `setting`; `optional` puts that word beside its label.
-
-    With `typing` a value that is not listed is asked for.
-    """
+    """`optional` adds that word to the label, `typing` asks for a value that is not listed."""
     part = setting.part
     label = f"{setting.label} (optional)" if optional else setting.label
-    options: dict[str, Any] = {"required": False, "label": label, "help_text": _help(part)}
-    made = _suggested(setting, options, typing=typing) if part.shape is Shape.CHOICE else _field(part, options)
-    if part.shape is Shape.LIST and len(part.choices) > _LISTED and _is_first(setting.path):
+    options: dict[str, Any] = {"required": False, "label": label, "help_text": help_for(part)}
+    made = suggested(setting, options, typing=typing) if part.shape is Shape.CHOICE else field_for(part, options)
+    if part.shape is Shape.LIST and len(part.choices) > _LISTED and is_first_entry(setting.path):
         made.listed = part.choices  # type: ignore[attr-defined]  # the template reads it
     if not isinstance(made.widget, Select):
         made.widget.attrs |= {"autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
@@ -277,24 +254,24 @@ def config_control(setting: Setting, *, optional: bool, typing: bool = False) ->
     return made
 
 
-def _suggested(setting: Setting, options: dict[str, Any], *, typing: bool) -> Suggested:
+def suggested(setting: Setting, options: dict[str, Any], *, typing: bool) -> Suggested:
     values = setting.part.choices
-    listed = [("", _OWN), (ANOTHER, "Another value: type it…"), *((value, _short(value)) for value in values)]
+    listed = [("", _OWN), (ANOTHER, "Another value: type it…"), *((value, shortened(value)) for value in values)]
     made = Suggested(choices=listed, **options)
     if typing or len(values) > (_IN_ENTRIES if setting.entry else _ANYWHERE):
         shared = re.sub(r"\.\d+", "", setting.path).replace(".", "__")
         suggestions = f"values_{setting.name}" if typing else f"values_{shared}"
-        made.widget = Typed(values, suggestions, draws=typing or _is_first(setting.path))  # type: ignore[assignment]
+        made.widget = Typed(values, suggestions, draws=typing or is_first_entry(setting.path))  # type: ignore[assignment]
         made.warning = UNLISTED if typing else ""
     return made
 
 
-def _is_first(path: str) -> bool:
-    """Whether the setting at `path` stands in no entry of a list but the first."""
+def is_first_entry(path: str) -> bool:
+    """Whether the setting at `path` is in no list, or in the first entry of each of its lists."""
     return all(part == "0" for part in path.split(".") if part.isdecimal())
 
 
-def _field(part: Property, options: dict[str, Any]) -> forms.Field:
+def field_for(part: Property, options: dict[str, Any]) -> forms.Field:
     match part.shape:
         case Shape.FLAG:
             return YesNo(**options)
@@ -311,9 +288,9 @@ def _field(part: Property, options: dict[str, Any]) -> forms.Field:
     return Text(validators=[Length(_SHORT)], **options)
 
 
-def _help(part: Property) -> str:
+def help_for(part: Property) -> str:
     if part.shape is not Shape.LIST:
         return part.help
-    how = "One a line, or with commas between" if _splits(part) else "One a line"
+    how = "One a line, or with commas between" if is_split_at_commas(part) else "One a line"
     listed = f"{how}, of: {', '.join(part.choices)}." if 0 < len(part.choices) <= _LISTED else f"{how}."
     return f"{part.help} {listed}".strip()

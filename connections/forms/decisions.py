@@ -9,16 +9,12 @@ from connections.forms.summary import Summed
 
 
 class Prose(forms.CharField):
-    """A text of several lines. A line break is one character, as the browser counts it, though it posts two."""
-
     def to_python(self, value: Any) -> Any:
-        """The text as Django reads it, with plain line breaks."""
+        # A line break is one character, as the browser counts it, though the browser posts two.
         return super().to_python(value.replace("\r\n", "\n") if isinstance(value, str) else value)
 
 
 class ReasonForm(Summed):
-    """Why a request is turned down or sent back; the requester reads it."""
-
     decision_reason = Prose(
         label="Reason",
         help_text="The requester reads this.",
@@ -33,17 +29,13 @@ class ReasonForm(Summed):
 
 
 class PauseForm(ReasonForm):
-    """Why an operator stops the sending; the other operators read it. In an emergency one click is enough."""
-
     def __init__(self, data: QueryDict | None = None) -> None:
         super().__init__(data, auto_id="id_%s_pause")
-        self.fields["decision_reason"].required = False
+        self.fields["decision_reason"].required = False  # in an emergency one click is enough
         self.fields["decision_reason"].label = "Reason (optional)"
 
 
 class SettleForm(ReasonForm):
-    """How an operator settles request `pk`; the connection's id counts only for adopting it."""
-
     connection_id = forms.CharField(
         label="Connection id at Fivetran",
         max_length=255,

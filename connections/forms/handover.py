@@ -1,4 +1,4 @@
-"""The two small forms of a hand-over: who else shall do it, and the code that was mailed."""
+"""The two small forms of a hand-over: who enters the credentials instead, and the code that was mailed."""
 
 from django import forms
 
@@ -7,8 +7,6 @@ from connections.forms.summary import Summed
 
 
 class PersonForm(Summed):
-    """Somebody else, or the same person once more."""
-
     to = forms.CharField(
         label="Username or e-mail address",
         max_length=254,
@@ -19,8 +17,6 @@ class PersonForm(Summed):
 
 
 class CodeForm(forms.Form):
-    """The mailed code, as people type it: with spaces or without."""
-
     code = forms.CharField(
         label="Code from the mail",
         max_length=40,

@@ -1,4 +1,4 @@
-"""Where the controls stand: the first two groups open, the rest one line each that says what is chosen."""
+"""Where the controls stand: the first two groups open, each other group as one line that says what is chosen."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,6 @@ _SAYS_ITSELF = {"sync_frequency", "schedule_type", "networking_method"}  # "ever
 
 
 class Group(Div):
-    """A group of controls under its heading, always in sight."""
-
     template = "connections/request_form/_group.html"
 
     def __init__(self, section: Section, *fields: Any) -> None:
@@ -40,24 +38,19 @@ class Closed(Group):
 
 
 class Names(Div):
-    """What the naming rule makes of the name, and whether it is taken: as the page's `review` says."""
-
     template = "connections/request_form/_names.html"
 
     def render(self, form: Any, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> SafeString:
-        """The box; empty on a page without a review."""
         review = context.get("review")
         return render_to_string(self.template, {"names": review.names if review else None})
 
 
 class Config(Div):
-    """The controls that follow from the service."""
-
     template = "connections/request_form/_config.html"
 
     def __init__(self, form: "RequestForm") -> None:
         config = form.config
-        sight = [_placed(piece, form) for piece in config.in_sight]
+        sight = [placed(piece, form) for piece in config.in_sight]
         if config.others or config.secrets:
             sight.append(Source(form))
         super().__init__(*[field.name for field in form.naming.fields], *sight)
@@ -66,13 +59,13 @@ class Config(Div):
 
 
 class Source(Div):
-    """The settings that most people leave alone, behind one line, and what only the source owner may enter."""
+    """What most people leave alone, behind one line, and what only the source owner may enter."""
 
     template = "connections/request_form/_source.html"
 
     def __init__(self, form: "RequestForm") -> None:
         config = form.config
-        super().__init__(*[_placed(piece, form) for piece in config.others])
+        super().__init__(*[placed(piece, form) for piece in config.others])
         self.words, self.secrets = source_words(form), ", ".join(config.secrets)
         self.is_open = any(
             form.errors.get(field.name) or form.data.get(field.name) for field in settings_in(config.others)
@@ -80,8 +73,6 @@ class Source(Div):
 
 
 class Entries(Div):
-    """A list of objects: its entries, each with a button to remove it, and one to add another."""
-
     template = "connections/request_form/_rows.html"
 
     def __init__(self, rows: Rows, note: str) -> None:
@@ -94,16 +85,14 @@ class Entries(Div):
 
 
 class Entry(Div):
-    """One entry of a list."""
-
     template = "connections/request_form/_row.html"
 
     def __init__(self, label: str, of: str, number: int, pieces: tuple[Piece, ...]) -> None:
-        super().__init__(*[_placed(piece) for piece in pieces])
+        super().__init__(*[placed(piece) for piece in pieces])
         self.label, self.list, self.name = label, of, f"{of}__{number}"
 
 
-def _placed(piece: Piece, form: "RequestForm | None" = None) -> Any:
+def placed(piece: Piece, form: "RequestForm | None" = None) -> Any:
     if not isinstance(piece, Rows):
         return piece.name
     _ = form and form.errors  # what is doubtful is known after judging
@@ -111,7 +100,6 @@ def _placed(piece: Piece, form: "RequestForm | None" = None) -> Any:
 
 
 def source_words(form: "RequestForm") -> str:
-    """The line of the closed group: how many of its settings are filled."""
     _ = form.errors  # what applies is known after judging
     fields = [field for field in settings_in(form.config.others) if not form.why_hidden(field.path)]
     filled = sum(bool(form.data.get(field.name)) for field in fields)
@@ -119,8 +107,6 @@ def source_words(form: "RequestForm") -> str:
 
 
 class Constant(Div):
-    """A field without a choice: shown, so that nobody wonders."""
-
     template = "connections/request_form/_constant.html"
 
     def __init__(self, field: Field) -> None:
@@ -129,7 +115,6 @@ class Constant(Div):
 
 
 def request_layout(form: "RequestForm") -> Layout:
-    """All groups, in the order in which a person thinks."""
     groups: list[Group] = []
     for section in Section:
         fields = [field for field in FIELDS if field.section is section]
@@ -139,12 +124,11 @@ def request_layout(form: "RequestForm") -> Layout:
         if section in _OPEN:
             groups.append(Group(section, *shown))
         else:
-            groups.append(Closed(section, *shown, words=in_words(form, section), is_open=_stands_out(form, fields)))
+            groups.append(Closed(section, *shown, words=in_words(form, section), is_open=stands_out(form, fields)))
     return Layout(*groups)
 
 
 def config_layout(form: "RequestForm") -> Layout:
-    """Only what follows from the service."""
     return Layout(Config(form))
 
 
@@ -155,40 +139,40 @@ def closed_words(form: "RequestForm") -> dict[str, str]:
 
 
 def in_words(form: "RequestForm", section: Section) -> str:
-    """What is chosen in a group, in one line: "every 6 hours · automatic"."""
+    """In one line: "every 6 hours · automatic"."""
     values = form.values()
     fields = (field for field in FIELDS if field.section is section and not field.constant)
-    return " · ".join(words for field in fields if (words := _phrase(field, values.get(field.path))))
+    return " · ".join(words for field in fields if (words := phrase_of(field, values.get(field.path))))
 
 
-def _phrase(field: Field, value: Any) -> str:
+def phrase_of(field: Field, value: Any) -> str:
     if field.type is Type.BOOLEAN:
         if field.default:
-            return f"{_small(field.label)} {'on' if value else 'off'}"
-        return _small(field.label) if value else ""
+            return f"{lowered(field.label)} {'on' if value else 'off'}"
+        return lowered(field.label) if value else ""
     if value in (None, "") or field.type is Type.URI:
         return ""
     label = str(dict(field.choices).get(value, value))
-    return _small(label) if field.path in _SAYS_ITSELF else f"{_small(field.label)}: {_small(label)}"
+    return lowered(label) if field.path in _SAYS_ITSELF else f"{lowered(field.label)}: {lowered(label)}"
 
 
-def _small(words: str) -> str:
-    """Begin small inside a line; names such as SSH and PrivateLink stay."""
+def lowered(words: str) -> str:
+    # Inside a line; names such as SSH and PrivateLink stay.
     return words if words[1:2].isupper() or words.startswith("PrivateLink") else words[:1].lower() + words[1:]
 
 
-def _stands_out(form: "RequestForm", fields: list[Field]) -> bool:
+def stands_out(form: "RequestForm", fields: list[Field]) -> bool:
     values = form.values()
     if any(field.name in form.errors for field in fields):
         return True
-    fields = [field for field in fields if not field.constant and not _as_preset(form, field)]
+    fields = [field for field in fields if not field.constant and not is_as_preset(form, field)]
     if form.suggests_card and values.get("use_connect_card"):
         fields = [field for field in fields if field.path not in ("use_connect_card", "run_setup_tests")]
     return any(values.get(field.path, field.default) not in (field.default, None) for field in fields)
 
 
-def _as_preset(form: "RequestForm", field: Field) -> bool:
-    """Whether the field is as the preset has it, which its line says well enough."""
+def is_as_preset(form: "RequestForm", field: Field) -> bool:
+    # The line of the closed group says it well enough, so the group need not be open.
     control = form.fields[field.name]
     text: str | None = getattr(control, "preset_text", None)
     return hasattr(control, "fixed_words") or (text is not None and text == form.data.get(field.name))

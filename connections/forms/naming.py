@@ -10,19 +10,14 @@ from connections.spec.fields import NAMING, Field
 
 @dataclass(frozen=True)
 class Naming:
-    """The fields to show. Unless `known`, Fivetran has not told which of them the service takes."""
-
     fields: tuple[Field, ...]
-    known: bool
+    known: bool  # whether Fivetran has told which of them the service takes
     service: str
 
 
 def naming_for(service: str, texts: Mapping[str, str], config: dict[str, Any] | None) -> Naming:
-    """The naming fields of `service` by its metadata `config` (None: Fivetran has not told).
-
-    Before a service is chosen they are those for which `texts` already hold something.
-    """
-    if not service:
+    """`config` is the service's metadata, None while it is not known."""
+    if not service:  # then a text that came in must not vanish
         return Naming(tuple(f for f in NAMING.values() if texts.get(f.name)), known=False, service="")
     keys = catalog.naming_keys_of(config)
     if keys is None:

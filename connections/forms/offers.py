@@ -1,4 +1,4 @@
-"""What stands in the lists of the request form: the catalog's options, and how much the portal knows about them."""
+"""What is in the lists of the request form: the catalog's options, and how much the portal knows about them."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,30 +20,24 @@ Choices = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True)
 class Offer:
-    """The options for one id. Without `known` there is no copy of Fivetran's list, and a typed id is taken as it is.
-
-    `note` is a sentence for the person who chooses; empty where the list is whole and fresh.
-    """
-
     options: tuple[Option, ...]
-    known: bool
-    note: str = ""
+    known: bool  # False: there is no copy of Fivetran's list, and a typed id is taken as it is
+    note: str = ""  # a sentence for the person who chooses; empty where the list is whole and fresh
 
     @property
     def choices(self) -> Choices:
         """(id, label) in the catalog's order; a name that occurs twice is told apart by its id."""
         count = Counter(option.name for option in self.options)
-        return tuple((option.id, _label(option, show_id=count[option.name] > 1)) for option in self.options)
+
+        def label(option: Option) -> str:
+            remarks = [option.remark, option.id if count[option.name] > 1 else ""]
+            more = ", ".join(remark for remark in remarks if remark)
+            return f"{option.name} ({more})" if more else option.name
+
+        return tuple((option.id, label(option)) for option in self.options)
 
     def name_of(self, fivetran_id: str) -> str:
-        """The name that goes with an id; empty where the catalog has none."""
         return next((option.name for option in self.options if option.id == fivetran_id), "")
-
-
-def _label(option: Option, *, show_id: bool) -> str:
-    remarks = [option.remark, option.id if show_id else ""]
-    more = ", ".join(remark for remark in remarks if remark)
-    return f"{option.name} ({more})" if more else option.name
 
 
 @dataclass(frozen=True)
@@ -69,7 +63,7 @@ _kept: ContextVar[dict[str, Offer] | None] = ContextVar("offers", default=None)
 
 @contextmanager
 def read_once() -> Iterator[None]:
-    """Within this, each list is read from the database once, however many forms ask for it."""
+    """Within this, each list is read from the database once, however many forms need it."""
     token = _kept.set({})
     try:
         yield
@@ -78,7 +72,7 @@ def read_once() -> Iterator[None]:
 
 
 def offer(path: str) -> Offer | None:
-    """The options for the field at `path`; None where the catalog has no say in it."""
+    """None where the catalog has no list for the field at `path`."""
     source = _SOURCES.get(path)
     if source is None:
         return None
@@ -105,6 +99,5 @@ def _read(source: _Source) -> Offer:
 
 
 def fitting(offers: Mapping[str, Offer]) -> tuple[Rule, ...]:
-    """The rules about the links and agents on offer beside the destinations on offer."""
     placed = {path: one.options for path, one in offers.items() if path not in ("service", "group_id")}
     return catalog.fitting_rules(offers["group_id"].options, placed)

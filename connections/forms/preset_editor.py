@@ -29,57 +29,45 @@ _OWN_FIELDS = ("service", "group_id")
 
 
 class Paths(forms.CharField):
-    """API paths, one a line, stored as a list."""
-
     widget = forms.Textarea(attrs={"rows": 4, "cols": 60, "spellcheck": "false"})
 
     def prepare_value(self, value: Any) -> Any:
-        """The stored list as lines."""
         return "\n".join(map(str, value)) if isinstance(value, list) else value
 
     def to_python(self, value: Any) -> list[str]:  # type: ignore[override]
-        """The lines as a list, each once; control names (`config__host`) are taken for the paths they stand for."""
+        # Names of controls (`config__host`) are taken for the paths they mean.
         lines = value if isinstance(value, list) else str(value or "").splitlines()
         return list(dict.fromkeys(line.strip().replace("__", ".") for line in lines if line.strip()))
 
 
 class Values(forms.JSONField):
-    """A JSON object, shown on several lines."""
-
     widget = forms.Textarea(attrs={"rows": 8, "cols": 80, "spellcheck": "false"})
 
     def to_python(self, value: Any) -> Any:
-        """Raise ValidationError for what is no JSON, or is nested deeper than any setting."""
         try:
             found = super().to_python(value)
         except RecursionError:
             raise ValidationError(_TOO_DEEP) from None
-        if _is_deeper(found, _DEEPEST):
+        if is_deeper(found, _DEEPEST):
             raise ValidationError(_TOO_DEEP)
         return found
 
     def bound_data(self, data: Any, initial: Any) -> Any:
-        """What was typed, as it is shown again."""
         try:
             return super().bound_data(data, initial)
         except RecursionError:
             return InvalidJSONInput(data)
 
     def prepare_value(self, value: Any) -> Any:
-        """The object indented; a text that was refused as it was typed."""
         return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) else value
 
 
 class PresetForm(_ModelForm):
-    """A preset, judged as a whole: each value by the request form's rules, each path by whether it can be imposed."""
-
     values = Values(required=False, help_text=Preset._meta.get_field("values").help_text)
     fixed = Paths(required=False, help_text=f"{Preset._meta.get_field('fixed').help_text} One a line.")
     hidden = Paths(required=False, help_text=f"{Preset._meta.get_field('hidden').help_text} One a line.")
 
     class Meta:
-        """All columns."""
-
         model = Preset
         fields = ("name", "description", "service", "group_id", "values", "fixed", "hidden") + (
             "approvers",
@@ -109,7 +97,7 @@ class PresetForm(_ModelForm):
                 raise ValidationError(
                     f"Leave out {path[:80]}: the source owner enters secrets in Fivetran’s Connect Card, never here"
                 )
-            if not _is_known(path):
+            if not is_known_path(path):
                 raise ValidationError(f"There is no field {path[:80]}.{meant(path, BY_PATH)}")
         try:
             limits.check_size(values)
@@ -118,39 +106,39 @@ class PresetForm(_ModelForm):
         return values
 
     def clean(self) -> dict[str, Any]:
-        """Judge the preset as the request form will see it."""
         cleaned = super().clean() or self.cleaned_data
         if "values" not in cleaned:
             return cleaned
         chosen = {path: cleaned.get(path) for path in _OWN_FIELDS if cleaned.get(path)}
+        # As the request form will see it: a link may give anything, so it is judged most strictly.
         judged = RequestForm.from_link(unfolded({**chosen, **cleaned["values"]}))
         for name, words in judged.errors.items():
             label = "" if name == "__all__" else f"{name.replace('__', '.')}: "
             self.add_error("values", [f"{label}{sentence}" for sentence in words])
         for field in ("fixed", "hidden"):
             for path in cleaned.get(field, []):
-                if why := _why_not(path, judged, cleaned):
+                if why := why_not(path, judged, cleaned):
                     self.add_error(field, f"{path[:80]}: {why}")
         return cleaned
 
 
-def _is_deeper(value: Any, levels: int) -> bool:
+def is_deeper(value: Any, levels: int) -> bool:
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
-    return inner is not None and (levels == 0 or any(_is_deeper(one, levels - 1) for one in inner))
+    return inner is not None and (levels == 0 or any(is_deeper(one, levels - 1) for one in inner))
 
 
-def _is_known(path: str) -> bool:
+def is_known_path(path: str) -> bool:
     return is_of_service(path) or (path in BY_PATH and not BY_PATH[path].constant)
 
 
-def _why_not(path: str, judged: RequestForm, cleaned: Mapping[str, Any]) -> str:
+def why_not(path: str, judged: RequestForm, cleaned: Mapping[str, Any]) -> str:
     """Why the preset cannot decide the field at `path`; empty where it can."""
     name = path.replace(".", "__")
     if path in NAMING:
         return "every connection needs a name of its own"
     if path == "reason":
         return "every request has a reason of its own"
-    if not _is_known(path):
+    if not is_known_path(path):
         return "there is no such field"
     if is_of_service(path):
         if "service" not in (*cleaned.get("fixed", []), *cleaned.get("hidden", [])):

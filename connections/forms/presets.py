@@ -1,4 +1,4 @@
-"""How a preset shapes the request form: what it begins with, what is fixed, what is not shown."""
+"""How a preset changes the request form: what it begins with, what is fixed, what is not shown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -18,26 +18,29 @@ NOT_SET = "Not set"
 
 
 def beginning(preset: Preset | None) -> dict[str, str]:
-    """name -> text of everything that `preset` fills in; nothing without one."""
+    """name -> text of everything that `preset` fills in."""
     values = preset.begins_with if preset else {}
     return unfolded({path: value for path, value in values.items() if path not in FOLLOWING})
 
 
 def imposed_values(preset: Preset | None) -> dict[str, Any]:
-    """path -> value of what nobody but the preset decides. One without a value in it has the field's default."""
+    """path -> value of what only the preset decides."""
     if preset is None:
         return {}
     given = preset.begins_with
-    return {path: given.get(path, _default(path)) for path in preset.imposed}
+    usual = {
+        path: "" if (f := BY_PATH.get(path)) is None or f.default is None else f.default for path in preset.imposed
+    }
+    return {path: given.get(path, usual[path]) for path in preset.imposed}
 
 
 def imposed(preset: Preset | None) -> dict[str, str]:
-    """The same as texts: name -> text, to lay over whatever was posted or stands in a link."""
+    """`imposed_values` as texts: name -> text."""
     return unfolded(imposed_values(preset))
 
 
 def laid_over(texts: Mapping[str, str], preset: Preset | None) -> dict[str, str]:
-    """`texts` with what `preset` imposes in place of whatever they hold there, entries of a list included."""
+    """`texts` with what `preset` imposes in place of their own."""
     if preset is None:
         return dict(texts)
     names = tuple(path.replace(".", "__") for path in preset.imposed)
@@ -47,7 +50,6 @@ def laid_over(texts: Mapping[str, str], preset: Preset | None) -> dict[str, str]
 
 
 def lock(form: RequestForm, preset: Preset | None) -> None:
-    """Have `form` show what `preset` fixes as words, and leave out what it hides."""
     if preset is None:
         return
     for name, text in beginning(preset).items():
@@ -55,19 +57,13 @@ def lock(form: RequestForm, preset: Preset | None) -> None:
             form.fields[name].preset_text = text  # type: ignore[attr-defined]  # nothing unusual, for the layout
     for name in imposed(preset):
         if name in form.fields:
-            form.fields[name].fixed_words = _words(form[name])  # type: ignore[attr-defined]  # the template reads it
+            form.fields[name].fixed_words = chosen_words(form[name])  # type: ignore[attr-defined]  # the template reads it
     for path in preset.hidden:
         if (name := path.replace(".", "__")) in form.fields:
             form.fields[name].concealed = True  # type: ignore[attr-defined]
 
 
-def _default(path: str) -> Any:
-    field = BY_PATH.get(path)
-    return "" if field is None or field.default is None else field.default
-
-
-def _words(bound: BoundField) -> str:
-    """The chosen value as a person reads it."""
+def chosen_words(bound: BoundField) -> str:
     text = str(bound.value() or "")
     if isinstance(bound.field.widget, forms.CheckboxInput):
         return "Yes" if truth(text) else "No"

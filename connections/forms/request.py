@@ -30,18 +30,16 @@ DRAWN_FOR = "drawn_for"  # the service for which the posted controls were drawn
 
 
 class Purpose(Enum):
-    """What is wanted of the texts, and so how strictly they are judged."""
-
     SUBMIT = auto()  # posted to be submitted: nothing may be missing
     KEEP = auto()  # a draft, stored values, the review: what is there is judged, what is missing is not
     LINK = auto()  # like KEEP, and a value in a field that does not apply is an error: nobody saw it being hidden
 
 
 class RequestForm(forms.Form):
-    """Always bound: to what was posted, to a link's parameters, or to stored values. All texts are shown again.
+    """Always bound: to what was posted, to a link's parameters, or to stored values.
 
-    `texts` are name -> text, complete with defaults (see the three constructors below); `given` are the names that a
-    person or a link filled. What the posted texts mean is in `values()` and `kept()`.
+    `texts` are name -> text, complete with defaults; `given` are the names that a person or a link filled. What the
+    texts mean is in `values()` and `kept()`.
     """
 
     use_required_attribute = False
@@ -74,30 +72,30 @@ class RequestForm(forms.Form):
 
     @classmethod
     def from_post(cls, post: Mapping[str, str], purpose: Purpose) -> "RequestForm":
-        """What a browser posted: an absent checkbox is off, any other absent control has its default."""
+        """An absent checkbox is off, any other absent control has its default."""
         unticked = {field.name: "" for field in FIELDS if field.type is Type.BOOLEAN}
-        texts = {**_default_texts(), **unticked, **{name: post[name] for name in post}}
-        if _is_to_be_redrawn(post):
+        texts = {**default_texts(), **unticked, **{name: post[name] for name in post}}
+        if is_to_be_redrawn(post):
             del texts[CARD]
         return cls(texts, purpose=purpose, given=post)
 
     @classmethod
     def from_link(cls, query: Mapping[str, str]) -> "RequestForm":
-        """A new form, pre-filled by the parameters of a link; unknown ones are named."""
+        """A new form, pre-filled by the parameters of a link."""
         given = with_underscores({name: query[name] for name in query if tidy(name, query[name])})
         # Who asks for the tests at once asks for no hand-over, which comes before them.
         card = {CARD: ""} if truth(given.get("run_setup_tests", "")) else {}
-        return cls({**_default_texts(), **card, **_told_method(given), **given}, purpose=Purpose.LINK, given=given)
+        return cls({**default_texts(), **card, **told_method(given), **given}, purpose=Purpose.LINK, given=given)
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> "RequestForm":
-        """Stored values: of a draft, of a request that is edited, or of one that is cloned."""
+        """Of a draft, of a request that is edited, or of one that is cloned."""
         texts = unfolded(values)
-        return cls({**_default_texts(), **texts}, purpose=Purpose.KEEP, given=texts)
+        return cls({**default_texts(), **texts}, purpose=Purpose.KEEP, given=texts)
 
     @cached_property
     def _in_order(self) -> dict[str, Field]:
-        """name -> field, as they stand on the page; the error summary lists them in this order too."""
+        # The order of the page; the error summary lists the fields in this order too.
         place = {section: number for number, section in enumerate(Section)}
         ordered = sorted((*self.of_request, *self.of_service), key=lambda field: place[field.section])
         return {field.name: field for field in ordered}
@@ -125,7 +123,7 @@ class RequestForm(forms.Form):
         return made
 
     def _read(self, name: str, made: forms.Field) -> str:
-        """The text that `made` has to show: what a spreadsheet disguised, as it was."""
+        # A spreadsheet changes texts ("3:00" for 03:00): the control shows the value that was meant.
         text = typed = str(self.data.get(name, ""))
         if text.isspace() and not is_separator(name) and not isinstance(made, Text):
             text = ""
@@ -137,8 +135,12 @@ class RequestForm(forms.Form):
 
     # --- judging ---------------------------------------------------------------------------------------------------
     def clean(self) -> dict[str, Any]:
-        """Apply the rules to the answers; every sentence stands beside its field."""
-        self._judge_texts()
+        # 1. What no control can mean is refused by its own name, whatever the control says of it.
+        for name, made in self.fields.items():
+            if (text := str(self.data.get(name, ""))) and (why := wrong_with(made, text)):
+                self.errors.pop(name, None)
+                self.add_error(name, why)
+        # 2. The rules: what does not apply, what may be refused, what must not be sent.
         self.verdict: Verdict = check(self._answers(), self.rules)
         for field in (*self.of_request, *self.of_service):
             if reason := self.why_hidden(field.path):
@@ -151,6 +153,7 @@ class RequestForm(forms.Form):
             self.add_error(None, f"Use fewer entries in {', '.join(lists)}: there are more than the form can hold")
         if self.purpose is Purpose.LINK:
             self._judge_link()
+        # 3. What is missing, given the other answers.
         for field in (*self.of_request, *self.of_service):
             if self._is_needed(field) and self._is_empty(field):
                 self.missing[field.name] = field
@@ -159,18 +162,15 @@ class RequestForm(forms.Form):
             if field.name in self.typing and not self.why_hidden(field.path):
                 self.add_error(field.name, TYPE_IT)
         self._judge_names()
-        self._describe_refused()
+        # 4. Django leaves alone what a widget with a warning names already, so it names the error here.
+        for name in self.errors:
+            attrs = self.fields[name].widget.attrs if name in self.fields else {}
+            if described := attrs.get("aria-describedby"):
+                attrs["aria-describedby"] = f"id_{name}_error {described}"
         return self.cleaned_data
 
-    def _judge_texts(self) -> None:
-        """What no control can mean is refused by its own name, whatever the control says of it."""
-        for name, made in self.fields.items():
-            if (text := str(self.data.get(name, ""))) and (why := wrong_with(made, text)):
-                self.errors.pop(name, None)
-                self.add_error(name, why)
-
     def _doubt(self) -> None:
-        """Say beside each field what Fivetran may refuse; what it refuses for certain is an error."""
+        # What Fivetran refuses for certain is an error; what it may refuse is a remark beside the field.
         for path, reason in self.verdict.refused.items():
             if (name := path.replace(".", "__")) in self.fields and name not in self.errors:
                 self.add_error(name, f"{reason[:1].upper()}{reason[1:]}")
@@ -184,20 +184,13 @@ class RequestForm(forms.Form):
                 before = made.widget.attrs.get("aria-describedby", f"id_{name}_helptext")
                 made.widget.attrs["aria-describedby"] = f"id_{name}_note {before}"
 
-    def _describe_refused(self) -> None:
-        """Have a control with a warning name its error too: Django leaves alone what the widget names already."""
-        for name in self.errors:
-            attrs = self.fields[name].widget.attrs if name in self.fields else {}
-            if described := attrs.get("aria-describedby"):
-                attrs["aria-describedby"] = f"id_{name}_error {described}"
-
     def why_hidden(self, path: str) -> str:
-        """Why the field, or the list that it stands in, does not apply; empty where it does."""
+        """Why the field, or the list that it is in, does not apply; empty where it does."""
         beginnings = (h for h in self.verdict.hidden if path == h or path.startswith(f"{h}."))
         return next((self.verdict.hidden[h] for h in beginnings), "")
 
     def _is_needed(self, field: Field) -> bool:
-        """Whether it must be filled. Of a needed list it is the first control, and of an entry in use what it needs."""
+        # Of a needed list the first control is needed, and of an entry in use what it needs.
         if self.why_hidden(field.path):
             return False
         if field.required or field.path in self.verdict.required:
@@ -216,14 +209,12 @@ class RequestForm(forms.Form):
         return any(text for name, text in self.data.items() if name.startswith(beginning))
 
     def may_be_needed(self, field: Field) -> bool:
-        """Whether some answers make the field a required one."""
         return field.required or any(r.path == field.path and r.effect is Effect.REQUIRED for r in self.rules)
 
     def _refuse_secrets(self) -> None:
-        """Whoever sends a secret is told so; it is neither kept nor shown."""
         names = (name for name in self.data if name.startswith("config__") and name not in self.fields)
         keys = [name.removeprefix("config__") for name in names if self._is_secret(name)]
-        if keys:
+        if keys:  # the error names them; their values are neither kept nor shown
             shown = ", ".join(key[:60] for key in keys[:5])
             self.add_error(
                 None, f"Leave out {shown}: the source owner enters secrets in Fivetran’s Connect Card, never here."
@@ -235,21 +226,19 @@ class RequestForm(forms.Form):
 
     @property
     def not_taken(self) -> dict[str, str]:
-        """Label -> text of what was given and is not sent: what has no control, or does not apply."""
+        """Label -> text of what was given and is not sent: it has no control, or does not apply."""
         self._judged()
         told = {words_of_path(path): text for path, text in self.without_control.items() if text}
         for name, field in self._in_order.items():
             text = self.data.get(name, "") if name in self.given and self.why_hidden(field.path) else ""
-            if not _is_idle(field, text) and not hasattr(self.fields[name], "fixed_words"):
+            if not is_idle(field, text) and not hasattr(self.fields[name], "fixed_words"):
                 told[self.plain_label(name)] = text
         return told
 
     @cached_property
     def without_control(self) -> dict[str, str]:
-        """path -> text of the service's settings among the given values that have no control, and so are not kept.
-
-        Fivetran's metadata changes: a stored setting may be gone from it. The text of a secret is left empty.
-        """
+        """path -> text of the service's settings among the given values that have no control; empty for a secret."""
+        # Fivetran's metadata changes: a stored setting may be gone from it.
         self._judged()
         names = (name for name in sorted(self.given) if self.data.get(name) and name not in self.fields)
         lost = {path: name for name in names if is_of_service(path := name.replace("__", "."))}
@@ -263,7 +252,7 @@ class RequestForm(forms.Form):
         return field.name not in self.errors and self.cleaned_data.get(field.name) in _EMPTY
 
     def _judge_hidden(self, field: Field, reason: str) -> None:
-        if self.purpose is not Purpose.LINK or _is_idle(field, self.data.get(field.name, "")):
+        if self.purpose is not Purpose.LINK or is_idle(field, self.data.get(field.name, "")):
             self.errors.pop(field.name, None)
         elif field.name in self.given:
             self.add_error(field.name, f"This applies {reason}")
@@ -287,7 +276,6 @@ class RequestForm(forms.Form):
             self.add_error(None, "This service takes no such name from an external secrets manager: it is left out")
 
     def _judge_unknown(self, name: str) -> None:
-        """What a link gives for a setting that has no control."""
         path = name.replace("__", ".")
         if self._is_secret(name):
             return
@@ -306,7 +294,7 @@ class RequestForm(forms.Form):
         self.add_error(None, words)
 
     def _judge_names(self) -> None:
-        """Without metadata any of the four shapes may be right; nothing else is."""
+        # Without metadata any of the four shapes may be right; nothing else is.
         if self.naming.known or not self.naming.fields:
             return
         filled = {f.path.removeprefix("config.") for f in self.naming.fields if self.data.get(f.name)}
@@ -336,7 +324,7 @@ class RequestForm(forms.Form):
         return dict(self._told[1])
 
     def kept(self) -> dict[str, Any]:
-        """What a draft keeps: like `values`, and where a text means nothing yet, the text; also what is hidden now."""
+        """What a draft keeps: `values`, also hidden ones, and the text where a text means nothing yet."""
         self._judged()
         fields = (*self.of_request, *self.of_service)
         texts = {field: text for field in fields if (text := self.data.get(field.name))}
@@ -345,21 +333,18 @@ class RequestForm(forms.Form):
         return folded({**booleans, **typed, **self._answers()})
 
     def _judged(self) -> None:
-        """Judge, unless that is done: `errors` does it when it is first read."""
-        _ = self.errors
+        _ = self.errors  # Django judges when they are first read
 
     def name_of(self, path: str) -> str:
-        """The catalog's name for the chosen id; empty where it has none."""
         offered = self.offers.get(path)
         return offered.name_of(str(self.data.get(path, ""))) if offered else ""
 
     def plain_label(self, name: str) -> str:
-        """The label of a control as lists of fields name it, without a remark such as "(optional)"."""
         field = self._in_order[name]
         return field.full_label if isinstance(field, Setting) else field.label
 
     def summary(self) -> list[tuple[str, str, str]]:
-        """(control's id, label, words) of every error that has a field, as they stand on the page."""
+        """(control's id, label, words) of every error that has a field, in the order of the page."""
         return [
             (f"id_{name}", self.plain_label(name), str(words))
             for name in self.fields
@@ -367,42 +352,37 @@ class RequestForm(forms.Form):
         ]
 
     def see(self, name: str, address: str) -> None:
-        """Put a link to the page at `address` beside the error of control `name`."""
         self.links[name] = address
 
     # --- on the page -----------------------------------------------------------------------------------------------
     @cached_property
     def helper(self) -> FormHelper:
-        """The whole form's layout, for `{% crispy form %}`."""
-        return _helper(request_layout(self))
+        return form_helper(request_layout(self))
 
     @cached_property
     def config_helper(self) -> FormHelper:
-        """Only the controls that depend on the service: what a change of the service exchanges."""
-        return _helper(config_layout(self))
+        return form_helper(config_layout(self))
 
     def for_the_browser(self) -> dict[str, Any]:
-        """The rules and the types they need, for `rules.js`."""
-        return {"rules": as_json((*RULES, *self.of_offers)), "fields": _types(self.of_request)}
+        return {"rules": as_json((*RULES, *self.of_offers)), "fields": types_of(self.of_request)}
 
     def config_for_the_browser(self) -> dict[str, Any]:
-        """The same for the settings of the chosen service: a change of the service exchanges them with the controls."""
-        own = {"rules": as_json(self.config.for_the_browser()), "fields": _types(self.config.fields)}
+        own = {"rules": as_json(self.config.for_the_browser()), "fields": types_of(self.config.fields)}
         return {**own, "suggestsCard": self.suggests_card}
 
 
-def _is_idle(field: Field, text: str) -> bool:
-    """Whether `text` says what the API has by itself where `field` does not apply, so that nothing is lost with it."""
+def is_idle(field: Field, text: str) -> bool:
+    """Whether `text` says what the API assumes by itself where `field` does not apply."""
     if field.type is Type.BOOLEAN:
         return truth(text) is False
     return text in ("", field.idle) or (field.type is Type.URI and text == own_return_address())
 
 
-def _types(fields: Iterable[Field]) -> dict[str, dict[str, str]]:
+def types_of(fields: Iterable[Field]) -> dict[str, dict[str, str]]:
     return {field.name: {"path": field.path, "type": field.type.value} for field in fields}
 
 
-def _helper(layout: Any) -> FormHelper:
+def form_helper(layout: Any) -> FormHelper:
     helper = FormHelper()
     helper.form_tag = False
     helper.disable_csrf = True
@@ -412,25 +392,23 @@ def _helper(layout: Any) -> FormHelper:
     return helper
 
 
-def _default_texts() -> dict[str, str]:
-    """Without that of the hand-over, which depends on the service."""
+def default_texts() -> dict[str, str]:
+    # Without that of the hand-over, which depends on the service.
     defaults = (f for f in FIELDS if f.default is not None and not f.constant and f.path != CARD)
     texts = {f.name: text_of(f.default) for f in defaults}
     return {**texts, "connect_card_config__redirect_uri": own_return_address()}
 
 
-def _told_method(given: Mapping[str, str]) -> dict[str, str]:
-    """The networking method of a link that tells it only in the service's own spelling, as many published bodies do."""
+def told_method(given: Mapping[str, str]) -> dict[str, str]:
+    # Many published bodies tell the networking method only in the service's own spelling.
     spelled = (method_of(given.get(path.replace(".", "__"), "")) for path in FOLLOWING)
     method = next((method for method in spelled if method), "")
     return {"networking_method": method} if method else {}
 
 
-def _is_to_be_redrawn(post: Mapping[str, str]) -> bool:
-    """Whether the service was changed and its controls are not drawn yet, so that nobody could say no to its default.
-
-    Controls of the service that were posted all the same were filled by somebody who knew what they sent.
-    """
+def is_to_be_redrawn(post: Mapping[str, str]) -> bool:
+    # After a change of the service its controls are not drawn yet, so nobody could say no to their defaults. Where such
+    # controls were posted all the same, somebody filled them on purpose.
     changed = DRAWN_FOR in post and post[DRAWN_FOR] != post.get("service", "")
     return (
         changed

@@ -1,11 +1,9 @@
-"""Lists of objects as controls: `config__files__0__pattern` is `pattern` of the first entry of `config.files`.
-
-Between the form's texts (name -> text), its answers (path -> value) and the stored values, where such a list is one
-value: `{"config.files": [{"pattern": …}]}`. Pure.
+"""Lists of objects as controls: `config__files__0__pattern` is `pattern` of the first entry of `config.files`. Converts
+between texts (name -> text), answers (path -> value) and stored values (`{"config.files": [{"pattern": …}]}`).
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from connections.forms.texts import in_codes, is_separator
@@ -17,19 +15,18 @@ _LONGEST = 500  # characters of one: there a key has at most 80
 
 
 def numbers(texts: Mapping[str, str], name: str) -> list[int]:
-    """The numbers of the entries that `texts` hold of the list `name`, in order."""
+    """The numbers of the entries of the list `name`, in order."""
     beginning = f"{name}__"
     parts = (key[len(beginning) :].partition("__") for key in texts if key.startswith(beginning))
     return sorted({int(n) for n, middle, _ in parts if middle and is_number(n)})
 
 
 def is_number(text: str) -> bool:
-    """Whether `text` is the number of an entry."""
     return text.isascii() and text.isdigit() and len(text) <= 4
 
 
-def _parts(name: str) -> list[str]:
-    """The parts of the name of a control for a setting; none where `name` can be no such name."""
+def parts_of(name: str) -> list[str]:
+    """None of them where `name` cannot be the name of a setting's control."""
     if not name.startswith("config__") or len(name) > _LONGEST:
         return []
     parts = name.split("__")
@@ -37,41 +34,35 @@ def _parts(name: str) -> list[str]:
 
 
 def too_many(texts: Mapping[str, str]) -> bool:
-    """Whether a list in tidied `texts` has more entries than the form takes."""
-    return any(is_number(part) and int(part) >= MOST for name in texts for part in _parts(name)[1:-1])
+    return any(is_number(part) and int(part) >= MOST for name in texts for part in parts_of(name)[1:-1])
 
 
 def tidied(texts: Mapping[str, str], action: str = "") -> dict[str, str]:
     """`texts` after a pressed `add:<list>` or `remove:<list>__<number>`, the entries of each list numbered from 0."""
     names = dict(texts)
     verb, _, target = action.partition(":")
-    path = _parts(target)
+    path = parts_of(target)
     if verb == "remove" and len(path) > 2 and is_number(path[-1]):
         names = {name: text for name, text in names.items() if not name.startswith(f"{target}__")}
     elif verb == "add" and path:
         names[f"{target}__{max(numbers(names, target), default=-1) + 1}__"] = ""  # a trace of an entry without cells
-    ranks = _ranks(names)
-    return {_renumbered(name, ranks): text for name, text in names.items()}
-
-
-_Ranks = dict[tuple[str, ...], dict[int, str]]
-
-
-def _ranks(names: Iterable[str]) -> _Ranks:
-    """The parts of each list's name -> the number of each of its entries -> the entry's place, from 0."""
+    # 1. The parts of each list's name -> the numbers of its entries.
     found: dict[tuple[str, ...], set[int]] = {}
     for name in names:
-        parts = _parts(name)
+        parts = parts_of(name)
         for place, part in enumerate(parts[:-1]):
             if is_number(part):
                 found.setdefault(tuple(parts[:place]), set()).add(int(part))
-    return {path: {number: str(rank) for rank, number in enumerate(sorted(held))} for path, held in found.items()}
+    # 2. The number of each entry -> its place, from 0: a removed entry leaves no gap.
+    ranks = {path: {number: str(rank) for rank, number in enumerate(sorted(held))} for path, held in found.items()}
 
+    # 3. Each name with places instead of numbers.
+    def renumbered(name: str) -> str:
+        parts = parts_of(name)
+        new = [ranks[tuple(parts[:at])][int(part)] if is_number(part) else part for at, part in enumerate(parts[:-1])]
+        return "__".join([*new, parts[-1]]) if parts else name
 
-def _renumbered(name: str, ranks: _Ranks) -> str:
-    parts = _parts(name)
-    new = [ranks[tuple(parts[:place])][int(part)] if is_number(part) else part for place, part in enumerate(parts[:-1])]
-    return "__".join([*new, parts[-1]]) if parts else name
+    return {renumbered(name): text for name, text in names.items()}
 
 
 def folded(answers: Mapping[str, Any]) -> dict[str, Any]:
@@ -87,11 +78,11 @@ def folded(answers: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[path] = value
     for path, entries in lists.items():
-        found[path] = [_nested(folded(entries[number])) for number in sorted(entries)]
+        found[path] = [nested_cells(folded(entries[number])) for number in sorted(entries)]
     return found
 
 
-def _nested(cells: Mapping[str, Any]) -> dict[str, Any]:
+def nested_cells(cells: Mapping[str, Any]) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     for path, value in cells.items():
         *parents, last = path.split(".")[1:]
@@ -103,33 +94,28 @@ def _nested(cells: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def unfolded(values: Mapping[str, Any]) -> dict[str, str]:
-    """Stored values as the form's texts: the opposite of `folded`, each value as it is typed."""
+    """Stored values as the form's texts: the opposite of `folded`."""
     texts: dict[str, str] = {}
     for path, value in values.items():
-        _spread(path.replace(".", "__"), value, texts)
+        spread(path.replace(".", "__"), value, texts)
     return texts
 
 
-def _spread(name: str, value: Any, texts: dict[str, str]) -> None:
+def spread(name: str, value: Any, texts: dict[str, str]) -> None:
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            _spread(f"{name}__{key}", inner, texts)
+            spread(f"{name}__{key}", inner, texts)
     elif isinstance(value, (list, tuple)) and any(isinstance(entry, Mapping) for entry in value):
         for number, entry in enumerate(value):
-            _spread(f"{name}__{number}", entry, texts)
+            spread(f"{name}__{number}", entry, texts)
     elif isinstance(value, (list, tuple)):
-        texts[name] = _list_text(value)
+        lines = [text_of(one) for one in value]
+        # One value a line; as a JSON array where a line would not be read as the value that it is.
+        is_plain = all(line == line.strip() != "" and not any(mark in line for mark in "[,;\t\n") for line in lines)
+        texts[name] = "\n".join(lines) if is_plain else json.dumps(list(value), ensure_ascii=False)
     elif value is not None:
         texts[name] = in_codes(value) if isinstance(value, str) and is_separator(name) else text_of(value)
 
 
-def _list_text(values: Sequence[Any]) -> str:
-    """One value a line; as a JSON array where a line would not be read as the value that it is."""
-    lines = [text_of(value) for value in values]
-    is_plain = all(line == line.strip() != "" and not any(mark in line for mark in "[,;\t\n") for line in lines)
-    return "\n".join(lines) if is_plain else json.dumps(list(values), ensure_ascii=False)
-
-
 def text_of(value: Any) -> str:
-    """A value as it is typed."""
     return str(value).lower() if isinstance(value, bool) else str(value)

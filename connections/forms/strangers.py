@@ -1,4 +1,4 @@
-"""Names that came in and that no control has: which of them mean nothing here, and which one was perhaps meant."""
+"""Names that came in and that no control has: which of them mean nothing here, and which name was perhaps meant."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -23,26 +23,24 @@ _BY_LABEL = {f.label.lower().replace(" ", "_"): f.name for f in (*FIELDS, *NAMIN
 
 
 def with_underscores(texts: Mapping[str, str]) -> dict[str, str]:
-    """`texts` with `config.schema`, as the API writes it, read as `config__schema`, unless both stand there."""
+    """`texts` with `config.schema`, as the API writes it, read as `config__schema`, unless both are there."""
     plain = {name: name.replace(".", "__") for name in texts}
     return {name if plain[name] in texts else plain[name]: text for name, text in texts.items()}
 
 
 def strangers(given: Iterable[str], known: Collection[str]) -> list[str]:
-    """The names in `given` of which somebody may have expected something."""
     constant = {field.name for field in FIELDS if field.constant}
     left = (name for name in given if name not in known and name not in _OF_THE_PAGE and name not in constant)
     return sorted(name for name in left if not _TRACKING.fullmatch(name.lower()))
 
 
 def named(names: Collection[str]) -> str:
-    """The names in one line, of many the first ones."""
     shown = ", ".join(name[:_LONGEST] for name in list(names)[:_NAMED])
     return f"{shown} and {len(names) - _NAMED} more" if len(names) > _NAMED else shown
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The name in `known` (names of controls) that `name` is most like, empty where it is like none."""
+    """The name in `known` that is most like `name`; empty where none is like it."""
     names = list(known)
     found = {**_BY_LABEL, **{one.rpartition("__")[2]: one for one in names}, **{one: one for one in names}}
     low = re.sub(r"[\s.\[\]-]+", "_", name.lower())[:_LONGEST]
@@ -51,13 +49,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """The same as a question, with a space before it."""
+    """`nearest` as a question, with a space before it."""
     near = nearest(name, known)
     return f" Did you mean {near}?" if near else ""
 
 
 def unknown_words(names: Collection[str], known: Collection[str]) -> list[str]:
-    """A sentence for each of `names`, and one for those beyond the first few."""
     listed, all_known = list(names), (*known, *_OF_A_LINK)
     sentences = [f"There is no field {n[:_LONGEST]}: it is left out.{meant(n, all_known)}" for n in listed[:_NAMED]]
     if len(listed) > _NAMED:
@@ -66,6 +63,6 @@ def unknown_words(names: Collection[str], known: Collection[str]) -> list[str]:
 
 
 def words_of_path(path: str) -> str:
-    """The path of a setting without a control, as its label may have been: "Files 1: Table name"."""
+    """The path of a setting without a control as a label: "Files 1: Table name"."""
     words = (f"{int(p) + 1}:" if is_number(p) else words_of(p[:_LONGEST]) for p in path.split(".")[1:])
     return " ".join(words)

@@ -1,6 +1,5 @@
-"""Texts as they come in: line ends, what nobody sees, the settings that are white space, what a spreadsheet made. Pure.
-
-A form, a link, a table and a stored value all pass `tidy`, so that the same text becomes the same body by each of them.
+"""Texts as they come in: line ends, invisible characters, separators, what a spreadsheet made. All ways in pass `tidy`,
+so that the same text becomes the same body by each of them.
 """
 
 import re
@@ -39,55 +38,52 @@ _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:['’ \u00a0\u202f]\d{3})+", re.ASCII) 
 _NOUGHTS = re.compile(r"\A([-+]?\d+)[.,]0{1,2}", re.ASCII)
 
 
-# --- at the door -----------------------------------------------------------------------------------------------------
+# --- what comes in ---------------------------------------------------------------------------------------------------
 def tidy(name: str, text: str) -> str:
-    """What the control `name` holds for `text`: one kind of line end, nothing unseen at the ends.
-
-    A setting of white space alone is left as it is, for its control to take or to refuse.
-    """
+    """One kind of line end, nothing invisible at the ends."""
     text = str(text).replace("\0", NUL_SIGN)
     if is_separator(name):
-        return _control_codes(text)
+        return control_codes(text)
+    # A setting of white space alone stays as it is: its control accepts or refuses it.
     return trimmed(text) or (text if name.startswith(("config__", "config.")) and text.isspace() else "")
 
 
 def one_line_end(text: str) -> str:
-    """`text` with LF at the end of each line: a browser posts CRLF, a table and a stored value have LF."""
+    # A browser posts CRLF, a table and a stored value have LF.
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def trimmed(text: str) -> str:
-    """`text` with LF as its line end and without white space and invisible characters at its ends."""
     text = text.strip(_ENDS)
     return text if text.isascii() and text.isprintable() else one_line_end(text)
 
 
 # --- settings that are white space -----------------------------------------------------------------------------------
 def is_separator(name: str) -> bool:
-    """Whether white space is a value of the setting `name` (its control, or its key at Fivetran): a delimiter's is."""
+    """Whether white space is a value of the setting `name` (its control, or its key at Fivetran)."""
     if len(name) > _LONGEST_NAME:
         return False
     return bool(_SEPARATOR.fullmatch(name.replace(".", "__").rpartition("__")[2]))
 
 
 def in_codes(text: str) -> str:
-    r"""A separator as people type and read it, `from_codes` turned round: a tab is \t, a backslash and a t are \\t."""
+    r"""A separator as people type and read it, the opposite of `from_codes`."""
     if len(text) > _LONGEST:
         return text
-    return _control_codes(_CODE.sub(lambda found: f"{found[1]}\\{found[2]}", text))
+    return control_codes(_CODE.sub(lambda found: f"{found[1]}\\{found[2]}", text))
 
 
 def from_codes(text: str) -> str:
-    r"""The separator that a typed text stands for: \t is a tab, \n a line break, \\t a backslash and a t."""
+    r"""The separator that a typed text means: \t is a tab, \n a line break, \\t a backslash and a t."""
     if len(text) > _LONGEST:
         return text
     return _CODE.sub(lambda found: _MEANT.get(found[0]) or found[0][1:], text)
 
 
-def _control_codes(text: str) -> str:
-    """One behind a backslash stays as it is: the code would read as a backslash and a letter there."""
+def control_codes(text: str) -> str:
     if len(text) > _LONGEST:
         return text
+    # A control character after a backslash stays as it is: its code would read as a backslash and a letter there.
     return re.sub(r"(?<!\\)[\t\n\r]", lambda found: _CODES[found[0]], text)
 
 
@@ -98,12 +94,11 @@ def in_names(text: str) -> str:
     said: list[str] = []
     for is_unseen, part in groupby(text[:_BEFORE], lambda c: c.isspace() or is_invisible(c)):
         characters = "".join(part)
-        said += map(_name, characters) if is_unseen else [f"“{characters}”"]
+        said += map(name_of_character, characters) if is_unseen else [f"“{characters}”"]
     return " ".join([*said, "…"] if len(text) > _BEFORE else said)
 
 
 def in_sight(text: str) -> str:
-    """`text` with blanks at its ends as ␣, so that one sees them where it stands without quotes."""
     inner = text.strip(" ")
     start = len(text) - len(text.lstrip(" ")) if inner else len(text)
     return "␣" * start + inner + "␣" * (len(text) - start - len(inner))
@@ -111,7 +106,7 @@ def in_sight(text: str) -> str:
 
 # --- what is wrong with a text ---------------------------------------------------------------------------------------
 def refusal(text: str, *, prose: bool = False) -> str:
-    """Why `text` cannot be what somebody meant to send; empty where it can. In `prose` only a NUL is a fault."""
+    """Why `text` cannot be what somebody meant to send. In `prose` only a NUL is refused."""
     if NUL_SIGN in text:
         return f"Take the {NUL_SIGN} out: it stands for a NUL character, which no text can hold"
     if prose:
@@ -127,24 +122,24 @@ def refusal(text: str, *, prose: bool = False) -> str:
 
 
 def unseen_in(text: str) -> str:
-    """The invisible characters inside `text`, each by name and place: "ZERO WIDTH SPACE after “db”"."""
+    """The invisible characters, each by name and place: "ZERO WIDTH SPACE after “db”"."""
     if text.isascii() and text.isprintable():
         return ""
     looked_at = enumerate(text[:_LONGEST])
-    found = [place for place, c in looked_at if (is_invisible(c) or c in _FILLERS) and not _is_usual(text, place)]
-    said = [_placed(text, place) for place in found[:_MOST]]
+    found = [place for place, c in looked_at if (is_invisible(c) or c in _FILLERS) and not is_usual(text, place)]
+    said = [named_with_place(text, place) for place in found[:_MOST]]
     return ", ".join([*said, f"and {len(found) - _MOST} more"] if len(found) > _MOST else said)
 
 
 def odd_blanks_in(text: str) -> str:
-    """Blanks inside `text` that are no plain ones, by name and place: they may be meant, and are easily pasted."""
+    """Blanks other than U+0020, by name and place: they may be meant, and are easily pasted."""
     if text.isascii():
         return ""
     found = [place for place, c in enumerate(text[:_LONGEST]) if c != " " and unicodedata.category(c) == "Zs"]
-    return ", ".join(_placed(text, place) for place in found[:_MOST])
+    return ", ".join(named_with_place(text, place) for place in found[:_MOST])
 
 
-def _is_usual(text: str, place: int) -> bool:
+def is_usual(text: str, place: int) -> bool:
     """Line breaks, tabs, tags of a flag, and a joiner between letters of a script that is spelled with it."""
     character = text[place]
     if character in "\n\t" or "\U000e0020" <= character <= "\U000e007f":
@@ -152,13 +147,17 @@ def _is_usual(text: str, place: int) -> bool:
     return character in _JOINERS and not text[place - 1 : place].isascii() and not text[place + 1 : place + 2].isascii()
 
 
-def _placed(text: str, place: int) -> str:
+def named_with_place(text: str, place: int) -> str:
     before = text[max(0, place - _BEFORE) : place].rpartition("\n")[2]
     before = "".join(c for c in before if not is_invisible(c))
-    return f"{_name(text[place])} after “{before}”" if before else f"{_name(text[place])} at the beginning"
+    return (
+        f"{name_of_character(text[place])} after “{before}”"
+        if before
+        else f"{name_of_character(text[place])} at the beginning"
+    )
 
 
-def _name(character: str) -> str:
+def name_of_character(character: str) -> str:
     known = unicodedata.name(character, f"the character U+{ord(character):04X}")
     return _NAMES.get(character, known)
 
@@ -183,5 +182,5 @@ def whole(text: str) -> str:
 
 
 def is_grouped(text: str) -> bool:
-    """Whether a number is written as 1.000 or 1,000: one or a thousand, by the writer's country."""
+    """1.000 or 1,000: one or a thousand, depending on the country."""
     return bool(_GROUPED.fullmatch(text))

@@ -1,4 +1,6 @@
-"""The few questions that a page may ask Fivetran itself, 5 seconds at most: does it exist, and a fresh Connect Card."""
+"""The few questions that a page asks Fivetran itself, 5 seconds at most: does a connection exist, a new
+Connect Card.
+"""
 
 from connections.interactive.connect_card import mint
 from connections.interactive.lookup import Unreachable, existing

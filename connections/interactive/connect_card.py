@@ -1,8 +1,4 @@
-"""Minting a Connect Card while its owner waits for the page. The card's address is a credential: it is only returned.
-
-`POST /v1/connections/{id}/connect-card` (Fivetran's Connect Card guide): the card lives one day, and a new one may be
-made at any time.
-"""
+"""Making a Connect Card while its owner waits for the page."""
 
 import logging
 import math
@@ -33,16 +29,18 @@ _ENDINGS: dict[type[FivetranError], Ending] = {
 }
 
 
+# `POST /v1/connections/{id}/connect-card` (Fivetran's Connect Card guide): a card lives one day, and a new one may be
+# made at any time. The card's address is a credential: it is returned, and neither stored nor logged.
 def mint(request: ConnectionRequest, return_address: str) -> str:
-    """The address of a fresh card for the connection of `request`, which comes back to `return_address`.
+    """The address of a new card, which leads back to `return_address`.
 
-    Raises Unreachable, with words for the owner, where Fivetran gives no card in 5 seconds, where nothing may be sent
-    now, and for an address on another host than Fivetran's; TooMany after CARDS_AN_HOUR.
+    Raises Unreachable, with words for the owner, where Fivetran gives no usable card in 5 seconds or no call may be
+    made now; TooMany after CARDS_AN_HOUR.
     """
-    _check_gate()
+    check_may_call()
     card = (request.payload or {}).get("connect_card_config") or {}
     client = configured.client(connect_timeout=SECONDS, read_timeout=SECONDS, get_deadline=SECONDS)
-    attempt = _begun(request)
+    attempt = begin_attempt(request)
     try:
         answer = client.mint_connect_card(
             str(request.connection_id),
@@ -51,15 +49,15 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
             all_fields=bool(card.get("all_fields")),
         )
     except FivetranError as error:
-        _close(attempt, error)
+        complete(attempt, error)
         if isinstance(error, RateLimited):
             CircuitBreaker.objects.with_row().ask_to_wait(error.retry_after)
-            _check_gate()
+            check_may_call()
         if isinstance(error, Unauthorized):
             again = Now() + timedelta(seconds=settings.PROBE_SECONDS)
             CircuitBreaker.objects.with_row().open(BreakerReason.AUTH, not_before=again)
         raise Unreachable(_words(error)) from None
-    _close(attempt, answer)
+    complete(attempt, answer)
     uri = str(answer.data["connect_card"]["uri"])
     if not is_fivetrans(uri):
         log.error("request %s: Fivetran's answer held a Connect Card on a host that is not Fivetran's", request.pk)
@@ -67,9 +65,9 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
     return uri
 
 
-def _begun(request: ConnectionRequest) -> Attempt:
-    """A new attempt, counted while no other card of this hand-over can be begun. Raises TooMany."""
+def begin_attempt(request: ConnectionRequest) -> Attempt:
     with transaction.atomic():
+        # The lock makes each process count what the others have begun.
         Handover.objects.select_for_update().get(request=request)
         calls = Attempt.objects.filter(
             request=request, call=Attempt.Call.CARD, started_at__gt=Now() - _HOUR, started_at__lte=Now()
@@ -83,10 +81,7 @@ def _begun(request: ConnectionRequest) -> Attempt:
 
 
 def is_fivetrans(uri: str) -> bool:
-    """Whether a card may be opened at `uri`: https on fivetran.com or below, or the API root's own host and scheme.
-
-    The latter unless the root is api.fivetran.com, whose cards are on fivetran.com alone.
-    """
+    """Whether a card may be opened at `uri`: https on fivetran.com or below, or the API root's own host and scheme."""
     try:
         there, root = urlsplit(uri), urlsplit(settings.FIVETRAN_BASE_URL)
         port = there.port
@@ -94,15 +89,15 @@ def is_fivetrans(uri: str) -> bool:
         return False
     if there.username is not None or "\\" in uri or not uri.isascii() or not uri.isprintable() or " " in uri:
         return False
-    if root.hostname == f"api.{_FIVETRAN}":
+    if root.hostname == f"api.{_FIVETRAN}":  # whose cards are on fivetran.com alone
         host = there.hostname or ""
         ours = host == _FIVETRAN or host.endswith(f".{_FIVETRAN}")
         return there.scheme == "https" and ours and port in (None, 443)
     return (there.scheme, there.hostname) == (root.scheme, root.hostname)
 
 
-def _check_gate() -> None:
-    """An operator's pause, and Fivetran's own wish to be left alone, hold for this call too."""
+def check_may_call() -> None:
+    # An operator's pause, and a wait that Fivetran asked for, hold for this call too.
     breaker = CircuitBreaker.objects.filter(pk=1).first()
     if breaker is not None and breaker.paused_at:
         raise Unreachable("An operator paused all calls to Fivetran for the moment. Try again later.")
@@ -111,14 +106,12 @@ def _check_gate() -> None:
         raise Unreachable("Fivetran asked the portal to wait a moment.", math.ceil(left))
 
 
-def _close(attempt: Attempt, result: Answer | FivetranError) -> None:
-    """Complete the attempt. Without a message where it went well: that is text of the answer that holds the card."""
-    failed = isinstance(result, FivetranError)
-    attempt.ending = (
-        _ENDINGS.get(type(result), Ending.UNKNOWN) if isinstance(result, FivetranError) else Ending.ANSWERED
-    )
+def complete(attempt: Attempt, result: Answer | FivetranError) -> None:
+    if isinstance(result, FivetranError):
+        attempt.ending, attempt.message = _ENDINGS.get(type(result), Ending.UNKNOWN), result.message
+    else:  # no message: it is text of the answer that holds the card
+        attempt.ending, attempt.message = Ending.ANSWERED, ""
     attempt.http_status, attempt.code = result.status, result.code
-    attempt.message = result.message if failed else ""
     attempt.x_request_id, attempt.duration_ms = result.request_id, result.duration_ms
     attempt.save()
 

@@ -1,4 +1,4 @@
-"""Asking Fivetran about one connection while a person waits for the page."""
+"""Looking up one connection at Fivetran while a person waits for the page."""
 
 import re
 from typing import Any
@@ -11,15 +11,15 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 
 
 class Unreachable(Exception):
-    """Fivetran gave no usable answer in time; `retry_after`: in how many seconds one may come, where that is known."""
+    """Fivetran gave no usable answer in time."""
 
     def __init__(self, words: str, retry_after: float | None = None) -> None:
         super().__init__(words)
-        self.retry_after = retry_after
+        self.retry_after = retry_after  # seconds, where it is known
 
 
 def existing(connection_id: str) -> dict[str, Any] | None:
-    """Fivetran's description of the connection with this id, None where there is none. Raises Unreachable."""
+    """Fivetran's description of the connection, None where there is none. Raises Unreachable."""
     if not _ID.fullmatch(connection_id):
         return None
     client = configured.client(connect_timeout=SECONDS, read_timeout=SECONDS, get_deadline=SECONDS)

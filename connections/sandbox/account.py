@@ -11,40 +11,36 @@ from .wire import Answer
 
 
 def info(call: Call) -> Answer:
-    """GET /v1/account/info."""
     return success(call.app.account["account"], "Account information retrieved successfully")
 
 
 def groups(call: Call) -> Answer:
-    """GET /v1/groups."""
     return call.listing(call.app.account["groups"])
 
 
 def group(call: Call, group_id: str) -> Answer:
-    """GET /v1/groups/{id}."""
     return success(_group(call, group_id))
 
 
 def public_key(call: Call, group_id: str) -> Answer:
-    """GET /v1/groups/{id}/public-key: for the far end of an SSH tunnel."""
+    """The SSH key that the far end of a tunnel has to accept."""
     _group(call, group_id)
     body = base64.b64encode(hashlib.sha512(group_id.encode()).digest()).decode()
     return success({"public_key": f"ssh-rsa {body} fivetran user key"})
 
 
 def service_account(call: Call, group_id: str) -> Answer:
-    """GET /v1/groups/{id}/service-account: whom to share a sheet or a bucket with."""
+    """The address that a sheet or a bucket at Google is shared with."""
     _group(call, group_id)
     return success({"service_account": f"g-{group_id.replace('_', '-')}@fivetran-sandbox.iam.gserviceaccount.com"})
 
 
 def destinations(call: Call) -> Answer:
-    """GET /v1/destinations."""
     return call.listing(call.app.account["destinations"])
 
 
 def destination(call: Call, destination_id: str) -> Answer:
-    """GET /v1/destinations/{id}: with a masked config, unlike the list."""
+    """With a masked config, unlike the list."""
     found = _of("Destination", call.app.account["destinations"], destination_id)
     return success(
         found | {"config": {"host": f"{destination_id.replace('_', '-')}.example.com", "password": "******"}}
@@ -52,43 +48,35 @@ def destination(call: Call, destination_id: str) -> Answer:
 
 
 def private_links(call: Call) -> Answer:
-    """GET /v1/private-links."""
     return call.listing(call.app.account["private_links"])
 
 
 def private_link(call: Call, link_id: str) -> Answer:
-    """GET /v1/private-links/{id}."""
     return success(_of("PrivateLink", call.app.account["private_links"], link_id))
 
 
 def proxies(call: Call) -> Answer:
-    """GET /v1/proxy."""
     return call.listing(call.app.account["proxies"])
 
 
 def proxy(call: Call, proxy_id: str) -> Answer:
-    """GET /v1/proxy/{id}."""
     return success(_of("ProxyAgent", call.app.account["proxies"], proxy_id))
 
 
 def agents(call: Call) -> Answer:
-    """GET /v1/hybrid-deployment-agents; the filter is spelled groupId, unlike everywhere else."""
-    wanted = call.query.get("groupId")
+    wanted = call.query.get("groupId")  # spelled like this, unlike everywhere else
     return call.listing([agent for agent in call.app.account["agents"] if not wanted or agent["group_id"] == wanted])
 
 
 def agent(call: Call, agent_id: str) -> Answer:
-    """GET /v1/hybrid-deployment-agents/{id}."""
     return success(_of("RemoteExecutionAgent", call.app.account["agents"], agent_id))
 
 
 def connector_types(call: Call) -> Answer:
-    """GET /v1/metadata/connector-types: without config and auth."""
     return call.listing([service.about for service in call.app.catalog])
 
 
 def connector_type(call: Call, service: str) -> Answer:
-    """GET /v1/metadata/connector-types/{service}: with config and auth."""
     found = call.app.catalog.get(service)
     if found is None:
         raise not_found("Service", service)
@@ -96,7 +84,7 @@ def connector_type(call: Call, service: str) -> Answer:
 
 
 def public_connector_types(call: Call) -> Answer:
-    """GET /public/connector-types: no key needed; `data` is an array, as live, though the OpenAPI file says object."""
+    # `data` is an array, as in live answers, though the OpenAPI file says object.
     return success([service.about for service in call.app.catalog])
 
 

@@ -28,8 +28,6 @@ OLD_SPELLING = re.compile(r"^(/v1(?:/groups/[^/]+)?)/connectors(?=/|$)")
 
 
 class Sandbox:
-    """Everything one running sandbox holds."""
-
     def __init__(
         self, *, state: Path | None = None, extra_catalog: Path | None = None, settings: Settings | None = None
     ):
@@ -46,11 +44,10 @@ class Sandbox:
         self.root = ""  # http://127.0.0.1:<port>, known once the port is bound
 
     def group(self, group_id: object) -> dict[str, Any] | None:
-        """The group of that id, or None."""
         return next((group for group in self.account["groups"] if group["id"] == group_id), None)
 
     def answer(self, call: Call) -> Answer:
-        """The answer to a call; notes it in the journal entry of the call."""
+        """The answer to a call; also described in the journal entry of the call."""
         request_id = str(uuid.uuid4())
         self._describe(call, request_id)
         prepared = self.canned.take(call.method, call.path)
@@ -69,6 +66,7 @@ class Sandbox:
         is_api = call.path.startswith("/v1/")
         limit_headers = self.limits.headers() if is_api else {}
         try:
+            # The key comes first: a caller without it learns nothing, not even which addresses exist.
             if is_api:
                 self._check_key(call)
                 limit_headers = self.limits.spend(creation=_runs_tests(call))
@@ -108,11 +106,8 @@ class Sandbox:
             body = json.loads(call.raw)
         except (ValueError, RecursionError):
             return {"unreadable_bytes": len(call.raw)}
-        return masked(body, self.catalog.get(body["service"]) if _names_service(body) else None)
-
-
-def _names_service(body: Any) -> bool:
-    return isinstance(body, dict) and isinstance(body.get("service"), str)
+        service = body.get("service") if isinstance(body, dict) else None
+        return masked(body, self.catalog.get(service) if isinstance(service, str) else None)
 
 
 def _runs_tests(call: Call) -> bool:

@@ -1,4 +1,4 @@
-"""Certificates and fingerprints of a connection: list, approve, look at one, take back."""
+"""Certificates and fingerprints of a connection: list, approve, retrieve, revoke."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ CREATED = {"certificates": 200, "fingerprints": 201}  # as the OpenAPI file has 
 
 
 def index(call: Call, connection_id: str, kinds: str) -> Answer:
-    """GET …/certificates and …/fingerprints."""
     existing(call, connection_id)
     return call.listing(call.app.state.approvals(connection_id, KINDS[kinds]))
 
 
 def approve(call: Call, connection_id: str, kinds: str) -> Answer:
-    """POST …/certificates {hash, encoded_cert} or …/fingerprints {hash, public_key}; any hash is taken, as live."""
+    """The body is {hash, encoded_cert} or {hash, public_key}."""
     existing(call, connection_id)
     body, kind = call.json(), KINDS[kinds]
     proof = "encoded_cert" if kind == "certificate" else "public_key"
+    # Any hash is accepted, as by Fivetran, whether a test showed it or not.
     for name in ("hash", proof):
         if not isinstance(body.get(name), str) or not body[name]:
             raise invalid(f"Field '{name}' is required")
@@ -45,7 +45,7 @@ def approve(call: Call, connection_id: str, kinds: str) -> Answer:
 
 
 def retrieve(call: Call, connection_id: str, kinds: str, approval_id: str) -> Answer:
-    """GET …/{hash}: the path value is the Base64URL id."""
+    """The path value is the Base64URL form of the hash."""
     for doc in call.app.state.approvals(connection_id, KINDS[kinds]):
         if doc["id"] == approval_id:
             return success(doc)
@@ -53,7 +53,6 @@ def retrieve(call: Call, connection_id: str, kinds: str, approval_id: str) -> An
 
 
 def revoke(call: Call, connection_id: str, kinds: str, approval_id: str) -> Answer:
-    """DELETE …/{hash}."""
     if not call.app.state.revoke(connection_id, KINDS[kinds], approval_id):
         raise not_found(KINDS[kinds].capitalize(), approval_id)
     return success(message=f"The {KINDS[kinds]} has been revoked")

@@ -26,17 +26,15 @@ class ApiError(Exception):
         self.status, self.code, self.message, self.headers = status, code, message, headers or {}
 
     def answer(self) -> Answer:
-        """The answer to send."""
         return envelope(self.status, self.code, self.message, headers=self.headers)
 
 
 def invalid(message: str) -> ApiError:
-    """400 InvalidInput."""
     return ApiError(400, "InvalidInput", message)
 
 
 def not_found(kind: str, what: str) -> ApiError:
-    """404 NotFound_<kind>; Fivetran has no structured errors, so the message names `what`."""
+    # Fivetran has no structured errors, so the message names what was not found.
     return ApiError(404, f"NotFound_{kind}", f"Cannot find {kind.lower()} with id '{what}'")
 
 
@@ -49,7 +47,6 @@ def envelope(
 
 
 def success(data: Any = None, message: str | None = None, status: int = 200) -> Answer:
-    """A good answer."""
     return envelope(status, "Success", message, data)
 
 
@@ -72,7 +69,7 @@ class Call:
         self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
 
     def json(self) -> dict[str, Any]:
-        """The body as an object; 400 when it is missing, not JSON, or something else."""
+        """The body as an object; ApiError 400 when it is missing, not JSON, or something else."""
         try:
             value = json.loads(self.raw)
         except ValueError:
@@ -84,15 +81,14 @@ class Call:
         return value
 
     def form(self) -> dict[str, str]:
-        """The body as an HTML form."""
         return dict(parse_qsl(self.raw.decode("utf-8", "replace"), keep_blank_values=True))
 
     def reached(self, phase: str) -> None:
-        """Note a phase in the journal; waits while a test holds it."""
+        """Note a phase in the journal; waits while a test holds the phase."""
         self.app.holds.reached(phase, self.entry, self.app.settings.hold_seconds)
 
     def page(self) -> tuple[int, int]:
-        """(skip, limit) from `cursor` and `limit`; 400 when one of them is not ours."""
+        """(skip, limit) from `cursor` and `limit`; ApiError 400 when one of them is not valid."""
         limit = self.query.get("limit", "100")
         if not (limit.isascii() and limit.isdigit() and 1 <= int(limit[:6]) <= MOST_ITEMS):
             raise invalid(f"Limit must be between 1 and {MOST_ITEMS}")
@@ -108,7 +104,6 @@ class Call:
         return skip, int(limit)
 
     def listing(self, items: list[Any]) -> Answer:
-        """A page of `items`, which may be all there are."""
         skip, limit = self.page()
         return listing(items[skip : skip + limit + 1], skip, limit)
 

@@ -35,12 +35,11 @@ def mint(app: Sandbox, doc: dict[str, Any]) -> dict[str, str]:
 
 
 def show(call: Call) -> Answer:
-    """GET /connect-card/setup: the form."""
     return _opened(call, lambda doc, claims: _form(call, doc, claims))
 
 
 def submit(call: Call) -> Answer:
-    """POST /connect-card/setup: Save & Test; goes back to redirect_uri only when the tests passed."""
+    """Save & Test: redirects to redirect_uri only when the tests passed."""
     return _opened(call, lambda doc, claims: _save(call, doc, claims))
 
 
@@ -66,11 +65,12 @@ def _save(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
     service = app.catalog.get(doc["service"])
     given = {name: form[name] for name in fields(service) if form.get(name)} if service else {}
     doc["config"] |= masked_config(_typed(given, service), service)
+    # "wrong" is the one bad password: with it, tests that need a secret fail.
     doc["_wrong_secret"] = "wrong" in given.values()
     doc["_auth"] = sorted({*doc.get("_auth", []), *([AUTHORIZED] if form.get(AUTHORIZED) else [])})
     setup_tests.run(app, doc, trust_certificates=True, trust_fingerprints=True)
     connected = doc["status"]["setup_state"] == "connected"
-    if connected:
+    if connected:  # a card that did not connect may be used again
         doc["_used_cards"] = [*doc.get("_used_cards", []), claims["jti"]]
     app.state.save_connection(doc)
     setup_tests.tell(app, doc)
@@ -81,6 +81,7 @@ def _save(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
 
 def _form(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
     service = call.app.catalog.get(doc["service"])
+    back = urlsplit(claims["redirect_uri"])
     return card_page(
         action=call.target,
         doc=doc,
@@ -88,12 +89,12 @@ def _form(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
         fields=fields(service) if service else {},
         guide=call.query.get("hide_setup_guide") != "true",
         results=doc.get("setup_tests", []) if call.method == "POST" else [],
-        back=_origin(claims["redirect_uri"]),
+        back=f"{back.scheme}://{back.netloc}",
     )
 
 
 def fields(service: Service) -> dict[str, dict[str, Any]]:
-    """What the card asks for: the service's own choice, else its secrets; a check box stands for a sign-in there."""
+    """What the card asks for: the service's own choice, else its secrets; a check box means a sign-in at the source."""
     names = service.card or sorted(service.secrets)
     asked = {name: service.config[name] for name in names}
     if service.auth:
@@ -110,20 +111,11 @@ def _typed(given: dict[str, str], service: Service | None) -> dict[str, Any]:
         elif kind == "array":
             typed[name] = [part.strip() for part in value.split(",")]
         elif kind == "object":
-            typed[name] = _object(value)
+            try:
+                parsed = json.loads(value)
+            except ValueError:
+                parsed = {}
+            typed[name] = parsed if isinstance(parsed, dict) else {}
         elif kind:
             typed[name] = value
     return typed
-
-
-def _object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _origin(uri: str) -> str:
-    parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}"

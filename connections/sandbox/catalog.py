@@ -1,7 +1,5 @@
-"""The connector types on offer: metadata in the shape of ``GET /v1/metadata/connector-types/{service}``.
-
-The shape is that of the live answers (string enums, ``format: password``, ``fieldStatus``, ``readonly``), not that of
-the OpenAPI file. The services are written by hand in ``data/*.json``; ``--catalog`` adds all services of one file.
+"""The connector types on offer: metadata in the shape of ``GET /v1/metadata/connector-types/{service}``. The services
+are written by hand in ``data/*.json``; ``--catalog`` adds all services of one file.
 """
 
 from __future__ import annotations
@@ -29,6 +27,8 @@ NAMING_TITLES = {
 SPEC_KEYS = ("title", "description", "example", "immutable", "fieldStatus")
 
 
+# The shape is that of live answers (string enums, `format: password`, `fieldStatus`, `readonly`): the OpenAPI file says
+# otherwise, and the portal meets the live ones.
 @dataclass(frozen=True)
 class Service:
     """One connector type: its naming keys, its metadata, and what its setup tests ask for."""
@@ -51,11 +51,9 @@ class Service:
 
     @property
     def secrets(self) -> frozenset[str]:
-        """Names of the secret fields of ``config``."""
         return frozenset(name for name, spec in self.config.items() if spec.get("format") == "password")
 
     def metadata(self) -> dict[str, Any]:
-        """The whole of ``data`` in the detail call."""
         config = {
             "type": "object",
             "title": f"{self.about['name']} config object",
@@ -78,13 +76,10 @@ class Service:
 
 
 class Catalog:
-    """All services, ordered by id."""
-
     def __init__(self, services: dict[str, Service]) -> None:
         self.services = dict(sorted(services.items()))
 
     def get(self, service: str) -> Service | None:
-        """The service of that id, or None."""
         return self.services.get(service)
 
     def __iter__(self) -> Iterator[Service]:
@@ -92,12 +87,12 @@ class Catalog:
 
 
 def load(extra: Path | None = None) -> Catalog:
-    """The services written by hand, and those of `extra` (JSON or gzipped JSON with a `services` object) besides."""
+    """The services written by hand, and those of `extra` (JSON or gzipped JSON with a `services` object)."""
     services = {name: _service(name, spec) for name, spec in _read_extra(extra).items()} if extra else {}
     for name, spec in written_by_hand().items():
         own = _service(name, spec)
         wider = services.get(name)
-        if wider:
+        if wider:  # our own words win, but no field of the file is lost
             own = Service(
                 **{**own.__dict__, "config": {**wider.config, **own.config}, "auth": {**wider.auth, **own.auth}}
             )
@@ -106,7 +101,6 @@ def load(extra: Path | None = None) -> Catalog:
 
 
 def written_by_hand() -> dict[str, dict[str, Any]]:
-    """The services of ``data/*.json`` with their shared parts filled in."""
     specs: dict[str, dict[str, Any]] = {}
     for name in ("databases", "files", "applications"):
         content = json.loads((DATA / f"{name}.json").read_text(encoding="utf-8"))

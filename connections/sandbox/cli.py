@@ -24,21 +24,20 @@ def parser(prog: str | None = None) -> argparse.ArgumentParser:
 
 
 def add_options(options: argparse.ArgumentParser, settings_flag: str = "--settings") -> None:
-    """Add the sandbox's options to a parser; `settings_flag` renames the one that Django's commands have already."""
     options.add_argument("--port", type=int, default=8100, help="port on 127.0.0.1; 0 takes a free one and prints it")
     options.add_argument("--state", type=Path, help="file that keeps connections over a restart (memory without)")
     options.add_argument("--catalog", type=Path, help="JSON file, gzipped or not, with further services")
     options.add_argument("--duplicate-names", action="store_true", help="accept several connections of one name")
+    # Django's commands have a --settings of their own, hence the flag.
     options.add_argument(settings_flag, default="{}", help="JSON object of settings, e.g. '{\"test_seconds\": 0}'")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; 0 then, 2 when it could not start."""
+    """Serve until SIGTERM or SIGINT; returns 0 then, 2 when it could not start."""
     return run(parser().parse_args(arguments))
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve with parsed options; prints one line once it is ready."""
     settings = Settings(unique_names=not options.duplicate_names)
     try:
         settings.change(json.loads(options.settings))
@@ -51,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         signal.signal(number, lambda *_: stop.set())
     syncs.start(server.app)
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    # A program that starts the sandbox on port 0 reads the address from this line.
     print(f"Fivetran sandbox ready on {server.app.root}", flush=True)
     stop.wait()
     server.shutdown()

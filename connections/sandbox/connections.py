@@ -22,7 +22,6 @@ ONLY_IN_DETAIL = ("config", "setup_tests", "source_sync_details", "connect_card_
 
 
 def create(call: Call) -> Answer:
-    """POST /v1/connections."""
     wanted = check_creation(call.app, call.json())
     fault = faults.find(wanted.first_name)
     call.entry.facts["fault"] = fault.prefix if fault else None
@@ -33,16 +32,16 @@ def create(call: Call) -> Answer:
 
 
 def make(call: Call, wanted: Wanted) -> Answer:
-    """The effect: store the connection, run its tests when asked, and say 201; ApiError when the name is taken."""
+    """Create: store the connection, run its tests when requested, answer 201; ApiError when the name is taken."""
     app = call.app
-    time.sleep(app.settings.create_seconds)  # Fivetran takes its time, and so may its stand-in
+    time.sleep(app.settings.create_seconds)  # Fivetran takes its time too
     doc = new_connection(app, wanted)
     try:
         app.state.add_connection(doc, unique=app.settings.unique_names)
     except NameTaken:
         raise name_taken(app, wanted.name) from None
     call.entry.facts["effect"] = doc["id"]
-    call.reached("effect")
+    call.reached("effect")  # a test may kill the caller here: created, and not answered
     app.deliveries.tell("create_connector", doc)
     if wanted.values["run_setup_tests"]:
         trust = {name: wanted.values[name] for name in ("trust_certificates", "trust_fingerprints")}
@@ -56,7 +55,7 @@ def make(call: Call, wanted: Wanted) -> Answer:
 
 
 def name_taken(app: Sandbox, name: str) -> ApiError:
-    """The refusal of a second connection of one name; the real status is not recorded, hence the setting."""
+    # The real status is not recorded in Fivetran's documents, hence the setting.
     message = f'An integration with schema "{name}" already exists, please choose a different schema'
     return ApiError(app.settings.duplicate_status, "SchemaExists", message)
 
@@ -108,7 +107,7 @@ def new_id(app: Sandbox) -> str:
 
 
 def now() -> str:
-    """The present moment as Fivetran writes it: ISO 8601, UTC, microseconds."""
+    """ISO 8601, UTC, microseconds, as Fivetran writes it."""
     return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
@@ -119,7 +118,6 @@ def shown(doc: dict[str, Any], *, detail: bool = True) -> dict[str, Any]:
 
 
 def existing(call: Call, connection_id: str) -> dict[str, Any]:
-    """The connection of that id; 404 NotFound_Connection."""
     doc = call.app.state.connection(connection_id)
     if doc is None:
         raise not_found("Connection", connection_id)
@@ -127,12 +125,11 @@ def existing(call: Call, connection_id: str) -> dict[str, Any]:
 
 
 def retrieve(call: Call, connection_id: str) -> Answer:
-    """GET /v1/connections/{id}."""
     return success(shown(existing(call, connection_id)))
 
 
 def index(call: Call, group_id: str | None = None) -> Answer:
-    """GET /v1/connections and GET /v1/groups/{id}/connections: `schema` matches the whole name."""
+    """`schema` matches the whole name."""
     if group_id is None:
         group_id = call.query.get("group_id") or None
     elif call.app.group(group_id) is None:
@@ -144,7 +141,7 @@ def index(call: Call, group_id: str | None = None) -> Answer:
 
 
 def change(call: Call, connection_id: str) -> Answer:
-    """PATCH /v1/connections/{id}: at least one lasting field; runs setup tests unless told not to."""
+    """Needs at least one lasting field; runs setup tests unless told not to."""
     doc, body = existing(call, connection_id), call.json()
     values = typed(body)
     flags = {name: values.pop(name) for name in TRANSIENT if name in values}
@@ -158,6 +155,7 @@ def change(call: Call, connection_id: str) -> Answer:
     for name in ("destination_schema_names", "connect_card_config"):
         if name in values:
             raise invalid(f"Field '{name}' can not be changed")
+    # All is checked before anything of the document changes.
     was_paused = doc["paused"]
     lasting = {name: doc[name] for name in doc if name not in OBJECTS} | values
     check_relations(call.app, lasting)
@@ -172,6 +170,7 @@ def change(call: Call, connection_id: str) -> Answer:
     if tested:
         setup_tests.run(call.app, doc, **flags)
     call.app.state.save_connection(doc)
+    # Events only after storing: a receiver that asks at once must see what the event says.
     call.app.deliveries.tell("edit_connector", doc)
     if doc["paused"] != was_paused:
         call.app.deliveries.tell("pause_connector" if doc["paused"] else "resume_connector", doc)
@@ -181,7 +180,6 @@ def change(call: Call, connection_id: str) -> Answer:
 
 
 def delete(call: Call, connection_id: str) -> Answer:
-    """DELETE /v1/connections/{id}."""
     doc = existing(call, connection_id)
     if not call.app.state.delete_connection(connection_id):
         raise not_found("Connection", connection_id)
@@ -191,7 +189,7 @@ def delete(call: Call, connection_id: str) -> Answer:
 
 
 def test(call: Call, connection_id: str) -> Answer:
-    """POST /v1/connections/{id}/test: the call lasts as long as the tests; no body at all is refused."""
+    """The call lasts as long as the tests; a call without a body is refused."""
     doc, values = existing(call, connection_id), typed(call.json())
     flags = {name: values.get(name, False) for name in ("trust_certificates", "trust_fingerprints")}
     setup_tests.run(call.app, doc, **flags)
@@ -203,7 +201,7 @@ def test(call: Call, connection_id: str) -> Answer:
 
 
 def sync(call: Call, connection_id: str) -> Answer:
-    """POST /v1/connections/{id}/sync and /resync: nothing is moved here, but a sync has ended well at once."""
+    """No data is moved, but the sync has succeeded at once."""
     doc = existing(call, connection_id)
     if call.raw:
         call.json()
@@ -215,7 +213,6 @@ def sync(call: Call, connection_id: str) -> Answer:
 
 
 def connect_card(call: Call, connection_id: str) -> Answer:
-    """POST /v1/connections/{id}/connect-card."""
     doc = existing(call, connection_id)
     config = typed(call.json()).get("connect_card_config")
     if config is None:

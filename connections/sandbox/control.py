@@ -1,4 +1,4 @@
-"""The sandbox's own addresses below /_sandbox: for tests and for the curious, without a key, on loopback only."""
+"""The sandbox's own addresses below /_sandbox: for tests and for people, without a key, on loopback only."""
 
 from __future__ import annotations
 
@@ -33,13 +33,12 @@ def _guarded(view: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
         guard(call)
         return view(call)
 
-    guarded.__doc__ = view.__doc__
     return guarded
 
 
 @_guarded
 def journal(call: Call) -> Answer:
-    """GET /_sandbox/journal?since=&method=&path=: a list, oldest first."""
+    """Query: since, method, path. A list, oldest first."""
     since = call.query.get("since", "0")
     if not (since.isascii() and since.isdigit()):
         raise invalid("since must be a number")
@@ -49,21 +48,20 @@ def journal(call: Call) -> Answer:
 
 @_guarded
 def clear_journal(call: Call) -> Answer:
-    """DELETE /_sandbox/journal."""
     call.app.journal.clear()
     return _plain({})
 
 
 @_guarded
 def connections(call: Call) -> Answer:
-    """GET /_sandbox/connections: all, as a list; `group_id` and `schema` select."""
+    """Query: `group_id` and `schema`."""
     docs = call.app.state.list_connections(group_id=call.query.get("group_id"), schema=call.query.get("schema"))
     return _plain([shown(doc) for doc in docs])
 
 
 @_guarded
 def seed(call: Call) -> Answer:
-    """POST /_sandbox/connections: a stranger's connection; any field may be given, group_id, service, schema must."""
+    """A connection made by somebody else; any field may be given, group_id, service and schema must be."""
     body = call.json()
     for name in ("group_id", "service", "schema"):
         if not isinstance(body.get(name), str):
@@ -92,20 +90,18 @@ def seed(call: Call) -> Answer:
 
 @_guarded
 def clear_connections(call: Call) -> Answer:
-    """DELETE /_sandbox/connections: forget connections, approvals, webhooks and what faults have counted."""
     call.app.state.clear()
     return _plain({})
 
 
 @_guarded
 def settings(call: Call) -> Answer:
-    """GET /_sandbox/settings."""
     return _plain(call.app.settings.public() | {"next_answers": len(call.app.canned)})
 
 
 @_guarded
 def change_settings(call: Call) -> Answer:
-    """POST /_sandbox/settings: any of the settings; `next_answers` adds to the queue, an empty list clears it."""
+    """Any of the settings; `next_answers` adds to the queue, an empty list clears it."""
     body = call.json()
     queued = body.pop("next_answers", None)
     try:
@@ -121,13 +117,12 @@ def change_settings(call: Call) -> Answer:
 
 @_guarded
 def held(call: Call) -> Answer:
-    """GET /_sandbox/hold: which phases are held, and which calls wait there."""
     return _plain(call.app.holds.shown())
 
 
 @_guarded
 def hold(call: Call) -> Answer:
-    """POST /_sandbox/hold {phase, method, path}: stop matching calls (POST /v1/connections unless said) at a phase."""
+    """Body: {phase, method, path}. Stop matching calls (POST /v1/connections by default) at a phase."""
     body = call.json()
     try:
         call.app.holds.hold(body.get("phase", ""), body.get("method", "POST"), body.get("path", "/v1/connections"))
@@ -138,11 +133,11 @@ def hold(call: Call) -> Answer:
 
 @_guarded
 def release(call: Call) -> Answer:
-    """POST /_sandbox/release {phase} or DELETE /_sandbox/hold: let waiting calls go on; without a phase, all."""
+    """Let waiting calls go on: those of a phase, or all."""
     call.app.holds.release(call.json().get("phase") if call.raw else None)
     return held(call)
 
 
+# Where the fault redirect_ points: the journal shows who followed a redirect that nobody should follow.
 def elsewhere(call: Call) -> Answer:
-    """Where redirect_ points. Whoever arrives here followed a redirect that nobody should follow: see the journal."""
     return _plain({"code": "Followed", "message": "Nobody should come here"})

@@ -1,6 +1,5 @@
-"""Webhook deliveries: signed as Fivetran signs them, and only ever to this machine.
-
-One try each, unlike Fivetran, which repeats a delivery for 24 hours and then switches the webhook off.
+"""Webhook deliveries: signed as Fivetran signs them, and sent to this machine only. One try each, unlike Fivetran,
+which repeats a delivery for 24 hours and then switches the webhook off.
 """
 
 from __future__ import annotations
@@ -27,10 +26,8 @@ TRIAL = {"id": "_connection_1", "service": "google_sheets", "schema": "test", "g
 
 
 class _Stay(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: a receiver on this machine could lead anywhere."""
-
     def redirect_request(self, *_arguments: Any) -> None:
-        """No further request: the redirect is the answer."""
+        pass  # the redirect is the answer: a receiver on this machine could lead anywhere
 
 
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
@@ -56,7 +53,7 @@ class Deliveries:
                     self._waiting.put_nowait((hook, body))
 
     def trial(self, hook: dict[str, Any], event: str = "sync_end") -> tuple[bool, int]:
-        """Deliver `event` of a connection that does not exist, now; whether it was taken, and the status."""
+        """Deliver `event` of a connection that does not exist, now; returns whether it was taken, and the status."""
         if not is_here(hook["url"]):
             return True, 200
         status = send(hook, payload(event, TRIAL, {"status": "SUCCESSFUL"}))
@@ -74,7 +71,7 @@ class Deliveries:
 
 
 def payload(event: str, doc: dict[str, Any], data: dict[str, Any] | None = None, **more: Any) -> bytes:
-    """The body of a delivery, with the keys that Fivetran's have."""
+    """The body of a delivery, with Fivetran's keys."""
     body = {
         "event": event,
         "created": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -98,9 +95,10 @@ def is_here(url: str) -> bool:
 
 
 def send(hook: dict[str, Any], body: bytes) -> int:
-    """POST `body` with its signature, in upper-case hexadecimal as seen live; the status, 0 without an answer."""
+    """POST `body` with its signature; returns the status, 0 without an answer."""
     request = urllib.request.Request(hook["url"], body, {"Content-Type": "application/json"}, method="POST")  # noqa: S310
     if hook.get("_secret"):
+        # Upper-case hexadecimal, as seen in live deliveries.
         signature = hmac.new(hook["_secret"].encode(), body, hashlib.sha256).hexdigest().upper()
         request.add_header("X-Fivetran-Signature-256", signature)
     try:

@@ -21,32 +21,31 @@ BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 B
 UNAVAILABLE = b"<html><head><title>503</title></head><body><h1>503 Service Temporarily Unavailable</h1></body></html>"
 MEGABYTE = b"x" * (1024 * 1024)
 
+# The table in `faults.py` says in a sentence what each of these does.
+
 # --- before the effect -----------------------------------------------------------------------------------------------
 
 
-def _struck(call: Call, wanted: Wanted) -> int:
+def times_called(call: Call, wanted: Wanted) -> int:
     """How often this name was called in this group, this call included."""
     return call.app.state.count(f"{wanted.group_id}/{wanted.name}")
 
 
 def never_first(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """No answer and no effect, the first time."""
-    return never(call, Answer()) if _struck(call, wanted) == 1 else None
+    return never(call, Answer()) if times_called(call, wanted) == 1 else None
 
 
 def drop_first(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """Closed after reading, without effect, the first time."""
-    return Answer(deliver=wire.hang_up) if _struck(call, wanted) == 1 else None
+    return Answer(deliver=wire.hang_up) if times_called(call, wanted) == 1 else None
 
 
 def error_first(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """500 without effect, the first time."""
-    return error(call, Answer()) if _struck(call, wanted) == 1 else None
+    return error(call, Answer()) if times_called(call, wanted) == 1 else None
 
 
 def late(call: Call, wanted: Wanted, make: Make) -> Answer | None:
     """No answer the first time; the effect comes some seconds after the caller gave up."""
-    if _struck(call, wanted) > 1:
+    if times_called(call, wanted) > 1:
         return None
     silent = wire.silence(call.app.settings.hold_seconds)
 
@@ -66,58 +65,50 @@ def late(call: Call, wanted: Wanted, make: Make) -> Answer | None:
 
 
 def busy(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """429 with Retry-After, as often as the settings say."""
-    if _struck(call, wanted) > call.app.settings.busy_times:
+    if times_called(call, wanted) > call.app.settings.busy_times:
         return None
     message = "Max 20000 api calls allowed in one-hour rolling time period"
     raise too_many(message, call.app.settings.retry_after)
 
 
 def limited(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """429 without Retry-After, always."""
     raise too_many("Max 20000 api calls allowed in one-hour rolling time period", None)
 
 
 def unauthorized(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """401, the first time."""
-    if _struck(call, wanted) > 1:
+    if times_called(call, wanted) > 1:
         return None
     raise ApiError(401, "AuthFailed", "Invalid authorization credentials")
 
 
 def forbidden(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """403, always. Fivetran's code for it is not recorded."""
+    # Fivetran's code for it is not recorded.
     raise ApiError(403, "Forbidden", "The API key is not allowed to create connections in this group")
 
 
 def refused(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """400 InvalidInput, always."""
     raise ApiError(400, "InvalidInput", f"Field '{wanted.service.naming[0]}' has a value that is not allowed")
 
 
 def gone(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """404 NotFound_Group, always."""
     raise ApiError(404, "NotFound_Group", f"Cannot find group with id '{wanted.group_id}'")
 
 
 def taken(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """SchemaExists, always."""
     message = f'An integration with schema "{wanted.name}" already exists, please choose a different schema'
     raise ApiError(call.app.settings.duplicate_status, "SchemaExists", message)
 
 
 def conflict(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """409 Conflict, always."""
     raise ApiError(409, "Conflict", "Another operation on this group is in progress")
 
 
 def redirect(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """307, which would carry the body to another address; the journal shows who follows."""
+    # 307 would carry the body to the other address; the journal shows who follows.
     return Answer(307, b"", {"Location": f"{call.app.root}/_sandbox/elsewhere", "Content-Type": ""})
 
 
 def down(call: Call, wanted: Wanted, make: Make) -> Answer | None:
-    """503 with a page of HTML, always."""
     return Answer(503, UNAVAILABLE, {"Content-Type": "text/html"})
 
 
@@ -125,48 +116,40 @@ def down(call: Call, wanted: Wanted, make: Make) -> Answer | None:
 
 
 def never(call: Call, answer: Answer) -> Answer:
-    """No answer; the socket stays open until the caller gives up."""
     return Answer(deliver=wire.silence(call.app.settings.hold_seconds))
 
 
 def slow(call: Call, answer: Answer) -> Answer:
-    """The usual answer, some seconds later."""
     time.sleep(call.app.settings.slow_seconds)  # the fault is slowness itself
     return answer
 
 
 def drop(call: Call, answer: Answer) -> Answer:
-    """An orderly close instead of an answer."""
     answer.deliver = wire.hang_up
     return answer
 
 
 def reset(call: Call, answer: Answer) -> Answer:
-    """A reset instead of an answer."""
     answer.deliver = wire.reset
     return answer
 
 
 def cut(call: Call, answer: Answer) -> Answer:
-    """A body that ends in the middle of its JSON, under a length that fits."""
     answer.deliver = wire.cut
     return answer
 
 
 def short(call: Call, answer: Answer) -> Answer:
-    """Fewer bytes than announced."""
     answer.deliver = wire.short
     return answer
 
 
 def drip(call: Call, answer: Answer) -> Answer:
-    """A byte at a time."""
     answer.deliver = wire.drip(call.app.settings.drip_seconds, call.app.settings.hold_seconds)
     return answer
 
 
 def without_id(call: Call, answer: Answer) -> Answer:
-    """The usual body without data.id."""
     body = json.loads(answer.body)
     del body["data"]["id"]
     answer.body = json.dumps(body).encode()
@@ -174,7 +157,8 @@ def without_id(call: Call, answer: Answer) -> Answer:
 
 
 def bomb(call: Call, answer: Answer) -> Answer:
-    """A body of many megabytes: the usual JSON with a very long field in front."""
+    """The usual JSON with a field of many megabytes in front."""
+    # Made piece by piece while it is sent: the sandbox must not need the memory that it takes from others.
     size = max(call.app.settings.bomb_bytes, len(answer.body))
     front, back = b'{"padding": "', b'", ' + answer.body[1:]
     fill = size - len(front) - len(back)
@@ -190,10 +174,8 @@ def bomb(call: Call, answer: Answer) -> Answer:
 
 
 def html(call: Call, answer: Answer) -> Answer:
-    """A gateway's error page."""
     return Answer(502, BAD_GATEWAY, {"Content-Type": "text/html"})
 
 
 def error(call: Call, answer: Answer) -> Answer:
-    """500 in Fivetran's shape."""
     return envelope(500, "InternalError", "Internal server error")

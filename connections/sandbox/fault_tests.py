@@ -15,9 +15,9 @@ def expected_hash(connection_id: str) -> str:
 
 
 def certificate(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
-    """Validate Certificate with `details` as an array, as Fivetran's page on certificates shows it."""
+    """Validate Certificate with `details` as an array, as on Fivetran's page on certificates."""
     if trusted:
-        return _first(passed, _test("Validate Certificate"))
+        return [_test("Validate Certificate"), *passed]
     encoded = base64.b64encode(f"certificate of {doc['id']}".encode()).decode()
     details = [
         {
@@ -30,13 +30,13 @@ def certificate(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
         }
     ]
     bad = _test("Validate Certificate", "FAILED", "No trust anchors for this connection") | {"details": details}
-    return _first(_skipped(passed), bad)
+    return [bad, *_skipped(passed)]
 
 
 def fingerprint(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
-    """SSH Tunnel Connection with `details` as an object, as Fivetran's page on fingerprints shows it."""
+    """SSH Tunnel Connection with `details` as an object, as on Fivetran's page on fingerprints."""
     if trusted:
-        return _first(passed, _test("SSH Tunnel Connection"))
+        return [_test("SSH Tunnel Connection"), *passed]
     public_key = base64.b64encode(f"ssh host key of {doc['id']}".encode()).decode()
     details = {
         "hash": expected_hash(doc["id"]),
@@ -45,18 +45,16 @@ def fingerprint(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
         "name": "bastion.example.com",
     }
     bad = _test("SSH Tunnel Connection", "FAILED", "The ssh key might have changed") | {"details": details}
-    return _first(_skipped(passed), bad)
+    return [bad, *_skipped(passed)]
 
 
 def failed(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
-    """One failure, the rest skipped."""
     details = "Authentication failed (401 Unauthorized). Verify the provided credentials and permissions."
     bad = _test("Validate Login", "FAILED", "Invalid login credentials") | {"details": details}
-    return _first(_skipped([test for test in passed if test["title"] != "Validate Login"]), bad)
+    return [bad, *_skipped([test for test in passed if test["title"] != "Validate Login"])]
 
 
 def warned(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
-    """All passed, and a warning after them."""
     return [
         *passed,
         _test("Checking quota", "WARNING", "The source allows 100 calls a day; a first sync may take days"),
@@ -88,10 +86,6 @@ def huge(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
     )
     many = [_test(f"Checking table {number:02} of 60", "PASSED", long) for number in range(1, 60)]
     return [*many, _test("Checking an unbreakable name", "WARNING", "x" * 600)]
-
-
-def _first(rest: Results, test: dict[str, Any]) -> Results:
-    return [test, *rest]
 
 
 def _test(title: str, status: str = "PASSED", message: str = "") -> dict[str, Any]:

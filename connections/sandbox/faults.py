@@ -1,7 +1,5 @@
-"""Failures on demand: a destination name that begins with one of these prefixes fails in that way.
-
-This table is what the sandbox does and what its start page lists. The name is the value of `config.schema` or
-`config.schema_prefix`; the longest prefix that fits counts. The body is checked first: a bad one is refused as always.
+"""Failures on demand: a destination name that begins with one of these prefixes fails in that way. The start page lists
+this table. The name is `config.schema` or `config.schema_prefix`; the longest prefix that fits counts.
 """
 
 from __future__ import annotations
@@ -27,24 +25,12 @@ Tests = Callable[[dict[str, Any], list[dict[str, Any]], bool], list[dict[str, An
 
 @dataclass(frozen=True)
 class Fault:
-    """One way to fail.
-
-    Attributes:
-        prefix: what the destination name begins with.
-        says: one sentence for the start page.
-        before: may answer instead of creating (None goes on as usual).
-        after: changes the answer once the connection exists.
-        tests: changes the results of every run of setup tests; gets the connection, the passed results and whether
-            the certificate or fingerprint is trusted.
-        trust: which approval `tests` looks for: certificate or fingerprint.
-    """
-
-    prefix: str
-    says: str
-    before: Before | None = None
-    after: After | None = None
-    tests: Tests | None = None
-    trust: str = ""
+    prefix: str  # of the destination name
+    says: str  # one sentence for the start page
+    before: Before | None = None  # may answer instead of creating; None goes on as usual
+    after: After | None = None  # changes the answer once the connection exists
+    tests: Tests | None = None  # (connection, passed results, whether trust is given) -> results of every test run
+    trust: str = ""  # which approval `tests` looks for: certificate or fingerprint
 
 
 FAULTS = (
@@ -99,7 +85,6 @@ FAULTS = (
 
 
 def find(name: str) -> Fault | None:
-    """The fault that a destination name asks for, or None."""
     fitting = [fault for fault in FAULTS if name.startswith(fault.prefix)]
     return max(fitting, key=lambda fault: len(fault.prefix), default=None)
 
@@ -112,7 +97,7 @@ def with_tests(
     certificates: bool,
     fingerprints: bool,
 ) -> list[dict[str, Any]]:
-    """The results of the fault's own setup tests; `certificates` and `fingerprints` are the trust flags of the call."""
+    """`certificates` and `fingerprints` are the trust flags of the call."""
     trusted = certificates if fault.trust == "certificate" else fingerprints
     if fault.trust and not trusted:
         approved = {item["hash"] for item in app.state.approvals(doc["id"], fault.trust)}

@@ -1,4 +1,4 @@
-"""Who called what, and the points where a test can stop a call: the journal and the holds."""
+"""The journal of all calls, and the holds: points where a test can stop a call."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LONGEST = 50_000  # entries kept
 
 
 class Entry:
-    """One request from the first byte to the last; `shown()` is its line in the journal."""
+    """One request from the first byte to the last."""
 
     def __init__(self, number: int, accepted: float) -> None:
         self.number = number
@@ -28,13 +28,10 @@ class Entry:
         self.events.append({"phase": phase, "ms": round((time.monotonic() - self.accepted) * 1000)})
 
     def shown(self) -> dict[str, Any]:
-        """The entry as JSON."""
         return {"n": self.number, "time": self.time, **self.facts, "events": list(self.events)}
 
 
 class Journal:
-    """The last requests, oldest first."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._entries: deque[Entry] = deque(maxlen=LONGEST)
@@ -59,13 +56,11 @@ class Journal:
         ]
 
     def clear(self) -> None:
-        """Forget all entries; numbers go on."""
         with self._lock:
-            self._entries.clear()
+            self._entries.clear()  # numbers go on: a test may still ask for what came after one of them
 
 
 def matches(pattern: str, path: str) -> bool:
-    """True when `path` is `pattern`, or begins with it where the pattern ends in *."""
     return path.startswith(pattern[:-1]) if pattern.endswith("*") else path == pattern
 
 
@@ -85,7 +80,6 @@ class Holds:
             self._held[phase] = (method, path)
 
     def release(self, phase: str | None = None) -> None:
-        """Let the calls at `phase`, or at every phase, go on."""
         with self._changed:
             for name in [phase] if phase else list(self._held):
                 self._held.pop(name, None)
@@ -102,7 +96,6 @@ class Holds:
             del self._waiting[entry.number]
 
     def is_held(self, phase: str, entry: Entry) -> bool:
-        """True when the call would wait at `phase`."""
         with self._changed:
             return self._holds(phase, entry)
 

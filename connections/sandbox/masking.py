@@ -1,4 +1,4 @@
-"""Secrets never leave the sandbox, and none is kept: what is secret is replaced by six stars when it arrives."""
+"""Secrets never leave the sandbox, and none is stored: six stars replace a secret as soon as it arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages a person sees: the start page and the Connect Card. Templates lie in data/, everything is escaped."""
+"""The pages a person sees: the start page and the Connect Card. Templates are in data/; everything is escaped."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors
 
 
 def html(text: str, status: int = 200, *, form_target: str = "") -> Answer:
-    """A page: no script, no frame, not stored; `form_target` is the origin that a form's redirect may lead to."""
+    """`form_target` is the origin that a form's redirect may lead to."""
     headers = {
         "Content-Type": "text/html; charset=utf-8",
         "Content-Security-Policy": f"{POLICY} {form_target}".strip(),
@@ -28,12 +28,11 @@ def html(text: str, status: int = 200, *, form_target: str = "") -> Answer:
 
 
 def style(call: Call) -> Answer:
-    """GET /_sandbox/sandbox.css."""
     return Answer(200, (DATA / "sandbox.css").read_bytes(), {"Content-Type": "text/css; charset=utf-8"})
 
 
 def start(call: Call) -> Answer:
-    """GET /: what the sandbox is, its key, and the values that provoke failures, from the table that provokes them."""
+    """What the sandbox is, its key, and the values that provoke failures, from the table that provokes them."""
     app = call.app
     statuses = {item["group_id"]: item["setup_status"] for item in app.account["destinations"]}
     return html(
@@ -52,7 +51,9 @@ def start(call: Call) -> Answer:
                     f"<code>{escape(item.id)}</code>",
                     escape(item.about["name"]),
                     escape(" + ".join(item.naming)),
-                    _status(item),
+                    ""
+                    if (status := item.about["service_status"]) == "general_availability"
+                    else status.replace("_", " "),
                 )
                 for item in app.catalog
             ),
@@ -62,7 +63,6 @@ def start(call: Call) -> Answer:
 
 
 def message_page(status: int, title: str, text: str) -> Answer:
-    """A page with one sentence."""
     return html(_filled("message.html", title=escape(title), text=escape(text)), status)
 
 
@@ -101,6 +101,7 @@ def _control(name: str, spec: dict[str, Any], value: Any) -> str:
         )
         return f'<p><label for="{key}">{title}</label><select id="{key}" name="{key}">{options}</select></p>'
     secret = spec.get("format") == "password"
+    # A secret is never shown again.
     known = "" if secret or value is None else escape(", ".join(value) if isinstance(value, list) else str(value))
     kind = "password" if secret else "text"
     control = f'<input id="{key}" name="{key}" type="{kind}" value="{known}" autocomplete="off">'
@@ -110,17 +111,12 @@ def _control(name: str, spec: dict[str, Any], value: Any) -> str:
 def _results(results: list[dict[str, Any]]) -> str:
     if not results:
         return ""
-    items = "".join(
+    items = "".join(  # messages come from the fault table, which has HTML in some of them
         f'<li><span class="tag {escape(item["status"].lower())}">{escape(item["status"])}</span> '
         f"{escape(item['title'])} <small>{escape(item.get('message', ''))}</small></li>"
         for item in results
     )
     return f'<section role="alert"><h2>The tests did not pass</h2><ul class="tests">{items}</ul></section>'
-
-
-def _status(service: Service) -> str:
-    status = service.about["service_status"]
-    return "" if status == "general_availability" else escape(status.replace("_", " "))
 
 
 def _rows(rows: Any) -> str:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 over sockets of our own: reading calls, sending answers, journaling the phases of both."""
+"""HTTP/1.1 over sockets of our own: reading calls, sending answers, noting the phases of both in the journal."""
 
 from __future__ import annotations
 
@@ -23,30 +23,26 @@ class Server(ThreadingHTTPServer):
     request_queue_size = 256
 
     def __init__(self, app: Sandbox, port: int = 0) -> None:
-        """Bind to 127.0.0.1; port 0 takes a free one. OSError when the port is in use."""
+        """Port 0 takes a free port. OSError when the port is in use."""
         self.app = app
         super().__init__(("127.0.0.1", port), Handler)
         app.root = f"http://127.0.0.1:{self.server_address[1]}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing about clients that leave; a fault of our own was answered already."""
+        pass  # a client that leaves is no error, and one of our own was answered already
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One connection of one client."""
-
     server: Server
     protocol_version = "HTTP/1.1"
     timeout = 300
     disable_nagle_algorithm = True
 
     def setup(self) -> None:
-        """Note when the connection was accepted."""
         self.accepted = time.monotonic()
         super().setup()
 
     def serve(self) -> None:
-        """Read one request, find its answer, send it."""
         app = self.server.app
         entry = app.journal.open(self.accepted) if self.path.startswith(JOURNALED) else Entry(0, self.accepted)
         entry.facts |= {"method": self.command, "path": self.path.partition("?")[0]}
@@ -78,6 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         if int(length) > LARGEST_BODY:
             self.close_connection = True
             raise ApiError(413, "PayloadTooLarge", "HTTP 413 Payload Too Large")
+        # Fewer bytes than announced: the client left in the middle of its request.
         raw = self.rfile.read(int(length))
         if len(raw) < int(length):
             raise Gone
@@ -103,4 +100,4 @@ class Handler(BaseHTTPRequestHandler):
         app.holds.reached("answered", entry, app.settings.hold_seconds)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing: the journal has it all."""
+        pass  # the journal has it all

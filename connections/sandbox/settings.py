@@ -8,10 +8,10 @@ from typing import Any
 
 @dataclass
 class Settings:
-    """The sandbox's dials. All times are in seconds."""
+    """All times are in seconds."""
 
     key: str = "sandbox-key"
-    secret: str = "sandbox-secret"  # noqa: S105  (a stand-in's key, printed on its start page)
+    secret: str = "sandbox-secret"  # noqa: S105  (the sandbox's key, printed on its start page)
     reject_all: bool = False  # 401 to everybody, as after a key was revoked
     unique_names: bool = True  # one connection per group and schema name
     duplicate_status: int = 400  # status of SchemaExists: 400 or 409, not recorded by Fivetran's documents
@@ -33,22 +33,23 @@ class Settings:
     rate_window_seconds: float = 60.0
 
     def change(self, values: dict[str, Any]) -> None:
-        """Set the named values, converted to the type of their default; ValueError names an unknown or unfit one."""
+        """Set the named values, converted to the type of their default; ValueError for an unknown or unfit one."""
         known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
         fit = {}
         for name, value in values.items():
             if name not in known:
                 raise ValueError(f"unknown setting {name!r}; known are {', '.join(known)}")
             kind = known[name]
+            # To Python a bool is an int: `true` for a number of seconds would be taken silently.
             if (kind is bool) != isinstance(value, bool):
                 raise ValueError(f"{name} must be of type {kind.__name__}")
             try:
                 fit[name] = kind(value)
             except (TypeError, ValueError) as error:
                 raise ValueError(f"{name} must be of type {kind.__name__}") from error
+        # Only now: one unfit value leaves all settings as they were.
         for name, value in fit.items():
             setattr(self, name, value)
 
     def public(self) -> dict[str, Any]:
-        """The present values; the sandbox's own secret is no secret."""
         return asdict(self)

@@ -31,7 +31,8 @@ def run(
 
 
 def tell(app: Sandbox, doc: dict[str, Any]) -> None:
-    """Deliver how the tests of a connection ended; to be called once the connection is stored."""
+    """Deliver how the tests of a connection ended."""
+    # Call it once the connection is stored: the receiver may ask at once.
     connected = doc["status"]["setup_state"] == "connected"
     app.deliveries.tell("connection_successful" if connected else "connection_failure", doc)
 
@@ -48,12 +49,10 @@ def settle(doc: dict[str, Any]) -> None:
 
 
 def passed(service: Service | None) -> list[dict[str, Any]]:
-    """All tests of the service, passed."""
     return [result(test["title"]) for test in (service.tests if service else ())]
 
 
 def found(doc: dict[str, Any], service: Service | None) -> list[dict[str, Any]]:
-    """The results that the connection's configuration earns; what follows a failure is skipped."""
     results: list[dict[str, Any]] = []
     for test in service.tests if service else ():
         if any(earlier["status"] in BAD for earlier in results):
@@ -64,7 +63,6 @@ def found(doc: dict[str, Any], service: Service | None) -> list[dict[str, Any]]:
 
 
 def result(title: str, status: str = "PASSED", message: str = "") -> dict[str, Any]:
-    """One entry of `setup_tests`."""
     return {"title": title, "status": status, "message": message}
 
 

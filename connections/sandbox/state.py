@@ -1,6 +1,5 @@
-"""What the sandbox remembers: connections, approved certificates, cards, webhooks, and how often a fault struck.
-
-SQLite, one file or in memory, so that a restart (or a SIGKILL) loses nothing that was answered.
+"""What the sandbox remembers: connections, approved certificates, webhooks, the key of its cards, and counts
+of faults.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 
 
 class NameTaken(Exception):
-    """A connection of that name exists in the group and names are to be unique."""
+    pass
 
 
 class State:
-    """Thread-safe store of JSON documents."""
+    """Thread-safe store of JSON documents in SQLite, one file or in memory."""
 
     def __init__(self, path: Path | None = None) -> None:
-        """Open `path`, or a store in memory; creates what is missing."""
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
         self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, isolation_level=None)
+        # A SIGKILL must lose nothing that was answered; the loss of a whole machine may.
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
@@ -49,7 +48,6 @@ class State:
             return self._db.execute(sql, values).fetchall()
 
     def close(self) -> None:
-        """Close the store."""
         with self._lock:
             self._db.close()
 
@@ -69,16 +67,15 @@ class State:
             )
 
     def connection(self, connection_id: str) -> dict[str, Any] | None:
-        """The connection of that id, or None."""
         rows = self._run("SELECT doc FROM connections WHERE id = ?", connection_id)
         return json.loads(rows[0][0]) if rows else None
 
     def save_connection(self, doc: dict[str, Any]) -> None:
-        """Write back a changed connection; one that was deleted meanwhile stays deleted."""
+        # No upsert: a connection that was deleted meanwhile stays deleted.
         self._run("UPDATE connections SET doc = ? WHERE id = ?", json.dumps(doc), doc["id"])
 
     def alter_connection(self, connection_id: str, change: Callable[[dict[str, Any]], object]) -> dict[str, Any] | None:
-        """Let `change` alter the connection's document in place, with nobody between; the result, None without one."""
+        """Let `change` alter the connection's document in place, atomically; the result, None without a connection."""
         with self._lock:
             doc = self.connection(connection_id)
             if doc is not None:
@@ -87,7 +84,7 @@ class State:
             return doc
 
     def delete_connection(self, connection_id: str) -> bool:
-        """Forget the connection and its approvals; False when there is none."""
+        """Delete the connection and its approvals; False when there is none."""
         with self._lock:
             found = self._run("DELETE FROM connections WHERE id = ? RETURNING id", connection_id)
             self._run("DELETE FROM approvals WHERE connection_id = ?", connection_id)
@@ -103,42 +100,37 @@ class State:
         return [json.loads(row[0]) for row in self._run(sql, *wanted.values(), limit, skip)]
 
     def clear(self) -> None:
-        """Forget everything but the key that signs the cards."""
         with self._lock:
+            # Not the signing key: cards already handed out have to stay readable.
             for table in ("connections", "approvals", "webhooks", "counts"):
                 self._run(f"DELETE FROM {table}")  # noqa: S608
 
     # --- certificates and fingerprints -------------------------------------------------------------------------------
 
     def approve(self, connection_id: str, kind: str, doc: dict[str, Any]) -> None:
-        """Remember an approved certificate or fingerprint (`kind`), replacing one of the same id."""
+        """Store an approved certificate or fingerprint (`kind`), replacing one of the same id."""
         self._run("REPLACE INTO approvals VALUES (?, ?, ?, ?)", connection_id, kind, doc["id"], json.dumps(doc))
 
     def approvals(self, connection_id: str, kind: str) -> list[dict[str, Any]]:
-        """What was approved for the connection."""
         rows = self._run(
             "SELECT doc FROM approvals WHERE connection_id = ? AND kind = ? ORDER BY id", connection_id, kind
         )
         return [json.loads(row[0]) for row in rows]
 
     def revoke(self, connection_id: str, kind: str, approval_id: str) -> bool:
-        """Forget one approval; False when there is none."""
         sql = "DELETE FROM approvals WHERE connection_id = ? AND kind = ? AND id = ? RETURNING id"
         return bool(self._run(sql, connection_id, kind, approval_id))
 
     # --- webhooks ----------------------------------------------------------------------------------------------------
 
     def webhooks(self) -> list[dict[str, Any]]:
-        """All webhooks in order of creation."""
         return [json.loads(row[0]) for row in self._run("SELECT doc FROM webhooks ORDER BY seq")]
 
     def save_webhook(self, doc: dict[str, Any]) -> None:
-        """Add or replace a webhook."""
         sql = "INSERT INTO webhooks (id, doc) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc"
         self._run(sql, doc["id"], json.dumps(doc))
 
     def delete_webhook(self, webhook_id: str) -> None:
-        """Forget a webhook."""
         self._run("DELETE FROM webhooks WHERE id = ?", webhook_id)
 
     # --- small things ------------------------------------------------------------------------------------------------

@@ -1,4 +1,6 @@
-"""Answers queued by a test: one-off behaviours for a method and path, so that any fault can be injected."""
+"""Stubs: answers that a test queues for a method and path, each for a number of calls, so that any fault can be
+injected.
+"""
 
 from __future__ import annotations
 
@@ -17,30 +19,17 @@ DELIVERIES = {"whole": None, "drop": wire.hang_up, "reset": wire.reset, "cut": w
 
 @dataclass
 class Canned:
-    """One queued behaviour.
-
-    Attributes:
-        method, path: which calls it is for; a path ending in * matches by its start.
-        times: for how many calls.
-        status, headers, body: the answer; `body` is JSON, or text sent as it is. No status: the usual answer is sent.
-        raw_base64: exactly these bytes instead of an HTTP answer.
-        effect: let the usual handling happen first (its answer is thrown away unless `status` is absent).
-        delay: seconds before the answer.
-        delivery: whole, drop, reset, cut, short, silent or drip.
-        pause: seconds between two bytes with drip.
-    """
-
-    path: str
+    path: str  # with * at its end: every path that begins like this
     method: str = "POST"
-    times: int = 1
-    status: int | None = None
+    times: int = 1  # for how many calls
+    status: int | None = None  # None: the usual answer is sent
     headers: dict[str, str] = field(default_factory=dict)
-    body: Any = ""
-    raw_base64: str = ""
-    effect: bool = False
-    delay: float = 0.0
-    delivery: str = "whole"
-    pause: float = 0.4
+    body: Any = ""  # JSON, or text sent as it is
+    raw_base64: str = ""  # exactly these bytes instead of an HTTP answer
+    effect: bool = False  # the usual handling happens first; its answer is dropped where there is a `status`
+    delay: float = 0.0  # seconds before the answer
+    delivery: str = "whole"  # or drop, reset, cut, short, silent, drip
+    pause: float = 0.4  # seconds between two bytes with drip
 
     def __post_init__(self) -> None:
         if self.delivery not in (*DELIVERIES, "silent", "drip"):
@@ -65,8 +54,6 @@ class Canned:
 
 
 class Queue:
-    """The queued behaviours, in order."""
-
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._items: list[Canned] = []
@@ -89,7 +76,6 @@ class Queue:
         return None
 
     def clear(self) -> None:
-        """Forget all."""
         with self._lock:
             self._items.clear()
 

@@ -1,4 +1,4 @@
-"""Pretended syncs: the first one some seconds after a connection was set up, others when they are asked for."""
+"""Simulated syncs: the first one some seconds after a connection was set up, others when they are requested."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ def waits(doc: dict[str, Any]) -> bool:
 
 def _go_on(app: Sandbox, doc: dict[str, Any]) -> None:
     seen = doc.get("_waiting_since")
+    # A sync has three visible steps: scheduled, syncing from half of the time on, then done.
     if seen is None:
         app.state.alter_connection(doc["id"], lambda now: now.update(_waiting_since=time.time()))
     elif time.time() - seen >= app.settings.first_sync_seconds:
@@ -44,7 +45,7 @@ def _go_on(app: Sandbox, doc: dict[str, Any]) -> None:
 
 
 def run(app: Sandbox, connection_id: str) -> None:
-    """A whole sync that goes well: nothing is moved, but everything looks as if."""
+    """A whole sync that succeeds: no data is moved, but status, time and webhook are as after a real one."""
     doc = app.state.alter_connection(connection_id, _done)
     if doc:
         app.deliveries.tell("sync_end", doc, {"status": "SUCCESSFUL"}, sync_id=str(uuid.uuid4()))

@@ -14,11 +14,10 @@ HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
 class BadToken(Exception):
-    """Not ours, changed, or expired; the text says which."""
+    """The token is not ours, was changed, or is expired; the text says which."""
 
 
 def sign(claims: dict[str, Any], key: bytes) -> str:
-    """A token over `claims`."""
     signed = f"{_encode(json.dumps(HEADER).encode())}.{_encode(json.dumps(claims).encode())}"
     return f"{signed}.{_encode(_mac(signed, key))}"
 

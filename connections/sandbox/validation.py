@@ -1,4 +1,6 @@
-"""What Fivetran refuses in ``POST`` and ``PATCH /v1/connections``: one message, naming one field, as it does."""
+"""What Fivetran refuses in ``POST`` and ``PATCH /v1/connections``: one message that names one field, as from
+Fivetran.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ PLAIN_NAME = re.compile(r"^[_a-z][_a-z0-9]*$")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A body that may be created."""
+    """A checked body that may be created."""
 
     service: Service
     group_id: str
@@ -125,7 +127,9 @@ def check_relations(app: Sandbox, values: dict[str, Any]) -> None:
         raise invalid("Field 'data_delay_threshold' can only be set when data_delay_sensitivity is CUSTOM")
     _check_network(app, values)
     if "connect_card_config" in values:
-        _check_card(values)
+        values["connect_card_config"] = card_config(values["connect_card_config"])
+        if values["run_setup_tests"]:
+            raise invalid("Field 'run_setup_tests' must be false when connect_card_config is set")
 
 
 def _check_network(app: Sandbox, values: dict[str, Any]) -> None:
@@ -146,12 +150,6 @@ def _check_network(app: Sandbox, values: dict[str, Any]) -> None:
     agent = values.get("hybrid_deployment_agent_id")
     if agent and agent not in {item["id"] for item in account["agents"]}:
         raise not_found("RemoteExecutionAgent", agent)
-
-
-def _check_card(values: dict[str, Any]) -> None:
-    values["connect_card_config"] = card_config(values["connect_card_config"])
-    if values["run_setup_tests"]:
-        raise invalid("Field 'run_setup_tests' must be false when connect_card_config is set")
 
 
 def card_config(config: dict[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,10 @@ from .wire import Answer
 
 
 def index(call: Call) -> Answer:
-    """GET /v1/webhooks."""
     return call.listing([_shown(doc) for doc in call.app.state.webhooks()])
 
 
 def create(call: Call, group_id: str | None = None) -> Answer:
-    """POST /v1/webhooks/account and /v1/webhooks/group/{groupId}."""
     if group_id is not None and call.app.group(group_id) is None:
         raise not_found("Group", group_id)
     body = call.json()
@@ -39,26 +37,23 @@ def create(call: Call, group_id: str | None = None) -> Answer:
 
 
 def retrieve(call: Call, webhook_id: str) -> Answer:
-    """GET /v1/webhooks/{id}."""
     return success(_shown(_existing(call, webhook_id)))
 
 
 def change(call: Call, webhook_id: str) -> Answer:
-    """PATCH /v1/webhooks/{id}."""
     doc = _existing(call, webhook_id) | _checked(call.json(), required=False)
     call.app.state.save_webhook(doc)
     return success(_shown(doc), "Webhook has been updated")
 
 
 def delete(call: Call, webhook_id: str) -> Answer:
-    """DELETE /v1/webhooks/{id}."""
     _existing(call, webhook_id)
     call.app.state.delete_webhook(webhook_id)
     return success(message=f"Webhook with id '{webhook_id}' has been deleted")
 
 
 def test(call: Call, webhook_id: str) -> Answer:
-    """POST /v1/webhooks/{id}/test: delivers to this machine, and says of any other address that it went well."""
+    """Delivers to this machine; for any other address it pretends success."""
     doc, event = _existing(call, webhook_id), call.json().get("event")
     if not isinstance(event, str):
         raise invalid("Field 'event' is required")

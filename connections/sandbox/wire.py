@@ -1,4 +1,4 @@
-"""The socket's end of things: how an answer leaves, whole or in one of the ways answers go wrong."""
+"""How an answer leaves the socket: whole, or in one of the ways in which answers fail."""
 
 from __future__ import annotations
 
@@ -17,13 +17,10 @@ class Gone(Exception):
 
 
 class Wire:
-    """The connected socket of one client."""
-
     def __init__(self, sock: socket.socket) -> None:
         self.sock = sock
 
     def send(self, data: bytes) -> None:
-        """Send all of `data`; Gone when the client has left."""
         try:
             self.sock.sendall(data)
         except OSError as error:
@@ -32,6 +29,7 @@ class Wire:
     def wait_until_gone(self, seconds: float) -> bool:
         """True as soon as the client closes, False after `seconds`."""
         deadline = time.monotonic() + seconds
+        # A closed connection is readable and yields no byte. In steps of half a second, so that errors are seen too.
         while (left := deadline - time.monotonic()) > 0:
             try:
                 readable, _, _ = select.select([self.sock], [], [], min(left, 0.5))
@@ -44,13 +42,13 @@ class Wire:
         return False
 
     def reset(self) -> None:
-        """Close with RST, without a goodbye."""
+        """Close with RST instead of FIN."""
         with suppress(OSError):
+            # Lingering for 0 seconds makes close() send RST.
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.sock.close()
 
     def hang_up(self) -> None:
-        """Close in an orderly way, without an answer."""
         with suppress(OSError):
             self.sock.shutdown(socket.SHUT_RDWR)
 
@@ -70,7 +68,6 @@ class Answer:
     stream: Iterator[bytes] | None = None  # sent after `body`, whose length the headers must then tell
 
     def head(self) -> bytes:
-        """Status line and headers."""
         try:
             phrase = HTTPStatus(self.status).phrase
         except ValueError:
@@ -91,17 +88,15 @@ def silence(seconds: float) -> Delivery:
 
 
 def hang_up(wire: Wire, answer: Answer, note: Note) -> None:
-    """Close without a byte."""
     wire.hang_up()
 
 
 def reset(wire: Wire, answer: Answer, note: Note) -> None:
-    """Reset without a byte."""
     wire.reset()
 
 
 def cut(wire: Wire, answer: Answer, note: Note) -> None:
-    """Announce a length that the body does not have: a JSON text that stops in the middle, and a clean end."""
+    """Half of a JSON text under a Content-Length that fits the half, and a clean end."""
     half = answer.body[: len(answer.body) // 2]
     wire.send(Answer(answer.status, half, {**answer.headers, "Connection": "close"}).head() + half)
     note("half")
@@ -109,14 +104,14 @@ def cut(wire: Wire, answer: Answer, note: Note) -> None:
 
 
 def short(wire: Wire, answer: Answer, note: Note) -> None:
-    """Send half of the announced bytes and close."""
+    """Half of the announced bytes."""
     wire.send(answer.head() + answer.body[: len(answer.body) // 2])
     note("half")
     wire.hang_up()
 
 
 def drip(pause: float, longest: float) -> Delivery:
-    """Headers, then the body, a byte each `pause` seconds, for `longest` seconds at most."""
+    """Headers and body, a byte each `pause` seconds, for `longest` seconds at most."""
 
     def deliver(wire: Wire, answer: Answer, note: Note) -> None:
         deadline = time.monotonic() + longest
@@ -130,8 +125,6 @@ def drip(pause: float, longest: float) -> Delivery:
 
 
 def raw(data: bytes) -> Delivery:
-    """Send exactly `data`, whatever it is, and close."""
-
     def deliver(wire: Wire, answer: Answer, note: Note) -> None:
         wire.send(data)
         wire.hang_up()

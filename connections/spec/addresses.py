@@ -1,4 +1,6 @@
-"""Whether a host or a port can be one, as rules: said beside the field while it is typed, and by the server."""
+"""Whether a text can be a host or a port, as rules: shown beside the field while it is typed, and checked by the
+server.
+"""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -21,21 +23,17 @@ PORT_APART = "the port goes into a setting of its own: Fivetran may refuse it he
 
 
 def address_rules(service: str, helps: Mapping[str, str]) -> Iterator[Rule]:
-    """The rules about the settings of `service`: `helps` has every path (`config.…`) with what Fivetran says about it.
-
-    Where Fivetran may take an address, because its own words speak of one, nothing is said.
-    """
+    """`helps`: path (`config.…`) -> Fivetran's description, for every setting of `service`."""
     for path, told in helps.items():
         name = path.rpartition(".")[2]
         if _PORT_NAME.search(name):
             yield Rule(path, Effect.REFUSED, (When(path, (), pattern=_NO_PORT),), PORT)
-        elif _HOST_NAME.search(name) and not re.search(r"://|\burls?\b", told, re.IGNORECASE):
-            yield from _of_host(path, is_server=service in _SERVERS or name == "tunnel_host")
-
-
-def _of_host(path: str, *, is_server: bool) -> Iterator[Rule]:
-    yield Rule(path, Effect.WARNED, (When(path, (), pattern=_MORE),), HOST_ONLY)
-    if not path.endswith("hosts"):
-        yield Rule(path, Effect.WARNED, (When(path, (), pattern=_WITH_PORT),), PORT_APART)
-    if is_server:
-        yield Rule(path, Effect.REFUSED, (When(path, (), pattern=_SCHEME),), HOST)
+            continue
+        # Where Fivetran's own words speak of an address, it may take one: nothing is said.
+        if not _HOST_NAME.search(name) or re.search(r"://|\burls?\b", told, re.IGNORECASE):
+            continue
+        yield Rule(path, Effect.WARNED, (When(path, (), pattern=_MORE),), HOST_ONLY)
+        if not path.endswith("hosts"):
+            yield Rule(path, Effect.WARNED, (When(path, (), pattern=_WITH_PORT),), PORT_APART)
+        if service in _SERVERS or name == "tunnel_host":
+            yield Rule(path, Effect.REFUSED, (When(path, (), pattern=_SCHEME),), HOST)

@@ -1,8 +1,4 @@
-"""What a failing setup test means, who has to act, and the text to hand on: `diagnosis.toml` read once, and asked.
-
-Titles and messages are from outside and of any length: only their beginning is looked at, white space folded, and no
-pattern of the file has an unbounded repetition, so that a look takes time in proportion to that beginning.
-"""
+"""What a failing setup test means, who has to act, and the text to hand on: from `diagnosis.toml`."""
 
 import re
 import tomllib
@@ -14,25 +10,24 @@ from pathlib import Path
 from typing import Any
 
 FILE = Path(__file__).with_name("diagnosis.toml")
-LOOKED_AT = 2_000  # characters of a title or message; a message's point stands at its beginning
+# Characters of a title or message that are searched: both are from outside and of any length. With no unbounded
+# repetition in the file's patterns, a search takes time in proportion to this; a message's point is at its beginning.
+LOOKED_AT = 2_000
 FAILED = frozenset({"FAILED", "JOB_FAILED"})
 WARNING = "WARNING"
 LONGEST_FACT = 1_000
 _PLACEHOLDER = re.compile(r"\{([a-z_]+)\}")
-# What a requester typed ends in statements that an administrator runs: nothing that could end one, comment it out, or
-# add a second name to a grant. Only what comes from Fivetran, or from here, may have blanks in it.
+# What a requester typed becomes part of statements that an administrator runs: it must not end one, comment it out, or
+# add a second name to a grant. Only what comes from Fivetran, or from the portal, may have blanks in it.
 _NAME = re.compile(r"[A-Za-z0-9_.@-]+")
 _LINE = re.compile(r"[A-Za-z0-9_.:@/+=, -]+")
 _LINES = frozenset({"addresses", "public_key", "service_account"})
 
 
 class Who(StrEnum):
-    """Who has to act."""
-
     label: str
 
     def __new__(cls, value: str, label: str = "") -> "Who":
-        """Attach the label to the value in the file."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.label = label
@@ -67,8 +62,6 @@ PLACEHOLDERS: dict[str, str] = {
 
 @dataclass(frozen=True)
 class Sample:
-    """A message as it may come, kept beside the entry that has to recognise it."""
-
     title: str
     message: str = ""
     service: str = ""
@@ -77,8 +70,6 @@ class Sample:
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing that goes wrong: how it is recognised and what to do about it."""
-
     id: str
     means: str
     who: Who
@@ -95,11 +86,11 @@ class Entry:
 
     @property
     def weight(self) -> int:
-        """How specific it is: a service counts most, then the message, then the title, then a status."""
+        """How specific the entry is: a service counts most, then the message, then the title, then a status."""
         return 8 * bool(self.services) + 4 * bool(self.says) + 2 * bool(self.test) + bool(self.status)
 
     def fits(self, service: str, title: str, status: str, message: str) -> bool:
-        """Whether it speaks of this test; the texts as `_shortened` leaves them."""
+        """The texts are already shortened."""
         if not (status == self.status if self.status else status in FAILED or (self.warning and status == WARNING)):
             return False
         if self.services and service not in self.services:
@@ -109,8 +100,6 @@ class Entry:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """An entry for one test, with the text to hand on filled in."""
-
     entry: str
     means: str
     who: Who
@@ -121,14 +110,17 @@ class Diagnosis:
     needs: frozenset[str] = frozenset()  # the placeholders of `paste`
 
 
+@cache
 def entries() -> tuple[Entry, ...]:
-    """Every entry, the most specific first; in the file's order where two are equally so."""
-    return _read(FILE)
+    """The most specific first; equally specific ones in the file's order."""
+    data = tomllib.loads(FILE.read_text())
+    found = [entry_of(item, data["families"]) for item in data["entry"]]
+    return tuple(sorted(found, key=lambda entry: -entry.weight))
 
 
 def diagnose(service: str, title: str, status: str, message: str, facts: Mapping[str, str]) -> Diagnosis | None:
     """The most specific entry that fits, filled with `facts` (placeholder -> value); None where none does."""
-    title, message = _shortened(title), _shortened(message)
+    title, message = (" ".join(text[:LOOKED_AT].split()) for text in (title, message))
     for entry in entries():
         if entry.fits(service, title, status, message):
             needs = frozenset(_PLACEHOLDER.findall(entry.paste))
@@ -142,31 +134,19 @@ def addresses(region: str) -> str:
     return str(tomllib.loads(FILE.read_text())["addresses"].get(region, "")) if region else ""
 
 
-def _shortened(text: str) -> str:
-    return " ".join(text[:LOOKED_AT].split())
-
-
 def _filled(text: str, facts: Mapping[str, str]) -> str:
-    """`text` with its placeholders replaced, once: what a value looks like is not looked at again."""
-
     def value(found: re.Match[str]) -> str:
         known = facts.get(found[1], "").strip()
         allowed = _LINE if found[1] in _LINES else _NAME
         fit = len(known) <= LONGEST_FACT and allowed.fullmatch(known) and "--" not in known
         return known if fit else PLACEHOLDERS.get(found[1], found[0])
 
+    # Replaced in one pass: a value that looks like a placeholder is not replaced again.
     return _PLACEHOLDER.sub(value, text)
 
 
-@cache
-def _read(path: Path) -> tuple[Entry, ...]:
-    data = tomllib.loads(path.read_text())
-    found = [_entry(item, data["families"]) for item in data["entry"]]
-    return tuple(sorted(found, key=lambda entry: -entry.weight))
-
-
-def _entry(item: dict[str, Any], families: dict[str, list[str]]) -> Entry:
-    """An entry of the file; KeyError, ValueError or TypeError where it is not one."""
+def entry_of(item: dict[str, Any], families: dict[str, list[str]]) -> Entry:
+    """Raises KeyError, ValueError or TypeError where `item` is not an entry."""
     given = dict(item)
     given["who"] = Who(given["who"])
     given["services"] = frozenset(one for name in given.get("services", ()) for one in families.get(name, [name]))
@@ -180,7 +160,7 @@ def _entry(item: dict[str, Any], families: dict[str, list[str]]) -> Entry:
 
 
 def unbounded(pattern: str) -> Iterator[str]:
-    """What in a pattern could make a look long: repetitions without an end, or of more than 200, or nested ones."""
+    """What could make a search long: repetitions without an end, of more than 200, or nested."""
     without_sets = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
     if re.search(r"[*+]|\{\d*,\}", without_sets):
         yield "a repetition without an end"

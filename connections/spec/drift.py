@@ -1,12 +1,4 @@
-"""Drift: where a connection at Fivetran is no longer as it was approved. Pure functions over two JSON bodies.
-
-Fivetran's answers differ from what was sent in ways that are no drift (api reference, and what users of its Terraform
-provider met): defaults that were never sent appear, numbers come back as text and lists as text, secrets are masked,
-fields are absent or null, and an old `hybrid_deployment_agent_id` is echoed. None of that counts here.
-
-What Fivetran said in its first answer is kept (`baseline`): a value that it tidied there is no drift later; one that it
-said there, and says no longer, is.
-"""
+"""Drift: where a connection at Fivetran is no longer as it was approved. Pure functions over two JSON bodies."""
 
 import hashlib
 import json
@@ -14,6 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
 from connections.spec.payloads import MASK, at, is_secret
+
+# Fivetran's answers differ from what was sent in ways that are no drift (its API reference, and what users of its
+# Terraform provider met): defaults that were never sent appear, numbers come back as text and lists as text, secrets
+# are masked, fields are absent or null, and an old `hybrid_deployment_agent_id` is echoed. Therefore Fivetran's first
+# answer is kept (`baseline`): what it changed there is no drift later; what it said there and says no longer is.
 
 # The fields of the body that can be told apart; what is absent from a body has this value, or none that is known.
 FIELDS: dict[str, Any] = {
@@ -45,7 +42,7 @@ CONFIG = "config."
 
 
 class Difference(TypedDict, total=False):
-    """A field that differs, with the approved value and the live one; a key of `config` comes without values."""
+    """A key of `config` comes without values."""
 
     field: str
     approved: Any
@@ -53,17 +50,14 @@ class Difference(TypedDict, total=False):
 
 
 def live_fields(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields of an answer's (or list item's) `data` that can drift, as Fivetran has them: plain values, cut."""
+    """The fields of an answer's (or list item's) `data` that can drift: plain values, cut to 200 characters."""
     found = {field: _plain(data[field]) for field in (*FIELDS, TWINS) if field in data}
     found |= {field: _plain(value) for field in FIELDS if "." in field and (value := at(data, field)) is not None}
-    return found | ({SCHEDULE: _schedule(data[SCHEDULE])} if SCHEDULE in data else {})
+    return found | ({SCHEDULE: schedule_text(data[SCHEDULE])} if SCHEDULE in data else {})
 
 
 def merged(known: Mapping[str, Any], data: Mapping[str, Any], first: Mapping[str, Any]) -> dict[str, Any]:
-    """What is known of the fields after another answer. What the first one said and a whole one leaves out is gone.
-
-    The item of a list without a `config` may leave anything out.
-    """
+    # What the first answer said and a whole one leaves out is gone; a list's item may leave anything out.
     gone = {field: None for field in first if field != "config" and field not in data} if has_config(data) else {}
     return {**known, **gone, **live_fields(data)}
 
@@ -76,11 +70,10 @@ def _plain(value: Any) -> Any:
     return str(value)[:_LONGEST]
 
 
-def _schedule(value: Any) -> str | None:
-    """`{"schedule_type": "CRON", "cron": "0 3 * * *"}` as "CRON 0 3 * * *"; None where it says nothing."""
+def schedule_text(value: Any) -> str | None:
     if not isinstance(value, Mapping) or not value.get("schedule_type"):
         return None
-    kind = str(value["schedule_type"]).upper()
+    kind = str(value["schedule_type"]).upper()  # {"schedule_type": "CRON", "cron": "0 3 * * *"}: "CRON 0 3 * * *"
     days = value.get("days_of_week")
     days = ",".join(sorted(str(day).upper() for day in days)) if isinstance(days, list) else ""
     parts = {"INTERVAL": ["interval"], "CRON": ["cron"], "TIME_OF_DAY": ["time_of_day"], "MANUAL": []}
@@ -88,15 +81,14 @@ def _schedule(value: Any) -> str | None:
     return " ".join([kind, *told, *([days] if days else [])])[:_LONGEST]
 
 
-def _fits(schedule: str, body: Mapping[str, Any]) -> bool:
-    """Whether a schedule in one text is the one that `body` asks for in plain fields."""
+def asks_for(schedule: str, body: Mapping[str, Any]) -> bool:
     kind, *rest = schedule.split()
     if kind == "MANUAL" or body.get("schedule_type") == "manual":
         return kind == "MANUAL" and body.get("schedule_type") == "manual"
     time = str(body.get("daily_sync_time") or "")
     match kind:
         case "INTERVAL":
-            return not time and _text(rest[0] if rest else "") == _text(body.get("sync_frequency"))
+            return not time and as_text(rest[0] if rest else "") == as_text(body.get("sync_frequency"))
         case "TIME_OF_DAY":
             every_day = len(rest) < 2 or len(rest[1].split(",")) == _EVERY_DAY
             return bool(rest) and time != "" and rest[0][:5] == time[:5] and every_day
@@ -104,23 +96,23 @@ def _fits(schedule: str, body: Mapping[str, Any]) -> bool:
 
 
 def baseline(body: Mapping[str, Any], data: Mapping[str, Any], *, tidied: bool) -> dict[str, Any]:
-    """What Fivetran's first answer `data` says of what `body` sent: its plain fields, and prints of its `config`.
+    """What Fivetran's first answer `data` says of what `body` sent: its plain fields, and hashes of its `config`.
 
-    With `tidied` Fivetran answered our own call, so that another value is what it made of ours. Without, only what
-    agrees with `body` is kept: somebody else may have changed the rest. No value of `config` is kept.
+    With `tidied`, Fivetran answered our own call, so that another value is its spelling of ours. Without, only what
+    agrees with `body` is kept: somebody else may have changed the rest.
     """
     said = {field: value for field, value in live_fields(data).items() if field != TWINS and value not in _UNSAID}
     config, sent = data.get("config"), body.get("config")
     prints = {}
     if isinstance(config, Mapping) and isinstance(sent, Mapping):
-        prints = dict(_prints_of(CONFIG, sent, config, tidied=tidied))
+        prints = dict(config_hashes(CONFIG, sent, config, tidied=tidied))
     if not tidied:
         said = {field: value for field, value in said.items() if _agrees(field, value, body)}
     return said | ({"config": prints} if prints else {})
 
 
 def _agrees(field: str, value: Any, body: Mapping[str, Any]) -> bool:
-    return _fits(value, body) if field == SCHEDULE else field in body and _word(value) == _word(body[field])
+    return asks_for(value, body) if field == SCHEDULE else field in body and _word(value) == _word(body[field])
 
 
 def rebased(first: Mapping[str, Any], body: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,11 +126,10 @@ def rebased(first: Mapping[str, Any], body: Mapping[str, Any], data: Mapping[str
 def drift(
     body: Mapping[str, Any], live: Mapping[str, Any], first: Mapping[str, Any] | None = None, *, made_here: bool = True
 ) -> list[Difference]:
-    """What `live` (the `data` of a GET, or of a list's item, which has no `config`) has otherwise than `body`.
+    """Where `live` (the `data` of a GET, or a list's item, which has no `config`) differs from `body`.
 
-    Only what was sent is compared, only where the answer says anything about it, or the `first` one did (`baseline`).
-    Keys of `config` are named by their path and shown without values; `config` is compared by whoever has a `live` with
-    it (see `has_config`). Of a connection that was not made here, no default is taken for what was approved.
+    Only what was sent is compared, and only where `live` or the `first` answer (`baseline`) says anything about it.
+    `made_here=False`: no default counts as approved.
     """
     first = first or {}
     found: list[Difference] = []
@@ -162,30 +153,28 @@ def drift(
 
 
 def _is_as(field: str, approved: Any, now: Any, live: Mapping[str, Any], first: Mapping[str, Any]) -> bool:
-    """Whether the field is as approved or as Fivetran first had it, or nothing is said that can be compared."""
     if now not in _UNSAID:
         return _word(now) in (_word(approved), _word(first.get(field, approved)))
-    by_schedule = field in OF_SCHEDULE and _told_schedule(live)  # the schedule says it in other words
+    by_schedule = field in OF_SCHEDULE and live_schedule(live)  # the schedule says it in other words
     vanished = now != "Unknown" and field in first and field in live
     return bool(not vanished or by_schedule)
 
 
-def _told_schedule(live: Mapping[str, Any]) -> str:
-    """The schedule of `live` in one text, whether it is an answer's own or kept as text; empty where none is told."""
+def live_schedule(live: Mapping[str, Any]) -> str:
     told = live.get(SCHEDULE)
-    return (_schedule(told) if isinstance(told, Mapping) else told if isinstance(told, str) else "") or ""
+    return (schedule_text(told) if isinstance(told, Mapping) else told if isinstance(told, str) else "") or ""
 
 
 def _other_schedule(body: Mapping[str, Any], live: Mapping[str, Any], first: Mapping[str, Any]) -> Iterator[Difference]:
-    """A schedule that the plain fields cannot tell, and that is neither what was approved nor what was there first."""
-    now, before = _told_schedule(live), str(first.get(SCHEDULE) or "")
+    """A schedule that the plain fields cannot tell, and that is neither the approved one nor the first one."""
+    now, before = live_schedule(live), str(first.get(SCHEDULE) or "")
     asked = body.get("schedule_type") == "manual" or body.get("sync_frequency") not in _UNSAID
-    if now and now != before and (asked or before) and not (asked and _fits(now, body)):
+    if now and now != before and (asked or before) and not (asked and asks_for(now, body)):
         yield {"field": SCHEDULE, "approved": asked_schedule(body) if asked else before, "live": now}
 
 
 def asked_schedule(body: Mapping[str, Any]) -> str:
-    """The schedule that a body asks for, in the words of Fivetran's own `schedule`."""
+    """As the text that `live_fields` makes of Fivetran's `schedule`."""
     if body.get("schedule_type") == "manual":
         return "MANUAL"
     time = body.get("daily_sync_time")
@@ -193,19 +182,15 @@ def asked_schedule(body: Mapping[str, Any]) -> str:
 
 
 def _held(data: Mapping[str, Any], field: str, absent: Any = None) -> Any:
-    """The value of `field`, which stands below its dotted path in a body and under its whole name in a stored row."""
-    if "." not in field or field in data:
-        return data.get(field, absent)
-    return at(data, field)
+    # A body has the field below its dotted path, a stored row under its whole name.
+    return data.get(field, absent) if "." not in field or field in data else at(data, field)
 
 
 def has_config(live: Mapping[str, Any]) -> bool:
-    """Whether `live` tells the connection's configuration: a GET does, the item of a list does not."""
     return isinstance(live.get("config"), Mapping)
 
 
 def in_config(difference: Mapping[str, Any]) -> bool:
-    """Whether the difference is one of a key of `config`."""
     return str(difference.get("field", "")).startswith(CONFIG)
 
 
@@ -224,59 +209,54 @@ def _changed_keys(
             yield from _changed_keys(f"{here}.", approved, now, first)
         elif isinstance(approved, Mapping):
             continue  # of another shape: nothing that can be compared
-        elif not _same(approved, now) and not (here in first and _is_of_print(now, first[here])):
+        elif not same_value(approved, now) and not (here in first and has_hashes(now, first[here])):
             yield here
 
 
-def _prints_of(
+def config_hashes(
     path: str, sent: Mapping[str, Any], live: Mapping[str, Any], *, tidied: bool
 ) -> Iterator[tuple[str, list[str]]]:
-    """(path, print) of each value of `live` that was sent, is said, and is no secret."""
+    """(path, hashes) of each value of `live` that was sent, is said, and is no secret."""
     for key, approved in sent.items():
         here, now = f"{path}{key}", live.get(key)
         nested = isinstance(approved, Mapping) and isinstance(now, Mapping)
         if is_secret(key) or now in (None, "") or (not nested and (_masked(approved) or _masked(now))):
             continue
         if nested:
-            yield from _prints_of(f"{here}.", approved, now, tidied=tidied)
+            yield from config_hashes(f"{here}.", approved, now, tidied=tidied)
         elif isinstance(approved, Mapping):
             continue
-        elif tidied or _same(approved, now):
-            yield here, _print(now)
+        elif tidied or same_value(approved, now):
+            yield here, value_hashes(now)
 
 
-def _print(value: Any) -> list[str]:
-    """What tells a value from another without keeping it: of its text (none of a list), of its items in any order."""
-    items = sorted({_text(item) for item in _items(value)})
-    return ["" if isinstance(value, list) else _hash(_text(value)), _hash(json.dumps(items, default=str))]
+def value_hashes(value: Any) -> list[str]:
+    """Of its text (empty for a list), and of its items in any order."""
+    items = sorted({as_text(item) for item in _items(value)})
+    texts = ["" if isinstance(value, list) else as_text(value), json.dumps(items, default=str)]
+    whole, sorted_items = (hashlib.blake2s(text.encode(errors="replace"), digest_size=12).hexdigest() for text in texts)
+    return ["" if isinstance(value, list) else whole, sorted_items]
 
 
-def _is_of_print(value: Any, kept: Any) -> bool:
-    text, items = _print(value)
+def has_hashes(value: Any, kept: Any) -> bool:
+    text, items = value_hashes(value)
     if not isinstance(kept, list) or len(kept) != 2:  # two prints, as made above
         return False
     return bool(text == kept[0] if text and kept[0] else items == kept[1])
-
-
-def _hash(text: str) -> str:
-    return hashlib.blake2s(text.encode(errors="replace"), digest_size=12).hexdigest()
 
 
 def _masked(value: Any) -> bool:
     return MASK in json.dumps(value, default=str)
 
 
-def _same(approved: Any, live: Any) -> bool:
-    """Whether two values say the same, whatever their types: 360 and "360", a list in another order or as text.
-
-    Lists of objects count as the same: Fivetran puts defaults of its own into them.
-    """
+def same_value(approved: Any, live: Any) -> bool:
+    """Whatever their types: 360 and "360", a list in another order or as text."""
     if isinstance(approved, list) or isinstance(live, list):
         ours, theirs = _items(approved), _items(live)
         if any(isinstance(item, (Mapping, list)) for item in (*ours, *theirs)):
-            return True
-        return {_text(item) for item in ours} == {_text(item) for item in theirs}
-    return isinstance(live, Mapping) or _text(approved) == _text(live)
+            return True  # Fivetran puts defaults of its own into objects
+        return {as_text(item) for item in ours} == {as_text(item) for item in theirs}
+    return isinstance(live, Mapping) or as_text(approved) == as_text(live)
 
 
 def _items(value: Any) -> list[Any]:
@@ -285,12 +265,12 @@ def _items(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _text(value: Any) -> str:
-    """A value as text: 360, 360.0 and "360" are the same, and so are true and "True"."""
+def as_text(value: Any) -> str:
+    """360, 360.0 and "360" are the same, and so are true and "True"."""
     text = str(int(value) if isinstance(value, float) and value.is_integer() else value).strip()
     return text.lower() if text.lower() in ("true", "false") else text
 
 
 def _word(value: Any) -> str:
-    """As text in lower case: Fivetran's documents spell its own words in several ways (CONNECTED, connected)."""
-    return _text(value).lower()
+    # Fivetran's documents spell its own words in several ways (CONNECTED, connected).
+    return as_text(value).lower()

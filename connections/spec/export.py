@@ -1,7 +1,5 @@
-"""A request's body to take along: as JSON, as a curl command, as Terraform. None of them holds a credential.
-
-Pure functions of the body as people may see it (`payloads.masked`). What the body holds was typed by somebody: nothing
-in it may leave its quotes, in a shell, in Terraform's language or in a terminal that shows it.
+"""A request's body to take along: as JSON, as a curl command, as Terraform; never with a credential. The values were
+typed by somebody: none may leave its quotes, in a shell, in Terraform or in a terminal.
 """
 
 import json
@@ -17,37 +15,33 @@ _DELIMITER = "FIVETRAN_BODY"
 
 
 def as_json(body: Mapping[str, Any]) -> str:
-    """`body` as indented JSON. Characters that nobody sees are escaped, which JSON reads as the same text."""
     text = json.dumps(body, indent=2, ensure_ascii=False)
-    return "".join(c if c == "\n" or c.isprintable() else _units(c) for c in text)
+    return "".join(c if c == "\n" or c.isprintable() else json_escape(c) for c in text)
 
 
 @lru_cache(maxsize=1_000)
-def _units(character: str) -> str:
-    """The JSON escape of a character: one UTF-16 unit or two."""
+def json_escape(character: str) -> str:
+    """One UTF-16 unit or two."""
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def as_curl(body: Mapping[str, Any], api_root: str) -> str:
-    """The curl command that sends `body` to Fivetran under `api_root`; key and secret come from the environment.
-
-    The body is a quoted here-document: a shell reads it as it stands, and no line of indented JSON can be its
-    delimiter. `!` is escaped because an interactive shell would replace it even there.
-    """
+    """Key and secret come from the environment."""
+    # A quoted here-document: the shell reads it as it stands, and no line of indented JSON can be its delimiter.
+    # `!` is escaped because an interactive shell would replace it even there.
     return (
         f"curl --fail-with-body --request POST {shlex.quote(f'{api_root}/v1/connections')} \\\n"
         '  --user "$FIVETRAN_API_KEY:$FIVETRAN_API_SECRET" \\\n'
         "  --header 'Accept: application/json;version=2' \\\n"
         "  --header 'Content-Type: application/json' \\\n"
         f"  --data-binary @- <<'{_DELIMITER}'\n"
-        f"{as_json(body).replace('!', _units('!'))}\n"
+        f"{as_json(body).replace('!', json_escape('!'))}\n"
         f"{_DELIMITER}\n"
     )
 
 
 def as_script(body: Mapping[str, Any], api_root: str) -> str:
-    """`as_curl` as a file: it stops where key or secret is not set, and says what has to be filled in."""
     notes = (
         "# Creates a connection at Fivetran. Set FIVETRAN_API_KEY and FIVETRAN_API_SECRET in the environment first.\n"
     )
@@ -87,52 +81,53 @@ _NAMES = {"schema": "name", "schema_prefix": "prefix"}
 
 
 def as_terraform(body: Mapping[str, Any], connection_id: str | None = None) -> str:
-    """`body` as Terraform's resources, with an import block where the connection exists under `connection_id`.
+    """With an import block where the connection exists under `connection_id`.
 
-    A secret never stands in it: a comment names what has to be filled in. So does one for every field of the body that
-    the provider has no place for, and for what a draft does not say yet.
+    Comments name each secret to fill in, each field that the provider does not know, and what a draft does not say yet.
     """
     name = _resource_name(body)
     parts = [_HEAD]
     if connection_id:
-        to = [("to", f"fivetran_connection.{name}"), ("id", _string(connection_id))]
-        parts.append(f"{_block('import', _aligned(to))}")
-    parts.append(_block(f'resource "fivetran_connection" "{name}"', _connection(masked(body))))
+        to = [("to", f"fivetran_connection.{name}"), ("id", hcl_string(connection_id))]
+        parts.append(f"{hcl_block('import', hcl_lines(to))}")
+    parts.append(hcl_block(f'resource "fivetran_connection" "{name}"', _connection(masked(body))))
     # The provider creates every connection paused; only the schedule's own `paused = "false"` starts it.
     schedule = {"paused": False, **body}
-    times = [(key, _string(_text(schedule[key]))) for key in _SCHEDULE if key in schedule]
-    lines = _aligned([("connector_id", f"fivetran_connection.{name}.id"), *times])
-    parts.append(_block(f'resource "fivetran_connector_schedule" "{name}"', lines))
+    # All attributes of the schedule are strings in the provider, whatever they hold.
+    times = [
+        (k, hcl_string(v if isinstance(v := schedule[k], str) else json.dumps(v))) for k in _SCHEDULE if k in schedule
+    ]
+    lines = hcl_lines([("connector_id", f"fivetran_connection.{name}.id"), *times])
+    parts.append(hcl_block(f'resource "fivetran_connector_schedule" "{name}"', lines))
     if homeless := sorted(set(body) - {*_REQUIRED, *_CONNECTION, *_SCHEDULE, "config"}):
-        named = "".join(f"# - {_string(key)[1:-1]}\n" for key in homeless)
+        named = "".join(f"# - {hcl_string(key)[1:-1]}\n" for key in homeless)
         parts.append(f"# The provider has no place for these fields of the request:\n{named}")
     return "\n".join(parts)
 
 
 def _connection(body: Mapping[str, Any]) -> Iterator[str]:
-    """The lines inside the connection's resource."""
-    yield from _aligned((key, _value(body[key])) for key in _REQUIRED if key in body)
+    yield from hcl_lines((key, hcl_value(body[key])) for key in _REQUIRED if key in body)
     yield from (f"# {key}: not chosen yet" for key in _REQUIRED if key not in body)
     yield ""
     whole = body.get("config")
     config = dict(whole) if isinstance(whole, Mapping) else {}
-    names = [(block_name, _value(config.pop(key))) for key, block_name in _NAMES.items() if key in config]
+    names = [(block_name, hcl_value(config.pop(key))) for key, block_name in _NAMES.items() if key in config]
     if names:
-        yield from ["destination_schema {", *(f"  {line}" for line in _aligned(names)), "}", ""]
+        yield from ["destination_schema {", *(f"  {line}" for line in hcl_lines(names)), "}", ""]
     else:
         yield from ["# destination_schema: not named yet", ""]
     secrets: list[str] = []
     if config := _without_secrets(config, "config", secrets):
         yield from ["# Sent when the connection is created. Later changes: fivetran_connection_config."]
-        yield from f"config = jsonencode({_value(config)})".split("\n")
-    yield from (f"# {_string(path)[1:-1]}: a secret, set by the source owner at Fivetran" for path in secrets)
+        yield from f"config = jsonencode({hcl_value(config)})".split("\n")
+    yield from (f"# {hcl_string(path)[1:-1]}: a secret, set by the source owner at Fivetran" for path in secrets)
     if config or secrets:
         yield ""
-    yield from _aligned((key, _value(body[key])) for key in _CONNECTION if key in body)
+    yield from hcl_lines((key, hcl_value(body[key])) for key in _CONNECTION if key in body)
 
 
 def _without_secrets(value: Any, path: str, found: list[str]) -> Any:
-    """`value` without what is masked in it; the paths of what is left out are added to `found`."""
+    """`value` without its masked parts; the paths of these are added to `found`."""
     if isinstance(value, Mapping):
         for key in [key for key, inner in value.items() if inner == MASK]:
             found.append(f"{path}.{key}")
@@ -143,20 +138,19 @@ def _without_secrets(value: Any, path: str, found: list[str]) -> Any:
 
 
 def _resource_name(body: Mapping[str, Any]) -> str:
-    """A name that Terraform takes, after the connection's own."""
     config = body.get("config")
     key = natural_key(config) if isinstance(config, Mapping) else ""
     name = re.sub(r"[^A-Za-z0-9_]+", "_", key or str(body.get("service") or "connection"))[:100]
     return name if re.match(r"[A-Za-z_]", name) else f"_{name}"
 
 
-def _block(heading: str, lines: Iterable[str]) -> str:
+def hcl_block(heading: str, lines: Iterable[str]) -> str:
     inner = "".join(f"  {line}\n" if line else "\n" for line in lines)
     return f"{heading} {{\n{inner.rstrip()}\n}}\n"
 
 
-def _aligned(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
-    """`name = value` lines as `terraform fmt` writes them: neighbours of one line each share a column."""
+def hcl_lines(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """As `terraform fmt` writes them: neighbouring one-line values share a column."""
     group: list[tuple[str, str]] = []
     for name, value in [*pairs, ("", "\n")]:
         if "\n" not in value:
@@ -169,43 +163,28 @@ def _aligned(pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
             yield from f"{name} = {value}".split("\n")
 
 
-def _value(value: Any) -> str:
-    """A JSON value as an expression of Terraform's language."""
+def hcl_value(value: Any) -> str:
     if isinstance(value, str):
-        return _string(value)
+        return hcl_string(value)
     if isinstance(value, Mapping) and value:
-        lines = _aligned((_key(key), _value(item)) for key, item in value.items())
+        # A key that is no plain identifier of Terraform, or a word of its own, has to be quoted.
+        keys = {key: key if _PLAIN_KEY.fullmatch(key) else hcl_string(key) for key in value}
+        lines = hcl_lines((keys[key], hcl_value(item)) for key, item in value.items())
         return "\n".join(["{", *(f"  {line}" for line in lines), "}"])
     if isinstance(value, list) and any(isinstance(item, (Mapping, list)) and item for item in value):
-        lines = (line for item in value for line in f"{_value(item)},".split("\n"))
+        lines = (line for item in value for line in f"{hcl_value(item)},".split("\n"))
         return "\n".join(["[", *(f"  {line}" for line in lines), "]"])
     if isinstance(value, list):
-        return f"[{', '.join(_value(item) for item in value)}]"
+        return f"[{', '.join(hcl_value(item) for item in value)}]"
     return "{}" if isinstance(value, Mapping) else json.dumps(value)  # a number, true, false or null
 
 
-_RESERVED = frozenset({"for", "if", "in", "true", "false", "null"})
-
-
-def _key(key: str) -> str:
-    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key) and key not in _RESERVED
-    return key if plain else _string(key)
-
-
-def _text(value: Any) -> str:
-    """The schedule's attributes are strings, whatever they hold."""
-    return value if isinstance(value, str) else json.dumps(value)
-
-
+_PLAIN_KEY = re.compile(r"(?!(?:for|if|in|true|false|null)$)[A-Za-z_][A-Za-z0-9_]*")
 _ESCAPES = {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
-def _string(text: str) -> str:
-    """A quoted string of Terraform's language (HCL, "Quoted and Heredoc Templates") that is exactly `text`.
-
-    A `$` or `%` before a brace would begin a template: written by its number, since in a row of them a doubled one is
-    read in two ways. A lone surrogate is no character there and becomes U+FFFD.
-    """
+def hcl_string(text: str) -> str:
+    """A quoted string of Terraform's language (HCL, "Quoted and Heredoc Templates") that is exactly `text`."""
     return f'"{"".join(_escaped(c, after) for c, after in zip(text, f"{text[1:]} ", strict=False))}"'
 
 
@@ -215,7 +194,8 @@ def _escaped(character: str, after: str) -> str:
         return _ESCAPES[character]
     code = ord(character)
     if 0xD800 <= code <= 0xDFFF:
-        code = 0xFFFD
+        code = 0xFFFD  # a lone surrogate is no character in Terraform
+    # A `$` or `%` before a brace would begin a template. Doubled, a row of them could be read in two ways.
     elif character.isprintable() and not (character in "$%" and after == "{"):
         return character
     return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"

@@ -1,8 +1,5 @@
-"""The fields of `POST /v1/connections` as data: type, choices, default, label, help, and where each stands on the page.
-
-Source of names, types, choices and defaults: Fivetran's API reference for "Create a connection" and its published
-OpenAPI file. Where those disagree (`data_delay_sensitivity`), the default is written out in every body.
-The form, the body, the words of the review and the tests read this table; nothing else lists the fields.
+"""The fields of `POST /v1/connections` as data: type, choices, default, label, help, and place on the page. The form,
+the body, the words of the review and the tests read this table; nothing else lists the fields.
 """
 
 from collections.abc import Mapping
@@ -14,19 +11,15 @@ from connections.spec.rules import RULES, check
 
 
 class Type(StrEnum):
-    """The JSON type a value has in the body; ID is a string that names something at Fivetran."""
-
     STRING = "string"
     INTEGER = "integer"
     BOOLEAN = "boolean"
     CHOICE = "choice"
-    ID = "id"
+    ID = "id"  # a string that names something at Fivetran
     URI = "uri"
 
 
 class Section(StrEnum):
-    """The groups of the form, in the order in which a person thinks."""
-
     WHAT = "What"
     WHO = "Who and why"
     WHEN = "When it syncs"
@@ -41,13 +34,7 @@ Choice = tuple[Any, str]
 
 @dataclass(frozen=True)
 class Field:
-    """One field of the form. `path` is its place in the API body; `ours` fields never go to Fivetran.
-
-    `enter` is the sentence shown when a required value is missing; `constant` fields have no control.
-    `idle` is what the API itself says of the field where it does not apply.
-    """
-
-    path: str
+    path: str  # the place in the API body
     type: Type
     section: Section
     label: str
@@ -55,15 +42,15 @@ class Field:
     choices: tuple[Choice, ...] = ()
     default: Any = None
     required: bool = False
-    ours: bool = False
-    constant: bool = False
-    enter: str = ""
+    ours: bool = False  # never sent to Fivetran
+    constant: bool = False  # has no control
+    enter: str = ""  # the sentence for a missing required value
     max_length: int = 255
-    idle: str = ""
+    idle: str = ""  # what the API says of the field where it does not apply
 
     @property
     def name(self) -> str:
-        """The control's `name`: the path with `__` for `.`."""
+        """The control's `name` in HTML."""
         return self.path.replace(".", "__")
 
 
@@ -95,6 +82,8 @@ _NETWORKING: tuple[Choice, ...] = (
     ("ProxyAgent", "Proxy agent"),
 )
 
+# Source of names, types, choices and defaults: Fivetran's API reference for "Create a connection" and its published
+# OpenAPI file. Where those disagree (`data_delay_sensitivity`), the default is written out in every body.
 FIELDS: tuple[Field, ...] = (
     Field(
         "service",
@@ -367,12 +356,11 @@ NAME_PATTERN = r"^[_a-z][_a-z0-9]*$"
 
 
 def defaults() -> dict[str, Any]:
-    """path -> default for every field that has one."""
     return {field.path: field.default for field in FIELDS if field.default is not None}
 
 
 def applicable(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` over the defaults, with forced values set and values of fields that do not apply left out."""
+    """`values` over the defaults, with forced values set and fields that do not apply left out."""
     answers = {**defaults(), **values}
     verdict = check(answers, RULES)
     answers.update(verdict.forced)

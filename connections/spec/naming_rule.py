@@ -1,7 +1,5 @@
-"""The company's naming rule: a template such as `{team}_{service}`, and what it makes of a name.
-
-`{service}`, `{destination}` and `{user}` are known to the portal; every other placeholder is asked for. The template
-says how a name begins: a person may go on after it.
+"""The company's naming rule: a template such as `{team}_{service}`, and what it makes of a name. The template says how
+a name begins; a person may add to it.
 """
 
 import re
@@ -12,7 +10,7 @@ from functools import lru_cache
 
 from connections.spec.fields import NAME_PATTERN
 
-KNOWN = ("service", "destination", "user")
+KNOWN = ("service", "destination", "user")  # placeholders that the portal fills itself
 LONGEST_PART = 63  # characters
 _LONGEST_TEXT = 500  # characters of a text that a name is made of: to sort accents takes the square of their number
 _FREE = 3  # placeholders of any text in a name that is taken apart; with more that could take long
@@ -22,14 +20,11 @@ _ALLOWED = re.compile(NAME_PATTERN.removeprefix("^").removesuffix("$"), re.ASCII
 
 @dataclass(frozen=True)
 class Suggestion:
-    """What the rule makes of the parts: a beginning of the `name`, with the placeholders still `missing`."""
-
     name: str
     missing: tuple[str, ...]
 
     @property
     def whole(self) -> str:
-        """The name where nothing is missing, else nothing."""
         return "" if self.missing else self.name
 
 
@@ -47,12 +42,10 @@ def normalized(text: str) -> str:
 
 
 def is_usable(name: str) -> bool:
-    """Whether Fivetran takes `name` for a schema or a table."""
     return _ALLOWED.fullmatch(name) is not None
 
 
 def placeholders(template: str) -> tuple[str, ...]:
-    """The names in braces, each once, in their order."""
     return tuple(dict.fromkeys(_PLACEHOLDER.findall(template)))
 
 
@@ -62,12 +55,10 @@ def asked(template: str) -> tuple[str, ...]:
 
 
 def suggestion(template: str, parts: Mapping[str, str], *, longest: int) -> Suggestion:
-    """The name that `template` makes of `parts` (placeholder -> text), cut to `longest` characters.
-
-    A part that is missing stays in the name as its placeholder, so that the preview shows where it goes.
-    """
+    """`parts`: placeholder -> text. The name has at most `longest` characters."""
     values = {name: normalized(parts.get(name, "")[:LONGEST_PART]).strip("_") for name in placeholders(template)}
     missing = tuple(name for name, value in values.items() if not value)
+    # A missing part stays in the name as its placeholder: the preview shows where it goes.
     name = _PLACEHOLDER.sub(lambda found: values[found[1]] or found[0], template)
     if missing:
         return Suggestion(name, missing)
@@ -75,29 +66,26 @@ def suggestion(template: str, parts: Mapping[str, str], *, longest: int) -> Sugg
 
 
 def follows(template: str, name: str, parts: Mapping[str, str]) -> bool:
-    """Whether `name` begins as the rule says, with the known parts as they are and any text for the others.
-
-    A rule with more than three others is not judged: any name follows it.
-    """
-    return _shape(template, _known(parts)).match(name[:LONGEST_PART]) is not None
+    """Whether `name` begins as the rule says, with the known parts as they are and any text for the others."""
+    return _matched(template, name, parts) is not None
 
 
 def parts_in(template: str, name: str, parts: Mapping[str, str]) -> dict[str, str]:
-    """What stands in `name` for the placeholders that are asked for; empty where it does not follow the rule."""
-    found = _shape(template, _known(parts)).match(name[:LONGEST_PART])
+    """What stands in `name` for the placeholders that a person fills."""
+    found = _matched(template, name, parts)
     return {key: value for key, value in found.groupdict().items() if value} if found else {}
 
 
-def _known(parts: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    return tuple((name, normalized(parts[name]).strip("_")) for name in KNOWN if parts.get(name))
+def _matched(template: str, name: str, parts: Mapping[str, str]) -> re.Match[str] | None:
+    known = tuple((key, normalized(parts[key]).strip("_")) for key in KNOWN if parts.get(key))
+    return template_pattern(template, known).match(name[:LONGEST_PART])
 
 
 @lru_cache(maxsize=64)
-def _shape(template: str, known: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
-    """The template as a pattern; a placeholder that occurs again stands for the same text."""
+def template_pattern(template: str, known: tuple[tuple[str, str], ...]) -> re.Pattern[str]:
     values, seen, pattern = dict(known), set(), ""
     if len(placeholders(template)) - len(values) > _FREE:
-        return re.compile("")
+        return re.compile("")  # not judged: any name follows it
     for position, piece in enumerate(_PLACEHOLDER.split(template)):
         if position % 2 == 0:
             pattern += re.escape(piece)

@@ -1,8 +1,4 @@
-"""From the form's values to the body of `POST /v1/connections`: the body, its digest, its natural key, its public face.
-
-The body that is built at submission is stored, shown to the approver, bound to the approval by its digest and sent as
-it is; nothing rebuilds it later.
-"""
+"""From the form's values to the body of `POST /v1/connections`: the body, its digest, its name, its masked form."""
 
 import hashlib
 import json
@@ -35,39 +31,36 @@ _SECRETS_OF: dict[str, frozenset[str]] = {
 }
 
 
+# The body built at submission is stored, shown to the approver, bound to the approval by its digest and sent unchanged.
+# Nothing may build it again later: the rules or the defaults could have changed since.
 def build_body(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The JSON body for `values` (path -> typed value).
-
-    Every applicable field is written out with its default, except empty values and `networking_method` Directly, which
-    says nothing. Values that do not apply, and our own fields, are not in it.
-    """
     answers = applicable(values)
     body: dict[str, Any] = {}
     for field in FIELDS:
         value = answers.get(field.path)
+        # Defaults are written out: Fivetran's documents disagree on some. Directly is left out because it says nothing.
         if field.ours or value in (None, "") or (field.path, value) == ("networking_method", "Directly"):
             continue
-        _put(body, field.path, value)
+        put_at(body, field.path, value)
     for path, value in answers.items():
         if is_of_service(path) and value not in (None, "", [], {}):
-            _put(body, path, value)
+            put_at(body, path, value)
     return body
 
 
 def is_of_service(path: str) -> bool:
-    """Whether the service's metadata, and not the table of fields, says what the field at `path` is."""
+    """Whether the service's metadata, and not the table of fields, describes the field at `path`."""
     return path.startswith(("config.", f"{SECRETS_KEYS}."))
 
 
 def at(body: Mapping[str, Any], path: str) -> Any:
-    """The value at the dotted `path`; None where there is none."""
     found: Any = body
     for part in path.split("."):
         found = found.get(part) if isinstance(found, Mapping) else None
     return found
 
 
-def _put(body: dict[str, Any], path: str, value: Any) -> None:
+def put_at(body: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
     for parent in parents:
         body = body.setdefault(parent, {})
@@ -80,16 +73,14 @@ def canonical(body: Mapping[str, Any]) -> bytes:
 
 
 def digest(body: Mapping[str, Any]) -> str:
-    """SHA-256 of the canonical body, in 64 hexadecimal digits: what an approval is bound to."""
+    """SHA-256 of the canonical body, 64 hexadecimal digits: an approval is bound to it."""
     return hashlib.sha256(canonical(body)).hexdigest()
 
 
 def natural_key(config: Mapping[str, Any]) -> str:
-    """The connection's name at Fivetran, as its `schema` filter wants it.
-
-    `schema_prefix`, `schema.table`, `schema.table_group_name` or `schema` (OpenAPI descriptions of the config objects).
-    Empty where `config` names nothing.
-    """
+    """The connection's name, as Fivetran's `schema` filter wants it; empty where `config` names nothing."""
+    # `schema_prefix`, `schema.table`, `schema.table_group_name` or `schema` (OpenAPI descriptions of the config
+    # objects).
     if prefix := config.get("schema_prefix"):
         return str(prefix)
     parts = [config.get("schema"), config.get("table") or config.get("table_group_name")]
@@ -97,18 +88,15 @@ def natural_key(config: Mapping[str, Any]) -> str:
 
 
 def masked(body: Mapping[str, Any]) -> dict[str, Any]:
-    """`body` as people may see it: any value below a key that names a secret becomes Fivetran's own mask.
-
-    A second net only, since the form refuses secrets; the names of secrets in an external manager are none. A group
-    called credentials is looked into: in it stand a bucket or a region too, and what an approver sees is what will be
-    sent.
-    """
+    """Fivetran's own mask in place of any value below a key that names a secret."""
+    # Only a second protection, since the form refuses secrets. Names of secrets in an external manager are not secret.
     plain = (SECRETS_MANAGER, SECRETS_KEYS)
     return {key: value if key in plain else _masked(key, value) for key, value in body.items()}
 
 
 def _masked(key: str, value: Any) -> Any:
-    is_group = isinstance(value, (Mapping, list)) and _is_of_credentials(key)
+    # A group called credentials holds a bucket or a region too, and an approver has to see what will be sent.
+    is_group = isinstance(value, (Mapping, list)) and "credential" in key.lower()
     if is_secret(key) and not is_group:
         return MASK
     if isinstance(value, Mapping):
@@ -119,26 +107,19 @@ def _masked(key: str, value: Any) -> Any:
 
 
 def is_secret(key: str) -> bool:
-    """Whether a config key is a secret by its name (the published metadata does not mark all of them).
-
-    One that is longer than any key of Fivetran counts as one.
-    """
+    """By the name: the published metadata does not mark all secrets."""
     if len(key) > _LONGEST_KEY:
-        return True
+        return True  # not a key of Fivetran's: to be safe
     name = key.lower()
     return bool(_SECRET.search(name)) and not _ABOUT_A_SECRET.search(name)
 
 
 def secrets_of(service: str) -> frozenset[str]:
-    """The config keys of `service` that are secrets though neither their names nor, always, its metadata say so.
-
-    Source: the `format: password` fields of Fivetran's OpenAPI file, in `secret_settings.json`.
-    """
+    """Source: the `format: password` fields of Fivetran's OpenAPI file, in `secret_settings.json`."""
     return _SECRETS_OF.get(service, frozenset())
 
 
 def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` (path -> value) of a form without the settings that are secrets by their names or by the service."""
     known = secrets_of(str(values.get("service") or ""))
     return {
         path: value
@@ -149,37 +130,26 @@ def without_secrets(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def lies_in_secret(path: Sequence[str]) -> bool:
-    """Whether the value at `path`, key by key, is a secret by its own name or by that of a group it stands in.
-
-    A group called credentials is none: in it stand a bucket or a region too.
-    """
+    """Whether the value at `path`, key by key, is a secret by its own name or by that of a group around it."""
     *groups, name = [key for key in path if not key.isdigit()] or [""]
-    return is_secret(name) or any(is_secret(group) and not _is_of_credentials(group) for group in groups)
-
-
-def _is_of_credentials(group: str) -> bool:
-    return "credential" in group.lower()
+    # As in `masked`, a group called credentials is not one: it holds a bucket or a region too.
+    return is_secret(name) or any(is_secret(group) and "credential" not in group.lower() for group in groups)
 
 
 def in_words(values: Mapping[str, Any]) -> list[str]:
-    """What is asked for, in short phrases: "every 6 hours", "direct connection", "setup tests on"."""
+    """Short phrases: "every 6 hours", "direct connection", "setup tests on"."""
     return [words for _, words in phrases(values)]
 
 
-def _tests_in_words(answers: Mapping[str, Any]) -> str:
-    if answers["run_setup_tests"]:
-        return "setup tests on"
-    return "setup tests after the hand-over" if answers["use_connect_card"] else "setup tests off"
-
-
 def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
-    """The same, each with the section of the form in which it was answered."""
+    """The phrases of `in_words`, each with its section of the form."""
     answers = applicable(values)
     networking = dict(BY_PATH["networking_method"].choices).get(answers["networking_method"], "")  # PrivateLink, SSH
+    tests = "setup tests after the hand-over" if answers["use_connect_card"] else "setup tests off"
     found = [
         (Section.WHEN, schedule_in_words(values)),
         (Section.HOW, "direct connection" if answers["networking_method"] == "Directly" else f"by {networking}"),
-        (Section.SETUP, _tests_in_words(answers)),
+        (Section.SETUP, "setup tests on" if answers["run_setup_tests"] else tests),
     ]
     said = {
         "paused": "created paused",
@@ -192,52 +162,44 @@ def phrases(values: Mapping[str, Any]) -> list[tuple[Section, str]]:
     found += [(BY_PATH[path].section, words) for path, words in said.items() if answers.get(path)]
     for path in (_WAREHOUSE, SECRETS_MANAGER):
         if answers.get(path):
-            found.append((Section.ADVANCED, f"{_lower(BY_PATH[path].label)} {answers[path]}"))
+            label = BY_PATH[path].label
+            found.append((Section.ADVANCED, f"{label[:1].lower()}{label[1:]} {answers[path]}"))
     if answers["data_delay_sensitivity"] == "CUSTOM":
         found.append((Section.TOLD, f"warns after {answers.get('data_delay_threshold') or '?'} minutes of delay"))
     return found
 
 
 def said_in_words(values: Mapping[str, Any]) -> list[str]:
-    """As `in_words`, of a connection that was made elsewhere: no default is told as a fact, nor how it was tested."""
+    """For a connection that was made elsewhere: without defaults, and without how it was tested."""
     schedule, networking, _tests, *others = in_words(values)
     told = [schedule] if tells_schedule(values) else []
     return [*told, *([networking] if values.get("networking_method") else []), *others]
 
 
 def tells_schedule(values: Mapping[str, Any]) -> bool:
-    """Whether `values` say when it syncs, without any default."""
     return values.get("schedule_type") == "manual" or values.get("sync_frequency") not in (None, "")
 
 
-def _lower(label: str) -> str:
-    return label[:1].lower() + label[1:]
-
-
 def schedule_in_words(values: Mapping[str, Any]) -> str:
-    """When it syncs: "every 6 hours", "daily at 05:00 UTC", "only when started by hand"."""
+    """As "every 6 hours", "daily at 05:00 UTC" or "only when started by hand"."""
     answers = applicable(values)
     if answers["schedule_type"] == "manual":
         return "only when started by hand"
     if time := answers.get("daily_sync_time"):
         return f"daily at {time} UTC"
-    return _words("sync_frequency", answers)
-
-
-def _words(path: str, answers: Mapping[str, Any]) -> str:
-    labels = dict(BY_PATH[path].choices)
-    return str(labels.get(answers[path], answers[path])).lower()
+    frequency = answers["sync_frequency"]
+    return str(dict(BY_PATH["sync_frequency"].choices).get(frequency, frequency)).lower()
 
 
 def copied(values: Mapping[str, Any], *, keep_names: bool) -> dict[str, Any]:
-    """`values` for a copy: never a mask in place of a secret, and the destination names only with `keep_names`."""
+    """Without masks, and with the destination names only on `keep_names`."""
     return {path: value for path, value in values.items() if value != MASK and (keep_names or path not in NAMING)}
 
 
 def described(data: Mapping[str, Any]) -> dict[str, Any]:
     """path -> value for a copy of the connection that Fivetran describes in `data` (`GET /v1/connections/{id}`).
 
-    Without what a copy must not have: secrets and their masks, destination names, and whether it is paused just now.
+    Left out: secrets and their masks, destination names, and whether it is paused just now.
     """
     theirs = (path for path, field in BY_PATH.items() if not field.ours and not path.startswith("connect_card_config."))
     values = {path: value for path in theirs if (value := at(data, path)) is not None}
@@ -250,7 +212,7 @@ def described(data: Mapping[str, Any]) -> dict[str, Any]:
 def _flat(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in values.items():
-        is_group = isinstance(value, Mapping) and _is_of_credentials(key)  # looked into, as by `masked`
+        is_group = isinstance(value, Mapping) and "credential" in key.lower()  # as in `masked`
         if (is_secret(key) and not is_group) or _has_secret_rows(value):
             continue
         if isinstance(value, Mapping):
@@ -261,7 +223,7 @@ def _flat(path: str, values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_secret_rows(value: Any) -> bool:
-    """Whether it is a list in which a row has a secret: without it the row says nothing, so the whole list goes."""
+    # Without its secret a row says nothing, so callers drop the whole list.
     return isinstance(value, list) and any(map(_names_secret, value))
 
 
@@ -272,7 +234,6 @@ def _names_secret(value: Any) -> bool:
 
 
 def risks(body: Mapping[str, Any]) -> list[str]:
-    """What an approver should notice in `body`, in words; empty where there is nothing."""
     found = []
     if body.get("trust_certificates"):
         found.append("Trusts any TLS certificate without review")
@@ -291,24 +252,22 @@ _OF_THE_CALL = frozenset({"run_setup_tests"})
 
 
 def pause_body(*, paused: bool) -> dict[str, Any]:
-    """The body of `PATCH /v1/connections/{id}` that pauses or unpauses, and does nothing else."""
+    """The body of `PATCH /v1/connections/{id}`."""
     return {"paused": paused, **_QUIETLY}
 
 
 def schedule_body(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The body of the PATCH that sets the schedule of `values` (path -> typed value), as far as each part applies."""
+    """The body of the PATCH for `values` (path -> typed value)."""
     answers = applicable(values)
     return {**{path: answers[path] for path in SCHEDULE if answers.get(path) not in (None, "")}, **_QUIETLY}
 
 
 def overlaid(body: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """What is approved now: `body` of the creation under the bodies of the changes that were made, in their order.
-
-    A daily time goes when the new schedule leaves it no meaning. What only the call itself did is not laid over.
-    """
+    """What is approved now: `body` of the creation, overlaid with the bodies of the changes made since, in order."""
     found = dict(body)
     for change in changes:
         found |= {path: value for path, value in change.items() if path not in _OF_THE_CALL}
+    # The new schedule may leave an older daily time without a meaning.
     if "daily_sync_time" in found and "daily_sync_time" not in applicable(found):
         del found["daily_sync_time"]
     return found
@@ -318,13 +277,10 @@ _PLAIN = (str, int, float)
 
 
 def adopted(data: Mapping[str, Any]) -> dict[str, Any]:
-    """path -> value of a connection that was made elsewhere, as Fivetran describes it in `data`.
-
-    Like `described`, with what only a copy must not have: its destination names, and whether it is paused. A field of
-    another shape than Fivetran documents is left out.
-    """
+    """As `described`, for a connection that was made elsewhere: with its destination names and whether it is paused."""
     config = data.get("config")
     given = config if isinstance(config, Mapping) else {}
+    # Fivetran documents the types, but a field of another type must not break the page: it is left out.
     names = {path: given[key] for path in NAMING if isinstance(given.get(key := path.removeprefix("config.")), str)}
     paused = {"paused": data["paused"]} if isinstance(data.get("paused"), bool) else {}
     plain = {path: v for path, v in described(data).items() if path.startswith("config.") or isinstance(v, _PLAIN)}
@@ -332,8 +288,7 @@ def adopted(data: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """`values` (path -> value) as a body, with nothing added and nothing left out."""
     body: dict[str, Any] = {}
     for path, value in values.items():
-        _put(body, path, value)
+        put_at(body, path, value)
     return body

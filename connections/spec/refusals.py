@@ -1,8 +1,4 @@
-"""Whose turn it is after Fivetran refused a request, and what to do: one table by the code that is stored with it.
-
-The codes are Fivetran's own (its API reference and what its Terraform provider handles) and the portal's. What stands
-in no line is about the request itself: its requester corrects it and submits a copy.
-"""
+"""Whose turn it is after Fivetran refused a request, and what to do: one table by the stored code."""
 
 from dataclasses import dataclass
 
@@ -14,14 +10,14 @@ FORBIDDEN, BAD_KEY, NOT_FOUND = "Forbidden", "AuthFailed", "NotFound"
 
 @dataclass(frozen=True)
 class Refusal:
-    """Who acts on a refusal, and what that person does."""
-
     owner: Owner
     act: str
 
 
 _CORRECT = Refusal(Owner.REQUESTER, "Correct and clone: a copy opens with everything you typed.")
 _KEY = "Then hand the request back to its requester."
+# The codes are Fivetran's own (its API reference and what its Terraform provider handles) and the portal's. Any other
+# code is about the request itself: its requester corrects it and submits a copy.
 _BY_CODE: dict[str, Refusal] = {
     FORBIDDEN: Refusal(
         Owner.OPERATOR,
@@ -72,17 +68,15 @@ _BY_STATUS = {
 
 
 def code_of(status: int | None, code: str) -> str:
-    """The code to store for a refusal with this HTTP status: Fivetran's, unless the status alone tells who acts."""
+    """The code to store for a refusal: Fivetran's, unless only the HTTP status tells who acts."""
     known = code in _BY_CODE or code.startswith(NOT_FOUND)
     return code if known else _BY_STATUS.get(status or 0, code)
 
 
 def refusal_of(code: str) -> Refusal:
-    """Who acts on a refusal with the stored code, and what to do."""
     return _BY_CODE.get(code) or (_BY_CODE[NOT_FOUND] if code.startswith(NOT_FOUND) else _CORRECT)
 
 
 def owner_of(status: str, failure_code: str = "") -> Owner:
-    """Whose turn it is in `status`: of what Fivetran refused, by the code."""
     found = Status(status)
     return refusal_of(failure_code).owner if found is Status.FAILED else found.owner

@@ -1,7 +1,4 @@
-"""Which fields apply, and which must be filled, given the other answers: pure data, evaluated here and in the browser.
-
-`as_json` gives the browser the very same rules; `tests/spec/rules.json` is run through both evaluators.
-"""
+"""Which fields apply, and which must be filled, given the other answers: data, evaluated here and in the browser."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -14,32 +11,27 @@ Values = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class When:
-    """True while the answer at `path` is one of `values` (or, with `negate`, none of them).
+    """True while the answer at `path` is one of `values` (with `negate`: none of them).
 
-    With `pattern`, a regular expression that means the same to Python and to a browser, the answer's text is looked at
-    instead: a list as one value a line, a missing answer as nothing that could match.
+    With `pattern`, a regular expression, the answer's text is searched instead: a list has one value a line, a missing
+    answer matches nothing.
     """
 
     path: str
     values: tuple[Any, ...]
     negate: bool = False
-    pattern: str = ""
+    pattern: str = ""  # must mean the same to Python and to a browser: both evaluate it
 
     def holds(self, answers: Values) -> bool:
-        """Whether `answers` (path -> typed value) satisfies this condition; a missing answer counts as None."""
         answer = answers.get(self.path)
-        found = bool(re.search(self.pattern, _text(answer))) if self.pattern else answer in self.values
-        return found is not self.negate
-
-
-def _text(answer: Any) -> str:
-    lines = answer if isinstance(answer, (list, tuple)) else [answer]
-    return "\n".join(str(line) for line in lines if line is not None)
+        if not self.pattern:
+            return (answer in self.values) is not self.negate
+        lines = answer if isinstance(answer, (list, tuple)) else [answer]
+        text = "\n".join(str(line) for line in lines if line is not None)
+        return bool(re.search(self.pattern, text)) is not self.negate
 
 
 class Effect(StrEnum):
-    """What a rule says about its field while its conditions hold."""
-
     APPLIES = "applies"  # and only then: otherwise the field is hidden and not sent
     ADVISED = "advised"  # in sight then; otherwise hidden while empty, and sent with a warning once it is filled
     REQUIRED = "required"
@@ -51,7 +43,7 @@ class Effect(StrEnum):
 
 @dataclass(frozen=True)
 class Rule:
-    """One sentence about one field: `effect` while all of `when` hold. `reason` is that sentence in words."""
+    """While all of `when` hold; `reason` says it in words."""
 
     path: str
     effect: Effect
@@ -60,13 +52,12 @@ class Rule:
     value: Any = None
 
     def holds(self, answers: Values) -> bool:
-        """Whether every condition of this rule holds for `answers`."""
         return all(condition.holds(answers) for condition in self.when)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rules say for one set of answers, by field, each with the reason (and what is forced)."""
+    """path -> reason, or path -> value in `forced`."""
 
     hidden: dict[str, str]
     required: dict[str, str]
@@ -106,45 +97,41 @@ RULES: tuple[Rule, ...] = (
 )
 
 
-def _reasons(rules: Iterable[Rule], effect: Effect, answers: Values, *, holds: bool = True) -> dict[str, str]:
-    return {rule.path: rule.reason for rule in rules if rule.effect is effect and rule.holds(answers) is holds}
-
-
 def check(answers: Values, rules: Iterable[Rule] = RULES) -> Verdict:
-    """Evaluate `rules` over `answers` (path -> typed value; booleans and integers, not their text).
+    """`answers`: path -> typed value (booleans and integers, not their text).
 
     A field without an APPLIES rule always applies. A hidden field is never required.
     """
     rules = tuple(rules)
-    unusual = _reasons(rules, Effect.ADVISED, answers, holds=False)
-    filled = {path for path in unusual if _is_filled(path, answers)}
+
+    def reasons(effect: Effect, *, holds: bool = True) -> dict[str, str]:
+        return {rule.path: rule.reason for rule in rules if rule.effect is effect and rule.holds(answers) is holds}
+
+    def is_filled(path: str) -> bool:
+        under = f"{path}."  # the entries of a list
+        return any(value not in (None, "") for name, value in answers.items() if f"{name}.".startswith(under))
+
+    def unless_hidden(found: Mapping[str, str]) -> dict[str, str]:
+        return {path: reason for path, reason in found.items() if path not in hidden}
+
+    unusual = reasons(Effect.ADVISED, holds=False)
+    filled = {path for path in unusual if is_filled(path)}
     empty = {path: reason for path, reason in unusual.items() if path not in filled}
-    hidden = {**_reasons(rules, Effect.APPLIES, answers, holds=False), **empty}
-    required = _reasons(rules, Effect.REQUIRED, answers)
+    hidden = {**reasons(Effect.APPLIES, holds=False), **empty}
+    # A value that is there is sent: it was typed, and what makes it unusual is known from prose only.
     warned = {path: f"usually {unusual[path]}; it is sent as it stands" for path in filled}
     return Verdict(
         hidden=hidden,
-        required=_unhidden(required, hidden),
+        required=unless_hidden(reasons(Effect.REQUIRED)),
         forced={rule.path: rule.value for rule in rules if rule.effect is Effect.FORCED and rule.holds(answers)},
-        no_effect=_reasons(rules, Effect.NO_EFFECT, answers),
-        warned=_unhidden({**_reasons(rules, Effect.WARNED, answers), **warned}, hidden),
-        refused=_unhidden(_reasons(rules, Effect.REFUSED, answers), hidden),
+        no_effect=reasons(Effect.NO_EFFECT),
+        warned=unless_hidden({**reasons(Effect.WARNED), **warned}),
+        refused=unless_hidden(reasons(Effect.REFUSED)),
     )
-
-
-def _is_filled(path: str, answers: Values) -> bool:
-    """Whether there is an answer at `path`, or in an entry of the list that it is."""
-    return any(
-        value not in (None, "") for name, value in answers.items() if name == path or name.startswith(f"{path}.")
-    )
-
-
-def _unhidden(reasons: Mapping[str, str], hidden: Mapping[str, str]) -> dict[str, str]:
-    return {path: reason for path, reason in reasons.items() if path not in hidden}
 
 
 def as_json(rules: Iterable[Rule] = RULES) -> list[dict[str, Any]]:
-    """The rules as JSON-ready data for the browser's evaluator (`static/connections/rules.js`)."""
+    """For the browser's evaluator, `static/connections/rules.js`."""
     return [
         {
             "path": rule.path,

@@ -1,7 +1,5 @@
 """What Fivetran's metadata says only in prose, as rules: which settings of a service apply, and when they are needed.
-
-The data are in `service_rules.json`, made from the descriptions of the fields in Fivetran's API documentation. They are
-evaluated by `rules.check` and `rules.js` like the rules of the request itself. Pure: no database, no form.
+`service_rules.json` is made from the descriptions of the fields in Fivetran's API documentation.
 """
 
 import json
@@ -22,9 +20,7 @@ FOLLOWING = ("config.connection_type", "config.connection_method")  # they say w
 
 @dataclass(frozen=True)
 class Curation:
-    """For one service: the settings that stand in sight, in order, and the rules (all paths begin with `config.`)."""
-
-    in_sight: tuple[str, ...] = ()
+    in_sight: tuple[str, ...] = ()  # always shown, in this order; all paths begin with `config.`
     rules: tuple[Rule, ...] = field(default=())
 
 
@@ -35,26 +31,23 @@ def _data() -> dict[str, Any]:
 
 
 def curated_services() -> tuple[str, ...]:
-    """The services that have rules of their own."""
     return tuple(_data()["services"])
 
 
 def curation(service: str, choices: Mapping[str, Collection[str]]) -> Curation:
-    """The curation of `service`, as far as its settings exist.
-
-    `choices` holds every path (`config.…`) that its metadata knows, with the values it lists. A rule whose field or
-    condition names an unknown path is dropped: a setting must never disappear because another one was renamed. So is
-    one whose condition asks for values that the service does not offer: it could never hold.
-    """
+    """`choices` holds every path (`config.…`) that the metadata of `service` knows, with the values it lists."""
     entry = _entry(service)
-    known = [rule for rule in _all_rules(entry) if _is_known(rule, choices) and _can_hold(rule, choices)]
+    sets: dict[str, list[dict[str, Any]]] = _data()["sets"]
+    items = [*(item for name in ("everywhere", *entry.get("include", ())) for item in sets[name])]
+    rules = (rule for item in (*items, *entry.get("rules", ())) for rule in _rules(item))
+    known = [rule for rule in rules if _is_applicable(rule, choices)]
     closed = [_with_parents(rule, known) for rule in known]
     sight = tuple(path for name in entry.get("in_sight", ()) if (path := f"config.{name}") in choices)
     return Curation(sight, (*closed, *_following(choices)))
 
 
 def first_cells(name: str) -> tuple[str, ...]:
-    """The keys that stand first in an entry of the list `name`: what an entry is about, and is asked for when empty."""
+    """The keys that come first in an entry of the list `name`: they say what the entry is about."""
     return tuple(_data()["cells"].get(name, ()))
 
 
@@ -63,22 +56,11 @@ def _entry(service: str) -> dict[str, Any]:
     return {**_entry(found["like"]), **found} if "like" in found else found
 
 
-def _all_rules(entry: Mapping[str, Any]) -> Iterator[Rule]:
-    sets: dict[str, list[dict[str, Any]]] = _data()["sets"]
-    for group in ("everywhere", *entry.get("include", ())):
-        for item in sets[group]:
-            yield from _rules(item)
-    for item in entry.get("rules", ()):
-        yield from _rules(item)
-
-
 def _rules(item: Mapping[str, Any]) -> Iterator[Rule]:
-    """One entry of the file: `fields` apply `only` while …, and with `needed` must then be filled.
-
-    What prose says is advice, unless the entry calls it `certain`: Fivetran may take such a value all the same.
-    """
+    """One entry of the file: its `fields` apply `only` while …, and with `needed` must then be filled."""
     when = tuple(_whens(item.get("only", {}), negate=False)) + tuple(_whens(item.get("unless", {}), negate=True))
     for name in item["fields"]:
+        # What prose says is advice, unless the entry calls it `certain`: Fivetran may take such a value all the same.
         yield Rule(f"config.{name}", Effect.APPLIES if item.get("certain") else Effect.ADVISED, when, item["reason"])
         if item.get("needed"):
             yield Rule(f"config.{name}", Effect.REQUIRED, (*when, _WITHOUT_CARD), item["needed"])
@@ -90,19 +72,18 @@ def _whens(conditions: Mapping[str, list[Any]], *, negate: bool) -> Iterator[Whe
         yield When(path, tuple(values), negate)
 
 
-def _is_known(rule: Rule, choices: Mapping[str, Collection[str]]) -> bool:
+def _is_applicable(rule: Rule, choices: Mapping[str, Collection[str]]) -> bool:
+    # A rule about an unknown path is dropped: a setting must never disappear because another one was renamed.
     conditions = (when.path for when in rule.when if when.path.startswith("config."))
-    return rule.path in choices and all(path in choices for path in conditions)
-
-
-def _can_hold(rule: Rule, choices: Mapping[str, Collection[str]]) -> bool:
-    """Whether the service offers a value for each condition that asks for some; a setting without a list takes any."""
+    if rule.path not in choices or not all(path in choices for path in conditions):
+        return False
+    # A condition on values that the service does not offer could never hold. A setting without a list takes any value.
     asked = (when for when in rule.when if not when.negate and choices.get(when.path))
     return all(set(when.values) & set(choices[when.path]) for when in asked)
 
 
 def _with_parents(rule: Rule, rules: list[Rule]) -> Rule:
-    """`rule` with the conditions of the settings it depends on: what hangs on a hidden setting is hidden too."""
+    # A setting that depends on a hidden setting has to be hidden too.
     when, todo = list(rule.when), list(rule.when)
     while todo:
         path = todo.pop().path
@@ -123,7 +104,6 @@ def _following(choices: Mapping[str, Collection[str]]) -> Iterator[Rule]:
 
 
 def method_of(spelled: str) -> str:
-    """The networking method in a service's own spelling; empty where it is none."""
     return next((method for method in METHODS if _letters(method) == _letters(spelled)), "")
 
 

@@ -1,8 +1,5 @@
-"""Which source a connection reads, as far as its `config` tells: the same host, account, site, sheet, bucket or folder.
-
-Two connections of one source have the same key: a hash of the family of the service and of the value, both brought to
-one spelling. Names of services and keys are those of Fivetran's OpenAPI file. A connection whose credentials alone
-say what it reads (OAuth, the Connect Card) has no key, and so has one whose `config` is not known.
+"""Which source a connection reads, as far as its `config` tells: a host, account, site, sheet, bucket or folder. Names
+of services and keys are those of Fivetran's OpenAPI file.
 """
 
 import hashlib
@@ -24,42 +21,40 @@ _FAMILIES: dict[str, str] = {
     "mongo": "mongo mongo_sharded azure_cosmos_for_mongo",
     "salesforce": "salesforce salesforce_sandbox",
 }
+# Service -> family: two connections that read one server must get the same key, whichever service they use.
 FAMILY: dict[str, str] = {service: family for family, services in _FAMILIES.items() for service in services.split()}
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a connection reads: `what` it is ("host"), its `value` in the one spelling, and the `key` of both."""
-
-    what: str
-    value: str
-    key: str
+    what: str  # such as "host"
+    value: str  # normalized
+    key: str  # a hash of both
 
 
-def _host(text: str) -> str:
-    """The host of an address or of `host:port`, in small letters."""
+def host_of(text: str) -> str:
     text = re.sub(r"^[a-z][a-z0-9+.-]*://", "", text.strip().lower())
     text = re.split(r"[/?#]", text, maxsplit=1)[0].rpartition("@")[2]
     return re.sub(r":\d{1,5}$", "", text).rstrip(".")
 
 
-def _label(text: str) -> str:
-    """The company's own part of a site: `acme` for `https://acme.example.com/`."""
-    return _host(text).partition(".")[0]
+def site_label(text: str) -> str:
+    """`acme` for `https://acme.example.com/`."""
+    return host_of(text).partition(".")[0]
 
 
-def _account(text: str) -> str:
-    """An id however it is written: `123-456-7890` is `1234567890`, `act_77` is `77`."""
+def account_of(text: str) -> str:
+    """`123-456-7890` is `1234567890`, `act_77` is `77`."""
     return re.sub(r"[\s-]", "", text.lower()).removeprefix("act_")
 
 
-def _document(text: str) -> str:
-    """The id in the address of a Google document or folder; ids are told apart by capitals."""
+def document_of(text: str) -> str:
+    """The id in the address of a Google document or folder; capitals count."""
     found = re.search(r"/(?:d|folders)/([\w-]+)", text)
     return found[1] if found else text.strip()
 
 
-def _bucket(text: str) -> str:
+def bucket_of(text: str) -> str:
     return re.sub(r"^[a-z0-9]+://", "", text.strip().lower()).split("/")[0]
 
 
@@ -72,57 +67,51 @@ class _Clue:
 
 # The keys of `config` that tell sources apart, the most telling first; the first one with a value counts.
 _CLUES: tuple[_Clue, ...] = (
-    _Clue("sheet", "sheet_id", _document),
-    _Clue("bucket", "bucket bucket_name s3bucket gcs_bucket", _bucket),
-    _Clue("storage account", "storage_account_name", _bucket),
-    _Clue("folder", "folder_id", _document),
-    _Clue("host", "host hosts hostname host_name servers server_name sftp_host ftp_host agent_host", _host),
-    _Clue("project", "project_id", _account),
-    _Clue("account", "account_id customer_id accounts account account_name account_sid manager_accounts", _account),
-    _Clue("account", "business_accounts advertisers profiles organization_id organizations organization", _account),
-    _Clue("account", "company_id workspace_id workspace store_hash store_id tenant_name tenant tenant_id", _account),
-    _Clue("site", "sub_domain subdomain shop instance domain_prefix", _label),
-    _Clue("site", "domain domain_name domain_host_name base_domain organization_domain site_urls site_id", _host),
-    _Clue("site", "base_url custom_base_url host_url server_url instance_url custom_url tenant_url api_url", _host),
+    _Clue("sheet", "sheet_id", document_of),
+    _Clue("bucket", "bucket bucket_name s3bucket gcs_bucket", bucket_of),
+    _Clue("storage account", "storage_account_name", bucket_of),
+    _Clue("folder", "folder_id", document_of),
+    _Clue("host", "host hosts hostname host_name servers server_name sftp_host ftp_host agent_host", host_of),
+    _Clue("project", "project_id", account_of),
+    _Clue("account", "account_id customer_id accounts account account_name account_sid manager_accounts", account_of),
+    _Clue("account", "business_accounts advertisers profiles organization_id organizations organization", account_of),
+    _Clue("account", "company_id workspace_id workspace store_hash store_id tenant_name tenant tenant_id", account_of),
+    _Clue("site", "sub_domain subdomain shop instance domain_prefix", site_label),
+    _Clue("site", "domain domain_name domain_host_name base_domain organization_domain site_urls site_id", host_of),
+    _Clue("site", "base_url custom_base_url host_url server_url instance_url custom_url tenant_url api_url", host_of),
 )
 _HERE = re.compile(r"localhost|127\.[\d.]+|::1|\[::1\]|0\.0\.0\.0")
 
 
 def family(service: str) -> str:
-    """The name that services share which read the same servers; for all others the service itself."""
     return FAMILY.get(service, service)
 
 
 def source_of(service: str, config: Mapping[str, Any]) -> Source | None:
-    """What a connection of `service` with this `config` reads; None where the config does not tell.
-
-    A host that is only reached through an SSH tunnel (`localhost`) is told apart by the tunnel's host.
-    """
+    """None where `config` does not tell: only OAuth or the Connect Card may know."""
     for clue in _CLUES:
         for key in clue.keys.split():
             value = _value(config.get(key), clue.spelling)
+            # Behind an SSH tunnel every source is called localhost: only the tunnel's host tells them apart.
             if clue.what == "host" and _HERE.fullmatch(value):
-                tunnel = _value(config.get("tunnel_host"), _host)
+                tunnel = _value(config.get("tunnel_host"), host_of)
                 value = f"{value} behind {tunnel}" if tunnel else ""
             if service and value:
-                return Source(clue.what, value, _hash(family(service), clue.what, value))
+                hashed = hashlib.sha256("\0".join((family(service), clue.what, value)).encode()).hexdigest()
+                return Source(clue.what, value, hashed)
     return None
 
 
 def source_key(service: str, config: Mapping[str, Any]) -> str:
-    """The key alone, 64 hexadecimal digits; empty where the source is not known."""
+    """64 hexadecimal digits; empty where the source is not known."""
     source = source_of(service, config)
     return source.key if source else ""
 
 
 def _value(value: object, spelling: Callable[[str], str]) -> str:
-    """One text or number, or several of them in one order; empty for anything else, and for Fivetran's mask."""
+    """A text, a number or a sorted list of them as one text; empty for anything else, and for Fivetran's mask."""
     several = value if isinstance(value, list) else [value]
     if not all(isinstance(one, str | int) and not isinstance(one, bool) for one in several):
         return ""
     found = sorted({spelling(text) for one in several if (text := str(one)).strip("* ") and len(text) <= LONGEST})
     return ",".join(one for one in found if one)
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

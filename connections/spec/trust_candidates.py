@@ -1,8 +1,5 @@
 """What Fivetran asks to trust: certificates and SSH host keys, found in the details of setup tests and read for people.
-
-Facts: the details of a failed test are an object or an array of objects with `hash` and `encoded_cert`, or `hash` and
-`public_key` (Fivetran, REST API, "Certificates" and "Get connection fingerprint details"). Titles differ, so only the
-shape counts. Everything here is from outside: any shape may come, and nothing raises.
+Everything here is from outside: any shape may come, and nothing raises.
 """
 
 import base64
@@ -24,7 +21,7 @@ _PEM = ("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----")
 
 
 class TrustKind(StrEnum):
-    """What is to be trusted; the value is stored."""
+    """The values are stored."""
 
     CERTIFICATE = "certificate"
     FINGERPRINT = "fingerprint"
@@ -32,10 +29,8 @@ class TrustKind(StrEnum):
 
 @dataclass(frozen=True)
 class Candidate:
-    """Something to approve. `hash` and `proof` are what goes to Fivetran; the rest is what Fivetran says about it."""
-
     kind: TrustKind
-    hash: str
+    hash: str  # this and the proof go to Fivetran; the rest is what Fivetran says about it
     proof: str  # the encoded certificate, or the public key
     name: str = ""
     type: str = ""
@@ -45,25 +40,23 @@ class Candidate:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of everything that is shown: an approval is bound to it, not to the hash alone."""
+        """SHA-256 of everything that is shown: an approval is bound to it, not only to the hash."""
         shown = [getattr(self, field) for field in self.__dataclass_fields__]
         return hashlib.sha256(json.dumps(shown).encode()).hexdigest()
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What the portal itself reads from the bytes that would be sent, as (label, value): to be compared."""
-        return _of_certificate(self.proof) if self.kind is TrustKind.CERTIFICATE else _of_key(self.proof)
+        """What the portal itself reads from the bytes that would be sent, as (label, value)."""
+        return facts_of_certificate(self.proof) if self.kind is TrustKind.CERTIFICATE else facts_of_key(self.proof)
 
     @property
     def contradiction(self) -> str:
-        """A sentence where Fivetran's own SHA-256 is not that of the bytes; empty where they agree or one is missing.
-
-        Fivetran's file does not say over what it hashes, so the encoded text counts as well.
-        """
+        """A sentence where Fivetran's own SHA-256 is not that of the bytes; else empty."""
         said = self.sha256.replace(":", "").replace(" ", "").lower()
-        raw = _decoded(self.proof)
+        raw = base64_bytes(self.proof)
         if self.kind is not TrustKind.CERTIFICATE or len(said) != 64 or raw is None:
             return ""
+        # Fivetran does not document over what it hashes, so the hash of the encoded text counts as well.
         if said in (hashlib.sha256(raw).hexdigest(), hashlib.sha256(self.proof.encode()).hexdigest()):
             return ""
         return (
@@ -72,14 +65,14 @@ class Candidate:
 
 
 def candidates(details: Any) -> list[Candidate]:
-    """The candidates in the `details` of one setup test: of an object, or of each object in an array."""
+    """In the `details` of one setup test: of an object, or of each object in an array."""
     items = details if isinstance(details, list) else [details]
-    found = [candidate for item in items[:MOST] if isinstance(item, dict) for candidate in _in(item)]
+    found = [candidate for item in items[:MOST] if isinstance(item, dict) for candidate in candidates_in(item)]
     return list(dict.fromkeys(found))
 
 
 def left_out(details: Any) -> int:
-    """How many items of an array that holds candidates are not looked at: beyond MOST, or not stored."""
+    """How many items of an array of candidates are not looked at: beyond MOST, or not stored."""
     if not isinstance(details, list) or not candidates(details):
         return 0
     last = details[-1]
@@ -89,7 +82,10 @@ def left_out(details: Any) -> int:
     return max(0, len(details) - MOST)
 
 
-def _in(item: dict[str, Any]) -> Iterator[Candidate]:
+# The details of a failed test are an object or an array of objects with `hash` and `encoded_cert`, or `hash` and
+# `public_key` (Fivetran, REST API, "Certificates" and "Get connection fingerprint details"). Titles differ: they are
+# not looked at.
+def candidates_in(item: dict[str, Any]) -> Iterator[Candidate]:
     hash_, certificate, key = (item.get(name) for name in ("hash", "encoded_cert", "public_key"))
     if not _usable(hash_, LONGEST_HASH):
         return
@@ -109,8 +105,8 @@ def _text(value: Any) -> str:
     return value[:LONGEST_TEXT] if isinstance(value, str) else ""
 
 
-def _decoded(text: str) -> bytes | None:
-    """The bytes of a base64 text, PEM's frame or not; None where it is none."""
+def base64_bytes(text: str) -> bytes | None:
+    """With or without PEM's frame; None where `text` is not base64."""
     for frame in _PEM:
         text = text.replace(frame, "")
     try:
@@ -119,19 +115,19 @@ def _decoded(text: str) -> bytes | None:
         return None
 
 
-def _of_certificate(proof: str) -> list[tuple[str, str]]:
-    raw = _decoded(proof)
+def facts_of_certificate(proof: str) -> list[tuple[str, str]]:
+    raw = base64_bytes(proof)
     if not raw:
         return []
     sums = [
         ("SHA-1, computed here", _pairs(hashlib.sha1(raw, usedforsecurity=False).hexdigest())),
         ("SHA-256, computed here", _pairs(hashlib.sha256(raw).hexdigest())),
     ]
-    return [*_named(raw), *sums]
+    return [*names_in_certificate(raw), *sums]
 
 
-def _named(raw: bytes) -> list[tuple[str, str]]:
-    """Subject, issuer and validity, for certificates of authorities: of others the standard library tells nothing."""
+def names_in_certificate(raw: bytes) -> list[tuple[str, str]]:
+    # The standard library tells subject, issuer and validity of certificates of authorities only.
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         context.load_verify_locations(cadata=raw)
@@ -142,22 +138,18 @@ def _named(raw: bytes) -> list[tuple[str, str]]:
         return []
     [one] = told
     valid = f"{one.get('notBefore', '?')} to {one.get('notAfter', '?')}"
-    return [
-        ("Subject", _distinguished(one.get("subject"))),
-        ("Issuer", _distinguished(one.get("issuer"))),
-        ("Valid", valid[:LONGEST_TEXT]),
-    ]
+
+    def distinguished(name: Any) -> str:
+        return ", ".join(f"{key}={value}" for group in name or () for key, value in group)[:LONGEST_TEXT]
+
+    names = [("Subject", distinguished(one.get("subject"))), ("Issuer", distinguished(one.get("issuer")))]
+    return [*names, ("Valid", valid[:LONGEST_TEXT])]
 
 
-def _distinguished(name: Any) -> str:
-    parts = [f"{key}={value}" for group in name or () for key, value in group]
-    return ", ".join(parts)[:LONGEST_TEXT]
-
-
-def _of_key(proof: str) -> list[tuple[str, str]]:
-    """The fingerprints of an OpenSSH public key as `ssh-keygen -l` prints them: SHA256 in base64, and the older MD5."""
+def facts_of_key(proof: str) -> list[tuple[str, str]]:
+    """As `ssh-keygen -l` prints them: SHA256 in base64, and the older MD5."""
     for word in proof.split()[:3]:
-        raw = _decoded(word) if len(word) > 20 else None
+        raw = base64_bytes(word) if len(word) > 20 else None
         if raw:
             sha256 = base64.b64encode(hashlib.sha256(raw).digest()).decode().rstrip("=")
             md5 = _pairs(hashlib.md5(raw, usedforsecurity=False).hexdigest()).lower()

@@ -1,4 +1,4 @@
-"""The card of a setup test, looked up by the test."""
+"""The diagnosis of a setup test, looked up by the test."""
 
 from typing import Any
 
@@ -9,5 +9,5 @@ register = template.Library()
 
 @register.filter
 def card_of(cards: Any, test: Any) -> Any:
-    """The card of `test` among `cards` (`views.cards.Cards`); None where there is none."""
+    """None where there is no card for `test`."""
     return cards.by_test.get(test.pk) if cards else None

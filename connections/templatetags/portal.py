@@ -1,4 +1,4 @@
-"""Small pieces of pages: a status, a moment, doubtful characters, data as JSON."""
+"""Small pieces of pages: a status, a time, doubtful characters, data as JSON."""
 
 import json
 import re
@@ -21,7 +21,6 @@ MAX_JSON = 20_000  # characters of foreign data that a page shows
 
 @register.simple_tag
 def status_label(status: str) -> SafeString:
-    """A status as its label; the machine value stands in `data-status`."""
     return format_html(
         '<span class="tag tag-{}" data-status="{}">{}</span>', labels.tone(status), status, Status(status).label
     )
@@ -48,15 +47,15 @@ def history_rows(rows: list[tuple[Any, ...]]) -> SafeString:
 
 @register.filter
 def label(status: str) -> str:
-    """The label of a machine value; the value itself where it is none of ours."""
     return Status(status).label if status in Status._value2member_map_ else status
 
 
 @register.simple_tag
 def moment(value: datetime | None, style: str = "both") -> SafeString | str:
-    """`<time>` with the age and the exact time ("both"), or only `exact` or `age`. The browser puts in its zone."""
+    """`<time>` with the age and the exact time ("both"), or only `exact` or `age`."""
     if value is None:
         return ""
+    # The browser replaces the text by the time in its own zone.
     zone = timezone.get_current_timezone()
     full = labels.exact(value, zone)
     stamp = format_html('<time datetime="{}" data-exact>{}</time>', value.isoformat(), full)
@@ -69,13 +68,12 @@ def moment(value: datetime | None, style: str = "both") -> SafeString | str:
 
 @register.filter
 def test_tone(status: str) -> str:
-    """The colour of a setup test's status."""
     return labels.test_tone(status)
 
 
 @register.filter
 def as_json(value: Any) -> str:
-    """`value` as indented JSON that reads as it is: invisible and direction-changing characters are escaped."""
+    """`value` as indented JSON, with invisible and direction-changing characters escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
     return "".join(_escaped(c) if c != "\n" and characters.is_invisible(c) else c for c in text)
 
@@ -87,51 +85,45 @@ def _escaped(character: str) -> str:
 
 @register.filter
 def short_json(value: Any) -> str:
-    """`as_json`, cut to a stated length."""
     text = as_json(value)
     return text if len(text) <= MAX_JSON else text[:MAX_JSON] + "…"
 
 
 @register.filter
 def doubtful(text: object) -> list[str]:
-    """The characters of a name that are not plain ASCII, by name."""
     return characters.doubtful(str(text))
 
 
 @register.filter
 def hidden_marks(text: object) -> list[str]:
-    """The invisible and direction-changing characters of a longer text, by name."""
     return characters.hidden(str(text))
 
 
 @register.filter(is_safe=True)
 def visible(text: object) -> str:
-    """`text` with its invisible and direction-changing characters shown as code points."""
     return characters.visible(str(text))
 
 
 @register.filter
 def one_line(text: object) -> str:
-    """Somebody's text as a part of one line of a mail."""
     return characters.one_line(str(text))
 
 
 @register.filter
 def quoted(text: object) -> str:
-    """Somebody's text as lines of a mail that are marked as theirs."""
     return characters.quoted(str(text))
 
 
 @register.filter
 def greeted(person: Any) -> str:
-    """A person's username behind a space, for the greeting of a mail; nothing where it could read as a sentence."""
     name = person.get_username() if person else ""
+    # Nothing where the name could read as a sentence of the mail.
     return f" {name}" if _USERNAME.fullmatch(name) else ""
 
 
 @register.filter
 def duration(milliseconds: int) -> str:
-    """A duration for people: "340 ms", "12.4 s", "3 min 20 s"."""
+    """ "340 ms", "12.4 s", "3 min 20 s"."""
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     seconds = milliseconds / 1000

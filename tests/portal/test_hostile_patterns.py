@@ -21,8 +21,8 @@ _WRAPPERS = {"RegexValidator", "RegexField", "re_path"}  # Django's, which compi
 _FLAGS_AT = {"compile": 1, "match": 2, "fullmatch": 2, "search": 2}
 # Expressions that are put together at run time: the entry that reaches each is in `test_hostile_texts.py`.
 MADE_AT_RUN_TIME = {
-    "connections.spec.diagnosis._entry": "diagnose",
-    "connections.spec.naming_rule._shape": "follows, parts_in",
+    "connections.spec.diagnosis.entry_of": "diagnose",
+    "connections.spec.naming_rule.template_pattern": "follows, parts_in",
     "connections.spec.rules.When.holds": "addresses",
     "connections.sandbox.routes._compiled": "none: made of the sandbox's own table of routes",
 }
@@ -123,7 +123,7 @@ def test_the_expressions_are_found() -> None:
     assert {
         "connections.forms.batch",
         "portal.logs",
-        "connections.spec.source_key._host",
+        "connections.spec.source_key.host_of",
         "connections.spec.naming_rule",
     } <= places
     assert "connections.models.policy.PortalPolicy" in places  # within a validator

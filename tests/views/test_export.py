@@ -123,12 +123,12 @@ def unquoted(quoted: str) -> str:
 
 @given(text=TEXT)
 def test_a_string_of_terraform_is_exactly_the_text(text: str) -> None:
-    assert unquoted(export._string(text)) == text
-    assert export._string(text).isprintable()
+    assert unquoted(export.hcl_string(text)) == text
+    assert export.hcl_string(text).isprintable()
 
 
 def test_half_a_character_is_none() -> None:
-    assert unquoted(export._string("a\ud800b")) == "a\ufffdb"
+    assert unquoted(export.hcl_string("a\ud800b")) == "a\ufffdb"
 
 
 def tokens(source: str) -> Iterator[str]:

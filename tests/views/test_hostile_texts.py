@@ -24,7 +24,7 @@ from connections.models import search
 from connections.spec import addresses, diagnosis, export, naming_rule, payloads, rules, source_key
 from connections.spec.fields import FIELDS
 from connections.templatetags import portal as tags
-from connections.timezones import _zone
+from connections.timezones import zone_named
 from connections.views.history import filters
 from connections.views.request_form import form as filing
 from connections.views.request_form import prefill
@@ -112,7 +112,7 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "date": lambda text: filters.read(_query(after=text)),
     "number": prefill.number,
     "token": filing.form_token,
-    "zone": _zone,
+    "zone": zone_named,
     "client_address": lambda text: middleware.client_address(
         RequestFactory().get("/", headers={"X-Forwarded-For": text.encode("latin-1", "replace").decode("latin-1")})
     ),

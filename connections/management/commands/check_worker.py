@@ -10,18 +10,14 @@ from kombu.exceptions import OperationalError
 
 
 class Command(BaseCommand):
-    """Asks one worker through the broker whether it takes messages."""
-
     help = "Exit with status 0 if the worker on this host answers a ping through the broker, else with 1."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Which worker, and how long to wait for it."""
         parser.add_argument("--name", default=f"celery@{socket.gethostname()}", help="the worker's node name")
         parser.add_argument("--timeout", type=float, default=5.0, help="seconds to wait for its answer")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raise CommandError when the worker, or the broker on the way to it, does not answer."""
         try:
             answers = current_app.control.ping(destination=[options["name"]], timeout=options["timeout"])
         except (OperationalError, OSError) as error:

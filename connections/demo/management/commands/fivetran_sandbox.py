@@ -1,4 +1,4 @@
-"""The local stand-in for Fivetran's API, as ``python -m connections.sandbox`` starts it."""
+"""`manage.py fivetran_sandbox`: the sandbox of Fivetran's API, as ``python -m connections.sandbox`` starts it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,13 @@ from connections.sandbox import cli
 
 
 class Command(BaseCommand):
-    """Serve the sandbox until it is stopped."""
-
     help = "Run the local stand-in for Fivetran's API; its start page lists what it can do."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """The sandbox's own options; its --settings (a JSON object) is spelled --sandbox-settings beside Django's.
-
-        SANDBOX_PORT moves it, as it does under `make run`.
-        """
+        # Django's commands have a --settings of their own. SANDBOX_PORT moves the sandbox, as under `make run`.
         cli.add_options(parser, settings_flag="--sandbox-settings")
         parser.set_defaults(port=int(os.environ.get("SANDBOX_PORT") or parser.get_default("port")))
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Exit with the sandbox's status."""
         sys.exit(cli.run(argparse.Namespace(**options | {"settings": options["sandbox_settings"]})))

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
-PASSWORD = "demo-portal"  # noqa: S105  (printed at every start: these users exist only beside a stand-in for Fivetran)
+PASSWORD = "demo-portal"  # noqa: S105  (printed at every start: these users exist only beside a sandbox)
 # name: (first name, groups, staff, superuser)
 PEOPLE: dict[str, tuple[str, tuple[str, ...], bool, bool]] = {
     "requester": ("Robin Requester", (), False, False),
@@ -20,13 +20,10 @@ PEOPLE: dict[str, tuple[str, tuple[str, ...], bool, bool]] = {
 
 
 class Command(BaseCommand):
-    """Creates the demo users that are missing, and lets those log in again whom `without_known_passwords` shut out."""
-
     help = "Create the demo users (password: demo-portal). Refuses unless the API root is this machine."
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raise CommandError beside a real account: everybody knows the password."""
-        if not settings.FIVETRAN_IS_LOCAL:
+        if not settings.FIVETRAN_IS_LOCAL:  # beside a real account: everybody knows the password
             raise CommandError(
                 f"FIVETRAN_BASE_URL is {settings.FIVETRAN_BASE_URL}: the demo users are made only beside a local "
                 "stand-in, since everybody knows their password. Create users with `manage.py createsuperuser` "
@@ -39,7 +36,7 @@ class Command(BaseCommand):
 
 @transaction.atomic
 def create_people() -> list[str]:
-    """Create who is missing or cannot log in; returns their user names."""
+    """Create the demo users that are missing, and give those without a password theirs again; returns their names."""
     made = []
     for username, (name, groups, staff, superuser) in PEOPLE.items():
         first, last = name.split()
@@ -64,7 +61,7 @@ def create_people() -> list[str]:
 
 @transaction.atomic
 def without_known_passwords() -> list[str]:
-    """Let nobody log in with the password that everybody knows, and end such sessions; returns their user names."""
+    """Take away the password that everybody knows, and so end these sessions; returns the user names."""
     closed = []
     for user in User.objects.filter(username__in=PEOPLE):
         if user.check_password(PASSWORD):
