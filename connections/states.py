@@ -1,7 +1,7 @@
 """The life of a request, on one screen: its statuses, whose turn each is, and every move that is allowed.
 
 Nothing here touches the database. `connections.models.request.transition` is the only writer of a status and refuses
-every move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table.
+every move that is not in `TRANSITIONS`; the pages, the admin and the documents' pictures read the same table.
 """
 
 from collections.abc import Iterable, Iterator
