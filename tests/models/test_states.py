@@ -3,7 +3,7 @@
 import pytest
 from django.core.management import call_command
 
-from connections.management.commands.state_diagram import PICTURES
+from connections.management.commands.state_diagram import MACHINES
 from connections.states import DECIDED, EDITABLE, FINAL, LIVE, TRANSITIONS, WITHDRAWABLE, Status, find_transition
 from tests import processes
 
@@ -122,12 +122,12 @@ def test_a_move_is_found_or_not() -> None:
 def picture(text: str, machine: str) -> str:
     """What stands between the markers of a machine in the document, without the fence of the code block."""
     begin, end = f"<!-- states: {machine} -->", f"<!-- /states: {machine} -->"
-    assert text.count(begin) == 1, f"docs/architecture.md needs the picture of a {machine} between its two markers"
+    assert text.count(begin) == 1, f"docs/architecture.md needs `manage.py state_diagram {machine}` between two markers"
     block = text.split(begin)[1].split(end)[0].strip()
     return block.removeprefix("```mermaid\n").removesuffix("\n```")
 
 
-@pytest.mark.parametrize("machine", PICTURES)
+@pytest.mark.parametrize("machine", MACHINES)
 def test_the_picture_in_the_document_is_the_one_the_command_prints(
     machine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
