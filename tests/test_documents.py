@@ -94,6 +94,21 @@ def test_the_floors_are_the_layers_of_the_import_law() -> None:
     assert [room.split(", ") for room, _ in rows] == [layer.split(" | ") for layer in layers]
 
 
+def test_the_markers_are_those_of_the_suite() -> None:
+    markers = tomllib.loads(text_of(ROOT / "pyproject.toml"))["tool"]["pytest"]["ini_options"]["markers"]
+    rows = tables(text_of(ROOT / "CONTRIBUTING.md"), "marker", "what it says")
+    assert [name for name, _ in rows] == [marker.partition(":")[0] for marker in markers]
+
+
+def test_every_decision_is_listed_and_says_what_else_was_possible() -> None:
+    folder = ROOT / "docs" / "decisions"
+    records = sorted(path.name for path in folder.glob("0*.md"))
+    assert re.findall(r"\]\((\d{4}-[\w.-]+)\)", text_of(folder / "README.md")) == records
+    for name in records:
+        heads = re.findall(r"^## (.*)$", text_of(folder / name), re.MULTILINE)
+        assert heads[:3] == ["Context", "Alternatives", "Decision"], name
+
+
 def test_the_walk_names_functions_that_are_in_their_files() -> None:
     rows = [
         *tables(text_of(ARCHITECTURE), "file", "function", "what it does"),
