@@ -1,10 +1,9 @@
 """The life of a request, on one screen: its statuses, whose turn each is, and every move that is allowed.
 
 Nothing here touches the database. `connections.models.request.transition` is the only writer of a status and refuses
-every move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table.
+every move that is not in `TRANSITIONS`; the pages, the admin and the documents' pictures read the same table.
 """
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -209,23 +208,3 @@ CHANGE_DECIDED: frozenset[ChangeStatus] = frozenset({_C.APPROVED, _C.RUNNING, _C
 def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> ChangeTransition | None:
     """The allowed move of a change from `source` (None: a new one) to `target`, or None where there is none."""
     return _CHANGE_TABLE.get((source, target))
-
-
-# --- pictures --------------------------------------------------------------------------------------------------------
-def mermaid() -> Iterator[str]:
-    """The lines of a Mermaid state diagram drawn from `TRANSITIONS` (syntax: mermaid.js.org, stateDiagram-v2)."""
-    return _drawn(TRANSITIONS, [status for status in Status if status in FINAL])
-
-
-def mermaid_of_changes() -> Iterator[str]:
-    """The same for the changes of connections that exist, from `CHANGE_TRANSITIONS`."""
-    return _drawn(CHANGE_TRANSITIONS, [status for status in ChangeStatus if status in CHANGE_FINAL])
-
-
-def _drawn(moves: Iterable[Transition | ChangeTransition], final: Iterable[str]) -> Iterator[str]:
-    yield "stateDiagram-v2"
-    for move in moves:
-        who = ", ".join(sorted(move.actors))
-        yield f"    {move.source or '[*]'} --> {move.target}: {who}"
-    for status in final:
-        yield f"    {status} --> [*]"

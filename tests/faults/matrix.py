@@ -1,7 +1,7 @@
 """Which tests prove which fault. A number without a test, or a test that is gone, fails `test_matrix.py`."""
 
 _KILLS = "tests/faults/test_kills.py"
-_BELL = "tests/faults/test_message.py"
+_ENQUEUE = "tests/faults/test_enqueue.py"
 _BROKER = "tests/faults/test_broker.py"
 _DATABASE = "tests/faults/test_database.py"
 _MESSAGES = "tests/faults/test_messages.py"
@@ -42,11 +42,14 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
     13: ("broker emptied", [f"{_BROKER}::test_emptied_in_the_middle"]),
     14: (
         "broker refuses at approval",
-        [f"{_BROKER}::test_refusing_when_somebody_approves", f"{_BELL}::test_the_broker_goes_away_after_it_was_asked"],
+        [
+            f"{_BROKER}::test_refusing_when_somebody_approves",
+            f"{_ENQUEUE}::test_the_broker_goes_away_after_it_was_asked",
+        ],
     ),
     15: (
         "broker hung at approval",
-        [f"{_BROKER}::test_hung_when_somebody_approves", f"{_BELL}::test_the_broker_goes_away_after_it_was_asked"],
+        [f"{_BROKER}::test_hung_when_somebody_approves", f"{_ENQUEUE}::test_the_broker_goes_away_after_it_was_asked"],
     ),
     16: ("broker hung for long", [f"{_BROKER}::test_hung_for_long_with_workers_connected"]),
     17: ("broker out of memory", [f"{_BROKER}::test_full"]),

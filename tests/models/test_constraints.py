@@ -130,7 +130,7 @@ def test_sending_says_since_when() -> None:
 
 
 def test_a_status_outside_the_table_is_refused() -> None:
-    refused("known_status", factories.draft(), status="done")
+    refused("known_status", factories.submitted(), status="done")
 
 
 def test_a_move_leaves_one_event_and_no_second_one_for_its_version() -> None:

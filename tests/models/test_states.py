@@ -3,10 +3,11 @@
 import pytest
 from django.core.management import call_command
 
+from connections.management.commands.state_diagram import MACHINES
 from connections.states import DECIDED, EDITABLE, FINAL, LIVE, TRANSITIONS, WITHDRAWABLE, Status, find_transition
 from tests import processes
 
-README = processes.ROOT / "README.md"
+DOCUMENT = processes.ROOT / "docs" / "architecture.md"
 
 # source, target, who may, and whether a reason is asked for. "-" is a new request.
 SPECIFICATION = """
@@ -118,13 +119,22 @@ def test_a_move_is_found_or_not() -> None:
     assert found.needs_reason
 
 
-def picture(text: str) -> str:
-    """What stands between the markers of the README, without the fence of the code block."""
-    assert text.count("<!-- states -->") == 1, "README.md needs the picture of the states between its two markers"
-    block = text.split("<!-- states -->")[1].split("<!-- /states -->")[0].strip()
+def picture(text: str, machine: str) -> str:
+    """What stands between the markers of a machine in the document, without the fence of the code block."""
+    begin, end = f"<!-- states: {machine} -->", f"<!-- /states: {machine} -->"
+    assert text.count(begin) == 1, f"docs/architecture.md needs `manage.py state_diagram {machine}` between two markers"
+    block = text.split(begin)[1].split(end)[0].strip()
     return block.removeprefix("```mermaid\n").removesuffix("\n```")
 
 
-def test_the_picture_in_the_readme_is_the_one_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("machine", MACHINES)
+def test_the_picture_in_the_document_is_the_one_the_command_prints(
+    machine: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call_command("state_diagram", machine)
+    assert picture(DOCUMENT.read_text(encoding="utf-8"), machine) == capsys.readouterr().out.rstrip("\n")
+
+
+def test_the_picture_is_a_requests_unless_another_machine_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("state_diagram")
-    assert picture(README.read_text(encoding="utf-8")) == capsys.readouterr().out.rstrip("\n")
+    assert "draft --> pending: requester" in capsys.readouterr().out

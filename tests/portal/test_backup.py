@@ -1,4 +1,4 @@
-"""The README's backup and its way back, line by line, on a PostgreSQL that asks for the password in a file."""
+"""The backup of docs/operators.md and its way back, line by line, on a PostgreSQL with its password in a file."""
 
 import json
 import os
@@ -18,8 +18,8 @@ from tests.processes import ROOT
 
 pytestmark = pytest.mark.slow
 PASSWORD = "p@ss: word/"
-README = (ROOT / "README.md").read_text()
-BLOCKS = re.findall(r"```console\n(.*?)```", README.partition("**Backup**")[2], re.DOTALL)
+DOCUMENT = (ROOT / "docs/operators.md").read_text()
+BLOCKS = re.findall(r"```console\n(.*?)```", DOCUMENT.partition("## Backup and restore\n")[2], re.DOTALL)
 # In the container the socket asks for no password, and the programs are those of the server.
 DOCKER = """#!/bin/sh
 [ "$1 $2" = "compose exec" ] || exit 0
@@ -46,7 +46,7 @@ APPROVES = (
 
 
 def lines(block: int) -> tuple[list[str], list[str]]:
-    """The commands of one of the README's blocks: those that save, and those of the way back."""
+    """The commands of one of the document's blocks: those that save, and those of the way back."""
     save, back = BLOCKS[block].split("\n\n")
     return tuple([line.removeprefix("$ ") for line in part.strip().splitlines()] for part in (save, back))  # type: ignore[return-value]
 
@@ -58,7 +58,7 @@ def _approves(who: str) -> str:
 
 
 class Place:
-    """An environment in which the README's commands run, as somebody would type them."""
+    """An environment in which the document's commands run, as somebody would type them."""
 
     def __init__(self, folder: Path, host: str, port: int, name: str) -> None:
         self._folder, self._name = folder, name

@@ -327,7 +327,7 @@ def test_the_image_has_the_commands_that_it_can_run_and_no_others(tmp_path: Path
 
 
 def test_installing_without_docker_is_told_as_the_image_does_it() -> None:
-    told = (ROOT / "README.md").read_text().partition("Without Docker the same")[2].partition("**Backup**")[0]
+    told = (ROOT / "docs/operators.md").read_text().partition("### Without Docker")[2].partition("### The proxy")[0]
     assert "pip install --require-hashes -r requirements.txt" in told
 
 
