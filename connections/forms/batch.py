@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from django import forms
+from django.utils.text import Truncator
 
 from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
@@ -81,6 +82,12 @@ class Row:
     def is_good(self) -> bool:
         """Whether nothing is wrong with it."""
         return not self.errors and not self.problems
+
+    @property
+    def wrong(self) -> str:
+        """The columns that are wrong, and what no cell is to blame for, in one line."""
+        names = [Truncator(name).chars(60) for name in self.errors]
+        return ", ".join([*names, " ".join(self.problems)] if self.problems else names)
 
     def refuse(self, name: str, sentence: str) -> None:
         """Blame the cell `name`."""

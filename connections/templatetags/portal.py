@@ -67,6 +67,25 @@ def moment(value: datetime | None, style: str = "both") -> SafeString | str:
     return format_html('{} <span class="exact">{}</span>', labels.relative(value, timezone.now()), stamp)
 
 
+@register.simple_tag
+def denied_text(reason: str, element_id: str) -> SafeString | str:
+    """Why a button is disabled, as the paragraph that `disabled_for` points to."""
+    return format_html('<p id="{}" class="why-not">{}</p>', element_id, reason) if reason else ""
+
+
+@register.simple_tag
+def disabled_for(reason: str, element_id: str) -> SafeString | str:
+    """The attributes of a button that is disabled where there is a `reason`, which stands in this element."""
+    return format_html('disabled aria-describedby="{}"', element_id) if reason else ""
+
+
+@register.simple_tag
+def polled(url: str, seconds: int, query: str = "") -> SafeString | str:
+    """The attributes of a part of the page that asks for its next version every so many seconds; none for 0."""
+    asks = 'hx-get="{}{}" hx-trigger="every {}s" hx-swap="outerHTML" hx-target="this"'
+    return format_html(asks, url, query, seconds) if seconds else ""
+
+
 @register.filter
 def test_tone(status: str) -> str:
     """The colour of a setup test's status."""
