@@ -89,7 +89,7 @@ def pause(request: HttpRequest) -> HttpResponse:
     permissions.check_can_operate(request.user)
     form = PauseForm(request.POST)
     if not form.is_valid():
-        return render(request, "connections/operations/operations.html", _board() | {"form": form, "pause_form": form})
+        return render(request, "connections/operations/operations.html", _board(form))
     if operations.pause(by=permissions.logged_in(request.user), reason=form.cleaned_data["decision_reason"]):
         messages.success(request, "Sending is paused. What was sent already is still being settled.")
     return redirect("connections:operations")
@@ -121,34 +121,34 @@ def _settle(
         except (StaleRow, permissions.Denied) as obstacle:
             messages.warning(request, str(obstacle))
             return redirect("connections:operations")
-    return render(request, "connections/operations/operations.html", _board(form) | {"form": form})
+    return render(request, "connections/operations/operations.html", _board(form))
 
 
-def _board(failed: SettleForm | None = None) -> dict[str, Any]:
-    """What the page shows; `failed` takes the place of the empty form of its request."""
+def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
+    """What the page shows; `failed` takes the place of the empty form of its request, or of the pause."""
     due = ConnectionRequest.objects.filter(status=Status.APPROVED)
     oldest = due.order_by("approved_at").values_list("approved_at", flat=True).first()
     stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
     refused = stuck.refused_for_operators()
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
-    now = timezone.now()
+    count = due[: COUNTED + 1].count()
+    pause = failed if isinstance(failed, PauseForm) else PauseForm()
     return {
         "breaker": _breaker(),
-        "queued": due[: COUNTED + 1].count(),
-        "counted": COUNTED,
+        "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
         "oldest": oldest,
-        "late": oldest is not None and now - oldest > LATE,
+        "late": oldest is not None and timezone.now() - oldest > LATE,
         "attention": [(row, _form_of(row, failed)) for row in attention],
         "refused": [(row, _form_of(row, failed), refusal_of(row.failure_code)) for row in refused[:SHOWN]],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "processes": _processes(),
-        "form": None,
-        "pause_form": PauseForm(),
+        "form": failed or pause,
+        "pause_form": pause,
     }
 
 
-def _form_of(row: ConnectionRequest, failed: SettleForm | None) -> SettleForm:
-    return failed if failed and failed.pk == row.pk else SettleForm(pk=row.pk)
+def _form_of(row: ConnectionRequest, failed: SettleForm | PauseForm | None) -> SettleForm:
+    return failed if isinstance(failed, SettleForm) and failed.pk == row.pk else SettleForm(pk=row.pk)
 
 
 def _breaker() -> dict[str, Any]:
@@ -160,9 +160,20 @@ def _breaker() -> dict[str, Any]:
         sentence, sending = _SENTENCES[BreakerReason.CLOSED]
     if breaker.paused_at and sending:
         sentence = "Nothing is sent until somebody resumes."
-    return {"row": breaker, "sentence": sentence, "until": ahead, "sending": sending and not breaker.paused_at}
+    return {
+        "row": breaker,
+        "state": "Paused" if breaker.paused_at else "Open" if sending else "Closed",
+        "sentence": sentence,
+        "until": ahead,
+        "sending": sending and not breaker.paused_at,
+        "pace": _PACES.get(breaker.pace, ""),
+    }
 
 
+_PACES = {
+    "spread": "Less than a tenth: creations are spread over the hour.",
+    "look_ups": "Less than a fiftieth: nothing is created or changed, the rest is for look-ups.",
+}
 _SENTENCES = {
     BreakerReason.CLOSED: ("Requests are sent as they are approved.", True),
     BreakerReason.RATE_LIMITED: ("Fivetran asked us to wait", False),
