@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connections import limits, permissions, workflow
@@ -44,7 +45,9 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _form_page(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse:
-    context = {"row": row, "kind": form.kind, "form": form, "consequence": change_labels.CONSEQUENCES[form.kind]}
+    kind = form.kind
+    context = {"row": row, "kind": kind, "form": form, "consequence": change_labels.CONSEQUENCES[kind]}
+    context["deletes"] = kind is ChangeKind.DELETE
     return render(request, "connections/changes/new.html", context)
 
 
@@ -102,7 +105,7 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     change = find(request.user, pk)
     if request.GET.get("seen") == fingerprint(change):
         return HttpResponse(status=204)
-    return render(request, "connections/changes/_live.html", context_of(request.user, change) | {"swap": True})
+    return render(request, "connections/changes/_live.html", context_of(request.user, change))
 
 
 def fingerprint(change: ConnectionChange) -> str:
@@ -111,15 +114,20 @@ def fingerprint(change: ConnectionChange) -> str:
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
-def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
-    """What the page and its live parts show."""
+def context_of(user: Person, change: ConnectionChange, form: ReasonForm | None = None) -> dict[str, Any]:
+    """What the page and its live parts show; `form` holds the reason that was typed."""
+    form = form or ReasonForm()
     decides = change.state is ChangeStatus.PENDING and permissions.is_approver(user)
-    mine = change.requester_id == user.pk
+    rejects = decides and not _why_not(permissions.check_can_decide_change, user, change)
+    mine, deletes = change.requester_id == user.pk, change.kind == ChangeKind.DELETE
+    status_url = f"{reverse('connections:change_status', args=[change.pk])}?seen={fingerprint(change)}"
     return {
         "change": change,
         "row": change.request,
         "tone": change_labels.tone(change.status),
-        "unclear": change_labels.is_unclear(change),
+        "label": "Not known" if change_labels.is_unclear(change) else change.state.label,
+        "deletes": deletes,
+        "warns": deletes and change.state not in CHANGE_FINAL,
         "next": _GONE if _is_pointless(change) else change_labels.next_sentence(change),
         "turn": _turn(user, change),
         "differences": change_labels.differences(change),
@@ -127,14 +135,13 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "consequence": change_labels.CONSEQUENCES[ChangeKind(change.kind)],
         "call": change_labels.call_line(change),
         "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,
-        "seen": fingerprint(change),
+        "status_url": status_url,
         "decides": decides,
         "denied_reason": _why_not(permissions.check_can_approve_change, user, change) if decides else "",
-        "rejects": decides and not _why_not(permissions.check_can_decide_change, user, change),
+        "rejects": rejects,
         "withdraws": mine and not _why_not(permissions.check_can_withdraw_change, user, change),
-        "swap": False,
-        "typed": "",
-        "errors": [],
+        "form": form,
+        "typed": "" if rejects else form.data.get("decision_reason", "")[:4000],
     }
 
 
@@ -181,10 +188,8 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     """Turn a change down, with a reason."""
     change = find(request.user, pk)
     form = ReasonForm(request.POST)
-    typed = request.POST.get("decision_reason", "")[:4000]
     if not form.is_valid() and not _why_not(permissions.check_can_decide_change, request.user, change):
-        errors = {"typed": typed, "errors": list(form.errors["decision_reason"])}
-        return render(request, "connections/changes/change.html", context_of(request.user, change) | errors)
+        return render(request, "connections/changes/change.html", context_of(request.user, change, form))
     reason = form.cleaned_data.get("decision_reason", "")
     return _move(
         request,
@@ -192,7 +197,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
         lambda: workflow.reject_change(by=queries.reader(request), change=change, reason=reason),
         f"Change #{pk} is rejected. Who asked is told why.",
         entitled=_decides(request.user, change),
-        typed=typed,
+        form=form,
     )
 
 
@@ -220,9 +225,9 @@ def _move(
     done: str,
     *,
     entitled: bool,
-    typed: str = "",
+    form: ReasonForm | None = None,
 ) -> HttpResponse:
-    """Do `verb`; who is `entitled` to it is told where somebody was faster, and what they `typed` is shown again.
+    """Do `verb`; who is `entitled` to it is told where somebody was faster, and what they typed is shown again.
 
     Any other refusal goes through.
     """
@@ -240,8 +245,8 @@ def _move(
         messages.warning(request, denied.reason)
     else:
         messages.success(request, done)
-        typed = ""
-    if not typed:
+        form = None
+    if form is None or not form["decision_reason"].value():
         return redirect("connections:change", pk=change.pk)
-    context = context_of(request.user, find(request.user, change.pk)) | {"typed": typed}
+    context = context_of(request.user, find(request.user, change.pk), form)
     return render(request, "connections/changes/change.html", context, status=409)
