@@ -1,11 +1,11 @@
 """Small pieces of pages: a status, a moment, doubtful characters, data as JSON."""
 
 import json
-import re
 from datetime import datetime
 from typing import Any
 
 from django import template
+from django.forms import BoundField
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,7 +15,6 @@ from connections.states import Status
 from connections.views import labels
 
 register = template.Library()
-_USERNAME = re.compile(r"[A-Za-z0-9_@.+-]{1,64}")
 MAX_JSON = 20_000  # characters of foreign data that a page shows
 
 
@@ -86,6 +85,25 @@ def polled(url: str, seconds: int, query: str = "") -> SafeString | str:
     return format_html(asks, url, query, seconds) if seconds else ""
 
 
+_REMARKS = {
+    "warning": '<p class="form-text field-note mb-0" id="{}_warning" data-warning>{}</p>',
+    "note": '<div class="form-text field-note" id="{}_note" data-note>{}</div>',
+    "applies": '<noscript><div class="form-text">Counts {1}.</div></noscript>',
+    "help_text": '<div id="{}_helptext" class="form-text">{}</div>',
+    "listed": '<details class="form-text"><summary>The {2} values that Fivetran lists</summary>{1}</details>',
+}
+
+
+@register.simple_tag
+def remarks(bound: BoundField) -> SafeString:
+    """What stands below a control of the request's form."""
+    said = {name: getattr(bound.field, name, "") for name in _REMARKS}
+    listed = said["listed"] or ()
+    said["listed"] = ", ".join(listed)
+    rows = [(format_html(_REMARKS[name], bound.auto_id, text, len(listed)),) for name, text in said.items() if text]
+    return format_html_join("", "{}", rows)
+
+
 @register.filter
 def test_tone(status: str) -> str:
     """The colour of a setup test's status."""
@@ -127,25 +145,6 @@ def hidden_marks(text: object) -> list[str]:
 def visible(text: object) -> str:
     """`text` with its invisible and direction-changing characters shown as code points."""
     return characters.visible(str(text))
-
-
-@register.filter
-def one_line(text: object) -> str:
-    """Somebody's text as a part of one line of a mail."""
-    return characters.one_line(str(text))
-
-
-@register.filter
-def quoted(text: object) -> str:
-    """Somebody's text as lines of a mail that are marked as theirs."""
-    return characters.quoted(str(text))
-
-
-@register.filter
-def greeted(person: Any) -> str:
-    """A person's username behind a space, for the greeting of a mail; nothing where it could read as a sentence."""
-    name = person.get_username() if person else ""
-    return f" {name}" if _USERNAME.fullmatch(name) else ""
 
 
 @register.filter
