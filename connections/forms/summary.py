@@ -24,13 +24,15 @@ class Control(BoundField):
 
     @property
     def aria_describedby(self) -> str | None:
-        # The error before the help: it matters more.
+        """Django's ids, but the error before the help: it matters more."""
         return " ".join(reversed((super().aria_describedby or "").split()))
 
     def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
+        """Django's attributes, and Bootstrap's mark of what is wrong."""
         marked = {"class": f"{self.field.widget.attrs['class']} is-invalid"} if self.errors else {}
         return super().build_widget_attrs(attrs, widget) | marked
 
     def error_line(self) -> str:
+        """The errors as an element; empty where there are none."""
         text = " ".join(str(error) for error in self.errors)
         return format_html('<div class="field-error" id="{}_error">{}</div>', self.auto_id, text) if text else ""

@@ -51,10 +51,12 @@ class Cell:
 
     @property
     def control(self) -> str:
+        """The name of its control."""
         return f"cell_{self.row}_{self.name}"
 
     @property
     def look(self) -> str:
+        """Its class."""
         return "sheet-wrong" if self.errors else "" if self.text else "sheet-empty"
 
     @property
@@ -97,10 +99,12 @@ class Sheet:
 
     @property
     def is_wrong(self) -> bool:
+        """Whether something has to be corrected."""
         return bool(self.unreadable or self.bad)
 
     @property
     def heading(self) -> str:
+        """What stands above the rows."""
         count = len(self.rows)
         return "Correct the marked cells" if self.bad else f"{count} row{'' if count == 1 else 's'}, all right"
 
