@@ -56,13 +56,13 @@ REJECT = Decision(
     "reject",
     "Reject",
     "is rejected",
-    lambda by, row, _digest, reason: workflow.reject(by=by, request=row, reason=reason),
+    lambda by, row, digest, reason: workflow.reject(by=by, request=row, reason=reason, digest=digest),
 )
 REQUEST_CHANGES = Decision(
     "request_changes",
     "Request changes",
     "went back to its requester",
-    lambda by, row, _digest, reason: workflow.request_changes(by=by, request=row, reason=reason),
+    lambda by, row, digest, reason: workflow.request_changes(by=by, request=row, reason=reason, digest=digest),
 )
 
 
@@ -182,9 +182,6 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     ) -> None:
         by: User = request.user  # type: ignore[assignment]  # the admin lets nobody in who is not logged in
         try:
-            permissions.check_can_decide(by, row)
-            if row.digest != digest:
-                raise StaleRow("The body changed since it was shown.")
             decision.carry_out(by, row, digest, reason)
         except permissions.Denied as denied:
             self.message_user(request, f"Request #{row.pk}: {denied.reason}", messages.ERROR)

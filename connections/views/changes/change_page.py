@@ -18,7 +18,7 @@ from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, 
 from connections.permissions import Denied, Person
 from connections.states import CHANGE_FINAL, ChangeStatus
 from connections.views.changes import change_labels
-from connections.views.errors import limited
+from connections.views.errors import decided, limited
 from connections.views.request_page import queries
 
 
@@ -231,22 +231,23 @@ def _move(
 
     Any other refusal goes through.
     """
-    before = change.state
-    try:
-        verb()
-    except StaleRow:
+    before, back = change.state, redirect("connections:change", pk=change.pk)
+
+    def moved_on(obstacle: StaleRow | Denied) -> str:
+        if isinstance(obstacle, Denied):
+            if not entitled or (before is ChangeStatus.PENDING and not _is_pointless(change)):
+                raise obstacle
+            return obstacle.reason
         change.refresh_from_db()
-        overtaken = f"There is nothing to decide any more: {change.state.label}."
-        edited = "The change is not as you saw it, so nothing was decided. Please look again."
-        messages.warning(request, edited if change.state is before else overtaken)
-    except Denied as denied:
-        if not entitled or (before is ChangeStatus.PENDING and not _is_pointless(change)):
-            raise
-        messages.warning(request, denied.reason)
-    else:
-        messages.success(request, done)
-        form = None
-    if form is None or not form["decision_reason"].value():
-        return redirect("connections:change", pk=change.pk)
+        if change.state is before:
+            return "The change is not as you saw it, so nothing was decided. Please look again."
+        return f"There is nothing to decide any more: {change.state.label}."
+
+    typed = form is not None and form["decision_reason"].value()
+    again = (lambda: _with_typed(request, change, form)) if typed else None
+    return decided(request, verb, done=done, back=back, moved_on=moved_on, again=again)
+
+
+def _with_typed(request: HttpRequest, change: ConnectionChange, form: ReasonForm | None) -> HttpResponse:
     context = context_of(request.user, find(request.user, change.pk), form)
     return render(request, "connections/changes/change.html", context, status=409)

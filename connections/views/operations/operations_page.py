@@ -12,9 +12,10 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import permissions
 from connections.forms import PauseForm, SettleForm
-from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process, StaleRow
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process
 from connections.spec.refusals import refusal_of
 from connections.states import Status
+from connections.views.errors import decided
 from connections.views.request_page import queries
 from connections.workflow import operations
 
@@ -33,54 +34,25 @@ def board(request: HttpRequest) -> HttpResponse:
 @require_POST
 def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     """Link the connection that the operator names."""
-
-    def verb(row: ConnectionRequest, form: SettleForm) -> None:
-        operations.adopt(
-            by=permissions.logged_in(request.user),
-            request=row,
-            connection_id=form.cleaned_data["connection_id"],
-            reason=form.cleaned_data["decision_reason"],
-        )
-
-    return _settle(
-        request, SettleForm(request.POST, pk=pk, adopting=True), verb, "is Created with the connection you named."
-    )
+    return _settle(request, pk, operations.adopt, "is Created with the connection you named.")
 
 
 @require_POST
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Back into the queue."""
-
-    def verb(row: ConnectionRequest, form: SettleForm) -> None:
-        operations.send_again(
-            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
-        )
-
-    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is in the queue again.")
+    return _settle(request, pk, operations.send_again, "is in the queue again.")
 
 
 @require_POST
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     """End it without a connection."""
-
-    def verb(row: ConnectionRequest, form: SettleForm) -> None:
-        operations.close(
-            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
-        )
-
-    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is closed. The requester is told why.")
+    return _settle(request, pk, operations.close, "is closed. The requester is told why.")
 
 
 @require_POST
 def hand_back(request: HttpRequest, pk: int) -> HttpResponse:
     """What Fivetran refused it for is mended: the requester's turn."""
-
-    def verb(row: ConnectionRequest, form: SettleForm) -> None:
-        operations.hand_back(
-            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
-        )
-
-    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is handed back. The requester is told.")
+    return _settle(request, pk, operations.hand_back, "is handed back. The requester is told.")
 
 
 @require_POST
@@ -103,24 +75,26 @@ def resume(request: HttpRequest) -> HttpResponse:
     return redirect("connections:operations")
 
 
-def _settle(
-    request: HttpRequest, form: SettleForm, verb: Callable[[ConnectionRequest, SettleForm], None], done: str
-) -> HttpResponse:
+def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str) -> HttpResponse:
     """Do `verb`, or show the page again with what was typed and what is wrong with it."""
     permissions.check_can_operate(request.user)
-    row = queries.find(request.user, form.pk)
+    row, adopting = queries.find(request.user, pk), verb is operations.adopt
+    form = SettleForm(request.POST, pk=pk, adopting=adopting)
     if form.is_valid():
+        given = {"reason": form.cleaned_data["decision_reason"]}
+        if adopting:
+            given["connection_id"] = form.cleaned_data["connection_id"]
         try:
-            verb(row, form)
-            messages.success(request, f"Request #{row.pk} {done}")
-            return redirect("connections:operations")
+            return decided(
+                request,
+                lambda: verb(by=queries.reader(request), request=row, **given),
+                done=f"Request #{pk} {done}",
+                back=redirect("connections:operations"),
+            )
         except operations.DoesNotFit as misfit:
             form.add_error("connection_id", str(misfit))
         except operations.Unreachable:
             form.add_error(None, "Fivetran gave no answer. Try again in a moment.")
-        except (StaleRow, permissions.Denied) as obstacle:
-            messages.warning(request, str(obstacle))
-            return redirect("connections:operations")
     return render(request, "connections/operations/operations.html", _board(form))
 
 

@@ -10,7 +10,7 @@ from connections.forms import PersonForm
 from connections.models import Handover, StaleRow
 from connections.permissions import Denied
 from connections.views import labels
-from connections.views.errors import limited
+from connections.views.errors import decided, limited
 from connections.views.request_page import handover as handover_section
 from connections.views.request_page import queries, sections
 
@@ -66,31 +66,31 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the hand-over back."""
     handover = _handover(request, pk)
-    try:
-        workflow.revoke(by=queries.reader(request), handover=handover)
-    except (StaleRow, Denied) as obstacle:
-        _only_if_overtaken(request, handover, obstacle)
-        messages.warning(request, str(obstacle))
-    else:
-        messages.success(request, "The hand-over is revoked: its link opens nothing any more.")
-    return redirect("connections:request", pk=pk)
+    return decided(
+        request,
+        lambda: workflow.revoke(by=queries.reader(request), handover=handover),
+        done="The hand-over is revoked: its link opens nothing any more.",
+        back=redirect("connections:request", pk=pk),
+        moved_on=lambda obstacle: _moved_on(request, handover, obstacle),
+    )
 
 
-def _only_if_overtaken(request: HttpRequest, handover: Handover, obstacle: StaleRow | Denied) -> None:
-    """Let a refusal through unless the reader may do it in general: then it says what has happened meanwhile."""
+def _moved_on(request: HttpRequest, handover: Handover, obstacle: StaleRow | Denied) -> str:
+    """What has happened meanwhile; a refusal goes through unless the reader may do it in general."""
     if isinstance(obstacle, Denied) and not permissions.oversees(request.user, handover.request):
         raise obstacle
+    return str(obstacle)
 
 
 def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obstacle: StaleRow | Denied) -> HttpResponse:
     """The page as it is now and why nothing was done, with what was typed as long as it can be sent once more."""
-    _only_if_overtaken(request, handover, obstacle)
+    words = _moved_on(request, handover, obstacle)
     now = _handover(request, handover.request_id)
     shown = handover_section.shown(request.user, now.request)
     if shown is not None and shown.may_pass_on:
-        form.add_error("to", str(obstacle))
+        form.add_error("to", words)
         return _again(request, now, form)
-    messages.warning(request, str(obstacle))
+    messages.warning(request, words)
     return redirect("connections:request", pk=now.request_id)
 
 
