@@ -5,7 +5,6 @@ transaction that adds to them, behind a lock on the person's row, so that tabs a
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,7 +16,6 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from connections.models import Batch, ConnectionRequest, Event, EventKind
-from connections.spec import payloads
 from connections.states import LIVE, Status
 
 STORED_BYTES = 64 * 1024  # of what was typed for one request, and of its body, each as JSON
@@ -135,9 +133,9 @@ def check_door(by: User, door: Door) -> None:
         _refuse(by, door)
 
 
-def check_size(values: Mapping[str, Any]) -> None:
-    """Raise TooLarge where `values` (a body, or what was typed for it) are more than is kept of one request."""
-    size = len(payloads.canonical(values))
+def check_size(spelled: bytes) -> None:
+    """Raise TooLarge where a body, or what was typed for it, is more in its canonical spelling than is kept of one."""
+    size = len(spelled)
     if size > STORED_BYTES:
         raise TooLarge(
             f"This is too much for one request: {size:,} bytes, and {STORED_BYTES:,} at most are kept. Nothing was "

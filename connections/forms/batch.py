@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from django import forms
 from django.utils.text import Truncator
@@ -98,12 +99,11 @@ class Row:
         """The column in which the destination name begins."""
         return next((f.name for f in NAMING.values() if self.texts.get(f.name)), "config__schema")
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str]:
         """(group id, name there): what must be the only one."""
         values = self.form.values() if self.form else {}
-        config = {path.removeprefix("config."): v for path, v in values.items() if path.startswith("config.")}
-        return str(values.get("group_id", "")), payloads.natural_key(config)
+        return str(values.get("group_id", "")), payloads.Asked(values).name
 
 
 class TableForm(forms.Form):

@@ -20,6 +20,7 @@ from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unread
 from connections.forms.texts import in_sight, one_line_end
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
+from connections.spec import payloads
 from connections.spec.characters import visible
 from connections.spec.fields import FIELDS, NAMING
 from connections.views.batches.batch_page import requests
@@ -224,7 +225,7 @@ def _refuse_large(sheet: Sheet) -> None:
     for row in sheet.rows:
         if row.is_good and row.form is not None:
             try:
-                limits.check_size(row.form.values())
+                limits.check_size(payloads.canonical(row.form.values()))
             except limits.TooLarge as large:
                 sheet.is_too_large = True
                 row.problems.append(str(large))

@@ -51,19 +51,19 @@ class Review:
 
 def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = None) -> Review:
     """The panel for what `form` holds now, whether or not it is complete."""
-    values = form.values()
-    body = payloads.build_body(values)
+    asked = payloads.Asked(form.values())
+    values = asked.values
     return Review(
-        subject=_subject(form, values, body),
+        subject=_subject(form, asked),
         rows=_rows(values),
         checks=checks(values),
         syncs=syncs(values),
         cost="" if applicable(values)["schedule_type"] == "manual" else _COST,
-        body=json.dumps(payloads.masked(body), indent=2, ensure_ascii=False),
+        body=json.dumps(payloads.masked(asked.body), indent=2, ensure_ascii=False),
         to_correct=[(heading, controls) for heading, controls in _to_correct(form).items() if controls],
         closed=closed_words(form),
-        names=names_of(form, by=by, edited=edited),
-        radar=radar_of(body, by=by, edited=edited),
+        names=names_of(form, asked, by=by, edited=edited),
+        radar=radar_of(asked.body, by=by, edited=edited),
     )
 
 
@@ -75,10 +75,10 @@ def _to_correct(form: RequestForm) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def _subject(form: RequestForm, values: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    service = form.name_of("service") or str(values.get("service", ""))
-    group = form.name_of("group_id") or str(values.get("group_id", ""))
-    name = payloads.natural_key(body.get("config", {}))
+def _subject(form: RequestForm, asked: payloads.Asked) -> str:
+    service = form.name_of("service") or str(asked.values.get("service", ""))
+    group = form.name_of("group_id") or str(asked.values.get("group_id", ""))
+    name = asked.name
     words = [service or "No service yet", f"into {group}" if group else "", f"as {name}" if name else ""]
     return " ".join(word for word in words if word)
 
