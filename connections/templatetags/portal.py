@@ -6,6 +6,7 @@ from typing import Any
 
 from django import template
 from django.forms import BoundField
+from django.forms.utils import flatatt
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -79,6 +80,13 @@ def disabled_for(reason: str, element_id: str) -> SafeString | str:
 
 
 @register.simple_tag
+def live_part(name: str, swap: bool, headed: object = False) -> SafeString:
+    """The attributes of a part of the request's page: the open page exchanges it (`swap`), its heading names it."""
+    swapped, named = "true" if swap else None, f"{name}-heading" if headed else None
+    return flatatt({"id": name, "hx-swap-oob": swapped, "aria-labelledby": named})
+
+
+@register.simple_tag
 def polled(url: str, seconds: int, query: str = "") -> SafeString | str:
     """The attributes of a part of the page that asks for its next version every so many seconds; none for 0."""
     asks = 'hx-get="{}{}" hx-trigger="every {}s" hx-swap="outerHTML" hx-target="this"'
@@ -148,8 +156,10 @@ def visible(text: object) -> str:
 
 
 @register.filter
-def duration(milliseconds: int) -> str:
-    """A duration for people: "340 ms", "12.4 s", "3 min 20 s"."""
+def duration(milliseconds: int | None) -> str:
+    """A duration for people: "340 ms", "12.4 s", "3 min 20 s"; a dash where it is not known."""
+    if milliseconds is None:
+        return "—"
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     seconds = milliseconds / 1000

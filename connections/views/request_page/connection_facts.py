@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from connections import catalog
@@ -47,7 +48,9 @@ class Difference:
 class Facts:
     """What the page says beside Fivetran's own rows."""
 
+    origin: str
     sync: str
+    last_syncs: list[tuple[str, datetime]]
     notes: list[Note]
     differences: list[Difference]
 
@@ -57,7 +60,20 @@ def facts_of(connection: Connection | None) -> Facts | None:
     if connection is None:
         return None
     status = connection.fivetran_status if isinstance(connection.fivetran_status, dict) else {}
-    return Facts(_sync(connection.sync_state, status), _notes(status), _differences(connection.drift))
+    syncs = ("Last good sync", connection.succeeded_at), ("Last failed sync", connection.failed_at)
+    return Facts(
+        origin=_origin(connection),
+        sync=_sync(connection.sync_state, status),
+        last_syncs=[(label, at) for label, at in syncs if at],
+        notes=_notes(status),
+        differences=_differences(connection.drift),
+    )
+
+
+def _origin(connection: Connection) -> str:
+    if connection.made_elsewhere:
+        return ", made elsewhere and adopted"
+    return ", found at Fivetran after an answer was lost" if connection.adopted else ""
 
 
 def _differences(found: list[Mapping[str, Any]]) -> list[Difference]:

@@ -12,6 +12,7 @@ from connections.models import ConnectionRequest, StaleRow
 from connections.states import DECIDED, Status
 from connections.views.errors import decided
 from connections.views.request_page import queries, sections
+from connections.views.request_page.actions import decide
 
 
 @require_POST
@@ -60,6 +61,7 @@ def _again(request: HttpRequest, row: ConnectionRequest, form: ReasonForm, statu
     typed = request.POST.get("decision_reason", "")[:4000]
     errors = list(form.errors.get("decision_reason", [])) if status == 200 else []
     context = sections.whole(request.user, row) | {"typed": typed, "errors": errors}
+    context["decide"] = decide(request.user, row, form)
     return render(request, "connections/request_page/request.html", context, status=status)
 
 

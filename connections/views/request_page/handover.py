@@ -1,11 +1,13 @@
 """The hand-over as a request's page shows it: to whom it went, how far it got, and which buttons the reader has."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.urls import reverse
 
 from connections import permissions
+from connections.forms import PersonForm
 from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_no_mail_reaches
 from connections.permissions import Denied, Person
 
@@ -20,6 +22,7 @@ class Shown:
     link: str = ""
     may_pass_on: bool = False
     may_revoke: bool = False
+    form: PersonForm = field(default_factory=PersonForm)
 
     @property
     def first(self) -> bool:
@@ -35,8 +38,32 @@ class Shown:
 
     @property
     def tone(self) -> str:
-        """The colour of its state."""
+        """The colour of its state; plain once nobody has to act on it any more."""
+        if self.row.is_live and not self.waits:
+            return "secondary"
         return {"done": "success", "revoked": "secondary", "returned": "info"}.get(self.row.state, "warning")
+
+    @property
+    def verb(self) -> str:
+        """What is said before the owner's name."""
+        if self.row.state == HandoverState.REVOKED:
+            return "It was taken back from"
+        if self.waits:
+            return "Waits for"
+        return "Waited for" if self.row.is_live else "Went to"
+
+    @property
+    def redirect_words(self) -> str:
+        """What opens the buttons."""
+        if not self.row.is_live:
+            return "Hand over again"
+        return "Give it to somebody else, or revoke it" if self.may_revoke else "Give it to somebody else"
+
+    @property
+    def ends(self) -> list[tuple[str, datetime]]:
+        """The steps that came last, as far as they were reached."""
+        steps = ("Returned", self.row.returned_at), ("Done", self.row.done_at)
+        return [(label, at) for label, at in steps if at]
 
 
 def shown(user: Person, row: ConnectionRequest) -> Shown | None:

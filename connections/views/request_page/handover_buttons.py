@@ -1,5 +1,7 @@
 """Redirecting a hand-over from the request's page: give it to somebody else, or revoke it."""
 
+from dataclasses import replace
+
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -96,12 +98,9 @@ def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obsta
 
 def _again(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:
     """The request's page with what was typed and what is wrong with it."""
-    row = handover.request
-    return render(
-        request,
-        "connections/request_page/request.html",
-        sections.whole(queries.reader(request), row) | {"to_form": form},
-    )
+    context = sections.whole(queries.reader(request), handover.request) | {"to_form": form}
+    context["handover"] = replace(context["handover"], form=form)
+    return render(request, "connections/request_page/request.html", context)
 
 
 def _handover(request: HttpRequest, pk: int) -> Handover:

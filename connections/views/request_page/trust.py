@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2s
 
+from django.utils.html import format_html
+
 from connections import permissions
 from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
 from connections.permissions import Person
@@ -25,13 +27,37 @@ class Item:
     refused: Trust | None = None  # an earlier approval of the same bytes that Fivetran refused
 
     @property
+    def _is_certificate(self) -> bool:
+        return self.candidate.kind is trust_candidates.TrustKind.CERTIFICATE
+
+    @property
+    def title(self) -> str:
+        """What it is."""
+        return "Certificate" if self._is_certificate else "SSH fingerprint"
+
+    @property
+    def proof_name(self) -> str:
+        """What is sent to Fivetran."""
+        return "Encoded certificate" if self._is_certificate else "Public key"
+
+    @property
+    def hashes(self) -> list[tuple[str, str]]:
+        """What Fivetran says of it beside its hash."""
+        said = ("SHA-1, says Fivetran", self.candidate.sha1), ("SHA-256, says Fivetran", self.candidate.sha256)
+        return [*((label, value) for label, value in said if value), *self.candidate.facts]
+
+    @property
+    def progress(self) -> str:
+        """How far an approved one is."""
+        if not self.on_its_way:
+            return "Fivetran knows, and the setup tests run again by themselves."
+        message = characters.visible(self.row.message) if self.row else ""
+        return format_html("Fivetran is being told: <bdi>{}</bdi>", message) if message else "Fivetran is being told."
+
+    @property
     def button(self) -> str:
         """The name of its button, as the outside contract has it."""
-        return (
-            "Approve certificate"
-            if self.candidate.kind is trust_candidates.TrustKind.CERTIFICATE
-            else "Approve fingerprint"
-        )
+        return "Approve certificate" if self._is_certificate else "Approve fingerprint"
 
     @property
     def on_its_way(self) -> bool:
@@ -52,6 +78,11 @@ class Section:
     marker: str
     left_out: int = 0
     changed: bool = False
+
+    @property
+    def counted(self) -> str:
+        """How many there are, in a sentence."""
+        return "something" if len(self.items) == 1 else f"{len(self.items)} things"
 
 
 def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> Section | None:
