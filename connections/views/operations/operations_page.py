@@ -8,11 +8,13 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST, require_safe
 
 from connections import permissions
 from connections.forms import PauseForm, SettleForm
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process
+from connections.spec.characters import visible
 from connections.spec.refusals import refusal_of
 from connections.states import Status
 from connections.views.errors import decided
@@ -134,10 +136,12 @@ def _breaker() -> dict[str, Any]:
         sentence, sending = _SENTENCES[BreakerReason.CLOSED]
     if breaker.paused_at and sending:
         sentence = "Nothing is sent until somebody resumes."
+    why = breaker.paused_reason
     return {
         "row": breaker,
         "state": "Paused" if breaker.paused_at else "Open" if sending else "Closed",
-        "sentence": sentence,
+        "sentence": f"{sentence} until" if ahead else sentence,
+        "why_paused": format_html(": <bdi>{}</bdi>", visible(why)) if why else "",
         "until": ahead,
         "sending": sending and not breaker.paused_at,
         "pace": _PACES.get(breaker.pace, ""),

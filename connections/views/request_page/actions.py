@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.forms.utils import flatatt
 from django.urls import reverse
 
 from connections import permissions
@@ -29,6 +30,13 @@ class Action:
     def slug(self) -> str:
         """The name as part of an element's id."""
         return self.name.lower().replace(" ", "-")
+
+    @property
+    def attributes(self) -> str:
+        """Those of a link; a disabled one leads nowhere."""
+        if self.denied_reason:
+            return flatatt({"aria-disabled": "true", "aria-describedby": f"why-{self.said_by or self.slug}"})
+        return flatatt({"id": f"do-{self.slug}", "href": self.url})
 
     @property
     def why_id(self) -> str:

@@ -1,15 +1,20 @@
 """What Fivetran says of a connection, in words: its syncs, its tasks and warnings, and where it is not as approved."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from django.forms.utils import flatatt
+from django.utils.html import format_html
+
 from connections import catalog
-from connections.models import Connection
+from connections.models import Connection, SetupTestsState
 from connections.spec import drift
+from connections.spec.characters import visible
 from connections.spec.fields import BY_PATH
+from connections.views.request_page.queries import known_at
 
 MOST_NOTES = 20  # tasks and as many warnings that a page shows
 _LONGEST = 2_000
@@ -49,10 +54,30 @@ class Facts:
     """What the page says beside Fivetran's own rows."""
 
     origin: str
+    connection: Connection
     sync: str
-    last_syncs: list[tuple[str, datetime]]
+    tests: str  # when they run, up to the moment of `tests_due`
+    tests_due: datetime | None
     notes: list[Note]
     differences: list[Difference]
+
+    @property
+    def rows(self) -> Iterator[tuple[str, str, datetime | None, str]]:
+        """What Fivetran said last, as (label, words, moment, attributes)."""
+        connection = self.connection
+        gone, state = connection.request.gone_at, connection.setup_state
+        if gone and state:
+            yield "Setup, at last", _isolated(state), None, ""
+        if self.sync and not gone and state == "connected":
+            yield "Syncs", _isolated(self.sync), None, flatatt({"data-sync-state": connection.sync_state})
+        first = connection.first_data_at
+        words = "First data arrived" if first else "None has arrived yet"
+        yield "First data", words, first, flatatt({"data-first-data": "yes" if first else "no"})
+        for label, at in ("Last good sync", connection.succeeded_at), ("Last failed sync", connection.failed_at):
+            if at:
+                yield label, "", at, ""
+        if not gone:
+            yield "As of", "", known_at(connection.request), ""
 
 
 def facts_of(connection: Connection | None) -> Facts | None:
@@ -60,14 +85,22 @@ def facts_of(connection: Connection | None) -> Facts | None:
     if connection is None:
         return None
     status = connection.fivetran_status if isinstance(connection.fivetran_status, dict) else {}
-    syncs = ("Last good sync", connection.succeeded_at), ("Last failed sync", connection.failed_at)
+    running = connection.tests == SetupTestsState.RUNNING
+    due = None if running else connection.tests_next_try_at
+    words = "The setup tests are running" if running else "The setup tests will run by themselves"
     return Facts(
         origin=_origin(connection),
+        connection=connection,
         sync=_sync(connection.sync_state, status),
-        last_syncs=[(label, at) for label, at in syncs if at],
+        tests=f"{words}, due " if due else words,
+        tests_due=due,
         notes=_notes(status),
         differences=_differences(connection.drift),
     )
+
+
+def _isolated(text: str) -> str:
+    return format_html("<bdi>{}</bdi>", visible(text))
 
 
 def _origin(connection: Connection) -> str:

@@ -15,6 +15,16 @@ UNFINISHED = ("incomplete", "broken")  # the setup states of a connection that l
 
 
 @dataclass(frozen=True)
+class CardStep:
+    """A Connect Card in words, with up to two moments between them."""
+
+    before: str
+    at: datetime | None = None
+    after: str = ""
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
 class Shown:
     """A hand-over for one reader. `link` is set for the owner alone; the two others say whether there are buttons."""
 
@@ -58,6 +68,22 @@ class Shown:
         if not self.row.is_live:
             return "Hand over again"
         return "Give it to somebody else, or revoke it" if self.may_revoke else "Give it to somebody else"
+
+    @property
+    def reminded(self) -> str:
+        """How often its owner was reminded."""
+        count = self.row.reminders
+        return f", reminded {count} time{'' if count == 1 else 's'}" if count else ""
+
+    @property
+    def card(self) -> CardStep:
+        """How far its newest Connect Card got."""
+        row = self.row
+        if not row.card_at:
+            return CardStep("none issued yet")
+        if row.card_expired_at:
+            return CardStep("issued ", row.card_at, ", expired unused")
+        return CardStep("issued ", row.card_at, *((", valid until ", row.card_expires_at) if row.is_live else ()))
 
     @property
     def ends(self) -> list[tuple[str, datetime]]:
