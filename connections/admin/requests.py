@@ -19,6 +19,7 @@ from connections.evidence import evidence_of
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, StaleRow
 from connections.spec import characters, payloads, refusals
+from connections.views.request_page.queries import denied_reason
 
 _TEXTS = (
     "reason",
@@ -199,7 +200,10 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
             return None
         by: User = request.user  # type: ignore[assignment]  # the admin lets nobody in who is not logged in
         evidence = evidence_of(rows, by)
-        shown = [(row, _body(row), evidence[row.pk], _why_not(request, row)) for row in rows]
+        shown = [
+            (row, _body(row), evidence[row.pk], denied_reason(permissions.check_can_decide, request.user, row))
+            for row in rows
+        ]
         context = self.admin_site.each_context(request) | {
             "title": f"{decision.button}: look at what will be sent",
             "opts": self.opts,
@@ -219,12 +223,3 @@ def _seen(request: HttpRequest) -> dict[int, str]:
 
 def _body(row: ConnectionRequest) -> dict[str, Any]:
     return payloads.masked(row.payload or {})
-
-
-def _why_not(request: HttpRequest, row: ConnectionRequest) -> str:
-    """Why this person cannot decide on this request; empty where they can."""
-    try:
-        permissions.check_can_decide(request.user, row)
-    except permissions.Denied as denied:
-        return denied.reason
-    return ""

@@ -6,7 +6,6 @@ from typing import Any
 
 from django import template
 from django.forms import BoundField
-from django.forms.utils import flatatt
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -82,8 +81,9 @@ def disabled_for(reason: str, element_id: str) -> SafeString | str:
 @register.simple_tag
 def live_part(name: str, swap: bool, headed: object = False) -> SafeString:
     """The attributes of a part of the request's page: the open page exchanges it (`swap`), its heading names it."""
-    swapped, named = "true" if swap else None, f"{name}-heading" if headed else None
-    return flatatt({"id": name, "hx-swap-oob": swapped, "aria-labelledby": named})
+    swapped = format_html(' hx-swap-oob="{}"', "true") if swap else ""
+    named = format_html(' aria-labelledby="{}-heading"', name) if headed else ""
+    return format_html('id="{}"{}{}', name, swapped, named)
 
 
 @register.simple_tag

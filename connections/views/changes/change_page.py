@@ -118,7 +118,7 @@ def context_of(user: Person, change: ConnectionChange, form: ReasonForm | None =
     """What the page and its live parts show; `form` holds the reason that was typed."""
     form = form or ReasonForm()
     decides = change.state is ChangeStatus.PENDING and permissions.is_approver(user)
-    rejects = decides and not _why_not(permissions.check_can_decide_change, user, change)
+    rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
     mine, deletes = change.requester_id == user.pk, change.kind == ChangeKind.DELETE
     status_url = f"{reverse('connections:change_status', args=[change.pk])}?seen={fingerprint(change)}"
     return {
@@ -137,9 +137,9 @@ def context_of(user: Person, change: ConnectionChange, form: ReasonForm | None =
         "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,
         "status_url": status_url,
         "decides": decides,
-        "denied_reason": _why_not(permissions.check_can_approve_change, user, change) if decides else "",
+        "denied_reason": queries.denied_reason(permissions.check_can_approve_change, user, change) if decides else "",
         "rejects": rejects,
-        "withdraws": mine and not _why_not(permissions.check_can_withdraw_change, user, change),
+        "withdraws": mine and not queries.denied_reason(permissions.check_can_withdraw_change, user, change),
         "form": form,
         "typed": "" if rejects else form.data.get("decision_reason", "")[:4000],
     }
@@ -155,16 +155,8 @@ def _is_pointless(change: ConnectionChange) -> bool:
 
 def _turn(user: Person, change: ConnectionChange) -> str:
     if change.state is ChangeStatus.PENDING:
-        return "an approver" if _why_not(permissions.check_can_decide_change, user, change) else "yours"
+        return "an approver" if queries.denied_reason(permissions.check_can_decide_change, user, change) else "yours"
     return "nobody: it is finished" if change.state in CHANGE_FINAL else "the portal"
-
-
-def _why_not(check: Callable[[Person, ConnectionChange], None], user: Person, change: ConnectionChange) -> str:
-    try:
-        check(user, change)
-    except Denied as denied:
-        return denied.reason
-    return ""
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
@@ -188,7 +180,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     """Turn a change down, with a reason."""
     change = find(request.user, pk)
     form = ReasonForm(request.POST)
-    if not form.is_valid() and not _why_not(permissions.check_can_decide_change, request.user, change):
+    if not form.is_valid() and not queries.denied_reason(permissions.check_can_decide_change, request.user, change):
         return render(request, "connections/changes/change.html", context_of(request.user, change, form))
     reason = form.cleaned_data.get("decision_reason", "")
     return _move(

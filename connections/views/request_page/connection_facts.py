@@ -14,7 +14,8 @@ from connections.models import Connection, SetupTestsState
 from connections.spec import drift
 from connections.spec.characters import visible
 from connections.spec.fields import BY_PATH
-from connections.views.request_page.queries import known_at
+from connections.views.labels import SETUP_TONES
+from connections.views.request_page.queries import is_paused, known_at
 
 MOST_NOTES = 20  # tasks and as many warnings that a page shows
 _LONGEST = 2_000
@@ -38,6 +39,12 @@ class Note:
     message: str
     details: str
 
+    @property
+    def said(self) -> str:
+        """Code and message."""
+        code = format_html(" <code>{}</code>", visible(self.code)) if self.code else ""
+        return format_html("{}: <bdi>{}</bdi>", code, visible(self.message)) if self.message else code
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -60,6 +67,17 @@ class Facts:
     tests_due: datetime | None
     notes: list[Note]
     differences: list[Difference]
+
+    @property
+    def tags(self) -> Iterator[tuple[str, str, str]]:
+        """What stands beside the status, as (colour, words, attributes)."""
+        state, gone = self.connection.setup_state, self.connection.request.gone_at
+        if state and not gone:
+            yield SETUP_TONES.get(state, "secondary"), state, flatatt({"data-setup-state": state})
+        if is_paused(self.connection) and not gone:
+            yield "warning", "paused", ""
+        if gone:
+            yield "danger", "no longer at Fivetran", ""
 
     @property
     def rows(self) -> Iterator[tuple[str, str, datetime | None, str]]:

@@ -1,6 +1,5 @@
 """The hand-over as a request's page shows it: to whom it went, how far it got, and which buttons the reader has."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -9,7 +8,8 @@ from django.urls import reverse
 from connections import permissions
 from connections.forms import PersonForm
 from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_no_mail_reaches
-from connections.permissions import Denied, Person
+from connections.permissions import Person
+from connections.views.request_page.queries import denied_reason
 
 UNFINISHED = ("incomplete", "broken")  # the setup states of a connection that lacks something
 
@@ -102,8 +102,8 @@ def shown(user: Person, row: ConnectionRequest) -> Shown | None:
     return Shown(
         handover,
         link=reverse("connections:handover", args=[handover.token]) if mine else "",
-        may_pass_on=not row.gone_at and _may(permissions.check_can_pass_on, user, handover),
-        may_revoke=not row.gone_at and _may(permissions.check_can_revoke, user, handover),
+        may_pass_on=not row.gone_at and not denied_reason(permissions.check_can_pass_on, user, handover),
+        may_revoke=not row.gone_at and not denied_reason(permissions.check_can_revoke, user, handover),
     )
 
 
@@ -136,11 +136,3 @@ def lead(user: Person, row: ConnectionRequest, *, busy: bool) -> Lead | None:
         # Others are not told who has an account.
         typed=permissions.sees_everything(user) and bool(why_no_mail_reaches(person, address)),
     )
-
-
-def _may(check: Callable[[Person, Handover], None], user: Person, handover: Handover) -> bool:
-    try:
-        check(user, handover)
-    except Denied:
-        return False
-    return True

@@ -11,6 +11,7 @@ from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
 from connections.permissions import Person
 from connections.spec import characters, trust_candidates
 from connections.views.request_page import timeline
+from connections.views.request_page.queries import denied_reason
 
 _FINE = frozenset({"PASSED", "SKIPPED"})
 MARKER = 12  # characters that tell one set of candidates from another
@@ -80,6 +81,13 @@ class Section:
     changed: bool = False
 
     @property
+    def why_denied(self) -> str:
+        """Why the reader cannot approve, and who can."""
+        if not self.people:
+            return self.denied_reason
+        return format_html("{} Who can: <bdi>{}</bdi>.", self.denied_reason, ", ".join(self.people))
+
+    @property
     def counted(self) -> str:
         """How many there are, in a sentence."""
         return "something" if len(self.items) == 1 else f"{len(self.items)} things"
@@ -93,7 +101,7 @@ def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> S
     approvals = list(row.trusts.select_related("approved_by").exclude(state=TrustState.LAPSED)[: timeline.MOST])
     items = [_item(one, test, approvals, runs[0]) for one, test in found]
     marker = blake2s("".join(one.digest for one, _ in found).encode(), digest_size=MARKER // 2).hexdigest()
-    reason = _why_not(user, row)
+    reason = denied_reason(permissions.check_can_trust, user, row)
     more = sum(trust_candidates.left_out(test.details) for test in runs[0].tests if test.status not in _FINE)
     return Section(items, reason, _people(row) if reason else [], marker, left_out=more)
 
@@ -114,14 +122,6 @@ def _item(one: trust_candidates.Candidate, test: str, approvals: list[Trust], ru
     if row is None or (row.state == TrustState.SENT and row.ended_at and row.ended_at < run.row.finished_at):
         return Item(one, test, None)  # nobody approved it, or Fivetran asks again
     return Item(one, test, None, row) if row.state == TrustState.REFUSED else Item(one, test, row)
-
-
-def _why_not(user: Person, row: ConnectionRequest) -> str:
-    try:
-        permissions.check_can_trust(user, row)
-    except permissions.Denied as denied:
-        return denied.reason
-    return ""
 
 
 def _people(row: ConnectionRequest) -> list[str]:
