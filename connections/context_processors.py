@@ -1,5 +1,6 @@
 """What every page shows besides its own content."""
 
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -17,9 +18,17 @@ def portal(request: HttpRequest) -> dict[str, Any]:
     The rights are asked lazily: a page without a reader, as a failed one, costs no query.
     """
     root = settings.FIVETRAN_BASE_URL
-    user = getattr(request, "user", None)
     return {
         "other_api_root": "" if urlsplit(root).hostname == FIVETRAN_HOST else root,
-        "reader_is_operator": lambda: user is not None and permissions.is_operator(user),
-        "reader_is_approver": lambda: user is not None and permissions.is_approver(user),
+        "reader_is_approver": lambda: permissions.is_approver(request.user),
+        "navigation": lambda: list(_navigation(request.user)),
     }
+
+
+def _navigation(user: permissions.Person) -> Iterator[tuple[str, str]]:
+    """(name of the address, words) of the pages that the navigation leads to."""
+    yield "connections:history", "Requests"
+    if permissions.is_approver(user):
+        yield "connections:approvals", "Approvals"
+    if permissions.is_operator(user):
+        yield "connections:operations", "Operations"

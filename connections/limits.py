@@ -1,7 +1,6 @@
 """How much one person may request, so that nobody fills other people's mailboxes, the queue or the tables."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +12,6 @@ from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from connections.models import Batch, ConnectionRequest, Event, EventKind
-from connections.spec import payloads
 from connections.states import LIVE, Status
 
 STORED_BYTES = 64 * 1024  # of what was typed for one request, and of its body, each as JSON
@@ -112,8 +110,8 @@ def check_door(by: User, door: Door) -> None:
         refuse(by, door)
 
 
-def check_size(values: Mapping[str, Any]) -> None:
-    size = len(payloads.canonical(values))
+def check_size(spelled: bytes) -> None:
+    size = len(spelled)
     if size > STORED_BYTES:
         raise TooLarge(
             f"This is too much for one request: {size:,} bytes, and {STORED_BYTES:,} at most are kept. Nothing was "

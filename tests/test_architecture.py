@@ -80,7 +80,7 @@ AGAINST: dict[str, tuple[str, str]] = {
     "sandbox": ("connections/sandbox/server.py", "from ..fivetran.errors import Refused"),
     "sandbox-users": ("connections/worker/create.py", "from connections import sandbox"),
     "site": ("portal/urls.py", "from connections import views"),
-    "network": ("connections/notifications.py", "import requests"),
+    "network": ("connections/notifications/__init__.py", "import requests"),
 }
 
 

@@ -19,6 +19,7 @@ from connections.evidence import evidence_of
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, StaleRow
 from connections.spec import characters, payloads, refusals
+from connections.views.request_page.queries import denied_reason
 
 _TEXTS = (
     "reason",
@@ -56,13 +57,13 @@ REJECT = Decision(
     "reject",
     "Reject",
     "is rejected",
-    lambda by, row, _digest, reason: workflow.reject(by=by, request=row, reason=reason),
+    lambda by, row, digest, reason: workflow.reject(by=by, request=row, reason=reason, digest=digest),
 )
 REQUEST_CHANGES = Decision(
     "request_changes",
     "Request changes",
     "went back to its requester",
-    lambda by, row, _digest, reason: workflow.request_changes(by=by, request=row, reason=reason),
+    lambda by, row, digest, reason: workflow.request_changes(by=by, request=row, reason=reason, digest=digest),
 )
 
 
@@ -182,9 +183,6 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     ) -> None:
         by: User = request.user  # type: ignore[assignment]  # the admin lets nobody in who is not logged in
         try:
-            permissions.check_can_decide(by, row)
-            if row.digest != digest:
-                raise StaleRow("The body changed since it was shown.")
             decision.carry_out(by, row, digest, reason)
         except permissions.Denied as denied:
             self.message_user(request, f"Request #{row.pk}: {denied.reason}", messages.ERROR)
@@ -202,7 +200,10 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
             return None
         by: User = request.user  # type: ignore[assignment]  # the admin lets nobody in who is not logged in
         evidence = evidence_of(rows, by)
-        shown = [(row, _body(row), evidence[row.pk], _why_not(request, row)) for row in rows]
+        shown = [
+            (row, _body(row), evidence[row.pk], denied_reason(permissions.check_can_decide, request.user, row))
+            for row in rows
+        ]
         context = self.admin_site.each_context(request) | {
             "title": f"{decision.button}: look at what will be sent",
             "opts": self.opts,
@@ -222,12 +223,3 @@ def _seen(request: HttpRequest) -> dict[int, str]:
 
 def _body(row: ConnectionRequest) -> dict[str, Any]:
     return payloads.masked(row.payload or {})
-
-
-def _why_not(request: HttpRequest, row: ConnectionRequest) -> str:
-    """Why this person cannot decide on this request; empty where they can."""
-    try:
-        permissions.check_can_decide(request.user, row)
-    except permissions.Denied as denied:
-        return denied.reason
-    return ""

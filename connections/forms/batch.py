@@ -7,8 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from django import forms
+from django.utils.text import Truncator
 
 from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
@@ -74,6 +76,12 @@ class Row:
     def is_good(self) -> bool:
         return not self.errors and not self.problems
 
+    @property
+    def wrong(self) -> str:
+        """The columns that are wrong, and what no cell is to blame for, in one line."""
+        names = [Truncator(name).chars(60) for name in self.errors]
+        return ", ".join([*names, " ".join(self.problems)] if self.problems else names)
+
     def refuse(self, name: str, sentence: str) -> None:
         self.errors.setdefault(name, []).append(sentence)
 
@@ -81,12 +89,11 @@ class Row:
     def name_column(self) -> str:
         return next((f.name for f in NAMING.values() if self.texts.get(f.name)), "config__schema")
 
-    @property
+    @cached_property
     def key(self) -> tuple[str, str]:
         """(group id, name there)."""
         values = self.form.values() if self.form else {}
-        config = {path.removeprefix("config."): v for path, v in values.items() if path.startswith("config.")}
-        return str(values.get("group_id", "")), payloads.natural_key(config)
+        return str(values.get("group_id", "")), payloads.Asked(values).name
 
 
 class TableForm(forms.Form):

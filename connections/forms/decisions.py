@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from connections.forms.summary import Summed
+from connections.forms.summary import Control, Summed
 
 
 class Prose(forms.CharField):
@@ -15,11 +15,12 @@ class Prose(forms.CharField):
 
 
 class ReasonForm(Summed):
+    bound_field_class = Control
     decision_reason = Prose(
         label="Reason",
         help_text="The requester reads this.",
         max_length=2000,
-        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+        widget=forms.Textarea(attrs={"rows": 2, "cols": False, "class": "form-control"}),
         error_messages={
             "required": "Enter the reason, so that the requester knows what to change",
             "max_length": "Use 2,000 characters or fewer",
@@ -40,6 +41,7 @@ class SettleForm(ReasonForm):
         label="Connection id at Fivetran",
         max_length=255,
         required=False,
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off", "spellcheck": "false"}),
         error_messages={"required": "Enter the id of the connection, as Fivetran shows it"},
     )
 

@@ -6,6 +6,7 @@ from crispy_forms.layout import Div, Layout
 from crispy_forms.utils import TEMPLATE_PACK
 from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
+from django.utils.text import Truncator
 
 from connections.forms.config import Piece, Rows, settings_in
 from connections.forms.config_controls import UNLISTED
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from connections.forms.request import RequestForm
 
 _OPEN = (Section.WHAT, Section.WHO)
+_NO_SERVICE = "The destination’s name is asked for as soon as a service is chosen."
+_UNKNOWN_NAMES = (
+    "Fivetran has not told the portal yet how “{}” names its destination. Fill the schema (with a table or a table "
+    "group name, if the service has one) or only the schema prefix."
+)
 _SAYS_ITSELF = {"sync_frequency", "schedule_type", "networking_method"}  # "every 6 hours" needs no name before it
 
 
@@ -56,6 +62,9 @@ class Config(Div):
         super().__init__(*[field.name for field in form.naming.fields], *sight)
         self.naming, self.browser, self.most = form.naming, form.config_for_the_browser(), CONTROLS
         self.unlisted = UNLISTED
+        self.hint = "" if form.naming.known else _NO_SERVICE
+        if form.naming.service and not form.naming.known:
+            self.hint = _UNKNOWN_NAMES.format(Truncator(form.naming.service).chars(60))
 
 
 class Source(Div):

@@ -16,7 +16,7 @@ from connections.forms.rows import unfolded
 from connections.forms.strangers import meant
 from connections.models import Preset
 from connections.spec.fields import BY_PATH, NAMING
-from connections.spec.payloads import is_of_service, is_secret
+from connections.spec.payloads import canonical, is_of_service, is_secret
 
 if TYPE_CHECKING:  # Django's class takes no parameters at run time
     _ModelForm = forms.ModelForm[Preset]
@@ -100,7 +100,7 @@ class PresetForm(_ModelForm):
             if not is_known_path(path):
                 raise ValidationError(f"There is no field {path[:80]}.{meant(path, BY_PATH)}")
         try:
-            limits.check_size(values)
+            limits.check_size(canonical(values))
         except (limits.TooLarge, ValueError) as unfit:  # NaN is no JSON, though Python reads it
             raise ValidationError(str(unfit)) from None
         return values

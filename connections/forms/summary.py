@@ -1,6 +1,10 @@
-"""The errors of a form for the summary at the top of its page."""
+"""The errors of a form as its page shows them: listed on top, and beside each control."""
+
+from typing import Any
 
 from django import forms
+from django.forms.boundfield import BoundField
+from django.utils.html import format_html
 
 
 class Summed(forms.Form):
@@ -13,3 +17,22 @@ class Summed(forms.Form):
             for bound in self
             for words in bound.errors
         ]
+
+
+class Control(BoundField):
+    """A control whose errors stand beside it in one line, for forms that are not drawn by crispy."""
+
+    @property
+    def aria_describedby(self) -> str | None:
+        """Django's ids, but the error before the help: it matters more."""
+        return " ".join(reversed((super().aria_describedby or "").split()))
+
+    def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
+        """Django's attributes, and Bootstrap's mark of what is wrong."""
+        marked = {"class": f"{self.field.widget.attrs['class']} is-invalid"} if self.errors else {}
+        return super().build_widget_attrs(attrs, widget) | marked
+
+    def error_line(self) -> str:
+        """The errors as an element; empty where there are none."""
+        text = " ".join(str(error) for error in self.errors)
+        return format_html('<div class="field-error" id="{}_error">{}</div>', self.auto_id, text) if text else ""

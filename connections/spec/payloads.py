@@ -4,6 +4,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,35 @@ _SECRETS_OF: dict[str, frozenset[str]] = {
     service: frozenset(keys)
     for service, keys in json.loads(Path(__file__).with_name("secret_settings.json").read_text("utf-8")).items()
 }
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody asks for (path -> value), and what follows from it: each is worked out once and handed on."""
+
+    values: Mapping[str, Any]
+
+    @cached_property
+    def body(self) -> dict[str, Any]:
+        """The body that would be sent."""
+        return build_body(self.values)
+
+    @cached_property
+    def spelled(self) -> bytes:
+        """The body as it is hashed and measured."""
+        return canonical(self.body)
+
+    @cached_property
+    def digest(self) -> str:
+        """What an approval is bound to."""
+        return hashlib.sha256(self.spelled).hexdigest()
+
+    @cached_property
+    def name(self) -> str:
+        """The connection's name at Fivetran."""
+        return natural_key(
+            {path.removeprefix("config."): v for path, v in self.values.items() if path.startswith("config.")}
+        )
 
 
 # The body built at submission is stored, shown to the approver, bound to the approval by its digest and sent unchanged.

@@ -1,11 +1,11 @@
 """Small pieces of pages: a status, a time, doubtful characters, data as JSON."""
 
 import json
-import re
 from datetime import datetime
 from typing import Any
 
 from django import template
+from django.forms import BoundField
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,7 +15,6 @@ from connections.states import Status
 from connections.views import labels
 
 register = template.Library()
-_USERNAME = re.compile(r"[A-Za-z0-9_@.+-]{1,64}")
 MAX_JSON = 20_000  # characters of foreign data that a page shows
 
 
@@ -66,6 +65,52 @@ def moment(value: datetime | None, style: str = "both") -> SafeString | str:
     return format_html('{} <span class="exact">{}</span>', labels.relative(value, timezone.now()), stamp)
 
 
+@register.simple_tag
+def denied_text(reason: str, element_id: str) -> SafeString | str:
+    """Why a button is disabled, as the paragraph that `disabled_for` points to."""
+    return format_html('<p id="{}" class="why-not">{}</p>', element_id, reason) if reason else ""
+
+
+@register.simple_tag
+def disabled_for(reason: str, element_id: str) -> SafeString | str:
+    """The attributes of a button that is disabled where there is a `reason`, which stands in this element."""
+    return format_html('disabled aria-describedby="{}"', element_id) if reason else ""
+
+
+@register.simple_tag
+def live_part(name: str, swap: bool, headed: object = False) -> SafeString:
+    """The attributes of a part of the request's page: the open page exchanges it (`swap`), its heading names it."""
+    swapped = format_html(' hx-swap-oob="{}"', "true") if swap else ""
+    named = format_html(' aria-labelledby="{}-heading"', name) if headed else ""
+    return format_html('id="{}"{}{}', name, swapped, named)
+
+
+@register.simple_tag
+def polled(url: str, seconds: int, query: str = "") -> SafeString | str:
+    """The attributes of a part of the page that asks for its next version every so many seconds; none for 0."""
+    asks = 'hx-get="{}{}" hx-trigger="every {}s" hx-swap="outerHTML" hx-target="this"'
+    return format_html(asks, url, query, seconds) if seconds else ""
+
+
+_REMARKS = {
+    "warning": '<p class="form-text field-note mb-0" id="{}_warning" data-warning>{}</p>',
+    "note": '<div class="form-text field-note" id="{}_note" data-note>{}</div>',
+    "applies": '<noscript><div class="form-text">Counts {1}.</div></noscript>',
+    "help_text": '<div id="{}_helptext" class="form-text">{}</div>',
+    "listed": '<details class="form-text"><summary>The {2} values that Fivetran lists</summary>{1}</details>',
+}
+
+
+@register.simple_tag
+def remarks(bound: BoundField) -> SafeString:
+    """What stands below a control of the request's form."""
+    said = {name: getattr(bound.field, name, "") for name in _REMARKS}
+    listed = said["listed"] or ()
+    said["listed"] = ", ".join(listed)
+    rows = [(format_html(_REMARKS[name], bound.auto_id, text, len(listed)),) for name, text in said.items() if text]
+    return format_html_join("", "{}", rows)
+
+
 @register.filter
 def test_tone(status: str) -> str:
     return labels.test_tone(status)
@@ -105,25 +150,10 @@ def visible(text: object) -> str:
 
 
 @register.filter
-def one_line(text: object) -> str:
-    return characters.one_line(str(text))
-
-
-@register.filter
-def quoted(text: object) -> str:
-    return characters.quoted(str(text))
-
-
-@register.filter
-def greeted(person: Any) -> str:
-    name = person.get_username() if person else ""
-    # Nothing where the name could read as a sentence of the mail.
-    return f" {name}" if _USERNAME.fullmatch(name) else ""
-
-
-@register.filter
-def duration(milliseconds: int) -> str:
-    """ "340 ms", "12.4 s", "3 min 20 s"."""
+def duration(milliseconds: int | None) -> str:
+    """A duration for people: "340 ms", "12.4 s", "3 min 20 s"; a dash where it is not known."""
+    if milliseconds is None:
+        return "—"
     if milliseconds < 1000:
         return f"{milliseconds} ms"
     seconds = milliseconds / 1000

@@ -62,7 +62,7 @@ def _state() -> dict[str, Any]:
     counts = dict(CatalogEntry.objects.order_by().values_list("kind").annotate(Count("pk")))
     rows = {row.kind: row for row in CatalogRefresh.objects.all()}
     kinds = [
-        {"label": kind.label, "count": counts.get(kind.value, 0), "fresh": catalog.freshness_of(rows.get(kind.value))}
+        _kind(kind.label, counts.get(kind.value, 0), catalog.freshness_of(rows.get(kind.value)))
         for kind in Kind
         if kind is not Kind.ACCOUNT
     ]
@@ -73,6 +73,13 @@ def _state() -> dict[str, Any]:
         and any(row.tried_at is None or row.tried_at < asked for row in rows.values())
     )
     return {"kinds": kinds, "waiting": waiting, "policy": PortalPolicy.objects.current(), "rules": _rules()}
+
+
+def _kind(label: str, count: int, fresh: catalog.Freshness) -> dict[str, Any]:
+    state, look = ("whole", "tag-success") if fresh.fetched_at else ("not asked yet", "")
+    if fresh.words:
+        state, look = "old copy", "tag-warning"
+    return {"label": label, "count": count, "fresh": fresh, "state": state, "look": look}
 
 
 def _rules() -> dict[str, int]:

@@ -1,16 +1,19 @@
-"""The pages for what should not have happened, for a database that is busy, and for who asked for too much."""
+"""What is said where something was not done: somebody was first, too much was asked, the database is busy, a bug."""
 
 import logging
 import secrets
 import sys
 from collections.abc import Callable
 
+from django.contrib import messages
 from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseServerError
 from django.shortcuts import render
 from django.template import loader
 
 from connections.limits import LimitReached, TooMany
+from connections.models import StaleRow
+from connections.permissions import Denied
 
 log = logging.getLogger(__name__)
 _BUSY_STATES = frozenset(
@@ -38,6 +41,28 @@ def is_busy(error: BaseException | None) -> bool:
     if not isinstance(error, OperationalError):
         return False
     return "is locked" in str(error) or getattr(error.__cause__, "sqlstate", "") in _BUSY_STATES
+
+
+def decided(
+    request: HttpRequest,
+    verb: Callable[[], None],
+    *,
+    done: str,
+    back: HttpResponse,
+    moved_on: Callable[[StaleRow | Denied], str] = str,
+    again: Callable[[], HttpResponse] | None = None,
+) -> HttpResponse:
+    """Do `verb`, say that it is `done`, and lead `back`; where somebody was first, say what `moved_on` tells of it.
+
+    `moved_on` raises what has another cause. `again` is the page with what was typed, where that would be lost.
+    """
+    try:
+        verb()
+    except (StaleRow, Denied) as obstacle:
+        messages.warning(request, moved_on(obstacle))
+        return again() if again else back
+    messages.success(request, done)
+    return back
 
 
 def limited(answer: HttpResponse, reached: LimitReached) -> HttpResponse:

@@ -107,11 +107,8 @@ def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -
 
 def _decide(by: User, batch: Batch, request: ConnectionRequest, decision: Decision, *, is_first: bool) -> Outcome:
     try:
-        permissions.check_can_decide(by, request)
-        if decision.digest != request.digest:
-            raise StaleRow("The body changed since it was shown.")
         if not decision.approve:
-            workflow.reject(by=by, request=request, reason=decision.reason)
+            workflow.reject(by=by, request=request, reason=decision.reason, digest=decision.digest)
             return Outcome(request)
         with transaction.atomic():
             workflow.approve(by=by, request=request, digest=decision.digest, announce=False)

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from connections import notifications, permissions, tasks
-from connections.models import ConnectionRequest, NoticeKind, known_account, transition
+from connections.models import ConnectionRequest, NoticeKind, StaleRow, known_account, transition
 from connections.states import Actor, Status
 
 
@@ -18,7 +18,7 @@ def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool
     Raises StaleRow if the body changed since it was shown or somebody else decided first. Without `announce` nobody is
     told and nothing enqueued: the caller does both for several at once.
     """
-    permissions.check_can_decide(by, request)
+    _check(by, request, digest)
     with transaction.atomic():
         transition(
             request,
@@ -41,18 +41,25 @@ def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool
             transaction.on_commit(partial(tasks.enqueue, tasks.submit, request.pk), robust=True)
 
 
-def reject(*, by: User, request: ConnectionRequest, reason: str) -> None:
-    """Turn a request down, with a reason."""
+def reject(*, by: User, request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
+    """Turn a request down, with a reason; with `digest` only as long as that is the body's."""
+    _check(by, request, digest)
     _decide(by, request, Status.REJECTED, NoticeKind.REJECTED, reason)
 
 
-def request_changes(*, by: User, request: ConnectionRequest, reason: str) -> None:
-    """Send a request back to its requester, with what should be different."""
+def request_changes(*, by: User, request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
+    """Send a request back to its requester, with what should be different; with `digest` as `reject`."""
+    _check(by, request, digest)
     _decide(by, request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
 
 
-def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
+def _check(by: User, request: ConnectionRequest, digest: str | None) -> None:
     permissions.check_can_decide(by, request)
+    if digest not in (None, request.digest):
+        raise StaleRow("The body changed since it was shown.")
+
+
+def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
     with transaction.atomic():
         transition(
             request,

@@ -156,7 +156,7 @@ def _adopted_columns(data: dict[str, Any], owner: User) -> dict[str, Any]:
     }
     body = payloads.nested(values)
     try:
-        limits.check_size(body)
+        limits.check_size(payloads.canonical(body))
     except limits.TooLarge:  # a large one has some 10,000 bytes
         raise DoesNotFit("Fivetran describes it at a length that the portal does not keep.") from None
     digest = payloads.digest(body)

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -42,14 +42,18 @@ class Filing:
     cloned_from: ConnectionRequest | None = None
     preset: Preset | None = None
 
+    @cached_property
+    def asked(self) -> payloads.Asked:
+        """What follows from the values."""
+        return payloads.Asked(self.values)
+
 
 def _columns(filing: Filing, by: User) -> dict[str, Any]:
     """The columns that hold what was typed, and those that lists and filters read."""
     values = dict(filing.values)
-    limits.check_size(values)
-    config = {path.removeprefix("config."): v for path, v in values.items() if path.startswith("config.")}
+    limits.check_size(payloads.canonical(values))
     service, group_id = str(values.get("service") or ""), str(values.get("group_id") or "")
-    schema = payloads.natural_key(config)
+    schema = filing.asked.name
     words = (schema, service, filing.service_name, group_id, filing.group_name, by.get_username())
     texts = {
         "reason": str(values.get("reason") or ""),
@@ -71,10 +75,10 @@ def _longest(column: str) -> int | None:
 
 
 def _body_columns(filing: Filing) -> dict[str, Any]:
-    body = payloads.build_body(filing.values)
-    limits.check_size(body)
+    asked, body = filing.asked, filing.asked.body
+    limits.check_size(asked.spelled)
     source = source_key.source_key(str(body.get("service", "")), body.get("config", {}))
-    return {"payload": body, "digest": payloads.digest(body), "source_key": source, "submitted_at": Now()}
+    return {"payload": body, "digest": asked.digest, "source_key": source, "submitted_at": Now()}
 
 
 def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:

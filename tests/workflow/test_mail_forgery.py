@@ -13,7 +13,6 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.db.models import F
 from django.db.models.functions import Now
-from django.template.loader import render_to_string
 
 from connections import notifications, workflow
 from connections.demo.supervisor import _Lines
@@ -117,8 +116,9 @@ def test_nor_does_a_mail_about_a_batch(kind: NoticeKind) -> None:
 
 @pytest.mark.django_db
 def test_nor_does_the_mail_that_resets_a_password() -> None:
-    context = {"user": hostile(), "url": "https://portal.example.com/accounts/reset/x/y/"}
-    assert "FORGED" not in render_to_string("registration/password_reset_email.html", context)
+    user = hostile()
+    notice = Notice(kind=NoticeKind.PASSWORD_RESET, recipient=user)
+    assert "FORGED" not in notifications.mails.of_reset(notice, user).text
 
 
 @pytest.mark.django_db

@@ -115,7 +115,7 @@ def test_the_mail_about_a_creation_says_how_far_the_tests_are(
 def test_the_link_is_the_address_that_people_use(settings: Any) -> None:
     settings.PUBLIC_URL = "https://portal.example.com/"
     row = notice()
-    assert notifications.link(about(row)) == f"https://portal.example.com/requests/{row.request_id}/"
+    assert notifications.mails.link(about(row)) == f"https://portal.example.com/requests/{row.request_id}/"
 
 
 @pytest.mark.django_db

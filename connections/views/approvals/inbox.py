@@ -43,6 +43,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
         (change, change_labels.differences(change), evidence_of_change(change)) for change in changes[:SHOWN]
     ]
     context["to_trust"] = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
+    shown = (name for name in ("batches", "requests", "changes", "to_trust") if context[name])
+    context["sections"] = [f"connections/approvals/_{name}.html" for name in shown]
     return render(request, "connections/approvals/inbox.html", context)
 
 
@@ -60,7 +62,7 @@ def _requests(user: Person) -> dict[str, Any]:
         summed = _summed(evidence[pk] for pk in mine)
         one |= {"evidence": summed[:_OF_BATCH], "more": len(summed) > _OF_BATCH or len(mine) < one["waiting"]}
     return {
-        "rows": [(row, evidence[row.pk]) for row in rows[:SHOWN]],
+        "requests": [(row, evidence[row.pk]) for row in rows[:SHOWN]],
         "more": len(rows) > SHOWN,
         "batches": listed,
     }

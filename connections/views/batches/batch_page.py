@@ -39,6 +39,8 @@ class Shown:
     is_ticked: bool
     reason: str
     obstacle: str
+    is_asked: bool  # whether the reader is asked to decide on it
+    is_open: bool  # whether its body is unfolded
 
 
 @require_safe
@@ -115,7 +117,7 @@ def _show(
         "batch": batch,
         "rows": shown,
         "counts": [(state, counted[state]) for state in Status if counted[state]],
-        "decides": bool(pending) and permissions.is_approver(request.user),
+        "decides": any(row.is_asked for row in shown),
         "denied_reason": queries.denied_reason(permissions.check_can_decide, request.user, pending[0].request)
         if pending
         else "",
@@ -126,15 +128,21 @@ def _show(
 
 def _shown(request: HttpRequest, batch: Batch, obstacles: Mapping[int, str]) -> list[Shown]:
     rows = batch.rows.select_related("request__requester", "request__decided_by", "request__connection")
-    evidence: dict[int, list[Evidence]] = {}
-    if permissions.is_approver(request.user):
-        waiting = (row.request for row in rows if row.request.state is Status.PENDING)
-        evidence = evidence_of(waiting, request.user)
-    return [_row(request, row, evidence.get(row.request_id, []), obstacles.get(row.request_id, "")) for row in rows]
+    waiting = [row.request for row in rows if row.request.state is Status.PENDING]
+    evidence = evidence_of(waiting, request.user) if permissions.is_approver(request.user) else {}
+    return [
+        _row(request, row, evidence.get(row.request_id), obstacles.get(row.request_id, ""), len(rows) <= OPEN_BODIES)
+        for row in rows
+    ]
 
 
-def _row(request: HttpRequest, row: BatchRow, evidence: list[Evidence], obstacle: str) -> Shown:
-    """A row as it stands now. All are ticked at first; a body that changed under the approver's eyes is not."""
+def _row(
+    request: HttpRequest, row: BatchRow, evidence: list[Evidence] | None, obstacle: str, open_bodies: bool
+) -> Shown:
+    """A row as it stands now; with `evidence`, even none, the reader is asked to decide on it.
+
+    All are ticked at first; a body that changed under the approver's eyes is not.
+    """
     asked, posted = row.request, request.method == "POST"
     digest = request.POST.get(f"digest_{asked.pk}", asked.digest)
     ticked = not posted or str(asked.pk) in request.POST.getlist("approve")
@@ -142,11 +150,13 @@ def _row(request: HttpRequest, row: BatchRow, evidence: list[Evidence], obstacle
     return Shown(
         number=row.number,
         request=asked,
-        setup_state=connection.setup_state if connection else "",
+        setup_state=connection.setup_state if connection and connection.setup_state != "connected" else "",
         body=payloads.masked(asked.payload or {}),
         phrases=" · ".join(payloads.in_words(asked.values)),
-        evidence=evidence,
+        evidence=evidence or [],
         is_ticked=ticked and digest == asked.digest,
         reason=request.POST.get(f"reason_{asked.pk}", "")[:4000],
         obstacle=obstacle,
+        is_asked=evidence is not None,
+        is_open=evidence is not None and open_bodies,
     )

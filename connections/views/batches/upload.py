@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.contrib import messages
+from django.forms import Textarea, TextInput
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.text import Truncator
 from django.views.decorators.http import require_http_methods, require_safe
 
 from connections import catalog, limits, permissions
@@ -18,6 +20,7 @@ from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unread
 from connections.forms.texts import in_sight, one_line_end
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
+from connections.spec import payloads
 from connections.spec.characters import visible
 from connections.spec.fields import FIELDS, NAMING
 from connections.views.batches.batch_page import requests
@@ -36,8 +39,8 @@ _EXAMPLE = ("service", "group_id", "config__schema", "config__table", "reason")
 class Cell:
     """One cell on the page: a control where something is wrong with it."""
 
+    row: int
     name: str
-    control: str
     text: str
     errors: list[str]
     is_control: bool
@@ -48,9 +51,29 @@ class Cell:
         return visible(in_sight(self.text))
 
     @property
-    def has_lines(self) -> bool:
-        """Whether it takes a box to be corrected: a browser takes the line breaks out of a single line."""
-        return "\n" in self.text
+    def control(self) -> str:
+        """The name of its control."""
+        return f"cell_{self.row}_{self.name}"
+
+    @property
+    def look(self) -> str:
+        """Its class."""
+        return "sheet-wrong" if self.errors else "" if self.text else "sheet-empty"
+
+    @property
+    def as_control(self) -> str:
+        """The control; a box where the text has lines: a browser takes the line breaks out of a single line."""
+        attributes = {
+            "class": "form-control is-invalid",
+            "id": f"id_{self.control}",
+            "aria-label": f"Row {self.row}, {Truncator(self.name).chars(60)}",
+            "aria-invalid": "true",
+            "aria-describedby": f"id_{self.control}_error",
+            "autocomplete": "off",
+            "spellcheck": "false",
+        }
+        lines = Textarea({"rows": 3, "cols": False}) if "\n" in self.text else TextInput()
+        return lines.render(self.control, self.text, attributes)
 
 
 @dataclass
@@ -76,6 +99,27 @@ class Sheet:
         return [row for row in self.rows if not row.is_good]
 
     @property
+    def is_wrong(self) -> bool:
+        """Whether something has to be corrected."""
+        return bool(self.unreadable or self.bad)
+
+    @property
+    def heading(self) -> str:
+        """What stands above the rows."""
+        count = len(self.rows)
+        return "Correct the marked cells" if self.bad else f"{count} row{'' if count == 1 else 's'}, all right"
+
+    @property
+    def buttons(self) -> list[tuple[str, str, str]]:
+        """(action, words, class) of what can be done with it."""
+        if self.bad:
+            return [("check", "Check again", "btn-primary")]
+        return [
+            ("submit", "Submit for approval", "btn-primary"),
+            ("check", "Check again", "btn-outline-secondary"),
+        ]
+
+    @property
     def lines(self) -> list[tuple[Row, list[Cell]]]:
         """The rows with their cells, as many of them to be corrected in place as one form can post."""
         left, found = MOST_CONTROLS, []
@@ -84,8 +128,8 @@ class Sheet:
             for name in self.columns:
                 errors = row.errors.get(name, [])
                 left -= bool(errors)
-                text, control = row.texts.get(name, ""), f"cell_{row.number}_{name}"
-                cells.append(Cell(name, control, text, errors, bool(errors) and left >= 0))
+                text = row.texts.get(name, "")
+                cells.append(Cell(row.number, name, text, errors, bool(errors) and left >= 0))
             found.append((row, cells))
         return found
 
@@ -181,7 +225,7 @@ def _refuse_large(sheet: Sheet) -> None:
     for row in sheet.rows:
         if row.is_good and row.form is not None:
             try:
-                limits.check_size(row.form.values())
+                limits.check_size(payloads.canonical(row.form.values()))
             except limits.TooLarge as large:
                 sheet.is_too_large = True
                 row.problems.append(str(large))
@@ -247,14 +291,20 @@ def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
     context = {
         "sheet": sheet,
         "example": _example(),
-        "columns": [(f.name, f.label, f.required, f.default, f.choices) for f in _FIELDS],
+        "columns": _COLUMNS,
         "most": tables.MAX_ROWS,
         "kibibytes": tables.MAX_BYTES // 1024,
     }
     return render(request, "connections/batches/new.html", context, status=422 if sheet.is_too_large else 200)
 
 
-_FIELDS = [next(f for f in (*FIELDS, *NAMING.values()) if f.name == name) for name in tables.COLUMNS]
+# name, label, the values to choose from, default
+_COLUMNS = [
+    (f.name, f"{f.label} (required)" if f.required else f.label, ", ".join(str(v) for v, _ in f.choices), f.default)
+    for name in tables.COLUMNS
+    for f in (*FIELDS, *NAMING.values())
+    if f.name == name
+]
 
 
 def _example() -> str:

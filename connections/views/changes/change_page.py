@@ -7,6 +7,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connections import limits, permissions, workflow
@@ -17,7 +18,7 @@ from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, 
 from connections.permissions import Denied, Person
 from connections.states import CHANGE_FINAL, ChangeStatus
 from connections.views.changes import change_labels
-from connections.views.errors import limited
+from connections.views.errors import decided, limited
 from connections.views.request_page import queries
 
 
@@ -44,7 +45,9 @@ def new(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _form_page(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse:
-    context = {"row": row, "kind": form.kind, "form": form, "consequence": change_labels.CONSEQUENCES[form.kind]}
+    kind = form.kind
+    context = {"row": row, "kind": kind, "form": form, "consequence": change_labels.CONSEQUENCES[kind]}
+    context["deletes"] = kind is ChangeKind.DELETE
     return render(request, "connections/changes/new.html", context)
 
 
@@ -102,7 +105,7 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     change = find(request.user, pk)
     if request.GET.get("seen") == fingerprint(change):
         return HttpResponse(status=204)
-    return render(request, "connections/changes/_live.html", context_of(request.user, change) | {"swap": True})
+    return render(request, "connections/changes/_live.html", context_of(request.user, change))
 
 
 def fingerprint(change: ConnectionChange) -> str:
@@ -111,15 +114,20 @@ def fingerprint(change: ConnectionChange) -> str:
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
-def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
-    """What the page and its live parts show."""
+def context_of(user: Person, change: ConnectionChange, form: ReasonForm | None = None) -> dict[str, Any]:
+    """What the page and its live parts show; `form` holds the reason that was typed."""
+    form = form or ReasonForm()
     decides = change.state is ChangeStatus.PENDING and permissions.is_approver(user)
-    mine = change.requester_id == user.pk
+    rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
+    mine, deletes = change.requester_id == user.pk, change.kind == ChangeKind.DELETE
+    status_url = f"{reverse('connections:change_status', args=[change.pk])}?seen={fingerprint(change)}"
     return {
         "change": change,
         "row": change.request,
         "tone": change_labels.tone(change.status),
-        "unclear": change_labels.is_unclear(change),
+        "label": "Not known" if change_labels.is_unclear(change) else change.state.label,
+        "deletes": deletes,
+        "warns": deletes and change.state not in CHANGE_FINAL,
         "next": _GONE if _is_pointless(change) else change_labels.next_sentence(change),
         "turn": _turn(user, change),
         "differences": change_labels.differences(change),
@@ -127,14 +135,13 @@ def context_of(user: Person, change: ConnectionChange) -> dict[str, Any]:
         "consequence": change_labels.CONSEQUENCES[ChangeKind(change.kind)],
         "call": change_labels.call_line(change),
         "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,
-        "seen": fingerprint(change),
+        "status_url": status_url,
         "decides": decides,
-        "denied_reason": _why_not(permissions.check_can_approve_change, user, change) if decides else "",
-        "rejects": decides and not _why_not(permissions.check_can_decide_change, user, change),
-        "withdraws": mine and not _why_not(permissions.check_can_withdraw_change, user, change),
-        "swap": False,
-        "typed": "",
-        "errors": [],
+        "denied_reason": queries.denied_reason(permissions.check_can_approve_change, user, change) if decides else "",
+        "rejects": rejects,
+        "withdraws": mine and not queries.denied_reason(permissions.check_can_withdraw_change, user, change),
+        "form": form,
+        "typed": "" if rejects else form.data.get("decision_reason", "")[:4000],
     }
 
 
@@ -148,16 +155,8 @@ def _is_pointless(change: ConnectionChange) -> bool:
 
 def _turn(user: Person, change: ConnectionChange) -> str:
     if change.state is ChangeStatus.PENDING:
-        return "an approver" if _why_not(permissions.check_can_decide_change, user, change) else "yours"
+        return "an approver" if queries.denied_reason(permissions.check_can_decide_change, user, change) else "yours"
     return "nobody: it is finished" if change.state in CHANGE_FINAL else "the portal"
-
-
-def _why_not(check: Callable[[Person, ConnectionChange], None], user: Person, change: ConnectionChange) -> str:
-    try:
-        check(user, change)
-    except Denied as denied:
-        return denied.reason
-    return ""
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
@@ -181,10 +180,8 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     """Turn a change down, with a reason."""
     change = find(request.user, pk)
     form = ReasonForm(request.POST)
-    typed = request.POST.get("decision_reason", "")[:4000]
-    if not form.is_valid() and not _why_not(permissions.check_can_decide_change, request.user, change):
-        errors = {"typed": typed, "errors": list(form.errors["decision_reason"])}
-        return render(request, "connections/changes/change.html", context_of(request.user, change) | errors)
+    if not form.is_valid() and not queries.denied_reason(permissions.check_can_decide_change, request.user, change):
+        return render(request, "connections/changes/change.html", context_of(request.user, change, form))
     reason = form.cleaned_data.get("decision_reason", "")
     return _move(
         request,
@@ -192,7 +189,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
         lambda: workflow.reject_change(by=queries.reader(request), change=change, reason=reason),
         f"Change #{pk} is rejected. Who asked is told why.",
         entitled=_decides(request.user, change),
-        typed=typed,
+        form=form,
     )
 
 
@@ -220,28 +217,29 @@ def _move(
     done: str,
     *,
     entitled: bool,
-    typed: str = "",
+    form: ReasonForm | None = None,
 ) -> HttpResponse:
-    """Do `verb`; who is `entitled` to it is told where somebody was faster, and what they `typed` is shown again.
+    """Do `verb`; who is `entitled` to it is told where somebody was faster, and what they typed is shown again.
 
     Any other refusal goes through.
     """
-    before = change.state
-    try:
-        verb()
-    except StaleRow:
+    before, back = change.state, redirect("connections:change", pk=change.pk)
+
+    def moved_on(obstacle: StaleRow | Denied) -> str:
+        if isinstance(obstacle, Denied):
+            if not entitled or (before is ChangeStatus.PENDING and not _is_pointless(change)):
+                raise obstacle
+            return obstacle.reason
         change.refresh_from_db()
-        overtaken = f"There is nothing to decide any more: {change.state.label}."
-        edited = "The change is not as you saw it, so nothing was decided. Please look again."
-        messages.warning(request, edited if change.state is before else overtaken)
-    except Denied as denied:
-        if not entitled or (before is ChangeStatus.PENDING and not _is_pointless(change)):
-            raise
-        messages.warning(request, denied.reason)
-    else:
-        messages.success(request, done)
-        typed = ""
-    if not typed:
-        return redirect("connections:change", pk=change.pk)
-    context = context_of(request.user, find(request.user, change.pk)) | {"typed": typed}
+        if change.state is before:
+            return "The change is not as you saw it, so nothing was decided. Please look again."
+        return f"There is nothing to decide any more: {change.state.label}."
+
+    typed = form is not None and form["decision_reason"].value()
+    again = (lambda: _with_typed(request, change, form)) if typed else None
+    return decided(request, verb, done=done, back=back, moved_on=moved_on, again=again)
+
+
+def _with_typed(request: HttpRequest, change: ConnectionChange, form: ReasonForm | None) -> HttpResponse:
+    context = context_of(request.user, find(request.user, change.pk), form)
     return render(request, "connections/changes/change.html", context, status=409)

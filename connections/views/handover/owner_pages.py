@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -16,6 +16,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_POST, require_safe
 
@@ -30,6 +31,7 @@ from connections.views.request_page import diagnosis, timeline
 PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until when]
 PROVED_SECONDS = 2 * 60 * 60
 RETURNS = "handover_returns"  # in the session: number of the hand-over -> hash of the state that came before the code
+SECRETS_SHOWN = 20
 _TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 
 View = Callable[[HttpRequest, Handover], HttpResponse]
@@ -161,6 +163,9 @@ def show(request: HttpRequest, handover: Handover) -> HttpResponse:
 def _page(
     request: HttpRequest, handover: Handover, form: PersonForm, trouble: str = "", retry_after: float | None = None
 ) -> HttpResponse:
+    if retry_after:
+        seconds = f"{retry_after} second{'' if retry_after == 1 else 's'}"
+        trouble += f" This page tries again by itself in {seconds}; the button below does the same then."
     context = _context(handover) | {"form": form, "trouble": trouble, "retry_after": retry_after}
     return render(request, "connections/handover/handover.html", context)
 
@@ -172,21 +177,65 @@ def _context(handover: Handover) -> dict[str, Any]:
     working = handover.state == HandoverState.RETURNED or waits
     runs = timeline.runs_of(connection)[:1]
     credentials = catalog.credentials_of(row.service)
+    others = []
+    if (more := len(credentials.secrets) - SECRETS_SHOWN) > 0:
+        others.append(f"and {more} more, depending on what you choose there")
+    if credentials.authorise:
+        others.append("To let Fivetran read the account, by signing in to the source")
     row.guide = credentials.guide  # type: ignore[attr-defined]  # as reading.find() annotates it
     return {
         "handover": handover,
         "token": handover.token,
         "row": row,
-        "connection": connection,
         "usable": _usable(handover),
-        "working": working,
+        "over": handover.state == HandoverState.DONE or row.gone_at is not None,
+        "how_far": _how_far(handover, working=working),
+        "tests_run": waits and handover.state != HandoverState.RETURNED,
+        "progress_url": reverse("connections:handover_progress", args=[handover.token]),
         "poll": 2 if working else 5 if handover.is_live and handover.card_at else 0,
         "run": runs[0] if runs else None,
         "acts_on_tests": handover.owner_name,
         "cards": diagnosis.cards(row, runs, named=False),  # somebody from outside need not know who approves
         "again": "open a Connect Card again" if _usable(handover) else "tell the person who asked for the connection",
         "credentials": credentials,
+        "secrets": credentials.secrets[:SECRETS_SHOWN],
+        "others": others,
     }
+
+
+class HowFar(NamedTuple):
+    """How far a hand-over is, in the colour of an alert."""
+
+    tone: str
+    words: str
+
+
+def _how_far(handover: Handover, *, working: bool) -> HowFar | None:
+    """None as long as there is nothing to say."""
+    connected = handover.request.connection.setup_state == "connected"
+    if handover.request.gone_at:
+        return HowFar("warning", "The connection is no longer at Fivetran. There is nothing to do for you.")
+    if handover.state == HandoverState.DONE:
+        return HowFar("success", _CONNECTED) if connected else HowFar("warning", _CONNECTED_NO_MORE)
+    if handover.state == HandoverState.RETURNED:
+        words = "You are back from Fivetran. The portal asks Fivetran how it went; this page says it in a moment."
+        return HowFar("info", words)
+    if handover.returned_at and not connected:
+        more = "The setup tests run now and will say why."
+        again = "See the setup tests below, then open a Connect Card again."
+        return HowFar("warning", f"Fivetran does not call the connection connected yet. {more if working else again}")
+    if handover.card_expired_at:
+        return HowFar("info", "Your last Connect Card expired unused. Open another one whenever you are ready.")
+    return None
+
+
+_CONNECTED = format_html(
+    "<strong>{}</strong> Fivetran has what it needs, and there is nothing left to do for you. Thank you.", "Connected."
+)
+_CONNECTED_NO_MORE = (
+    "You handed the credentials over, but Fivetran does not call the connection connected any more. There is nothing "
+    "to do for you now: the person who asked for it sees it too, and can hand it over again. You then get a new link."
+)
 
 
 def _whole_page(route: Route) -> Route:

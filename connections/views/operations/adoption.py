@@ -30,12 +30,12 @@ def unclaimed(request: HttpRequest) -> HttpResponse:
     found = existing_connections.unclaimed(words, without_logs=without_logs).defer("detail")
     rows = list(found[(page - 1) * SHOWN : page * SHOWN + 1])
     query = {"q": words, **({"without_logs": "on"} if without_logs else {})}
+    turns = ("Previous", page - 1, page > 1), ("Next", page + 1, len(rows) > SHOWN and page < LAST_PAGE)
     context = {
         "rows": [_shown(entry) for entry in rows[:SHOWN]],
         "words": words,
         "without_logs": without_logs,
-        "earlier": urlencode({**query, "page": page - 1}) if page > 1 else "",
-        "later": urlencode({**query, "page": page + 1}) if len(rows) > SHOWN and page < LAST_PAGE else "",
+        "pages": [(label, urlencode({**query, "page": number})) for label, number, exists in turns if exists],
         "freshness": catalog.freshness(Kind.CONNECTION),
     }
     return render(request, "connections/operations/adopt_list.html", context)

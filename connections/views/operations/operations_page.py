@@ -8,13 +8,16 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.html import format_html
 from django.views.decorators.http import require_POST, require_safe
 
 from connections import permissions
 from connections.forms import PauseForm, SettleForm
-from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process, StaleRow
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process
+from connections.spec.characters import visible
 from connections.spec.refusals import refusal_of
 from connections.states import Status
+from connections.views.errors import decided
 from connections.views.request_page import queries
 from connections.workflow import operations
 
@@ -33,54 +36,25 @@ def board(request: HttpRequest) -> HttpResponse:
 @require_POST
 def adopt(request: HttpRequest, pk: int) -> HttpResponse:
     """Link the connection that the operator names."""
-
-    def verb(row: ConnectionRequest, form: SettleForm) -> None:
-        operations.adopt(
-            by=permissions.logged_in(request.user),
-            request=row,
-            connection_id=form.cleaned_data["connection_id"],
-            reason=form.cleaned_data["decision_reason"],
-        )
-
-    return _settle(
-        request, SettleForm(request.POST, pk=pk, adopting=True), verb, "is Created with the connection you named."
-    )
+    return _settle(request, pk, operations.adopt, "is Created with the connection you named.")
 
 
 @require_POST
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
     """Back into the queue."""
-
-    def verb(row: ConnectionRequest, form: SettleForm) -> None:
-        operations.send_again(
-            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
-        )
-
-    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is in the queue again.")
+    return _settle(request, pk, operations.send_again, "is in the queue again.")
 
 
 @require_POST
 def close(request: HttpRequest, pk: int) -> HttpResponse:
     """End it without a connection."""
-
-    def verb(row: ConnectionRequest, form: SettleForm) -> None:
-        operations.close(
-            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
-        )
-
-    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is closed. The requester is told why.")
+    return _settle(request, pk, operations.close, "is closed. The requester is told why.")
 
 
 @require_POST
 def hand_back(request: HttpRequest, pk: int) -> HttpResponse:
     """What Fivetran refused it for is mended: the requester's turn."""
-
-    def verb(row: ConnectionRequest, form: SettleForm) -> None:
-        operations.hand_back(
-            by=permissions.logged_in(request.user), request=row, reason=form.cleaned_data["decision_reason"]
-        )
-
-    return _settle(request, SettleForm(request.POST, pk=pk), verb, "is handed back. The requester is told.")
+    return _settle(request, pk, operations.hand_back, "is handed back. The requester is told.")
 
 
 @require_POST
@@ -89,7 +63,7 @@ def pause(request: HttpRequest) -> HttpResponse:
     permissions.check_can_operate(request.user)
     form = PauseForm(request.POST)
     if not form.is_valid():
-        return render(request, "connections/operations/operations.html", _board() | {"form": form, "pause_form": form})
+        return render(request, "connections/operations/operations.html", _board(form))
     if operations.pause(by=permissions.logged_in(request.user), reason=form.cleaned_data["decision_reason"]):
         messages.success(request, "Sending is paused. What was sent already is still being settled.")
     return redirect("connections:operations")
@@ -103,52 +77,54 @@ def resume(request: HttpRequest) -> HttpResponse:
     return redirect("connections:operations")
 
 
-def _settle(
-    request: HttpRequest, form: SettleForm, verb: Callable[[ConnectionRequest, SettleForm], None], done: str
-) -> HttpResponse:
+def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str) -> HttpResponse:
     """Do `verb`, or show the page again with what was typed and what is wrong with it."""
     permissions.check_can_operate(request.user)
-    row = queries.find(request.user, form.pk)
+    row, adopting = queries.find(request.user, pk), verb is operations.adopt
+    form = SettleForm(request.POST, pk=pk, adopting=adopting)
     if form.is_valid():
+        given = {"reason": form.cleaned_data["decision_reason"]}
+        if adopting:
+            given["connection_id"] = form.cleaned_data["connection_id"]
         try:
-            verb(row, form)
-            messages.success(request, f"Request #{row.pk} {done}")
-            return redirect("connections:operations")
+            return decided(
+                request,
+                lambda: verb(by=queries.reader(request), request=row, **given),
+                done=f"Request #{pk} {done}",
+                back=redirect("connections:operations"),
+            )
         except operations.DoesNotFit as misfit:
             form.add_error("connection_id", str(misfit))
         except operations.Unreachable:
             form.add_error(None, "Fivetran gave no answer. Try again in a moment.")
-        except (StaleRow, permissions.Denied) as obstacle:
-            messages.warning(request, str(obstacle))
-            return redirect("connections:operations")
-    return render(request, "connections/operations/operations.html", _board(form) | {"form": form})
+    return render(request, "connections/operations/operations.html", _board(form))
 
 
-def _board(failed: SettleForm | None = None) -> dict[str, Any]:
-    """What the page shows; `failed` takes the place of the empty form of its request."""
+def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
+    """What the page shows; `failed` takes the place of the empty form of its request, or of the pause."""
     due = ConnectionRequest.objects.filter(status=Status.APPROVED)
     oldest = due.order_by("approved_at").values_list("approved_at", flat=True).first()
     stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
     refused = stuck.refused_for_operators()
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
-    now = timezone.now()
+    count = due[: COUNTED + 1].count()
+    pause = failed if isinstance(failed, PauseForm) else PauseForm()
     return {
         "breaker": _breaker(),
-        "queued": due[: COUNTED + 1].count(),
-        "counted": COUNTED,
+        "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
         "oldest": oldest,
-        "late": oldest is not None and now - oldest > LATE,
+        "late": oldest is not None and timezone.now() - oldest > LATE,
         "attention": [(row, _form_of(row, failed)) for row in attention],
         "refused": [(row, _form_of(row, failed), refusal_of(row.failure_code)) for row in refused[:SHOWN]],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "processes": _processes(),
-        "form": None,
-        "pause_form": PauseForm(),
+        "form": failed or pause,
+        "pause_form": pause,
     }
 
 
-def _form_of(row: ConnectionRequest, failed: SettleForm | None) -> SettleForm:
-    return failed if failed and failed.pk == row.pk else SettleForm(pk=row.pk)
+def _form_of(row: ConnectionRequest, failed: SettleForm | PauseForm | None) -> SettleForm:
+    return failed if isinstance(failed, SettleForm) and failed.pk == row.pk else SettleForm(pk=row.pk)
 
 
 def _breaker() -> dict[str, Any]:
@@ -160,9 +136,22 @@ def _breaker() -> dict[str, Any]:
         sentence, sending = _SENTENCES[BreakerReason.CLOSED]
     if breaker.paused_at and sending:
         sentence = "Nothing is sent until somebody resumes."
-    return {"row": breaker, "sentence": sentence, "until": ahead, "sending": sending and not breaker.paused_at}
+    why = breaker.paused_reason
+    return {
+        "row": breaker,
+        "state": "Paused" if breaker.paused_at else "Open" if sending else "Closed",
+        "sentence": f"{sentence} until" if ahead else sentence,
+        "why_paused": format_html(": <bdi>{}</bdi>", visible(why)) if why else "",
+        "until": ahead,
+        "sending": sending and not breaker.paused_at,
+        "pace": _PACES.get(breaker.pace, ""),
+    }
 
 
+_PACES = {
+    "spread": "Less than a tenth: creations are spread over the hour.",
+    "look_ups": "Less than a fiftieth: nothing is created or changed, the rest is for look-ups.",
+}
 _SENTENCES = {
     BreakerReason.CLOSED: ("Requests are sent as they are approved.", True),
     BreakerReason.RATE_LIMITED: ("Fivetran asked us to wait", False),

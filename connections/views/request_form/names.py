@@ -12,8 +12,9 @@ from connections import catalog, permissions
 from connections.catalog import LiveConnection
 from connections.forms import RequestForm
 from connections.models import ConnectionRequest, Kind, PortalPolicy
-from connections.spec import naming_rule, payloads
+from connections.spec import naming_rule
 from connections.spec.fields import Field
+from connections.spec.payloads import Asked
 
 _PART = "naming__"  # before the control's name of a placeholder that is asked for
 
@@ -59,8 +60,8 @@ class Names:
     taken: Taken = Taken()
 
 
-def names_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = None) -> Names:
-    """The box for what `form` holds now, as `by` may see it."""
+def names_of(form: RequestForm, asked: Asked, *, by: User, edited: ConnectionRequest | None = None) -> Names:
+    """The box for what `form` holds now and is `asked` with it, as `by` may see it."""
     policy = PortalPolicy.objects.current()
     field = form.naming.fields[0] if form.naming.fields else None
     typed = form.data.get(field.name, "") if field else ""
@@ -80,7 +81,7 @@ def names_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = 
         suggestion=made.whole if made.whole != typed and naming_rule.is_usable(made.whole) else "",
         off_rule=typed if usable and not naming_rule.follows(policy.naming_template, typed, values) else "",
         hints=tuple(hint for one in form.naming.fields if (hint := _hint(one, form.data.get(one.name, "")))),
-        taken=taken(form.values(), by=by, edited=edited),
+        taken=taken(asked, by=by, edited=edited),
     )
 
 
@@ -104,10 +105,9 @@ def _hint(field: Field, typed: str) -> Hint | None:
 
 
 # --- taken ----------------------------------------------------------------------------------------------------------
-def taken(values: Mapping[str, object], *, by: User, edited: ConnectionRequest | None = None) -> Taken:
-    """Who has the destination name in `values`: a request of the portal, else a connection in Fivetran's last list."""
-    config = {str(path).removeprefix("config."): v for path, v in values.items() if str(path).startswith("config.")}
-    group_id, name = str(values.get("group_id") or ""), payloads.natural_key(config)
+def taken(asked: Asked, *, by: User, edited: ConnectionRequest | None = None) -> Taken:
+    """Who has the destination name: a request of the portal, else a connection in Fivetran's last list."""
+    group_id, name = str(asked.values.get("group_id") or ""), asked.name
     if not group_id or not name:
         return Taken()
     holding = ConnectionRequest.objects.holding(group_id, name).exclude(pk=edited.pk if edited else 0)

@@ -2,10 +2,14 @@
 
 import uuid
 from dataclasses import dataclass, field
+from typing import Any
 
 from django.contrib.auth.models import User
+from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.text import Truncator
 
 from connections import workflow
 from connections.forms import Purpose, RequestForm, presets
@@ -16,6 +20,17 @@ from connections.spec import characters
 from connections.states import Status
 
 _NO_PRESET = "That preset is no longer offered. Below is what you typed, without it."
+_LOOKED_AT = "This request is waiting for approval. When you submit the changes, approvers have to look at it anew."
+_OF_REQUEST = "The values are those of request {}. Nothing is stored until you save or submit it."
+_OF_CONNECTION = (
+    "The values are those of the connection <code>{}</code> as it is at Fivetran now. Secrets are never copied. "
+    "Nothing is stored until you type or submit."
+)
+_OF_PRESET = "You fill in the rest, an approver decides, and the portal creates it at Fivetran."
+_NEW = (
+    "You say what is to be connected, an approver decides, and the portal creates it at Fivetran. Passwords are never "
+    "asked for here."
+)
 _NAMED = 8  # settings that a sentence lists
 
 
@@ -47,9 +62,41 @@ class Page:
         return self.edited is None or self.edited.state is Status.DRAFT
 
     @property
-    def approvers_looked(self) -> bool:
-        """Whether approvers may have looked at what is being changed."""
-        return self.edited is not None and self.edited.state is Status.PENDING
+    def intro(self) -> str:
+        """The sentence below the heading."""
+        if self.edited and self.edited.state is Status.PENDING:
+            return _LOOKED_AT
+        if self.edited and self.edited.decision_reason:
+            reason = Truncator(self.edited.decision_reason).chars(2000)
+            return format_html("Asked for by {}: <q>{}</q>", str(self.edited.decided_by), reason)
+        if self.origin:
+            return _OF_REQUEST.format(self.origin.pk)
+        if self.live_origin:
+            return format_html(_OF_CONNECTION, Truncator(self.live_origin).chars(100))
+        return (self.preset.description or _OF_PRESET) if self.preset else _NEW
+
+    @property
+    def attributes(self) -> str:
+        """Those of the form element that depend on what it is about."""
+        found: dict[str, Any] = {"data-posted": self.posted}
+        if self.is_draft:
+            found["data-autosave"] = reverse("connections:autosave")
+            found["data-discard"] = reverse("connections:discard_draft")
+        if self.edited:
+            found["action"] = reverse("connections:edit", args=[self.edited.pk])
+        return flatatt(found)
+
+    @property
+    def hidden(self) -> list[tuple[str, object]]:
+        """(name, value) of what the form carries along."""
+        edited = self.edited
+        carried = {
+            "preset": self.preset and self.preset.pk,
+            "origin": self.origin and self.origin.pk,
+            "edited": edited and edited.pk,
+            "version": edited.version if edited else None,
+        }
+        return [(name, value) for name, value in carried.items() if value is not None]
 
     @property
     def keep(self) -> str:

@@ -16,6 +16,10 @@ from connections.spec.fields import FIELDS, Section, applicable
 from connections.views.request_form.names import Names, names_of, taken_words
 
 __all__ = ["Review", "Row", "checks", "review_of", "syncs", "taken_words"]
+_COST = (
+    "As a rule Fivetran bills a row once a month, however often it syncs (monthly active rows). Each sync still reads "
+    "the source and writes to the destination, which may cost there."
+)
 _REASON_SHOWN = 160  # characters
 _DAY, _MONTH = 1440, 30  # minutes, days
 
@@ -31,16 +35,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Review:
-    """The panel's content. `missing` are (control's id, label); `closed` the lines of the closed groups."""
+    """The panel's content. `to_correct` are lists of (control's id, label); `closed` the lines of the closed groups."""
 
     subject: str
     rows: list[Row]
     checks: list[str]
     syncs: str
-    is_scheduled: bool
+    cost: str
     body: str
-    missing: list[tuple[str, str]]
-    refused: list[tuple[str, str]]
+    to_correct: list[tuple[str, list[tuple[str, str]]]]
     closed: dict[str, str]
     names: Names
     radar: Radar
@@ -48,31 +51,34 @@ class Review:
 
 def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = None) -> Review:
     """The panel for what `form` holds now, whether or not it is complete."""
-    values = form.values()
-    body = payloads.build_body(values)
+    asked = payloads.Asked(form.values())
+    values = asked.values
     return Review(
-        subject=_subject(form, values, body),
+        subject=_subject(form, asked),
         rows=_rows(values),
         checks=checks(values),
         syncs=syncs(values),
-        is_scheduled=applicable(values)["schedule_type"] != "manual",
-        body=json.dumps(payloads.masked(body), indent=2, ensure_ascii=False),
-        missing=[(f"id_{name}", str(field.label)) for name, field in form.missing.items()],
-        refused=[
-            (f"id_{name}", form.plain_label(name))
-            for name in form.errors
-            if name in form.fields and name not in form.missing
-        ],
+        cost="" if applicable(values)["schedule_type"] == "manual" else _COST,
+        body=json.dumps(payloads.masked(asked.body), indent=2, ensure_ascii=False),
+        to_correct=[(heading, controls) for heading, controls in _to_correct(form).items() if controls],
         closed=closed_words(form),
-        names=names_of(form, by=by, edited=edited),
-        radar=radar_of(body, by=by, edited=edited),
+        names=names_of(form, asked, by=by, edited=edited),
+        radar=radar_of(asked.body, by=by, edited=edited),
     )
 
 
-def _subject(form: RequestForm, values: Mapping[str, Any], body: Mapping[str, Any]) -> str:
-    service = form.name_of("service") or str(values.get("service", ""))
-    group = form.name_of("group_id") or str(values.get("group_id", ""))
-    name = payloads.natural_key(body.get("config", {}))
+def _to_correct(form: RequestForm) -> dict[str, list[tuple[str, str]]]:
+    refused = [name for name in form.errors if name in form.fields and name not in form.missing]
+    return {
+        "Still needed:": [(f"id_{name}", str(field.label)) for name, field in form.missing.items()],
+        "To be corrected:": [(f"id_{name}", form.plain_label(name)) for name in refused],
+    }
+
+
+def _subject(form: RequestForm, asked: payloads.Asked) -> str:
+    service = form.name_of("service") or str(asked.values.get("service", ""))
+    group = form.name_of("group_id") or str(asked.values.get("group_id", ""))
+    name = asked.name
     words = [service or "No service yet", f"into {group}" if group else "", f"as {name}" if name else ""]
     return " ".join(word for word in words if word)
 

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.forms.utils import flatatt
 from django.urls import reverse
 
 from connections import permissions
+from connections.forms import ReasonForm
 from connections.models import ChangeKind, ConnectionRequest
 from connections.permissions import Person
 from connections.states import FINAL, Status
@@ -28,6 +30,18 @@ class Action:
     def slug(self) -> str:
         """The name as part of an element's id."""
         return self.name.lower().replace(" ", "-")
+
+    @property
+    def attributes(self) -> str:
+        """Those of a link; a disabled one leads nowhere."""
+        if self.denied_reason:
+            return flatatt({"aria-disabled": "true", "aria-describedby": f"why-{self.said_by or self.slug}"})
+        return flatatt({"id": f"do-{self.slug}", "href": self.url})
+
+    @property
+    def why_id(self) -> str:
+        """The id of the element that holds the reason."""
+        return f"why-{self.slug}"
 
 
 def actions(user: Person, row: ConnectionRequest) -> list[Action]:
@@ -76,8 +90,12 @@ def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
     return [*others, last]
 
 
-def decide(user: Person, row: ConnectionRequest) -> dict[str, Any] | None:
-    """The decision panel's context: for approvers while the request waits; `denied_reason` where it is their own."""
+def decide(user: Person, row: ConnectionRequest, form: ReasonForm | None = None) -> dict[str, Any] | None:
+    """The decision panel's context: for approvers while the request waits; `denied_reason` where it is their own.
+
+    `form` holds the reason that was typed.
+    """
     if row.state is not Status.PENDING or not permissions.is_approver(user):
         return None
-    return {"denied_reason": denied_reason(permissions.check_can_decide, user, row), "digest": row.digest}
+    reason = denied_reason(permissions.check_can_decide, user, row)
+    return {"denied_reason": reason, "digest": row.digest, "form": form or ReasonForm()}

@@ -1,14 +1,21 @@
 """What Fivetran says of a connection, in words: its syncs, its tasks and warnings, and where it is not as approved."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
+from django.forms.utils import flatatt
+from django.utils.html import format_html
+
 from connections import catalog
-from connections.models import Connection
+from connections.models import Connection, SetupTestsState
 from connections.spec import drift
+from connections.spec.characters import visible
 from connections.spec.fields import BY_PATH
+from connections.views.labels import SETUP_TONES
+from connections.views.request_page.queries import is_paused, known_at
 
 MOST_NOTES = 20  # tasks and as many warnings that a page shows
 _LONGEST = 2_000
@@ -32,6 +39,12 @@ class Note:
     message: str
     details: str
 
+    @property
+    def said(self) -> str:
+        """Code and message."""
+        code = format_html(" <code>{}</code>", visible(self.code)) if self.code else ""
+        return format_html("{}: <bdi>{}</bdi>", code, visible(self.message)) if self.message else code
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -47,9 +60,42 @@ class Difference:
 class Facts:
     """What the page says beside Fivetran's own rows."""
 
+    origin: str
+    connection: Connection
     sync: str
+    tests: str  # when they run, up to the moment of `tests_due`
+    tests_due: datetime | None
     notes: list[Note]
     differences: list[Difference]
+
+    @property
+    def tags(self) -> Iterator[tuple[str, str, str]]:
+        """What stands beside the status, as (colour, words, attributes)."""
+        state, gone = self.connection.setup_state, self.connection.request.gone_at
+        if state and not gone:
+            yield SETUP_TONES.get(state, "secondary"), state, flatatt({"data-setup-state": state})
+        if is_paused(self.connection) and not gone:
+            yield "warning", "paused", ""
+        if gone:
+            yield "danger", "no longer at Fivetran", ""
+
+    @property
+    def rows(self) -> Iterator[tuple[str, str, datetime | None, str]]:
+        """What Fivetran said last, as (label, words, moment, attributes)."""
+        connection = self.connection
+        gone, state = connection.request.gone_at, connection.setup_state
+        if gone and state:
+            yield "Setup, at last", _isolated(state), None, ""
+        if self.sync and not gone and state == "connected":
+            yield "Syncs", _isolated(self.sync), None, flatatt({"data-sync-state": connection.sync_state})
+        first = connection.first_data_at
+        words = "First data arrived" if first else "None has arrived yet"
+        yield "First data", words, first, flatatt({"data-first-data": "yes" if first else "no"})
+        for label, at in ("Last good sync", connection.succeeded_at), ("Last failed sync", connection.failed_at):
+            if at:
+                yield label, "", at, ""
+        if not gone:
+            yield "As of", "", known_at(connection.request), ""
 
 
 def facts_of(connection: Connection | None) -> Facts | None:
@@ -57,7 +103,28 @@ def facts_of(connection: Connection | None) -> Facts | None:
     if connection is None:
         return None
     status = connection.fivetran_status if isinstance(connection.fivetran_status, dict) else {}
-    return Facts(_sync(connection.sync_state, status), _notes(status), _differences(connection.drift))
+    running = connection.tests == SetupTestsState.RUNNING
+    due = None if running else connection.tests_next_try_at
+    words = "The setup tests are running" if running else "The setup tests will run by themselves"
+    return Facts(
+        origin=_origin(connection),
+        connection=connection,
+        sync=_sync(connection.sync_state, status),
+        tests=f"{words}, due " if due else words,
+        tests_due=due,
+        notes=_notes(status),
+        differences=_differences(connection.drift),
+    )
+
+
+def _isolated(text: str) -> str:
+    return format_html("<bdi>{}</bdi>", visible(text))
+
+
+def _origin(connection: Connection) -> str:
+    if connection.made_elsewhere:
+        return ", made elsewhere and adopted"
+    return ", found at Fivetran after an answer was lost" if connection.adopted else ""
 
 
 def _differences(found: list[Mapping[str, Any]]) -> list[Difference]:

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.utils import timezone
+from django.utils.html import format_html
 
 from connections import catalog, permissions
 from connections.models import ConnectionRequest
@@ -26,6 +27,12 @@ class Card:
     diagnosis: Diagnosis | None
     person: str = ""
     guide: str = ""
+
+    @property
+    def acts(self) -> str:
+        """Who acts, with a diagnosis."""
+        label = self.diagnosis.who.label if self.diagnosis else ""
+        return format_html("{}: <bdi>{}</bdi>", label, characters.visible(self.person)) if self.person else label
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def page(request: HttpRequest, pk: int) -> HttpResponse:
     body = _body(row)
     context = {
         "row": row,
-        "living": _living(row),
+        "note": _note(row),
         "has_secret": payloads.MASK in export.as_json(body),
         "curl": export.as_curl(body, settings.FIVETRAN_BASE_URL),
         "json": export.as_json(body),
@@ -48,6 +48,18 @@ def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
         "X-Content-Type-Options": "nosniff",
     }
     return HttpResponse(write(row), content_type=f"{content_type}; charset=utf-8", headers=headers)
+
+
+def _note(row: ConnectionRequest) -> tuple[str, str] | None:
+    """What to know before it is taken along: the colour of an alert, and a sentence."""
+    if not row.payload:
+        return "info", "This is a draft: each holds what was filled in so far."
+    if _living(row):
+        words = "The command would ask for a second one; Terraform takes over the one that is there."
+        return "warning", f"The connection exists. {words}"
+    if row.gone_at:
+        return "warning", "The connection is no longer at Fivetran. Each of these would create it anew."
+    return None
 
 
 def _body(row: ConnectionRequest) -> dict[str, Any]:

@@ -1,15 +1,27 @@
 """The hand-over as a request's page shows it: to whom it went, how far it got, and which buttons the reader has."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.urls import reverse
 
 from connections import permissions
+from connections.forms import PersonForm
 from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_no_mail_reaches
-from connections.permissions import Denied, Person
+from connections.permissions import Person
+from connections.views.request_page.queries import denied_reason
 
 UNFINISHED = ("incomplete", "broken")  # the setup states of a connection that lacks something
+
+
+@dataclass(frozen=True)
+class CardStep:
+    """A Connect Card in words, with up to two moments between them."""
+
+    before: str
+    at: datetime | None = None
+    after: str = ""
+    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -20,6 +32,7 @@ class Shown:
     link: str = ""
     may_pass_on: bool = False
     may_revoke: bool = False
+    form: PersonForm = field(default_factory=PersonForm)
 
     @property
     def first(self) -> bool:
@@ -35,8 +48,48 @@ class Shown:
 
     @property
     def tone(self) -> str:
-        """The colour of its state."""
+        """The colour of its state; plain once nobody has to act on it any more."""
+        if self.row.is_live and not self.waits:
+            return "secondary"
         return {"done": "success", "revoked": "secondary", "returned": "info"}.get(self.row.state, "warning")
+
+    @property
+    def verb(self) -> str:
+        """What is said before the owner's name."""
+        if self.row.state == HandoverState.REVOKED:
+            return "It was taken back from"
+        if self.waits:
+            return "Waits for"
+        return "Waited for" if self.row.is_live else "Went to"
+
+    @property
+    def redirect_words(self) -> str:
+        """What opens the buttons."""
+        if not self.row.is_live:
+            return "Hand over again"
+        return "Give it to somebody else, or revoke it" if self.may_revoke else "Give it to somebody else"
+
+    @property
+    def reminded(self) -> str:
+        """How often its owner was reminded."""
+        count = self.row.reminders
+        return f", reminded {count} time{'' if count == 1 else 's'}" if count else ""
+
+    @property
+    def card(self) -> CardStep:
+        """How far its newest Connect Card got."""
+        row = self.row
+        if not row.card_at:
+            return CardStep("none issued yet")
+        if row.card_expired_at:
+            return CardStep("issued ", row.card_at, ", expired unused")
+        return CardStep("issued ", row.card_at, *((", valid until ", row.card_expires_at) if row.is_live else ()))
+
+    @property
+    def ends(self) -> list[tuple[str, datetime]]:
+        """The steps that came last, as far as they were reached."""
+        steps = ("Returned", self.row.returned_at), ("Done", self.row.done_at)
+        return [(label, at) for label, at in steps if at]
 
 
 def shown(user: Person, row: ConnectionRequest) -> Shown | None:
@@ -49,8 +102,8 @@ def shown(user: Person, row: ConnectionRequest) -> Shown | None:
     return Shown(
         handover,
         link=reverse("connections:handover", args=[handover.token]) if mine else "",
-        may_pass_on=not row.gone_at and _may(permissions.check_can_pass_on, user, handover),
-        may_revoke=not row.gone_at and _may(permissions.check_can_revoke, user, handover),
+        may_pass_on=not row.gone_at and not denied_reason(permissions.check_can_pass_on, user, handover),
+        may_revoke=not row.gone_at and not denied_reason(permissions.check_can_revoke, user, handover),
     )
 
 
@@ -83,11 +136,3 @@ def lead(user: Person, row: ConnectionRequest, *, busy: bool) -> Lead | None:
         # Others are not told who has an account.
         typed=permissions.sees_everything(user) and bool(why_no_mail_reaches(person, address)),
     )
-
-
-def _may(check: Callable[[Person, Handover], None], user: Person, handover: Handover) -> bool:
-    try:
-        check(user, handover)
-    except Denied:
-        return False
-    return True

@@ -1,5 +1,7 @@
 """Redirecting a hand-over from the request's page: give it to somebody else, or revoke it."""
 
+from dataclasses import replace
+
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -10,7 +12,7 @@ from connections.forms import PersonForm
 from connections.models import Handover, StaleRow
 from connections.permissions import Denied
 from connections.views import labels
-from connections.views.errors import limited
+from connections.views.errors import decided, limited
 from connections.views.request_page import handover as handover_section
 from connections.views.request_page import queries, sections
 
@@ -66,42 +68,39 @@ def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
     """Take the hand-over back."""
     handover = _handover(request, pk)
-    try:
-        workflow.revoke(by=queries.reader(request), handover=handover)
-    except (StaleRow, Denied) as obstacle:
-        _only_if_overtaken(request, handover, obstacle)
-        messages.warning(request, str(obstacle))
-    else:
-        messages.success(request, "The hand-over is revoked: its link opens nothing any more.")
-    return redirect("connections:request", pk=pk)
+    return decided(
+        request,
+        lambda: workflow.revoke(by=queries.reader(request), handover=handover),
+        done="The hand-over is revoked: its link opens nothing any more.",
+        back=redirect("connections:request", pk=pk),
+        moved_on=lambda obstacle: _moved_on(request, handover, obstacle),
+    )
 
 
-def _only_if_overtaken(request: HttpRequest, handover: Handover, obstacle: StaleRow | Denied) -> None:
-    """Let a refusal through unless the reader may do it in general: then it says what has happened meanwhile."""
+def _moved_on(request: HttpRequest, handover: Handover, obstacle: StaleRow | Denied) -> str:
+    """What has happened meanwhile; a refusal goes through unless the reader may do it in general."""
     if isinstance(obstacle, Denied) and not permissions.oversees(request.user, handover.request):
         raise obstacle
+    return str(obstacle)
 
 
 def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obstacle: StaleRow | Denied) -> HttpResponse:
     """The page as it is now and why nothing was done, with what was typed as long as it can be sent once more."""
-    _only_if_overtaken(request, handover, obstacle)
+    words = _moved_on(request, handover, obstacle)
     now = _handover(request, handover.request_id)
     shown = handover_section.shown(request.user, now.request)
     if shown is not None and shown.may_pass_on:
-        form.add_error("to", str(obstacle))
+        form.add_error("to", words)
         return _again(request, now, form)
-    messages.warning(request, str(obstacle))
+    messages.warning(request, words)
     return redirect("connections:request", pk=now.request_id)
 
 
 def _again(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:
     """The request's page with what was typed and what is wrong with it."""
-    row = handover.request
-    return render(
-        request,
-        "connections/request_page/request.html",
-        sections.whole(queries.reader(request), row) | {"to_form": form},
-    )
+    context = sections.whole(queries.reader(request), handover.request) | {"to_form": form}
+    context["handover"] = replace(context["handover"], form=form)
+    return render(request, "connections/request_page/request.html", context)
 
 
 def _handover(request: HttpRequest, pk: int) -> Handover:

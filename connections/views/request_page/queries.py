@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import cast
+from typing import TypeVar, cast
 
 from django.contrib.auth.models import User
 from django.db.models import Max, OuterRef, QuerySet, Subquery
@@ -25,6 +25,7 @@ from connections.models import (
 from connections.permissions import Person
 from connections.states import CHANGE_OPEN
 
+Subject = TypeVar("Subject")
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
 
@@ -102,10 +103,10 @@ def is_paused(connection: Connection | None) -> bool:
     return bool(connection and connection.is_paused)
 
 
-def denied_reason(check: Callable[[Person, ConnectionRequest], None], user: Person, row: ConnectionRequest) -> str:
+def denied_reason(check: Callable[[Person, Subject], None], user: Person, subject: Subject) -> str:
     """The reason for which `check` denies, or an empty text."""
     try:
-        check(user, row)
+        check(user, subject)
     except permissions.Denied as denied:
         return denied.reason
     return ""

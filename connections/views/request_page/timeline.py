@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.utils.html import format_html
+
 from connections.models import Attempt, Connection, ConnectionRequest, Ending, Event, EventKind, SetupTestRun
 from connections.states import Actor, Status
 from connections.views import labels
@@ -43,6 +45,11 @@ class Run:
     tests: list[Any]
     summary: str
     changes: list[str]  # against the run before, in sentences; each test has its `mark`
+
+    @property
+    def asked_for(self) -> str:
+        """By whom it was asked for, if anybody did."""
+        return format_html(" · asked for by <bdi>{}</bdi>", self.row.asked_by) if self.row.asked_by else ""
 
 
 def runs_of(connection: Connection | None) -> list[Run]:

@@ -4,11 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from hashlib import blake2s
 
+from django.utils.html import format_html
+
 from connections import permissions
 from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
 from connections.permissions import Person
 from connections.spec import characters, trust_candidates
 from connections.views.request_page import timeline
+from connections.views.request_page.queries import denied_reason
 
 _FINE = frozenset({"PASSED", "SKIPPED"})
 MARKER = 12  # characters that tell one set of candidates from another
@@ -25,13 +28,37 @@ class Item:
     refused: Trust | None = None  # an earlier approval of the same bytes that Fivetran refused
 
     @property
+    def _is_certificate(self) -> bool:
+        return self.candidate.kind is trust_candidates.TrustKind.CERTIFICATE
+
+    @property
+    def title(self) -> str:
+        """What it is."""
+        return "Certificate" if self._is_certificate else "SSH fingerprint"
+
+    @property
+    def proof_name(self) -> str:
+        """What is sent to Fivetran."""
+        return "Encoded certificate" if self._is_certificate else "Public key"
+
+    @property
+    def hashes(self) -> list[tuple[str, str]]:
+        """What Fivetran says of it beside its hash."""
+        said = ("SHA-1, says Fivetran", self.candidate.sha1), ("SHA-256, says Fivetran", self.candidate.sha256)
+        return [*((label, value) for label, value in said if value), *self.candidate.facts]
+
+    @property
+    def progress(self) -> str:
+        """How far an approved one is."""
+        if not self.on_its_way:
+            return "Fivetran knows, and the setup tests run again by themselves."
+        message = characters.visible(self.row.message) if self.row else ""
+        return format_html("Fivetran is being told: <bdi>{}</bdi>", message) if message else "Fivetran is being told."
+
+    @property
     def button(self) -> str:
         """The name of its button, as the outside contract has it."""
-        return (
-            "Approve certificate"
-            if self.candidate.kind is trust_candidates.TrustKind.CERTIFICATE
-            else "Approve fingerprint"
-        )
+        return "Approve certificate" if self._is_certificate else "Approve fingerprint"
 
     @property
     def on_its_way(self) -> bool:
@@ -53,6 +80,18 @@ class Section:
     left_out: int = 0
     changed: bool = False
 
+    @property
+    def why_denied(self) -> str:
+        """Why the reader cannot approve, and who can."""
+        if not self.people:
+            return self.denied_reason
+        return format_html("{} Who can: <bdi>{}</bdi>.", self.denied_reason, ", ".join(self.people))
+
+    @property
+    def counted(self) -> str:
+        """How many there are, in a sentence."""
+        return "something" if len(self.items) == 1 else f"{len(self.items)} things"
+
 
 def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> Section | None:
     """What is to be trusted for the connection; None, without a query, where the newest run names nothing."""
@@ -62,7 +101,7 @@ def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> S
     approvals = list(row.trusts.select_related("approved_by").exclude(state=TrustState.LAPSED)[: timeline.MOST])
     items = [_item(one, test, approvals, runs[0]) for one, test in found]
     marker = blake2s("".join(one.digest for one, _ in found).encode(), digest_size=MARKER // 2).hexdigest()
-    reason = _why_not(user, row)
+    reason = denied_reason(permissions.check_can_trust, user, row)
     more = sum(trust_candidates.left_out(test.details) for test in runs[0].tests if test.status not in _FINE)
     return Section(items, reason, _people(row) if reason else [], marker, left_out=more)
 
@@ -83,14 +122,6 @@ def _item(one: trust_candidates.Candidate, test: str, approvals: list[Trust], ru
     if row is None or (row.state == TrustState.SENT and row.ended_at and row.ended_at < run.row.finished_at):
         return Item(one, test, None)  # nobody approved it, or Fivetran asks again
     return Item(one, test, None, row) if row.state == TrustState.REFUSED else Item(one, test, row)
-
-
-def _why_not(user: Person, row: ConnectionRequest) -> str:
-    try:
-        permissions.check_can_trust(user, row)
-    except permissions.Denied as denied:
-        return denied.reason
-    return ""
 
 
 def _people(row: ConnectionRequest) -> list[str]:

@@ -15,15 +15,10 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.contrib.auth.tokens import default_token_generator
 from django.core.mail import send_mail
 from django.db import transaction
 from django.db.models import F, Max, QuerySet
 from django.db.models.functions import Now
-from django.template.loader import render_to_string
-from django.urls import reverse
-from django.utils.encoding import force_bytes
-from django.utils.http import urlsafe_base64_encode
 
 from connections.models import (
     Batch,
@@ -32,32 +27,23 @@ from connections.models import (
     Handover,
     Notice,
     NoticeKind,
-    SetupTestsState,
 )
+from connections.notifications import mails
+from connections.notifications.mails import BAD_KEY_OCCASION as BAD_KEY_OCCASION
+from connections.notifications.mails import GATHERED
 from connections.spec import characters
-from connections.spec.refusals import BAD_KEY, Refusal, refusal_of
-from connections.states import ChangeStatus, Owner, Status
+from connections.states import ChangeStatus, Status
 
 log = logging.getLogger(__name__)
 TRIES = 5
-BAD_KEY_OCCASION = 401  # of a notice that a request needs an operator: for the key, while the request waits
 NO_LONGER_DUE = "no longer due"
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
 SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next message
 _OF_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)  # the server answered
-_TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 _one_sender = threading.Lock()
 GATHER = timedelta(minutes=1)
-LISTED = 20  # of what one mail tells together
-# kind -> what is told of several together, and the page on which they wait.
-_GATHERED = {
-    NoticeKind.SUBMITTED: ("{} requests wait for approval", "approvals/"),
-    NoticeKind.CHANGE_SUBMITTED: ("{} changes of connections wait for approval", "approvals/"),
-    NoticeKind.TRUST_NEEDED: ("Something to trust waits for approval at {} connections", "approvals/"),
-    NoticeKind.ATTENTION: ("{} requests need an operator", "operations/"),
-}
-_Mail = tuple[str, str, dict[str, Any]]
+_OF_CHANGES = frozenset({NoticeKind.CHANGE_SUBMITTED, NoticeKind.CHANGE_DECIDED, NoticeKind.CHANGE_ENDED})
 RESETS_KEPT = timedelta(days=1)
 RESET_LIFE = timedelta(hours=1)  # whoever waited longer for a link has asked again
 LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed by another after this long
@@ -157,7 +143,7 @@ def _alike(notices: QuerySet[Notice], notice: Notice) -> QuerySet[Notice]:
 
 def _is_put_off(due: QuerySet[Notice], notice: Notice) -> bool:
     """Whether the person was told of such a thing a moment ago: then this one and all alike wait for the next mail."""
-    if notice.kind not in _GATHERED or notice.recipient_id is None:
+    if notice.kind not in GATHERED or notice.recipient_id is None:
         return False
     told = _alike(Notice.objects.filter(sent_at__gt=Now() - GATHER, sent_at__lte=Now(), error=""), notice)
     last = told.aggregate(last=Max("sent_at"))["last"]
@@ -169,7 +155,7 @@ def _is_put_off(due: QuerySet[Notice], notice: Notice) -> bool:
 
 def _claim_others(due: QuerySet[Notice], notice: Notice) -> list[Notice]:
     """Whatever else the same mail can notify, claimed; of any number of senders one gets each."""
-    if notice.kind not in _GATHERED or notice.recipient_id is None:
+    if notice.kind not in GATHERED or notice.recipient_id is None:
         return []
     with transaction.atomic():
         mine = list(_alike(due, notice).exclude(pk=notice.pk).select_for_update(skip_locked=True).values_list("pk"))
@@ -192,18 +178,17 @@ def _send(notice: Notice, together: Sequence[Notice]) -> bool:
         rows.update(sent_at=Now(), error="no address")
         return False
     standing = _standing(together)
-    if not standing or (made := _made(standing)) is None:
+    if not standing or (mail := _made(standing)) is None:
         rows.update(sent_at=Now(), error=NO_LONGER_DUE)
         return False
-    subject, template, context = made
     try:
         send_mail(
-            subject=characters.one_line(f"[Connections] {subject}", 200),
-            message=render_to_string(template, context),
+            subject=characters.one_line(f"[Connections] {mail.subject}", 200),
+            message=mail.text,
             from_email=settings.DEFAULT_FROM_EMAIL,
             recipient_list=[address],
         )
-    except Exception as error:  # noqa: BLE001  # smtplib, sockets, templates: one bad notice must not stop the others
+    except Exception as error:  # noqa: BLE001  # smtplib, sockets: one bad notice must not stop the others
         log.warning("notice %s was not sent: %s", notice.pk, type(error).__name__)
         rows.update(error=type(error).__name__)
         if isinstance(error, OSError) and not isinstance(error, _OF_ONE_MAIL):
@@ -242,88 +227,31 @@ def _withdrawn(together: Sequence[Notice]) -> set[int]:
     return set()
 
 
-def _made(standing: Sequence[Notice]) -> _Mail | None:
-    """Subject, template and context of the mail; None where it concerns nobody any more."""
+def _made(standing: Sequence[Notice]) -> mails.Mail | None:
+    """Subject and text of the mail; None where it concerns nobody any more."""
     notice = standing[0]
     if len(standing) > 1:
-        return _gathered_mail(standing)
+        return mails.of_several(standing)
     if notice.kind in _TO_OWNERS:
         handover = _handover_of(notice)
-        return _owners_mail(notice, handover) if handover else None
-    return _mail(notice, notice.request) if notice.request else _reset_mail(notice)
-
-
-def _gathered_mail(standing: Sequence[Notice]) -> _Mail:
-    """The mail about several things alike."""
-    first = standing[0]
-    words, page = _GATHERED[NoticeKind(first.kind)]
-    url = f"{settings.PUBLIC_URL.rstrip('/')}/{page}"
-    heading = words.format(f"{sum(_counted(notice) for notice in standing):,}")
-    more = len(standing) - LISTED
-    context = {"notice": first, "heading": heading, "told": standing[:LISTED], "more": max(0, more), "url": url}
-    return heading, "connections/mail/gathered.txt", context
-
-
-def _counted(notice: Notice) -> int:
-    """How many requests one line stands for."""
-    return notice.batch.rows.count() if notice.batch else 1
-
-
-def _operators_refusal(notice: Notice, request: ConnectionRequest) -> Refusal | None:
-    """What a mail says of a refusal that operators mend; None for any other."""
-    if notice.kind == NoticeKind.ATTENTION and notice.occasion == BAD_KEY_OCCASION:
-        return refusal_of(BAD_KEY)
-    found = refusal_of(request.failure_code)
-    return found if request.state is Status.FAILED and found.owner is Owner.OPERATOR else None
-
-
-def _mail(notice: Notice, request: ConnectionRequest) -> _Mail:
-    """The mail about a request, or about a whole batch."""
-    context = {"notice": notice, "request": request, "refusal": _operators_refusal(notice, request)}
+        return mails.of_handover(notice, handover) if handover else None
+    if notice.request is None:
+        return mails.of_reset(notice, notice.recipient) if notice.recipient and _awaits_reset(notice) else None
     if notice.kind in _OF_CHANGES and (change := _change_of(notice)) is not None:
-        subject = f"{notice.get_kind_display()}: {change.get_kind_display()}, request #{notice.request_id}"
-        url = f"{settings.PUBLIC_URL.rstrip('/')}/changes/{change.pk}/"
-        return subject, "connections/mail/change.txt", context | {"url": url, "change": change}
-    if notice.batch is None:
-        subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
-        place = "#trust" if notice.kind == NoticeKind.TRUST_NEEDED else ""
-        tested = _how_tested(request) if notice.kind == NoticeKind.CREATED else ""
-        return subject, "connections/mail/notice.txt", context | {"url": link(request) + place, "tested": tested}
-    counted = notice.batch.rows.count()
-    url = f"{settings.PUBLIC_URL.rstrip('/')}/batches/{notice.batch.pk}/"
-    subject = f"{notice.get_kind_display()}: batch #{notice.batch.pk} of {counted} requests"
-    return subject, "connections/mail/batch.txt", context | {"url": url, "batch": notice.batch, "counted": counted}
-
-
-def _how_tested(request: ConnectionRequest) -> str:
-    """What a mail can say of the setup tests of a created request: "ran", "waits" for credentials, "runs", "none"."""
-    connection, handover = getattr(request, "connection", None), getattr(request, "handover", None)
-    if connection is not None and connection.runs.exists():
-        return "ran"
-    if handover is not None and handover.is_live:
-        return "waits"
-    return "runs" if connection is not None and connection.tests in _TESTS_OPEN else "none"
-
-
-_OF_CHANGES = frozenset({NoticeKind.CHANGE_SUBMITTED, NoticeKind.CHANGE_DECIDED, NoticeKind.CHANGE_ENDED})
+        return mails.of_change(notice, change)
+    return mails.of_batch(notice, notice.batch) if notice.batch else mails.of_request(notice, notice.request)
 
 
 def _change_of(notice: Notice) -> ConnectionChange | None:
     """The change that a notice is about: its number is the notice's occasion."""
-    changes = ConnectionChange.objects.select_related("requester", "decided_by")
+    changes = ConnectionChange.objects.select_related("requester", "decided_by", "request")
     return changes.filter(pk=notice.occasion, request_id=notice.request_id).first()
 
 
-def _reset_mail(notice: Notice) -> _Mail | None:
-    """The mail with a link to a new password, made now, unless whoever asked waits no longer."""
-    person = notice.recipient
+def _awaits_reset(notice: Notice) -> bool:
+    """Whether who forgot a password still waits for the link, and has a password to forget."""
     fresh = Notice.objects.filter(pk=notice.pk, created_at__gt=Now() - RESET_LIFE).exists()
-    if not fresh or person is None or not person.has_usable_password():
-        return None
-    known_as = urlsafe_base64_encode(force_bytes(person.pk))
-    path = reverse("password_reset_confirm", args=[known_as, default_token_generator.make_token(person)])
-    context = {"user": person, "url": settings.PUBLIC_URL.rstrip("/") + path}
-    return notice.get_kind_display(), "registration/password_reset_email.html", context
+    return fresh and notice.recipient is not None and notice.recipient.has_usable_password()
 
 
 def _handover_of(notice: Notice) -> Handover | None:
@@ -332,19 +260,3 @@ def _handover_of(notice: Notice) -> Handover | None:
     if notice.kind == NoticeKind.HANDOVER_CODE:
         mine = mine.filter(code_expires_at__gt=Now()).exclude(code_nonce="")
     return mine.select_related("request__requester", "owner").first()
-
-
-def _owners_mail(notice: Notice, handover: Handover) -> _Mail:
-    subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
-    context = {"notice": notice, "request": notice.request, "handover": handover, "url": handover_link(handover)}
-    return subject, "connections/mail/handover.txt", context
-
-
-def handover_link(handover: Handover) -> str:
-    """The owner's link, as people reach it from outside. Only the owner sees it."""
-    return f"{settings.PUBLIC_URL.rstrip('/')}/handover/{handover.token}/"
-
-
-def link(request: ConnectionRequest) -> str:
-    """The address of the request's page, as people reach it from outside."""
-    return f"{settings.PUBLIC_URL.rstrip('/')}/requests/{request.pk}/"
