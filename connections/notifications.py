@@ -32,11 +32,11 @@ from connections.models import (
     Handover,
     Notice,
     NoticeKind,
-    SetupTestsState,
 )
+from connections.next_step import NextStep, next_step
 from connections.spec import characters
 from connections.spec.refusals import BAD_KEY, Refusal, refusal_of
-from connections.states import ChangeStatus, Owner, Status
+from connections.states import TESTS_OPEN, ChangeStatus, Status
 
 log = logging.getLogger(__name__)
 TRIES = 5
@@ -46,7 +46,6 @@ _BACKEND = "django.contrib.auth.backends.ModelBackend"
 _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
 SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next message
 _OF_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)  # the server answered
-_TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 _one_sender = threading.Lock()
 GATHER = timedelta(minutes=1)
 LISTED = 20  # of what one mail tells together
@@ -273,8 +272,8 @@ def _operators_refusal(notice: Notice, request: ConnectionRequest) -> Refusal | 
     """What a mail says of a refusal that operators mend; None for any other."""
     if notice.kind == NoticeKind.ATTENTION and notice.occasion == BAD_KEY_OCCASION:
         return refusal_of(BAD_KEY)
-    found = refusal_of(request.failure_code)
-    return found if request.state is Status.FAILED and found.owner is Owner.OPERATOR else None
+    step = next_step(request.status, failure_code=request.failure_code)
+    return refusal_of(request.failure_code) if step is NextStep.REFUSED_FOR_OPERATORS else None
 
 
 def _mail(notice: Notice, request: ConnectionRequest) -> _Mail:
@@ -302,7 +301,7 @@ def _how_tested(request: ConnectionRequest) -> str:
         return "ran"
     if handover is not None and handover.is_live:
         return "waits"
-    return "runs" if connection is not None and connection.tests in _TESTS_OPEN else "none"
+    return "runs" if connection is not None and connection.tests in TESTS_OPEN else "none"
 
 
 _OF_CHANGES = frozenset({NoticeKind.CHANGE_SUBMITTED, NoticeKind.CHANGE_DECIDED, NoticeKind.CHANGE_ENDED})

@@ -1,7 +1,8 @@
-"""The life of a request, on one screen: its statuses, whose turn each is, and every move that is allowed.
+"""The life of a request, on one screen: its statuses and every move that is allowed.
 
 Nothing here touches the database. `connections.models.request.transition` is the only writer of a status and refuses
-every move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table.
+every move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table. Whose
+turn it is in each status, and what is waited for, is derived in `connections.next_step`.
 """
 
 from collections.abc import Iterable, Iterator
@@ -10,7 +11,7 @@ from enum import StrEnum
 
 
 class Owner(StrEnum):
-    """Whose turn it is while a request rests in a status."""
+    """Whose turn it is."""
 
     REQUESTER = "requester"
     APPROVER = "approver"
@@ -32,33 +33,39 @@ class Actor(StrEnum):
     RECONCILER = "reconciler"
 
 
-class Status(StrEnum):
-    """Where a request stands. The value is stored and is part of the outside contract; the label is for people."""
+class _Labelled(StrEnum):
+    """A stored value, which is part of the outside contract, with a label for people."""
 
     label: str
-    owner: Owner
 
-    def __new__(cls, value: str, label: str = "", owner: Owner = Owner.NOBODY) -> "Status":
-        """Attach the label and the owner to the stored value."""
+    def __new__(cls, value: str, label: str = "") -> "_Labelled":
         member = str.__new__(cls, value)
         member._value_ = value
         member.label = label
-        member.owner = owner
         return member
 
-    DRAFT = "draft", "Draft", Owner.REQUESTER
-    PENDING = "pending", "Waiting for approval", Owner.APPROVER
-    CHANGES_REQUESTED = "changes_requested", "Changes requested", Owner.REQUESTER
-    APPROVED = "approved", "Approved, in the queue", Owner.PORTAL
-    CLAIMED = "claimed", "Starting", Owner.PORTAL
-    SENDING = "sending", "Creating at Fivetran", Owner.PORTAL
-    UNKNOWN = "unknown", "Checking with Fivetran", Owner.PORTAL
-    ATTENTION = "attention", "Needs an operator", Owner.OPERATOR
-    CREATED = "created", "Created", Owner.NOBODY
-    FAILED = "failed", "Refused by Fivetran", Owner.REQUESTER
-    REJECTED = "rejected", "Rejected", Owner.NOBODY
-    WITHDRAWN = "withdrawn", "Withdrawn", Owner.NOBODY
-    EXPIRED = "expired", "Expired", Owner.NOBODY
+    @classmethod
+    def choices(cls) -> list[tuple[str, str]]:
+        """Value and label of each member, as a column of Django's takes them."""
+        return [(member.value, member.label) for member in cls]
+
+
+class Status(_Labelled):
+    """Where a request stands."""
+
+    DRAFT = "draft", "Draft"
+    PENDING = "pending", "Waiting for approval"
+    CHANGES_REQUESTED = "changes_requested", "Changes requested"
+    APPROVED = "approved", "Approved, in the queue"
+    CLAIMED = "claimed", "Starting"
+    SENDING = "sending", "Creating at Fivetran"
+    UNKNOWN = "unknown", "Checking with Fivetran"
+    ATTENTION = "attention", "Needs an operator"
+    CREATED = "created", "Created"
+    FAILED = "failed", "Refused by Fivetran"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    EXPIRED = "expired", "Expired"
 
 
 @dataclass(frozen=True)
@@ -138,28 +145,17 @@ def find_transition(source: Status | None, target: Status) -> Transition | None:
 
 
 # --- changes of a connection that exists -----------------------------------------------------------------------------
-class ChangeStatus(StrEnum):
+class ChangeStatus(_Labelled):
     """Where a change of an existing connection stands: pausing, unpausing, another schedule, deleting."""
 
-    label: str
-    owner: Owner
-
-    def __new__(cls, value: str, label: str = "", owner: Owner = Owner.NOBODY) -> "ChangeStatus":
-        """Attach the label and the owner to the stored value."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.label = label
-        member.owner = owner
-        return member
-
-    PENDING = "pending", "Waiting for approval", Owner.APPROVER
-    APPROVED = "approved", "Approved, in the queue", Owner.PORTAL
-    RUNNING = "running", "Telling Fivetran", Owner.PORTAL
-    DONE = "done", "Done", Owner.NOBODY
-    FAILED = "failed", "Not made", Owner.NOBODY
-    REJECTED = "rejected", "Rejected", Owner.NOBODY
-    WITHDRAWN = "withdrawn", "Withdrawn", Owner.NOBODY
-    EXPIRED = "expired", "Expired", Owner.NOBODY
+    PENDING = "pending", "Waiting for approval"
+    APPROVED = "approved", "Approved, in the queue"
+    RUNNING = "running", "Telling Fivetran"
+    DONE = "done", "Done"
+    FAILED = "failed", "Not made"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    EXPIRED = "expired", "Expired"
 
 
 @dataclass(frozen=True)
@@ -209,6 +205,41 @@ CHANGE_DECIDED: frozenset[ChangeStatus] = frozenset({_C.APPROVED, _C.RUNNING, _C
 def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> ChangeTransition | None:
     """The allowed move of a change from `source` (None: a new one) to `target`, or None where there is none."""
     return _CHANGE_TABLE.get((source, target))
+
+
+# --- what is kept beside the status of a created request -------------------------------------------------------------
+class HandoverState(_Labelled):
+    """How far the hand-over of the credentials got."""
+
+    WAITING = "waiting", "Not opened yet"
+    OPEN = "open", "Opened"
+    RETURNED = "returned", "Back from Fivetran, being checked"
+    DONE = "done", "Done"
+    REVOKED = "revoked", "Revoked"
+
+
+class TrustState(_Labelled):
+    """From an approval of a certificate or key to Fivetran's answer. A lost call is simply due again."""
+
+    DUE = "due", "Waiting to be sent"
+    RUNNING = "running", "Being sent"
+    SENT = "sent", "Fivetran knows"
+    REFUSED = "refused", "Refused by Fivetran"
+    LAPSED = "lapsed", "Fivetran asked again"  # sent, yet a later run named it once more
+
+
+class SetupTestsState(_Labelled):
+    """How far the setup tests got. Running them is repeatable, so a lost run is simply due again."""
+
+    NONE = "none", "Not asked for"
+    DUE = "due", "Waiting to run"
+    RUNNING = "running", "Running"
+    STORED = "stored", "Finished"
+
+
+LIVE_HANDOVER = (HandoverState.WAITING, HandoverState.OPEN, HandoverState.RETURNED)
+OPEN_TRUST = (TrustState.DUE, TrustState.RUNNING)
+TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 
 
 # --- pictures --------------------------------------------------------------------------------------------------------

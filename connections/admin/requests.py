@@ -17,8 +17,9 @@ from connections import permissions, workflow
 from connections.admin.readonly import AttemptInline, EventInline, ReadOnlyAdmin
 from connections.evidence import evidence_of
 from connections.forms import ReasonForm
-from connections.models import ConnectionRequest, StaleRow
-from connections.spec import characters, payloads, refusals
+from connections.models import ConnectionRequest, StaleRow, step_of, with_step
+from connections.models.request import ConnectionRequestQuerySet
+from connections.spec import characters, payloads
 
 _TEXTS = (
     "reason",
@@ -90,6 +91,10 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     )
     readonly_fields = tuple(str(name) for _title, part in fieldsets for name in part["fields"])
 
+    def get_queryset(self, request: HttpRequest) -> ConnectionRequestQuerySet:
+        """The requests, each with what tells whose turn it is."""
+        return with_step(super().get_queryset(request))
+
     @admin.display(description="status", ordering="status")
     def label(self, row: ConnectionRequest) -> str:
         """The status as people read it."""
@@ -98,7 +103,7 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     @admin.display(description="whose turn")
     def turn(self, row: ConnectionRequest) -> str:
         """Who has to act next."""
-        return refusals.owner_of(row.status, row.failure_code).value
+        return step_of(row).owner.value
 
     @admin.display(description="body")
     def body(self, row: ConnectionRequest) -> str:

@@ -9,21 +9,12 @@ from connections.models.connection import (
     Connection,
     SetupTest,
     SetupTestRun,
-    SetupTestsState,
     status_columns,
     store_run,
     tests_in,
 )
 from connections.models.event import Event, EventKind
-from connections.models.handover import (
-    LIVE_HANDOVER,
-    Handover,
-    HandoverState,
-    find_owner,
-    owner_or,
-    why_no_mail_reaches,
-    why_not_mailed,
-)
+from connections.models.handover import Handover, find_owner, owner_or, why_no_mail_reaches, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
@@ -31,8 +22,10 @@ from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest, IllegalTransition, StaleRow, open_request, transition
 from connections.models.reset_count import ResetCount
-from connections.models.trust import OPEN_TRUST, Trust, TrustState
+from connections.models.step import STEP, step_from, step_of, with_step
+from connections.models.trust import Trust
 from connections.models.webhook import WebhookDelivery
+from connections.states import LIVE_HANDOVER, OPEN_TRUST, TESTS_OPEN, HandoverState, SetupTestsState, TrustState
 
 __all__ = [
     "LIVE_HANDOVER",
@@ -70,6 +63,7 @@ __all__ = [
     "SetupTestsState",
     "Stance",
     "WebhookDelivery",
+    "TESTS_OPEN",
     "Trust",
     "TrustState",
     "transition",
@@ -81,7 +75,11 @@ __all__ = [
     "open_request",
     "status_columns",
     "store_run",
+    "STEP",
+    "step_from",
+    "step_of",
     "tests_in",
+    "with_step",
     "why_no_mail_reaches",
     "why_not_mailed",
     "Pace",

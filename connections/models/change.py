@@ -63,7 +63,7 @@ class ConnectionChange(models.Model):
 
     request = models.ForeignKey(ConnectionRequest, models.PROTECT, related_name="changes")
     kind = models.CharField(max_length=20, choices=ChangeKind.choices, editable=False)
-    status = models.CharField(max_length=20, choices=[(s.value, s.label) for s in ChangeStatus], editable=False)
+    status = models.CharField(max_length=20, choices=ChangeStatus.choices(), editable=False)
     status_since = models.DateTimeField(db_default=Now(), editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -131,7 +131,7 @@ class ConnectionChange(models.Model):
 
     @property
     def state(self) -> ChangeStatus:
-        """The status as a member of the table, with its label and owner."""
+        """The status as a member of the table, with its label."""
         return ChangeStatus(self.status)
 
     @property

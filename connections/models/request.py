@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from connections.models.event import Event, EventKind
-from connections.spec import refusals
+from connections.next_step import NOT_FOUND, OPERATORS_CODES
 from connections.states import DECIDED, LIVE, Actor, Status, find_transition
 
 _NAME_HELD = Q(status__in=sorted(LIVE)) | Q(status=Status.CREATED, gone_at__isnull=True)
@@ -47,7 +47,7 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
 
     def refused_for_operators(self) -> "ConnectionRequestQuerySet":
         """What Fivetran refused for a reason that operators mend, and nobody has submitted a copy of since."""
-        codes = Q(failure_code__in=refusals.OPERATORS_CODES) | Q(failure_code__startswith=refusals.NOT_FOUND)
+        codes = Q(failure_code__in=OPERATORS_CODES) | Q(failure_code__startswith=NOT_FOUND)
         return self.filter(codes, status=Status.FAILED, clones=None)
 
     def of_sources(self, source_keys: Collection[str]) -> "ConnectionRequestQuerySet":
@@ -58,7 +58,7 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
 class ConnectionRequest(models.Model):
     """A colleague's request for one connection, from draft to its end, with everything that was decided and sent."""
 
-    status = models.CharField(max_length=20, choices=[(s.value, s.label) for s in Status], editable=False)
+    status = models.CharField(max_length=20, choices=Status.choices(), editable=False)
     status_since = models.DateTimeField(db_default=Now(), editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -174,7 +174,7 @@ class ConnectionRequest(models.Model):
 
     @property
     def state(self) -> Status:
-        """The status as a member of the table, with its label and owner."""
+        """The status as a member of the table, with its label."""
         return Status(self.status)
 
 

@@ -52,6 +52,7 @@ def sees_everything(user: Person) -> bool:
 
 def as_boolean(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:
     """The boolean of a `check_can_x`."""
+
     def can(user: Person, request: ConnectionRequest) -> bool:
         try:
             check(user, request)

@@ -8,26 +8,21 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from connections import limits, permissions
-from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Handover
-from connections.models.handover import LIVE_HANDOVER
+from connections.models import STEP, BreakerReason, CircuitBreaker, ConnectionRequest, Handover, step_from, with_step
+from connections.models.request import ConnectionRequestQuerySet
+from connections.next_step import UNFINISHED
 from connections.permissions import Person
-from connections.spec import refusals
-from connections.states import Status
+from connections.states import Owner, Status
 from connections.views.approvals.inbox import TO_TRUST
 from connections.views.request_form import prefill
 
 SHOWN = 10
 COUNTED = 100
 
-_MINE_TO_ACT = (
+_CAN_WAIT_FOR_ME = (
     Q(status__in=[Status.DRAFT, Status.CHANGES_REQUESTED])
-    # What operators mend is not the requester's turn.
     | Q(status=Status.FAILED, clones=None)
-    & ~Q(failure_code__in=refusals.OPERATORS_CODES)
-    & ~Q(failure_code__startswith=refusals.NOT_FOUND)
-    # While a hand-over is under way it waits for its owner, who has a list of those.
-    | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=["incomplete", "broken"])
-    & ~Q(handover__state__in=LIVE_HANDOVER)
+    | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=UNFINISHED)
 )
 _COLUMNS = (
     "id",
@@ -45,7 +40,7 @@ _COLUMNS = (
 def home(request: HttpRequest) -> HttpResponse:
     """What waits for me, and my recent requests."""
     mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
-    mine_to_act = list(mine.filter(_MINE_TO_ACT).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
+    mine_to_act = _to_act(mine)
     context: dict[str, Any] = {
         "presets": prefill.offered(),
         **_drafts(request.user, mine_to_act),
@@ -60,6 +55,18 @@ def home(request: HttpRequest) -> HttpResponse:
         context["changes"] = len(permissions.changes_waiting_for(request.user).values("id")[: COUNTED + 1])
         context |= {"decide": list(decide.values(*_COLUMNS, "requester__username")[: COUNTED + 1]), "counted": COUNTED}
     return render(request, "connections/home/home.html", context)
+
+
+def _to_act(mine: ConnectionRequestQuerySet) -> list[dict[str, Any]]:
+    """What waits for its requester, who also stands for a source owner that nobody has asked yet."""
+    columns = dict.fromkeys((*_COLUMNS, *STEP, "saved_at", "preset__name"))
+    found = with_step(mine.filter(_CAN_WAIT_FOR_ME)).values(*columns)[:COUNTED]
+    steps = [(row, step_from(*(row[name] for name in STEP)).owner) for row in found]
+    return [
+        row
+        for row, owner in steps
+        if owner is Owner.REQUESTER or owner is Owner.SOURCE_OWNER and not row["step_handover"]
+    ]
 
 
 def _drafts(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:

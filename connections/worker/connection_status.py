@@ -14,6 +14,7 @@ from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
 from connections.models import (
+    TESTS_OPEN,
     Attempt,
     Connection,
     ConnectionChange,
@@ -145,7 +146,7 @@ def mark_deleted(request: ConnectionRequest) -> None:
     """Fivetran knows the connection no longer: mark it; its history stays and its name is free. In a transaction."""
     if ConnectionRequest.objects.filter(pk=request.pk, gone_at=None).update(gone_at=Now()) == 1:
         # What was still to be tested never can be; a page would wait for it, and the sweeper enqueue, for ever.
-        Connection.objects.filter(request=request, tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING]).update(
+        Connection.objects.filter(request=request, tests__in=TESTS_OPEN).update(
             tests=SetupTestsState.STORED,
             tests_token=None,
             tests_lease_until=None,

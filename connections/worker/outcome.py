@@ -28,8 +28,9 @@ from connections.models import (
     tests_in,
     transition,
 )
-from connections.spec import drift, refusals
-from connections.states import Actor, Owner, Status
+from connections.next_step import NextStep, next_step
+from connections.spec import drift
+from connections.states import Actor, Status
 from connections.worker import store_test_run
 
 log = logging.getLogger(__name__)
@@ -206,7 +207,7 @@ def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> 
             note="",
         )
         notifications.notify(request, NoticeKind.FAILED, request.requester)
-        if refusals.refusal_of(code).owner is Owner.OPERATOR:
+        if next_step(request.status, failure_code=code) is NextStep.REFUSED_FOR_OPERATORS:
             notifications.notify(request, NoticeKind.ATTENTION, *notifications.operators())
 
 

@@ -32,7 +32,8 @@ from connections.models import (
     open_request,
     transition,
 )
-from connections.spec import drift, payloads, refusals
+from connections.next_step import MENDED
+from connections.spec import drift, payloads
 from connections.states import Actor, Status
 
 REFRESH_AGAIN = timedelta(seconds=60)  # between two by a button: each is up to 20 calls of the budget
@@ -210,7 +211,7 @@ def hand_back(*, by: User, request: ConnectionRequest, reason: str) -> None:
     reason = _reason(reason)
     refused = ConnectionRequest.objects.filter(pk=request.pk, status=Status.FAILED, failure_code=request.failure_code)
     with transaction.atomic():
-        if refused.update(failure_code=refusals.MENDED, failure_message=reason) != 1:
+        if refused.update(failure_code=MENDED, failure_message=reason) != 1:
             raise StaleRow("Somebody else handed it back a moment ago.")
         code = {"why": f"It was {request.failure_code}."}
         Event.objects.note(request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code)

@@ -7,9 +7,8 @@ from django.urls import reverse
 
 from connections import permissions
 from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_no_mail_reaches
+from connections.next_step import UNFINISHED
 from connections.permissions import Denied, Person
-
-UNFINISHED = ("incomplete", "broken")  # the setup states of a connection that lacks something
 
 
 @dataclass(frozen=True)
