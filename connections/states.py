@@ -1,13 +1,14 @@
 """The life of a request, on one screen: its statuses and every move that is allowed.
 
-Nothing here touches the database. `connections.models.request.transition` is the only writer of a status and refuses
-every move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table. Whose
+Nothing here touches the database. `connections.models.transition` is the only writer of a status and refuses every
+move that is not in `TRANSITIONS`; the pages, the admin and the picture in the README read the same table. Whose
 turn it is in each status, and what is waited for, is derived in `connections.next_step`.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any, Generic, TypeVar
 
 
 class Owner(StrEnum):
@@ -68,23 +69,26 @@ class Status(_Labelled):
     EXPIRED = "expired", "Expired"
 
 
-@dataclass(frozen=True)
-class Transition:
-    """One allowed move. `source` is None where a request begins; `needs_reason` moves must say why."""
+S = TypeVar("S", bound=_Labelled)
 
-    source: Status | None
-    target: Status
+
+@dataclass(frozen=True)
+class Transition(Generic[S]):
+    """One allowed move. `source` is None where a row begins; `needs_reason` moves must say why."""
+
+    source: S | None
+    target: S
     actors: frozenset[Actor]
     needs_reason: bool = False
 
 
-def _move(source: Status | None, target: Status, *actors: Actor, needs_reason: bool = False) -> Transition:
+def _move(source: S | None, target: S, *actors: Actor, needs_reason: bool = False) -> Transition[S]:
     return Transition(source, target, frozenset(actors), needs_reason)
 
 
 _S, _A = Status, Actor
 
-TRANSITIONS: tuple[Transition, ...] = (
+TRANSITIONS: tuple[Transition[Status], ...] = (
     # What people decide.
     _move(None, _S.DRAFT, _A.REQUESTER),
     _move(None, _S.PENDING, _A.REQUESTER),
@@ -139,7 +143,7 @@ DECIDED: frozenset[Status] = frozenset(
 )
 
 
-def find_transition(source: Status | None, target: Status) -> Transition | None:
+def find_transition(source: Status | None, target: Status) -> Transition[Status] | None:
     """The allowed move from `source` (None: a new request) to `target`, or None where there is none."""
     return _TABLE.get((source, target))
 
@@ -158,38 +162,22 @@ class ChangeStatus(_Labelled):
     EXPIRED = "expired", "Expired"
 
 
-@dataclass(frozen=True)
-class ChangeTransition:
-    """One allowed move of a change. `source` is None where it begins; `needs_reason` moves must say why."""
-
-    source: ChangeStatus | None
-    target: ChangeStatus
-    actors: frozenset[Actor]
-    needs_reason: bool = False
-
-
-def _change(
-    source: ChangeStatus | None, target: ChangeStatus, *actors: Actor, needs_reason: bool = False
-) -> ChangeTransition:
-    return ChangeTransition(source, target, frozenset(actors), needs_reason)
-
-
 _C = ChangeStatus
 _ASKING = (Actor.REQUESTER, Actor.APPROVER, Actor.OPERATOR)
 
 # PATCH of fixed values and DELETE may be repeated, so an unclear ending needs no status of its own: it is tried again,
 # and after the last try looked up.
-CHANGE_TRANSITIONS: tuple[ChangeTransition, ...] = (
-    _change(None, _C.PENDING, *_ASKING, needs_reason=True),
-    _change(_C.PENDING, _C.APPROVED, _A.APPROVER),
-    _change(_C.PENDING, _C.REJECTED, _A.APPROVER, needs_reason=True),
-    _change(_C.PENDING, _C.WITHDRAWN, *_ASKING),
-    _change(_C.PENDING, _C.EXPIRED, _A.SWEEPER),
-    _change(_C.APPROVED, _C.WITHDRAWN, *_ASKING),
-    _change(_C.APPROVED, _C.RUNNING, _A.WORKER),
-    _change(_C.RUNNING, _C.APPROVED, _A.WORKER, _A.SWEEPER),
-    _change(_C.RUNNING, _C.DONE, _A.WORKER),
-    _change(_C.RUNNING, _C.FAILED, _A.WORKER),
+CHANGE_TRANSITIONS: tuple[Transition[ChangeStatus], ...] = (
+    _move(None, _C.PENDING, *_ASKING, needs_reason=True),
+    _move(_C.PENDING, _C.APPROVED, _A.APPROVER),
+    _move(_C.PENDING, _C.REJECTED, _A.APPROVER, needs_reason=True),
+    _move(_C.PENDING, _C.WITHDRAWN, *_ASKING),
+    _move(_C.PENDING, _C.EXPIRED, _A.SWEEPER),
+    _move(_C.APPROVED, _C.WITHDRAWN, *_ASKING),
+    _move(_C.APPROVED, _C.RUNNING, _A.WORKER),
+    _move(_C.RUNNING, _C.APPROVED, _A.WORKER, _A.SWEEPER),
+    _move(_C.RUNNING, _C.DONE, _A.WORKER),
+    _move(_C.RUNNING, _C.FAILED, _A.WORKER),
 )
 
 _CHANGE_TABLE = {(move.source, move.target): move for move in CHANGE_TRANSITIONS}
@@ -202,7 +190,7 @@ CHANGE_WITHDRAWABLE: frozenset[ChangeStatus] = frozenset({_C.PENDING, _C.APPROVE
 CHANGE_DECIDED: frozenset[ChangeStatus] = frozenset({_C.APPROVED, _C.RUNNING, _C.DONE, _C.FAILED})
 
 
-def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> ChangeTransition | None:
+def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> Transition[ChangeStatus] | None:
     """The allowed move of a change from `source` (None: a new one) to `target`, or None where there is none."""
     return _CHANGE_TABLE.get((source, target))
 
@@ -241,6 +229,42 @@ LIVE_HANDOVER = (HandoverState.WAITING, HandoverState.OPEN, HandoverState.RETURN
 OPEN_TRUST = (TrustState.DUE, TrustState.RUNNING)
 TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 
+_H, _T, _R = HandoverState, TrustState, SetupTestsState
+_OVERSEEING = (_A.REQUESTER, _A.APPROVER, _A.OPERATOR)
+
+HANDOVER_TRANSITIONS: tuple[Transition[HandoverState], ...] = (
+    _move(None, _H.WAITING, *_OVERSEEING, _A.WORKER),
+    _move(_H.WAITING, _H.OPEN, _A.SOURCE_OWNER),
+    _move(_H.OPEN, _H.RETURNED, _A.SOURCE_OWNER),
+    # What came back was not enough, or another card was made.
+    _move(_H.RETURNED, _H.OPEN, _A.RECONCILER, _A.SOURCE_OWNER),
+    # Fivetran calls the connection connected, however that came about.
+    *(_move(live, _H.DONE, _A.RECONCILER) for live in LIVE_HANDOVER),
+    *(_move(live, _H.REVOKED, *_OVERSEEING) for live in LIVE_HANDOVER),
+    # Given to somebody else, or to the same once more.
+    *(_move(live, _H.WAITING, *_OVERSEEING, _A.SOURCE_OWNER) for live in LIVE_HANDOVER),
+    *(_move(over, _H.WAITING, *_OVERSEEING) for over in (_H.DONE, _H.REVOKED)),
+)
+TRUST_TRANSITIONS: tuple[Transition[TrustState], ...] = (
+    _move(None, _T.DUE, _A.APPROVER, _A.OPERATOR),
+    _move(_T.DUE, _T.RUNNING, _A.WORKER),
+    _move(_T.DUE, _T.REFUSED, _A.WORKER),
+    _move(_T.RUNNING, _T.DUE, _A.WORKER, _A.SWEEPER),
+    _move(_T.RUNNING, _T.SENT, _A.WORKER),
+    _move(_T.RUNNING, _T.REFUSED, _A.WORKER),
+    _move(_T.SENT, _T.LAPSED, _A.APPROVER, _A.OPERATOR),
+)
+TESTS_TRANSITIONS: tuple[Transition[SetupTestsState], ...] = (
+    *(_move(None, first, _A.WORKER, _A.RECONCILER, _A.OPERATOR) for first in (_R.NONE, _R.DUE)),
+    _move(None, _R.STORED, _A.WORKER),  # with the answer to the creation
+    # Asked for; or after a hand-over or a trust that was sent, of which an earlier run cannot know.
+    *(_move(idle, _R.DUE, *_OVERSEEING, _A.WORKER, _A.RECONCILER) for idle in (_R.NONE, _R.STORED)),
+    _move(_R.DUE, _R.RUNNING, _A.WORKER),
+    _move(_R.RUNNING, _R.DUE, _A.WORKER, _A.SWEEPER),
+    _move(_R.RUNNING, _R.STORED, _A.WORKER, _A.RECONCILER),
+    _move(_R.DUE, _R.STORED, _A.RECONCILER),  # the connection is gone
+)
+
 
 # --- pictures --------------------------------------------------------------------------------------------------------
 def mermaid() -> Iterator[str]:
@@ -253,7 +277,7 @@ def mermaid_of_changes() -> Iterator[str]:
     return _drawn(CHANGE_TRANSITIONS, [status for status in ChangeStatus if status in CHANGE_FINAL])
 
 
-def _drawn(moves: Iterable[Transition | ChangeTransition], final: Iterable[str]) -> Iterator[str]:
+def _drawn(moves: Iterable[Transition[Any]], final: Iterable[str]) -> Iterator[str]:
     yield "stateDiagram-v2"
     for move in moves:
         who = ", ".join(sorted(move.actors))

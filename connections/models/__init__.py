@@ -3,7 +3,7 @@
 from connections.models.attempt import Attempt, Ending
 from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
-from connections.models.change import ChangeKind, ConnectionChange, open_change, transition_change
+from connections.models.change import ChangeKind, ConnectionChange
 from connections.models.circuit_breaker import BreakerReason, CircuitBreaker, Pace
 from connections.models.connection import (
     Connection,
@@ -20,9 +20,17 @@ from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
-from connections.models.request import ConnectionRequest, IllegalTransition, StaleRow, open_request, transition
+from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
 from connections.models.step import STEP, step_from, step_of, with_step
+from connections.models.transition import (
+    IllegalTransition,
+    StaleRow,
+    open_change,
+    open_request,
+    transition,
+    transition_change,
+)
 from connections.models.trust import Trust
 from connections.models.webhook import WebhookDelivery
 from connections.states import LIVE_HANDOVER, OPEN_TRUST, TESTS_OPEN, HandoverState, SetupTestsState, TrustState
