@@ -107,6 +107,12 @@ def test_each_contract_of_the_import_law_finds_what_is_against_it(tmp_path: Path
 # column -> file -> the functions in it that write the column
 WRITERS: dict[str, dict[str, set[str]]] = {
     "status": {"models/transition.py": {"open_request", "open_change", "_move"}},
+    "turn": {
+        "models/transition.py": {"open_request"},
+        "models/step.py": {"store_turn"},
+        "worker/connection_status.py": {"mark_deleted"},
+        "workflow/operations.py": {"hand_back"},
+    },
     "state": {
         "workflow/handover.py": {"note_opened", "issue_card", "returned", "_renew"},
         "worker/handover.py": {"conclude"},
@@ -135,6 +141,21 @@ def test_a_state_has_named_writers(column: str) -> None:
             name = str(path.relative_to(ROOT / "connections"))
             found[name] = {sentence.partition(":")[0] for sentence in writes}
     assert found == WRITERS[column]
+
+
+# After these it is the same person's turn as before, or whoever calls them stores it, or they write it themselves.
+KEEP_THE_TURN = {
+    *("note_opened", "issue_card", "returned", "release", "run_tests", "_release_tests"),
+    *("record", "store_run", "conclude", "_run_tests", "_row", "mark_deleted"),
+}
+
+
+def test_whoever_writes_a_state_stores_whose_turn_it_is() -> None:
+    keep = set()
+    for column in ("state", "tests"):
+        for name, functions in WRITERS[column].items():
+            keep |= functions - architecture.reaching(read(ROOT / "connections" / name), {"store_turn"})
+    assert keep == KEEP_THE_TURN
 
 
 @pytest.mark.parametrize(

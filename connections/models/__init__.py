@@ -22,7 +22,7 @@ from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
-from connections.models.step import STEP, step_from, step_of, with_step
+from connections.models.step import step_of, store_turn, with_step, with_turn
 from connections.models.transition import (
     IllegalTransition,
     StaleRow,
@@ -83,9 +83,9 @@ __all__ = [
     "open_request",
     "status_columns",
     "store_run",
-    "STEP",
-    "step_from",
     "step_of",
+    "store_turn",
+    "with_turn",
     "tests_in",
     "with_step",
     "why_no_mail_reaches",

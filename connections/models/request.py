@@ -8,8 +8,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections.next_step import NOT_FOUND, OPERATORS_CODES
-from connections.states import DECIDED, LIVE, Status
+from connections.states import DECIDED, LIVE, Owner, Status
 
 _NAME_HELD = Q(status__in=sorted(LIVE)) | Q(status=Status.CREATED, gone_at__isnull=True)
 _UNNAMED = sorted({Status.DRAFT, Status.WITHDRAWN})
@@ -36,8 +35,7 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
 
     def refused_for_operators(self) -> "ConnectionRequestQuerySet":
         """What Fivetran refused for a reason that operators mend, and nobody has submitted a copy of since."""
-        codes = Q(failure_code__in=OPERATORS_CODES) | Q(failure_code__startswith=NOT_FOUND)
-        return self.filter(codes, status=Status.FAILED, clones=None)
+        return self.filter(status=Status.FAILED, turn=Owner.OPERATOR, clones=None)
 
     def of_sources(self, source_keys: Collection[str]) -> "ConnectionRequestQuerySet":
         """The open requests and existing connections that read the sources of these keys; none for the empty key."""
@@ -49,6 +47,10 @@ class ConnectionRequest(models.Model):
 
     status = models.CharField(max_length=20, choices=Status.choices(), editable=False)
     status_since = models.DateTimeField(db_default=Now(), editable=False)
+    # The owner of its `next_step`, as far as the rows tell: written by `transition` and `store_turn`.
+    turn = models.CharField(
+        max_length=20, choices=[(o.value, o.value) for o in Owner], default=Owner.NOBODY.value, editable=False
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
 
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_requests")

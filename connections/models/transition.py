@@ -12,6 +12,8 @@ from django.db.models.functions import Now
 from connections.models.change import ConnectionChange
 from connections.models.event import Event, EventKind
 from connections.models.request import ConnectionRequest
+from connections.models.step import store_turn
+from connections.next_step import next_step
 from connections.states import (
     CHANGE_OPEN,
     Actor,
@@ -60,7 +62,8 @@ def open_request(
     """
     _check(find_transition(None, status), "request", None, status, actor, why)
     with database_transaction.atomic():
-        request = ConnectionRequest.objects.create(status=status, requester=requester, **columns)
+        turn = next_step(status).owner.value
+        request = ConnectionRequest.objects.create(status=status, requester=requester, turn=turn, **columns)
         _note_move(request, None, status, 1, actor, by or requester, why, detail)
     request.refresh_from_db()
     return request
@@ -77,6 +80,7 @@ def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **
     with database_transaction.atomic():
         change = ConnectionChange.objects.create(request=request, requester=requester, status=status, **columns)
         _note_change(change, None, status, actor, requester, reason)
+        store_turn(request.pk)
     change.refresh_from_db()
     return change
 
@@ -104,8 +108,10 @@ def transition(
     def note(version: int) -> None:
         _note_move(request, source, target, version, actor, by, reason, detail)
 
-    move = find_transition(source, target)
-    _move(request, source, target, move, actor, reason, guard, {**changes, **(columns or {})}, note)
+    written = {**changes, **(columns or {})}
+    code = written.get("failure_code", request.failure_code)
+    written["turn"] = next_step(target, failure_code=code).owner.value  # of a created one until its connection is known
+    _move(request, source, target, find_transition(source, target), actor, reason, guard, written, note)
 
 
 def transition_change(
@@ -124,6 +130,7 @@ def transition_change(
 
     def note(_version: int) -> None:
         _note_change(change, source, target, actor, by, reason.strip() or why)
+        store_turn(change.request_id)
 
     _move(change, source, target, change_transition(source, target), actor, reason, guard, columns, note)
 

@@ -2,15 +2,13 @@
 
 from typing import Any
 
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from connections import limits, permissions
-from connections.models import STEP, BreakerReason, CircuitBreaker, ConnectionRequest, Handover, step_from, with_step
-from connections.models.request import ConnectionRequestQuerySet
-from connections.next_step import UNFINISHED
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Handover
 from connections.permissions import Person
 from connections.states import Owner, Status
 from connections.views.approvals.inbox import TO_TRUST
@@ -19,10 +17,11 @@ from connections.views.request_form import prefill
 SHOWN = 10
 COUNTED = 100
 
-_CAN_WAIT_FOR_ME = (
-    Q(status__in=[Status.DRAFT, Status.CHANGES_REQUESTED])
-    | Q(status=Status.FAILED, clones=None)
-    | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=UNFINISHED)
+_COPIED = Exists(ConnectionRequest.objects.filter(cloned_from=OuterRef("pk")))
+_WAITS_FOR_REQUESTER = (
+    Q(turn=Owner.REQUESTER) & ~(Q(status=Status.FAILED) & Q(_COPIED))
+    # The requester stands for a source owner whom nobody has asked yet; who was asked has a list of hand-overs.
+    | Q(turn=Owner.SOURCE_OWNER, handover=None)
 )
 _COLUMNS = (
     "id",
@@ -40,7 +39,7 @@ _COLUMNS = (
 def home(request: HttpRequest) -> HttpResponse:
     """What waits for me, and my recent requests."""
     mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
-    mine_to_act = _to_act(mine)
+    mine_to_act = list(mine.filter(_WAITS_FOR_REQUESTER).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
     context: dict[str, Any] = {
         "presets": prefill.offered(),
         **_drafts(request.user, mine_to_act),
@@ -55,18 +54,6 @@ def home(request: HttpRequest) -> HttpResponse:
         context["changes"] = len(permissions.changes_waiting_for(request.user).values("id")[: COUNTED + 1])
         context |= {"decide": list(decide.values(*_COLUMNS, "requester__username")[: COUNTED + 1]), "counted": COUNTED}
     return render(request, "connections/home/home.html", context)
-
-
-def _to_act(mine: ConnectionRequestQuerySet) -> list[dict[str, Any]]:
-    """What waits for its requester, who also stands for a source owner that nobody has asked yet."""
-    columns = dict.fromkeys((*_COLUMNS, *STEP, "saved_at", "preset__name"))
-    found = with_step(mine.filter(_CAN_WAIT_FOR_ME)).values(*columns)[:COUNTED]
-    steps = [(row, step_from(*(row[name] for name in STEP)).owner) for row in found]
-    return [
-        row
-        for row, owner in steps
-        if owner is Owner.REQUESTER or owner is Owner.SOURCE_OWNER and not row["step_handover"]
-    ]
 
 
 def _drafts(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from connections.models import (
     IllegalTransition,
     NoticeKind,
     SetupTestsState,
+    store_turn,
     tests_in,
     transition,
 )
@@ -182,6 +183,7 @@ def to_created(
             notifications.notify(request, NoticeKind.CREATED, request.requester)
             if (handover := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(handover, NoticeKind.HANDOVER)
+            store_turn(request.pk)
     except IntegrityError:
         log.warning("request %s: connection id is attached to another request", request.pk)
         request.refresh_from_db()

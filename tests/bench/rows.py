@@ -96,6 +96,7 @@ def _bodies() -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
 
 def _request(pk: int, n: int, count: int, people: list[int], approver: int, bodies: dict[str, Any]) -> Any:
     from connections.models import ConnectionRequest
+    from connections.next_step import next_step
     from connections.spec import payloads
     from connections.states import DECIDED, Status
 
@@ -115,6 +116,7 @@ def _request(pk: int, n: int, count: int, people: list[int], approver: int, bodi
     approval = {"approved_by_id": approver, "approved_at": at + timedelta(hours=2), "approved_digest": digest}
     return ConnectionRequest(
         status=status,
+        turn=next_step(status).owner.value,
         status_since=max(at, now - timedelta(days=1)) if status is Status.PENDING else at,  # else it would expire
         version=5,
         requester_id=people[person],
