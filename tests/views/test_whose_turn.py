@@ -177,6 +177,11 @@ def read_everywhere(as_user: Login, row: ConnectionRequest, turn: str) -> None:
     asked = Handover.objects.live().filter(request=row).exists()
     assert (f"/requests/{row.pk}/" in mine) is (turn in ("requester", "source owner") and not asked)
 
+    listed = re.search(r"/(changes|requests)/\d+/", as_user("approver").get("/approvals/").content.decode())
+    assert (listed is not None) is (turn == "approver")
+    needed = re.search(r"needs? an operator|API key", as_user("operator").get("/").content.decode())
+    assert (needed is not None) is (turn == "operator")
+
 
 @pytest.mark.parametrize("come", CAME)
 def test_every_place_reads_the_stored_turn(as_user: Login, cast: Cast, come: Callable[[Cast], Any]) -> None:
