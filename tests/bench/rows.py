@@ -162,6 +162,8 @@ _TRAIL = (
     SELECT id, CASE WHEN id %% 20 = 0 THEN 'incomplete' ELSE 'connected' END, '{"sync_state": "scheduled"}',
     'scheduled', '{}', '[]', %s, %s, 'stored', 1, '', created_at
     FROM connections_connectionrequest WHERE id > %s AND status = 'created'""",
+    """UPDATE connections_connectionrequest SET turn = 'source owner'
+    WHERE id %% 20 = 0 AND id > %s AND status = 'created'""",
     """INSERT INTO connections_setuptestrun (connection_id, finished_at, setup_state, left_out)
     SELECT c.id, c.seen_at, c.setup_state, 0 FROM connections_connection c WHERE c.request_id > %s""",
     *(
@@ -206,6 +208,7 @@ def approved(count: int, prefix: str, group: str) -> list[int]:
         made.append(
             ConnectionRequest(
                 status=Status.APPROVED,
+                turn="portal",
                 requester_id=requester,
                 submitted_at=Now(),
                 values=values,
