@@ -1,15 +1,17 @@
-"""The life of a request, on one screen: its statuses, whose turn each is, and every move that is allowed.
+"""The life of a request, on one screen: its statuses and every move that is allowed.
 
-Nothing here touches the database. `connections.models.request.transition` is the only writer of a status and refuses
-every move that is not in `TRANSITIONS`; the pages, the admin and the documents' pictures read the same table.
+Nothing here touches the database. `connections.models.transition` is the only writer of a status and refuses every
+move that is not in `TRANSITIONS`; the pages, the admin and the pictures in the documents read the same table. Whose
+turn it is in each status, and what is waited for, is derived in `connections.next_step`.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Generic, TypeVar
 
 
 class Owner(StrEnum):
-    """Whose turn it is while a request rests in a status."""
+    """Whose turn it is."""
 
     REQUESTER = "requester"
     APPROVER = "approver"
@@ -31,52 +33,61 @@ class Actor(StrEnum):
     RECONCILER = "reconciler"
 
 
-class Status(StrEnum):
-    """Where a request stands. The value is stored and is part of the outside contract; the label is for people."""
+class _Labelled(StrEnum):
+    """A stored value, which is part of the outside contract, with a label for people."""
 
     label: str
-    owner: Owner
 
-    def __new__(cls, value: str, label: str = "", owner: Owner = Owner.NOBODY) -> "Status":
-        """Attach the label and the owner to the stored value."""
+    def __new__(cls, value: str, label: str = "") -> "_Labelled":
         member = str.__new__(cls, value)
         member._value_ = value
         member.label = label
-        member.owner = owner
         return member
 
-    DRAFT = "draft", "Draft", Owner.REQUESTER
-    PENDING = "pending", "Waiting for approval", Owner.APPROVER
-    CHANGES_REQUESTED = "changes_requested", "Changes requested", Owner.REQUESTER
-    APPROVED = "approved", "Approved, in the queue", Owner.PORTAL
-    CLAIMED = "claimed", "Starting", Owner.PORTAL
-    SENDING = "sending", "Creating at Fivetran", Owner.PORTAL
-    UNKNOWN = "unknown", "Checking with Fivetran", Owner.PORTAL
-    ATTENTION = "attention", "Needs an operator", Owner.OPERATOR
-    CREATED = "created", "Created", Owner.NOBODY
-    FAILED = "failed", "Refused by Fivetran", Owner.REQUESTER
-    REJECTED = "rejected", "Rejected", Owner.NOBODY
-    WITHDRAWN = "withdrawn", "Withdrawn", Owner.NOBODY
-    EXPIRED = "expired", "Expired", Owner.NOBODY
+    @classmethod
+    def choices(cls) -> list[tuple[str, str]]:
+        """Value and label of each member, as a column of Django's takes them."""
+        return [(member.value, member.label) for member in cls]
+
+
+class Status(_Labelled):
+    """Where a request stands."""
+
+    DRAFT = "draft", "Draft"
+    PENDING = "pending", "Waiting for approval"
+    CHANGES_REQUESTED = "changes_requested", "Changes requested"
+    APPROVED = "approved", "Approved, in the queue"
+    CLAIMED = "claimed", "Starting"
+    SENDING = "sending", "Creating at Fivetran"
+    UNKNOWN = "unknown", "Checking with Fivetran"
+    ATTENTION = "attention", "Needs an operator"
+    CREATED = "created", "Created"
+    FAILED = "failed", "Refused by Fivetran"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    EXPIRED = "expired", "Expired"
+
+
+S = TypeVar("S", bound=_Labelled)
 
 
 @dataclass(frozen=True)
-class Transition:
-    """One allowed move. `source` is None where a request begins; `needs_reason` moves must say why."""
+class Transition(Generic[S]):
+    """One allowed move. `source` is None where a row begins; `needs_reason` moves must say why."""
 
-    source: Status | None
-    target: Status
+    source: S | None
+    target: S
     actors: frozenset[Actor]
     needs_reason: bool = False
 
 
-def _move(source: Status | None, target: Status, *actors: Actor, needs_reason: bool = False) -> Transition:
+def _move(source: S | None, target: S, *actors: Actor, needs_reason: bool = False) -> Transition[S]:
     return Transition(source, target, frozenset(actors), needs_reason)
 
 
 _S, _A = Status, Actor
 
-TRANSITIONS: tuple[Transition, ...] = (
+TRANSITIONS: tuple[Transition[Status], ...] = (
     # What people decide.
     _move(None, _S.DRAFT, _A.REQUESTER),
     _move(None, _S.PENDING, _A.REQUESTER),
@@ -131,50 +142,23 @@ DECIDED: frozenset[Status] = frozenset(
 )
 
 
-def find_transition(source: Status | None, target: Status) -> Transition | None:
+def find_transition(source: Status | None, target: Status) -> Transition[Status] | None:
     """The allowed move from `source` (None: a new request) to `target`, or None where there is none."""
     return _TABLE.get((source, target))
 
 
 # --- changes of a connection that exists -----------------------------------------------------------------------------
-class ChangeStatus(StrEnum):
+class ChangeStatus(_Labelled):
     """Where a change of an existing connection stands: pausing, unpausing, another schedule, deleting."""
 
-    label: str
-    owner: Owner
-
-    def __new__(cls, value: str, label: str = "", owner: Owner = Owner.NOBODY) -> "ChangeStatus":
-        """Attach the label and the owner to the stored value."""
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.label = label
-        member.owner = owner
-        return member
-
-    PENDING = "pending", "Waiting for approval", Owner.APPROVER
-    APPROVED = "approved", "Approved, in the queue", Owner.PORTAL
-    RUNNING = "running", "Telling Fivetran", Owner.PORTAL
-    DONE = "done", "Done", Owner.NOBODY
-    FAILED = "failed", "Not made", Owner.NOBODY
-    REJECTED = "rejected", "Rejected", Owner.NOBODY
-    WITHDRAWN = "withdrawn", "Withdrawn", Owner.NOBODY
-    EXPIRED = "expired", "Expired", Owner.NOBODY
-
-
-@dataclass(frozen=True)
-class ChangeTransition:
-    """One allowed move of a change. `source` is None where it begins; `needs_reason` moves must say why."""
-
-    source: ChangeStatus | None
-    target: ChangeStatus
-    actors: frozenset[Actor]
-    needs_reason: bool = False
-
-
-def _change(
-    source: ChangeStatus | None, target: ChangeStatus, *actors: Actor, needs_reason: bool = False
-) -> ChangeTransition:
-    return ChangeTransition(source, target, frozenset(actors), needs_reason)
+    PENDING = "pending", "Waiting for approval"
+    APPROVED = "approved", "Approved, in the queue"
+    RUNNING = "running", "Telling Fivetran"
+    DONE = "done", "Done"
+    FAILED = "failed", "Not made"
+    REJECTED = "rejected", "Rejected"
+    WITHDRAWN = "withdrawn", "Withdrawn"
+    EXPIRED = "expired", "Expired"
 
 
 _C = ChangeStatus
@@ -182,17 +166,17 @@ _ASKING = (Actor.REQUESTER, Actor.APPROVER, Actor.OPERATOR)
 
 # PATCH of fixed values and DELETE may be repeated, so an unclear ending needs no status of its own: it is tried again,
 # and after the last try looked up.
-CHANGE_TRANSITIONS: tuple[ChangeTransition, ...] = (
-    _change(None, _C.PENDING, *_ASKING, needs_reason=True),
-    _change(_C.PENDING, _C.APPROVED, _A.APPROVER),
-    _change(_C.PENDING, _C.REJECTED, _A.APPROVER, needs_reason=True),
-    _change(_C.PENDING, _C.WITHDRAWN, *_ASKING),
-    _change(_C.PENDING, _C.EXPIRED, _A.SWEEPER),
-    _change(_C.APPROVED, _C.WITHDRAWN, *_ASKING),
-    _change(_C.APPROVED, _C.RUNNING, _A.WORKER),
-    _change(_C.RUNNING, _C.APPROVED, _A.WORKER, _A.SWEEPER),
-    _change(_C.RUNNING, _C.DONE, _A.WORKER),
-    _change(_C.RUNNING, _C.FAILED, _A.WORKER),
+CHANGE_TRANSITIONS: tuple[Transition[ChangeStatus], ...] = (
+    _move(None, _C.PENDING, *_ASKING, needs_reason=True),
+    _move(_C.PENDING, _C.APPROVED, _A.APPROVER),
+    _move(_C.PENDING, _C.REJECTED, _A.APPROVER, needs_reason=True),
+    _move(_C.PENDING, _C.WITHDRAWN, *_ASKING),
+    _move(_C.PENDING, _C.EXPIRED, _A.SWEEPER),
+    _move(_C.APPROVED, _C.WITHDRAWN, *_ASKING),
+    _move(_C.APPROVED, _C.RUNNING, _A.WORKER),
+    _move(_C.RUNNING, _C.APPROVED, _A.WORKER, _A.SWEEPER),
+    _move(_C.RUNNING, _C.DONE, _A.WORKER),
+    _move(_C.RUNNING, _C.FAILED, _A.WORKER),
 )
 
 _CHANGE_TABLE = {(move.source, move.target): move for move in CHANGE_TRANSITIONS}
@@ -205,6 +189,77 @@ CHANGE_WITHDRAWABLE: frozenset[ChangeStatus] = frozenset({_C.PENDING, _C.APPROVE
 CHANGE_DECIDED: frozenset[ChangeStatus] = frozenset({_C.APPROVED, _C.RUNNING, _C.DONE, _C.FAILED})
 
 
-def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> ChangeTransition | None:
+def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> Transition[ChangeStatus] | None:
     """The allowed move of a change from `source` (None: a new one) to `target`, or None where there is none."""
     return _CHANGE_TABLE.get((source, target))
+
+
+# --- what is kept beside the status of a created request -------------------------------------------------------------
+class HandoverState(_Labelled):
+    """How far the hand-over of the credentials got."""
+
+    WAITING = "waiting", "Not opened yet"
+    OPEN = "open", "Opened"
+    RETURNED = "returned", "Back from Fivetran, being checked"
+    DONE = "done", "Done"
+    REVOKED = "revoked", "Revoked"
+
+
+class TrustState(_Labelled):
+    """From an approval of a certificate or key to Fivetran's answer. A lost call is simply due again."""
+
+    DUE = "due", "Waiting to be sent"
+    RUNNING = "running", "Being sent"
+    SENT = "sent", "Fivetran knows"
+    REFUSED = "refused", "Refused by Fivetran"
+    LAPSED = "lapsed", "Fivetran asked again"  # sent, yet a later run named it once more
+
+
+class SetupTestsState(_Labelled):
+    """How far the setup tests got. Running them is repeatable, so a lost run is simply due again."""
+
+    NONE = "none", "Not asked for"
+    DUE = "due", "Waiting to run"
+    RUNNING = "running", "Running"
+    STORED = "stored", "Finished"
+
+
+LIVE_HANDOVER = (HandoverState.WAITING, HandoverState.OPEN, HandoverState.RETURNED)
+OPEN_TRUST = (TrustState.DUE, TrustState.RUNNING)
+TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
+
+_H, _T, _R = HandoverState, TrustState, SetupTestsState
+_OVERSEEING = (_A.REQUESTER, _A.APPROVER, _A.OPERATOR)
+
+HANDOVER_TRANSITIONS: tuple[Transition[HandoverState], ...] = (
+    _move(None, _H.WAITING, *_OVERSEEING, _A.WORKER),
+    _move(_H.WAITING, _H.OPEN, _A.SOURCE_OWNER),
+    _move(_H.OPEN, _H.RETURNED, _A.SOURCE_OWNER),
+    # What came back was not enough, or another card was made.
+    _move(_H.RETURNED, _H.OPEN, _A.RECONCILER, _A.SOURCE_OWNER),
+    # Fivetran calls the connection connected, however that came about.
+    *(_move(live, _H.DONE, _A.RECONCILER) for live in LIVE_HANDOVER),
+    *(_move(live, _H.REVOKED, *_OVERSEEING) for live in LIVE_HANDOVER),
+    # Given to somebody else, or to the same once more.
+    *(_move(live, _H.WAITING, *_OVERSEEING, _A.SOURCE_OWNER) for live in LIVE_HANDOVER),
+    *(_move(over, _H.WAITING, *_OVERSEEING) for over in (_H.DONE, _H.REVOKED)),
+)
+TRUST_TRANSITIONS: tuple[Transition[TrustState], ...] = (
+    _move(None, _T.DUE, _A.APPROVER, _A.OPERATOR),
+    _move(_T.DUE, _T.RUNNING, _A.WORKER),
+    _move(_T.DUE, _T.REFUSED, _A.WORKER),
+    _move(_T.RUNNING, _T.DUE, _A.WORKER, _A.SWEEPER),
+    _move(_T.RUNNING, _T.SENT, _A.WORKER),
+    _move(_T.RUNNING, _T.REFUSED, _A.WORKER),
+    _move(_T.SENT, _T.LAPSED, _A.APPROVER, _A.OPERATOR),
+)
+TESTS_TRANSITIONS: tuple[Transition[SetupTestsState], ...] = (
+    *(_move(None, first, _A.WORKER, _A.RECONCILER, _A.OPERATOR) for first in (_R.NONE, _R.DUE)),
+    _move(None, _R.STORED, _A.WORKER),  # with the answer to the creation
+    # Asked for; or after a hand-over or a trust that was sent, of which an earlier run cannot know.
+    *(_move(idle, _R.DUE, *_OVERSEEING, _A.WORKER, _A.RECONCILER) for idle in (_R.NONE, _R.STORED)),
+    _move(_R.DUE, _R.RUNNING, _A.WORKER),
+    _move(_R.RUNNING, _R.DUE, _A.WORKER, _A.SWEEPER),
+    _move(_R.RUNNING, _R.STORED, _A.WORKER, _A.RECONCILER),
+    _move(_R.DUE, _R.STORED, _A.RECONCILER),  # the connection is gone
+)

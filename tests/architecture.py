@@ -48,26 +48,28 @@ def unlawful_imports(module: str, source: str, *, is_package: bool = False) -> I
                 yield f"{module} imports {name}"
 
 
-# --- the status has one writer ---------------------------------------------------------------------------------------
+# --- a column that tells a state has named writers -------------------------------------------------------------------
 
-_MODELS = {"ConnectionRequest", "ConnectionChange"}
+_MODELS = {"ConnectionRequest", "ConnectionChange", "Connection", "Handover", "Trust"}
 _WRITERS = {"update", "create", "acreate", "aupdate", "get_or_create", "update_or_create", *_MODELS}
 
 
-def status_writes(source: str) -> Iterator[str]:
-    """Where `source` writes a column or attribute `status`, by the ORM, an attribute or SQL."""
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Call) and _called(node) in _WRITERS and "status" in _keywords(node):
-            yield f"line {node.lineno}: {_called(node)}(status=…)"
-        elif isinstance(node, ast.Call) and _called(node) in {"bulk_update", "save", "setattr"} and _mentions(node):
-            yield f"line {node.lineno}: {_called(node)}(… status …)"
-        elif isinstance(node, ast.Attribute) and node.attr == "status" and isinstance(node.ctx, ast.Store):
-            yield f"line {node.lineno}: .status = …"
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _UPDATE_SQL.search(node.value):
-            yield f"line {node.lineno}: SQL"
-
-
-_UPDATE_SQL = re.compile(r"\bupdate\b.*\bset\b.*\bstatus\b\s*=", re.IGNORECASE | re.DOTALL)
+def state_writes(source: str, column: str = "status") -> Iterator[str]:
+    """Where `source` writes a column or attribute `column`, by the ORM, an attribute or SQL: the function, and how."""
+    tree = ast.parse(source)
+    functions = {id(node): function.name for function in _functions(tree) for node in ast.walk(function)}
+    update_sql = re.compile(rf"\bupdate\b.*\bset\b.*\b{column}\b\s*=", re.IGNORECASE | re.DOTALL)
+    for node in ast.walk(tree):
+        where = f"{functions.get(id(node), 'the module')}:{getattr(node, 'lineno', 0)}"
+        if isinstance(node, ast.Call) and _called(node) in _WRITERS and column in _keywords(node):
+            yield f"{where}: {_called(node)}({column}=…)"
+        elif isinstance(node, ast.Call) and _called(node) in {"bulk_update", "save", "setattr"}:
+            if _mentions(node, column):
+                yield f"{where}: {_called(node)}(… {column} …)"
+        elif isinstance(node, ast.Attribute) and node.attr == column and isinstance(node.ctx, ast.Store):
+            yield f"{where}: .{column} = …"
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and update_sql.search(node.value):
+            yield f"{where}: SQL"
 
 
 def _called(node: ast.Call) -> str:
@@ -86,9 +88,9 @@ def _keywords(node: ast.Call) -> set[str]:
     return named
 
 
-def _mentions(node: ast.Call) -> bool:
+def _mentions(node: ast.Call, text: str) -> bool:
     values = [*node.args, *(keyword.value for keyword in node.keywords)]
-    return any(isinstance(part, ast.Constant) and part.value == "status" for v in values for part in ast.walk(v))
+    return any(isinstance(part, ast.Constant) and part.value == text for v in values for part in ast.walk(v))
 
 
 # --- no HTTP in a transaction ----------------------------------------------------------------------------------------

@@ -102,20 +102,60 @@ def test_each_contract_of_the_import_law_finds_what_is_against_it(tmp_path: Path
     assert broken == [one["id"] for one in contracts] == list(AGAINST), found
 
 
-# --- the status ------------------------------------------------------------------------------------------------------
+# --- the states ------------------------------------------------------------------------------------------------------
+
+# column -> file -> the functions in it that write the column
+WRITERS: dict[str, dict[str, set[str]]] = {
+    "status": {"models/transition.py": {"open_request", "open_change", "_move"}},
+    "turn": {
+        "models/transition.py": {"open_request"},
+        "models/step.py": {"store_turn"},
+        "worker/connection_status.py": {"mark_deleted"},
+        "workflow/operations.py": {"hand_back"},
+    },
+    "state": {
+        "workflow/handover.py": {"note_opened", "issue_card", "returned", "_renew"},
+        "worker/handover.py": {"conclude"},
+        "workflow/trust.py": {"_row"},
+        "worker/trust.py": {"release", "send_trust", "_sent", "_not_sent", "_refuse"},
+    },
+    "tests": {
+        "models/connection.py": {"record", "store_run"},
+        "workflow/setup_tests.py": {"rerun_tests"},
+        "worker/connection_status.py": {"mark_deleted"},
+        "worker/handover.py": {"_run_tests"},
+        "worker/setup_tests.py": {"run_tests", "_not_run"},
+        "worker/sweep.py": {"_release_tests"},
+        "worker/trust.py": {"_sent"},
+    },
+}
 
 
-def writers_of_a_status() -> list[Path]:
-    """The files that could write a request's status: those that know Django's ORM."""
-    return [path for path in PRODUCT if not {"fivetran", "sandbox"} & set(path.parts)]
+@pytest.mark.parametrize("column", WRITERS)
+def test_a_state_has_named_writers(column: str) -> None:
+    """In the files that know Django's ORM."""
+    found: dict[str, set[str]] = {}
+    for path in PRODUCT:
+        writes = list(architecture.state_writes(read(path), column))
+        if writes and not {"fivetran", "sandbox"} & set(path.parts):
+            name = str(path.relative_to(ROOT / "connections"))
+            found[name] = {sentence.partition(":")[0] for sentence in writes}
+    assert found == WRITERS[column]
 
 
-def test_only_the_two_functions_beside_each_model_write_a_status() -> None:
-    allowed = [ROOT / "connections" / "models" / name for name in ("request.py", "change.py")]
-    for path in allowed:
-        found = list(architecture.status_writes(read(path)))
-        assert ["create" in sentence or "update" in sentence for sentence in found] == [True, True], found
-    assert findings(architecture.status_writes, [p for p in writers_of_a_status() if p not in allowed]) == []
+# After these it is the same person's turn as before, or whoever calls them stores it, or they write it themselves.
+KEEP_THE_TURN = {
+    *("note_opened", "issue_card", "returned", "release", "run_tests", "_release_tests"),
+    *("record", "store_run", "conclude", "_run_tests", "_row", "mark_deleted"),
+}
+
+
+def test_whoever_writes_a_state_stores_whose_turn_it_is() -> None:
+    keep = set()
+    for column in ("state", "tests"):
+        for name, functions in WRITERS[column].items():
+            keep |= functions - architecture.reaching(read(ROOT / "connections" / name), {"store_turn"})
+    assert keep == KEEP_THE_TURN
 
 
 @pytest.mark.parametrize(
@@ -136,12 +176,12 @@ def test_only_the_two_functions_beside_each_model_write_a_status() -> None:
     ],
 )
 def test_a_second_writer_is_found(source: str) -> None:
-    assert list(architecture.status_writes(source))
+    assert list(architecture.state_writes(source))
 
 
 @pytest.mark.parametrize("source", ["HttpResponse(status=404)", "rows.filter(status='draft')", "print(request.status)"])
 def test_a_reader_is_let_pass(source: str) -> None:
-    assert not list(architecture.status_writes(source))
+    assert not list(architecture.state_writes(source))
 
 
 # --- transactions ----------------------------------------------------------------------------------------------------

@@ -17,8 +17,9 @@ from connections import permissions, workflow
 from connections.admin.readonly import AttemptInline, EventInline, ReadOnlyAdmin
 from connections.evidence import evidence_of
 from connections.forms import ReasonForm
-from connections.models import ConnectionRequest, StaleRow
-from connections.spec import characters, payloads, refusals
+from connections.models import ConnectionRequest, StaleRow, with_turn
+from connections.models.request import ConnectionRequestQuerySet
+from connections.spec import characters, payloads
 from connections.views.request_page.queries import denied_reason
 
 _TEXTS = (
@@ -72,7 +73,7 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     """Requests, and the decisions on them: each on a confirmation page with the body and its digest."""
 
     drafts = True
-    list_display = ("id", "label", "turn", "service_name", "group_name", "schema", "requester", "submitted_at")
+    list_display = ("id", "label", "whose_turn", "service_name", "group_name", "schema", "requester", "submitted_at")
     list_filter = ("status", "submitted_at")
     list_select_related = ("requester",)
     search_fields = ("=id", "schema", "service", "group_id", "requester__username")
@@ -80,7 +81,10 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     actions = ("approve", "reject", "request_changes", "make_preset")
     inlines = (EventInline, AttemptInline)
     fieldsets = (
-        (None, {"fields": ("label", "turn", "status_since", "requester", "reason", "source_owner", "submitted_at")}),
+        (
+            None,
+            {"fields": ("label", "whose_turn", "status_since", "requester", "reason", "source_owner", "submitted_at")},
+        ),
         ("To notice", {"fields": ("evidence",)}),
         ("What will be sent", {"fields": ("service_name", "group_name", "schema", "body", "digest", "version")}),
         (
@@ -91,15 +95,20 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     )
     readonly_fields = tuple(str(name) for _title, part in fieldsets for name in part["fields"])
 
+    def get_queryset(self, request: HttpRequest) -> ConnectionRequestQuerySet:
+        """The requests, each with what tells whose turn it is."""
+        return with_turn(super().get_queryset(request))
+
     @admin.display(description="status", ordering="status")
     def label(self, row: ConnectionRequest) -> str:
         """The status as people read it."""
         return row.state.label
 
     @admin.display(description="whose turn")
-    def turn(self, row: ConnectionRequest) -> str:
+    def whose_turn(self, row: ConnectionRequest) -> str:
         """Who has to act next."""
-        return refusals.owner_of(row.status, row.failure_code).value
+        turn: str = row.turn_now  # type: ignore[attr-defined]  # read by get_queryset()
+        return turn
 
     @admin.display(description="body")
     def body(self, row: ConnectionRequest) -> str:

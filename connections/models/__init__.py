@@ -3,36 +3,37 @@
 from connections.models.attempt import Attempt, Ending
 from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
-from connections.models.change import ChangeKind, ConnectionChange, open_change, transition_change
+from connections.models.change import ChangeKind, ConnectionChange
 from connections.models.circuit_breaker import BreakerReason, CircuitBreaker, Pace
 from connections.models.connection import (
     Connection,
     SetupTest,
     SetupTestRun,
-    SetupTestsState,
     status_columns,
     store_run,
     tests_in,
 )
 from connections.models.event import Event, EventKind
-from connections.models.handover import (
-    LIVE_HANDOVER,
-    Handover,
-    HandoverState,
-    find_owner,
-    owner_or,
-    why_no_mail_reaches,
-    why_not_mailed,
-)
+from connections.models.handover import Handover, find_owner, owner_or, why_no_mail_reaches, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
-from connections.models.request import ConnectionRequest, IllegalTransition, StaleRow, open_request, transition
+from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
-from connections.models.trust import OPEN_TRUST, Trust, TrustState
+from connections.models.step import step_of, store_turn, with_step, with_turn
+from connections.models.transition import (
+    IllegalTransition,
+    StaleRow,
+    open_change,
+    open_request,
+    transition,
+    transition_change,
+)
+from connections.models.trust import Trust
 from connections.models.webhook import WebhookDelivery
+from connections.states import LIVE_HANDOVER, OPEN_TRUST, TESTS_OPEN, HandoverState, SetupTestsState, TrustState
 
 __all__ = [
     "LIVE_HANDOVER",
@@ -70,6 +71,7 @@ __all__ = [
     "SetupTestsState",
     "Stance",
     "WebhookDelivery",
+    "TESTS_OPEN",
     "Trust",
     "TrustState",
     "transition",
@@ -81,7 +83,11 @@ __all__ = [
     "open_request",
     "status_columns",
     "store_run",
+    "step_of",
+    "store_turn",
+    "with_turn",
     "tests_in",
+    "with_step",
     "why_no_mail_reaches",
     "why_not_mailed",
     "Pace",

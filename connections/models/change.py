@@ -1,27 +1,14 @@
-"""The change of a connection that exists: asked for, approved, told to Fivetran. `transition_change` writes it."""
+"""The change of a connection that exists: asked for, approved, told to Fivetran."""
 
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.models import User
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections.models.event import Event, EventKind
-from connections.models.request import ConnectionRequest, IllegalTransition, StaleRow
-from connections.states import CHANGE_DECIDED, CHANGE_OPEN, Actor, ChangeStatus, change_transition
-
-_EVENTS = {
-    ChangeStatus.PENDING: EventKind.CHANGE_ASKED,
-    ChangeStatus.APPROVED: EventKind.CHANGE_APPROVED,
-    ChangeStatus.RUNNING: EventKind.CHANGE_STARTED,
-    ChangeStatus.DONE: EventKind.CHANGE_APPLIED,
-    ChangeStatus.FAILED: EventKind.CHANGE_FAILED,
-    ChangeStatus.REJECTED: EventKind.CHANGE_REJECTED,
-    ChangeStatus.WITHDRAWN: EventKind.CHANGE_WITHDRAWN,
-    ChangeStatus.EXPIRED: EventKind.CHANGE_EXPIRED,
-}
+from connections.models.request import ConnectionRequest
+from connections.states import CHANGE_DECIDED, CHANGE_OPEN, ChangeStatus
 
 
 class ChangeKind(models.TextChoices):
@@ -63,7 +50,7 @@ class ConnectionChange(models.Model):
 
     request = models.ForeignKey(ConnectionRequest, models.PROTECT, related_name="changes")
     kind = models.CharField(max_length=20, choices=ChangeKind.choices, editable=False)
-    status = models.CharField(max_length=20, choices=[(s.value, s.label) for s in ChangeStatus], editable=False)
+    status = models.CharField(max_length=20, choices=ChangeStatus.choices(), editable=False)
     status_since = models.DateTimeField(db_default=Now(), editable=False)
     version = models.PositiveIntegerField(default=1, editable=False)
 
@@ -131,80 +118,10 @@ class ConnectionChange(models.Model):
 
     @property
     def state(self) -> ChangeStatus:
-        """The status as a member of the table, with its label and owner."""
+        """The status as a member of the table, with its label."""
         return ChangeStatus(self.status)
 
     @property
     def values(self) -> dict[str, Any]:
         """What the body sets for good: the flags of the call itself are not part of it."""
         return {path: value for path, value in self.body.items() if path != "run_setup_tests"}
-
-
-def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **columns: Any) -> ConnectionChange:
-    """Insert a new change, waiting for approval, with its event; runs in one transaction.
-
-    Raises IllegalTransition for another actor or without a reason, IntegrityError where a constraint refuses the row:
-    above all where another change of this connection is open.
-    """
-    reason = str(columns.get("reason", "")).strip()
-    _check_move(None, ChangeStatus.PENDING, actor, reason)
-    with transaction.atomic():
-        change = ConnectionChange.objects.create(
-            request=request, requester=requester, status=ChangeStatus.PENDING, **columns
-        )
-        _note(change, actor=actor, by=requester, reason=reason, kind=EventKind.CHANGE_ASKED, why="")
-    change.refresh_from_db()
-    return change
-
-
-def transition_change(
-    change: ConnectionChange,
-    target: ChangeStatus,
-    *,
-    actor: Actor,
-    by: User | None = None,
-    reason: str = "",
-    why: str = "",
-    guard: Q | None = None,
-    **columns: Any,
-) -> None:
-    """Move `change` from the status it was read with to `target`: one conditional UPDATE and one event of its request.
-
-    `guard` narrows the UPDATE (a token, a version, a digest, a lease by `Now()`); `columns` are written by the same
-    statement and may be expressions; `reason` and `why` are for the timeline. Afterwards `change` is fresh.
-    Raises IllegalTransition (no such move, wrong actor, reason missing), StaleRow (not exactly one row matched),
-    IntegrityError (a constraint refused). In each of these cases nothing was written.
-    """
-    source = change.state
-    _check_move(source, target, actor, reason)
-    with transaction.atomic():
-        changed = ConnectionChange.objects.filter(guard or Q(), pk=change.pk, status=source).update(
-            status=target, status_since=Now(), version=F("version") + 1, **columns
-        )
-        if changed != 1:
-            raise StaleRow(f"Change {change.pk} is no longer {source}, or no longer as it was seen.")
-        change.refresh_from_db()
-        kind = EventKind.CHANGE_WAITS if source is ChangeStatus.RUNNING and target in CHANGE_OPEN else _EVENTS[target]
-        _note(change, actor=actor, by=by, reason=reason, kind=kind, why=why)
-
-
-def _check_move(source: ChangeStatus | None, target: ChangeStatus, actor: Actor, reason: str) -> None:
-    move = change_transition(source, target)
-    if move is None or actor not in move.actors:
-        raise IllegalTransition(f"{actor} cannot move a change from {source} to {target}.")
-    if move.needs_reason and not reason.strip():
-        raise IllegalTransition(f"Moving a change from {source} to {target} needs a reason.")
-
-
-def _note(change: ConnectionChange, *, actor: Actor, by: User | None, reason: str, kind: EventKind, why: str) -> None:
-    """The event, which names the change: `why` says what is changed, with the reason or cause behind it."""
-    words = f"{change.get_kind_display()} (change #{change.pk})"
-    said = reason.strip() or why
-    Event.objects.note(
-        change.request,
-        kind,
-        actor=actor,
-        by=by,
-        reason=f"{words}: {said}" if said else words,
-        detail={"change": change.pk, "status": str(change.status)},
-    )

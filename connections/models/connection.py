@@ -9,8 +9,9 @@ from django.db import models
 from django.db.models.functions import Coalesce, Now
 from django.utils.dateparse import parse_datetime
 
-from connections.models.trust import Trust, TrustState
+from connections.models.trust import Trust
 from connections.spec.trust_candidates import LEFT_OUT, Candidate, candidates
+from connections.states import SetupTestsState, TrustState
 
 # Stated lengths: what is longer is cut, so that no answer can fill the database or a page.
 MAX_TESTS = 200
@@ -21,15 +22,6 @@ MAX_STATUS = 20_000
 MAX_DETAILS = 100_000
 MAX_RUN = 4_000_000  # of the details of all tests of one run
 FINE = ("PASSED", "SKIPPED")  # the statuses of tests that ask nobody for anything
-
-
-class SetupTestsState(models.TextChoices):
-    """The small machine of the setup tests; running them is repeatable, so a lost run is simply due again."""
-
-    NONE = "none", "Not asked for"
-    DUE = "due", "Waiting to run"
-    RUNNING = "running", "Running"
-    STORED = "stored", "Finished"
 
 
 def status_columns(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,7 +127,7 @@ class Connection(models.Model):
     baseline = models.JSONField(default=dict, db_default=models.Value({}, models.JSONField()))
     adopted = models.BooleanField(default=False)  # found by a look-up, not told by the answer
     made_elsewhere = models.BooleanField(default=False)  # not by this portal: nothing of ours was ever sent
-    tests = models.CharField(max_length=10, choices=SetupTestsState.choices, default=SetupTestsState.NONE)
+    tests = models.CharField(max_length=10, choices=SetupTestsState.choices(), default=SetupTestsState.NONE)
     tests_next_try_at = models.DateTimeField(null=True)
     tests_token = models.UUIDField(null=True)
     tests_lease_until = models.DateTimeField(null=True)

@@ -20,7 +20,7 @@ from django.utils.crypto import salted_hmac
 
 from connections.models.connection import Connection
 from connections.models.event import Event, EventKind
-from connections.states import Actor
+from connections.states import LIVE_HANDOVER, Actor, HandoverState
 
 _LINK, _STATE, _CODE = ("connections.handover." + what for what in ("link", "state", "code"))
 CODE_DIGITS = 8
@@ -39,17 +39,6 @@ def hashed(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-class HandoverState(models.TextChoices):
-    """How far a hand-over got."""
-
-    WAITING = "waiting", "Not opened yet"
-    OPEN = "open", "Opened"
-    RETURNED = "returned", "Back from Fivetran, being checked"
-    DONE = "done", "Done"
-    REVOKED = "revoked", "Revoked"
-
-
-LIVE_HANDOVER = (HandoverState.WAITING, HandoverState.OPEN, HandoverState.RETURNED)
 RETURNABLE = (*LIVE_HANDOVER, HandoverState.DONE)  # in which the current card brings its owner back
 
 
@@ -149,7 +138,7 @@ class Handover(models.Model):
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="handovers")
     address = models.EmailField(blank=True)  # of an owner without an account
     nonce = models.CharField(max_length=32, default=new_nonce)
-    state = models.CharField(max_length=10, choices=HandoverState.choices, default=HandoverState.WAITING)
+    state = models.CharField(max_length=10, choices=HandoverState.choices(), default=HandoverState.WAITING)
     sent_at = models.DateTimeField(db_default=Now())
     opened_at = models.DateTimeField(null=True)  # first, by the owner: a mail scanner's visit is none
     card_at = models.DateTimeField(null=True)
@@ -183,7 +172,7 @@ class Handover(models.Model):
                 name="handover_has_one_owner",
             ),
             models.CheckConstraint(
-                condition=Q(state__in=HandoverState.values),
+                condition=Q(state__in=[s.value for s in HandoverState]),
                 name="known_handover_state",
             ),
         ]

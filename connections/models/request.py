@@ -1,29 +1,17 @@
-"""The request: one row a connection that somebody asked for, and `transition`, the only writer of its status."""
+"""The request: one row a connection that somebody asked for."""
 
 import uuid
-from collections.abc import Collection, Mapping
-from typing import Any
+from collections.abc import Collection
 
 from django.conf import settings
-from django.contrib.auth.models import User
-from django.db import models, transaction
+from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections.models.event import Event, EventKind
-from connections.spec import refusals
-from connections.states import DECIDED, LIVE, Actor, Status, find_transition
+from connections.states import DECIDED, LIVE, Owner, Status
 
 _NAME_HELD = Q(status__in=sorted(LIVE)) | Q(status=Status.CREATED, gone_at__isnull=True)
 _UNNAMED = sorted({Status.DRAFT, Status.WITHDRAWN})
-
-
-class IllegalTransition(Exception):
-    """The table of `connections.states` has no such move, or not for this actor, or it needs a reason."""
-
-
-class StaleRow(Exception):
-    """The row no longer is where the caller saw it: somebody or something else moved first. Nothing was changed."""
 
 
 class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
@@ -47,8 +35,7 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
 
     def refused_for_operators(self) -> "ConnectionRequestQuerySet":
         """What Fivetran refused for a reason that operators mend, and nobody has submitted a copy of since."""
-        codes = Q(failure_code__in=refusals.OPERATORS_CODES) | Q(failure_code__startswith=refusals.NOT_FOUND)
-        return self.filter(codes, status=Status.FAILED, clones=None)
+        return self.filter(status=Status.FAILED, turn=Owner.OPERATOR, clones=None)
 
     def of_sources(self, source_keys: Collection[str]) -> "ConnectionRequestQuerySet":
         """The open requests and existing connections that read the sources of these keys; none for the empty key."""
@@ -58,8 +45,12 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
 class ConnectionRequest(models.Model):
     """A colleague's request for one connection, from draft to its end, with everything that was decided and sent."""
 
-    status = models.CharField(max_length=20, choices=[(s.value, s.label) for s in Status], editable=False)
+    status = models.CharField(max_length=20, choices=Status.choices(), editable=False)
     status_since = models.DateTimeField(db_default=Now(), editable=False)
+    # The owner of its `next_step`, as far as the rows tell: written by `transition` and `store_turn`.
+    turn = models.CharField(
+        max_length=20, choices=[(o.value, o.value) for o in Owner], default=Owner.NOBODY.value, editable=False
+    )
     version = models.PositiveIntegerField(default=1, editable=False)
 
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_requests")
@@ -174,102 +165,5 @@ class ConnectionRequest(models.Model):
 
     @property
     def state(self) -> Status:
-        """The status as a member of the table, with its label and owner."""
+        """The status as a member of the table, with its label."""
         return Status(self.status)
-
-
-def open_request(
-    *,
-    status: Status,
-    requester: User,
-    actor: Actor = Actor.REQUESTER,
-    by: User | None = None,
-    why: str = "",
-    detail: dict[str, Any] | None = None,
-    **columns: Any,
-) -> ConnectionRequest:
-    """Insert a new request with its first event; runs in one transaction.
-
-    It begins as a draft or pending, or, by an operator (`by`) who says `why`, as created: then the connection was made
-    elsewhere. Raises IllegalTransition for another status, actor or without a needed reason, IntegrityError where a
-    constraint refuses the row.
-    """
-    move = find_transition(None, status)
-    if move is None or actor not in move.actors:
-        raise IllegalTransition(f"A request cannot begin as {status}, or not by the {actor}.")
-    if move.needs_reason and not why.strip():
-        raise IllegalTransition(f"A request that begins as {status} needs a reason.")
-    with transaction.atomic():
-        request = ConnectionRequest.objects.create(status=status, requester=requester, **columns)
-        Event.objects.create(
-            request=request,
-            kind=EventKind.MOVED,
-            target=status,
-            actor=actor,
-            by=by or requester,
-            reason=why.strip(),
-            detail=detail or {},
-            version=1,
-        )
-    request.refresh_from_db()
-    return request
-
-
-def transition(
-    request: ConnectionRequest,
-    target: Status,
-    *,
-    actor: Actor,
-    by: User | None = None,
-    reason: str = "",
-    guard: Q | None = None,
-    detail: dict[str, Any] | None = None,
-    columns: Mapping[str, Any] | None = None,
-    **changes: Any,
-) -> None:
-    """Move `request` from the status it was read with to `target`: one conditional UPDATE and one event row.
-
-    The row must be as it was read: in the same version. `guard` narrows the UPDATE further (a token, a digest, a lease
-    by `Now()`); `changes` are columns written by the same statement and may be expressions (`columns` too, for names
-    that are parameters here); `reason` and `detail` go to the event. Afterwards `request` has what was written; what
-    the database computed is read when it is asked for.
-    Raises IllegalTransition (no such move, wrong actor, reason missing), StaleRow (not exactly one row matched),
-    IntegrityError (a constraint refused: the caller's transaction, if any, is lost with it). In each of these cases
-    nothing was written.
-    """
-    source = request.state
-    move = find_transition(source, target)
-    if move is None or actor not in move.actors:
-        raise IllegalTransition(f"{actor} cannot move a request from {source} to {target}.")
-    if move.needs_reason and not reason.strip():
-        raise IllegalTransition(f"Moving a request from {source} to {target} needs a reason.")
-    written = {"status_since": Now(), **changes, **(columns or {})}
-    version = request.version + 1
-    seen = ConnectionRequest.objects.filter(guard or Q(), pk=request.pk, status=source, version=request.version)
-    with transaction.atomic(savepoint=False):
-        changed = seen.update(status=target, version=version, **written)
-        if changed == 1:
-            Event.objects.create(
-                request=request,
-                kind=EventKind.MOVED,
-                source=source,
-                target=target,
-                actor=actor,
-                by=by,
-                reason=reason.strip(),
-                detail=detail or {},
-                version=version,
-            )
-    if changed != 1:
-        raise StaleRow(f"Request {request.pk} is no longer {source}, or no longer as it was seen.")
-    for name, value in {"status": target.value, "version": version, **written}.items():
-        _take_over(request, name, value)
-
-
-def _take_over(request: ConnectionRequest, name: str, value: Any) -> None:
-    """Give `request` a column as it was written, or have Django read it when it is asked for."""
-    column: Any = ConnectionRequest._meta.get_field(name)
-    if hasattr(value, "resolve_expression") or isinstance(column, models.JSONField):
-        request.__dict__.pop(column.attname, None)
-    else:
-        setattr(request, name, value)

@@ -5,18 +5,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-
-class TrustState(models.TextChoices):
-    """From the approval to Fivetran's answer. Telling it is repeatable, so a lost call is simply due again."""
-
-    DUE = "due", "Waiting to be sent"
-    RUNNING = "running", "Being sent"
-    SENT = "sent", "Fivetran knows"
-    REFUSED = "refused", "Refused by Fivetran"
-    LAPSED = "lapsed", "Fivetran asked again"  # sent, yet a later run named it once more
-
-
-OPEN_TRUST = (TrustState.DUE, TrustState.RUNNING)
+from connections.states import TrustState
 
 
 class Trust(models.Model):
@@ -31,7 +20,7 @@ class Trust(models.Model):
     shown = models.CharField(max_length=64)  # the digest of all that the approver saw
     approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     approved_at = models.DateTimeField(db_default=Now())
-    state = models.CharField(max_length=10, choices=TrustState.choices, default=TrustState.DUE)
+    state = models.CharField(max_length=10, choices=TrustState.choices(), default=TrustState.DUE)
     token = models.UUIDField(null=True)
     lease_until = models.DateTimeField(null=True)
     next_try_at = models.DateTimeField(null=True)
@@ -53,7 +42,7 @@ class Trust(models.Model):
                 name="one_trust_per_hash",
             ),
             models.CheckConstraint(condition=~Q(approved_by=F("requester")), name="trust_four_eyes"),
-            models.CheckConstraint(condition=Q(state__in=TrustState.values), name="known_trust_state"),
+            models.CheckConstraint(condition=Q(state__in=[s.value for s in TrustState]), name="known_trust_state"),
             models.CheckConstraint(
                 condition=~Q(state=TrustState.RUNNING) | Q(token__isnull=False, lease_until__isnull=False),
                 name="sent_trust_has_a_lease",

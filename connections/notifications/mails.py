@@ -15,10 +15,11 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.text import wrap
 
-from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind, SetupTestsState
+from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
+from connections.next_step import NextStep, next_step
 from connections.spec.characters import one_line, quoted
 from connections.spec.refusals import BAD_KEY, Refusal, refusal_of
-from connections.states import ChangeStatus, Owner, Status
+from connections.states import TESTS_OPEN, ChangeStatus
 
 Facts = Iterable[tuple[str, object]]
 BAD_KEY_OCCASION = 401  # of a notice that a request needs an operator: for the key, while the request waits
@@ -110,7 +111,6 @@ _RESET = (
     "If it was not you, do nothing: the password stays as it is.",
 )
 _PRESENT_STATE = "The page behind this address always shows the present state"
-_TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 _USERNAME = re.compile(r"[A-Za-z0-9_@.+-]{1,64}")
 
 
@@ -190,16 +190,16 @@ def _known(kind: NoticeKind, request: ConnectionRequest, refusal: Refusal | None
         return "tests ran"
     if handover is not None and handover.is_live:
         return "lacks credentials"
-    return "tests run" if connection is not None and connection.tests in _TESTS_OPEN else ""
+    return "tests run" if connection is not None and connection.tests in TESTS_OPEN else ""
 
 
 def _operators_refusal(notice: Notice, request: ConnectionRequest) -> Refusal | None:
     """What the mail says of a refusal that operators mend; None for any other, and where it is about something else."""
     if notice.kind == NoticeKind.ATTENTION and notice.occasion == BAD_KEY_OCCASION:
         return refusal_of(BAD_KEY)
-    found = refusal_of(request.failure_code)
     told = notice.kind in (NoticeKind.ATTENTION, NoticeKind.FAILED)
-    return found if told and request.state is Status.FAILED and found.owner is Owner.OPERATOR else None
+    step = next_step(request.status, failure_code=request.failure_code)
+    return refusal_of(request.failure_code) if told and step is NextStep.REFUSED_FOR_OPERATORS else None
 
 
 def of_change(notice: Notice, change: ConnectionChange) -> Mail:

@@ -1,11 +1,9 @@
 """What operators may do."""
 
-from connections.models import (
-    ConnectionRequest,
-)
+from connections.models import ConnectionRequest
+from connections.next_step import NextStep, next_step
 from connections.permissions.rights import Denied, Person, as_boolean, is_approver, is_operator
-from connections.spec import refusals
-from connections.states import Owner, Status
+from connections.states import Status
 
 
 def check_can_operate(user: Person) -> None:
@@ -35,10 +33,7 @@ def check_can_settle(user: Person, request: ConnectionRequest) -> None:
 def check_can_hand_back(user: Person, request: ConnectionRequest) -> None:
     """Raise Denied unless `user` operates the portal and the refusal of the request is the operators' to mend."""
     check_can_operate(user)
-    if (
-        refusals.owner_of(request.status, request.failure_code) is not Owner.OPERATOR
-        or request.state is not Status.FAILED
-    ):
+    if next_step(request.status, failure_code=request.failure_code) is not NextStep.REFUSED_FOR_OPERATORS:
         raise Denied("There is no refusal of Fivetran to mend.")
 
 

@@ -7,7 +7,6 @@ from connections.models import (
     Batch,
     ConnectionRequest,
     Preset,
-    SetupTestsState,
     Trust,
 )
 from connections.models.request import ConnectionRequestQuerySet
@@ -22,7 +21,7 @@ from connections.permissions.rights import (
     sees_everything,
 )
 from connections.permissions.trust import trust_waiting_for
-from connections.states import EDITABLE, WITHDRAWABLE, Status
+from connections.states import EDITABLE, TESTS_OPEN, WITHDRAWABLE, Status
 
 
 def not_a_draft(user: Person, request: str = "") -> Q:
@@ -158,7 +157,7 @@ def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
         raise Denied("Only the requester, approvers and operators can run the setup tests.")
     if request.state is not Status.CREATED or request.gone_at:
         raise Denied("There is no connection to test.")
-    if request.connection.tests in (SetupTestsState.DUE, SetupTestsState.RUNNING):
+    if request.connection.tests in TESTS_OPEN:
         raise Denied("The setup tests are already on their way.")
 
 

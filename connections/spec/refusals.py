@@ -1,11 +1,11 @@
-"""Whose turn it is after Fivetran refused a request, and what to do: one table by the stored code."""
+"""What to do after Fivetran refused a request: one table by the code that is stored with it."""
 
 from dataclasses import dataclass
 
-from connections.states import Owner, Status
+from connections.next_step import MENDED, NOT_FOUND, refused_to
+from connections.states import Owner
 
-MENDED = "mended_by_operator"  # an operator did what was to be done: the requester can submit a copy
-FORBIDDEN, BAD_KEY, NOT_FOUND = "Forbidden", "AuthFailed", "NotFound"
+FORBIDDEN, BAD_KEY = "Forbidden", "AuthFailed"
 
 
 @dataclass(frozen=True)
@@ -14,49 +14,41 @@ class Refusal:
     act: str
 
 
-_CORRECT = Refusal(Owner.REQUESTER, "Correct and clone: a copy opens with everything you typed.")
+_CORRECT = "Correct and clone: a copy opens with everything you typed."
 _KEY = "Then hand the request back to its requester."
 # The codes are Fivetran's own (its API reference and what its Terraform provider handles) and the portal's. Any other
 # code is about the request itself: its requester corrects it and submits a copy.
-_BY_CODE: dict[str, Refusal] = {
-    FORBIDDEN: Refusal(
-        Owner.OPERATOR,
+_BY_CODE: dict[str, str] = {
+    FORBIDDEN: (
         "The portal's API key may not create connections in this destination. Give its user the right at Fivetran "
-        f"(Users and roles: Create connections for this destination), or put another key in place. {_KEY}",
+        f"(Users and roles: Create connections for this destination), or put another key in place. {_KEY}"
     ),
-    BAD_KEY: Refusal(
-        Owner.OPERATOR,
+    BAD_KEY: (
         "Fivetran does not accept the portal's API key. Put the right key and secret in place: what waits goes on by "
-        "itself afterwards.",
+        "itself afterwards."
     ),
-    "NotFound_Group": Refusal(
-        Owner.OPERATOR,
+    "NotFound_Group": (
         "The destination is no longer at Fivetran, or the portal's API key no longer sees it. Look there, and refresh "
         "what Fivetran offers, so that nobody chooses it again. Then hand the request back to its requester, who "
-        "chooses another destination.",
+        "chooses another destination."
     ),
-    "NotFound_Destination": Refusal(
-        Owner.OPERATOR,
+    "NotFound_Destination": (
         "The group has no destination at Fivetran any more. Look there, and refresh what Fivetran offers. Then hand "
-        "the request back to its requester.",
+        "the request back to its requester."
     ),
-    NOT_FOUND: Refusal(
-        Owner.OPERATOR,
+    NOT_FOUND: (
         "Something that the request names is no longer at Fivetran: an agent, a link, a service. Look there, and "
-        "refresh what Fivetran offers. Then hand the request back to its requester, who chooses another one.",
+        "refresh what Fivetran offers. Then hand the request back to its requester, who chooses another one."
     ),
     **dict.fromkeys(
         ("MethodNotAllowed", "NotAcceptable", "UnsupportedMediaType"),
-        Refusal(
-            Owner.OPERATOR,
+        (
             "Fivetran does not take the call as the portal makes it. See whether FIVETRAN_BASE_URL is right, whether a "
-            "proxy on the way changes calls, and whether there is a newer portal. Then hand the request back.",
+            "proxy on the way changes calls, and whether there is a newer portal. Then hand the request back."
         ),
     ),
-    MENDED: Refusal(Owner.REQUESTER, "An operator mended what stood in the way: submit a copy."),
+    MENDED: "An operator mended what stood in the way: submit a copy.",
 }
-# The same for a query: a code of the operators is one of these, or begins with NOT_FOUND.
-OPERATORS_CODES: frozenset[str] = frozenset(code for code, one in _BY_CODE.items() if one.owner is Owner.OPERATOR)
 _BY_STATUS = {
     401: BAD_KEY,
     403: FORBIDDEN,
@@ -74,9 +66,5 @@ def code_of(status: int | None, code: str) -> str:
 
 
 def refusal_of(code: str) -> Refusal:
-    return _BY_CODE.get(code) or (_BY_CODE[NOT_FOUND] if code.startswith(NOT_FOUND) else _CORRECT)
-
-
-def owner_of(status: str, failure_code: str = "") -> Owner:
-    found = Status(status)
-    return refusal_of(failure_code).owner if found is Status.FAILED else found.owner
+    act = _BY_CODE.get(code) or (_BY_CODE[NOT_FOUND] if code.startswith(NOT_FOUND) else _CORRECT)
+    return Refusal(refused_to(code), act)

@@ -2,32 +2,26 @@
 
 from typing import Any
 
-from django.db.models import Q, QuerySet, Value
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from connections import limits, permissions
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Handover
-from connections.models.handover import LIVE_HANDOVER
 from connections.permissions import Person
-from connections.spec import refusals
-from connections.states import Status
+from connections.states import Owner, Status
 from connections.views.approvals.inbox import TO_TRUST
 from connections.views.request_form import prefill
 
 SHOWN = 10
 COUNTED = 100
 
-_MINE_TO_ACT = (
-    Q(status__in=[Status.DRAFT, Status.CHANGES_REQUESTED])
-    # What operators mend is not the requester's turn.
-    | Q(status=Status.FAILED, clones=None)
-    & ~Q(failure_code__in=refusals.OPERATORS_CODES)
-    & ~Q(failure_code__startswith=refusals.NOT_FOUND)
-    # While a hand-over is under way it waits for its owner, who has a list of those.
-    | Q(status=Status.CREATED, gone_at=None, connection__setup_state__in=["incomplete", "broken"])
-    & ~Q(handover__state__in=LIVE_HANDOVER)
+_COPIED = Exists(ConnectionRequest.objects.filter(cloned_from=OuterRef("pk")))
+_WAITS_FOR_REQUESTER = (
+    Q(turn=Owner.REQUESTER) & ~(Q(status=Status.FAILED) & Q(_COPIED))
+    # The requester stands for a source owner whom nobody has asked yet; who was asked has a list of hand-overs.
+    | Q(turn=Owner.SOURCE_OWNER, handover=None)
 )
 _COLUMNS = (
     "id",
@@ -45,7 +39,7 @@ _COLUMNS = (
 def home(request: HttpRequest) -> HttpResponse:
     """What waits for me, and my recent requests."""
     mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
-    mine_to_act = list(mine.filter(_MINE_TO_ACT).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
+    mine_to_act = list(mine.filter(_WAITS_FOR_REQUESTER).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
     context: dict[str, Any] = {
         "presets": prefill.offered(),
         **_drafts(request.user, mine_to_act),

@@ -1,13 +1,9 @@
-"""What the pages say: how a status looks, whose turn it is and what happens next, and times in words."""
+"""What the pages say: how a status looks, what an event is called, and times in words."""
 
 from datetime import UTC, datetime, tzinfo
-from enum import StrEnum
 
-from django.conf import settings
-
-from connections.models import ConnectionRequest, EventKind
-from connections.spec.refusals import MENDED, owner_of
-from connections.states import Owner, Status
+from connections.models import EventKind
+from connections.states import Status
 
 # Bootstrap's colour pairs `text-bg-…-subtle`; they keep their contrast in both themes.
 _TONES = {
@@ -26,65 +22,9 @@ _TONES = {
     Status.EXPIRED: "secondary",
 }
 
-_NEXT = {
-    Status.DRAFT: "Nobody has been asked yet. Submit it when it is complete.",
-    Status.PENDING: "An approver looks at it next. The requester gets a mail with the decision.",
-    Status.CHANGES_REQUESTED: "The requester changes what was asked for below, and submits it again.",
-    Status.APPROVED: "The portal sends it to Fivetran by itself. You may close this page.",
-    Status.CLAIMED: "The portal is about to send it to Fivetran. You may close this page.",
-    Status.SENDING: "Fivetran is creating the connection; with setup tests this can take some minutes. "
-    "You may close this page.",
-    Status.UNKNOWN: "Fivetran may or may not have created this. We are checking and will not send it twice.",
-    Status.ATTENTION: "The portal cannot settle this alone. The operators were told; nothing more is sent until one of "
-    "them decides.",
-    Status.CREATED: "The connection exists at Fivetran.",
-    Status.FAILED: "Fivetran refused it and created nothing. Correct what it names, and submit a copy.",
-    Status.REJECTED: "It was turned down; nothing was created. A copy can be changed and submitted.",
-    Status.WITHDRAWN: "The requester took it back; nothing was created.",
-    Status.EXPIRED: "Nobody acted on it for {days} days; nothing was created. A copy can be submitted.",
-}
-
-_LOOKED_AT = (
-    "Fivetran refused it for a reason that is not the requester's, and created nothing. The operators were told and "
-    "look at it."
-)
-_SETUP = {
-    "connected": "The connection exists at Fivetran and is set up: it syncs as asked for.",
-    "incomplete": "The connection exists at Fivetran, but its setup is incomplete: it lacks credentials or something "
-    "else that the setup tests name.",
-    "broken": "The connection exists at Fivetran, but it does not work yet: see the setup tests.",
-}
-_DRIFTED = "The connection exists at Fivetran and is set up, but not as it was approved: see “Different at Fivetran”."
-_PAUSED = "The connection exists at Fivetran and is set up. It is paused: nothing syncs until it is unpaused."
-
-
-class Waits(StrEnum):
-    """What a connection that is not set up waits for, in a sentence."""
-
-    CREDENTIALS = (
-        "The connection exists at Fivetran and waits for its credentials, which the source owner enters there."
-    )
-    REVOKED = (
-        "The connection exists at Fivetran without credentials: the hand-over was revoked. It can be handed over again."
-    )
-    AGAIN = (
-        "The connection exists at Fivetran, but does not work with the credentials that were handed over: see the "
-        "setup tests. It can be handed over again."
-    )
-    TRUST = "The connection exists at Fivetran, but its source is not trusted yet: see “To be trusted”."
-    TELLING = "The connection exists at Fivetran. What its source showed is approved; the tests run again."
-
-
 UNKNOWN_NAME = (
     "Where nobody in this portal has that name, or a mail address, the person who asked for the connection gets it."
 )
-TURNS = {
-    Waits.CREDENTIALS: Owner.SOURCE_OWNER,
-    Waits.REVOKED: Owner.REQUESTER,
-    Waits.AGAIN: Owner.REQUESTER,
-    Waits.TRUST: Owner.APPROVER,
-    Waits.TELLING: Owner.PORTAL,
-}
 SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "danger"}
 
 # What the timeline calls an event that moved nothing, and its tone.
@@ -134,44 +74,6 @@ def tone(status: str) -> str:
 def test_tone(status: str) -> str:
     """The colour of a setup test's status; one that is new to us looks neutral."""
     return "danger" if status in FAILED_TESTS else _TEST_TONES.get(status, "info")
-
-
-def whose_turn(status: str, setup_state: str | None = None, waits: Waits | None = None, failure_code: str = "") -> str:
-    """The role whose turn it is; a created connection waits for the source owner until it is set up.
-
-    `waits`: what else is known about that. A certificate or key to be trusted comes before everything. What Fivetran
-    refused is the turn of whom the code names.
-    """
-    owner = owner_of(status, failure_code)
-    if status == Status.CREATED and (waits is Waits.TRUST or setup_state in ("incomplete", "broken")):
-        owner = TURNS[waits or Waits.CREDENTIALS]
-    return owner.value
-
-
-def next_sentence(
-    request: ConnectionRequest,
-    setup_state: str = "",
-    *,
-    drifted: bool = False,
-    paused: bool = False,
-    waits: Waits | None = None,
-) -> str:
-    """One sentence: where the request stands and what happens next."""
-    if request.state is Status.CREATED:
-        if request.gone_at:
-            return "The connection was created, and is no longer there at Fivetran."
-        if waits:
-            return waits
-        if drifted and setup_state == "connected":
-            return _DRIFTED
-        if paused and setup_state == "connected":
-            return _PAUSED
-        return _SETUP.get(setup_state, _NEXT[Status.CREATED])
-    if request.state is Status.FAILED and owner_of(request.status, request.failure_code) is Owner.OPERATOR:
-        return _LOOKED_AT
-    if request.failure_code == MENDED:
-        return "An operator mended what Fivetran refused it for. Nothing was created: submit a copy."
-    return _NEXT[request.state].format(days=settings.EXPIRE_DAYS)
 
 
 def relative(moment: datetime, now: datetime) -> str:

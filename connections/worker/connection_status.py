@@ -14,6 +14,7 @@ from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
 from connections.models import (
+    TESTS_OPEN,
     Attempt,
     Connection,
     ConnectionChange,
@@ -22,7 +23,9 @@ from connections.models import (
     EventKind,
     SetupTestsState,
     status_columns,
+    store_turn,
 )
+from connections.next_step import next_step
 from connections.queue import circuit_breaker
 from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus, Status
@@ -87,6 +90,7 @@ def record_status(connection: Connection, data: Mapping[str, Any]) -> None:
     Connection.objects.filter(pk=row.pk).update(seen_at=Now())
     note(row, events)
     handover.conclude(row, row.setup_state)
+    store_turn(row.request_id)
 
 
 def locked() -> QuerySet[Connection]:
@@ -143,15 +147,18 @@ def note(row: Connection, events: Iterable[Happening]) -> None:
 
 def mark_deleted(request: ConnectionRequest) -> None:
     """Fivetran knows the connection no longer: mark it; its history stays and its name is free. In a transaction."""
-    if ConnectionRequest.objects.filter(pk=request.pk, gone_at=None).update(gone_at=Now()) == 1:
+    connection = Connection.objects.select_for_update().filter(request=request)
+    list(connection.values_list("pk"))  # locked first, as by `store_turn`
+    turn = next_step(Status.CREATED, deleted=True).owner.value
+    if ConnectionRequest.objects.filter(pk=request.pk, gone_at=None).update(gone_at=Now(), turn=turn) == 1:
         # What was still to be tested never can be; a page would wait for it, and the sweeper enqueue, for ever.
-        Connection.objects.filter(request=request, tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING]).update(
+        connection.filter(tests__in=TESTS_OPEN).update(
             tests=SetupTestsState.STORED,
             tests_token=None,
             tests_lease_until=None,
             tests_note="The connection is no longer at Fivetran.",
         )
-        Connection.objects.filter(request=request).update(trust_waiting=0, trust_since=None)
+        connection.update(trust_waiting=0, trust_since=None)
         Event.objects.note(request, EventKind.GONE, actor=Actor.RECONCILER)
 
 

@@ -16,6 +16,7 @@ from django.db.transaction import atomic
 from connections import notifications
 from connections.models import (
     LIVE_HANDOVER,
+    TESTS_OPEN,
     Connection,
     Event,
     EventKind,
@@ -53,7 +54,7 @@ def conclude(connection: Connection, setup_state: str) -> None:
 
 def _run_tests(connection: Connection) -> None:
     """Have the tests run, unless they are about to: a run under way sees the same state."""
-    idle = Connection.objects.filter(pk=connection.pk).exclude(tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING])
+    idle = Connection.objects.filter(pk=connection.pk).exclude(tests__in=TESTS_OPEN)
     idle.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
 
 

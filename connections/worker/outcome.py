@@ -25,11 +25,13 @@ from connections.models import (
     IllegalTransition,
     NoticeKind,
     SetupTestsState,
+    store_turn,
     tests_in,
     transition,
 )
-from connections.spec import drift, refusals
-from connections.states import Actor, Owner, Status
+from connections.next_step import NextStep, next_step
+from connections.spec import drift
+from connections.states import Actor, Status
 from connections.worker import store_test_run
 
 log = logging.getLogger(__name__)
@@ -181,6 +183,7 @@ def to_created(
             notifications.notify(request, NoticeKind.CREATED, request.requester)
             if (handover := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(handover, NoticeKind.HANDOVER)
+            store_turn(request.pk)
     except IntegrityError:
         log.warning("request %s: connection id is attached to another request", request.pk)
         request.refresh_from_db()
@@ -206,7 +209,7 @@ def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> 
             note="",
         )
         notifications.notify(request, NoticeKind.FAILED, request.requester)
-        if refusals.refusal_of(code).owner is Owner.OPERATOR:
+        if next_step(request.status, failure_code=code) is NextStep.REFUSED_FOR_OPERATORS:
             notifications.notify(request, NoticeKind.ATTENTION, *notifications.operators())
 
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Now
 from connections.fivetran import configured
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError
-from connections.models import Connection, Observation, status_columns
+from connections.models import Connection, Observation, status_columns, store_turn
 from connections.queue import circuit_breaker
 from connections.spec import drift
 from connections.states import Status
@@ -107,6 +107,7 @@ def _store(rows: Iterable[dict[str, Any]], listed: Mapping[str, dict[str, Any]],
                 connection_status.note(connection, connection_status.apply_status(connection, changed[connection.pk]))
             Connection.objects.bulk_update(fresh, connection_status.TAKEN)
             Connection.objects.filter(pk__in=[connection.pk for connection in fresh]).update(seen_at=Now())
+            store_turn(*(connection.request_id for connection in fresh))
 
 
 def _differs(row: Mapping[str, Any], item: Mapping[str, Any]) -> bool:

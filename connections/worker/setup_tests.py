@@ -20,6 +20,7 @@ from connections.models import (
     Event,
     EventKind,
     SetupTestsState,
+    store_turn,
 )
 from connections.queue import circuit_breaker
 from connections.states import Actor
@@ -117,5 +118,6 @@ def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: 
             tests_next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS),
             tests_note=error.message[:500],
         )
+        store_turn(connection.request_id)
         if isinstance(error, Refused) and error.status == 404:
             Connection.objects.filter(pk=connection.pk).update(check_due_at=Now())  # is it still there?

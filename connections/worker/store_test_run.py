@@ -5,7 +5,7 @@ from hashlib import blake2s
 from typing import Any
 
 from connections import notifications, permissions
-from connections.models import Connection, ConnectionRequest, NoticeKind, store_run
+from connections.models import Connection, ConnectionRequest, NoticeKind, store_run, store_turn
 
 
 def store(
@@ -21,6 +21,8 @@ def store(
     Returns whether a test asks for something. `is_new` as of `store_run`.
     """
     asks = store_run(connection, data, asked_by_id=asked_by_id, is_new=is_new)
+    if not is_new:  # else by whoever records the connection, with the hand-over
+        store_turn(request.pk)
     if connection.trust_waiting:
         hashes = {one.hash for one in connection.trust_asked()}
         people = permissions.trust_approvers(request)

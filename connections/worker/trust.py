@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, Trust, TrustState
+from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, Trust, TrustState, store_turn
 from connections.queue import circuit_breaker
 from connections.states import Actor, Status
 from connections.worker import account, outcome
@@ -92,6 +92,7 @@ def _sent(row: Trust, token: uuid.UUID, attempt: Attempt, answer: Answer) -> Non
             tests_attempts=0,
             tests_note="",
         )
+        store_turn(row.request_id)
     circuit_breaker.record_success()
 
 
@@ -128,6 +129,7 @@ def _refuse(mine: QuerySet[Trust], row: Trust, message: str) -> None:
             why = f"{_what(row)}: {message}"
             Event.objects.note(row.request, EventKind.TRUST_REFUSED, actor=Actor.WORKER, detail={"why": why[:600]})
             Connection.objects.select_for_update().get(request=row.request_id).count_trust()
+            store_turn(row.request_id)
 
 
 def _what(row: Trust) -> str:

@@ -29,6 +29,7 @@ from connections.models import (
     NoticeKind,
     StaleRow,
     owner_or,
+    store_turn,
     why_not_mailed,
 )
 from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, RETURNABLE, hashed, new_nonce
@@ -247,6 +248,7 @@ def hand_over(*, by: User, request: ConnectionRequest, to: str) -> Handover:
         with transaction.atomic():
             limits.check_door(by, limits.PASSED_ON)
             handover = Handover.objects.create(request=request, owner=owner, address=address)
+            store_turn(request.pk)
             _note_overseen(handover, EventKind.HANDOVER_SENT, by, f"To {handover.owner_name}", "")
             notifications.tell_owner(handover, NoticeKind.HANDOVER)
             transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
@@ -278,6 +280,7 @@ def _renew(handover: Handover, state: HandoverState, **columns: Any) -> None:
     empty = {"return_hash": "", "code_nonce": "", "code_tries": 0, "codes_sent": 0}
     if rows.update(**{**nothing, **empty, **columns}, nonce=new_nonce(), state=state) != 1:
         raise StaleRow("The hand-over changed in the meantime. Look at it again.")
+    store_turn(handover.request_id)
     handover.refresh_from_db()
 
 

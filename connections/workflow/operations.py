@@ -30,9 +30,11 @@ from connections.models import (
     StaleRow,
     known_account,
     open_request,
+    store_turn,
     transition,
 )
-from connections.spec import drift, payloads, refusals
+from connections.next_step import MENDED, next_step
+from connections.spec import drift, payloads
 from connections.states import Actor, Status
 
 REFRESH_AGAIN = timedelta(seconds=60)  # between two by a button: each is up to 20 calls of the budget
@@ -82,6 +84,7 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
             notifications.notify(request, NoticeKind.CREATED, request.requester)
             if (begun := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(begun, NoticeKind.HANDOVER)
+            store_turn(request.pk)
             transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, request.pk), robust=True)
     except IntegrityError:
         raise DoesNotFit("This connection belongs to another request already.") from None
@@ -129,6 +132,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 made_elsewhere=True,
                 baseline=drift.baseline(columns["payload"], data, tidied=True),
             )
+            store_turn(request.pk)
             notifications.notify(request, NoticeKind.CREATED, owner)
             transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     except IntegrityError:
@@ -210,7 +214,8 @@ def hand_back(*, by: User, request: ConnectionRequest, reason: str) -> None:
     reason = _reason(reason)
     refused = ConnectionRequest.objects.filter(pk=request.pk, status=Status.FAILED, failure_code=request.failure_code)
     with transaction.atomic():
-        if refused.update(failure_code=refusals.MENDED, failure_message=reason) != 1:
+        turn = next_step(Status.FAILED, failure_code=MENDED).owner.value
+        if refused.update(failure_code=MENDED, failure_message=reason, turn=turn) != 1:
             raise StaleRow("Somebody else handed it back a moment ago.")
         code = {"why": f"It was {request.failure_code}."}
         Event.objects.note(request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code)

@@ -7,7 +7,16 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from connections import limits, permissions, tasks
-from connections.models import Connection, ConnectionRequest, Event, EventKind, SetupTestsState, StaleRow
+from connections.models import (
+    TESTS_OPEN,
+    Connection,
+    ConnectionRequest,
+    Event,
+    EventKind,
+    SetupTestsState,
+    StaleRow,
+    store_turn,
+)
 from connections.states import Actor
 
 
@@ -18,11 +27,12 @@ def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
         limits.check_door(by, limits.TEST_RUNS)
         changed = (
             Connection.objects.filter(request=request)
-            .exclude(tests__in=[SetupTestsState.DUE, SetupTestsState.RUNNING])
+            .exclude(tests__in=TESTS_OPEN)
             .update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
         )
         if changed != 1:
             raise StaleRow("The setup tests are already on their way.")
+        store_turn(request.pk)
         actor = Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
         if by.pk == request.requester_id:
             actor = Actor.REQUESTER

@@ -16,6 +16,7 @@ from connections.models import (
     StaleRow,
     Trust,
     TrustState,
+    store_turn,
 )
 from connections.models.connection import FINE
 from connections.spec import trust_candidates
@@ -44,6 +45,7 @@ def approve_trust(
         why = f"{found.kind.value.capitalize()} {found.name or found.type}, hash {found.hash}"
         # Locked last, as by the worker that tells Fivetran. Beside a run that is stored now, the later one counts.
         Connection.objects.select_for_update().get(request=request).count_trust()
+        store_turn(request.pk)
         Event.objects.note(request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
         transaction.on_commit(partial(tasks.enqueue, tasks.send_trust, row.pk), robust=True)
 

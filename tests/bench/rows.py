@@ -96,6 +96,7 @@ def _bodies() -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
 
 def _request(pk: int, n: int, count: int, people: list[int], approver: int, bodies: dict[str, Any]) -> Any:
     from connections.models import ConnectionRequest
+    from connections.next_step import next_step
     from connections.spec import payloads
     from connections.states import DECIDED, Status
 
@@ -115,6 +116,7 @@ def _request(pk: int, n: int, count: int, people: list[int], approver: int, bodi
     approval = {"approved_by_id": approver, "approved_at": at + timedelta(hours=2), "approved_digest": digest}
     return ConnectionRequest(
         status=status,
+        turn=next_step(status).owner.value,
         status_since=max(at, now - timedelta(days=1)) if status is Status.PENDING else at,  # else it would expire
         version=5,
         requester_id=people[person],
@@ -160,6 +162,8 @@ _TRAIL = (
     SELECT id, CASE WHEN id %% 20 = 0 THEN 'incomplete' ELSE 'connected' END, '{"sync_state": "scheduled"}',
     'scheduled', '{}', '[]', %s, %s, 'stored', 1, '', created_at
     FROM connections_connectionrequest WHERE id > %s AND status = 'created'""",
+    """UPDATE connections_connectionrequest SET turn = 'source owner'
+    WHERE id %% 20 = 0 AND id > %s AND status = 'created'""",
     """INSERT INTO connections_setuptestrun (connection_id, finished_at, setup_state, left_out)
     SELECT c.id, c.seen_at, c.setup_state, 0 FROM connections_connection c WHERE c.request_id > %s""",
     *(
@@ -204,6 +208,7 @@ def approved(count: int, prefix: str, group: str) -> list[int]:
         made.append(
             ConnectionRequest(
                 status=Status.APPROVED,
+                turn="portal",
                 requester_id=requester,
                 submitted_at=Now(),
                 values=values,

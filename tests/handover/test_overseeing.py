@@ -12,7 +12,16 @@ from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from connections import limits, notifications, permissions, worker, workflow
-from connections.models import Connection, ConnectionRequest, EventKind, Handover, HandoverState, NoticeKind, StaleRow
+from connections.models import (
+    Connection,
+    ConnectionRequest,
+    EventKind,
+    Handover,
+    HandoverState,
+    NoticeKind,
+    StaleRow,
+    store_turn,
+)
 from connections.views.request_page import queries, sections
 from tests import factories
 from tests.handover import handed_over, kinds, logged_in, page_of, proved
@@ -166,6 +175,7 @@ def test_what_breaks_after_it_was_done_is_the_requesters_to_hand_over_again(row:
     requester, owner = logged_in(row.request.requester), logged_in(User.objects.get(username="olga"))
     assert "Connected." in owner.get(page_of(row)).content.decode()
     Connection.objects.update(setup_state=setup_state)
+    store_turn(row.request_id)
     text = text_for(row.request.requester, row)
     assert "Turn: <strong><bdi>yours" in text and "It can be handed over again." in text and "Hand over again" in text
     assert text.index('id="handover-heading"') < text.index("Setup tests</h2>")
@@ -324,4 +334,5 @@ def test_it_waits_for_the_owner_and_not_for_the_requester_until_it_is_revoked(ro
     reader = logged_in(row.request.requester)
     assert "Nothing waits for you." in reader.get("/").content.decode()
     Handover.objects.update(state=HandoverState.REVOKED)
+    store_turn(row.request_id)
     assert "Nothing waits for you." not in reader.get("/").content.decode()

@@ -1,10 +1,26 @@
 """The state machine against its specification, written out here a second time by hand."""
 
+from typing import Any
+
 import pytest
 from django.core.management import call_command
 
 from connections.management.commands.state_diagram import MACHINES
-from connections.states import DECIDED, EDITABLE, FINAL, LIVE, TRANSITIONS, WITHDRAWABLE, Status, find_transition
+from connections.next_step import next_step
+from connections.states import (
+    DECIDED,
+    EDITABLE,
+    FINAL,
+    HANDOVER_TRANSITIONS,
+    LIVE,
+    TESTS_TRANSITIONS,
+    TRANSITIONS,
+    TRUST_TRANSITIONS,
+    WITHDRAWABLE,
+    Status,
+    Transition,
+    find_transition,
+)
 from tests import processes
 
 DOCUMENT = processes.ROOT / "docs" / "architecture.md"
@@ -76,7 +92,7 @@ def test_no_move_stands_twice_in_the_table() -> None:
 
 
 def test_every_status_reads_as_the_product_says() -> None:
-    assert {status.value: (status.label, status.owner.value) for status in Status} == LABELS
+    assert {status.value: (status.label, next_step(status).owner.value) for status in Status} == LABELS
 
 
 def test_final_statuses_lead_nowhere_and_the_others_somewhere() -> None:
@@ -138,3 +154,63 @@ def test_the_picture_in_the_document_is_the_one_the_command_prints(
 def test_the_picture_is_a_requests_unless_another_machine_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     call_command("state_diagram")
     assert "draft --> pending: requester" in capsys.readouterr().out
+
+
+# What is kept beside the status: from, to, and who may. "-" is a new row.
+BESIDE: dict[str, tuple[tuple[Transition[Any], ...], str]] = {
+    "hand-over": (
+        HANDOVER_TRANSITIONS,
+        """
+        -        waiting   requester,approver,operator,worker
+        waiting  open      source owner
+        open     returned  source owner
+        returned open      source owner,reconciler
+        waiting  done      reconciler
+        open     done      reconciler
+        returned done      reconciler
+        waiting  revoked   requester,approver,operator
+        open     revoked   requester,approver,operator
+        returned revoked   requester,approver,operator
+        waiting  waiting   requester,approver,operator,source owner
+        open     waiting   requester,approver,operator,source owner
+        returned waiting   requester,approver,operator,source owner
+        done     waiting   requester,approver,operator
+        revoked  waiting   requester,approver,operator
+        """,
+    ),
+    "trust": (
+        TRUST_TRANSITIONS,
+        """
+        -        due       approver,operator
+        due      running   worker
+        due      refused   worker
+        running  due       worker,sweeper
+        running  sent      worker
+        running  refused   worker
+        sent     lapsed    approver,operator
+        """,
+    ),
+    "setup tests": (
+        TESTS_TRANSITIONS,
+        """
+        -        none      worker,reconciler,operator
+        -        due       worker,reconciler,operator
+        -        stored    worker
+        none     due       requester,approver,operator,worker,reconciler
+        stored   due       requester,approver,operator,worker,reconciler
+        due      running   worker
+        running  due       worker,sweeper
+        running  stored    worker,reconciler
+        due      stored    reconciler
+        """,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_the_other_tables_are_their_specifications(name: str) -> None:
+    table, text = BESIDE[name]
+    rows = [line.split(maxsplit=2) for line in text.strip().splitlines()]
+    specified = {(source, target, frozenset(who.split(","))) for source, target, who in rows}
+    assert {(move.source or "-", move.target.value, frozenset(move.actors)) for move in table} == specified
+    assert len(table) == len(specified)

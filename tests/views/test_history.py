@@ -18,11 +18,11 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from connections import workflow
-from connections.models import Connection as ConnectionModel
 from connections.models import ConnectionRequest, Event, search
 from connections.models.search import Edge
 from connections.states import Status
 from connections.views.history import filters, history
+from connections.worker import connection_status
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -120,9 +120,9 @@ def test_a_row_says_status_service_destination_name_requester_age_and_turn(
 
 def test_one_that_is_gone_waits_for_nobody(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
     row = factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
-    ConnectionModel.objects.filter(request=row).update(setup_state="incomplete")
+    connection_status.record_status(row.connection, {"status": {"setup_state": "incomplete"}})
     assert 'data-label="Whose turn">source owner<' in as_user("requester").get(LIST).content.decode()
-    ConnectionRequest.objects.filter(pk=row.pk).update(gone_at=Now())
+    connection_status.mark_deleted(row)
     for url in (LIST, "/"):
         page = as_user("requester").get(url).content.decode()
         assert "no longer at Fivetran" in page and ">incomplete<" not in page
@@ -447,8 +447,8 @@ def test_an_export_says_since_when_a_connection_is_gone(as_user: Callable[..., C
     reader = as_user("requester")
     table = csv.reader(io.StringIO(_body(reader.get("/requests/export.csv"))))
     headings, *rows = list(table)
-    assert headings[-2:] == ["failure_message", "gone_at"]
-    assert [(row[0], row[-1]) for row in rows] == [
+    assert headings[-3:] == ["failure_message", "gone_at", "whose_turn"]
+    assert [(row[0], row[-2]) for row in rows] == [
         (str(gone.pk), "2026-03-10T23:30:00+00:00"),
         (str(kept.pk), ""),
     ]

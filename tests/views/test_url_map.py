@@ -110,7 +110,7 @@ def world(cast: dict[str, User]) -> World:
     changed = factories.request_in(Status.CREATED, mine, decides)
     change = workflow.ask_for_change(by=mine, request=changed, kind=ChangeKind.PAUSE, reason="x")
     refused = factories.request_in(Status.FAILED, mine, decides)
-    ConnectionRequest.objects.filter(pk=refused.pk).update(failure_code="Forbidden")
+    ConnectionRequest.objects.filter(pk=refused.pk).update(failure_code="Forbidden", turn="operator")
     clients = {name: Client() for name in ROLES}
     clients["source owner"] = proved(handover)
     Handover.objects.update(codes_sent=CODES_AN_HOUR)

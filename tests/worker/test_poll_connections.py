@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from connections import worker
 from connections.fivetran import configured
 from connections.models import BreakerReason, CircuitBreaker, Connection, ConnectionRequest, EventKind, Observation
+from tests import factories
 from tests.bench import rows
 from tests.sandbox_client import Fivetran
 from tests.worker.test_connection_status import created, hint, kinds
@@ -114,6 +115,7 @@ def test_a_changed_setup_state_and_the_first_data_are_events_once(fivetran: Five
     observe()
     seen = Connection.objects.get()
     assert (seen.setup_state, seen.sync_state, seen.failed_at) == ("broken", "syncing", None)
+    assert factories.stored_turn(request.pk) == "source owner"
     assert seen.fivetran_status == status
     assert seen.first_data_at and seen.succeeded_at
     assert seen.first_data_at == seen.succeeded_at

@@ -71,10 +71,12 @@ def test_it_is_told_and_the_tests_pass(fivetran: Fivetran, approve: Approve, sch
     assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.token, row.lease_until) == (TrustState.SENT, None, None)
+    assert factories.stored_turn(request.pk) == "portal"
     assert worker.sweep().run_tests == [request.pk]
     worker.run_tests(request.pk)
     connection = Connection.objects.get(request=request)
     assert connection.setup_state == "connected"
+    assert factories.stored_turn(request.pk) == "nobody"
     assert {"trust_approved", "trust_sent"} <= set(kinds(request))
     [call] = request.attempts.filter(call="trust")
     assert (call.ending, call.http_status) == ("answered", 200 if schema == "cert_x" else 201)
@@ -155,6 +157,7 @@ def test_a_refusal_is_said_and_it_can_be_approved_again(fivetran: Fivetran, appr
     row.refresh_from_db()
     assert (row.state, row.message) == (TrustState.REFUSED, "No such certificate")
     assert kinds(request)[0] == EventKind.TRUST_REFUSED
+    assert factories.stored_turn(request.pk) == "approver"
     again = approved(request)
     assert worker.send_trust(again.pk) == request.pk
 
@@ -246,7 +249,7 @@ def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approv
     assert worker.sweep().check == [request.pk]  # a 404 of this call may have other reasons
     worker.check(request.pk)
     request.refresh_from_db()
-    assert request.gone_at
+    assert request.gone_at and factories.stored_turn(request.pk) == "nobody"
     with pytest.raises(Denied, match="no connection"):
         permissions.check_can_trust(factories.person("approver"), request)
 

@@ -288,7 +288,8 @@ def test_a_row_too_large_says_so_and_stays(client: Client) -> None:
 # --- drafts ----------------------------------------------------------------------------------------------------------
 def with_drafts(by: User, count: int) -> None:
     """`count` drafts of this person, from before."""
-    rows = (ConnectionRequest(requester=by, status=Status.DRAFT, form_token=uuid.uuid4()) for _ in range(count))
+    columns = {"requester": by, "status": Status.DRAFT, "turn": "requester"}
+    rows = (ConnectionRequest(**columns, form_token=uuid.uuid4()) for _ in range(count))
     ConnectionRequest.objects.bulk_create(rows)
 
 

@@ -12,6 +12,7 @@ from django.test import Client
 from connections import notifications, permissions
 from connections.fivetran.errors import NotSent, Unauthorized
 from connections.models import ConnectionRequest, Notice, NoticeKind
+from connections.next_step import MENDED, next_step
 from connections.queue import circuit_breaker
 from connections.spec import refusals
 from connections.states import Owner, Status
@@ -55,7 +56,7 @@ def forbidden(cast: dict[str, User]) -> ConnectionRequest:
     ],
 )
 def test_whose_turn_it_is_comes_from_the_code(cast: dict[str, User], code: str, owner: Owner) -> None:
-    assert refusals.owner_of(Status.FAILED, code) is owner and refusals.refusal_of(code).act
+    assert next_step(Status.FAILED, failure_code=code).owner is owner and refusals.refusal_of(code).act
     row = refused(cast["requester"], cast["approver"], code)
     found = ConnectionRequest.objects.refused_for_operators().filter(pk=row.pk)
     assert found.exists() is (owner is Owner.OPERATOR)
@@ -65,7 +66,7 @@ def test_whose_turn_it_is_comes_from_the_code(cast: dict[str, User], code: str, 
 
 def test_no_other_status_listens_to_the_code() -> None:
     for status in set(Status) - {Status.FAILED}:
-        assert refusals.owner_of(status, "Forbidden") is status.owner
+        assert next_step(status, failure_code="Forbidden") is next_step(status)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_operators_read_what_to_do_and_can_hand_it_back(
     assert "Enter the reason" in operator.post(address, {"decision_reason": " "}).content.decode()
     assert operator.post(address, {"decision_reason": "The key has the role now"}).status_code == 302
     row = ConnectionRequest.objects.get(pk=forbidden.pk)
-    assert (row.status, row.failure_code) == (Status.FAILED, refusals.MENDED)
+    assert (row.status, row.failure_code) == (Status.FAILED, MENDED)
     page = as_user("requester").get(f"/requests/{row.pk}/").content.decode()
     assert "<strong><bdi>yours</bdi></strong>" in page
     assert "The key has the role now" in page and "Cause of the refusal mended" in page

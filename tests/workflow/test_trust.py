@@ -135,7 +135,9 @@ def test_it_is_an_approvers_turn_and_not_the_source_owners(as_user: Login, cast:
     listed = as_user("requester").get("/requests/").content.decode()
     assert re.search(r">\s*approver\s*<", listed)
     approve(row, CERTIFICATE)
-    assert "Turn: an approver" not in visible_text(page_of(as_user("requester"), row))
+    assert "Turn: the portal" in visible_text(page_of(as_user("requester"), row))
+    for url in ("/requests/", "/admin/connections/connectionrequest/"):
+        assert re.search(r">\s*portal\s*<", as_user("admin").get(url).content.decode()), url
 
 
 def test_a_warning_on_a_connected_connection_is_an_approvers_turn_too(as_user: Login, cast: Cast) -> None:

@@ -22,7 +22,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import catalog, limits, permissions, workflow
 from connections.forms import CodeForm, PersonForm
-from connections.models import Handover, HandoverState, SetupTestsState, StaleRow
+from connections.models import TESTS_OPEN, Handover, HandoverState, StaleRow
 from connections.permissions import Denied
 from connections.views import labels
 from connections.views.errors import limited
@@ -32,7 +32,6 @@ PROOFS = "handovers"  # in the session: number of the hand-over -> [proof, until
 PROVED_SECONDS = 2 * 60 * 60
 RETURNS = "handover_returns"  # in the session: number of the hand-over -> hash of the state that came before the code
 SECRETS_SHOWN = 20
-_TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 
 View = Callable[[HttpRequest, Handover], HttpResponse]
 Route = Callable[..., HttpResponse]
@@ -173,7 +172,7 @@ def _page(
 def _context(handover: Handover) -> dict[str, Any]:
     row = handover.request
     connection = row.connection
-    waits = connection.tests in _TESTS_OPEN or connection.check_due_at is not None
+    waits = connection.tests in TESTS_OPEN or connection.check_due_at is not None
     working = handover.state == HandoverState.RETURNED or waits
     runs = timeline.runs_of(connection)[:1]
     credentials = catalog.credentials_of(row.service)

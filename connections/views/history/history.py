@@ -8,7 +8,7 @@ from datetime import datetime, tzinfo
 from functools import lru_cache, wraps
 from typing import Any
 
-from django.db.models import Case, F, IntegerField, Subquery, Value, When
+from django.db.models import IntegerField, Subquery, Value
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
@@ -19,7 +19,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from connections import permissions
-from connections.models import HandoverState, search
+from connections.models import search, with_turn
 from connections.models.request import ConnectionRequestQuerySet
 from connections.models.search import Edge
 from connections.spec import characters, payloads
@@ -89,7 +89,7 @@ def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge:
     found: list[tuple[Any, ...]] = []
     stage = search.Stage(rows, complete=True)
     for stage in search.stages(rows, search.words_of(chosen.q), edge):
-        found = list(_beyond(stage, edge).values_list(*_COLUMNS, "turn_of", "waits_of", "count")[: PAGE + 1])
+        found = list(_beyond(stage, edge).values_list(*_COLUMNS, "count")[: PAGE + 1])
         if len(found) > PAGE:
             break
     more, found = len(found) > PAGE, found[:PAGE]
@@ -115,26 +115,17 @@ _COLUMNS = (
     "schema",
     "requester__username",
     "since",
-    "failure_code",
-)
-
-
-# What a connection that is not set up waits for, where that is not its source owner.
-_WAITS = Case(
-    When(connection__trust_waiting__gt=0, then=Value(labels.Waits.TRUST.name)),
-    When(handover__state=HandoverState.REVOKED, then=Value(labels.Waits.REVOKED.name)),
-    When(handover__state=HandoverState.DONE, then=Value(labels.Waits.AGAIN.name)),
-    default=Value(""),
+    "gone_at",
+    "connection__setup_state",
+    "turn_now",
 )
 
 
 def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet:
     """The rows of a stage from the edge on, with what the list shows and a capped count of the whole stage."""
     counted = CappedCount(stage.rows.order_by().values("pk")[: COUNTED + 1], output_field=IntegerField())
-    rows = stage.rows.annotate(
+    rows = with_turn(stage.rows).annotate(
         since=Coalesce("submitted_at", "created_at"),
-        turn_of=Case(When(gone_at=None, then=F("connection__setup_state")), default=Value(_GONE)),
-        waits_of=_WAITS,
         count=counted if stage.complete else Value(UNCOUNTED),
     )
     if edge is None:
@@ -149,7 +140,7 @@ def _text(text: str) -> SafeString:
 
 
 @lru_cache(maxsize=256)
-def _state(status: str, setup_state: str | None, waits: str, failure_code: str) -> tuple[SafeString, SafeString]:
+def _state(status: str, setup_state: str | None, turn: str) -> tuple[SafeString, SafeString]:
     """The labels of a status and of an unfinished setup, and whose turn it is: the same for many rows."""
     tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
     label = format_html(tag, labels.tone(status), status, Status(status).label)
@@ -157,7 +148,7 @@ def _state(status: str, setup_state: str | None, waits: str, failure_code: str) 
         label += format_html(' <span class="tag tag-danger">{}</span>', setup_state)
     elif setup_state and setup_state != "connected":
         label += format_html(' <span class="tag tag-warning">{}</span>', setup_state)
-    return label, escape(labels.whose_turn(status, setup_state, labels.Waits[waits] if waits else None, failure_code))
+    return label, escape(turn)
 
 
 def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
@@ -167,7 +158,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
         (
             pk,
             start,
-            *_state(status, setup_state, waits, code if status == Status.FAILED else ""),
+            *_state(status, _GONE if gone_at else setup_state, turn),
             _text(service_name or "(no service yet)"),
             _text(group_name),
             characters.visible(schema),
@@ -176,7 +167,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
             since.isoformat(),
             labels.exact(since, zone),
         )
-        for pk, status, service_name, group_name, schema, requester, since, code, setup_state, waits, _count in found
+        for pk, status, service_name, group_name, schema, requester, since, gone_at, setup_state, turn, _count in found
     ]
 
 
@@ -216,16 +207,18 @@ _EXPORTED = (
     "connection__setup_state",
     "failure_code",
     "failure_message",
-    "gone_at",  # at the end, so that whoever reads by place finds the others where they were
+    # At the end, so that whoever reads by place finds the others where they were.
+    "gone_at",
+    "turn_now",
 )
-_HEADINGS = [name.replace("__username", "").replace("connection__", "") for name in _EXPORTED]
+_HEADINGS = [*(name.replace("__username", "").replace("connection__", "") for name in _EXPORTED[:-1]), "whose_turn"]
 
 
 def _chunks(request: HttpRequest, *more: str) -> Iterator[list[tuple[Any, ...]]]:
     """The filtered set from the newest to the oldest, in chunks of CHUNK rows, each by a query of its own."""
     chosen = filters.read(request.GET)
     rows = chosen.rows(permissions.visible_to(request.user), zone_of(request))
-    rows = search.contain(rows, search.words_of(chosen.q)).order_by("-id")
+    rows = search.contain(with_turn(rows), search.words_of(chosen.q)).order_by("-id")
 
     def read() -> Iterator[list[tuple[Any, ...]]]:
         last = filters.MAX_ID

@@ -8,10 +8,9 @@ from django.urls import reverse
 from connections import permissions
 from connections.forms import PersonForm
 from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_no_mail_reaches
+from connections.next_step import UNFINISHED
 from connections.permissions import Person
 from connections.views.request_page.queries import denied_reason
-
-UNFINISHED = ("incomplete", "broken")  # the setup states of a connection that lacks something
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from connections.models import (
     Handover,
     Kind,
     Observation,
+    with_step,
 )
 from connections.permissions import Person
 from connections.states import CHANGE_OPEN
@@ -47,27 +48,18 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         "handover__owner",
     )
     latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
+    changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
     rows = rows.annotate(
         latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
         listed_at=Subquery(Observation.objects.filter(pk=1).values("finished_at")),
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
-        **_changes_of_the_row(),
+        latest_change=Subquery(changes.values("pk")[:1]),
+        open_change=Subquery(changes.filter(status__in=sorted(CHANGE_OPEN)).values("pk")[:1]),
         guide=Subquery(_known(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
         group_told_at=Subquery(_known(Kind.GROUP, "group_id").values("detail_at")),
     )
-    return get_object_or_404(rows, pk=pk)
-
-
-def _changes_of_the_row() -> dict[str, Subquery]:
-    """Columns: the newest change of the connection, and the open one with its status."""
-    changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
-    waiting = changes.filter(status__in=sorted(CHANGE_OPEN))
-    return {
-        "latest_change": Subquery(changes.values("pk")[:1]),
-        "open_change": Subquery(waiting.values("pk")[:1]),
-        "open_change_status": Subquery(waiting.values("status")[:1]),
-    }
+    return get_object_or_404(with_step(rows), pk=pk)
 
 
 def _known(kind: Kind, column: str) -> QuerySet[CatalogEntry]:

@@ -5,6 +5,7 @@ from datetime import datetime
 from hashlib import blake2s
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from connections import permissions
@@ -15,13 +16,13 @@ from connections.models import (
     CircuitBreaker,
     Connection,
     ConnectionRequest,
-    HandoverState,
-    SetupTestsState,
+    step_of,
 )
+from connections.next_step import NextStep
 from connections.permissions import Person
 from connections.spec import drift, payloads
 from connections.spec.refusals import refusal_of
-from connections.states import FINAL, ChangeStatus, Owner, Status
+from connections.states import FINAL, TESTS_OPEN, ChangeStatus, Owner, Status
 from connections.views import labels
 from connections.views.changes import change_labels
 from connections.views.request_page import connection_facts, diagnosis, timeline
@@ -39,7 +40,6 @@ from connections.views.request_page.queries import (
 
 _WORKING = frozenset({Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN})
 _PERSONS = frozenset({Status.PENDING, Status.CHANGES_REQUESTED, Status.ATTENTION})
-_TESTS_OPEN = frozenset({SetupTestsState.DUE.value, SetupTestsState.RUNNING.value})
 _PAUSES = (2, 5, 15, 30, 60)  # seconds between two questions about a connection that has no data yet
 
 
@@ -49,7 +49,6 @@ class Waiting:
 
     sentence: str
     until: datetime | None
-    on_operators: bool = False  # nothing goes on before one of them acts
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
@@ -58,9 +57,9 @@ def poll_seconds(row: ConnectionRequest) -> int:
     A connection is followed until its first data, ever more slowly; 0 when nothing more is to come.
     """
     connection = connection_of(row)
-    if row.state in _WORKING or (connection is not None and connection.tests in _TESTS_OPEN):
+    if row.state in _WORKING or (connection is not None and connection.tests in TESTS_OPEN):
         return 2
-    change = getattr(row, "open_change_status", None)
+    change = row.step_change  # type: ignore[attr-defined]  # read by find()
     handover = handover_of(row)
     handing_over = handover is not None and handover.is_live and not row.gone_at
     if handing_over or change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
@@ -113,7 +112,6 @@ def waiting_for(row: ConnectionRequest) -> Waiting | None:
                     "Fivetran does not accept the portal's API key. Operators can correct it; the request goes on by "
                     "itself afterwards.",
                     None,
-                    on_operators=True,
                 )
             case BreakerReason.OPEN:
                 return Waiting("Fivetran gives no clear answers at the moment. The portal asks again", ahead)
@@ -129,6 +127,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     runs = timeline.runs_of(connection)
     setup_state = connection.setup_state if connection and not row.gone_at else ""
     trust, said = trust_section.section(user, row, runs), diagnosis.cards(row, runs)
+    step = step_of(row, drifted=bool(connection and connection.drift), paused=bool(is_paused(connection)))
     return {
         "row": row,
         "connection": connection,
@@ -136,14 +135,8 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "known_at": known_at(row),
         "place": getattr(row, "batch_row", None) if permissions.sees_all_of(user, row) else None,
         "setup_tone": labels.SETUP_TONES.get(setup_state, "secondary"),
-        "turn": turn(user, row, setup_state, trust, on_operators=bool(waiting and waiting.on_operators)),
-        "next": labels.next_sentence(
-            row,
-            setup_state,
-            drifted=bool(connection and connection.drift),
-            paused=is_paused(connection),
-            waits=_waits_for(row, setup_state, trust),
-        ),
+        "turn": turn(user, row, step),
+        "next": step.sentence.format(days=settings.EXPIRE_DAYS),
         "is_paused": is_paused(connection) and not row.gone_at,
         "waiting": waiting,
         "poll": min(
@@ -156,18 +149,18 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "shown": row.digest[:SHOWN_DIGEST],
         "actions": actions(user, row),
         "decide": decide(user, row),
-        **_for_operators(user, row),
+        **_for_operators(user, row, step),
         "body_heading": body_heading(row),
         "evidence": _evidence(user, row),
         "attempts": attempts,
         "runs": runs,
-        "tests_open": connection is not None and connection.tests in _TESTS_OPEN,
+        "tests_open": connection is not None and connection.tests in TESTS_OPEN,
         "source_owner": source_owner(row),
         "acts_on_tests": source_owner(row),
         "again": "run the tests again here",
         "handover": handover_section.shown(user, row),
         "lead": handover_section.lead(
-            user, row, busy=trust is not None or (connection is not None and connection.tests in _TESTS_OPEN)
+            user, row, busy=trust is not None or (connection is not None and connection.tests in TESTS_OPEN)
         ),
         "entries": timeline.entries(row, attempts, runs),
         "changes": changes_of(row) if permissions.sees_all_of(user, row) else [],
@@ -179,13 +172,13 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     }
 
 
-def _for_operators(user: Person, row: ConnectionRequest) -> dict[str, Any]:
+def _for_operators(user: Person, row: ConnectionRequest, step: NextStep) -> dict[str, Any]:
     """What a refusal asks of whom, and the form of an operator: to settle the request, or to hand it back."""
     refusal = refusal_of(row.failure_code) if row.state is Status.FAILED else None
     settles, hands_back = permissions.can_settle(user, row), permissions.can_hand_back(user, row)
     return {
         "refusal": refusal,
-        "looked_at": refusal is not None and refusal.owner is Owner.OPERATOR,
+        "looked_at": step is NextStep.REFUSED_FOR_OPERATORS,
         "settles": settles,
         "hands_back": hands_back,
         "form": SettleForm(pk=row.pk) if settles or hands_back else None,
@@ -238,54 +231,30 @@ def body_heading(row: ConnectionRequest) -> str:
     return "The exact body that will be sent" + ("" if row.approved_at else " if it is approved")
 
 
-def _waits_for(row: ConnectionRequest, setup_state: str, trust: trust_section.Section | None) -> labels.Waits | None:
-    """What a connection waits for, where the portal knows more than Fivetran's word.
-
-    Something to trust waits for its approval even where a test only warns and the connection is connected.
-    """
-    if row.state is Status.CREATED and trust is not None and not all(item.row for item in trust.items):
-        return labels.Waits.TRUST
-    if row.state is not Status.CREATED or setup_state not in ("incomplete", "broken"):
-        return None
-    if trust is not None:
-        return labels.Waits.TELLING
-    handover = handover_of(row)
-    if handover is None:
-        return None
-    if handover.state == HandoverState.REVOKED:
-        return labels.Waits.REVOKED
-    if handover.state == HandoverState.DONE:
-        return labels.Waits.AGAIN
-    return labels.Waits.CREDENTIALS if handover.is_live and not handover.returned_at else None
-
-
-def turn(
-    user: Person,
-    row: ConnectionRequest,
-    setup_state: str,
-    trust: trust_section.Section | None = None,
-    *,
-    on_operators: bool = False,
-) -> str:
+def turn(user: Person, row: ConnectionRequest, step: NextStep) -> str:
     """Whose turn it is, with the name where it is one person's."""
-    waits = _waits_for(row, setup_state, trust)
-    if waits is labels.Waits.TRUST and trust is not None and not trust.denied_reason:
+    if _may_act(user, row, step):
         return "yours"
-    owner = Owner.OPERATOR if on_operators else labels.whose_turn(row.status, setup_state, waits, row.failure_code)
-    if row.requester_id == user.pk and owner == Owner.REQUESTER:
-        return "yours"
-    match owner:
-        case Owner.REQUESTER:
-            return f"{row.requester}, the requester"
-        case Owner.SOURCE_OWNER:
-            return f"{source_owner(row)}, the source owner"
-        case Owner.APPROVER:
-            return "yours" if not waits and permissions.can_decide(user, row) else "an approver"
-        case Owner.OPERATOR:
-            return "yours" if permissions.is_operator(user) else "an operator"
-        case Owner.PORTAL:
-            return "the portal"
-    return "nobody: it is finished"
+    return {
+        Owner.REQUESTER: f"{row.requester}, the requester",
+        Owner.SOURCE_OWNER: f"{source_owner(row)}, the source owner",
+        Owner.APPROVER: "an approver",
+        Owner.OPERATOR: "an operator",
+        Owner.PORTAL: "the portal",
+        Owner.NOBODY: "nobody: it is finished",
+    }[step.owner]
+
+
+def _may_act(user: Person, row: ConnectionRequest, step: NextStep) -> bool:
+    match step:
+        case NextStep.PENDING:
+            return permissions.can_decide(user, row)
+        case NextStep.TRUST:
+            return permissions.can_trust(user, row)
+        case NextStep.CHANGE_PENDING:
+            return permissions.changes_waiting_for(user).filter(request=row).exists()
+    mine = step.owner is Owner.REQUESTER and row.requester_id == user.pk
+    return mine or (step.owner is Owner.OPERATOR and permissions.is_operator(user))
 
 
 def changes_of(row: ConnectionRequest) -> list[dict[str, Any]]:

@@ -1,0 +1,230 @@
+"""The only writer of a status: one conditional UPDATE and one event, for requests and for changes of connections."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import models
+from django.db import transaction as database_transaction
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from connections.models.change import ConnectionChange
+from connections.models.event import Event, EventKind
+from connections.models.request import ConnectionRequest
+from connections.models.step import store_turn
+from connections.next_step import next_step
+from connections.states import (
+    CHANGE_OPEN,
+    Actor,
+    ChangeStatus,
+    Status,
+    Transition,
+    change_transition,
+    find_transition,
+)
+
+_EVENTS = {
+    ChangeStatus.PENDING: EventKind.CHANGE_ASKED,
+    ChangeStatus.APPROVED: EventKind.CHANGE_APPROVED,
+    ChangeStatus.RUNNING: EventKind.CHANGE_STARTED,
+    ChangeStatus.DONE: EventKind.CHANGE_APPLIED,
+    ChangeStatus.FAILED: EventKind.CHANGE_FAILED,
+    ChangeStatus.REJECTED: EventKind.CHANGE_REJECTED,
+    ChangeStatus.WITHDRAWN: EventKind.CHANGE_WITHDRAWN,
+    ChangeStatus.EXPIRED: EventKind.CHANGE_EXPIRED,
+}
+
+
+class IllegalTransition(Exception):
+    """The tables of `connections.states` have no such move, or not for this actor, or it needs a reason."""
+
+
+class StaleRow(Exception):
+    """The row no longer is where the caller saw it: somebody or something else moved first. Nothing was changed."""
+
+
+# --- beginning -------------------------------------------------------------------------------------------------------
+def open_request(
+    *,
+    status: Status,
+    requester: User,
+    actor: Actor = Actor.REQUESTER,
+    by: User | None = None,
+    why: str = "",
+    detail: dict[str, Any] | None = None,
+    **columns: Any,
+) -> ConnectionRequest:
+    """Insert a new request with its first event; runs in one transaction.
+
+    It begins as a draft or pending, or, by an operator (`by`) who says `why`, as created: then the connection was made
+    elsewhere. Raises IllegalTransition, and IntegrityError where a constraint refuses the row.
+    """
+    _check(find_transition(None, status), "request", None, status, actor, why)
+    with database_transaction.atomic():
+        turn = next_step(status).owner.value
+        request = ConnectionRequest.objects.create(status=status, requester=requester, turn=turn, **columns)
+        _note_move(request, None, status, 1, actor, by or requester, why, detail)
+    request.refresh_from_db()
+    return request
+
+
+def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **columns: Any) -> ConnectionChange:
+    """Insert a new change, waiting for approval, with its event; runs in one transaction.
+
+    Raises IllegalTransition, and IntegrityError where a constraint refuses the row: above all where another change of
+    this connection is open.
+    """
+    reason, status = str(columns.get("reason", "")).strip(), ChangeStatus.PENDING
+    _check(change_transition(None, status), "change", None, status, actor, reason)
+    with database_transaction.atomic():
+        change = ConnectionChange.objects.create(request=request, requester=requester, status=status, **columns)
+        _note_change(change, None, status, actor, requester, reason)
+        store_turn(request.pk)
+    change.refresh_from_db()
+    return change
+
+
+# --- moving ----------------------------------------------------------------------------------------------------------
+def transition(
+    request: ConnectionRequest,
+    target: Status,
+    *,
+    actor: Actor,
+    by: User | None = None,
+    reason: str = "",
+    guard: Q | None = None,
+    detail: dict[str, Any] | None = None,
+    columns: Mapping[str, Any] | None = None,
+    **changes: Any,
+) -> None:
+    """Move `request` from the status it was read with to `target`, with an event that has `reason` and `detail`.
+
+    `changes` are columns that are written by the same statement (`columns` too, for names that are parameters here).
+    More in `_move`.
+    """
+    source = request.state
+
+    def note(version: int) -> None:
+        _note_move(request, source, target, version, actor, by, reason, detail)
+
+    written = {**changes, **(columns or {})}
+    code = written.get("failure_code", request.failure_code)
+    written["turn"] = next_step(target, failure_code=code).owner.value  # of a created one until its connection is known
+    _move(request, source, target, find_transition(source, target), actor, reason, guard, written, note)
+
+
+def transition_change(
+    change: ConnectionChange,
+    target: ChangeStatus,
+    *,
+    actor: Actor,
+    by: User | None = None,
+    reason: str = "",
+    why: str = "",
+    guard: Q | None = None,
+    **columns: Any,
+) -> None:
+    """Move `change` in the same way, with an event of its request; `reason` or `why` is what the timeline shows."""
+    source = change.state
+
+    def note(_version: int) -> None:
+        _note_change(change, source, target, actor, by, reason.strip() or why)
+        store_turn(change.request_id)
+
+    _move(change, source, target, change_transition(source, target), actor, reason, guard, columns, note)
+
+
+def _move(
+    row: ConnectionRequest | ConnectionChange,
+    source: str,
+    target: str,
+    move: Transition[Any] | None,
+    actor: Actor,
+    reason: str,
+    guard: Q | None,
+    columns: Mapping[str, Any],
+    note: Callable[[int], None],
+) -> None:
+    """One conditional UPDATE and, by `note`, one event row.
+
+    The row must be as it was read: in the same version. `guard` narrows the UPDATE further (a token, a digest, a lease
+    by `Now()`); `columns` may be expressions. Afterwards `row` has what was written; what the database computed is read
+    when it is asked for.
+    Raises IllegalTransition (no such move, wrong actor, reason missing), StaleRow (not exactly one row matched),
+    IntegrityError (a constraint refused: the caller's transaction, if any, is lost with it). In each of these cases
+    nothing was written.
+    """
+    name = "change" if isinstance(row, ConnectionChange) else "request"
+    _check(move, name, source, target, actor, reason)
+    written, version = {"status_since": Now(), **columns}, row.version + 1
+    seen = type(row)._default_manager.filter(guard or Q(), pk=row.pk, status=source, version=row.version)
+    with database_transaction.atomic(savepoint=False):
+        changed = seen.update(status=target, version=version, **written)
+        if changed == 1:
+            note(version)
+    if changed != 1:
+        raise StaleRow(f"{name.capitalize()} {row.pk} is no longer {source}, or no longer as it was seen.")
+    for column, value in {"status": str(target), "version": version, **written}.items():
+        _take_over(row, column, value)
+
+
+def _check(move: Transition[Any] | None, name: str, source: str | None, target: str, actor: Actor, reason: str) -> None:
+    if move is None or actor not in move.actors:
+        raise IllegalTransition(f"{actor} cannot move a {name} from {source} to {target}.")
+    if move.needs_reason and not reason.strip():
+        raise IllegalTransition(f"Moving a {name} from {source} to {target} needs a reason.")
+
+
+def _take_over(row: models.Model, name: str, value: Any) -> None:
+    """Give `row` a column as it was written, or have Django read it when it is asked for."""
+    column: Any = row._meta.get_field(name)
+    if hasattr(value, "resolve_expression") or isinstance(column, models.JSONField):
+        row.__dict__.pop(column.attname, None)
+    else:
+        setattr(row, name, value)
+
+
+# --- events ----------------------------------------------------------------------------------------------------------
+def _note_move(
+    request: ConnectionRequest,
+    source: Status | None,
+    target: Status,
+    version: int,
+    actor: Actor,
+    by: User | None,
+    reason: str,
+    detail: dict[str, Any] | None,
+) -> None:
+    Event.objects.create(
+        request=request,
+        kind=EventKind.MOVED,
+        source=source or "",
+        target=target,
+        actor=actor,
+        by=by,
+        reason=reason.strip(),
+        detail=detail or {},
+        version=version,
+    )
+
+
+def _note_change(
+    change: ConnectionChange,
+    source: ChangeStatus | None,
+    target: ChangeStatus,
+    actor: Actor,
+    by: User | None,
+    said: str,
+) -> None:
+    """The event names the change; behind it stands the reason or cause."""
+    waits = source is ChangeStatus.RUNNING and target in CHANGE_OPEN
+    words = f"{change.get_kind_display()} (change #{change.pk})"
+    Event.objects.note(
+        change.request,
+        EventKind.CHANGE_WAITS if waits else _EVENTS[target],
+        actor=actor,
+        by=by,
+        reason=f"{words}: {said}" if said else words,
+        detail={"change": change.pk, "status": str(target)},
+    )

@@ -1,0 +1,224 @@
+"""Whose turn it is reads the same in every place, and is stored as `next_step` derives it."""
+
+import re
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.test import Client
+
+from connections import workflow
+from connections.models import (
+    BreakerReason,
+    ChangeKind,
+    CircuitBreaker,
+    Connection,
+    ConnectionRequest,
+    Handover,
+    SetupTestsState,
+    TrustState,
+    step_of,
+    store_turn,
+    with_step,
+)
+from connections.states import Status
+from connections.worker import connection_status, outcome, store_test_run
+from connections.workflow import operations
+from tests import factories
+from tests.handover import handed_over
+from tests.views.test_request_page import page_of, visible_text
+from tests.views.test_trust import CERTIFICATE, created, failed
+from tests.workflow.test_trust import approve
+
+pytestmark = pytest.mark.django_db
+Cast = dict[str, Any]
+Login = Callable[..., Client]
+
+
+def untouched(cast: Cast) -> ConnectionRequest:
+    """A created request whose connection lacks something, without a hand-over."""
+    row = created(cast, None)
+    connection_status.record_status(row.connection, {"status": {"setup_state": "broken"}})
+    return row
+
+
+def connected(cast: Cast) -> ConnectionRequest:
+    row = created(cast, None)
+    connection_status.record_status(row.connection, {"status": {"setup_state": "connected"}})
+    return row
+
+
+def waiting_for_owner(cast: Cast) -> Handover:
+    return handed_over(by=cast["requester"])
+
+
+def revoked(cast: Cast) -> ConnectionRequest:
+    handover = waiting_for_owner(cast)
+    workflow.revoke(by=cast["requester"], handover=handover)
+    return handover.request
+
+
+def given_again(cast: Cast) -> ConnectionRequest:
+    handover = Handover.objects.get(request=revoked(cast))
+    workflow.pass_on(by=cast["requester"], handover=handover, to="requester2")
+    return handover.request
+
+
+def broken_again(cast: Cast) -> ConnectionRequest:
+    handover = waiting_for_owner(cast)
+    for state in ("connected", "broken"):
+        connection_status.record_status(handover.request.connection, {"status": {"setup_state": state}})
+    return handover.request
+
+
+def asks_trust(cast: Cast) -> ConnectionRequest:
+    return created(cast, CERTIFICATE)
+
+
+def approved_trust(cast: Cast) -> ConnectionRequest:
+    row = asks_trust(cast)
+    approve(row, CERTIFICATE)
+    return row
+
+
+def told_of_trust(cast: Cast) -> ConnectionRequest:
+    """Fivetran knows, and the tests have not run since."""
+    row = approved_trust(cast)
+    row.trusts.update(state=TrustState.SENT, ended_at=Now())
+    Connection.objects.filter(request=row).update(tests=SetupTestsState.DUE)
+    store_turn(row.pk)
+    return row
+
+
+def rerun_after_trust(cast: Cast) -> ConnectionRequest:
+    row = told_of_trust(cast)
+    store_test_run.store(row, row.connection, {"setup_tests": failed(None)})
+    return row
+
+
+def asked_change(cast: Cast) -> ConnectionRequest:
+    row = connected(cast)
+    workflow.ask_for_change(by=cast["requester"], request=row, kind=ChangeKind.PAUSE, reason="Quiet weeks")
+    return row
+
+
+def approved_change(cast: Cast) -> ConnectionRequest:
+    row = asked_change(cast)
+    [change] = row.changes.all()
+    workflow.approve_change(by=cast["approver"], change=change, digest=change.digest)
+    return row
+
+
+def withdrawn_change(cast: Cast) -> ConnectionRequest:
+    row = asked_change(cast)
+    workflow.withdraw_change(by=cast["requester"], change=row.changes.get())
+    return row
+
+
+def gone(cast: Cast) -> ConnectionRequest:
+    row = asks_trust(cast)
+    connection_status.mark_deleted(row)
+    return row
+
+
+def forbidden(cast: Cast) -> ConnectionRequest:
+    row = factories.request_in(Status.SENDING, cast["requester"], cast["approver"])
+    outcome.to_failed(row, "Forbidden", "No", Q())
+    return row
+
+
+def handed_back(cast: Cast) -> ConnectionRequest:
+    row = forbidden(cast)
+    operations.hand_back(by=cast["operator"], request=row, reason="The key may do it now")
+    return row
+
+
+# How a request came there -> whose turn it is.
+CAME: dict[Callable[[Cast], Any], str] = {
+    untouched: "source owner",
+    connected: "nobody",
+    waiting_for_owner: "source owner",
+    revoked: "requester",
+    given_again: "source owner",
+    broken_again: "requester",
+    asks_trust: "approver",
+    approved_trust: "portal",
+    told_of_trust: "portal",
+    rerun_after_trust: "source owner",
+    asked_change: "approver",
+    approved_change: "portal",
+    withdrawn_change: "nobody",
+    gone: "nobody",
+    forbidden: "operator",
+    handed_back: "requester",
+}
+PAGE = {
+    "requester": "Turn: requester, the requester",
+    "source owner": ", the source owner",
+    "approver": "Turn: an approver",
+    "portal": "Turn: the portal",
+    "operator": "Turn: an operator",
+    "nobody": "Turn: nobody: it is finished",
+}
+
+
+def read_everywhere(as_user: Login, row: ConnectionRequest, turn: str) -> None:
+    auditor, admin = as_user("auditor"), as_user("admin")
+    assert PAGE[turn] in visible_text(page_of(auditor, row))
+    assert f'data-label="Whose turn">{turn}<' in auditor.get("/requests/").content.decode()
+    assert re.search(rf'field-whose_turn">{turn}<', admin.get("/admin/connections/connectionrequest/").content.decode())
+    lines = b"".join(auditor.get("/requests/export.csv").streaming_content).decode().splitlines()  # type: ignore[attr-defined]
+    assert lines[0].endswith(",whose_turn") and lines[1].endswith(f",{turn}")
+    mine = as_user("requester").get("/").content.decode().partition("Waiting for you")[2].partition("</section>")[0]
+    asked = Handover.objects.live().filter(request=row).exists()
+    assert (f"/requests/{row.pk}/" in mine) is (turn in ("requester", "source owner") and not asked)
+
+    listed = re.search(r"/(changes|requests)/\d+/", as_user("approver").get("/approvals/").content.decode())
+    assert (listed is not None) is (turn == "approver")
+    needed = re.search(r"needs? an operator|API key", as_user("operator").get("/").content.decode())
+    assert (needed is not None) is (turn == "operator")
+
+
+@pytest.mark.parametrize("come", CAME)
+def test_every_place_reads_the_stored_turn(as_user: Login, cast: Cast, come: Callable[[Cast], Any]) -> None:
+    came = come(cast)
+    row = came if isinstance(came, ConnectionRequest) else came.request
+    assert factories.stored_turn(row.pk) == CAME[come]
+    read_everywhere(as_user, row, CAME[come])
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_status_is_stored_with_whose_turn_it_is(cast: Cast, status: Status) -> None:
+    factories.stored_turn(factories.request_in(status, cast["requester"], cast["approver"]).pk)
+
+
+def test_while_the_key_is_refused_operators_act_and_nothing_is_stored_of_it(as_user: Login, cast: Cast) -> None:
+    row = factories.approved(cast["requester"], cast["approver"])
+    read_everywhere(as_user, row, "portal")
+    CircuitBreaker.objects.update_or_create(pk=1, defaults={"reason": BreakerReason.AUTH})
+    read_everywhere(as_user, row, "operator")
+    row.refresh_from_db()
+    assert row.turn == "portal"
+
+
+def test_tests_that_were_given_up_leave_it_to_people(cast: Cast) -> None:
+    row = told_of_trust(cast)
+    Connection.objects.filter(request=row).update(tests=SetupTestsState.STORED)
+    connection_status.record_status(row.connection, {"status": {"setup_state": "broken"}})
+    assert factories.stored_turn(row.pk) == "source owner"
+    workflow.rerun_tests(by=cast["requester"], request=ConnectionRequest.objects.get(pk=row.pk))
+    assert factories.stored_turn(row.pk) == "portal"
+
+
+def test_the_migration_finds_the_same(cast: Cast) -> None:
+    rows = [factories.request_in(status, cast["requester"], cast["approver"]) for status in Status]
+    rows += [come(cast) for come in CAME]
+    ConnectionRequest.objects.update(turn="nobody")
+    import_module("connections.migrations.0025_turn").store_turns(apps, None)
+    found = with_step(ConnectionRequest.objects.all())
+    assert len(found) == len(rows)
+    assert [f"{row}: {row.turn}" for row in found if row.turn != step_of(row).owner.value] == []
