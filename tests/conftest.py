@@ -136,6 +136,7 @@ def sandbox(settings: Any) -> Iterator[processes.Sandbox]:
         settings.FIVETRAN_BASE_URL = stand_in.url
         settings.FIVETRAN_IS_LOCAL = True
         yield stand_in
+        stand_in.process.kill()  # nobody waits for its orderly end
 
 
 @pytest.fixture
