@@ -1,1 +1,1 @@
-"""An app of the tests' settings alone: its command `flush`, which Django runs after each test with real transactions."""
+"""An app of the tests' settings alone: its command `flush`, which ends each test with real transactions."""
