@@ -18,6 +18,9 @@ from django.test import Client
 from connections.demo.management.commands.seed_demo import create_people
 from tests import processes
 
+# Rooms whose tests draw pages and read forms: that every page's and every post's statements run on PostgreSQL too is
+# shown by those of them that say `sql`, above all test_url_map, test_filing and test_guard_rails.
+PAGES = {"forms", "views", "portal"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -188,3 +191,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.database)
             if Path(item.path).parent.name == "faults" and fixtures & {"machinery", "environment"}:
                 item.add_marker(pytest.mark.workers)
+            if Path(item.path).parent.name not in PAGES or _commits(item, fixtures):
+                item.add_marker(pytest.mark.sql)
+    items.sort(key=lambda item: "test_away" not in item.nodeid)  # three minutes: not the last that all wait for
+
+
+def _commits(item: pytest.Item, fixtures: set[str]) -> bool:
+    """Whether its transactions are real ones: races, locks, other processes."""
+    marker = item.get_closest_marker("django_db")
+    return "transactional_db" in fixtures or (marker is not None and bool(marker.kwargs.get("transaction")))

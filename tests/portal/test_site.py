@@ -26,6 +26,8 @@ from connections.models import BreakerReason, CircuitBreaker, Heartbeat, Process
 from portal.logs import OneLine
 from portal.middleware import client_address
 
+pytestmark = pytest.mark.sql
+
 POLICY = {
     "default-src 'none'",
     "script-src 'self'",

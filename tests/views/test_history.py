@@ -25,7 +25,7 @@ from connections.states import Status
 from connections.views.history import filters, history
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 LIST = "/requests/"
 EXPORTS = ("/requests/export.csv", "/requests/export.json")
 
