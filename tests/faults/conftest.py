@@ -19,7 +19,7 @@ from connections.models import Attempt, ConnectionRequest, Event, EventKind
 from connections.spec import payloads
 from connections.states import Status
 from connections.worker import account
-from tests import factories, processes
+from tests import catalogs, factories, processes
 from tests.sandbox_client import Fivetran
 
 # A busy machine stalls for a second or two: what is not the fault of a test takes longer than that to run out.
@@ -63,7 +63,7 @@ def environment(portal_environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def group(fivetran: Fivetran) -> str:
     """The id of a connected destination."""
-    catalog.refresh_all()
+    catalogs.fetched()
     return catalog.destinations()[0].id
 
 
