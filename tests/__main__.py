@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from tests import processes
+from tests import processes, waiting
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 NO_TESTS = 5  # pytest's exit status when nothing was selected
@@ -20,7 +20,7 @@ ON_SQLITE = "everywhere or not workers"
 # Neither a browser nor a stopwatch sees which database is behind, nor does what only draws pages (see conftest.py).
 ON_POSTGRESQL = "database and sql and not browser and (workers or not slow)"
 # What mostly waits for real processes goes four at a time, what computes two at a time: so two processors are busy.
-WAITS = "slow and not browser"
+WAITS = "slow or browser"
 COMPUTING, WAITING = ("-n", "2", "--dist", "worksteal"), ("-n", "4", "--dist", "worksteal")
 BREAKS_DATABASE = "tests/faults/test_database.py"
 Run = Callable[[str, dict[str, str], Sequence[str]], int]  # pytest: its name, environment and options
@@ -59,8 +59,8 @@ def on_postgresql(url: str, chosen: Sequence[str], run: Run | None = None) -> in
 
 def _all(run: Run, name: str, environment: dict[str, str], which: str, *options: str) -> int:
     computing = run(name, environment, ["-m", f"({which}) and not ({WAITS})", *options, *COMPUTING])
-    waiting = run(f"{name}, processes", environment, ["-m", f"({which}) and {WAITS}", *options, *WAITING])
-    return max(computing, waiting)
+    chosen = ["-m", f"({which}) and ({WAITS})", *options, *WAITING, *waiting.files()]
+    return max(computing, run(f"{name}, processes", environment, chosen))
 
 
 def _pytest(name: str, environment: dict[str, str], options: Sequence[str]) -> int:

@@ -17,6 +17,7 @@ from django.test import Client
 
 from connections.demo.management.commands.seed_demo import create_people
 from tests import processes
+from tests.waiting import may_wait
 
 # Rooms whose tests draw pages and read forms: that every page's and every post's statements run on PostgreSQL too is
 # shown by those of them that say `sql`, above all test_url_map, test_filing and test_guard_rails.
@@ -183,6 +184,7 @@ def page(page: Any) -> Iterator[Any]:
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever drives a page is a browser test and whatever reads rows a database test, whether or not it says so."""
+    waiting: list[Path] = []
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "page" in fixtures or Path(item.path).parent.name == "browser":
@@ -193,6 +195,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.workers)
             if Path(item.path).parent.name not in PAGES or _commits(item, fixtures):
                 item.add_marker(pytest.mark.sql)
+        if any(item.iter_markers("slow")) or any(item.iter_markers("browser")):
+            waiting.append(item.path)
+    if strange := [path for path in {*waiting} if not may_wait(path)]:
+        raise pytest.UsageError(f"`make test` would not find the tests that wait, see tests/waiting.py: {strange}")
     items.sort(key=lambda item: "test_away" not in item.nodeid)  # three minutes: not the last that all wait for
 
 
