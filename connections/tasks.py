@@ -25,8 +25,6 @@ from connections import catalog, notifications, worker
 log = logging.getLogger(__name__)
 # No message expires: whether it is too old, Celery asks the clock of the worker's host, and one ahead would hear
 # nothing at all. An old one does no harm.
-PING_SECONDS = 0.25  # these in seconds
-PUBLISH_SECONDS = 0.5
 _database_was_away = threading.Event()
 KEPT_SECONDS = 20  # an idle connection: one that a firewall forgot meanwhile would swallow a message
 
@@ -155,7 +153,7 @@ def enqueue_many(messages: Sequence[tuple[Any, ...]]) -> bool:
     A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one.
     """
     try:
-        _broker(settings.REDIS_URL, PING_SECONDS).ping()
+        _broker(settings.REDIS_URL, settings.ENQUEUE_TIMEOUT / 2).ping()
         producer = _line.producer()
         for task, *args in messages:
             task.apply_async(args, producer=producer, retry=False)
@@ -170,7 +168,7 @@ def enqueue_many(messages: Sequence[tuple[Any, ...]]) -> bool:
 def _waiting_in_queue() -> int:
     """How many messages wait in the lane of the slow tasks; 0 where the broker does not say."""
     try:
-        client = _broker(settings.REDIS_URL, PING_SECONDS)
+        client = _broker(settings.REDIS_URL, settings.ENQUEUE_TIMEOUT / 2)
         return int(client.llen(settings.CELERY_TASK_ROUTES["submit"]["queue"]))
     except (OSError, RedisError):
         return 0
@@ -196,7 +194,7 @@ def _hang_up() -> None:
 
 
 def _disconnect() -> None:
-    _broker(settings.REDIS_URL, PING_SECONDS).connection_pool.disconnect(inuse_connections=False)
+    _broker(settings.REDIS_URL, settings.ENQUEUE_TIMEOUT / 2).connection_pool.disconnect(inuse_connections=False)
 
 
 class _Line(threading.local):
@@ -212,12 +210,13 @@ class _Line(threading.local):
 
     def producer(self) -> Producer:
         """The kept one if it was used a moment ago, else one over a new connection."""
-        to = (current_app.conf.broker_url, PUBLISH_SECONDS)
+        timeout = settings.ENQUEUE_TIMEOUT
+        to = (current_app.conf.broker_url, timeout)
         if to != self._to or time.monotonic() - self._used_at > KEPT_SECONDS:
             self.hang_up()
         if self._producer is None:
             # One try: kombu's own connecting tries again for seconds when the broker goes away after the ping.
-            options = {"socket_timeout": PUBLISH_SECONDS, "socket_connect_timeout": PUBLISH_SECONDS, "max_retries": 0}
+            options = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "max_retries": 0}
             options = {**current_app.conf.broker_transport_options, **options}
             connection = current_app.connection_for_write(transport_options=options)
             self._producer, self._to = current_app.amqp.Producer(connection), to

@@ -202,6 +202,7 @@ CLAIM_LEASE = read.seconds("CLAIM_LEASE", 60)
 PROBE_SECONDS = read.seconds("PROBE_SECONDS", 30)
 OBSERVE_INTERVAL = read.seconds("OBSERVE_INTERVAL", 300)
 NOTIFY_INTERVAL = 30
+ENQUEUE_TIMEOUT = 0.5  # for one message; nobody waits longer for a broker that hangs
 CATALOG_INTERVAL = 15 * 60
 PROBE_INTERVAL = 5  # whatever was away is missed no longer than that once it is back
 

@@ -8,54 +8,70 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
-from tests import processes
+from tests import processes, waiting
 
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 NO_TESTS = 5  # pytest's exit status when nothing was selected
-# A browser and a stopwatch do not see which database is behind, and most tests have none. Real workers run on what
-# production has, and only where a worker is killed within its writing on SQLite as well.
+# Real workers run on what production has, and only where a worker is killed within its writing on SQLite as well.
 ON_SQLITE = "everywhere or not workers"
-ON_POSTGRESQL = "database and not browser and (workers or not slow)"
-# Half of the suite is waiting for real processes, which two runs do side by side.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "worksteal")
+# Neither a browser nor a stopwatch sees which database is behind, nor does what only draws pages (see conftest.py).
+ON_POSTGRESQL = "database and sql and not browser and (workers or not slow)"
+# What mostly waits for real processes goes four at a time, what computes two at a time: so two processors are busy.
+WAITS = "slow or browser"
+COMPUTING, WAITING = ("-n", "2", "--dist", "worksteal"), ("-n", "4", "--dist", "worksteal")
 BREAKS_DATABASE = "tests/faults/test_database.py"
+Run = Callable[[str, dict[str, str], Sequence[str]], int]  # pytest: its name, environment and options
 
 
-def main() -> int:
-    """Run everything; returns the exit status."""
+def main(chosen: Sequence[str]) -> int:
+    """Run everything, or what is `chosen`; returns the exit status."""
     if not _browser() and IN_CI:
         return 1
     with ExitStack() as stack:
         try:
             url = stack.enter_context(processes.postgres())
         except (processes.Missing, OSError, subprocess.CalledProcessError) as error:
-            status = max(_pytest("SQLite", {}, []), int(IN_CI))
+            status = max(on_sqlite(chosen), int(IN_CI))
             print(f"Not run on PostgreSQL: {error}")
             return status
-        here = _pytest("SQLite", {}, [] if sys.argv[1:] else ["-m", ON_SQLITE])
-        there = _on_postgresql(url)
-    return max(here, there)
+        return max(on_sqlite(chosen), on_postgresql(url, chosen))
 
 
-def _on_postgresql(url: str) -> int:
+def on_sqlite(chosen: Sequence[str], run: Run | None = None) -> int:
+    """The suite on SQLite; all of what is chosen."""
+    run = run or _pytest
+    return run("SQLite", {}, chosen) if chosen else _all(run, "SQLite", {}, ON_SQLITE)
+
+
+def on_postgresql(url: str, chosen: Sequence[str], run: Run | None = None) -> int:
     """The suite on the server at `url`; the tests that break the server have it for themselves, afterwards."""
-    if sys.argv[1:]:  # perhaps tests without a database
-        status = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL])
+    run, environment = run or _pytest, {"DATABASE_URL": url}
+    if chosen:  # perhaps tests without a database
+        status = run("PostgreSQL", environment, ["-m", ON_POSTGRESQL, *chosen])
         return 0 if status == NO_TESTS else status
-    together = _pytest("PostgreSQL", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL, f"--ignore={BREAKS_DATABASE}"])
-    alone = _pytest("PostgreSQL, broken", {"DATABASE_URL": url}, ["-m", ON_POSTGRESQL], [BREAKS_DATABASE])
+    together = _all(run, "PostgreSQL", environment, ON_POSTGRESQL, f"--ignore={BREAKS_DATABASE}")
+    alone = run("PostgreSQL, broken", environment, ["-m", ON_POSTGRESQL, BREAKS_DATABASE])
     return max(together, alone)
 
 
-def _pytest(name: str, environment: dict[str, str], options: list[str], chosen: Sequence[str] = ()) -> int:
+def _all(run: Run, name: str, environment: dict[str, str], which: str, *options: str) -> int:
+    computing = run(name, environment, ["-m", f"({which}) and not ({WAITS})", *options, *COMPUTING])
+    chosen = ["-m", f"({which}) and ({WAITS})", *options, *WAITING, *waiting.files()]
+    return max(computing, run(f"{name}, processes", environment, chosen))
+
+
+def _pytest(name: str, environment: dict[str, str], options: Sequence[str]) -> int:
     print(f"== {name} ==", flush=True)
-    chosen = chosen or sys.argv[1:] or SIDE_BY_SIDE
-    command = [sys.executable, "-m", "pytest", "-q", *options, *chosen]
+    return status_of([sys.executable, "-m", "pytest", "-q", *options], environment)
+
+
+def status_of(command: Sequence[str], environment: dict[str, str]) -> int:
+    """The exit status of `command`; of one that was killed as a shell says it, and no less than any failure."""
     status = subprocess.run(command, env={**os.environ, **environment}, cwd=processes.ROOT, check=False).returncode
-    return status if status >= 0 else 128 - status  # killed: as a shell says it, and no less than any failure
+    return status if status >= 0 else 128 - status
 
 
 def _browser() -> bool:
@@ -83,4 +99,4 @@ def _install(*packages: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

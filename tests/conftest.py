@@ -17,7 +17,11 @@ from django.test import Client
 
 from connections.demo.management.commands.seed_demo import create_people
 from tests import processes
+from tests.waiting import may_wait
 
+# Rooms whose tests draw pages and read forms: that every page's and every post's statements run on PostgreSQL too is
+# shown by those of them that say `sql`, above all test_url_map, test_filing and test_guard_rails.
+PAGES = {"forms", "views", "portal"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 
@@ -136,6 +140,7 @@ def sandbox(settings: Any) -> Iterator[processes.Sandbox]:
         settings.FIVETRAN_BASE_URL = stand_in.url
         settings.FIVETRAN_IS_LOCAL = True
         yield stand_in
+        stand_in.process.kill()  # nobody waits for its orderly end
 
 
 @pytest.fixture
@@ -179,6 +184,7 @@ def page(page: Any) -> Iterator[Any]:
 @pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Whatever drives a page is a browser test and whatever reads rows a database test, whether or not it says so."""
+    waiting: list[Path] = []
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         if "page" in fixtures or Path(item.path).parent.name == "browser":
@@ -187,3 +193,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.database)
             if Path(item.path).parent.name == "faults" and fixtures & {"machinery", "environment"}:
                 item.add_marker(pytest.mark.workers)
+            if Path(item.path).parent.name not in PAGES or _commits(item, fixtures):
+                item.add_marker(pytest.mark.sql)
+        if any(item.iter_markers("slow")) or any(item.iter_markers("browser")):
+            waiting.append(item.path)
+    if strange := [path for path in {*waiting} if not may_wait(path)]:
+        raise pytest.UsageError(f"`make test` would not find the tests that wait, see tests/waiting.py: {strange}")
+    items.sort(key=lambda item: "test_away" not in item.nodeid)  # three minutes: not the last that all wait for
+
+
+def _commits(item: pytest.Item, fixtures: set[str]) -> bool:
+    """Whether its transactions are real ones: races, locks, other processes."""
+    marker = item.get_closest_marker("django_db")
+    return "transactional_db" in fixtures or (marker is not None and bool(marker.kwargs.get("transaction")))

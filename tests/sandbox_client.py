@@ -43,17 +43,19 @@ class Fivetran:
 
     def posts(self) -> list[JSON]:
         """The creations it was asked for, in order."""
-        found = self.call("journal")
-        entries = found["requests"] if isinstance(found, dict) else found
-        return [e for e in entries if e["method"] == "POST" and e["path"] == "/v1/connections"]
+        return list(self.call("journal?method=POST&path=/v1/connections"))
 
-    def hold(self, phase: str) -> None:
-        """Stop the next creations at `phase`: headers, body, effect, half or answered."""
-        self.call("hold", {"phase": phase})
+    def looks(self) -> list[JSON]:
+        """The look-ups of a name or lists it was asked for, in order."""
+        return list(self.call("journal?method=GET&path=/v1/connections"))
 
-    def release(self) -> None:
-        """Let everything that is held go on."""
-        self.call("hold", method="DELETE")
+    def hold(self, phase: str, method: str = "POST", path: str = "/v1/connections") -> None:
+        """Stop the next creations, or other calls, at `phase`: headers, body, effect, half or answered."""
+        self.call("hold", {"phase": phase, "method": method, "path": path})
+
+    def release(self, phase: str = "") -> None:
+        """Let everything that is held go on, or what is held at `phase`."""
+        self.call("release", {"phase": phase} if phase else {})
 
     def holding(self) -> bool:
         """Whether a call waits at a held phase."""

@@ -15,6 +15,6 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
 REDIS_URL = "unix:///nowhere/redis.sock?db=0"
 CELERY_BROKER_URL = "redis+socket:///nowhere/redis.sock?virtual_host=0"
 # By this name pytest-django's live server knows to serve the files as they lie, not those of an earlier collectstatic.
-INSTALLED_APPS = [
+INSTALLED_APPS = ["tests.flush"] + [
     "django.contrib.staticfiles" if name == "portal.apps.TrimmedStaticFiles" else name for name in INSTALLED_APPS
 ]

@@ -104,16 +104,16 @@ def operators() -> QuerySet[User]:
     return holders.filter(is_active=True)
 
 
-def send_due(limit: int = 100) -> int:
+def send_due(limit: int = 100, seconds: float = SENDING_SECONDS) -> int:
     """Send up to `limit` mails of what is unsent and return how many went out. Each failing one is tried five times.
 
     A notice is claimed by one conditional update, so any number of senders send it once. One at a time in a process,
-    for SENDING_SECONDS and until the mail server is not reached: it may hang, and other tasks need the threads.
+    for so many `seconds` and until the mail server is not reached: it may hang, and other tasks need the threads.
     """
     if not _one_sender.acquire(blocking=False):
         return 0  # whoever sends looks again before it ends
     try:
-        return _send_each(limit, time.monotonic() + SENDING_SECONDS)
+        return _send_each(limit, time.monotonic() + seconds)
     finally:
         _one_sender.release()
 

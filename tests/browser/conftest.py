@@ -34,7 +34,7 @@ def portal(
 
 
 @pytest.fixture
-def browse(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
+def browse(browser: Browser, live_server: Any, as_user: Any) -> Iterator[Callable[..., Page]]:
     """`browse("requester")` is a page of a browser of that person, logged in; a console error fails the test."""
     said: list[str] = []
     pages: list[Page] = []
@@ -47,11 +47,9 @@ def browse(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
         page.on("pageerror", lambda error: said.append(str(error)))
         pages.append(page)
         if username:
-            page.goto("/accounts/login/")
-            page.get_by_label("Username").fill(username)
-            page.get_by_label("Password").fill(PASSWORD)
-            page.get_by_role("button", name="Log in").click()
-            page.wait_for_url("/")
+            session = as_user(username).cookies["sessionid"].value  # test_handover.py logs in as people do
+            page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+            page.goto("/")
         return page
 
     yield open_page

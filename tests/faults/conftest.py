@@ -13,13 +13,13 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from connections import catalog, tasks
+from connections import catalog
 from connections.demo import environment as demo
 from connections.models import Attempt, ConnectionRequest, Event, EventKind
 from connections.spec import payloads
 from connections.states import Status
 from connections.worker import account
-from tests import factories, processes
+from tests import catalogs, factories, processes
 from tests.sandbox_client import Fivetran
 
 # A busy machine stalls for a second or two: what is not the fault of a test takes longer than that to run out.
@@ -63,7 +63,7 @@ def environment(portal_environment: dict[str, str]) -> dict[str, str]:
 @pytest.fixture
 def group(fivetran: Fivetran) -> str:
     """The id of a connected destination."""
-    catalog.refresh_all()
+    catalogs.fetched()
     return catalog.destinations()[0].id
 
 
@@ -105,10 +105,9 @@ def machinery(environment: dict[str, str]) -> Iterator[Callable[..., processes.P
 
 
 @pytest.fixture
-def messages_are_published(live_broker: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def messages_are_published(live_broker: str, settings: Any) -> None:
     """Every message of this process is, also on a broker that is silent for a moment because the machine is busy."""
-    monkeypatch.setattr(tasks, "PING_SECONDS", 10)
-    monkeypatch.setattr(tasks, "PUBLISH_SECONDS", 10)
+    settings.ENQUEUE_TIMEOUT = 20
 
 
 @contextmanager

@@ -131,7 +131,6 @@ def test_a_call_under_way_has_its_whole_time(
     assert len(fivetran.posts()) == 1 and not fresh(request).unknown_at
 
 
-@pytest.mark.everywhere
 @pytest.mark.parametrize("days", [-1, 1])
 def test_an_effect_has_its_whole_time_to_show(
     database_url: str, fivetran: Fivetran, approve: Approve, start: Start, clock: processes.Clock, days: int

@@ -19,6 +19,8 @@ from connections.workflow import batches
 from connections.workflow.batches import Decision, RowTaken
 from tests import catalogs, factories, processes
 
+pytestmark = pytest.mark.sql
+
 HEADER = ["service", "group_id", "config__schema", "config__table", "reason"]
 
 

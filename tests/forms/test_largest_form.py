@@ -15,7 +15,7 @@ from tests import catalogs
 from tests.contract import openapi
 from tests.forms.test_request_form import COMPLETE
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 NEW = "/requests/new/"
 AROUND = 60  # controls of the form that are no settings, with room for more of them
 CELL = {"type": "string"}

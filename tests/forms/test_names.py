@@ -14,7 +14,7 @@ from connections.states import Status
 from connections.views.request_form.review import checks, syncs
 from tests import catalogs, factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 REVIEW = "/requests/new/review/"
 FILLED = {

@@ -12,7 +12,7 @@ from connections.states import Status
 from tests import factories
 from tests.handover import handed_over, page_of, proved
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 NUL = "a\0b"
 
 

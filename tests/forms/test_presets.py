@@ -17,7 +17,7 @@ from tests import catalogs, factories
 from tests.forms.test_request_form import COMPLETE, NEW, page, stored, value_of
 from tests.views.test_filing import banner, hidden
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 
 @pytest.fixture

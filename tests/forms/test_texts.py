@@ -18,7 +18,7 @@ from connections.spec import payloads, source_key
 from connections.views.request_form import prefill_link
 from tests import catalogs
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 NEW = "/requests/new/"
 TEXT, LIST = {"type": "string"}, {"type": "array", "items": {"type": "string"}}

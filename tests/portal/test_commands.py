@@ -11,7 +11,7 @@ from connections.models import BreakerReason, CatalogEntry, CatalogRefresh, Circ
 from connections.states import Status
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 
 def test_sweep_brings_back_a_dead_claim_and_says_what_is_due(capsys: pytest.CaptureFixture[str]) -> None:

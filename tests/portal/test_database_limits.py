@@ -4,6 +4,7 @@ import pytest
 from django.db import OperationalError, connection, transaction
 
 pytestmark = [
+    pytest.mark.sql,
     pytest.mark.django_db,
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has a time-out of its own"),
 ]

@@ -8,6 +8,7 @@ from tests import factories
 from tests.processes import ROOT
 
 pytestmark = [
+    pytest.mark.sql,
     pytest.mark.django_db,
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no roles"),
 ]

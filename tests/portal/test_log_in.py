@@ -18,6 +18,8 @@ from connections.demo.management.commands.seed_demo import PASSWORD
 from portal.middleware import client_address
 from portal.throttle import counted_address, counted_name
 
+pytestmark = pytest.mark.sql
+
 PROXY = "10.0.0.9"
 GARBAGE = (
     "unknown", "_hidden", "", " ", "unix:", "1.2.3", "1.2.3.4.5", "999.1.1.1", "[", "[]", "]:443", "a.example.com:80",

@@ -22,7 +22,7 @@ from connections import notifications
 from connections.models import Notice, NoticeKind, ResetCount
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 PATH = "/accounts/password_reset/"
 KINDS = ("known", "unknown", "inactive", "without a password", "throttled")
 

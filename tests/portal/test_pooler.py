@@ -15,6 +15,7 @@ from tests import processes
 from tests.conftest import missing
 
 pytestmark = [
+    pytest.mark.sql,
     pytest.mark.slow,
     pytest.mark.workers,
     pytest.mark.django_db,

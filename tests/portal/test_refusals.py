@@ -19,6 +19,8 @@ from connections.views import errors
 from portal.logs import OneLine
 from tests import factories, processes
 
+pytestmark = pytest.mark.sql
+
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:

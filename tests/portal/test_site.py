@@ -5,8 +5,8 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
+from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import time_machine
@@ -25,6 +25,8 @@ from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE
 from connections.models import BreakerReason, CircuitBreaker, Heartbeat, Process
 from portal.logs import OneLine
 from portal.middleware import client_address
+
+pytestmark = pytest.mark.sql
 
 POLICY = {
     "default-src 'none'",
@@ -351,14 +353,15 @@ def test_the_demo_seed_refuses_beside_a_real_account(db: None, settings: Any) ->
     assert not User.objects.exists()
 
 
-def test_beside_a_real_account_the_demos_people_cannot_log_in(cast: dict[str, User], settings: Any) -> None:
+def test_beside_a_real_account_the_demos_people_cannot_log_in(
+    cast: dict[str, User], settings: Any, tmp_path: Path
+) -> None:
     client = Client()
     client.force_login(cast["operator"])
     cast["approver"].set_password("of-their-own")
     cast["approver"].save()
-    settings.FIVETRAN_IS_LOCAL = False
-    with mock.patch("connections.demo.management.commands.demo.call_command"):
-        Command(stdout=StringIO()).prepare()
+    settings.FIVETRAN_IS_LOCAL, settings.STATIC_ROOT = False, tmp_path
+    Command(stdout=StringIO()).prepare()
     assert not any(user.check_password(PASSWORD) for user in User.objects.all())
     assert User.objects.get(username="approver").check_password("of-their-own")
     assert not is_logged_in(client)

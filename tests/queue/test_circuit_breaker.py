@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
-from django.db import OperationalError
 from django.db.models.functions import Now
 
 from connections import worker
@@ -13,12 +13,12 @@ from connections.fivetran.errors import RateLimited, Unknown
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process
 from connections.queue import circuit_breaker
 from connections.states import Status
-from connections.worker import create
-from tests import factories
+from tests import factories, statements
 from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
 AN_HOUR = 3600.0
+BREAKER_WRITTEN = 'UPDATE "connections_circuitbreaker"'
 
 
 def fresh(request: ConnectionRequest) -> ConnectionRequest:
@@ -64,15 +64,13 @@ def test_a_trial_that_made_no_call_is_the_next_ones(fivetran: Fivetran, approve:
 
 
 @pytest.mark.django_db
-def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(settings: Any) -> None:
     settings.SUBMIT_DEADLINE = AN_HOUR
     late = factories.approved()
-    put(BreakerReason.HALF_OPEN, due=False)  # somebody else is on the way
-    monkeypatch.setattr(circuit_breaker, "may_call", lambda: True)  # as it was a moment ago
-    worker.submit(late.pk)
-    assert fresh(late).state is Status.APPROVED
+    put(BreakerReason.HALF_OPEN)
+    with statements.before(BREAKER_WRITTEN, partial(put, BreakerReason.HALF_OPEN, due=False)) as found:
+        worker.submit(late.pk)  # somebody else is on the way since the row was read
+    assert found and fresh(late).state is Status.APPROVED
     assert fresh(late).next_try_at == late.next_try_at
 
 
@@ -176,53 +174,31 @@ ENDINGS = {
 
 @pytest.mark.parametrize("name", ENDINGS)
 def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
-    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch, name: str
+    fivetran: Fivetran, approve: Approve, name: str
 ) -> None:
     request = approve(name)
-    failed: list[bool] = []
-
-    def once(real: Callable[..., None]) -> Callable[..., None]:
-        def note(*arguments: Any, **more: Any) -> None:
-            if not failed:
-                failed.append(True)
-                raise OperationalError("the server closed the connection unexpectedly")
-            real(*arguments, **more)
-
-        return note
-
-    monkeypatch.setattr(circuit_breaker, "record_failure", once(circuit_breaker.record_failure))
-    monkeypatch.setattr(circuit_breaker, "record_success", once(circuit_breaker.record_success))
-    worker.submit(request.pk)
-    assert failed and fresh(request).state is ENDINGS[name]
+    with statements.before("connections_circuitbreaker", statements.away, when=lambda: bool(fivetran.posts())) as found:
+        worker.submit(request.pk)
+    assert len(found) > 1 and fresh(request).state is ENDINGS[name]
     moves = request.events.order_by("version").values_list("version", flat=True)
     assert list(moves) == list(range(1, fresh(request).version + 1))
 
 
-def test_a_commit_that_only_seemed_to_fail_is_not_made_twice(
-    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request, real = approve("busy_b"), create._conclude_error
-    tries: list[bool] = []
-
-    def lost(*arguments: Any) -> None:
-        tries.append(True)
-        real(*arguments)
-        if len(tries) == 1:
-            raise OperationalError("the answer to COMMIT was lost")
-
-    monkeypatch.setattr(create, "_conclude_error", lost)
-    worker.submit(request.pk)
+def test_a_commit_that_only_seemed_to_fail_is_not_made_twice(fivetran: Fivetran, approve: Approve) -> None:
+    request = approve("busy_b")
+    with statements.before('UPDATE "connections_attempt"', statements.lose_the_answer_to_commit) as tries:
+        worker.submit(request.pk)
     assert len(tries) == 2 and fresh(request).state is Status.APPROVED
 
 
-def test_what_changed_hands_is_not_set_aside(approve: Approve, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_changed_hands_is_not_set_aside(approve: Approve, settings: Any) -> None:
     request = approve("sheets_hands")
 
-    def held_up(*_: Any) -> None:
+    def held_up() -> tuple[str, str]:
         ConnectionRequest.objects.filter(pk=request.pk).update(token="0" * 32)
         raise ValueError("this worker was held up, and another one has the row")
 
-    monkeypatch.setattr(create, "_may_send", held_up)
+    settings.FIVETRAN_CREDENTIALS = held_up
     worker.submit(request.pk)
     assert fresh(request).state is Status.CLAIMED
 

@@ -31,7 +31,7 @@ from connections.queue import circuit_breaker
 from connections.states import Status
 from tests import architecture, factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 LIST = "/admin/connections/connectionrequest/"
 WINDOWS: list[type[Model]] = [

@@ -12,7 +12,7 @@ from connections.models import ConnectionRequest
 from connections.states import Status
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 Cast = dict[str, Any]
 Login = Callable[..., Client]
 DECISIONS = ("approve", "reject", "request-changes")

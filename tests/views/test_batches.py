@@ -21,7 +21,7 @@ from connections.states import Status
 from tests import catalogs, factories
 from tests.forms.test_batch import filed, line, requests_of, text
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 NEW = "/requests/batch/"
 
 

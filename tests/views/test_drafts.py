@@ -15,7 +15,7 @@ from tests import catalogs, factories
 from tests.forms.test_request_form import COMPLETE, NEW, page, stored, value_of
 from tests.views.test_filing import hidden
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 SAVE = "/requests/new/draft/"
 

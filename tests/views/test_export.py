@@ -20,6 +20,8 @@ from connections.spec.payloads import MASK, build_body
 from connections.states import Status
 from tests import factories
 
+pytestmark = pytest.mark.sql
+
 ROOT = "https://api.fivetran.com"
 SECRET = "Tr0ub4dor-and-3"
 HOSTILE = [

@@ -22,7 +22,7 @@ from connections.states import Status
 from tests import catalogs, factories
 from tests.forms.test_request_form import COMPLETE, NEW, error_of, page, stored, value_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 
 @pytest.fixture

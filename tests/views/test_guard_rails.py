@@ -26,7 +26,7 @@ from connections.views.history.filters import Filters, cursor
 from tests import factories
 from tests.bench import rows
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 LIST = "/requests/"
 FEW, MANY = 1_200, 4_800

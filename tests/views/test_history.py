@@ -25,7 +25,7 @@ from connections.views.history import filters, history
 from connections.worker import connection_status
 from tests import factories
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 LIST = "/requests/"
 EXPORTS = ("/requests/export.csv", "/requests/export.json")
 

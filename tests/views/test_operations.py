@@ -17,7 +17,7 @@ from connections.workflow import operations
 from tests import factories, processes
 from tests.sandbox_client import Fivetran
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from tests import factories
 from tests.forms.test_batch import filed
 from tests.handover import handed_over, proved
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 # In this order in every line below. An L leads to the log-in and back.
 ROLES = ("nobody", "source owner", "requester", "requester2", "approver", "operator", "auditor", "admin")
 _PAGE, _MINE = "L L 200 200 200 200 200 200", "L L 200 404 200 200 200 200"

@@ -25,7 +25,7 @@ from connections.models import (
 from tests.views.test_url_map import ROLES, World, told, world
 
 __all__ = ["world"]  # the fixture
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 # As in tests/views/test_url_map.py; an A leads to the admin's log-in and back.
 _ALL, _NONE, _POSTED = ("200 " * 8).strip(), ("405 " * 8).strip(), ("302 " * 8).strip()
 _IN, _NOT_SO = "L L 200 200 200 200 200 200", "L L 405 405 405 405 405 405"

@@ -7,7 +7,7 @@ import pytest
 
 from connections import catalog
 from connections.worker import account
-from tests import factories, processes
+from tests import catalogs, factories, processes
 from tests.sandbox_client import Fivetran
 
 
@@ -25,7 +25,7 @@ def fivetran(transactional_db: None, groups: None, sandbox: processes.Sandbox, s
 @pytest.fixture
 def group(fivetran: Fivetran) -> str:
     """The id of a connected destination."""
-    catalog.refresh_all()
+    catalogs.fetched()
     return catalog.destinations()[0].id
 
 

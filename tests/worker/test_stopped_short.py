@@ -1,16 +1,21 @@
 """What is not sent after all, and why it neither hangs for ever nor holds others up: keys, refusals, pauses."""
 
-from collections.abc import Callable
+import base64
+import json
+import re
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import pytest
+import redis
 from django.core.exceptions import ImproperlyConfigured
-from django.db import OperationalError
+from django.db import connections
 from django.db.models.functions import Now
 
 from connections import permissions, tasks, worker, workflow
-from connections.fivetran.errors import NotSent
 from connections.models import (
     BreakerReason,
     ChangeKind,
@@ -22,19 +27,63 @@ from connections.models import (
     StaleRow,
     WebhookDelivery,
 )
-from connections.models import webhook as webhooks
+from connections.models.webhook import PRUNED
 from connections.queue import circuit_breaker
 from connections.states import Actor, ChangeStatus, Status
-from connections.worker import account, connection_status, handover, lookup, outcome
+from connections.worker import connection_status, outcome
 from connections.worker import create as sending
 from connections.workflow import operations
-from tests import factories
+from tests import factories, statements
+from tests.processes import until
 from tests.queue.test_circuit_breaker import AN_HOUR, fresh, put, seconds_left
 from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
+RUN_TESTS = {"method": "POST", "path": "/v1/connections/*"}
 LOOK_UP = {"method": "GET", "path": "/v1/connections*"}
+SOMEBODY_ELSE = {"code": "Success", "data": {"account_id": "another_account", "account_name": "Another"}}
 FORBIDDEN = {**LOOK_UP, "status": 403, "body": {"code": "Forbidden", "message": "Not for this key"}}
+
+
+# --- while a call is under way -------------------------------------------------------------------------------------
+@pytest.fixture
+def patient(settings: Any) -> None:
+    """No call that the test holds ends by itself."""
+    settings.SUBMIT_READ_TIMEOUT = settings.SUBMIT_DEADLINE = 60
+
+
+@contextmanager
+def held(fivetran: Fivetran, call: dict[str, str]) -> Iterator[None]:
+    """The next such call is answered when the sandbox is told to."""
+    fivetran.hold("headers", call["method"], call["path"])
+    try:
+        yield
+    finally:
+        fivetran.release()
+
+
+@contextmanager
+def begun(work: Callable[[int], object], row: int) -> Iterator[None]:
+    """`work` goes on in a thread, as in a worker; the end of the block waits for its end."""
+
+    def run() -> None:
+        try:
+            work(row)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(1) as threads:
+        done = threads.submit(run)
+        try:
+            yield
+        finally:
+            done.result(60)
+
+
+def messages(broker: Any, lane: str) -> list[tuple[str, list[Any]]]:
+    """The tasks and arguments that wait in that lane."""
+    found = [json.loads(item) for item in broker.lrange(lane, 0, -1)]
+    return [(item["headers"]["task"], json.loads(base64.b64decode(item["body"]))[0]) for item in found]
 
 
 # --- a key that cannot be read --------------------------------------------------------------------------------------
@@ -69,13 +118,20 @@ def test_a_key_that_cannot_be_read_stops_the_queue_and_fails_nothing(
 
 
 def test_a_key_of_another_account_that_comes_while_looking_sends_nothing(
-    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
+    fivetran: Fivetran, approve: Approve, settings: Any
 ) -> None:
-    request, belongs = approve("sheets_swapped"), [True, False]
-    monkeypatch.setattr(account, "same", lambda *_: belongs.pop(0))
+    worker.submit(approve("sheets_before").pk)  # whose account it is, is known by now
+    request, posts, (key, secret) = approve("sheets_swapped"), fivetran.posts(), settings.FIVETRAN_CREDENTIALS()
+    looks = len(fivetran.looks())
+
+    def replaced() -> tuple[str, str]:
+        return ("another-key" if len(fivetran.looks()) > looks else key, secret)
+
+    settings.FIVETRAN_CREDENTIALS = replaced
+    fivetran.next({"method": "GET", "path": "/v1/account/info", "status": 200, "body": SOMEBODY_ELSE})
     worker.submit(request.pk)
     assert fresh(request).state is Status.ATTENTION and "another Fivetran account" in fresh(request).note
-    assert fivetran.posts() == []
+    assert fivetran.posts() == posts
 
 
 # --- look-ups that say nothing ------------------------------------------------------------------------------------
@@ -149,46 +205,38 @@ def test_an_unclear_look_at_one_connection_does_not_end_a_trial(
 # --- closed between the claim and the call --------------------------------------------------------------------------
 @pytest.mark.parametrize("reason", ["pause", BreakerReason.AUTH, BreakerReason.OPEN, BreakerReason.RATE_LIMITED])
 def test_what_was_not_sent_when_the_gate_closed_waits(
-    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch, reason: str
+    fivetran: Fivetran, approve: Approve, patient: None, reason: str
 ) -> None:
-    request, look_up = approve("sheets_held"), lookup.look_up
-
-    def slow(*arguments: Any, **options: Any) -> Any:
+    request = approve("sheets_held")
+    with held(fivetran, LOOK_UP), begun(worker.submit, request.pk):
+        until(fivetran.holding)
         if reason == "pause":
             operations.pause(by=factories.person("operator"), reason="")
         else:
             put(BreakerReason(reason), due=False)
-        return look_up(*arguments, **options)
-
-    monkeypatch.setattr(lookup, "look_up", slow)
-    worker.submit(request.pk)
+        fivetran.release()
     request = fresh(request)
     assert (request.state, request.attempts_used, request.first_sent_at) == (Status.APPROVED, 0, None)
     assert fivetran.posts() == []
-    monkeypatch.undo()
     CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, not_before=None, paused_at=None)
     worker.submit(request.pk)
     assert fresh(request).state is Status.CREATED
 
 
 def test_the_one_on_trial_goes_on_and_is_waited_for_as_long_as_its_call_may_last(
-    fivetran: Fivetran, approve: Approve, settings: Any, monkeypatch: pytest.MonkeyPatch
+    fivetran: Fivetran, approve: Approve, patient: None, settings: Any
 ) -> None:
     settings.CLAIM_LEASE, settings.SUBMIT_DEADLINE = 60, AN_HOUR
-    request, look_up, waits = approve("sheets_trial"), lookup.look_up, []
-
-    def slow(*arguments: Any, **options: Any) -> Any:
-        waits.append(seconds_left())
-        return look_up(*arguments, **options)
-
-    def create(*_: Any, **__: Any) -> Any:
-        waits.append(seconds_left())
-        raise RuntimeError
-
-    monkeypatch.setattr(lookup, "look_up", slow)
-    monkeypatch.setattr("connections.fivetran.client.FivetranClient.create_connection", create)
+    request, waits = approve("sheets_trial"), []
     put(BreakerReason.HALF_OPEN)
-    worker.submit(request.pk)
+    with held(fivetran, LOOK_UP), begun(worker.submit, request.pk):
+        until(fivetran.holding)
+        waits.append(seconds_left())
+        fivetran.hold("effect")
+        fivetran.release("headers")
+        until(fivetran.holding)
+        waits.append(seconds_left())
+        fivetran.release()
     assert [round(wait, -1) for wait in waits] == [60, AN_HOUR]
 
 
@@ -205,83 +253,61 @@ def test_what_was_sent_once_is_not_withdrawn(fivetran: Fivetran, approve: Approv
 
 
 # --- the sweeper and the operator's message -----------------------------------------------------------------------
-def test_housekeeping_that_fails_does_not_keep_the_messages_from_ringing(
-    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_housekeeping_that_fails_does_not_keep_the_messages_from_ringing(fivetran: Fivetran, approve: Approve) -> None:
     request = approve("sheets_due")
-
-    def locked() -> None:
-        raise OperationalError("canceling statement due to lock timeout")
-
-    monkeypatch.setattr(handover, "sweep", locked)
-    monkeypatch.setattr("connections.worker.trust.release", locked)
-    assert worker.sweep().submit == [request.pk]
+    housekeeping = 'FROM "connections_handover"|UPDATE "connections_trust'
+    with statements.before(housekeeping, statements.away, times=9) as failed:
+        assert worker.sweep().submit == [request.pk]
+    assert {re.search("handover|trust", statement)[0] for statement in failed} == {"handover", "trust"}  # type: ignore[index]
 
 
-def test_old_digests_are_forgotten_some_at_a_time(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(webhooks, "PRUNED", 2)
-    for number in range(4):
-        WebhookDelivery.objects.create(digest=str(number), at=Now() - timedelta(days=9 - number))
-    WebhookDelivery.objects.create(digest="new")
-    for left in (["2", "3", "new"], ["new"], ["new"]):
+def test_old_digests_are_forgotten_some_at_a_time(db: None) -> None:
+    old = [WebhookDelivery(digest=str(n), at=Now() - timedelta(days=9, seconds=-n)) for n in range(PRUNED + 2)]
+    WebhookDelivery.objects.bulk_create([*old, WebhookDelivery(digest="new")])
+    for left in ([str(PRUNED), str(PRUNED + 1), "new"], ["new"], ["new"]):
         worker.sweep()
         assert list(WebhookDelivery.objects.order_by("at").values_list("digest", flat=True)) == left
 
 
-def test_resume_is_heard_right_after_a_sweep(
-    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    enqueued: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(tasks, "enqueue_many", lambda messages: enqueued.extend(messages) or True)
+def test_resume_is_heard_right_after_a_sweep(fivetran: Fivetran, approve: Approve, live_broker: str) -> None:
     request, operator = approve("sheets_resumed"), factories.person("operator")
     operations.pause(by=operator, reason="")
     tasks.sweep()
     heard = list(Heartbeat.objects.values_list("process", "at"))
-    enqueued.clear()
-    operations.resume(by=operator)
-    [(task, *arguments)] = enqueued
-    task(*arguments)
-    assert (tasks.submit, request.pk) in enqueued
+    with redis.Redis.from_url(live_broker) as broker:
+        broker.flushall()
+        operations.resume(by=operator)
+        assert messages(broker, "control") == [("sweep", [True])]
+        tasks.sweep(True)
+        assert ("submit", [request.pk]) in messages(broker, "slow")
     assert (
         list(Heartbeat.objects.values_list("process", "at")) == heard
     )  # a person's message is no sign of the scheduler
 
 
 # --- what is gone, and what is counted once -------------------------------------------------------------------------
-def test_a_run_of_tests_ends_with_its_connection(
-    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_of_tests_ends_with_its_connection(fivetran: Fivetran, approve: Approve, patient: None) -> None:
     request = approve("sheets_gone")
     worker.submit(request.pk)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
-
-    def gone(*_: Any, **__: Any) -> Any:
+    fivetran.next({**RUN_TESTS, "status": 429, "body": {"code": "TooManyRequests", "message": "Too many"}})
+    with held(fivetran, RUN_TESTS), begun(worker.run_tests, request.pk):
+        until(fivetran.holding)
         connection_status.mark_deleted(fresh(request))
-        raise NotSent("the line broke")
-
-    monkeypatch.setattr("connections.fivetran.client.FivetranClient.run_setup_tests", gone)
-    worker.run_tests(request.pk)
+        fivetran.release()
     connection = Connection.objects.get()
     assert (connection.tests, connection.tests_token) == (SetupTestsState.STORED, None)
+    put(BreakerReason.CLOSED)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())  # whatever else made it due
     assert worker.sweep().run_tests == []
 
 
-def test_one_unclear_call_counts_once_while_the_database_hiccups(
-    fivetran: Fivetran, approve: Approve, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    request, close, hiccups = approve("sheets_counted"), outcome.close, [1, 1, 1]
+def test_one_unclear_call_counts_once_while_the_database_hiccups(fivetran: Fivetran, approve: Approve) -> None:
+    request = approve("sheets_counted")
     worker.submit(request.pk)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
-
-    def hiccup(*arguments: Any) -> None:
-        if hiccups:
-            hiccups.pop()
-            raise OperationalError("the server closed the connection")
-        close(*arguments)
-
-    monkeypatch.setattr(outcome, "close", hiccup)
-    monkeypatch.setattr(outcome, "PERSIST_PAUSE", 0)
     fivetran.next({"method": "POST", "path": "/v1/connections/*", "status": 500, "body": {}})
-    worker.run_tests(request.pk)
+    with statements.before('UPDATE "connections_attempt"', statements.away, times=3) as tries:
+        worker.run_tests(request.pk)
+    assert len(tries) == 4
     assert circuit_breaker.current().unclear_in_a_row == 1 and circuit_breaker.current().reason == BreakerReason.CLOSED
