@@ -12,7 +12,7 @@ threads = 16
 worker_connections = 500
 # Seconds that a browser's connection is kept between two requests.
 keepalive = 5
-# A link that opens the form filled in has up to 8,000 bytes (connections/views/prefilled.py).
+# A link that opens the form filled in has up to 8,000 bytes (connections/views/request_form/prefill_link.py).
 limit_request_line = 8190
 # Answers go through the worker's buffer, static files too.
 sendfile = False
