@@ -326,12 +326,10 @@ def test_no_post_fails_or_loses_a_text(client: Client, post: dict[str, str]) -> 
 @ANYTHING
 @given(posts)
 def test_no_link_and_no_fragment_fails(client: Client, post: dict[str, str]) -> None:
-    for response in (
-        client.get(NEW, post),
-        client.get("/requests/new/config/", post),
-        client.post("/requests/new/review/", post),
-    ):
+    for response in (client.get(NEW, post), client.get("/requests/new/config/", post)):
         assert page(response)
+    review = client.post("/requests/new/review/", post)
+    assert review.status_code == 200 or (review.status_code == 404 and post["edited"])  # a number of no request
     text = page(client.get(NEW, post))
     for name in TYPED:
         if name in post and shown_as(post[name]):
