@@ -164,7 +164,7 @@ def seconds(
     for _ in range(3):
         took = _once(call, text, refusals, _PATIENCE * limit)
         best = min(best, took)
-        if best < limit or took > 5 * limit:  # what is that slow is not made so by the machine's other work
+        if best < limit or took == float("inf"):  # a collection of garbage may have come between
             break
     return best
 
