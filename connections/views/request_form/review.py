@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from connections.evidence import Radar, radar_of
+from connections.evidence import SameSource, same_source_of
 from connections.forms import RequestForm
 from connections.forms.layout import closed_words
 from connections.models import ConnectionRequest
@@ -46,7 +46,7 @@ class Review:
     to_correct: list[tuple[str, list[tuple[str, str]]]]
     closed: dict[str, str]
     names: Names
-    radar: Radar
+    same_source: SameSource
 
 
 def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = None) -> Review:
@@ -63,7 +63,7 @@ def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None =
         to_correct=[(heading, controls) for heading, controls in _to_correct(form).items() if controls],
         closed=closed_words(form),
         names=names_of(form, asked, by=by, edited=edited),
-        radar=radar_of(asked.body, by=by, edited=edited),
+        same_source=same_source_of(asked.body, by=by, edited=edited),
     )
 
 
