@@ -130,15 +130,15 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
 
     @admin.action(description="Approve…", permissions=["decide"])
     def approve(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
-        return self.decide_or_confirm(request, queryset, APPROVE)
+        return self._decide_or_confirm(request, queryset, APPROVE)
 
     @admin.action(description="Reject…", permissions=["decide"])
     def reject(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
-        return self.decide_or_confirm(request, queryset, REJECT)
+        return self._decide_or_confirm(request, queryset, REJECT)
 
     @admin.action(description="Request changes…", permissions=["decide"])
     def request_changes(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
-        return self.decide_or_confirm(request, queryset, REQUEST_CHANGES)
+        return self._decide_or_confirm(request, queryset, REQUEST_CHANGES)
 
     def has_preset_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perm("connections.add_preset")
@@ -151,20 +151,20 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
             return None
         return redirect(f"{reverse('admin:connections_preset_add')}?from_request={chosen[0]}")
 
-    def decide_or_confirm(
+    def _decide_or_confirm(
         self, request: HttpRequest, queryset: QuerySet[ConnectionRequest], decision: Decision
     ) -> TemplateResponse | None:
         """Show the confirmation page; then, posted from there, decide on exactly what it showed."""
         seen = shown_digests(request)
         if not seen:  # the request comes from the list
-            return self.confirmation(request, list(queryset[: AT_ONCE + 1]), decision, ReasonForm())
+            return self._confirmation(request, list(queryset[: AT_ONCE + 1]), decision, ReasonForm())
         # Not the action's own queryset: a filter of the list would silently drop what moved on meanwhile.
         rows = list(
             permissions.visible_to(request.user).filter(pk__in=list(seen)[:AT_ONCE]).select_related("requester")
         )
         form = ReasonForm(request.POST)
         if decision.needs_reason and not form.is_valid():
-            return self.confirmation(request, rows, decision, form)
+            return self._confirmation(request, rows, decision, form)
         reason = form.cleaned_data["decision_reason"] if decision.needs_reason else ""
         for row in rows:
             try:
@@ -178,7 +178,7 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
                 self.message_user(request, f"Request #{row.pk} {decision.done}.", messages.SUCCESS)
         return None
 
-    def confirmation(
+    def _confirmation(
         self, request: HttpRequest, rows: list[ConnectionRequest], decision: Decision, form: ReasonForm
     ) -> TemplateResponse | None:
         if len(rows) > AT_ONCE:
