@@ -1,6 +1,5 @@
-"""The Django admin: a window on everything, decisions through the same verbs as on the pages, and the company's policy.
-
-What the portal records can be read and not changed here. Users, groups and the policy are edited.
+"""The Django admin. Decisions go through the same verbs as on the pages; records are read-only; users, groups and the
+policy are edited.
 """
 
 from django.contrib import admin

@@ -1,4 +1,4 @@
-"""Changes of connections in the admin: a window; decisions on them are taken on their own pages."""
+"""Changes of connections in the admin: read-only, because decisions are taken on their own pages."""
 
 from django.contrib import admin
 from django.db.models import Model
@@ -11,8 +11,6 @@ from connections.models import ConnectionChange
 
 @admin.register(ConnectionChange)
 class ConnectionChangeAdmin(ReadOnlyAdmin):
-    """Everything about a change can be read here and nothing done."""
-
     list_display = ("id", "kind", "label", "request", "requester", "created_at", "decided_by")
     list_filter = ("status", "kind", "created_at")
     list_select_related = ("request", "requester", "decided_by")
@@ -31,14 +29,11 @@ class ConnectionChangeAdmin(ReadOnlyAdmin):
 
     @admin.display(description="status", ordering="status")
     def label(self, row: ConnectionChange) -> str:
-        """The status as people read it."""
         return row.state.label
 
     @admin.display(description="body")
     def shown_body(self, row: ConnectionChange) -> str:
-        """The body as indented JSON."""
         return render_to_string("admin/connections/_body.html", {"body": row.body})
 
     def view_on_site(self, obj: Model) -> str:
-        """The change's own page."""
         return reverse("connections:change", args=[obj.pk])

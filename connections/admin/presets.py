@@ -17,8 +17,6 @@ _REQUESTERS_OWN = ("reason", "source_owner", "service", "group_id")
 
 @admin.register(Preset)
 class PresetAdmin(Editable):
-    """The presets in the order in which they are offered."""
-
     form = PresetForm
     list_display = ("name", "service", "group_id", "approvers", "position", "active")
     list_editable = ("position", "active")
@@ -33,7 +31,7 @@ class PresetAdmin(Editable):
     )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """`?from_request=<id>` begins with what that request asked for, without what was its own."""
+        # `?from_request=<id>` begins with the values of that request, without what belongs to its requester alone.
         source = request.GET.get("from_request", "")
         visible = permissions.visible_to(request.user)
         row = visible.filter(pk=int(source)).first() if source.isdecimal() and len(source) < 18 else None
@@ -49,7 +47,7 @@ class PresetAdmin(Editable):
         }
 
     def save_model(self, request: HttpRequest, obj: Preset, form: Any, change: bool) -> None:
-        """Say it where nobody could decide: the preset's requests could not be submitted."""
+        # A preset whose group has no approver is kept, with a warning: its requests could not be submitted.
         super().save_model(request, obj, form, change)
         if obj.approvers and not permissions.approvers_for(AnonymousUser(), obj).exists():
             words = f"Nobody in the group “{obj.approvers}” may approve yet, so requests of this preset are refused."

@@ -1,4 +1,4 @@
-"""Windows: admin pages on which everything can be read and nothing changed."""
+"""Admin pages that show records and change nothing."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -7,16 +7,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from connections import permissions
-from connections.models import (
-    Attempt,
-    CircuitBreaker,
-    Connection,
-    Event,
-    Handover,
-    Notice,
-    SetupTest,
-    SetupTestRun,
-)
+from connections.models import Attempt, CircuitBreaker, Connection, Event, Handover, Notice, SetupTest, SetupTestRun
 
 if TYPE_CHECKING:  # Django's classes take no parameters at run time
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -29,42 +20,32 @@ LONGEST_SEARCH = 200  # characters: Django splits a search in time that is the s
 
 
 class Searched(_ModelAdmin):
-    """A list whose search takes a sane number of characters."""
-
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """The rows that the beginning of the search finds."""
         return super().get_search_results(request, queryset, search_term[:LONGEST_SEARCH])
 
 
 class ReadOnly:
-    """Permissions of an admin page or inline that shows what people with the right to see everything may see."""
-
+    # Records are evidence: nobody adds, changes or deletes them by hand, superusers included.
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whether this person sees everybody's requests."""
         return permissions.sees_everything(request.user)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """As the right to view."""
         return permissions.sees_everything(request.user)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody adds rows by hand."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody changes rows by hand."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody deletes rows by hand."""
         return False
 
 
 class ReadOnlyAdmin(ReadOnly, Searched):
-    """A list without a count of the whole table, and pages without a form."""
-
+    # Counting the whole table, or facets of it, would take longer than the page.
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -72,49 +53,38 @@ class ReadOnlyAdmin(ReadOnly, Searched):
     to_request = ""  # the way to the request, as `permissions.not_a_draft` takes it
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        """Without what belongs to other people's drafts, for superusers too."""
         rows = super().get_queryset(request)
         return rows.filter(permissions.not_a_draft(request.user, self.to_request)) if self.drafts else rows
 
 
 class Editable(Searched):
-    """Pages that whoever holds Django's own permission for them can change; each change is in the admin's log."""
+    """Pages for whoever holds Django's own permission; each change is in the admin's log."""
 
     list_per_page = 100
 
 
 class ReadOnlyInline(ReadOnly, _TabularInline):
-    """Rows that belong to a request or a run."""
-
     extra = 0
     show_change_link = True
 
 
 class EventInline(ReadOnlyInline):
-    """What happened to a request."""
-
     model = Event
     fields = ("at", "kind", "source", "target", "actor", "by", "reason")
 
 
 class AttemptInline(ReadOnlyInline):
-    """The calls to Fivetran about a request."""
-
     model = Attempt
     fields = ("started_at", "call", "ending", "http_status", "code", "message", "duration_ms", "x_request_id")
 
 
 class SetupTestInline(ReadOnlyInline):
-    """The tests of a run."""
-
     model = SetupTest
     fields = ("title", "status", "message", "details")
 
 
 @admin.register(Event)
 class EventAdmin(ReadOnlyAdmin):
-    """The history of all requests."""
-
     drafts, to_request = True, "request__"
     list_display = ("id", "at", "request", "kind", "source", "target", "actor", "by")
     list_filter = ("kind", "target", "at")
@@ -124,8 +94,6 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
-    """Every call to Fivetran about a request."""
-
     list_display = ("id", "started_at", "request", "call", "ending", "http_status", "code", "duration_ms")
     list_filter = ("call", "ending", "started_at")
     list_select_related = ("request",)
@@ -134,8 +102,6 @@ class AttemptAdmin(ReadOnlyAdmin):
 
 @admin.register(Connection)
 class ConnectionAdmin(ReadOnlyAdmin):
-    """The connections that came of requests."""
-
     list_display = ("request", "setup_state", "tests", "adopted", "seen_at")
     list_filter = ("tests", "adopted")
     list_select_related = ("request",)
@@ -144,8 +110,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
 @admin.register(Handover)
 class HandoverAdmin(ReadOnlyAdmin):
-    """The hand-overs of credentials; what a link or a code is made of is not shown."""
-
+    # Whoever reads `nonce`, `code_nonce` or `return_hash` could build a link or a code: they are not shown.
     list_display = ("request", "owner", "address", "state", "sent_at", "opened_at", "card_at", "returned_at", "done_at")
     list_filter = ("state",)
     list_select_related = ("request", "owner")
@@ -155,8 +120,6 @@ class HandoverAdmin(ReadOnlyAdmin):
 
 @admin.register(SetupTestRun)
 class SetupTestRunAdmin(ReadOnlyAdmin):
-    """The runs of the setup tests, with their tests."""
-
     list_display = ("id", "finished_at", "connection", "setup_state", "asked_by")
     list_select_related = ("connection", "asked_by")
     inlines = (SetupTestInline,)
@@ -164,15 +127,11 @@ class SetupTestRunAdmin(ReadOnlyAdmin):
 
 @admin.register(CircuitBreaker)
 class ApiGateAdmin(ReadOnlyAdmin):
-    """Whether anything is sent now."""
-
     list_display = ("__str__", "open_since", "not_before", "unclear_in_a_row", "paused_by", "paused_at")
 
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin):
-    """Who was told what."""
-
     list_display = ("id", "request", "kind", "recipient", "created_at", "sent_at", "tries", "error")
     list_filter = ("kind", "sent_at")
     list_select_related = ("request", "recipient")

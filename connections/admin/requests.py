@@ -38,8 +38,6 @@ DIGEST = "digest_"  # the confirmation's hidden controls: digest_<id> holds what
 
 @dataclass(frozen=True)
 class Decision:
-    """One of the three decisions: its action, its words, and how it is carried out for one request."""
-
     action: str
     button: str
     done: str
@@ -70,8 +68,7 @@ REQUEST_CHANGES = Decision(
 
 @admin.register(ConnectionRequest)
 class ConnectionRequestAdmin(ReadOnlyAdmin):
-    """Requests, and the decisions on them: each on a confirmation page with the body and its digest."""
-
+    # Each decision has a confirmation page with the body and its digest: nobody approves what they have not seen.
     drafts = True
     list_display = ("id", "label", "whose_turn", "service_name", "group_name", "schema", "requester", "submitted_at")
     list_filter = ("status", "submitted_at")
@@ -96,35 +93,27 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     readonly_fields = tuple(str(name) for _title, part in fieldsets for name in part["fields"])
 
     def get_queryset(self, request: HttpRequest) -> ConnectionRequestQuerySet:
-        """The requests, each with what tells whose turn it is."""
         return with_turn(super().get_queryset(request))
 
     @admin.display(description="status", ordering="status")
     def label(self, row: ConnectionRequest) -> str:
-        """The status as people read it."""
         return row.state.label
 
     @admin.display(description="whose turn")
     def whose_turn(self, row: ConnectionRequest) -> str:
-        """Who has to act next."""
         turn: str = row.turn_now  # type: ignore[attr-defined]  # read by get_queryset()
         return turn
 
     @admin.display(description="body")
     def body(self, row: ConnectionRequest) -> str:
-        """The body, secrets masked, as indented JSON."""
-        return render_to_string("admin/connections/_body.html", {"body": _body(row)})
+        return render_to_string("admin/connections/_body.html", {"body": payloads.masked(row.payload or {})})
 
     @admin.display(description="to notice before deciding")
     def evidence(self, row: ConnectionRequest) -> str:
-        """What an approver should notice, as on the request's own page."""
         return render_to_string("admin/connections/_evidence.html", {"evidence": row.evidence})  # type: ignore[attr-defined]  # set by get_object()
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """The request with its evidence, gathered for whoever looks, and its texts without characters that hide.
-
-        It is only shown: nobody can save it here.
-        """
+        # The page is only shown and never saved, so the texts can lose the characters that hide others.
         row = super().get_object(request, object_id, from_field)
         if row is not None:
             row.evidence = evidence_of([row], request.user)[row.pk]
@@ -133,47 +122,41 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         return row
 
     def view_on_site(self, obj: Model) -> str:
-        """The request's own page."""
         return reverse("connections:request", args=[obj.pk])
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Whether the three actions are offered: to approvers, not to staff as such."""
+        # The actions are for approvers, not for staff as such.
         return permissions.is_approver(request.user)
 
     @admin.action(description="Approve…", permissions=["decide"])
     def approve(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
-        """Approve the selected requests, after a look at each body."""
-        return self._decide(request, queryset, APPROVE)
+        return self._decide_or_confirm(request, queryset, APPROVE)
 
     @admin.action(description="Reject…", permissions=["decide"])
     def reject(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
-        """Reject the selected requests, with one reason."""
-        return self._decide(request, queryset, REJECT)
+        return self._decide_or_confirm(request, queryset, REJECT)
 
     @admin.action(description="Request changes…", permissions=["decide"])
     def request_changes(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> TemplateResponse | None:
-        """Send the selected requests back, with one reason."""
-        return self._decide(request, queryset, REQUEST_CHANGES)
+        return self._decide_or_confirm(request, queryset, REQUEST_CHANGES)
 
     def has_preset_permission(self, request: HttpRequest) -> bool:
-        """Whether a preset may be made."""
         return request.user.has_perm("connections.add_preset")
 
     @admin.action(description="Make a preset from the selected request…", permissions=["preset"])
     def make_preset(self, request: HttpRequest, queryset: QuerySet[ConnectionRequest]) -> HttpResponse | None:
-        """On to the form of a new preset, filled with what the one selected request asked for."""
         chosen = list(queryset.values_list("pk", flat=True)[:2])
         if len(chosen) != 1:
             self.message_user(request, "Select one request: a preset begins as one of them.", messages.ERROR)
             return None
         return redirect(f"{reverse('admin:connections_preset_add')}?from_request={chosen[0]}")
 
-    def _decide(
+    def _decide_or_confirm(
         self, request: HttpRequest, queryset: QuerySet[ConnectionRequest], decision: Decision
     ) -> TemplateResponse | None:
-        """First the confirmation page; then, from there, the decision on exactly what it showed."""
-        seen = _seen(request)
-        if not seen:
+        """Show the confirmation page; then, posted from there, decide on exactly what it showed."""
+        seen = shown_digests(request)
+        if not seen:  # the request comes from the list
             return self._confirmation(request, list(queryset[: AT_ONCE + 1]), decision, ReasonForm())
         # Not the action's own queryset: a filter of the list would silently drop what moved on meanwhile.
         rows = list(
@@ -184,22 +167,16 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
             return self._confirmation(request, rows, decision, form)
         reason = form.cleaned_data["decision_reason"] if decision.needs_reason else ""
         for row in rows:
-            self._decide_one(request, row, decision, seen[row.pk], reason)
+            try:
+                decision.carry_out(permissions.logged_in(request.user), row, seen[row.pk], reason)
+            except permissions.Denied as denied:
+                self.message_user(request, f"Request #{row.pk}: {denied.reason}", messages.ERROR)
+            except StaleRow:
+                why = "it changed since you looked, so nothing was decided. Please look again."
+                self.message_user(request, f"Request #{row.pk}: {why}", messages.WARNING)
+            else:
+                self.message_user(request, f"Request #{row.pk} {decision.done}.", messages.SUCCESS)
         return None
-
-    def _decide_one(
-        self, request: HttpRequest, row: ConnectionRequest, decision: Decision, digest: str, reason: str
-    ) -> None:
-        by: User = request.user  # type: ignore[assignment]  # the admin lets nobody in who is not logged in
-        try:
-            decision.carry_out(by, row, digest, reason)
-        except permissions.Denied as denied:
-            self.message_user(request, f"Request #{row.pk}: {denied.reason}", messages.ERROR)
-        except StaleRow:
-            why = "it changed since you looked, so nothing was decided. Please look again."
-            self.message_user(request, f"Request #{row.pk}: {why}", messages.WARNING)
-        else:
-            self.message_user(request, f"Request #{row.pk} {decision.done}.", messages.SUCCESS)
 
     def _confirmation(
         self, request: HttpRequest, rows: list[ConnectionRequest], decision: Decision, form: ReasonForm
@@ -207,10 +184,9 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         if len(rows) > AT_ONCE:
             self.message_user(request, f"Select at most {AT_ONCE} requests, so that each can be read.", messages.ERROR)
             return None
-        by: User = request.user  # type: ignore[assignment]  # the admin lets nobody in who is not logged in
-        evidence = evidence_of(rows, by)
+        evidence, check = evidence_of(rows, permissions.logged_in(request.user)), permissions.check_can_decide
         shown = [
-            (row, _body(row), evidence[row.pk], denied_reason(permissions.check_can_decide, request.user, row))
+            (row, payloads.masked(row.payload or {}), evidence[row.pk], denied_reason(check, request.user, row))
             for row in rows
         ]
         context = self.admin_site.each_context(request) | {
@@ -224,11 +200,7 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         return TemplateResponse(request, "admin/connections/connectionrequest/decide.html", context)
 
 
-def _seen(request: HttpRequest) -> dict[int, str]:
-    """id -> digest of what the confirmation page showed; empty when the request comes from the list."""
+def shown_digests(request: HttpRequest) -> dict[int, str]:
+    """id -> digest of what the confirmation page showed."""
     names = {name.removeprefix(DIGEST): name for name in request.POST if name.startswith(DIGEST)}
     return {int(number): request.POST[name] for number, name in names.items() if number.isdecimal()}
-
-
-def _body(row: ConnectionRequest) -> dict[str, Any]:
-    return payloads.masked(row.payload or {})

@@ -6,12 +6,12 @@ from enum import StrEnum
 from typing import Any
 
 from connections.evidence import agents, body, owners, same_source
-from connections.evidence.same_source import Radar, radar_of
+from connections.evidence.same_source import SameSource, same_source_of
 from connections.models import ConnectionChange, ConnectionRequest
 from connections.permissions import Person
 from connections.spec import payloads
 
-__all__ = ["Evidence", "Kind", "Radar", "evidence_of", "evidence_of_body", "evidence_of_change", "radar_of"]
+__all__ = ["Evidence", "Kind", "SameSource", "evidence_of", "evidence_of_body", "evidence_of_change", "same_source_of"]
 
 
 class Kind(StrEnum):

@@ -25,7 +25,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Radar:
+class SameSource:
     source: str = ""  # in words: "host db.example.com"
     findings: tuple[Finding, ...] = ()
 
@@ -40,10 +40,10 @@ class Readers:
     groups: Mapping[str, str] = field(default_factory=dict)
     sees_everything: bool = False
 
-    def of(self, source: Source | None, key: str, *, without: int | None = None) -> Radar:
+    def of(self, source: Source | None, key: str, *, without: int | None = None) -> SameSource:
         """What reads the source with this key, except the request `without`."""
         if not key:
-            return Radar()
+            return SameSource()
         requests = [row for row in self.requests.get(key, []) if row.pk != without]
         shown = [found_request(row) for row in requests[:MOST]]
         # A person who may not see everything learns that something reads the source, and not whose it is.
@@ -58,7 +58,7 @@ class Readers:
             words = f"{what} of somebody else. Ask the platform team before you connect it again."
             more = [Finding(words)] if hidden else []
         value = source.value if source and len(source.value) <= 100 else f"{source.value[:100]}…" if source else ""
-        return Radar(f"{source.what} {value}" if source else "source", (*shown[:MOST], *more))
+        return SameSource(f"{source.what} {value}" if source else "source", (*shown[:MOST], *more))
 
 
 def readers_of(keys: Collection[str], by: Person) -> Readers:
@@ -85,11 +85,11 @@ def readers_of(keys: Collection[str], by: Person) -> Readers:
     return Readers(requests, hidden, live, groups, everything)
 
 
-def radar_of(body: Mapping[str, Any], *, by: User, edited: ConnectionRequest | None = None) -> Radar:
+def same_source_of(body: Mapping[str, Any], *, by: User, edited: ConnectionRequest | None = None) -> SameSource:
     """What already reads the source of `body`; what `by` may not see is one sentence that names nobody."""
     source = source_in(body)
     if source is None:
-        return Radar()
+        return SameSource()
     return readers_of([source.key], by).of(source, source.key, without=edited.pk if edited else None)
 
 

@@ -35,7 +35,6 @@ def imposed_values(preset: Preset | None) -> dict[str, Any]:
 
 
 def imposed(preset: Preset | None) -> dict[str, str]:
-    """`imposed_values` as texts: name -> text."""
     return unfolded(imposed_values(preset))
 
 

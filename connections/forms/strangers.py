@@ -49,7 +49,6 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def meant(name: str, known: Iterable[str]) -> str:
-    """`nearest` as a question, with a space before it."""
     near = nearest(name, known)
     return f" Did you mean {near}?" if near else ""
 

@@ -24,11 +24,10 @@ class Control(BoundField):
 
     @property
     def aria_describedby(self) -> str | None:
-        """Django's ids, but the error before the help: it matters more."""
+        # The error before the help: the error matters more.
         return " ".join(reversed((super().aria_describedby or "").split()))
 
     def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
-        """Django's attributes, and Bootstrap's mark of what is wrong."""
         marked = {"class": f"{self.field.widget.attrs['class']} is-invalid"} if self.errors else {}
         return super().build_widget_attrs(attrs, widget) | marked
 

@@ -132,7 +132,7 @@ def unseen_in(text: str) -> str:
 
 
 def odd_blanks_in(text: str) -> str:
-    """Blanks other than U+0020, by name and place: they may be meant, and are easily pasted."""
+    # They may be meant, and are easily pasted.
     if text.isascii():
         return ""
     found = [place for place, c in enumerate(text[:_LONGEST]) if c != " " and unicodedata.category(c) == "Zs"]
@@ -182,5 +182,5 @@ def whole(text: str) -> str:
 
 
 def is_grouped(text: str) -> bool:
-    """1.000 or 1,000: one or a thousand, depending on the country."""
+    # 1.000 or 1,000 is one or a thousand, depending on the country.
     return bool(_GROUPED.fullmatch(text))

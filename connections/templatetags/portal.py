@@ -40,7 +40,7 @@ _ROW = """
 
 @register.simple_tag
 def history_rows(rows: list[tuple[Any, ...]]) -> SafeString:
-    """The rows of the history, prepared by `views.history`; every text in them is escaped here."""
+    # `views.history` prepares the rows; every text in them is escaped here.
     return format_html_join("", _ROW, rows)
 
 
@@ -67,19 +67,19 @@ def moment(value: datetime | None, style: str = "both") -> SafeString | str:
 
 @register.simple_tag
 def denied_text(reason: str, element_id: str) -> SafeString | str:
-    """Why a button is disabled, as the paragraph that `disabled_for` points to."""
+    """The paragraph that `disabled_for` points to."""
     return format_html('<p id="{}" class="why-not">{}</p>', element_id, reason) if reason else ""
 
 
 @register.simple_tag
 def disabled_for(reason: str, element_id: str) -> SafeString | str:
-    """The attributes of a button that is disabled where there is a `reason`, which stands in this element."""
+    """The attributes of a disabled button; `element_id` holds the `reason`."""
     return format_html('disabled aria-describedby="{}"', element_id) if reason else ""
 
 
 @register.simple_tag
 def live_part(name: str, swap: bool, headed: object = False) -> SafeString:
-    """The attributes of a part of the request's page: the open page exchanges it (`swap`), its heading names it."""
+    """The attributes of a part that the open page exchanges (`swap`); its heading names it."""
     swapped = format_html(' hx-swap-oob="{}"', "true") if swap else ""
     named = format_html(' aria-labelledby="{}-heading"', name) if headed else ""
     return format_html('id="{}"{}{}', name, swapped, named)
@@ -87,7 +87,7 @@ def live_part(name: str, swap: bool, headed: object = False) -> SafeString:
 
 @register.simple_tag
 def polled(url: str, seconds: int, query: str = "") -> SafeString | str:
-    """The attributes of a part of the page that asks for its next version every so many seconds; none for 0."""
+    """The attributes of a part that asks for its next version every so many seconds; none for 0."""
     asks = 'hx-get="{}{}" hx-trigger="every {}s" hx-swap="outerHTML" hx-target="this"'
     return format_html(asks, url, query, seconds) if seconds else ""
 
@@ -118,12 +118,13 @@ def test_tone(status: str) -> str:
 
 @register.filter
 def as_json(value: Any) -> str:
-    """`value` as indented JSON, with invisible and direction-changing characters escaped."""
+    """Indented JSON, with invisible and direction-changing characters escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return "".join(_escaped(c) if c != "\n" and characters.is_invisible(c) else c for c in text)
+    return "".join(escaped(c) if c != "\n" and characters.is_invisible(c) else c for c in text)
 
 
-def _escaped(character: str) -> str:
+def escaped(character: str) -> str:
+    # JSON escapes UTF-16 units: a character beyond the first 65,536 is a pair of them.
     units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
 
@@ -151,7 +152,7 @@ def visible(text: object) -> str:
 
 @register.filter
 def duration(milliseconds: int | None) -> str:
-    """A duration for people: "340 ms", "12.4 s", "3 min 20 s"; a dash where it is not known."""
+    """As "340 ms", "12.4 s" or "3 min 20 s"; a dash where it is not known."""
     if milliseconds is None:
         return "—"
     if milliseconds < 1000:

@@ -1,4 +1,4 @@
-"""The forgotten password, and a new one. Everything else about accounts is Django's own."""
+"""The forgotten password, and a new one; all other pages of accounts are Django's own."""
 
 from typing import Any
 
@@ -12,10 +12,9 @@ from connections.forms.accounts import CountedPasswordChangeForm
 
 
 class PasswordReset(PasswordResetView):
-    """Django's page, the same answer for every address; the mail goes out with all others, not in this request."""
-
+    # The answer is the same for every address, so that it tells nobody who has an account. The mail goes out with all
+    # others, not in this request.
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
-        """Ask for the mail, whoever has that address."""
         address = form.cleaned_data["email"]
         workflow.ask_for_password_reset(
             accounts=list(form.get_users(address)),
@@ -26,10 +25,8 @@ class PasswordReset(PasswordResetView):
 
 
 class PasswordChange(PasswordChangeView):
-    """Django's page, with the log-in's limits for the old password."""
-
     form_class = CountedPasswordChangeForm
 
     def get_form_kwargs(self) -> dict[str, Any]:
-        """The form counts under the address of the request."""
+        # The form counts wrong old passwords as the log-in does, under the address of the request.
         return super().get_form_kwargs() | {"request": self.request}

@@ -1,4 +1,4 @@
-"""What Fivetran offers, for the service picker and for whoever wants to know how old the portal's copy is."""
+"""What Fivetran offers: the list for the service picker, and the page about the age of the portal's copy."""
 
 from datetime import timedelta
 from typing import Any
@@ -19,8 +19,8 @@ _SHAPE = 1  # of a row in the JSON; a browser's copy of another shape is no long
 _UNDER_WAY = timedelta(minutes=1)  # the longest time for which the page waits for an answer
 
 
-def _version(request: HttpRequest) -> str:
-    """Names one state of the list: as long as it is the same, a browser's copy is good."""
+def list_version(request: HttpRequest) -> str:
+    # The ETag: a browser's copy of the list is good as long as none of these has changed.
     fetched = CatalogRefresh.objects.filter(kind=Kind.SERVICE).values_list("fetched_at", flat=True).first()
     rules = ServiceRule.objects.aggregate(number=Count("pk"), last=Max("changed_at"))
     policy = PortalPolicy.objects.values_list("changed_at", flat=True).first()
@@ -29,9 +29,9 @@ def _version(request: HttpRequest) -> str:
 
 @require_safe
 @cache_control(private=True, no_cache=True)
-@condition(etag_func=_version)
+@condition(etag_func=list_version)
 def services_json(request: HttpRequest) -> HttpResponse:
-    """Every service on offer: [id, name, category, lifecycle, guide, recommended, note], in the order to show."""
+    """Each service as [id, name, category, lifecycle, guide, recommended, note], in the order to show."""
     fetched_at = catalog.freshness(Kind.SERVICE).fetched_at
     rows = [[s.id, s.name, s.group, s.lifecycle, s.guide, s.recommended, s.note] for s in catalog.services()]
     return JsonResponse({"fetched_at": fetched_at, "services": rows}, json_dumps_params={"separators": (",", ":")})
@@ -39,15 +39,16 @@ def services_json(request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
-    """How much of each kind there is, how old the copy is, and what went wrong since."""
     return render(
-        request, "connections/catalog/catalog.html", _state() | {"can_refresh": permissions.can_refresh(request.user)}
+        request,
+        "connections/catalog/catalog.html",
+        _catalog_state() | {"can_refresh": permissions.can_refresh(request.user)},
     )
 
 
 @require_POST
 def refresh(request: HttpRequest) -> HttpResponse:
-    """Ask the worker for a fresh copy; never waits for Fivetran."""
+    # The worker asks Fivetran: no page waits for it.
     try:
         if operations.refresh_catalog(by=permissions.logged_in(request.user)):
             messages.success(request, "Fivetran is being asked. The copy below stays until its answer is here.")
@@ -58,11 +59,11 @@ def refresh(request: HttpRequest) -> HttpResponse:
     return redirect("connections:catalog")
 
 
-def _state() -> dict[str, Any]:
+def _catalog_state() -> dict[str, Any]:
     counts = dict(CatalogEntry.objects.order_by().values_list("kind").annotate(Count("pk")))
     rows = {row.kind: row for row in CatalogRefresh.objects.all()}
     kinds = [
-        _kind(kind.label, counts.get(kind.value, 0), catalog.freshness_of(rows.get(kind.value)))
+        _described_kind(kind.label, counts.get(kind.value, 0), catalog.freshness_of(rows.get(kind.value)))
         for kind in Kind
         if kind is not Kind.ACCOUNT
     ]
@@ -72,17 +73,13 @@ def _state() -> dict[str, Any]:
         and abs(timezone.now() - asked) < _UNDER_WAY
         and any(row.tried_at is None or row.tried_at < asked for row in rows.values())
     )
-    return {"kinds": kinds, "waiting": waiting, "policy": PortalPolicy.objects.current(), "rules": _rules()}
+    rules = dict.fromkeys(Stance.values, 0)
+    rules |= dict(ServiceRule.objects.order_by().values_list("stance").annotate(Count("pk")))
+    return {"kinds": kinds, "waiting": waiting, "policy": PortalPolicy.objects.current(), "rules": rules}
 
 
-def _kind(label: str, count: int, fresh: catalog.Freshness) -> dict[str, Any]:
+def _described_kind(label: str, count: int, fresh: catalog.Freshness) -> dict[str, Any]:
     state, look = ("whole", "tag-success") if fresh.fetched_at else ("not asked yet", "")
     if fresh.words:
         state, look = "old copy", "tag-warning"
     return {"label": label, "count": count, "fresh": fresh, "state": state, "look": look}
-
-
-def _rules() -> dict[str, int]:
-    """Stance -> how many services."""
-    none = dict.fromkeys(Stance.values, 0)
-    return none | dict(ServiceRule.objects.order_by().values_list("stance").annotate(Count("pk")))

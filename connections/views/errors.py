@@ -1,4 +1,4 @@
-"""What is said where something was not done: somebody was first, too much was asked, the database is busy, a bug."""
+"""Answers where something was not done: somebody was first, a limit was reached, the database is busy, a bug."""
 
 import logging
 import secrets
@@ -16,17 +16,14 @@ from connections.models import StaleRow
 from connections.permissions import Denied
 
 log = logging.getLogger(__name__)
-_BUSY_STATES = frozenset(
-    {"55P03", "57014", "40P01"}
-)  # PostgreSQL: lock_not_available, query_canceled, deadlock_detected
+# PostgreSQL: lock_not_available, query_canceled, deadlock_detected
+_BUSY_STATES = frozenset({"55P03", "57014", "40P01"})
 RETRY_SECONDS = 5
 
 
 def failure(request: HttpRequest) -> HttpResponse:
-    """500 with an incident number that stands in the log too. Asks nothing of the database, which may be the cause.
-
-    Where the database was busy for too long: 503, which says that a second try is worth it.
-    """
+    # The pages are made without a query: the database may be the cause.
+    # A busy database answers 503, which says that a second try is worth it; a bug gets a number that is in the log too.
     if is_busy(sys.exc_info()[1]):
         log.warning("the database was busy: %s %s", request.method, request.path)
         page = loader.get_template("503.html").render()
@@ -37,7 +34,7 @@ def failure(request: HttpRequest) -> HttpResponse:
 
 
 def is_busy(error: BaseException | None) -> bool:
-    """Whether the database answered that others held what was needed: SQLite's lock, PostgreSQL's time limits."""
+    # SQLite says it in words, PostgreSQL by its code.
     if not isinstance(error, OperationalError):
         return False
     return "is locked" in str(error) or getattr(error.__cause__, "sqlstate", "") in _BUSY_STATES
@@ -52,9 +49,8 @@ def decided(
     moved_on: Callable[[StaleRow | Denied], str] = str,
     again: Callable[[], HttpResponse] | None = None,
 ) -> HttpResponse:
-    """Do `verb`, say that it is `done`, and lead `back`; where somebody was first, say what `moved_on` tells of it.
-
-    `moved_on` raises what has another cause. `again` is the page with what was typed, where that would be lost.
+    """Do `verb`, say that it is `done`, and redirect to `back`. Where somebody was first, say `moved_on(obstacle)`,
+    which raises obstacles of another cause; `again` renders the page with what was typed.
     """
     try:
         verb()
@@ -66,7 +62,7 @@ def decided(
 
 
 def limited(answer: HttpResponse, reached: LimitReached) -> HttpResponse:
-    """`answer`, which says in words what was `reached`, with its status: 429 for too often or too many, else 422."""
+    """`answer` with the status of the limit: 429 for too often or too many, else 422."""
     answer.status_code = 429 if isinstance(reached, TooMany) else 422
     if isinstance(reached, TooMany) and reached.retry_seconds:
         answer.headers["Retry-After"] = str(reached.retry_seconds)
@@ -74,17 +70,15 @@ def limited(answer: HttpResponse, reached: LimitReached) -> HttpResponse:
 
 
 class LimitsInWords:
-    """Middleware: a limit that was reached, where no view has shown it beside what was typed."""
+    """Middleware: the page for a limit that no view has shown beside what was typed."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Nothing before or after the view."""
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """The page that says the limit, instead of an incident."""
         if not isinstance(exception, LimitReached):
             return None
         return limited(render(request, "429.html", {"words": str(exception)}), exception)

@@ -1,8 +1,8 @@
-"""The first page: what waits for the reader, and what the reader asked for lately."""
+"""The first page: what waits for the reader, and the reader's newest requests."""
 
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, QuerySet, Value
+from django.db.models import Exists, OuterRef, Q, Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -37,16 +37,17 @@ _COLUMNS = (
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """What waits for me, and my recent requests."""
     mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
     mine_to_act = list(mine.filter(_WAITS_FOR_REQUESTER).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
+    handovers = Handover.objects.live().filter(owner_id=request.user.pk)
     context: dict[str, Any] = {
         "presets": prefill.offered(),
-        **_drafts(request.user, mine_to_act),
+        **drafts_of(request.user, mine_to_act),
         "waiting": [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN],
         "recent": list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]),
         **(_for_operators() if permissions.is_operator(request.user) else {}),
-        "handovers": list(_handovers(request.user)[:SHOWN]),
+        # Whether or not their owner may see the requests.
+        "handovers": list(handovers.select_related("request__requester").order_by("sent_at", "pk")[:SHOWN]),
         "to_trust": list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN]),
     }
     if permissions.is_approver(request.user):
@@ -56,24 +57,17 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "connections/home/home.html", context)
 
 
-def _drafts(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:
-    """The newest drafts, and whether there is still room; they are only counted where there may be too many."""
+def drafts_of(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:
+    # The drafts are counted only where there may be nearly too many.
     found = [row for row in to_act if row["status"] == Status.DRAFT]
     note = limits.draft_note(limits.drafts_of(user)) if len(to_act) >= limits.DRAFTS_NEARLY else ""
     return {"drafts": found[:SHOWN], "more_drafts": len(found) > SHOWN, "draft_note": note}
 
 
 def _for_operators() -> dict[str, Any]:
-    """How many requests need an operator, and whether the key is refused."""
     # One query: whatever is below zero stands for the key.
     stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).order_by().values_list("id")
     refused = ConnectionRequest.objects.refused_for_operators().order_by().values_list("id")
     breaker = CircuitBreaker.objects.filter(pk=1, reason=BreakerReason.AUTH).values_list(Value(-1))
     found = [number for (number,) in stuck.union(refused, breaker).order_by("id")[: COUNTED + 1]]
     return {"operator_count": len([number for number in found if number > 0]), "bad_key": -1 in found}
-
-
-def _handovers(user: Person) -> QuerySet[Handover]:
-    """Those that wait for this person, whether or not the requests are theirs to see, the oldest first."""
-    mine = Handover.objects.live().filter(owner_id=user.pk)
-    return mine.select_related("request__requester").order_by("sent_at", "pk")

@@ -1,4 +1,4 @@
-"""What the pages say: how a status looks, what an event is called, and times in words."""
+"""Words and colours of the pages: statuses, events, tests, and times."""
 
 from datetime import UTC, datetime, tzinfo
 
@@ -67,17 +67,17 @@ _STEPS = ((3600, 60, "minute"), (86400, 3600, "hour"), (30 * 86400, 86400, "day"
 
 
 def tone(status: str) -> str:
-    """The colour of a status label, as Bootstrap names it."""
+    """The colour's name in Bootstrap."""
     return _TONES.get(Status(status), "secondary")
 
 
 def test_tone(status: str) -> str:
-    """The colour of a setup test's status; one that is new to us looks neutral."""
+    # A status that the portal does not know yet looks neutral.
     return "danger" if status in FAILED_TESTS else _TEST_TONES.get(status, "info")
 
 
 def relative(moment: datetime, now: datetime) -> str:
-    """`moment` as seen from `now`, up to a month: "just now", "5 minutes ago", "in 2 hours"; else the date in UTC."""
+    """As "just now", "5 minutes ago" or "in 2 hours"; beyond a month the date in UTC."""
     seconds = (now - moment).total_seconds()
     distance = abs(seconds)
     if distance < 60:
@@ -92,6 +92,6 @@ def relative(moment: datetime, now: datetime) -> str:
 
 
 def exact(moment: datetime, zone: tzinfo) -> str:
-    """`moment` in full with its zone named: "14 Nov 2026, 14:05 CET"."""
+    """As "14 Nov 2026, 14:05 CET"."""
     there = moment.astimezone(zone)
     return f"{there.day} {MONTHS[there.month]} {there.year}, {there.hour:02d}:{there.minute:02d} {there.tzname()}"

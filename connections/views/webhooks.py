@@ -1,4 +1,4 @@
-"""Where Fivetran tells the portal that something changed at a connection."""
+"""Fivetran's webhooks: it reports that something changed at a connection."""
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -13,7 +13,7 @@ LARGEST = 64 * 1024  # bytes; Fivetran's own bodies have some 400
 @csrf_exempt  # another machine has no session; the signature is what proves that it is Fivetran
 @login_not_required
 def fivetran(request: HttpRequest) -> HttpResponse:
-    """200 for a signed delivery, new or repeated; 403 without a word for all that is not signed."""
+    # A repeated delivery is answered like a new one. Whatever is not signed gets a 403 without a word of why.
     if not settings.FIVETRAN_WEBHOOK_SECRET:
         raise Http404
     if request.method != "POST":

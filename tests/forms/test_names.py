@@ -156,7 +156,7 @@ def crm(by: User, status: Status = Status.PENDING, **changes: Any) -> Connection
     return factories.request_in(status, by, **{**values, **changes})
 
 
-def radar(client: Client, **posted: str) -> str:
+def same_source(client: Client, **posted: str) -> str:
     text = drawn(client, **{**POSTGRES, "config__schema_prefix": "mine", "config__host": "DB.example.com", **posted})
     return text.partition("connected or asked for already:")[2].partition("What will be checked")[0].strip()
 
@@ -165,7 +165,7 @@ def test_a_source_that_somebody_else_connected_is_said_without_a_name(
     as_user: Any, cast: dict[str, User], offered: None
 ) -> None:
     crm(cast["requester2"], Status.CREATED)
-    text = radar(as_user("requester"))
+    text = same_source(as_user("requester"))
     assert text.startswith("A connection or request of somebody else. Ask the platform team")
     assert "requester2" not in text
     assert "crm" not in text
@@ -173,7 +173,7 @@ def test_a_source_that_somebody_else_connected_is_said_without_a_name(
 
 def test_who_may_see_it_learns_which_and_whose(as_user: Any, cast: dict[str, User], offered: None) -> None:
     row = crm(cast["requester2"])
-    text = radar(as_user("approver"))
+    text = same_source(as_user("approver"))
     assert f"Request {row.pk} of requester2 (Waiting for approval), into Warehouse as crm" in text
     assert "somebody else" not in text
     page = as_user("approver").post(REVIEW, {**POSTGRES, "config__schema_prefix": "m", "config__host": HOST})
@@ -184,20 +184,20 @@ def test_one_s_own_is_named_and_the_others_counted(as_user: Any, cast: dict[str,
     own = crm(cast["requester"])
     crm(cast["requester2"], config__schema_prefix="crm2")
     crm(cast["requester2"], config__schema_prefix="crm3", service="postgres_rds")
-    text = radar(as_user("requester"))
+    text = same_source(as_user("requester"))
     assert f"Request {own.pk} of requester" in text
     assert "2 connections or requests of somebody else" in text
-    assert f"Request {own.pk}" not in radar(as_user("requester"), edited=str(own.pk))
+    assert f"Request {own.pk}" not in same_source(as_user("requester"), edited=str(own.pk))
 
 
 def test_a_connection_at_fivetran_counts_once(as_user: Any, cast: dict[str, User], offered: None) -> None:
     key = source_key.source_key("postgres", {"host": HOST})
     live("legacy", source=key, group="decent_dropsy")
-    assert radar(as_user("requester")).startswith("A connection or request of somebody else.")
-    assert radar(as_user("operator")) == "Connection tender_ape at Fivetran, into Sandbox warehouse as legacy"
+    assert same_source(as_user("requester")).startswith("A connection or request of somebody else.")
+    assert same_source(as_user("operator")) == "Connection tender_ape at Fivetran, into Sandbox warehouse as legacy"
     row = crm(cast["requester2"], Status.CREATED)
     ConnectionRequest.objects.filter(pk=row.pk).update(connection_id="tender_ape")
-    assert radar(as_user("operator")).count(" as ") == 1
+    assert same_source(as_user("operator")).count(" as ") == 1
 
 
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.REJECTED, Status.WITHDRAWN, Status.FAILED])
@@ -205,13 +205,13 @@ def test_what_came_to_nothing_does_not_count(
     as_user: Any, cast: dict[str, User], offered: None, status: Status
 ) -> None:
     crm(cast["requester2"], status)
-    assert radar(as_user("auditor")) == ""
+    assert same_source(as_user("auditor")) == ""
 
 
 def test_another_source_is_no_warning(as_user: Any, cast: dict[str, User], offered: None) -> None:
     crm(cast["requester2"])
-    assert radar(as_user("auditor"), config__host="db2.example.com") == ""
-    assert radar(as_user("auditor"), config__host="") == ""
+    assert same_source(as_user("auditor"), config__host="db2.example.com") == ""
+    assert same_source(as_user("auditor"), config__host="") == ""
 
 
 # --- the review ------------------------------------------------------------------------------------------------------

@@ -34,7 +34,7 @@ _LOOKED_AT = 500  # rows of batches whose evidence is gathered for the inbox
 
 @require_safe
 def inbox(request: HttpRequest) -> HttpResponse:
-    """The requests that this approver can decide, oldest first; those of one batch in one line."""
+    # The oldest first; the requests of one batch are one line.
     if not permissions.is_approver(request.user):
         raise permissions.Denied("Only approvers see what waits for approval.")
     context = _requests(request.user)
@@ -49,7 +49,6 @@ def inbox(request: HttpRequest) -> HttpResponse:
 
 
 def _requests(user: Person) -> dict[str, Any]:
-    """The requests that wait, one by one and by batch, each with what there is to notice."""
     waiting = permissions.waiting_for(user)
     rows = list(waiting.filter(batch_row=None).select_related("requester")[: SHOWN + 1])
     batches = waiting.exclude(batch_row=None).order_by().values("batch_row__batch", "requester__username")
@@ -59,7 +58,7 @@ def _requests(user: Person) -> dict[str, Any]:
     evidence = evidence_of([*rows[:SHOWN], *of_batches], user)
     for one in listed:
         mine = [row.pk for row in of_batches if row.batch_of == one["batch_row__batch"]]  # type: ignore[attr-defined]  # annotated by _rows_of()
-        summed = _summed(evidence[pk] for pk in mine)
+        summed = summed_evidence(evidence[pk] for pk in mine)
         one |= {"evidence": summed[:_OF_BATCH], "more": len(summed) > _OF_BATCH or len(mine) < one["waiting"]}
     return {
         "requests": [(row, evidence[row.pk]) for row in rows[:SHOWN]],
@@ -69,15 +68,15 @@ def _requests(user: Person) -> dict[str, Any]:
 
 
 def _rows_of(waiting: ConnectionRequestQuerySet, batches: list[int]) -> list[ConnectionRequest]:
-    """The first of the rows that wait in these batches; no query without a batch."""
+    # Only the first rows: a batch may have hundreds.
     if not batches:
         return []
     rows = waiting.filter(batch_row__batch__in=batches).select_related("requester")
     return list(rows.annotate(batch_of=F("batch_row__batch"))[:_LOOKED_AT])
 
 
-def _summed(of_rows: Iterable[list[Evidence]]) -> list[Evidence]:
-    """The evidence of a batch's rows, each thing once, with the number of rows that it is true of."""
+def summed_evidence(of_rows: Iterable[list[Evidence]]) -> list[Evidence]:
+    """Each piece of evidence once, with the number of rows that it is true of."""
     counted = Counter(one for evidence in of_rows for one in dict.fromkeys(evidence))
     return [
         replace(one, words=f"{one.words} ({count} rows)" if count > 1 else one.words) for one, count in counted.items()

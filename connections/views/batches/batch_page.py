@@ -1,4 +1,4 @@
-"""A batch's page: what became of each row, and for approvers one decision with a veto for each."""
+"""A batch's page: the status of each row, and for approvers one decision with a veto for each row."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -28,8 +28,6 @@ _BOTH = "It is ticked and has a reason to reject it: take the tick away to rejec
 
 @dataclass(frozen=True)
 class Shown:
-    """A row of a batch on its page."""
-
     number: int
     request: ConnectionRequest
     setup_state: str
@@ -45,18 +43,14 @@ class Shown:
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """A batch: every row with its status, and for approvers what there is to decide."""
-    return _show(request, _find(request, pk))
+    return _show(request, find(request, pk))
 
 
 @require_POST
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
-    """Approve the ticked rows with the bodies that were shown, and reject those that have a reason instead.
-
-    A row with both means neither for sure: then nothing is decided, and the page says so on that row.
-    """
-    batch, by = _find(request, pk), queries.reader(request)
-    decisions = _decisions(request)
+    # A row with a tick and a reason means neither for sure: then nothing is decided, and the page says so on that row.
+    batch, by = find(request, pk), queries.reader(request)
+    decisions = posted_decisions(request)
     if both := {pk: _BOTH for pk, decision in decisions.items() if decision.approve and decision.reason}:
         messages.warning(request, "Nothing was decided: a row has both a tick and a reason to reject it. See below.")
         return _show(request, batch, both)
@@ -64,7 +58,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         messages.warning(request, "Use 2,000 characters or fewer for a reason. Nothing was decided.")
         return _show(request, batch)
     outcomes = batches.decide_batch(by=by, batch=batch, decisions=decisions)
-    _tell(request, outcomes)
+    report(request, outcomes)
     if any(outcome.obstacle for outcome in outcomes) or not outcomes:
         obstacles = {outcome.request.pk: outcome.obstacle for outcome in outcomes}
         return _show(request, batch, obstacles, status=409 if outcomes else 200)
@@ -72,15 +66,14 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def requests(count: int) -> str:
-    """The beginning of a sentence about so many."""
     return "1 request was" if count == 1 else f"{count} requests were"
 
 
-def _find(request: HttpRequest, pk: int) -> Batch:
+def find(request: HttpRequest, pk: int) -> Batch:
     return get_object_or_404(permissions.batches_visible_to(request.user).select_related("requester"), pk=pk)
 
 
-def _decisions(request: HttpRequest) -> dict[int, Decision]:
+def posted_decisions(request: HttpRequest) -> dict[int, Decision]:
     ticked = set(request.POST.getlist("approve"))
     ids = [name.removeprefix("digest_") for name in request.POST if name.startswith("digest_")]
     return {
@@ -94,7 +87,7 @@ def _decisions(request: HttpRequest) -> dict[int, Decision]:
     }
 
 
-def _tell(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
+def report(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
     done = Counter(outcome.request.state for outcome in outcomes if not outcome.obstacle)
     if approved := done[Status.APPROVED]:
         messages.success(request, f"{requests(approved)} approved. The portal goes on with Fivetran by itself.")
@@ -109,7 +102,7 @@ def _tell(request: HttpRequest, outcomes: Sequence[Outcome]) -> None:
 def _show(
     request: HttpRequest, batch: Batch, obstacles: Mapping[int, str] = MappingProxyType({}), status: int = 200
 ) -> HttpResponse:
-    """The page; `obstacles` (request's id -> sentence) are said on their rows."""
+    """The page; `obstacles` (request's id -> sentence) stand on their rows."""
     shown = _shown(request, batch, obstacles)
     pending = [row for row in shown if row.request.state is Status.PENDING]
     counted = Counter(row.request.state for row in shown)
@@ -131,18 +124,18 @@ def _shown(request: HttpRequest, batch: Batch, obstacles: Mapping[int, str]) -> 
     waiting = [row.request for row in rows if row.request.state is Status.PENDING]
     evidence = evidence_of(waiting, request.user) if permissions.is_approver(request.user) else {}
     return [
-        _row(request, row, evidence.get(row.request_id), obstacles.get(row.request_id, ""), len(rows) <= OPEN_BODIES)
+        _shown_row(
+            request, row, evidence.get(row.request_id), obstacles.get(row.request_id, ""), len(rows) <= OPEN_BODIES
+        )
         for row in rows
     ]
 
 
-def _row(
+def _shown_row(
     request: HttpRequest, row: BatchRow, evidence: list[Evidence] | None, obstacle: str, open_bodies: bool
 ) -> Shown:
-    """A row as it stands now; with `evidence`, even none, the reader is asked to decide on it.
-
-    All are ticked at first; a body that changed under the approver's eyes is not.
-    """
+    # With `evidence`, even none, the reader is asked to decide. All rows are ticked at first; a row whose body changed
+    # since the approver saw it is not.
     asked, posted = row.request, request.method == "POST"
     digest = request.POST.get(f"digest_{asked.pk}", asked.digest)
     ticked = not posted or str(asked.pk) in request.POST.getlist("approve")

@@ -1,4 +1,4 @@
-"""Several requests at once: a pasted or uploaded table is checked row by row, corrected in place, and submitted."""
+"""Several requests at once: a pasted or uploaded table is checked row by row, corrected in place, submitted."""
 
 import csv
 import hashlib
@@ -25,6 +25,7 @@ from connections.spec.characters import visible
 from connections.spec.fields import FIELDS, NAMING
 from connections.views.batches.batch_page import requests
 from connections.views.errors import limited
+from connections.views.request_form.form import form_token
 from connections.views.request_form.review import taken_words
 from connections.views.request_page import queries
 from connections.workflow import Filing, batches
@@ -37,7 +38,7 @@ _EXAMPLE = ("service", "group_id", "config__schema", "config__table", "reason")
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell on the page: a control where something is wrong with it."""
+    """It is a control where something is wrong with it."""
 
     row: int
     name: str
@@ -47,22 +48,20 @@ class Cell:
 
     @property
     def shown(self) -> str:
-        """The text with what nobody sees marked: a delimiter may be a blank."""
+        # A delimiter may be a blank: what nobody sees is marked.
         return visible(in_sight(self.text))
 
     @property
     def control(self) -> str:
-        """The name of its control."""
         return f"cell_{self.row}_{self.name}"
 
     @property
     def look(self) -> str:
-        """Its class."""
         return "sheet-wrong" if self.errors else "" if self.text else "sheet-empty"
 
     @property
     def as_control(self) -> str:
-        """The control; a box where the text has lines: a browser takes the line breaks out of a single line."""
+        # A browser takes the line breaks out of a single line, so a text with lines gets a box.
         attributes = {
             "class": "form-control is-invalid",
             "id": f"id_{self.control}",
@@ -78,7 +77,7 @@ class Cell:
 
 @dataclass
 class Sheet:
-    """One display of the page: the text, the judged table if it could be read, and what has to be said above it."""
+    """One display of the page: the text, the judged rows if the text could be read, and the notes above them."""
 
     text: str = ""
     token: uuid.UUID = field(default_factory=uuid.uuid4)
@@ -90,28 +89,25 @@ class Sheet:
 
     @property
     def digest(self) -> str:
-        """Names this very text: what is submitted must have been looked at."""
+        # Names this very text: what is submitted must have been looked at.
         return hashlib.sha256(self.text.encode(errors="replace")).hexdigest()
 
     @property
     def bad(self) -> list[Row]:
-        """The rows with something wrong."""
         return [row for row in self.rows if not row.is_good]
 
     @property
     def is_wrong(self) -> bool:
-        """Whether something has to be corrected."""
         return bool(self.unreadable or self.bad)
 
     @property
     def heading(self) -> str:
-        """What stands above the rows."""
         count = len(self.rows)
         return "Correct the marked cells" if self.bad else f"{count} row{'' if count == 1 else 's'}, all right"
 
     @property
     def buttons(self) -> list[tuple[str, str, str]]:
-        """(action, words, class) of what can be done with it."""
+        """(action, words, class) of each."""
         if self.bad:
             return [("check", "Check again", "btn-primary")]
         return [
@@ -121,7 +117,7 @@ class Sheet:
 
     @property
     def lines(self) -> list[tuple[Row, list[Cell]]]:
-        """The rows with their cells, as many of them to be corrected in place as one form can post."""
+        # Only as many cells are controls as one form can post.
         left, found = MOST_CONTROLS, []
         for row in self.rows:
             cells = []
@@ -136,10 +132,9 @@ class Sheet:
 
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """The page for a table; a POST checks it, and submits what was checked."""
     if request.method != "POST":
         return _show(request, Sheet())
-    sheet = Sheet(token=_token(request.POST.get("form_token", "")))
+    sheet = Sheet(token=form_token(request.POST.get("form_token", "")))
     checked, submitting = _read(request, sheet), request.POST.get("action") == "submit"
     if submitting and sheet.rows and not sheet.bad:
         if checked:
@@ -151,7 +146,6 @@ def new(request: HttpRequest) -> HttpResponse:
 
 
 def _submit(request: HttpRequest, sheet: Sheet) -> HttpResponse:
-    """File it, or show the sheet with what stands against it."""
     try:
         return _file(request, sheet)
     except limits.LimitReached as reached:
@@ -163,13 +157,6 @@ def _submit(request: HttpRequest, sheet: Sheet) -> HttpResponse:
     except Denied as denied:
         sheet.notes.append(denied.reason)
     return _show(request, sheet)
-
-
-def _token(text: str) -> uuid.UUID:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return uuid.uuid4()
 
 
 def _read(request: HttpRequest, sheet: Sheet) -> bool:
@@ -193,7 +180,7 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
     sheet.rows = tables.judge(table)
     _refuse_large(sheet)
     _refuse_taken(request, sheet.rows)
-    _note_live(sheet)
+    _note_existing(sheet)
     _note_warnings(sheet)
     wrong = {name for row in sheet.rows for name in row.errors}
     sheet.columns = [*table.columns, *(name for name in tables.COLUMNS if name in wrong - set(table.columns))]
@@ -202,7 +189,6 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
 
 
 def _correct(request: HttpRequest, table: Table, sheet: Sheet, *, checked: bool) -> bool:
-    """Put what was typed into single cells into the table; where the text was changed too, say what was left out."""
     changed = False
     for control in [name for name in request.POST if name.startswith("cell_")]:
         number, _, name = control.removeprefix("cell_").partition("_")
@@ -221,7 +207,6 @@ def _correct(request: HttpRequest, table: Table, sheet: Sheet, *, checked: bool)
 
 
 def _refuse_large(sheet: Sheet) -> None:
-    """Say of which rows more was typed than is kept of one request."""
     for row in sheet.rows:
         if row.is_good and row.form is not None:
             try:
@@ -232,7 +217,6 @@ def _refuse_large(sheet: Sheet) -> None:
 
 
 def _refuse_taken(request: HttpRequest, rows: Sequence[Row]) -> None:
-    """Blame the names that another request holds."""
     holders = ConnectionRequest.objects.holding_names().select_related("requester")
     by_key = {(h.group_id, h.schema): h for h in holders.filter(schema__in={row.key[1] for row in rows})}
     for row in rows:
@@ -240,8 +224,8 @@ def _refuse_taken(request: HttpRequest, rows: Sequence[Row]) -> None:
             row.refuse(row.name_column, taken_words(queries.reader(request), holder))
 
 
-def _note_live(sheet: Sheet) -> None:
-    """Say which names a connection at Fivetran has by its last list. As in the form this is no refusal: lists age."""
+def _note_existing(sheet: Sheet) -> None:
+    # As in the form this is no refusal: the list may be old.
     held = catalog.existing_connections.held({row.key for row in sheet.rows if row.is_good})
     numbers = [str(row.number) for row in sheet.rows if row.is_good and row.key in held]
     if numbers:
@@ -254,7 +238,7 @@ def _note_live(sheet: Sheet) -> None:
 
 
 def _note_warnings(sheet: Sheet) -> None:
-    """What the form would say beside a control: a value that is taken, and may be a slip."""
+    # A value that is taken, and may be a slip.
     found = [
         f"Row {row.number}, {name}: {warning}"
         for row in sheet.rows
@@ -290,7 +274,7 @@ def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
             sheet.notes.append(denied.reason)
     context = {
         "sheet": sheet,
-        "example": _example(),
+        "example": example_table(),
         "columns": _COLUMNS,
         "most": tables.MAX_ROWS,
         "kibibytes": tables.MAX_BYTES // 1024,
@@ -307,14 +291,14 @@ _COLUMNS = [
 ]
 
 
-def _example() -> str:
-    """Two rows with a destination that exists, if the catalog knows one."""
+def example_table() -> str:
+    # The destination exists, if the catalog knows one: the example can be submitted.
     group = next((option.id for option in catalog.destinations()), "your_group_id")
     rows = [("google_sheets", group, f"sales_{where}", "orders", "Weekly sales report") for where in ("eu", "us")]
-    return _csv([_EXAMPLE, *rows])
+    return csv_text([_EXAMPLE, *rows])
 
 
-def _csv(rows: Sequence[Sequence[str]]) -> str:
+def csv_text(rows: Sequence[Sequence[str]]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows(rows)
     return out.getvalue()
@@ -322,9 +306,6 @@ def _csv(rows: Sequence[Sequence[str]]) -> str:
 
 @require_safe
 def template(request: HttpRequest) -> HttpResponse:
-    """An empty table with the name of every column, for a spreadsheet. Control names: none can be a formula.
-
-    Its byte order mark has Excel save what is typed into it as UTF-8 too.
-    """
+    # A byte order mark, so that Excel saves what is typed as UTF-8 too. No name of a column can be a formula.
     headers = {"Content-Disposition": 'attachment; filename="connection-requests.csv"'}
-    return HttpResponse(f"\ufeff{_csv([tables.COLUMNS])}", content_type="text/csv; charset=utf-8", headers=headers)
+    return HttpResponse(f"\ufeff{csv_text([tables.COLUMNS])}", content_type="text/csv; charset=utf-8", headers=headers)

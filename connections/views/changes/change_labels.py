@@ -1,4 +1,4 @@
-"""What pages say about a change: its colour, what happens next, and before and after in words."""
+"""What pages say about a change: its colour, what happens next, before and after."""
 
 from dataclasses import dataclass
 
@@ -40,35 +40,32 @@ CONSEQUENCES = {
 
 @dataclass(frozen=True)
 class Difference:
-    """One line of before and after."""
-
     what: str
     before: str
     after: str
 
 
 def tone(status: str) -> str:
-    """The colour of a change's status label, as Bootstrap names it."""
+    """The colour's name in Bootstrap."""
     return _TONES.get(ChangeStatus(status), "secondary")
 
 
 def next_sentence(change: ConnectionChange) -> str:
-    """One sentence: where the change stands and what happens next."""
     if is_unclear(change):
         return "Nobody knows whether the change was made. Look at Fivetran before it is asked for again."
     return _NEXT[change.state].format(days=settings.EXPIRE_DAYS)
 
 
 def is_unclear(change: ConnectionChange) -> bool:
-    """Whether it ended without anybody knowing whether it was made."""
+    # An unclear answer may hide a change that was made.
     return change.state is ChangeStatus.FAILED and change.failure_code == "no_clear_answer"
 
 
 def differences(change: ConnectionChange) -> list[Difference]:
-    """Before and after in words."""
     match change.kind:
         case ChangeKind.PAUSE | ChangeKind.UNPAUSE:
-            return [Difference("Syncing", _paused(change.before.get("paused")), _paused(change.body.get("paused")))]
+            before, after = ("paused" if side.get("paused") else "not paused" for side in (change.before, change.body))
+            return [Difference("Syncing", before, after)]
         case ChangeKind.SCHEDULE:
             return [
                 Difference(
@@ -82,11 +79,6 @@ def differences(change: ConnectionChange) -> list[Difference]:
     return [Difference("Connection", "at Fivetran", "deleted")]
 
 
-def _paused(value: object) -> str:
-    return "paused" if value else "not paused"
-
-
 def call_line(change: ConnectionChange) -> str:
-    """The call that is made: method and path."""
     method = "DELETE" if change.kind == ChangeKind.DELETE else "PATCH"
     return f"{method} /v1/connections/{change.request.connection_id}"

@@ -1,4 +1,4 @@
-"""Asking for a change of a connection that exists, and the change's own page."""
+"""The form that asks for a change of a connection, and the change's own page."""
 
 from collections.abc import Callable
 from hashlib import blake2s
@@ -25,9 +25,8 @@ from connections.views.request_page import queries
 # --- asking ----------------------------------------------------------------------------------------------------------
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, pk: int) -> HttpResponse:
-    """The form for a change of the kind in the query string, and its submission."""
     row = queries.find(request.user, pk)
-    kind = _kind(request)
+    kind = wanted_kind(request)
     if not permissions.may_ask_for_change(request.user, row):
         permissions.check_can_ask_for_change(request.user, row)
     if obstacle := queries.denied_reason(permissions.check_can_ask_for_change, request.user, row):
@@ -51,7 +50,7 @@ def _form_page(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -
     return render(request, "connections/changes/new.html", context)
 
 
-def _kind(request: HttpRequest) -> ChangeKind:
+def wanted_kind(request: HttpRequest) -> ChangeKind:
     wanted = request.POST.get("kind") or request.GET.get("kind", "")
     if wanted not in ChangeKind.values:
         raise Http404("There is no such change.")
@@ -59,7 +58,7 @@ def _kind(request: HttpRequest) -> ChangeKind:
 
 
 def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse | None:
-    """The answer once it is asked for; None where the form has to say what is wrong."""
+    """The answer once the change is asked for; None where the form has to say what is wrong."""
     try:
         change = workflow.ask_for_change(
             by=queries.reader(request),
@@ -86,7 +85,6 @@ def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> Http
 
 # --- the page --------------------------------------------------------------------------------------------------------
 def find(user: Person, pk: int) -> ConnectionChange:
-    """The change as far as it exists for `user`, with its people and its request."""
     rows = permissions.changes_visible_to(user)
     related = ("request__requester", "request__preset__approvers", "requester", "decided_by", "approved_by")
     return get_object_or_404(rows.select_related(*related), pk=pk)
@@ -94,7 +92,6 @@ def find(user: Person, pk: int) -> ConnectionChange:
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """One change, whole."""
     change = find(request.user, pk)
     return render(request, "connections/changes/change.html", context_of(request.user, change))
 
@@ -115,7 +112,7 @@ def fingerprint(change: ConnectionChange) -> str:
 
 
 def context_of(user: Person, change: ConnectionChange, form: ReasonForm | None = None) -> dict[str, Any]:
-    """What the page and its live parts show; `form` holds the reason that was typed."""
+    """The context of the page and its live parts; `form` holds the reason that was typed."""
     form = form or ReasonForm()
     decides = change.state is ChangeStatus.PENDING and permissions.is_approver(user)
     rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
@@ -128,8 +125,8 @@ def context_of(user: Person, change: ConnectionChange, form: ReasonForm | None =
         "label": "Not known" if change_labels.is_unclear(change) else change.state.label,
         "deletes": deletes,
         "warns": deletes and change.state not in CHANGE_FINAL,
-        "next": _GONE if _is_pointless(change) else change_labels.next_sentence(change),
-        "turn": _turn(user, change),
+        "next": _GONE if is_pointless(change) else change_labels.next_sentence(change),
+        "turn": turn_words(user, change),
         "differences": change_labels.differences(change),
         "evidence": evidence_of_change(change) if decides else [],
         "consequence": change_labels.CONSEQUENCES[ChangeKind(change.kind)],
@@ -148,12 +145,12 @@ def context_of(user: Person, change: ConnectionChange, form: ReasonForm | None =
 _GONE = "The connection is no longer at Fivetran, so this change can only be rejected or withdrawn."
 
 
-def _is_pointless(change: ConnectionChange) -> bool:
-    """Whether it waits for an approval that would lead to nothing."""
+def is_pointless(change: ConnectionChange) -> bool:
+    # Nothing can be changed at a connection that is gone.
     return change.state is ChangeStatus.PENDING and change.request.gone_at is not None
 
 
-def _turn(user: Person, change: ConnectionChange) -> str:
+def turn_words(user: Person, change: ConnectionChange) -> str:
     if change.state is ChangeStatus.PENDING:
         return "an approver" if queries.denied_reason(permissions.check_can_decide_change, user, change) else "yours"
     return "nobody: it is finished" if change.state in CHANGE_FINAL else "the portal"
@@ -162,11 +159,11 @@ def _turn(user: Person, change: ConnectionChange) -> str:
 # --- deciding --------------------------------------------------------------------------------------------------------
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    """Approve the body that was on the page, named by its digest."""
+    # The digest names the body that was on the page: another body is never approved.
     change = find(request.user, pk)
     digest = request.POST.get("digest", "").replace("\0", "")
     done = f"Change #{pk} is approved. The portal tells Fivetran by itself."
-    return _move(
+    return decide_or_explain(
         request,
         change,
         lambda: workflow.approve_change(by=queries.reader(request), change=change, digest=digest),
@@ -177,13 +174,12 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def reject(request: HttpRequest, pk: int) -> HttpResponse:
-    """Turn a change down, with a reason."""
     change = find(request.user, pk)
     form = ReasonForm(request.POST)
     if not form.is_valid() and not queries.denied_reason(permissions.check_can_decide_change, request.user, change):
         return render(request, "connections/changes/change.html", context_of(request.user, change, form))
     reason = form.cleaned_data.get("decision_reason", "")
-    return _move(
+    return decide_or_explain(
         request,
         change,
         lambda: workflow.reject_change(by=queries.reader(request), change=change, reason=reason),
@@ -195,9 +191,8 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take back a change that one asked for."""
     change = find(request.user, pk)
-    return _move(
+    return decide_or_explain(
         request,
         change,
         lambda: workflow.withdraw_change(by=queries.reader(request), change=change),
@@ -210,7 +205,7 @@ def _decides(user: Person, change: ConnectionChange) -> bool:
     return permissions.is_approver(user) and change.requester_id != user.pk
 
 
-def _move(
+def decide_or_explain(
     request: HttpRequest,
     change: ConnectionChange,
     verb: Callable[[], None],
@@ -219,15 +214,13 @@ def _move(
     entitled: bool,
     form: ReasonForm | None = None,
 ) -> HttpResponse:
-    """Do `verb`; who is `entitled` to it is told where somebody was faster, and what they typed is shown again.
-
-    Any other refusal goes through.
-    """
+    # Who is `entitled` to decide is told that somebody was faster, and sees again what they typed. Any other refusal is
+    # raised.
     before, back = change.state, redirect("connections:change", pk=change.pk)
 
     def moved_on(obstacle: StaleRow | Denied) -> str:
         if isinstance(obstacle, Denied):
-            if not entitled or (before is ChangeStatus.PENDING and not _is_pointless(change)):
+            if not entitled or (before is ChangeStatus.PENDING and not is_pointless(change)):
                 raise obstacle
             return obstacle.reason
         change.refresh_from_db()
@@ -235,11 +228,9 @@ def _move(
             return "The change is not as you saw it, so nothing was decided. Please look again."
         return f"There is nothing to decide any more: {change.state.label}."
 
+    def with_typed() -> HttpResponse:
+        context = context_of(request.user, find(request.user, change.pk), form)
+        return render(request, "connections/changes/change.html", context, status=409)
+
     typed = form is not None and form["decision_reason"].value()
-    again = (lambda: _with_typed(request, change, form)) if typed else None
-    return decided(request, verb, done=done, back=back, moved_on=moved_on, again=again)
-
-
-def _with_typed(request: HttpRequest, change: ConnectionChange, form: ReasonForm | None) -> HttpResponse:
-    context = context_of(request.user, find(request.user, change.pk), form)
-    return render(request, "connections/changes/change.html", context, status=409)
+    return decided(request, verb, done=done, back=back, moved_on=moved_on, again=with_typed if typed else None)

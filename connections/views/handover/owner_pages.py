@@ -1,7 +1,7 @@
-"""The source owner's pages: what is asked, the mailed code, the Connect Card, and the return from Fivetran.
+"""The source owner's pages: what is asked, the mailed code, the Connect Card, the return from Fivetran.
 
-A GET of the link mints nothing and counts as nothing, so a mail scanner may follow it. Only the named owner gets
-further: logged in, or, without an account, by a mailed code that opens this one hand-over in this one session.
+A GET of the link changes nothing, so a mail scanner may follow it. Only the named owner gets further: logged in, or,
+without an account, by a mailed code that opens this one hand-over in this one session.
 """
 
 import time
@@ -37,28 +37,26 @@ View = Callable[[HttpRequest, Handover], HttpResponse]
 Route = Callable[..., HttpResponse]
 
 
-def _refused(request: HttpRequest, why: str) -> HttpResponse:
+def refused(request: HttpRequest, why: str) -> HttpResponse:
     return render(request, "connections/handover/refused.html", {"why": why}, status=403)
 
 
-def _opened(view: View) -> Route:
-    """`view` with the hand-over that the link's token opens, whoever asks; 403 in words for any other token."""
+def with_handover(view: View) -> Route:
+    """`view` with the hand-over of the link's token, whoever asks; 403 in words for any other token."""
 
     @login_not_required
     @wraps(view)
     def found(request: HttpRequest, token: str) -> HttpResponse:
         handover = Handover.objects.by_token(token)
         if handover is None:
-            return _refused(
-                request, "This link is not valid, or not any more: it may have been given to somebody else."
-            )
+            return refused(request, "This link is not valid, or not any more: it may have been given to somebody else.")
         return view(request, handover)
 
     return found
 
 
-def _owned(view: View) -> Route:
-    """`view` for the named owner alone: others log in, prove by a code that they hold the address, or get a 403."""
+def for_owner(view: View) -> Route:
+    """`view` for the named owner alone: others log in, enter a mailed code, or get a 403."""
 
     @wraps(view)
     def checked(request: HttpRequest, handover: Handover) -> HttpResponse:
@@ -71,42 +69,40 @@ def _owned(view: View) -> Route:
             return redirect_to_login(page)
         raise Denied("This hand-over is somebody else's: only the named source owner can open it.")
 
-    return _opened(checked)
+    return with_handover(checked)
 
 
-def _usable(handover: Handover) -> bool:
+def is_usable(handover: Handover) -> bool:
     return handover.is_live and not handover.request.gone_at
 
 
 def proof_of(request: HttpRequest, handover: Handover) -> str:
-    """What this session has proved about holding the owner's address; empty where it has not, or too long ago.
-
-    Further ahead than another host's clock may be, the end is that of a clock which was set back since.
-    """
+    """What proves that this session holds the owner's address; empty without a proof, or where it is too old."""
     entry = request.session.get(PROOFS, {}).get(str(handover.pk))
+    # An end further ahead than this was written by a clock that was set back since.
     return str(entry[0]) if entry and 0 < entry[1] - time.time() <= 2 * PROVED_SECONDS else ""
 
 
 # --- the code --------------------------------------------------------------------------------------------------------
 def _code_page(request: HttpRequest, handover: Handover, form: CodeForm) -> HttpResponse:
-    """Where the code is sent and entered. Once it is over: that nothing is left to do, and no more than that."""
-    if not _usable(handover):
+    # Once the hand-over has ended it says only that nothing is left to do: not what was asked, nor by whom.
+    if not is_usable(handover):
         return render(request, "connections/handover/over.html")
-    context = {"handover": handover, "form": form, "address": _veiled(handover.address), "token": handover.token}
+    context = {"handover": handover, "form": form, "address": veiled(handover.address), "token": handover.token}
     return render(request, "connections/handover/code.html", context)
 
 
-def _veiled(address: str) -> str:
-    """As much of an address as its owner needs to know it again: o…r@example.com."""
+def veiled(address: str) -> str:
+    """As much of an address as its owner needs to recognise it: o…r@example.com."""
     name, _, host = address.rpartition("@")
     return f"{name[:1]}…{name[-1:] if len(name) > 2 else ''}@{host}"
 
 
-@_opened
+@with_handover
 @require_POST
 def send_code(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """Mail a code to the owner's address, as long as it would open something to do."""
-    if handover.owner_id is None and not _usable(handover):
+    # No code is mailed that would open nothing.
+    if handover.owner_id is None and not is_usable(handover):
         return redirect("connections:handover", token=handover.token)
     try:
         workflow.send_code(handover=handover)
@@ -120,11 +116,10 @@ def send_code(request: HttpRequest, handover: Handover) -> HttpResponse:
     return redirect("connections:handover", token=handover.token)
 
 
-@_opened
+@with_handover
 @sensitive_post_parameters("code")
 @require_POST
 def enter_code(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """The right code opens this hand-over in this session, for two hours."""
     form = CodeForm(request.POST)
     if not form.is_valid():
         return _code_page(request, handover, form)
@@ -140,7 +135,7 @@ def enter_code(request: HttpRequest, handover: Handover) -> HttpResponse:
 
 
 def _after_code(request: HttpRequest, handover: Handover, proof: str) -> HttpResponse:
-    """To the owner's page; a return that waited for the code counts now, unless another card was made since."""
+    # A return that waited for the code counts now, unless another card was issued since.
     waiting = dict(request.session.get(RETURNS, {}))
     if waiting.pop(str(handover.pk), "") == handover.return_hash != "":
         with suppress(StaleRow, Denied):
@@ -150,11 +145,10 @@ def _after_code(request: HttpRequest, handover: Handover, proof: str) -> HttpRes
 
 
 # --- the owner's page ------------------------------------------------------------------------------------------------
-@_owned
+@for_owner
 @require_safe
 def show(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """What is asked of the owner, by whom, and how far it is."""
-    if _usable(handover):
+    if is_usable(handover):
         workflow.note_opened(by=request.user, handover=handover, proof=proof_of(request, handover))
     return _page(request, handover, PersonForm())
 
@@ -165,11 +159,11 @@ def _page(
     if retry_after:
         seconds = f"{retry_after} second{'' if retry_after == 1 else 's'}"
         trouble += f" This page tries again by itself in {seconds}; the button below does the same then."
-    context = _context(handover) | {"form": form, "trouble": trouble, "retry_after": retry_after}
+    context = _owner_context(handover) | {"form": form, "trouble": trouble, "retry_after": retry_after}
     return render(request, "connections/handover/handover.html", context)
 
 
-def _context(handover: Handover) -> dict[str, Any]:
+def _owner_context(handover: Handover) -> dict[str, Any]:
     row = handover.request
     connection = row.connection
     waits = connection.tests in TESTS_OPEN or connection.check_due_at is not None
@@ -181,21 +175,21 @@ def _context(handover: Handover) -> dict[str, Any]:
         others.append(f"and {more} more, depending on what you choose there")
     if credentials.authorise:
         others.append("To let Fivetran read the account, by signing in to the source")
-    row.guide = credentials.guide  # type: ignore[attr-defined]  # as reading.find() annotates it
+    row.guide = credentials.guide  # type: ignore[attr-defined]  # as queries.find() annotates it
     return {
         "handover": handover,
         "token": handover.token,
         "row": row,
-        "usable": _usable(handover),
+        "usable": is_usable(handover),
         "over": handover.state == HandoverState.DONE or row.gone_at is not None,
-        "how_far": _how_far(handover, working=working),
+        "how_far": how_far_of(handover, working=working),
         "tests_run": waits and handover.state != HandoverState.RETURNED,
         "progress_url": reverse("connections:handover_progress", args=[handover.token]),
         "poll": 2 if working else 5 if handover.is_live and handover.card_at else 0,
         "run": runs[0] if runs else None,
         "acts_on_tests": handover.owner_name,
         "cards": diagnosis.cards(row, runs, named=False),  # somebody from outside need not know who approves
-        "again": "open a Connect Card again" if _usable(handover) else "tell the person who asked for the connection",
+        "again": "open a Connect Card again" if is_usable(handover) else "tell the person who asked for the connection",
         "credentials": credentials,
         "secrets": credentials.secrets[:SECRETS_SHOWN],
         "others": others,
@@ -203,14 +197,11 @@ def _context(handover: Handover) -> dict[str, Any]:
 
 
 class HowFar(NamedTuple):
-    """How far a hand-over is, in the colour of an alert."""
-
     tone: str
     words: str
 
 
-def _how_far(handover: Handover, *, working: bool) -> HowFar | None:
-    """None as long as there is nothing to say."""
+def how_far_of(handover: Handover, *, working: bool) -> HowFar | None:
     connected = handover.request.connection.setup_state == "connected"
     if handover.request.gone_at:
         return HowFar("warning", "The connection is no longer at Fivetran. There is nothing to do for you.")
@@ -237,12 +228,10 @@ _CONNECTED_NO_MORE = (
 )
 
 
-def _whole_page(route: Route) -> Route:
-    """`route`, which answers an open page with a part of it, where it would answer with another page: that is opened.
+def or_whole_page(route: Route) -> Route:
+    """Have the browser open the whole page where `route` would answer an open page with anything but its part."""
 
-    htmx follows a redirect unseen and would put a log-in page, with 200, where the part stood.
-    """
-
+    # htmx follows a redirect unseen, and would put a log-in page, with 200, where the part stood.
     @wraps(route)
     def part(request: HttpRequest, token: str) -> HttpResponse:
         if "HX-Request" not in request.headers:
@@ -258,33 +247,29 @@ def _whole_page(route: Route) -> Route:
     return part
 
 
-@_whole_page
-@_owned
+@or_whole_page
+@for_owner
 @require_safe
 def progress(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """The part of the owner's page that follows the hand-over, asked for by the open page."""
-    return render(request, "connections/handover/_progress.html", _context(handover))
+    return render(request, "connections/handover/_progress.html", _owner_context(handover))
 
 
 def _obstructed(request: HttpRequest, handover: Handover, form: PersonForm, why: str) -> HttpResponse:
-    """The owner's page as it is now, and why nothing was done; none of it once the hand-over is somebody else's.
-
-    Where somebody's name was typed and may be sent again, it says so beside it.
-    """
+    """The owner's page as it is now, and why nothing was done."""
     now = Handover.objects.by_token(handover.token)
-    if now is None:
-        return _refused(request, why)
-    if not (form.is_bound and _usable(now)):
+    if now is None:  # the hand-over is somebody else's now: nothing of it is shown
+        return refused(request, why)
+    if not (form.is_bound and is_usable(now)):
         return _page(request, now, form, why)
     form.add_error("to", why)
     return _page(request, now, form)
 
 
-@_owned
+@for_owner
 @sensitive_variables()
 @require_POST
 def card(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """Mint a card and show the way to it: a link, since a form's answer may not lead to another host (CSP)."""
+    # A link leads to the card: a form's answer may not redirect to another host (CSP).
     try:
         uri = workflow.issue_card(by=request.user, handover=handover, proof=proof_of(request, handover))
     except limits.TooMany as reached:
@@ -297,10 +282,10 @@ def card(request: HttpRequest, handover: Handover) -> HttpResponse:
     return render(request, "connections/handover/card.html", context)
 
 
-@_owned
+@for_owner
 @require_POST
 def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """Give it to somebody else; the owner's own link is dead afterwards."""
+    # The owner's own link is dead afterwards, so the answer is a page of its own.
     form = PersonForm(request.POST)
     if not form.is_valid():
         return _page(request, handover, form)
@@ -319,41 +304,38 @@ def pass_on(request: HttpRequest, handover: Handover) -> HttpResponse:
 @login_not_required
 @require_safe
 def returned(request: HttpRequest) -> HttpResponse:
-    """Where Fivetran sends the owner after the card. Only our own signed state is read of what stands in the address.
+    """Where Fivetran sends the owner after the card.
 
-    Without one: thanks, and nothing happens. With a forged, used, expired or foreign one: 403, and nothing happens. An
-    owner who has to prove it once more does so first.
+    Without a state: thanks, and nothing happens. With a forged, used, expired or foreign one: 403, and nothing happens.
     """
     state = request.GET.get("state")
     if state is None:
         return render(request, "connections/handover/return.html")
     handover = Handover.objects.by_state(state)
     if handover is None:
-        return _refused(request, "This return from Fivetran is not valid, or was counted already.")
+        return refused(request, "This return from Fivetran is not valid, or was counted already.")
     proof = proof_of(request, handover)
     if handover.owner_id is not None and not request.user.is_authenticated:
         return redirect_to_login(request.get_full_path())
     if handover.owner_id is None and not permissions.is_source_owner(request.user, handover, proof):
         return _code_first(request, handover)
-    return _come_back(request, handover, proof)
+    return _count_return(request, handover, proof)
 
 
-def _come_back(request: HttpRequest, handover: Handover, proof: str) -> HttpResponse:
+def _count_return(request: HttpRequest, handover: Handover, proof: str) -> HttpResponse:
     try:
         workflow.returned(by=request.user, handover=handover, proof=proof)
     except (Denied, StaleRow) as obstacle:
-        return _refused(request, str(obstacle))
+        return refused(request, str(obstacle))
     return redirect("connections:handover", token=handover.token)
 
 
 def _code_first(request: HttpRequest, handover: Handover) -> HttpResponse:
-    """The card lives longer than the proof: the return counts once the code is entered, in this session.
-
-    Only a browser that proved it before is led to the owner's link: whoever got hold of the state must not learn it.
-    """
-    if _usable(handover):
+    # The card lives longer than the proof: the return counts once the code is entered, in this session.
+    if is_usable(handover):
         workflow.note_unproved_return(handover=handover)
         request.session[RETURNS] = {**request.session.get(RETURNS, {}), str(handover.pk): handover.return_hash}
+    # Whoever got hold of the state must not learn the link: only a browser that proved the address before is led to it.
     before, _until = request.session.get(PROOFS, {}).get(str(handover.pk), ("", 0))
     if permissions.is_source_owner(request.user, handover, str(before)):
         return redirect("connections:handover", token=handover.token)

@@ -1,4 +1,4 @@
-"""The filters of the history: read from the query string, applied to the rows, and written back into links."""
+"""The filters of the history: read from the query string, applied to the rows, written back into links."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -24,11 +24,7 @@ _signer = Signer(salt="connections.history")
 
 
 class Unusable(ValueError):
-    """A parameter whose value cannot be used; `sentence` says which and what would be."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
+    """A parameter whose value cannot be used; the text says which, and what can be used."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +38,7 @@ class Chip:
 
 @dataclass(frozen=True)
 class Filters:
-    """What the history is narrowed to. Dates are days of submission, inclusive, in the reader's zone."""
+    """Dates are days of submission, inclusive, in the reader's zone."""
 
     status: tuple[Status, ...] = ()
     service: str = ""
@@ -54,16 +50,14 @@ class Filters:
 
     @property
     def any(self) -> bool:
-        """Whether anything is narrowed at all."""
         return self != Filters()
 
     @property
     def beyond_search(self) -> bool:
-        """Whether anything but the search box is used."""
         return replace(self, q="") != Filters()
 
     def rows(self, rows: ConnectionRequestQuerySet, zone: tzinfo) -> ConnectionRequestQuerySet:
-        """`rows` narrowed by everything but the search words."""
+        # The search words are applied later, in stages: they may read many rows.
         if self.status:
             rows = rows.filter(status__in=self.status) if len(self.status) > 1 else rows.filter(status=self.status[0])
         if self.service:
@@ -74,13 +68,12 @@ class Filters:
             person = get_user_model()._default_manager.filter(username=self.requester)
             rows = rows.filter(requester=person.values("pk")[:1])
         if self.after:
-            rows = rows.filter(submitted_at__gte=_midnight(self.after, zone))
+            rows = rows.filter(submitted_at__gte=datetime.combine(self.after, time(), zone))
         if self.before:
-            rows = rows.filter(submitted_at__lt=_midnight(self.before + timedelta(days=1), zone))
+            rows = rows.filter(submitted_at__lt=datetime.combine(self.before + timedelta(days=1), time(), zone))
         return rows
 
     def pairs(self) -> Iterator[tuple[str, str]]:
-        """Name and value of each parameter, as they stand in a query string."""
         for status in self.status:
             yield "status", status.value
         for name in (*_TEXTS, *_DATES):
@@ -88,12 +81,10 @@ class Filters:
                 yield name, str(value)
 
     def query(self, **more: str) -> str:
-        """The query string of these filters, with `?` in front; empty where there is nothing to say."""
         pairs = [*self.pairs(), *more.items()]
         return f"?{urlencode(pairs)}" if pairs else "?"
 
     def chips(self) -> list[Chip]:
-        """One chip for each chosen value."""
         chips = [
             Chip("Status", s.label, replace(self, status=tuple(t for t in self.status if t is not s)).query())
             for s in self.status
@@ -105,39 +96,32 @@ class Filters:
         return chips
 
 
-def _midnight(day: date, zone: tzinfo) -> datetime:
-    return datetime.combine(day, time(), zone)
-
-
 def read(parameters: QueryDict) -> Filters:
-    """The filters of a query string. Unknown parameters are ignored, empty ones count as not given.
-
-    Raises Unusable for a value that cannot be used.
-    """
-    statuses = dict.fromkeys(_status(value) for value in parameters.getlist("status") if value)
-    texts = {name: _text(label, parameters.get(name, "")) for name, label in _TEXTS.items()}
-    dates = {name: _date(label, parameters.get(name, "")) for name, label in _DATES.items()}
+    """Unknown parameters are ignored, empty ones count as not given. Raises Unusable."""
+    statuses = dict.fromkeys(status_in(value) for value in parameters.getlist("status") if value)
+    texts = {name: text_in(label, parameters.get(name, "")) for name, label in _TEXTS.items()}
+    dates = {name: day_in(label, parameters.get(name, "")) for name, label in _DATES.items()}
     chosen = Filters(status=tuple(statuses), **texts, **dates)  # type: ignore[arg-type]  # by name, each of its type
     if len(chosen.query()) > LONGEST:
         raise Unusable("The filters are too long for an address. Use shorter ones, or fewer.")
     return chosen
 
 
-def _status(value: str) -> Status:
+def status_in(value: str) -> Status:
     try:
         return Status(value)
     except ValueError:
         raise Unusable(f"There is no such status. The statuses are: {', '.join(Status)}.") from None
 
 
-def _text(label: str, value: str) -> str:
+def text_in(label: str, value: str) -> str:
     value = value.strip()
     if len(value) > MAX_LENGTH or "\0" in value:
         raise Unusable(f"{label}: at most {MAX_LENGTH} characters, and no control characters.")
     return value
 
 
-def _date(label: str, value: str) -> date | None:
+def day_in(label: str, value: str) -> date | None:
     if not value.strip():
         return None
     try:
@@ -150,12 +134,12 @@ def _date(label: str, value: str) -> date | None:
 
 
 def cursor(edge: Edge) -> str:
-    """The opaque text that stands for `edge` in a link."""
+    # Signed, so that an edge is always one that this portal has shown.
     return _signer.sign(f"{'n' if edge.newer else 'o'}{edge.id}")
 
 
 def read_cursor(text: str) -> Edge | None:
-    """The edge behind a link's cursor, None without one. Raises Unusable for a cursor that this portal did not make."""
+    """None without a cursor. Raises Unusable for one that this portal did not make."""
     if not text:
         return None
     try:

@@ -35,14 +35,13 @@ UNCOUNTED = -1
 
 
 class CappedCount(Subquery):
-    """How many rows a queryset has, counted no further than its slice."""
-
+    # COUNT reads every row; the slice inside ends it early.
     template = "(SELECT COUNT(*) FROM (%(subquery)s) counted)"
 
 
 @dataclass(frozen=True)
 class Page:
-    """One page of the list: prepared rows, the links to its neighbours, and how many there are, in words."""
+    """`newer` and `older` are links; `count` is in words; `limited` says that only the newest rows were searched."""
 
     rows: list[tuple[Any, ...]]
     newer: str
@@ -52,14 +51,14 @@ class Page:
 
 
 def refuse_unusable(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer 400, with a page that offers to clear the filters, where the query string cannot be used."""
+    """Answer 400, with a page that offers to clear the filters, where the view raises filters.Unusable."""
 
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
         try:
             return view(request, *args, **kwargs)
         except filters.Unusable as problem:
-            return render(request, "connections/history/bad_filter.html", {"sentence": problem.sentence}, status=400)
+            return render(request, "connections/history/bad_filter.html", {"sentence": str(problem)}, status=400)
 
     return wrapped
 
@@ -67,7 +66,6 @@ def refuse_unusable(view: Callable[..., Any]) -> Callable[..., Any]:
 @require_safe
 @refuse_unusable
 def history(request: HttpRequest) -> HttpResponse:
-    """The list."""
     chosen = filters.read(request.GET)
     edge = filters.read_cursor(request.GET.get("cursor", ""))
     context = {
@@ -84,7 +82,7 @@ def history(request: HttpRequest) -> HttpResponse:
 
 
 def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge: Edge | None, zone: tzinfo) -> Page:
-    """Read one page in one query, or two where the words are rare (`connections.models.search`)."""
+    # One query, or two where the words are rare (`connections.models.search`).
     rows = chosen.rows(visible, zone)
     found: list[tuple[Any, ...]] = []
     stage = search.Stage(rows, complete=True)
@@ -101,7 +99,7 @@ def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge:
         rows=_prepared(found, zone),
         newer=chosen.query(cursor=filters.cursor(Edge(found[0][0], newer=True))) if newer and found else "",
         older=chosen.query(cursor=filters.cursor(Edge(found[-1][0]))) if older and found else "",
-        count=_count_in_words(found[0][-1] if found else 0, exact=len(found) if not (edge or more) else None),
+        count=count_in_words(found[0][-1] if found else 0, exact=len(found) if not (edge or more) else None),
         limited=stage.limited,
     )
 
@@ -122,7 +120,7 @@ _COLUMNS = (
 
 
 def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet:
-    """The rows of a stage from the edge on, with what the list shows and a capped count of the whole stage."""
+    # The capped count is a part of the query of the rows, so that a page is one query.
     counted = CappedCount(stage.rows.order_by().values("pk")[: COUNTED + 1], output_field=IntegerField())
     rows = with_turn(stage.rows).annotate(
         since=Coalesce("submitted_at", "created_at"),
@@ -134,14 +132,14 @@ def _beyond(stage: search.Stage, edge: Edge | None) -> ConnectionRequestQuerySet
 
 
 @lru_cache(maxsize=4096)
-def _text(text: str) -> SafeString:
-    """A text that many rows share, escaped once."""
+def escaped_once(text: str) -> SafeString:
+    # Many rows share these texts: each is escaped once.
     return escape(characters.visible(text))
 
 
 @lru_cache(maxsize=256)
-def _state(status: str, setup_state: str | None, turn: str) -> tuple[SafeString, SafeString]:
-    """The labels of a status and of an unfinished setup, and whose turn it is: the same for many rows."""
+def labels_of(status: str, setup_state: str | None, turn: str) -> tuple[SafeString, SafeString]:
+    # The same for many rows: each is made once.
     tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
     label = format_html(tag, labels.tone(status), status, Status(status).label)
     if setup_state == _GONE:
@@ -152,18 +150,18 @@ def _state(status: str, setup_state: str | None, turn: str) -> tuple[SafeString,
 
 
 def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
-    """The rows with every text ready, because look-ups and filters in a template's loop cost more than the query."""
+    # Ready texts: look-ups and filters in a template's loop cost more than the query.
     now, start = timezone.now(), escape(reverse("connections:history"))
     return [
         (
             pk,
             start,
-            *_state(status, _GONE if gone_at else setup_state, turn),
-            _text(service_name or "(no service yet)"),
-            _text(group_name),
+            *labels_of(status, _GONE if gone_at else setup_state, turn),
+            escaped_once(service_name or "(no service yet)"),
+            escaped_once(group_name),
             characters.visible(schema),
-            _text(requester),
-            _text(labels.relative(since, now)),
+            escaped_once(requester),
+            escaped_once(labels.relative(since, now)),
             since.isoformat(),
             labels.exact(since, zone),
         )
@@ -171,8 +169,8 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
     ]
 
 
-def _count_in_words(counted: int, exact: int | None) -> str:
-    """The number of requests: exact where one page holds them all, else counted up to 1,000, else unknown."""
+def count_in_words(counted: int, exact: int | None) -> str:
+    # Exact where one page holds all rows, else counted up to 1,000, else unknown.
     number = exact if exact is not None else counted
     if number == UNCOUNTED:
         return f"More than {PAGE} requests"
@@ -214,8 +212,9 @@ _EXPORTED = (
 _HEADINGS = [*(name.replace("__username", "").replace("connection__", "") for name in _EXPORTED[:-1]), "whose_turn"]
 
 
-def _chunks(request: HttpRequest, *more: str) -> Iterator[list[tuple[Any, ...]]]:
-    """The filtered set from the newest to the oldest, in chunks of CHUNK rows, each by a query of its own."""
+def filtered_chunks(request: HttpRequest, *more: str) -> Iterator[list[tuple[Any, ...]]]:
+    # Each chunk is a query of its own: an export holds neither a transaction nor the rows. The filters are read before
+    # the stream begins, since an answer that has begun cannot become a 400.
     chosen = filters.read(request.GET)
     rows = chosen.rows(permissions.visible_to(request.user), zone_of(request))
     rows = search.contain(with_turn(rows), search.words_of(chosen.q)).order_by("-id")
@@ -233,14 +232,13 @@ _FORMULA = frozenset("=+-@＝＋－＠")
 
 
 class _Echo:
-    """A file for csv.writer that hands each line back instead of keeping it."""
-
+    # csv.writer needs a file; this one hands each line back instead of keeping it.
     def write(self, line: str) -> str:
         return line
 
 
-def _cell(value: Any) -> Any:
-    """A cell that no spreadsheet takes for a formula (OWASP, CSV injection)."""
+def safe_cell(value: Any) -> Any:
+    # No spreadsheet takes the cell for a formula (OWASP, CSV injection).
     if isinstance(value, datetime):
         return value.isoformat()
     if not isinstance(value, str):
@@ -252,41 +250,41 @@ def _cell(value: Any) -> Any:
 @require_safe
 @refuse_unusable
 def export_csv(request: HttpRequest) -> StreamingHttpResponse:
-    """The filtered set as CSV, streamed. It begins with a byte order mark, without which Excel takes UTF-8 for ANSI."""
+    # The byte order mark: without it Excel takes UTF-8 for ANSI.
     write = csv.writer(_Echo()).writerow
-    chunks = _chunks(request)
+    chunks = filtered_chunks(request)
 
     def lines() -> Iterator[str]:
         yield f"\ufeff{write(_HEADINGS)}"
         for chunk in chunks:
-            yield "".join(write([_cell(value) for value in row]) for row in chunk)
+            yield "".join(write([safe_cell(value) for value in row]) for row in chunk)
 
-    return _attachment(lines(), "text/csv; charset=utf-8", "csv")
+    return attachment(lines(), "text/csv; charset=utf-8", "csv")
 
 
 @require_safe
 @refuse_unusable
 def export_json(request: HttpRequest) -> StreamingHttpResponse:
-    """The filtered set as a JSON array, streamed, each request with its body (secrets masked)."""
-    chunks = _chunks(request, "payload")
+    # Secrets in the bodies are masked.
+    chunks = filtered_chunks(request, "payload")
 
     def lines() -> Iterator[str]:
         separator = "["
         for chunk in chunks:
             for *row, body in chunk:
                 item = dict(zip(_HEADINGS, row, strict=True)) | {"payload": payloads.masked(body) if body else None}
-                yield separator + json.dumps(item, default=_json_default)
+                yield separator + json.dumps(item, default=json_text)
                 separator = ",\n"
         yield "[]\n" if separator == "[" else "]\n"
 
-    return _attachment(lines(), "application/json", "json")
+    return attachment(lines(), "application/json", "json")
 
 
-def _json_default(value: Any) -> str:
+def json_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def _attachment(lines: Iterator[str], content_type: str, extension: str) -> StreamingHttpResponse:
+def attachment(lines: Iterator[str], content_type: str, extension: str) -> StreamingHttpResponse:
     name = f"connection-requests-{timezone.now():%Y-%m-%d}.{extension}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
     return StreamingHttpResponse(lines, content_type=content_type, headers=headers)

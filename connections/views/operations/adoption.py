@@ -1,4 +1,4 @@
-"""Connections that Fivetran has and no request holds, and bringing one of them into the portal."""
+"""Connections that Fivetran has and no request holds, and the adoption of one of them."""
 
 from typing import Any
 from urllib.parse import urlencode
@@ -22,7 +22,6 @@ LAST_PAGE = 1000  # beyond that a search finds it sooner
 
 @require_safe
 def unclaimed(request: HttpRequest) -> HttpResponse:
-    """The connections that nobody in the portal answers for, by name, with a search."""
     permissions.check_can_operate(request.user)
     words = request.GET.get("q", "").replace("\0", "").strip()[:200]
     without_logs = bool(request.GET.get("without_logs"))
@@ -32,7 +31,7 @@ def unclaimed(request: HttpRequest) -> HttpResponse:
     query = {"q": words, **({"without_logs": "on"} if without_logs else {})}
     turns = ("Previous", page - 1, page > 1), ("Next", page + 1, len(rows) > SHOWN and page < LAST_PAGE)
     context = {
-        "rows": [_shown(entry) for entry in rows[:SHOWN]],
+        "rows": [shown_entry(entry) for entry in rows[:SHOWN]],
         "words": words,
         "without_logs": without_logs,
         "pages": [(label, urlencode({**query, "page": number})) for label, number, exists in turns if exists],
@@ -41,7 +40,7 @@ def unclaimed(request: HttpRequest) -> HttpResponse:
     return render(request, "connections/operations/adopt_list.html", context)
 
 
-def _shown(entry: CatalogEntry) -> dict[str, str]:
+def shown_entry(entry: CatalogEntry) -> dict[str, str]:
     data = entry.data if isinstance(entry.data, dict) else {}
     keys = ("service", "group_id", "setup_state", "created_at")
     return {"id": entry.fivetran_id, "name": entry.name, **{key: str(data.get(key) or "") for key in keys}}
@@ -49,7 +48,6 @@ def _shown(entry: CatalogEntry) -> dict[str, str]:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 def adopt(request: HttpRequest, connection_id: str) -> HttpResponse:
-    """Name the owner of one of them, and adopt it."""
     permissions.check_can_operate(request.user)
     if "\0" in connection_id:
         raise Http404
@@ -62,7 +60,7 @@ def adopt(request: HttpRequest, connection_id: str) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and (made := _adopt(request, entry, form)):
         messages.success(request, f"The connection is adopted as request #{made.pk}. Its owner is told.")
         return redirect("connections:request", pk=made.pk)
-    return render(request, "connections/operations/adopt.html", {"form": form, "connection": _shown(entry)})
+    return render(request, "connections/operations/adopt.html", {"form": form, "connection": shown_entry(entry)})
 
 
 def _adopt(request: HttpRequest, entry: CatalogEntry, form: Any) -> ConnectionRequest | None:

@@ -1,4 +1,4 @@
-"""The operators' page: whether anything is sent, what waits, what hangs, and the ways out."""
+"""The operators' page: whether anything is sent, what waits, what is stuck, and what can be done about it."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -28,38 +28,33 @@ LATE = timedelta(minutes=5)  # the age of the oldest due row at which somebody s
 
 @require_safe
 def board(request: HttpRequest) -> HttpResponse:
-    """The circuit breaker, the queue, the processes, and the rows that need a person."""
     permissions.check_can_operate(request.user)
     return render(request, "connections/operations/operations.html", _board())
 
 
 @require_POST
 def adopt(request: HttpRequest, pk: int) -> HttpResponse:
-    """Link the connection that the operator names."""
     return _settle(request, pk, operations.adopt, "is Created with the connection you named.")
 
 
 @require_POST
 def send_again(request: HttpRequest, pk: int) -> HttpResponse:
-    """Back into the queue."""
     return _settle(request, pk, operations.send_again, "is in the queue again.")
 
 
 @require_POST
 def close(request: HttpRequest, pk: int) -> HttpResponse:
-    """End it without a connection."""
     return _settle(request, pk, operations.close, "is closed. The requester is told why.")
 
 
 @require_POST
 def hand_back(request: HttpRequest, pk: int) -> HttpResponse:
-    """What Fivetran refused it for is mended: the requester's turn."""
+    # The cause of Fivetran's refusal is mended: the requester can try again.
     return _settle(request, pk, operations.hand_back, "is handed back. The requester is told.")
 
 
 @require_POST
 def pause(request: HttpRequest) -> HttpResponse:
-    """Send nothing more until somebody resumes."""
     permissions.check_can_operate(request.user)
     form = PauseForm(request.POST)
     if not form.is_valid():
@@ -71,7 +66,6 @@ def pause(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def resume(request: HttpRequest) -> HttpResponse:
-    """Let the sending go on."""
     if operations.resume(by=permissions.logged_in(request.user)):
         messages.success(request, "Sending goes on.")
     return redirect("connections:operations")
@@ -101,7 +95,7 @@ def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str)
 
 
 def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
-    """What the page shows; `failed` takes the place of the empty form of its request, or of the pause."""
+    """`failed` takes the place of the empty form of its request, or of the pause."""
     due = ConnectionRequest.objects.filter(status=Status.APPROVED)
     oldest = due.order_by("approved_at").values_list("approved_at", flat=True).first()
     stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
@@ -110,28 +104,28 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
     count = due[: COUNTED + 1].count()
     pause = failed if isinstance(failed, PauseForm) else PauseForm()
     return {
-        "breaker": _breaker(),
+        "breaker": _breaker_context(),
         "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
         "oldest": oldest,
         "late": oldest is not None and timezone.now() - oldest > LATE,
-        "attention": [(row, _form_of(row, failed)) for row in attention],
-        "refused": [(row, _form_of(row, failed), refusal_of(row.failure_code)) for row in refused[:SHOWN]],
+        "attention": [(row, form_of(row, failed)) for row in attention],
+        "refused": [(row, form_of(row, failed), refusal_of(row.failure_code)) for row in refused[:SHOWN]],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
-        "processes": _processes(),
+        "processes": _processes_context(),
         "form": failed or pause,
         "pause_form": pause,
     }
 
 
-def _form_of(row: ConnectionRequest, failed: SettleForm | PauseForm | None) -> SettleForm:
+def form_of(row: ConnectionRequest, failed: SettleForm | PauseForm | None) -> SettleForm:
     return failed if isinstance(failed, SettleForm) and failed.pk == row.pk else SettleForm(pk=row.pk)
 
 
-def _breaker() -> dict[str, Any]:
-    """The circuit breaker in words, whether anything is sent, and until when it is known to be closed."""
+def _breaker_context() -> dict[str, Any]:
     breaker = CircuitBreaker.objects.select_related("paused_by").filter(pk=1).first() or CircuitBreaker(pk=1)
     ahead = breaker.not_before if breaker.not_before and breaker.not_before > timezone.now() else None
     sentence, sending = _SENTENCES[BreakerReason(breaker.reason)]
+    # The wait that Fivetran asked for may be over before the breaker's row says so.
     if breaker.reason == BreakerReason.RATE_LIMITED and ahead is None:
         sentence, sending = _SENTENCES[BreakerReason.CLOSED]
     if breaker.paused_at and sending:
@@ -170,7 +164,7 @@ _SENTENCES = {
 }
 
 
-def _processes() -> list[dict[str, Any]]:
+def _processes_context() -> list[dict[str, Any]]:
     heard = dict(Heartbeat.objects.values_list("process", "at"))
     silent = Heartbeat.objects.silent()
     return [{"label": p.label, "at": heard.get(p), "quiet": p in silent} for p in Process]

@@ -1,4 +1,4 @@
-"""Drafts: saved by the form's script while somebody types, listed at home, deleted there."""
+"""Drafts: the form's script saves them while somebody types; the first page lists and deletes them."""
 
 from contextlib import suppress
 
@@ -24,33 +24,30 @@ _OTHER = "The draft is not saved: somebody else is logged in now. What you typed
 
 @require_POST
 def autosave(request: HttpRequest) -> HttpResponse:
-    """Keep what is typed now in this form's one draft. Answers JSON: the draft, or (409, 422, 429) why not."""
+    """Answers JSON: the draft, or (409, 422, 429) why it was not saved."""
     if request.POST.get("user") != str(request.user.pk):
-        return _refused(_OTHER)
-    page = _page(request)
+        return refused(_OTHER)
+    page = _page_of_draft(request)
     if page.edited and page.edited.state is not Status.DRAFT:
-        return _refused(_SUBMITTED.format(page.edited.pk))
-    if page.edited and not _knows(request, page.edited):
-        return _refused(_ELSEWHERE)
+        return refused(_SUBMITTED.format(page.edited.pk))
+    if page.edited and not has_last_version(request, page.edited):
+        return refused(_ELSEWHERE)
     try:
-        stored = _kept(request, page)
+        stored = _store_typed(request, page)
     except (permissions.Denied, StaleRow):
-        return _refused(_ELSEWHERE)
+        return refused(_ELSEWHERE)
     except limits.LimitReached as reached:
-        return limited(_refused(f"The draft is not saved. {reached} What you typed is kept in this tab."), reached)
+        return limited(refused(f"The draft is not saved. {reached} What you typed is kept in this tab."), reached)
     if stored is None:
-        return _refused("The draft is not saved as long as there is something in it that the portal must not keep.")
+        return refused("The draft is not saved as long as there is something in it that the portal must not keep.")
     return JsonResponse({"id": stored.pk, "version": stored.version})
 
 
 @require_POST
 def discard(request: HttpRequest) -> HttpResponse:
-    """Delete the draft of a form that somebody throws away; no content, whether or not there was one.
-
-    A draft that was changed elsewhere is more than that form, and stays.
-    """
-    draft = _page(request).edited
-    if draft is not None and draft.state is Status.DRAFT and _knows(request, draft):
+    # A draft that was changed elsewhere holds more than this form, and stays.
+    draft = _page_of_draft(request).edited
+    if draft is not None and draft.state is Status.DRAFT and has_last_version(request, draft):
         with suppress(StaleRow):  # submitted a moment ago: then there is no draft any more
             workflow.withdraw(by=queries.reader(request), request=draft)
     return HttpResponse(status=204)
@@ -58,7 +55,6 @@ def discard(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
-    """Delete a draft from the list at home."""
     drafts = permissions.visible_to(request.user).filter(status=Status.DRAFT)
     try:
         workflow.withdraw(by=queries.reader(request), request=get_object_or_404(drafts, pk=pk))
@@ -71,8 +67,8 @@ def delete(request: HttpRequest, pk: int) -> HttpResponse:
     return redirect("connections:home")
 
 
-def _page(request: HttpRequest) -> Page:
-    """What the form is about: the draft that is edited, else the one this very form was saved as before."""
+def _page_of_draft(request: HttpRequest) -> Page:
+    """The page of the draft that is edited, else of the draft that this very form was saved as before."""
     by = queries.reader(request)
     page = Page(by, token=form_token(request.POST.get("form_token", "")))
     own = ConnectionRequest.objects.filter(requester=by).select_related("preset")
@@ -82,7 +78,7 @@ def _page(request: HttpRequest) -> Page:
     return page
 
 
-def _kept(request: HttpRequest, page: Page) -> ConnectionRequest | None:
+def _store_typed(request: HttpRequest, page: Page) -> ConnectionRequest | None:
     form = prefill.posted_form(request, page, Purpose.KEEP)
     if form.non_field_errors():
         return None
@@ -92,10 +88,10 @@ def _kept(request: HttpRequest, page: Page) -> ConnectionRequest | None:
     return workflow.save_draft(by=page.by, filing=filing, request=page.edited)
 
 
-def _knows(request: HttpRequest, draft: ConnectionRequest) -> bool:
-    """Whether the form that was posted has seen the last change of `draft`; one without a version always has."""
+def has_last_version(request: HttpRequest, draft: ConnectionRequest) -> bool:
+    # A form without a version counts as up to date.
     return request.POST.get("version", str(draft.version)) == str(draft.version)
 
 
-def _refused(words: str) -> HttpResponse:
+def refused(words: str) -> HttpResponse:
     return JsonResponse({"words": words}, status=409)

@@ -1,10 +1,8 @@
-"""Filing a request: the form for a new one, an edit or a copy, and the two fragments that follow what is typed."""
+"""The form of a request: new, edited or copied, and the two parts of it that follow what is typed."""
 
 import uuid
-from typing import cast
 
 from django.contrib import messages
-from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
@@ -19,6 +17,7 @@ from connections.views.errors import limited
 from connections.views.request_form import prefill, prefill_link
 from connections.views.request_form.prefill import Page
 from connections.views.request_form.review import Review, review_of, taken_words
+from connections.views.request_page import queries
 from connections.workflow import Filing, NameTaken
 
 FILED = "filed"  # the cookie that tells the form's script which typed texts it need not keep any longer
@@ -27,8 +26,8 @@ _DAY = 86400
 
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
-    """A new request. The query string of a GET pre-fills it."""
-    page = Page(_user(request))
+    # The query string of a GET fills it in.
+    page = Page(queries.reader(request))
     if request.method == "POST":
         return _posted(request, page)
     form = prefill.new_form(request, page)
@@ -37,9 +36,8 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    """A draft, or a request that is not decided yet."""
     edited = own_request(request, pk)
-    page = Page(_user(request), edited=edited, preset=edited.preset)
+    page = Page(queries.reader(request), edited=edited, preset=edited.preset)
     if request.method == "POST":
         return _posted(request, page)
     permissions.check_can_edit(page.by, edited)
@@ -48,9 +46,10 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def clone(request: HttpRequest, pk: int) -> HttpResponse:
-    """A new request that begins with the values of another one."""
-    origin = get_object_or_404(permissions.visible_to(_user(request)), pk=pk)
-    page = Page(_user(request), origin=origin, preset=origin.preset if origin.preset and origin.preset.active else None)
+    origin = get_object_or_404(permissions.visible_to(queries.reader(request)), pk=pk)
+    page = Page(
+        queries.reader(request), origin=origin, preset=origin.preset if origin.preset and origin.preset.active else None
+    )
     if request.method == "POST":
         return _posted(request, page)
     return _show(request, page, prefill.stored_form(page, workflow.clone_values(by=page.by, request=origin)))
@@ -58,42 +57,33 @@ def clone(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def config_fields(request: HttpRequest) -> HttpResponse:
-    """The controls that follow from the service, holding what was typed where the key is the same.
-
-    The browser posts: a service's settings are too long for an address. Nothing is stored, and a link presses no
-    button: the `action` of an address is not read.
-    """
+    # The browser posts: a service's settings are too long for an address.
     texts = request.POST.dict() if request.method == "POST" else request.GET.dict()
     if request.method != "POST":
-        texts.pop("action", None)
+        texts.pop("action", None)  # a link presses no button
     form = prefill.drawn_form(texts)
     return render(request, "connections/request_form/_config_fields.html", {"form": form})
 
 
 @require_POST
 def review(request: HttpRequest) -> HttpResponse:
-    """The review panel for what is typed now. Nothing is stored."""
     form = prefill.drawn_form(request.POST.dict())
     number = prefill.number(request.POST.get("edited", ""))
     edited = own_request(request, number) if number else None
-    shown = review_of(form, by=_user(request), edited=edited)
+    shown = review_of(form, by=queries.reader(request), edited=edited)
     link = prefill_link.link(form, request.POST.get("preset", ""))
     return render(request, "connections/request_form/_review_fragment.html", {"review": shown, "link": link})
 
 
-def _user(request: HttpRequest) -> User:
-    return cast(User, request.user)
-
-
 def own_request(request: HttpRequest, pk: int) -> ConnectionRequest:
-    """The asking person's own request: 403 where they may only read it, 404 where it does not exist for them."""
-    found = get_object_or_404(permissions.visible_to(_user(request)).select_related("preset"), pk=pk)
-    permissions.check_own(_user(request), found, "edit")
+    """404 where it does not exist for the reader, 403 where they may only read it."""
+    found = get_object_or_404(permissions.visible_to(queries.reader(request)).select_related("preset"), pk=pk)
+    permissions.check_own(queries.reader(request), found, "edit")
     return found
 
 
 def _posted(request: HttpRequest, page: Page) -> HttpResponse:
-    """Do what the pressed button says; where that cannot be done, show the form again with all that was typed."""
+    """Do what the pressed button says; otherwise show the form again with all that was typed."""
     page.posted = True
     action = request.POST.get("action", "submit")
     submitting = action == "submit"
@@ -102,10 +92,12 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
     if (
         _is_current(request, page, form)
         and action in {"submit", "draft"}
-        and (form.is_valid() or (not submitting and _harmless(form)))
+        # A draft may hold texts that mean nothing yet, but no secret; and nobody is interrupted while typing.
+        and (form.is_valid() or not (submitting or form.non_field_errors() or form.typing))
     ):
         try:
-            stored = _store(page, form, submitting=submitting)
+            verb = workflow.submit if submitting else workflow.save_draft
+            stored = verb(by=page.by, filing=filing_of(page, form, submitting=submitting), request=page.edited)
             if words := prefill.not_taken_words(form, sent=submitting):
                 messages.warning(request, words)
             return _filed(request, page, stored, submitting=submitting)
@@ -121,11 +113,6 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
     return _show(request, page, form)
 
 
-def _harmless(form: RequestForm) -> bool:
-    """A draft may hold texts that mean nothing yet, but no secret; and nobody is kept from typing what they want to."""
-    return not form.non_field_errors() and not form.typing
-
-
 def form_token(text: str) -> uuid.UUID:
     """The token that makes a form count once; a new one where `text` is none."""
     try:
@@ -135,7 +122,7 @@ def form_token(text: str) -> uuid.UUID:
 
 
 def _is_current(request: HttpRequest, page: Page, form: RequestForm) -> bool:
-    """Whether nothing happened meanwhile to what this form is about; otherwise the page says what."""
+    """Whether nothing happened meanwhile to the request of this form; otherwise a banner says what."""
     if page.banners:
         return False
     if page.edited:
@@ -166,13 +153,8 @@ def _is_current(request: HttpRequest, page: Page, form: RequestForm) -> bool:
     return False
 
 
-def _store(page: Page, form: RequestForm, *, submitting: bool) -> ConnectionRequest:
-    verb = workflow.submit if submitting else workflow.save_draft
-    return verb(by=page.by, filing=filing_of(page, form, submitting=submitting), request=page.edited)
-
-
 def filing_of(page: Page, form: RequestForm, *, submitting: bool) -> Filing:
-    """What the filled form brings: all that applies to be submitted, or all that was typed to be kept."""
+    # A draft keeps all that was typed; a submission only what applies.
     return Filing(
         values=form.values() if submitting else form.kept(),
         service_name=form.name_of("service")[:200],

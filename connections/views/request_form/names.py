@@ -1,4 +1,4 @@
-"""What is said beside the destination's name while it is typed: the rule, a better spelling, and who has it already."""
+"""What stands beside the destination's name: the rule, a better spelling, and who has the name already."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _PART = "naming__"  # before the control's name of a placeholder that is asked f
 
 @dataclass(frozen=True)
 class Part:
-    """A placeholder of the rule that a person fills: its control's name, its label, and what stands in it."""
+    """A placeholder of the rule that a person fills in."""
 
     name: str
     label: str
@@ -30,7 +30,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Hint:
-    """A typed text that is no name, the control (its id) it stands in, and the name nearest to it."""
+    """A typed text that is no name, the id of its control, and the nearest name."""
 
     control: str
     typed: str
@@ -39,7 +39,7 @@ class Hint:
 
 @dataclass(frozen=True)
 class Taken:
-    """That a name is taken, in words; `address` is the page of what has it, for those who may see that."""
+    """`address` is the page of the holder, for those who may see it."""
 
     words: str = ""
     address: str = ""
@@ -47,7 +47,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Names:
-    """The content of the box. `control` is the id of the control that the rule is about; `suggestion` a whole name."""
+    """`control` is the id of the control that the rule is about; `suggestion` is a whole name."""
 
     rule: str = ""
     help: str = ""
@@ -61,11 +61,10 @@ class Names:
 
 
 def names_of(form: RequestForm, asked: Asked, *, by: User, edited: ConnectionRequest | None = None) -> Names:
-    """The box for what `form` holds now and is `asked` with it, as `by` may see it."""
     policy = PortalPolicy.objects.current()
     field = form.naming.fields[0] if form.naming.fields else None
     typed = form.data.get(field.name, "") if field else ""
-    values = _parts(form, by, policy.naming_template, typed)
+    values = _parts_of(form, by, policy.naming_template, typed)
     longest = field.max_length if field else naming_rule.LONGEST_PART
     made = naming_rule.suggestion(policy.naming_template, values, longest=longest)
     usable = naming_rule.is_usable(typed)
@@ -80,13 +79,13 @@ def names_of(form: RequestForm, asked: Asked, *, by: User, edited: ConnectionReq
         preview=made.name,
         suggestion=made.whole if made.whole != typed and naming_rule.is_usable(made.whole) else "",
         off_rule=typed if usable and not naming_rule.follows(policy.naming_template, typed, values) else "",
-        hints=tuple(hint for one in form.naming.fields if (hint := _hint(one, form.data.get(one.name, "")))),
+        hints=tuple(hint for one in form.naming.fields if (hint := hint_for(one, form.data.get(one.name, "")))),
         taken=taken(asked, by=by, edited=edited),
     )
 
 
-def _parts(form: RequestForm, by: User, template: str, typed: str) -> Mapping[str, str]:
-    """placeholder -> text: what the portal knows, what was typed for the others, else what the name itself says."""
+def _parts_of(form: RequestForm, by: User, template: str, typed: str) -> Mapping[str, str]:
+    # What the portal knows, what was typed for the other placeholders, else what the name itself says.
     known = {
         "service": form.data.get("service", ""),
         "destination": form.name_of("group_id") or form.data.get("group_id", ""),
@@ -97,7 +96,7 @@ def _parts(form: RequestForm, by: User, template: str, typed: str) -> Mapping[st
     return {**known, **{name: text[: naming_rule.LONGEST_PART] for name, text in asked.items()}}
 
 
-def _hint(field: Field, typed: str) -> Hint | None:
+def hint_for(field: Field, typed: str) -> Hint | None:
     better = naming_rule.normalized(typed)[: field.max_length].rstrip("_")
     if not typed or naming_rule.is_usable(typed) or not naming_rule.is_usable(better):
         return None
@@ -106,7 +105,7 @@ def _hint(field: Field, typed: str) -> Hint | None:
 
 # --- taken ----------------------------------------------------------------------------------------------------------
 def taken(asked: Asked, *, by: User, edited: ConnectionRequest | None = None) -> Taken:
-    """Who has the destination name: a request of the portal, else a connection in Fivetran's last list."""
+    """By a request of the portal, else by a connection in Fivetran's last list."""
     group_id, name = str(asked.values.get("group_id") or ""), asked.name
     if not group_id or not name:
         return Taken()
@@ -115,11 +114,11 @@ def taken(asked: Asked, *, by: User, edited: ConnectionRequest | None = None) ->
         visible = permissions.visible_to(by).filter(pk=holder.pk).exists()
         return Taken(taken_words(by, holder), reverse("connections:request", args=[holder.pk]) if visible else "")
     held = catalog.existing_connections.named(group_id, name)
-    return Taken(_live_words(by, held)) if held else Taken()
+    return Taken(words_of_existing(by, held)) if held else Taken()
 
 
 def taken_words(by: User, holder: ConnectionRequest | None) -> str:
-    """That a destination name is taken; by what and whose, only to whom may see that request."""
+    # What has the name, and whose it is, is said only to people who may see that request.
     if holder is None:
         return ""
     if permissions.visible_to(by).filter(pk=holder.pk).exists():
@@ -129,8 +128,8 @@ def taken_words(by: User, holder: ConnectionRequest | None) -> str:
     return f"“{holder.schema}” is taken in this destination by {what}. Choose another name."
 
 
-def _live_words(by: User, held: LiveConnection) -> str:
-    """The same of a connection that Fivetran listed; its id is for those who see everything."""
+def words_of_existing(by: User, held: LiveConnection) -> str:
+    # The id of a connection is for people who see everything.
     what = f"the connection {held.id}" if permissions.sees_everything(by) else "a connection"
     fetched_at = catalog.freshness(Kind.CONNECTION).fetched_at
     when = f" (seen {date_format(fetched_at.astimezone(UTC), 'j M Y H:i')} UTC)" if fetched_at else ""

@@ -36,7 +36,7 @@ _NAMED = 8  # settings that a sentence lists
 
 @dataclass
 class Page:
-    """One display of the form: what it is about, and what has to be said above it."""
+    """One display of the form: what it is about, and the banners above it."""
 
     by: User
     edited: ConnectionRequest | None = None
@@ -49,7 +49,6 @@ class Page:
 
     @property
     def title(self) -> str:
-        """The heading."""
         if self.edited:
             return f"Edit draft {self.edited.pk}" if self.is_draft else f"Edit request {self.edited.pk}"
         if self.origin:
@@ -58,12 +57,11 @@ class Page:
 
     @property
     def is_draft(self) -> bool:
-        """Whether it may be kept as a draft: a new one, or one that is a draft."""
+        # A new request may be kept as a draft too.
         return self.edited is None or self.edited.state is Status.DRAFT
 
     @property
     def intro(self) -> str:
-        """The sentence below the heading."""
         if self.edited and self.edited.state is Status.PENDING:
             return _LOOKED_AT
         if self.edited and self.edited.decision_reason:
@@ -77,7 +75,6 @@ class Page:
 
     @property
     def attributes(self) -> str:
-        """Those of the form element that depend on what it is about."""
         found: dict[str, Any] = {"data-posted": self.posted}
         if self.is_draft:
             found["data-autosave"] = reverse("connections:autosave")
@@ -88,7 +85,6 @@ class Page:
 
     @property
     def hidden(self) -> list[tuple[str, object]]:
-        """(name, value) of what the form carries along."""
         edited = self.edited
         carried = {
             "preset": self.preset and self.preset.pk,
@@ -100,42 +96,40 @@ class Page:
 
     @property
     def keep(self) -> str:
-        """Names these texts in the browser's own memory: another form, or another version, is another name."""
+        # The browser keeps texts under this name: another form, or another version, has another name.
         return f"{self.edited.pk}.{self.edited.version}" if self.edited else str(self.token)
 
     @property
     def back(self) -> str:
-        """Where Cancel leads."""
         other = self.origin or (None if self.is_draft else self.edited)
         return reverse("connections:request", args=[other.pk]) if other else reverse("connections:home")
 
 
 def offered() -> list[Preset]:
-    """The presets to begin with."""
     return list(Preset.objects.offered().select_related("approvers"))
 
 
 def to_choose(page: Page) -> list[Preset]:
-    """The presets that a new form offers, as long as it is about nothing yet."""
+    # A form that is about something already offers no preset.
     busy = page.posted or page.edited or page.origin or page.preset or page.live_origin
     return [] if busy else offered()
 
 
 def number(text: str) -> int:
-    """A row's number in a form or link; 0, which no row has, where it is none."""
+    """0, which no row has, where `text` is no number of a row."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 18 else 0
 
 
 def new_form(request: HttpRequest, page: Page) -> RequestForm:
-    """The form of a new request as the query string wants it; what it could not have stands in the page's banners."""
-    query = _once(request, page)
+    """As the query string wants it; the banners say what could not be done."""
+    query = _read_once(request, page)
     wanted = query.pop("preset", "")
     page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
     if wanted and page.preset is None:
         page.banners.append("That preset is no longer offered. Here is the whole form.")
     if connection_id := query.pop("from_connection", "").replace("\0", ""):
         _leave_out(query, page)
-        return _live_form(connection_id, page)
+        return _form_of_existing(connection_id, page)
     fixed = presets.imposed(page.preset)
     refused = [name for name, text in fixed.items() if tidy(name, query.get(name, "")) not in ("", text)]
     form = RequestForm.from_link(presets.laid_over({**presets.beginning(page.preset), **query}, page.preset))
@@ -146,21 +140,20 @@ def new_form(request: HttpRequest, page: Page) -> RequestForm:
     return form
 
 
-def _once(request: HttpRequest, page: Page) -> dict[str, str]:
-    """The parameters of the address; of one that it has more than once the last, and the banners say so."""
+def _read_once(request: HttpRequest, page: Page) -> dict[str, str]:
+    # Of a parameter that is there more than once the last counts, as in all of Django.
     if twice := [name for name, texts in request.GET.lists() if len(set(texts)) > 1]:
         page.banners.append(f"The link has these more than once, and the last one counts: {named(twice)}.")
     return request.GET.dict()
 
 
 def _leave_out(query: dict[str, str], page: Page) -> None:
-    """Say what a link has besides the connection whose values the form holds."""
     if others := strangers(query, ()):
         words = "The values are those of the connection, so these of the link are left out"
         page.banners.append(f"{words}: {named(others)}.")
 
 
-def _live_form(connection_id: str, page: Page) -> RequestForm:
+def _form_of_existing(connection_id: str, page: Page) -> RequestForm:
     try:
         values = workflow.live_values(by=page.by, connection_id=connection_id)
     except workflow.Unreachable:
@@ -174,10 +167,7 @@ def _live_form(connection_id: str, page: Page) -> RequestForm:
 
 
 def stored_form(page: Page, values: dict[str, object]) -> RequestForm:
-    """The form for stored `values`: of the request that is edited, or of the one that is copied.
-
-    What it cannot keep of them stands in the page's banners.
-    """
+    """The form for stored `values`; the banners say what it cannot keep of them."""
     form = RequestForm.from_values({**values, **presets.imposed_values(page.preset)})
     presets.lock(form, page.preset)
     if lost := form.without_control:
@@ -186,14 +176,13 @@ def stored_form(page: Page, values: dict[str, object]) -> RequestForm:
 
 
 def _lost_words(form: RequestForm, lost: dict[str, str]) -> str:
-    """The sentence about stored settings that the form has no control for."""
-    listed = _listed(lost)
+    named_values = listed(lost)
     if form.config.known:
-        return f"Fivetran no longer lists these settings of the service, so they are left out here: {listed}."
-    return f"Fivetran has not told the settings of this service, so these are left out here: {listed}."
+        return f"Fivetran no longer lists these settings of the service, so they are left out here: {named_values}."
+    return f"Fivetran has not told the settings of this service, so these are left out here: {named_values}."
 
 
-def _listed(values: dict[str, str]) -> str:
+def listed(values: dict[str, str]) -> str:
     """Names with their values in one line; of many the first ones."""
     shown = [f"{name[:80]} (“{characters.one_line(text, 80)}”)" if text else name[:80] for name, text in values.items()]
     more = f" and {len(shown) - _NAMED} more" if len(shown) > _NAMED else ""
@@ -201,21 +190,15 @@ def _listed(values: dict[str, str]) -> str:
 
 
 def not_taken_words(form: RequestForm, *, sent: bool) -> str:
-    """The sentence about what was posted and is not taken; empty where there is nothing.
-
-    As long as nothing is `sent`, what is merely hidden now still stands in the form.
-    """
+    # As long as nothing is `sent`, what is merely hidden still stands in the form.
     without = {words_of_path(path): text for path, text in form.without_control.items() if text}
     if left := form.not_taken if sent else without:
-        return f"Not taken, because it does not apply to what was chosen: {_listed(left)}."
+        return f"Not taken, because it does not apply to what was chosen: {listed(left)}."
     return ""
 
 
 def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestForm:
-    """The form for what was posted, with the preset's own values wherever it decides.
-
-    The preset of a stored request is that request's for good; a new one has the preset it was opened with.
-    """
+    # The preset of a stored request is that request's for good; a new one has the preset it was opened with.
     wanted = request.POST.get("preset", "")
     stored = page.edited or ConnectionRequest.objects.filter(requester=page.by, form_token=page.token).first()
     if stored is not None:
@@ -230,7 +213,7 @@ def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestFo
 
 
 def drawn_form(texts: dict[str, str]) -> RequestForm:
-    """The form for a fragment of the page: nothing of it is stored, so any preset is drawn as it is."""
+    # Nothing of a drawn form is stored, so a preset that is no longer offered is drawn too.
     preset = Preset.objects.filter(pk=number(texts.get("preset", ""))).first()
     form = RequestForm.from_post(presets.laid_over(texts, preset), Purpose.KEEP)
     presets.lock(form, preset)

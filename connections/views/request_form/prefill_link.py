@@ -1,4 +1,4 @@
-"""The link that opens a new form filled in: with what differs from its beginning, as far as an address can hold it."""
+"""The link that opens a new form filled in, as far as an address can hold what differs from an empty one."""
 
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
@@ -20,17 +20,14 @@ LONGEST = 8_000
 
 @dataclass(frozen=True)
 class Link:
-    """An address, and the labels of what is not in it because no address could hold it."""
+    """An address, and the labels of what no address could hold."""
 
     address: str
     left_out: tuple[str, ...] = ()
 
 
 def link(form: RequestForm, preset: str) -> Link:
-    """The link for what `form` holds now, as far as that differs from what a new form begins with.
-
-    That is the defaults, and with a preset what the preset fills in over them.
-    """
+    # What a new form begins with, from the defaults or the preset, need not be in the address.
     usual = {**unfolded(defaults()), "connect_card_config__redirect_uri": own_return_address()}
     usual["use_connect_card"] = text_of(form.suggests_card)
     begun = presets.beginning(Preset.objects.offered().filter(pk=number(preset)).first()) if preset else {}
@@ -42,30 +39,26 @@ def link(form: RequestForm, preset: str) -> Link:
         for name, text in {**held, **emptied}.items()
         if text != usual.get(name, "") and not hasattr(form.fields.get(name), "fixed_words")
     }
-    left_out = _too_long({"preset": preset, **chosen})
-    kept = {name: "" if _whole(name) in left_out else text for name, text in chosen.items()}
+    left_out = too_long({"preset": preset, **chosen})
+    kept = {name: "" if list_name(name) in left_out else text for name, text in chosen.items()}
     chosen = {name: text for name, text in kept.items() if text or usual.get(name)}
     query = {"preset": preset, **chosen} if preset else chosen
     address = settings.PUBLIC_URL.rstrip("/") + reverse("connections:new")
-    return Link(f"{address}?{urlencode(query)}" if query else address, tuple(_label(form, name) for name in left_out))
+    return Link(f"{address}?{urlencode(query)}" if query else address, tuple(label_of(form, name) for name in left_out))
 
 
-def _quoted(text: str) -> int:
-    """The bytes that a part of an address takes inside another address."""
-    return len(quote(text, safe="/"))
-
-
-def _whole(name: str) -> str:
-    """The name of the list that a control stands in, which is left out as a whole; else its own."""
+def list_name(name: str) -> str:
+    # A list is left out as a whole: half a list would be another answer.
     parts = name.split("__")
     return "__".join(parts[: next((place for place, part in enumerate(parts) if part.isdecimal()), len(parts))])
 
 
-def _too_long(texts: dict[str, str]) -> list[str]:
-    """The largest of `texts`, as few of them as have to be left out."""
+def too_long(texts: dict[str, str]) -> list[str]:
+    # The largest first: as few as possible are left out.
     sizes: dict[str, int] = {}
     for name, text in texts.items():
-        sizes[_whole(name)] = sizes.get(_whole(name), 0) + _quoted(f"&{urlencode({name: text})}")
+        quoted = quote(f"&{urlencode({name: text})}", safe="/")  # as it stands inside the address of the log-in
+        sizes[list_name(name)] = sizes.get(list_name(name), 0) + len(quoted)
     beginning = f"{reverse('login')}?next={reverse('connections:new')}"
     found, left = [], len(beginning) + sum(sizes.values())
     for name in sorted(sizes, key=lambda one: -sizes[one]):
@@ -76,7 +69,7 @@ def _too_long(texts: dict[str, str]) -> list[str]:
     return found
 
 
-def _label(form: RequestForm, name: str) -> str:
+def label_of(form: RequestForm, name: str) -> str:
     if name in form.fields:
         return form.plain_label(name)
     return next((rows.label for rows in form.config.lists.values() if rows.name == name), name)

@@ -1,4 +1,4 @@
-"""What will be asked for, in words and as the exact body: the panel beside the form, drawn by the server alone."""
+"""The panel beside the form: what will be asked for, in words and as the exact body. Only the server draws it."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from connections.evidence import Radar, radar_of
+from connections.evidence import SameSource, same_source_of
 from connections.forms import RequestForm
 from connections.forms.layout import closed_words
 from connections.models import ConnectionRequest
@@ -26,7 +26,7 @@ _DAY, _MONTH = 1440, 30  # minutes, days
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the panel: a section, what was answered in it, and the control (its id) that changes the answer."""
+    """A section, what was answered in it, and the id of the control that changes the answer."""
 
     title: str
     words: str
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Review:
-    """The panel's content. `to_correct` are lists of (control's id, label); `closed` the lines of the closed groups."""
+    """`to_correct` has lists of (control's id, label); `closed` the lines of the closed groups."""
 
     subject: str
     rows: list[Row]
@@ -46,16 +46,15 @@ class Review:
     to_correct: list[tuple[str, list[tuple[str, str]]]]
     closed: dict[str, str]
     names: Names
-    radar: Radar
+    same_source: SameSource
 
 
 def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = None) -> Review:
-    """The panel for what `form` holds now, whether or not it is complete."""
     asked = payloads.Asked(form.values())
     values = asked.values
     return Review(
-        subject=_subject(form, asked),
-        rows=_rows(values),
+        subject=_subject_of(form, asked),
+        rows=_rows_of(values),
         checks=checks(values),
         syncs=syncs(values),
         cost="" if applicable(values)["schedule_type"] == "manual" else _COST,
@@ -63,7 +62,7 @@ def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None =
         to_correct=[(heading, controls) for heading, controls in _to_correct(form).items() if controls],
         closed=closed_words(form),
         names=names_of(form, asked, by=by, edited=edited),
-        radar=radar_of(asked.body, by=by, edited=edited),
+        same_source=same_source_of(asked.body, by=by, edited=edited),
     )
 
 
@@ -75,7 +74,7 @@ def _to_correct(form: RequestForm) -> dict[str, list[tuple[str, str]]]:
     }
 
 
-def _subject(form: RequestForm, asked: payloads.Asked) -> str:
+def _subject_of(form: RequestForm, asked: payloads.Asked) -> str:
     service = form.name_of("service") or str(asked.values.get("service", ""))
     group = form.name_of("group_id") or str(asked.values.get("group_id", ""))
     name = asked.name
@@ -83,8 +82,8 @@ def _subject(form: RequestForm, asked: payloads.Asked) -> str:
     return " ".join(word for word in words if word)
 
 
-def _rows(values: Mapping[str, Any]) -> list[Row]:
-    """A line for each section in which something is worth saying, each with the first control of its section."""
+def _rows_of(values: Mapping[str, Any]) -> list[Row]:
+    # Only sections in which something is worth saying.
     reason = str(values.get("reason") or "")
     said = {Section.WHO: [reason if len(reason) <= _REASON_SHOWN else f"{reason[:_REASON_SHOWN]}…"] if reason else []}
     for section, words in payloads.phrases(values):
@@ -100,7 +99,7 @@ def _rows(values: Mapping[str, Any]) -> list[Row]:
 
 # --- what comes of it ------------------------------------------------------------------------------------------------
 def checks(values: Mapping[str, Any]) -> list[str]:
-    """What is checked from the submission to the connection, a sentence each, in their order."""
+    """In the order in which they happen."""
     answers = applicable(values)
     found = ["Before it creates anything, the portal asks Fivetran whether the name is still free."]
     if answers["run_setup_tests"]:
@@ -113,7 +112,7 @@ def checks(values: Mapping[str, Any]) -> list[str]:
 
 
 def syncs(values: Mapping[str, Any]) -> str:
-    """How often it syncs, in a sentence; a month has 30 days here."""
+    # A month has 30 days here.
     answers = applicable(values)
     if answers["schedule_type"] == "manual":
         return "No scheduled syncs: each one is started by hand."

@@ -1,4 +1,4 @@
-"""The buttons of a request's page, and the panel of a decision."""
+"""The buttons of a request's page, and the context of its decision."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from connections.views.request_page.queries import connection_of, denied_reason,
 
 @dataclass(frozen=True)
 class Action:
-    """A button or link. `denied_reason` is the reason it is disabled, empty where the reader may use it."""
+    """A button or link; `denied_reason` disables it."""
 
     name: str
     url: str
@@ -28,24 +28,22 @@ class Action:
 
     @property
     def slug(self) -> str:
-        """The name as part of an element's id."""
         return self.name.lower().replace(" ", "-")
 
     @property
     def attributes(self) -> str:
-        """Those of a link; a disabled one leads nowhere."""
+        # A disabled link leads nowhere: it has no address.
         if self.denied_reason:
             return flatatt({"aria-disabled": "true", "aria-describedby": f"why-{self.said_by or self.slug}"})
         return flatatt({"id": f"do-{self.slug}", "href": self.url})
 
     @property
     def why_id(self) -> str:
-        """The id of the element that holds the reason."""
         return f"why-{self.slug}"
 
 
 def actions(user: Person, row: ConnectionRequest) -> list[Action]:
-    """What the reader's role can do with the request, disabled with the reason where its state forbids it now."""
+    """What the reader's role can do, each disabled with the reason where the request's state forbids it now."""
 
     def action(name: str, view: str, check: Callable[[Person, ConnectionRequest], None] | None, **more: Any) -> Action:
         reason = denied_reason(check, user, row) if check else ""
@@ -58,7 +56,7 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     tests = connection_of(row) is not None and row.state is Status.CREATED
     if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
-    changing = _changing(user, row)
+    changing = change_links(user, row)
     found += changing[:-1]
     found.append(action("Clone", "clone", None, link=True))
     if (
@@ -74,8 +72,7 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     return found
 
 
-def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
-    """Links to ask for a change of the connection: what fits its state, for who may ask."""
+def change_links(user: Person, row: ConnectionRequest) -> list[Action]:
     connection = connection_of(row)
     if connection is None or row.state is not Status.CREATED or not permissions.may_ask_for_change(user, row):
         return []
@@ -91,10 +88,7 @@ def _changing(user: Person, row: ConnectionRequest) -> list[Action]:
 
 
 def decide(user: Person, row: ConnectionRequest, form: ReasonForm | None = None) -> dict[str, Any] | None:
-    """The decision panel's context: for approvers while the request waits; `denied_reason` where it is their own.
-
-    `form` holds the reason that was typed.
-    """
+    """The context of the decision, for approvers while the request waits; `form` holds the reason that was typed."""
     if row.state is not Status.PENDING or not permissions.is_approver(user):
         return None
     reason = denied_reason(permissions.check_can_decide, user, row)

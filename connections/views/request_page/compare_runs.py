@@ -1,4 +1,4 @@
-"""Two runs of the setup tests side by side: what fails now, what passes now, what is gone and what is new."""
+"""Two runs of the setup tests side by side: which tests fail now, pass now, are gone, are new."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -15,14 +15,14 @@ _MOST_TITLES = 10  # named in a sentence; the tests themselves carry their marks
 
 @dataclass(frozen=True)
 class Comparison:
-    """What a run changed against the one before: a mark for each test that changed, and sentences for all of it."""
+    """A mark for each test that changed, and sentences about all of them."""
 
     marks: dict[Key, str] = field(default_factory=dict)
     sentences: list[str] = field(default_factory=list)
 
 
 def keys(tests: Iterable[Told]) -> list[tuple[Key, str]]:
-    """Each test with its key, in their order: tests of one title are told apart by their place among them."""
+    # Tests of one title are told apart by their order.
     seen: Counter[str] = Counter()
     found = []
     for title, status in tests:
@@ -32,16 +32,16 @@ def keys(tests: Iterable[Told]) -> list[tuple[Key, str]]:
 
 
 def compare(newer: Iterable[Told], older: Iterable[Told] | None) -> Comparison:
-    """How `newer` differs from `older`, both in Fivetran's order; nothing to say where there is no older run."""
+    """Both in Fivetran's order."""
     if older is None:
         return Comparison()
     now, before = dict(keys(newer)), dict(keys(older))
-    marks = {key: mark for key, status in now.items() if (mark := _mark(status, before.get(key)))}
+    marks = {key: mark for key, status in now.items() if (mark := mark_of(status, before.get(key)))}
     gone = [key for key in before if key not in now]
-    return Comparison(marks, _sentences(marks, gone))
+    return Comparison(marks, sentences_of(marks, gone))
 
 
-def _mark(status: str, before: str | None) -> str:
+def mark_of(status: str, before: str | None) -> str:
     if before is None:
         return _NEW
     if status == before:
@@ -51,7 +51,7 @@ def _mark(status: str, before: str | None) -> str:
     return _PASSING if status == "PASSED" else f"was {before}"
 
 
-def _sentences(marks: Mapping[Key, str], gone: list[Key]) -> list[str]:
+def sentences_of(marks: Mapping[Key, str], gone: list[Key]) -> list[str]:
     groups = {
         "Newly failing": [key for key, mark in marks.items() if mark == _FAILING],
         "Newly passing": [key for key, mark in marks.items() if mark == _PASSING],
@@ -59,11 +59,11 @@ def _sentences(marks: Mapping[Key, str], gone: list[Key]) -> list[str]:
         "Changed otherwise": [key for key, mark in marks.items() if mark.startswith("was ")],
         "No longer there": gone,
     }
-    said = [f"{words}: {_titles(found)}." for words, found in groups.items() if found]
+    said = [f"{words}: {titles_of(found)}." for words, found in groups.items() if found]
     return said or ["The same as in the run before."]
 
 
-def _titles(found: list[Key]) -> str:
+def titles_of(found: list[Key]) -> str:
     names = [title for title, _ in found]
     more = len(names) - _MOST_TITLES
     return ", ".join(names[:_MOST_TITLES]) + (f" and {more} more" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""What Fivetran says of a connection, in words: its syncs, its tasks and warnings, and where it is not as approved."""
+"""What Fivetran reports about a connection, in words: its syncs, tasks, warnings, and differences from the approval."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -32,7 +32,7 @@ _KINDS = (("tasks", "To do"), ("warnings", "Warning"))
 
 @dataclass(frozen=True)
 class Note:
-    """Something that Fivetran wants done or warns of; every text is Fivetran's."""
+    """A task or a warning; every text is Fivetran's."""
 
     kind: str
     code: str
@@ -41,14 +41,13 @@ class Note:
 
     @property
     def said(self) -> str:
-        """Code and message."""
         code = format_html(" <code>{}</code>", visible(self.code)) if self.code else ""
         return format_html("{}: <bdi>{}</bdi>", code, visible(self.message)) if self.message else code
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A line of what is different: where, what was approved, what is there. Without values for keys of `config`."""
+    """A field, its approved and its present value; keys of `config` come without values, which may be secret."""
 
     label: str
     is_key: bool
@@ -58,8 +57,6 @@ class Difference:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the page says beside Fivetran's own rows."""
-
     origin: str
     connection: Connection
     sync: str
@@ -70,7 +67,7 @@ class Facts:
 
     @property
     def tags(self) -> Iterator[tuple[str, str, str]]:
-        """What stands beside the status, as (colour, words, attributes)."""
+        """(colour, words, attributes) of what stands beside the status."""
         state, gone = self.connection.setup_state, self.connection.request.gone_at
         if state and not gone:
             yield SETUP_TONES.get(state, "secondary"), state, flatatt({"data-setup-state": state})
@@ -81,13 +78,13 @@ class Facts:
 
     @property
     def rows(self) -> Iterator[tuple[str, str, datetime | None, str]]:
-        """What Fivetran said last, as (label, words, moment, attributes)."""
+        """(label, words, moment, attributes) of what Fivetran reported last."""
         connection = self.connection
         gone, state = connection.request.gone_at, connection.setup_state
         if gone and state:
-            yield "Setup, at last", _isolated(state), None, ""
+            yield "Setup, at last", isolated(state), None, ""
         if self.sync and not gone and state == "connected":
-            yield "Syncs", _isolated(self.sync), None, flatatt({"data-sync-state": connection.sync_state})
+            yield "Syncs", isolated(self.sync), None, flatatt({"data-sync-state": connection.sync_state})
         first = connection.first_data_at
         words = "First data arrived" if first else "None has arrived yet"
         yield "First data", words, first, flatatt({"data-first-data": "yes" if first else "no"})
@@ -99,45 +96,42 @@ class Facts:
 
 
 def facts_of(connection: Connection | None) -> Facts | None:
-    """The words for a connection; None without one."""
     if connection is None:
         return None
     status = connection.fivetran_status if isinstance(connection.fivetran_status, dict) else {}
     running = connection.tests == SetupTestsState.RUNNING
     due = None if running else connection.tests_next_try_at
     words = "The setup tests are running" if running else "The setup tests will run by themselves"
+    origin = ", found at Fivetran after an answer was lost" if connection.adopted else ""
+    if connection.made_elsewhere:
+        origin = ", made elsewhere and adopted"
     return Facts(
-        origin=_origin(connection),
+        origin=origin,
         connection=connection,
-        sync=_sync(connection.sync_state, status),
+        sync=sync_words(connection.sync_state, status),
         tests=f"{words}, due " if due else words,
         tests_due=due,
-        notes=_notes(status),
-        differences=_differences(connection.drift),
+        notes=notes_of(status),
+        differences=differences_of(connection.drift),
     )
 
 
-def _isolated(text: str) -> str:
+def isolated(text: str) -> str:
+    # <bdi>: Fivetran's text cannot turn the direction of the words beside it.
     return format_html("<bdi>{}</bdi>", visible(text))
 
 
-def _origin(connection: Connection) -> str:
-    if connection.made_elsewhere:
-        return ", made elsewhere and adopted"
-    return ", found at Fivetran after an answer was lost" if connection.adopted else ""
-
-
-def _differences(found: list[Mapping[str, Any]]) -> list[Difference]:
-    """Each difference in words; groups by their names where those are known."""
+def differences_of(found: list[Mapping[str, Any]]) -> list[Difference]:
+    # Fivetran's ids of groups become their names where those are known.
     moved = [one for one in found if one.get("field") == "group_id"]
     names = catalog.group_names({str(one[side]) for one in moved for side in ("approved", "live")})
-    shown = [_difference(one) for one in found]
+    shown = [difference_of(one) for one in found]
     if not names:
         return shown
     return [replace(o, approved=names.get(o.approved, o.approved), live=names.get(o.live, o.live)) for o in shown]
 
 
-def _sync(state: str, status: Mapping[str, Any]) -> str:
+def sync_words(state: str, status: Mapping[str, Any]) -> str:
     words = _SYNC_STATES.get(state, state)
     until = status.get("rescheduled_for")
     if state == "rescheduled" and isinstance(until, str):
@@ -145,24 +139,24 @@ def _sync(state: str, status: Mapping[str, Any]) -> str:
     return words + (", late" if status.get("update_state") == "delayed" else "")
 
 
-def _notes(status: Mapping[str, Any]) -> list[Note]:
-    """Tasks and warnings, whatever their shape: a list of {code, message, details} as documented, or anything."""
+def notes_of(status: Mapping[str, Any]) -> list[Note]:
+    # Documented as a list of {code, message, details}, but any shape is shown.
     found = []
     for key, kind in _KINDS:
         items = status.get(key)
         for item in (items if isinstance(items, list) else [items] if items else [])[:MOST_NOTES]:
             parts = item if isinstance(item, Mapping) else {"message": item}
-            found.append(Note(kind, *(_text(parts.get(part)) for part in ("code", "message", "details"))))
+            found.append(Note(kind, *(as_text(parts.get(part)) for part in ("code", "message", "details"))))
     return found
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     if value in (None, "", [], {}):
         return ""
     return (value if isinstance(value, str) else json.dumps(value, default=str))[:_LONGEST]
 
 
-def _difference(one: Mapping[str, Any]) -> Difference:
+def difference_of(one: Mapping[str, Any]) -> Difference:
     path = str(one.get("field", ""))
     if path == drift.TWINS:
         return Difference("Connections of this name", False, "this one", f"also {one.get('live')}")
@@ -172,12 +166,15 @@ def _difference(one: Mapping[str, Any]) -> Difference:
     if field is None or drift.in_config(one):
         return Difference(path, True, "", "")
     return Difference(
-        _LABELS.get(path, field.label), False, _value(path, one.get("approved")), _value(path, one.get("live"))
+        _LABELS.get(path, field.label),
+        False,
+        value_words(path, one.get("approved")),
+        value_words(path, one.get("live")),
     )
 
 
 def schedule_in_words(told: Any) -> str:
-    """A schedule in Fivetran's own words ("CRON 0 3 * * 1") for people; "not told" where there is none."""
+    """Of Fivetran's own words ("CRON 0 3 * * 1"); "not told" where there are none."""
     kind, _, rest = str(told or "").partition(" ")
     match kind:
         case "MANUAL":
@@ -192,7 +189,7 @@ def schedule_in_words(told: Any) -> str:
     return str(told or "not told")
 
 
-def _value(path: str, value: Any) -> str:
+def value_words(path: str, value: Any) -> str:
     if isinstance(value, bool):
         return "Yes" if value else "No"
     return str(dict(BY_PATH[path].choices).get(value, "" if value is None else value)) or "—"

@@ -17,7 +17,7 @@ from connections.views.request_page.actions import decide
 
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    """Approve the body that was on the page, named by its digest."""
+    # The digest names the body that was on the page: another body is never approved.
     row, digest = queries.find(request.user, pk), request.POST.get("digest", "")
     return decided(
         request,
@@ -30,13 +30,11 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def reject(request: HttpRequest, pk: int) -> HttpResponse:
-    """Turn a request down, with a reason."""
     return _decide(request, pk, workflow.reject, f"Request #{pk} is rejected. The requester is told why.")
 
 
 @require_POST
 def request_changes(request: HttpRequest, pk: int) -> HttpResponse:
-    """Send a request back, with what should be different."""
     return _decide(request, pk, workflow.request_changes, f"Request #{pk} went back to its requester.")
 
 
@@ -56,7 +54,7 @@ def _decide(request: HttpRequest, pk: int, verb: Any, done: str) -> HttpResponse
 
 
 def _again(request: HttpRequest, row: ConnectionRequest, form: ReasonForm, status: int) -> HttpResponse:
-    """The request's page with what was typed and, where that is the matter, what is wrong with it."""
+    """The page with what was typed and, where the reason is at fault, what is wrong with it."""
     row = queries.find(request.user, row.pk)
     typed = request.POST.get("decision_reason", "")[:4000]
     errors = list(form.errors.get("decision_reason", [])) if status == 200 else []
@@ -66,7 +64,7 @@ def _again(request: HttpRequest, row: ConnectionRequest, form: ReasonForm, statu
 
 
 def _moved_on(request: HttpRequest, row: ConnectionRequest, obstacle: StaleRow | permissions.Denied) -> str:
-    """Who was first, and with what; a refusal that has another cause goes through."""
+    """Who was first, and with what decision; raises a denial that has another cause."""
     row.refresh_from_db()
     may_decide = permissions.is_approver(request.user) and row.requester_id != request.user.pk
     if isinstance(obstacle, permissions.Denied) and not (may_decide and row.state is not Status.PENDING):

@@ -13,18 +13,15 @@ from connections.views.request_page import queries, sections
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    """One request, whole."""
     return detail_of(request, queries.find(request.user, pk))
 
 
 def detail_of(request: HttpRequest, row: ConnectionRequest) -> HttpResponse:
-    """The page of `row`, which the reader may see."""
     return render(request, "connections/request_page/request.html", sections.whole(request.user, row))
 
 
 @require_POST
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take back one's own request."""
     row = queries.find(request.user, pk)
     try:
         workflow.withdraw(by=queries.reader(request), request=row)
@@ -37,7 +34,6 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
-    """Ask for another run of the setup tests."""
     row = queries.find(request.user, pk)
     try:
         workflow.rerun_tests(by=queries.reader(request), request=row)

@@ -1,4 +1,4 @@
-"""What the doctor says about the newest run of a request's setup tests: a card for each test that failed."""
+"""What the newest run of the setup tests means: a card for each test that failed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ _PATIENCE = timedelta(minutes=1)  # how long after a run the page still expects 
 
 @dataclass(frozen=True)
 class Card:
-    """What one failing test means: with a diagnosis who acts, by name where it is known; else Fivetran's guide."""
+    """With a diagnosis it says who acts, by name where the name is known; without one it has Fivetran's guide."""
 
     diagnosis: Diagnosis | None
     person: str = ""
@@ -30,37 +30,34 @@ class Card:
 
     @property
     def acts(self) -> str:
-        """Who acts, with a diagnosis."""
         label = self.diagnosis.who.label if self.diagnosis else ""
         return format_html("{}: <bdi>{}</bdi>", label, characters.visible(self.person)) if self.person else label
 
 
 @dataclass(frozen=True)
 class Cards:
-    """The cards by the test's id; `waits` while a worker may still be asking for what one of them names."""
+    """By the test's id; `waits` while a worker may still be asking for a value that a card names."""
 
     by_test: dict[int, Card] = field(default_factory=dict)
     waits: bool = False
 
 
 def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = True) -> Cards:
-    """A card for each failing test of the newest run, and for each warning that the doctor knows.
-
-    Whether who acts is `named` depends on who reads it: without names it is the source owner's page, where nothing can
-    be approved.
-    """
+    # 1. Which tests get a card: those that failed, and the warnings that have a diagnosis.
     tests = [] if row.gone_at or not runs else [t for t in runs[0].tests if t.status in _LOOKED_AT]
-    found = {test.pk: _diagnose(row, test, {}) for test in tests}
+    found = {test.pk: diagnosis_of(row, test, {}) for test in tests}
+    # 2. What the diagnoses name is read only if one of them names it: most pages need none.
     needs = {name for one in found.values() if one for name in one.needs}
     group = catalog.group_of(row.group_id) if needs & _OF_GROUP else catalog.Group()
     if needs:
-        facts = _facts(row, group)
-        found = {test.pk: _diagnose(row, test, facts) for test in tests}
+        facts = known_values(row, group)
+        found = {test.pk: diagnosis_of(row, test, facts) for test in tests}
+    # 3. The source owner reads it without names: nothing can be approved on that page.
     if not named:
         found = {pk: one and replace(one, act=one.outside) for pk, one in found.items()}
     unknown = any(found[test.pk] is None and test.status in FAILED for test in tests)
-    guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by reading.find()
-    people = _people(row, {one.who for one in found.values() if one}) if named else {}
+    guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by queries.find()
+    people = people_who_act(row, {one.who for one in found.values() if one}) if named else {}
     return Cards(
         {
             test.pk: Card(one, people.get(one.who, "") if one else "", guide)
@@ -75,17 +72,17 @@ _LOOKED_AT = FAILED | {WARNING}
 
 
 def poll_seconds(found: Cards) -> int:
-    """Seconds between two questions of the open page while a key is being asked for, else 0."""
+    """While a key is being asked for; else 0."""
     return 5 if found.waits else 0
 
 
-def _diagnose(row: ConnectionRequest, test: Any, facts: Mapping[str, str]) -> Diagnosis | None:
+def diagnosis_of(row: ConnectionRequest, test: Any, facts: Mapping[str, str]) -> Diagnosis | None:
     said = f"{test.message} {test.details}" if isinstance(test.details, str) else test.message
     return diagnose(row.service, test.title, test.status, said, facts)
 
 
-def _facts(row: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
-    """Placeholder -> value, from our own body (never a secret) and from what is known of the group."""
+def known_values(row: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
+    """Placeholder -> value, from the portal's own body, never a secret, and from what is known of the group."""
     config = (row.payload or {}).get("config")
     config = config if isinstance(config, dict) else {}
     typed = {name: config.get(name) for name in _OF_CONFIG if not payloads.is_secret(name)}
@@ -101,8 +98,7 @@ def _facts(row: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
     }
 
 
-def _people(row: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
-    """Who acts -> the names that are known: the source owner's, and those of people who may approve."""
+def people_who_act(row: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
     found = {Who.SOURCE_OWNER: queries.source_owner(row)}
     if Who.APPROVER in set(who):
         names = [characters.visible(str(person)) for person in permissions.trust_approvers(row)[: _NAMED + 1]]

@@ -1,4 +1,4 @@
-"""A request to take along: its body as a curl command, JSON and Terraform, on a page and as files."""
+"""A request's body as a curl command, JSON and Terraform, on a page and as files."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,31 +14,29 @@ from connections.spec import export, payloads
 from connections.views.request_page import queries
 
 _FILES: dict[str, tuple[str, Callable[[ConnectionRequest], str]]] = {
-    "sh": ("text/x-shellscript", lambda row: export.as_script(_body(row), settings.FIVETRAN_BASE_URL)),
-    "json": ("application/json", lambda row: f"{export.as_json(_body(row))}\n"),
-    "tf": ("text/plain", lambda row: export.as_terraform(_body(row), _living(row))),
+    "sh": ("text/x-shellscript", lambda row: export.as_script(body_of(row), settings.FIVETRAN_BASE_URL)),
+    "json": ("application/json", lambda row: f"{export.as_json(body_of(row))}\n"),
+    "tf": ("text/plain", lambda row: export.as_terraform(body_of(row), living_id(row))),
 }
 
 
 @require_safe
 def page(request: HttpRequest, pk: int) -> HttpResponse:
-    """The three texts, each to be copied or downloaded."""
     row = queries.find(request.user, pk)
-    body = _body(row)
+    body = body_of(row)
     context = {
         "row": row,
-        "note": _note(row),
+        "note": note_of(row),
         "has_secret": payloads.MASK in export.as_json(body),
         "curl": export.as_curl(body, settings.FIVETRAN_BASE_URL),
         "json": export.as_json(body),
-        "terraform": export.as_terraform(body, _living(row)),
+        "terraform": export.as_terraform(body, living_id(row)),
     }
     return render(request, "connections/request_page/export.html", context)
 
 
 @require_safe
 def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
-    """One of them as a file; 404 for a kind that there is not."""
     row = queries.find(request.user, pk)
     if kind not in _FILES:
         raise Http404
@@ -50,11 +48,11 @@ def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
     return HttpResponse(write(row), content_type=f"{content_type}; charset=utf-8", headers=headers)
 
 
-def _note(row: ConnectionRequest) -> tuple[str, str] | None:
-    """What to know before it is taken along: the colour of an alert, and a sentence."""
+def note_of(row: ConnectionRequest) -> tuple[str, str] | None:
+    """The colour of an alert, and what to know before the body is used elsewhere."""
     if not row.payload:
         return "info", "This is a draft: each holds what was filled in so far."
-    if _living(row):
+    if living_id(row):
         words = "The command would ask for a second one; Terraform takes over the one that is there."
         return "warning", f"The connection exists. {words}"
     if row.gone_at:
@@ -62,11 +60,11 @@ def _note(row: ConnectionRequest) -> tuple[str, str] | None:
     return None
 
 
-def _body(row: ConnectionRequest) -> dict[str, Any]:
-    """What is approved now, with the changes that were made since; of a draft as far as it goes."""
+def body_of(row: ConnectionRequest) -> dict[str, Any]:
+    # With the changes that were made since the approval; a draft has what was filled in so far.
     return payloads.masked(workflow.approved_values(row) if row.payload else payloads.build_body(row.values))
 
 
-def _living(row: ConnectionRequest) -> str | None:
+def living_id(row: ConnectionRequest) -> str | None:
     """The id of the connection that came of the request, while Fivetran has it."""
     return None if row.gone_at else row.connection_id

@@ -25,7 +25,7 @@ class CardStep:
 
 @dataclass(frozen=True)
 class Shown:
-    """A hand-over for one reader. `link` is set for the owner alone; the two others say whether there are buttons."""
+    """A hand-over for one reader. `link` is the owner's alone; the two others say whether there are buttons."""
 
     row: Handover
     link: str = ""
@@ -35,26 +35,24 @@ class Shown:
 
     @property
     def first(self) -> bool:
-        """Whether it stands before the setup tests: somebody has to act on it, its owner or who hands it over again."""
+        # Before the setup tests as long as somebody has to act on it: its owner, or who hands it over again.
         row = self.row
         broken = row.state == HandoverState.DONE and row.request.connection.setup_state in UNFINISHED
         return self.waits or ((broken or row.state == HandoverState.REVOKED) and not row.request.gone_at)
 
     @property
     def waits(self) -> bool:
-        """Whether it waits for its owner: not once the connection is gone."""
         return self.row.is_live and not self.row.request.gone_at
 
     @property
     def tone(self) -> str:
-        """The colour of its state; plain once nobody has to act on it any more."""
+        # Plain once nobody has to act on it.
         if self.row.is_live and not self.waits:
             return "secondary"
         return {"done": "success", "revoked": "secondary", "returned": "info"}.get(self.row.state, "warning")
 
     @property
     def verb(self) -> str:
-        """What is said before the owner's name."""
         if self.row.state == HandoverState.REVOKED:
             return "It was taken back from"
         if self.waits:
@@ -63,20 +61,17 @@ class Shown:
 
     @property
     def redirect_words(self) -> str:
-        """What opens the buttons."""
         if not self.row.is_live:
             return "Hand over again"
         return "Give it to somebody else, or revoke it" if self.may_revoke else "Give it to somebody else"
 
     @property
     def reminded(self) -> str:
-        """How often its owner was reminded."""
         count = self.row.reminders
         return f", reminded {count} time{'' if count == 1 else 's'}" if count else ""
 
     @property
     def card(self) -> CardStep:
-        """How far its newest Connect Card got."""
         row = self.row
         if not row.card_at:
             return CardStep("none issued yet")
@@ -86,13 +81,11 @@ class Shown:
 
     @property
     def ends(self) -> list[tuple[str, datetime]]:
-        """The steps that came last, as far as they were reached."""
         steps = ("Returned", self.row.returned_at), ("Done", self.row.done_at)
         return [(label, at) for label, at in steps if at]
 
 
 def shown(user: Person, row: ConnectionRequest) -> Shown | None:
-    """The hand-over of `row` as `user` may see it; None where there is none."""
     handover: Handover | None = getattr(row, "handover", None)
     if handover is None:
         return None
@@ -108,7 +101,7 @@ def shown(user: Person, row: ConnectionRequest) -> Shown | None:
 
 @dataclass(frozen=True)
 class Lead:
-    """The first thing to do for a connection that does not work with what it has: a button that asks `to`."""
+    """The first thing to do for a connection that lacks credentials: a button that asks `to`."""
 
     button: str
     url: str
@@ -117,7 +110,7 @@ class Lead:
 
 
 def lead(user: Person, row: ConnectionRequest, *, busy: bool) -> Lead | None:
-    """What leads on after failed tests, for who can act; None while something else is `busy` with it."""
+    """For who can act; None while tests, an approval or the owner (`busy`) come first."""
     handover: Handover | None = getattr(row, "handover", None)
     waits = handover is not None and handover.is_live
     if busy or waits or not permissions.can_hand_over(user, row) or row.connection.setup_state not in UNFINISHED:

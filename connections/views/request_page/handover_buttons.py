@@ -1,4 +1,4 @@
-"""Redirecting a hand-over from the request's page: give it to somebody else, or revoke it."""
+"""Buttons of a hand-over on the request's page: begin it, give it to somebody else, revoke it."""
 
 from dataclasses import replace
 
@@ -19,7 +19,6 @@ from connections.views.request_page import queries, sections
 
 @require_POST
 def begin(request: HttpRequest, pk: int) -> HttpResponse:
-    """Hand over what nobody was asked for yet; who enters the credentials is led on to the page for that."""
     row, form = queries.find(request.user, pk), PersonForm(request.POST)
     if queries.handover_of(row) is not None:
         return pass_on(request, pk)  # of an older page: somebody was asked meanwhile
@@ -32,11 +31,11 @@ def begin(request: HttpRequest, pk: int) -> HttpResponse:
     except (workflow.NobodyFound, limits.TooMany, StaleRow, Denied) as obstacle:
         messages.warning(request, str(obstacle))
         return redirect("connections:request", pk=pk)
-    return _handed(request, handover, form, "The credentials are entered at Fivetran.")
+    return _answer_handed(request, handover, form, "The credentials are entered at Fivetran.")
 
 
-def _handed(request: HttpRequest, handover: Handover, form: PersonForm, more: str) -> HttpResponse:
-    """On to the owner's page for who named themselves, else back to the request."""
+def _answer_handed(request: HttpRequest, handover: Handover, form: PersonForm, more: str) -> HttpResponse:
+    # Who named themselves enters the credentials at once.
     user, to = queries.reader(request), form.cleaned_data["to"].strip()
     if handover.owner_id == user.pk and to.lower() in (user.get_username().lower(), user.email.lower()):
         return redirect("connections:handover", token=handover.token)
@@ -46,28 +45,26 @@ def _handed(request: HttpRequest, handover: Handover, form: PersonForm, more: st
 
 @require_POST
 def pass_on(request: HttpRequest, pk: int) -> HttpResponse:
-    """Give the hand-over to somebody else, from the request's page."""
-    handover = _handover(request, pk)
+    handover = find_handover(request, pk)
     form = PersonForm(request.POST)
     if not form.is_valid():
-        return _again(request, handover, form)
+        return _page_with_form(request, handover, form)
     try:
         workflow.pass_on(by=queries.reader(request), handover=handover, to=form.cleaned_data["to"])
     except workflow.NobodyFound as nobody:
         form.add_error("to", str(nobody))
-        return _again(request, handover, form)
+        return _page_with_form(request, handover, form)
     except limits.TooMany as reached:
         form.add_error("to", str(reached))
-        return limited(_again(request, handover, form), reached)
+        return limited(_page_with_form(request, handover, form), reached)
     except (StaleRow, Denied) as obstacle:
-        return _overtaken(request, handover, form, obstacle)
-    return _handed(request, handover, form, "The one before opens nothing any more.")
+        return _explain_obstacle(request, handover, form, obstacle)
+    return _answer_handed(request, handover, form, "The one before opens nothing any more.")
 
 
 @require_POST
 def revoke(request: HttpRequest, pk: int) -> HttpResponse:
-    """Take the hand-over back."""
-    handover = _handover(request, pk)
+    handover = find_handover(request, pk)
     return decided(
         request,
         lambda: workflow.revoke(by=queries.reader(request), handover=handover),
@@ -78,32 +75,33 @@ def revoke(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _moved_on(request: HttpRequest, handover: Handover, obstacle: StaleRow | Denied) -> str:
-    """What has happened meanwhile; a refusal goes through unless the reader may do it in general."""
+    """What has happened meanwhile; raises a denial for who may never do it."""
     if isinstance(obstacle, Denied) and not permissions.oversees(request.user, handover.request):
         raise obstacle
     return str(obstacle)
 
 
-def _overtaken(request: HttpRequest, handover: Handover, form: PersonForm, obstacle: StaleRow | Denied) -> HttpResponse:
-    """The page as it is now and why nothing was done, with what was typed as long as it can be sent once more."""
+def _explain_obstacle(
+    request: HttpRequest, handover: Handover, form: PersonForm, obstacle: StaleRow | Denied
+) -> HttpResponse:
+    # What was typed is shown again only where it can be sent once more.
     words = _moved_on(request, handover, obstacle)
-    now = _handover(request, handover.request_id)
+    now = find_handover(request, handover.request_id)
     shown = handover_section.shown(request.user, now.request)
     if shown is not None and shown.may_pass_on:
         form.add_error("to", words)
-        return _again(request, now, form)
+        return _page_with_form(request, now, form)
     messages.warning(request, words)
     return redirect("connections:request", pk=now.request_id)
 
 
-def _again(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:
-    """The request's page with what was typed and what is wrong with it."""
+def _page_with_form(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:
     context = sections.whole(queries.reader(request), handover.request) | {"to_form": form}
     context["handover"] = replace(context["handover"], form=form)
     return render(request, "connections/request_page/request.html", context)
 
 
-def _handover(request: HttpRequest, pk: int) -> Handover:
+def find_handover(request: HttpRequest, pk: int) -> Handover:
     row = queries.find(request.user, pk)
     handover = queries.handover_of(row)
     if handover is None:

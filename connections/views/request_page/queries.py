@@ -1,4 +1,4 @@
-"""A request as its pages find it: for whom it exists, and what was read with it."""
+"""A request as its pages read it: for whom it exists, and what is read with it."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -31,12 +31,12 @@ SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request fr
 
 
 def reader(request: HttpRequest) -> User:
-    """The reader as a user: nobody else passes the log-in."""
+    # The log-in lets nobody else pass.
     return cast(User, request.user)
 
 
 def find(user: Person, pk: int) -> ConnectionRequest:
-    """The request as far as it exists for `user`, with its people, its connection, and marks of its latest changes."""
+    # Marks of its latest changes come with it: an open page that shows the present state seldom costs another query.
     rows = permissions.visible_to(user).select_related(
         "requester",
         "decided_by",
@@ -56,47 +56,43 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
         latest_change=Subquery(changes.values("pk")[:1]),
         open_change=Subquery(changes.filter(status__in=sorted(CHANGE_OPEN)).values("pk")[:1]),
-        guide=Subquery(_known(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
-        group_told_at=Subquery(_known(Kind.GROUP, "group_id").values("detail_at")),
+        guide=Subquery(catalog_rows(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
+        group_told_at=Subquery(catalog_rows(Kind.GROUP, "group_id").values("detail_at")),
     )
     return get_object_or_404(with_step(rows), pk=pk)
 
 
-def _known(kind: Kind, column: str) -> QuerySet[CatalogEntry]:
-    """What the catalog holds under the id in this column of the request: one row at most."""
+def catalog_rows(kind: Kind, column: str) -> QuerySet[CatalogEntry]:
     return CatalogEntry.objects.filter(kind=kind, fivetran_id=OuterRef(column)).order_by()
 
 
 def connection_of(row: ConnectionRequest) -> Connection | None:
-    """The connection that came of the request, if one did."""
     return getattr(row, "connection", None)
 
 
 def known_at(row: ConnectionRequest) -> datetime | None:
-    """As of when Fivetran's words about the connection hold: a list that changed nothing confirmed them too."""
+    # A list that changed nothing confirms Fivetran's words too.
     connection = connection_of(row)
     moments = [connection.seen_at if connection else None, getattr(row, "listed_at", None)]
     return max((moment for moment in moments if moment), default=None)
 
 
 def handover_of(row: ConnectionRequest) -> Handover | None:
-    """The hand-over of its credentials, if there is one."""
     return getattr(row, "handover", None)
 
 
 def source_owner(row: ConnectionRequest) -> str:
-    """Whose credentials they are: whom the hand-over waits for, else whom the request names."""
+    """Whom the hand-over waits for, else whom the request names, else its requester."""
     handover = handover_of(row)
     return handover.owner_name if handover is not None else row.source_owner or str(row.requester)
 
 
 def is_paused(connection: Connection | None) -> bool:
-    """Whether Fivetran last said that the connection is paused."""
     return bool(connection and connection.is_paused)
 
 
 def denied_reason(check: Callable[[Person, Subject], None], user: Person, subject: Subject) -> str:
-    """The reason for which `check` denies, or an empty text."""
+    """Empty where `check` denies nothing."""
     try:
         check(user, subject)
     except permissions.Denied as denied:

@@ -1,4 +1,4 @@
-"""What a request's page shows: read once for the page and again for its live parts."""
+"""The context of a request's page: read once for the page, and again for its live parts."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,13 +11,7 @@ from django.utils import timezone
 from connections import permissions
 from connections.evidence import Evidence, evidence_of, evidence_of_body
 from connections.forms import SettleForm
-from connections.models import (
-    BreakerReason,
-    CircuitBreaker,
-    Connection,
-    ConnectionRequest,
-    step_of,
-)
+from connections.models import BreakerReason, CircuitBreaker, Connection, ConnectionRequest, step_of
 from connections.next_step import NextStep
 from connections.permissions import Person
 from connections.spec import drift, payloads
@@ -52,10 +46,7 @@ class Waiting:
 
 
 def poll_seconds(row: ConnectionRequest) -> int:
-    """Seconds between two questions of the open page: 2 while the portal works, 5 while a person has to.
-
-    A connection is followed until its first data, ever more slowly; 0 when nothing more is to come.
-    """
+    """2 while the portal works, 5 while a person has to act, 0 when nothing more is to come."""
     connection = connection_of(row)
     if row.state in _WORKING or (connection is not None and connection.tests in TESTS_OPEN):
         return 2
@@ -68,7 +59,7 @@ def poll_seconds(row: ConnectionRequest) -> int:
 
 
 def _pause_until_data(row: ConnectionRequest, connection: Connection | None) -> int:
-    """A tenth of the time since the creation, from 2 seconds to a minute; 0 where no first data is to come."""
+    # A tenth of the time since the creation: first data may take days, and nobody looks at a page that long.
     if connection is None or row.gone_at or connection.first_data_at:
         return 0
     waited = (timezone.now() - row.status_since).total_seconds()
@@ -91,7 +82,7 @@ def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
 
 
 def waiting_for(row: ConnectionRequest) -> Waiting | None:
-    """What the request waits for: the breaker before Fivetran, its own next try or look; None while it just runs."""
+    """None while the request just runs."""
     now = timezone.now()
     if row.state is Status.UNKNOWN and row.next_lookup_at and row.next_lookup_at > now:
         return Waiting("The portal looks again whether it exists at Fivetran", row.next_lookup_at)
@@ -121,7 +112,6 @@ def waiting_for(row: ConnectionRequest) -> Waiting | None:
 
 
 def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
-    """The context of the parts that follow the request without a reload."""
     waiting, connection = waiting_for(row), connection_of(row)
     attempts = list(row.attempts.all()[: timeline.MOST])
     runs = timeline.runs_of(connection)
@@ -151,7 +141,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "decide": decide(user, row),
         **_for_operators(user, row, step),
         "body_heading": body_heading(row),
-        "evidence": _evidence(user, row),
+        "evidence": _shown_evidence(user, row),
         "attempts": attempts,
         "runs": runs,
         "tests_open": connection is not None and connection.tests in TESTS_OPEN,
@@ -173,7 +163,6 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
 
 
 def _for_operators(user: Person, row: ConnectionRequest, step: NextStep) -> dict[str, Any]:
-    """What a refusal asks of whom, and the form of an operator: to settle the request, or to hand it back."""
     refusal = refusal_of(row.failure_code) if row.state is Status.FAILED else None
     settles, hands_back = permissions.can_settle(user, row), permissions.can_hand_back(user, row)
     return {
@@ -185,8 +174,8 @@ def _for_operators(user: Person, row: ConnectionRequest, step: NextStep) -> dict
     }
 
 
-def _evidence(user: Person, row: ConnectionRequest) -> list[Evidence]:
-    """What to notice, for who sees everything: all of it while somebody has to decide, then what the request tells."""
+def _shown_evidence(user: Person, row: ConnectionRequest) -> list[Evidence]:
+    # For who sees everything: all of it while somebody has to decide, then what the request itself tells.
     if not permissions.sees_everything(user):
         return []
     decided = row.state not in (Status.PENDING, Status.ATTENTION)
@@ -194,7 +183,6 @@ def _evidence(user: Person, row: ConnectionRequest) -> list[Evidence]:
 
 
 def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:
-    """The context of the whole page."""
     body = row.payload or payloads.build_body(row.values)
     return live(user, row) | {
         "body": payloads.masked(body),
@@ -203,13 +191,8 @@ def whole(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     }
 
 
-def _is_foreign(row: ConnectionRequest) -> bool:
-    connection = connection_of(row)
-    return connection is not None and connection.made_elsewhere
-
-
 def phrases_of(row: ConnectionRequest) -> list[str]:
-    """What is asked for, in words; of a connection made elsewhere nobody knows how it was tested."""
+    # Nobody knows how a connection made elsewhere was tested.
     connection = connection_of(row)
     if connection is None or not connection.made_elsewhere:
         return payloads.in_words(row.values)
@@ -219,8 +202,7 @@ def phrases_of(row: ConnectionRequest) -> list[str]:
 
 
 def body_heading(row: ConnectionRequest) -> str:
-    """What the body on the page is: so far, to be sent, or sent."""
-    if _is_foreign(row):
+    if (connection := connection_of(row)) is not None and connection.made_elsewhere:
         return "Made elsewhere: as Fivetran showed it when it was adopted"
     if not row.payload:
         return "The body so far"
@@ -232,7 +214,6 @@ def body_heading(row: ConnectionRequest) -> str:
 
 
 def turn(user: Person, row: ConnectionRequest, step: NextStep) -> str:
-    """Whose turn it is, with the name where it is one person's."""
     if _may_act(user, row, step):
         return "yours"
     return {
@@ -258,7 +239,7 @@ def _may_act(user: Person, row: ConnectionRequest, step: NextStep) -> bool:
 
 
 def changes_of(row: ConnectionRequest) -> list[dict[str, Any]]:
-    """The newest changes of the connection, each with its colour; no query where there is none."""
+    # No query where there is no change.
     if getattr(row, "latest_change", None) is None:
         return []
     found = row.changes.select_related("requester")[: timeline.MOST_RUNS]

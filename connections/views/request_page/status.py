@@ -1,4 +1,4 @@
-"""The live parts of a request's page, asked for by the open page until nothing more will happen by itself."""
+"""The live parts of a request's page, which the open page asks for until nothing more can happen."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -10,14 +10,12 @@ from connections.views.request_page import queries, sections, trust
 
 @require_safe
 def status(request: HttpRequest, pk: int) -> HttpResponse:
-    """204 while the page shows the present state (`seen`), else its live parts.
-
-    A body that changed since the page was opened (`shown`) is not slipped under the approver's hand: the decision
-    panel keeps the old digest, which cannot approve any more, and the page says that it is out of date.
-    """
+    """204 while the page shows the present state (`seen`), else its live parts."""
     row = queries.find(request.user, pk)
     if request.GET.get("seen") == sections.fingerprint(row, sections.waiting_for(row)):
         return HttpResponse(status=204)
+    # A body that changed since the page was opened (`shown`) does not replace the one that an approver reads: the
+    # decision keeps the old digest, which cannot approve any more, and the page says that it is out of date.
     shown = request.GET.get("shown", "")[: queries.SHOWN_DIGEST]
     edited = row.state is Status.PENDING and shown != row.digest[: queries.SHOWN_DIGEST]
     context = sections.live(request.user, row) | {"shown": shown, "edited": edited, "swap": True}

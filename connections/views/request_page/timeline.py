@@ -1,4 +1,4 @@
-"""The one timeline of a request: every move, every run of the setup tests, the calls that tell more; newest first."""
+"""The timeline of a request, newest first: every move, every run of the setup tests, the calls that tell more."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -28,8 +28,6 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One line of the timeline."""
-
     at: datetime
     title: str
     who: str = ""
@@ -39,7 +37,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the setup tests with its tests, the failed ones first, and their number by status."""
+    """The tests of a run, failed ones first, and their number by status."""
 
     row: SetupTestRun
     tests: list[Any]
@@ -48,43 +46,41 @@ class Run:
 
     @property
     def asked_for(self) -> str:
-        """By whom it was asked for, if anybody did."""
         return format_html(" · asked for by <bdi>{}</bdi>", self.row.asked_by) if self.row.asked_by else ""
 
 
 def runs_of(connection: Connection | None) -> list[Run]:
-    """The newest runs of the setup tests, each with its tests."""
     if connection is None:
         return []
     rows = list(connection.runs.select_related("asked_by").prefetch_related("setup_tests")[:MOST_RUNS])
     older: list[SetupTestRun | None] = [*rows[1:], None]
-    return [_run(row, before) for row, before in zip(rows, older, strict=False)]
+    return [_run_of(row, before) for row, before in zip(rows, older, strict=False)]
 
 
-def _run(row: SetupTestRun, before: SetupTestRun | None) -> Run:
+def _run_of(row: SetupTestRun, before: SetupTestRun | None) -> Run:
     tests = list(row.setup_tests.all())
     told = [(test.title, test.status) for test in tests]
     earlier = [(test.title, test.status) for test in before.setup_tests.all()] if before else None
     compared = compare_runs.compare(told, earlier)
     for test, (key, _) in zip(tests, compare_runs.keys(told), strict=True):
         test.mark = compared.marks.get(key, "")  # type: ignore[attr-defined]  # read by the template alone
-    tests.sort(key=lambda test: (_rank(test.status), test.position))
+    tests.sort(key=lambda test: (rank(test.status), test.position))
     counted = Counter(test.status for test in tests)
     summary = ", ".join(f"{count} {status.lower().replace('_', ' ')}" for status, count in counted.items())
     return Run(row, tests, summary or "no tests", compared.sentences)
 
 
-def _rank(status: str) -> int:
+def rank(status: str) -> int:
     if status in labels.FAILED_TESTS:
         return 0
     return 2 if status in ("PASSED", "SKIPPED") else 1
 
 
 def entries(row: ConnectionRequest, attempts: Iterable[Attempt], runs: Iterable[Run]) -> list[Entry]:
-    """All three kinds in one order; at the same moment the move comes before the call it led to."""
+    # At the same moment the move comes before the call that it led to.
     events = row.events.exclude(kind=EventKind.TESTS_STORED).select_related("by")[:MOST]
-    found = [(event.at, 0, event.pk, _event(event)) for event in events]
-    found += [(one.started_at, 1, one.pk, _attempt(one)) for one in attempts if not _is_routine(one)]
+    found = [(event.at, 0, event.pk, entry_of_event(event)) for event in events]
+    found += [(one.started_at, 1, one.pk, entry_of_attempt(one)) for one in attempts if not is_routine(one)]
     found += [
         (run.row.finished_at, 2, run.row.pk, Entry(run.row.finished_at, "Setup tests finished", text=run.summary))
         for run in runs
@@ -93,13 +89,13 @@ def entries(row: ConnectionRequest, attempts: Iterable[Attempt], runs: Iterable[
     return [entry for *_order, entry in found]
 
 
-def _is_routine(attempt: Attempt) -> bool:
-    """Whether an entry of its own already says what came of the call, or nothing did: the table of calls has it."""
+def is_routine(attempt: Attempt) -> bool:
+    # Another entry says what came of such a call, or nothing did; the table of calls has it.
     well = attempt.ending == Ending.ANSWERED and attempt.http_status is not None and attempt.http_status < 300
     return well and attempt.call in _ROUTINE
 
 
-def _event(event: Event) -> Entry:
+def entry_of_event(event: Event) -> Entry:
     detail = event.detail if isinstance(event.detail, dict) else {}
     who = str(event.by) if event.by else detail.get("who") or _ACTORS.get(Actor(event.actor), event.actor)
     if event.kind != EventKind.MOVED:
@@ -118,7 +114,7 @@ def _event(event: Event) -> Entry:
     return Entry(event.at, title, who, event.reason or _WHY.get(str(why), str(why)), labels.tone(target))
 
 
-def _attempt(attempt: Attempt) -> Entry:
+def entry_of_attempt(attempt: Attempt) -> Entry:
     status = f"HTTP {attempt.http_status}" if attempt.http_status else ""
     parts = [Ending(attempt.ending).label, status, attempt.code]
     tone = {Ending.ANSWERED: "success", Ending.OPEN: "info"}.get(Ending(attempt.ending), "warning")

@@ -15,7 +15,7 @@ from connections.views.request_page.detail import detail_of
 
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
-    """Approve one certificate or fingerprint, exactly as it was shown."""
+    # Only what was shown: its hash and the candidates on the page are posted with it.
     row = queries.find(request.user, pk)
     kind = request.POST.get("kind", "")
     if kind not in trust_candidates.TrustKind._value2member_map_:
