@@ -1,7 +1,7 @@
 """The connection that a request led to, as Fivetran last described it, and every run of its setup tests."""
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -25,18 +25,17 @@ FINE = ("PASSED", "SKIPPED")  # the statuses of tests that ask nobody for anythi
 
 
 def status_columns(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `Connection` that come from an answer's `status` object and its last syncs. A last sync that the
-    answer does not name is left out: answers differ, and what was known stays.
-    """
+    """The columns of `Connection` that come from an answer's `status` object and its last syncs."""
     status = data.get("status")
     status = _bounded(status, MAX_STATUS) if isinstance(status, dict) else {}
     states = status if isinstance(status, dict) else {}
     columns = {"fivetran_status": status}
     columns |= {key: _text(states.get(key) or "", 50) for key in ("setup_state", "sync_state")}
-    return columns | {key: _moment(data[key]) for key in ("succeeded_at", "failed_at") if key in data}
+    # A last sync that the answer does not name is left out: answers differ, and what was known stays.
+    return columns | {key: moment_of(data[key]) for key in ("succeeded_at", "failed_at") if key in data}
 
 
-def _moment(value: object) -> Any:
+def moment_of(value: object) -> datetime | None:
     """ISO 8601 as Fivetran writes it, in UTC where it names no zone; None for anything else."""
     try:
         moment = parse_datetime(value) if isinstance(value, str) else None
@@ -62,7 +61,7 @@ def _bounded(value: Any, longest: int) -> Any:
 
 
 def _details(value: Any, longest: int) -> Any:
-    """The details of a test. Of a list that is too long: the items that fit, and how many were left out."""
+    """The details of a test, short enough to keep."""
     if not isinstance(value, list) or len(repr(value)) <= longest:
         return _bounded(value, longest)
     kept: list[Any] = []  # half a certificate is none, so an item is kept whole or not at all
@@ -86,7 +85,7 @@ class ConnectionManager(models.Manager["Connection"]):
         made_elsewhere: bool = False,
         baseline: Mapping[str, Any] | None = None,
     ) -> "Connection":
-        """Store the connection of `request` as `data` describes it, which is of an answer or of an item of a list."""
+        """Store the connection of `request` as an answer's or item's `data` describes it."""
         return self.create(
             request=request,
             adopted=adopted,
@@ -94,7 +93,7 @@ class ConnectionManager(models.Manager["Connection"]):
             baseline=dict(baseline or {}),
             tests=tests,
             tests_next_try_at=Now() if tests is SetupTestsState.DUE else None,
-            fivetran_created_at=_moment(data.get("created_at")),
+            fivetran_created_at=moment_of(data.get("created_at")),
             **status_columns(data),
         )
 
