@@ -1,8 +1,4 @@
-"""Telling Fivetran of an approved change: PATCH of fixed values, or DELETE. Both may be repeated without harm.
-
-So a call that ended unclearly is made again after a pause. After the last try the portal looks at the connection:
-what Fivetran shows decides whether the change was made.
-"""
+"""Telling Fivetran of an approved change: PATCH of fixed values, or DELETE. Both may be repeated without harm."""
 
 import logging
 import uuid
@@ -37,6 +33,8 @@ from connections.states import Actor, ChangeStatus, Status
 from connections.worker import account, connection_status, outcome
 
 log = logging.getLogger(__name__)
+# A call that ended unclearly is made again after a pause. After the last try the portal looks at the connection: what
+# Fivetran shows decides whether the change was made.
 MAX_ATTEMPTS = 5  # calls whose ending was unclear
 MAX_LOOKUPS = 5  # further claims, in which Fivetran is only asked how the connection is
 LEASE = timedelta(seconds=150)  # longer than a call with its deadline and a look-up; a claim that died is due again
@@ -48,7 +46,7 @@ _RELEASED: dict[str, Any] = {"token": None, "lease_until": None, "next_try_at": 
 
 @dataclass(frozen=True)
 class Claim:
-    """A claimed change, the token that proves it, and the clock's reading at the claim. It ends in one of four ways."""
+    """A claimed change, the token that proves it, and the clock's reading at the claim."""
 
     change: ConnectionChange
     token: uuid.UUID
@@ -175,7 +173,7 @@ def claim_row(change: ConnectionChange) -> Claim:
 
 
 def _may_send(claim: Claim) -> bool:
-    """Whether the body is the approved one, the connection is there and the account the same; else it has ended."""
+    """Whether body, connection and account are the approved ones; else the change has ended."""
     change, request = claim.change, claim.request
     if payloads.digest(change.body) != change.approved_digest:
         claim.failed("body_changed", "The body is not the one that was approved. Nothing was sent.")

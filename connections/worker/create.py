@@ -1,8 +1,4 @@
-"""From an approved request to one `POST /v1/connections`.
-
-`sending` is committed before the call, and nothing is ever sent again from there: every ending that does not prove that
-nothing was created goes to `unknown`, which only a look-up leaves (`connections.worker.reconcile`).
-"""
+"""From an approved request to one `POST /v1/connections`."""
 
 import logging
 import uuid
@@ -26,14 +22,15 @@ from connections.states import Actor, Status
 from connections.worker import account, lookup, outcome
 
 log = logging.getLogger(__name__)
+# `sending` is committed before the call, and nothing is sent again from there: every ending that does not prove that
+# nothing was created goes to `unknown`, which only a look-up leaves (`connections.worker.reconcile`).
 MAX_ATTEMPTS = 5
 UNKNOWN_MARGIN = 1.1  # of the call's deadline: after that no sender is left, whatever became of it
 
 
 def submit(request_id: int) -> bool:
-    """Send the approved request with this id, if it is due, calls are let through and nobody else has claimed it.
-
-    Returns whether a setup test that ran with it asks for something, or may do so.
+    """Send this approved request, if it is due, calls are let through and no other worker has claimed it. Returns
+    whether a setup test that ran with it asks for something, or may do so.
     """
     if not isinstance(request_id, int):  # anybody who reaches the broker can enqueue
         log.warning("ignored a message with an id that is no number")
@@ -118,7 +115,7 @@ def _send(request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
 
 
 def claim_row(request: ConnectionRequest) -> Claim | None:
-    """Take the row with a token and a lease; None where it must not be sent and an operator has to look."""
+    """Claim the row; None where it must not be sent and an operator has to look."""
     if payloads.digest(request.payload or {}) != request.approved_digest:
         _escalate(request, "The body is not the one that was approved.")
         return None
@@ -210,9 +207,8 @@ def _release(claim: Claim, *, why: str, pause: float, give_attempt_back: bool = 
 
 
 def commit_sending(claim: Claim, permit: circuit_breaker.Permit) -> tuple[Attempt, float] | None:
-    """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit.
-
-    None, with the row in the queue again, where the breaker was opened since the claim or the lease is over.
+    """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit, or None with
+    the row in the queue again.
     """
     try:
         with outcome.atomic():

@@ -1,8 +1,4 @@
-"""A database host's clock that was set: nothing waits until time has caught up, and no running call counts as over.
-
-All stored moments are by the database's clock. Set back, it leaves moments too far ahead; set ahead, it ends leases of
-workers that are busy. A worker notices by the clock of its own host that nobody can set.
-"""
+"""A database host's clock that was set: nothing waits until time has caught up, and no running call counts as over."""
 
 import logging
 import threading
@@ -40,6 +36,8 @@ from connections.queue import circuit_breaker
 from connections.states import ChangeStatus, Status
 from connections.worker import changes, connection_status, create, trust
 
+# All stored moments are by the database's clock. Set back, it leaves moments too far ahead; set ahead, it ends leases
+# of workers that are busy. A worker notices by the clock of its own host that nobody can set.
 log = logging.getLogger(__name__)
 SLACK = 1.0  # seconds by which two looks at the clock may disagree with the time between them
 DRIFT = 0.001  # of the time between two looks: a clock that is being slowed down or sped up, not set

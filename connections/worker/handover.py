@@ -28,11 +28,10 @@ BATCH = 500  # rows of one kind a sweep
 
 
 def conclude(connection: Connection, setup_state: str) -> None:
-    """Follow what Fivetran says of a connection, in the caller's transaction. Connected: the hand-over is done.
-    Anything else after a return: the tests run, so that people see why, and the link stays usable.
-    """
+    """Follow what Fivetran says of a connection, in the caller's transaction."""
     mine = Handover.objects.filter(request_id=connection.request_id)
     if setup_state != "connected":
+        # The tests run so that people see why, and the link stays usable.
         if mine.filter(state=HandoverState.RETURNED).update(state=HandoverState.OPEN) == 1:
             _run_tests(connection)
         return

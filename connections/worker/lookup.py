@@ -16,9 +16,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)  # between Fivetran's clock and the datab
 
 
 def look_up(client: FivetranClient, request: ConnectionRequest, *, note: bool = False) -> list[dict[str, Any]]:
-    """The connections of exactly this name in this group. With `note`, the call is stored as an attempt. Raises
-    FivetranError.
-    """
+    """The connections of exactly this name in this group. With `note`, stored as an attempt. Raises FivetranError."""
     attempt = Attempt(request=request, call=Attempt.Call.LOOK_UP)
     try:
         # Fivetran filters by the whole name; checked here again, since an answer decides about sending a second time.
@@ -39,9 +37,8 @@ def look_up(client: FivetranClient, request: ConnectionRequest, *, note: bool = 
 
 
 def ours(request: ConnectionRequest, found: Sequence[dict[str, Any]], first_sent_at: datetime | None) -> bool:
-    """Whether `found` is exactly one connection that our call can have created: the same service, not created before
-    the first sending, and not held by another request.
-    """
+    """Whether `found` is exactly one connection that our call can have created."""
+    # Of the same service, not created before the first sending, and not held by another request.
     if len(found) != 1 or first_sent_at is None:
         return False
     [item] = found

@@ -1,6 +1,4 @@
-"""Reading all connections with one list. Fivetran allows 20,000 calls an hour to the whole account, all tools together:
-10,000 connections are 20 pages, so every five minutes they cost 240 calls an hour.
-"""
+"""Reading all connections with one list."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,6 +16,8 @@ from connections.spec import drift
 from connections.states import Status
 from connections.worker import account, connection_status, outcome
 
+# Fivetran allows 20,000 calls an hour to the whole account, all tools together: 10,000 connections are 20 pages of a
+# list, so every five minutes they cost 240 calls an hour.
 log = logging.getLogger(__name__)
 CHUNK = 200  # changed connections that are stored in one transaction
 # Absent connections that are asked for after one list. A key that may not list what it may read would otherwise make
@@ -36,9 +36,7 @@ _ALSO_READ = [
 
 
 def observe() -> list[int]:
-    """Read Fivetran's list and store what changed; returns the ids of the requests whose connection is not in it. Those
-    are due for a check: only the answer for one connection tells that it is deleted.
-    """
+    """Store what changed in Fivetran's list; returns the ids of the requests whose connection is not in it."""
     if not circuit_breaker.may_call():
         return []
     started = Observation.objects.begin()
@@ -62,7 +60,7 @@ def observe() -> list[int]:
         return []
     finally:
         Observation.objects.end(complete=complete)
-    # Those first that were not seen for longest.
+    # Only the answer for one connection tells that it is deleted; those first that were not seen for longest.
     absent = [row for row in rows if row["request__connection_id"] not in listed][:MOST_ABSENT]
     if absent:
         keys = [row["pk"] for row in absent]

@@ -1,6 +1,4 @@
-"""The sweeper: brings back what a dead worker left, and lists what is due. Every step is a conditional update, so that
-ten sweepers at once do what one does.
-"""
+"""The sweeper: brings back what a dead worker left, and lists what is due."""
 
 import logging
 from collections.abc import Callable
@@ -55,6 +53,7 @@ def note_alive() -> bool:
 
 def sweep() -> Due:
     """Release dead claims, turn dead calls to `unknown`, expire old requests, and return what is due."""
+    # Ten sweepers at once do what one does: every step is a conditional update.
     database_clock.heed()
     _each(release, Status.CLAIMED, lease_until__lt=Now())
     _each(give_up_call, Status.SENDING, deadline_at__lt=Now())
