@@ -1,9 +1,4 @@
-"""The hand-over of a connection's credentials to its source owner.
-
-Nothing in the row opens anything by itself. The link is a signature over id and nonce: a new nonce makes it invalid.
-The mailed code is derived from the row and SECRET_KEY. Of the state that a Connect Card returns only a hash is stored,
-of the card's address nothing.
-"""
+"""The hand-over of a connection's credentials to its source owner. Nothing in the row opens anything by itself."""
 
 import hashlib
 import secrets
@@ -22,6 +17,8 @@ from connections.models.connection import Connection
 from connections.models.event import Event, EventKind
 from connections.states import LIVE_HANDOVER, Actor, HandoverState
 
+# The link is a signature over id and nonce: a new nonce makes it invalid. The mailed code is derived from the row and
+# SECRET_KEY. Of the state that a Connect Card returns only a hash is stored, of the card's address nothing.
 _LINK, _STATE, _CODE = ("connections.handover." + what for what in ("link", "state", "code"))
 CODE_DIGITS = 8
 CODE_TRIES = 5
@@ -41,9 +38,7 @@ RETURNABLE = (*LIVE_HANDOVER, HandoverState.DONE)  # in which the current card b
 
 
 def find_owner(text: str) -> tuple[User | None, str]:
-    """The active user or the e-mail address that `text` means; (None, "") where it is neither. An address that exactly
-    one active user has means that user.
-    """
+    """The user or the e-mail address that `text` means; (None, "") where it is neither."""
     people = User.objects.filter(is_active=True)
     if found := people.filter(username=text).first():
         return found, ""
@@ -54,9 +49,8 @@ def find_owner(text: str) -> tuple[User | None, str]:
 
 
 def why_not_mailed(text: str) -> str:
-    """Why nobody whom `text` means can be mailed a link; empty if somebody can. Only for people who may know every
-    user: it tells whether somebody has that name.
-    """
+    """Why nobody whom `text` means can be mailed a link; empty if somebody can."""
+    # Only for people who may know every user: the answer tells whether somebody has that name.
     return why_no_mail_reaches(*find_owner(text))
 
 
@@ -78,8 +72,8 @@ def owner_or(requester: User, text: str) -> tuple[User | None, str]:
 
 class HandoverManager(models.Manager["Handover"]):
     def begin(self, connection: Connection) -> "Handover | None":
-        """A new hand-over to the owner that the request names, with its event; in the caller's transaction. None where
-        the approved body wants no Connect Card, and where the connection is connected already.
+        """A new hand-over with its event, in the caller's transaction; None where no Connect Card is wanted or the
+        connection is connected already.
         """
         request: Any = connection.request
         if not (request.payload or {}).get("connect_card_config") or connection.setup_state == "connected":

@@ -27,9 +27,7 @@ class NoticeKind(models.TextChoices):
 
 
 class Notice(models.Model):
-    """One mail to one person about one version of a request; about no request where a password was forgotten. With a
-    batch the mail is about the whole batch, and `request` is the row that caused it.
-    """
+    """One mail to one person about one version of a request; with a batch about the whole batch."""
 
     request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, null=True, related_name="notices")
     batch = models.ForeignKey("connections.Batch", models.PROTECT, null=True, related_name="notices")

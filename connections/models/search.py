@@ -1,9 +1,4 @@
-"""Finding requests by words in `ConnectionRequest.search`.
-
-PostgreSQL has a trigram index (pg_trgm) on that column, SQLite an FTS5 table with the `trigram` tokenizer, kept current
-by triggers. A trigram index has no order, and sorting all matches of a frequent word is slow: so the newest requests
-are searched first, and all of them only if that does not fill the page.
-"""
+"""Finding requests by words in `ConnectionRequest.search`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +9,9 @@ from django.db.models.expressions import RawSQL
 
 from connections.models.request import ConnectionRequest, ConnectionRequestQuerySet
 
+# PostgreSQL has a trigram index (pg_trgm) on that column, SQLite an FTS5 table with the `trigram` tokenizer, which
+# triggers keep current. A trigram index has no order, and sorting all matches of a frequent word is slow: so the newest
+# requests are searched first, and all of them only if that does not fill the page.
 TABLE = "connections_connectionrequest"
 FTS_TABLE = "connections_search"
 NEWEST = 3_000  # rows that the first look goes through
@@ -51,8 +49,8 @@ def contain(rows: ConnectionRequestQuerySet, words: list[str]) -> ConnectionRequ
 
 
 def stages(rows: ConnectionRequestQuerySet, words: list[str], edge: Edge | None) -> Iterator[Stage]:
-    """The searches for `words` in turn, until a page is full or the stage is complete. The caller applies `edge` to the
-    rows; here it only bounds the first search.
+    """The searches for `words` in turn, until a page is full or the stage is complete. `edge` only bounds the first
+    one.
     """
     long = [word for word in words if len(word) >= TRIGRAM]
     short = [word for word in words if len(word) < TRIGRAM]

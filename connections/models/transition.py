@@ -55,8 +55,8 @@ def open_request(
     detail: dict[str, Any] | None = None,
     **columns: Any,
 ) -> ConnectionRequest:
-    """Insert a new request with its first event, in one transaction. A created one is adopted by an operator (`by`),
-    who says `why`. Raises IllegalTransition, and IntegrityError where a constraint refuses the row.
+    """Insert a new request with its first event, in one transaction. A created one is adopted by an operator (`by`).
+    Raises IllegalTransition, IntegrityError.
     """
     _check(find_transition(None, status), "request", None, status, actor, why)
     with database_transaction.atomic():
@@ -69,7 +69,7 @@ def open_request(
 
 def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **columns: Any) -> ConnectionChange:
     """Insert a new change that waits for approval, with its event, in one transaction. Raises IllegalTransition, and
-    IntegrityError where a constraint refuses the row, such as a second open change.
+    IntegrityError for a second open change.
     """
     reason, status = str(columns.get("reason", "")).strip(), ChangeStatus.PENDING
     _check(change_transition(None, status), "change", None, status, actor, reason)
@@ -94,8 +94,8 @@ def transition(
     columns: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """Move `request` from the status it was read with to `target`, with an event; see `_move`. `changes`, and `columns`
-    for names that are parameters here, are written by the same statement.
+    """Move `request` from the status it was read with to `target`; see `_move`. `changes`, and `columns` for names that
+    are parameters here, are written too.
     """
     source = request.state
 
@@ -140,15 +140,13 @@ def _move(
     columns: Mapping[str, Any],
     note: Callable[[int], None],
 ) -> None:
-    """One conditional UPDATE and, by `note`, one event.
-
-    The row must have the version that was read. `guard` narrows the UPDATE (a token, a digest, a lease by `Now()`);
-    `columns` may be expressions. Afterwards `row` has what was written. Raises, with nothing written, IllegalTransition
-    (no such move, wrong actor, no reason), StaleRow (not exactly one row matched), IntegrityError (a constraint; the
-    caller's transaction is lost too).
+    """One conditional UPDATE and, by `note`, one event. `guard` narrows the UPDATE (a token, a digest, a lease by
+    `Now()`). Raises, with nothing written, IllegalTransition, StaleRow (not exactly one row matched), IntegrityError
+    (the caller's transaction is lost too).
     """
     name = "change" if isinstance(row, ConnectionChange) else "request"
     _check(move, name, source, target, actor, reason)
+    # The row must have the version that was read. Afterwards `row` has what was written.
     written, version = {"status_since": Now(), **columns}, row.version + 1
     seen = type(row)._default_manager.filter(guard or Q(), pk=row.pk, status=source, version=row.version)
     with database_transaction.atomic(savepoint=False):
