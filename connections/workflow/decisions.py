@@ -1,3 +1,5 @@
+"""Deciding: approve, reject, ask for changes."""
+
 from functools import partial
 
 from django.contrib.auth.models import User

@@ -1,3 +1,5 @@
+"""Asking for another run of the setup tests."""
+
 from functools import partial
 
 from django.contrib.auth.models import User
