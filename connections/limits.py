@@ -42,7 +42,7 @@ class TooMany(LimitReached):
 # What counts are rows: a person's events of the last while, and their open requests and drafts. They are counted in the
 # transaction that adds to them, behind a lock on the person's row, so that tabs and processes share one limit.
 @dataclass(frozen=True)
-class Door:
+class ActionLimit:
     did: str  # in the words of the refusal
     events: Q  # what it leaves in the history
     most: int  # times a minute, or an hour
@@ -57,9 +57,9 @@ class Door:
         return "an hour" if self.hourly else "a minute"
 
 
-TEST_RUNS = Door("asked for setup tests", Q(kind=EventKind.TESTS_REQUESTED), most=5)
-PASSED_ON = Door("gave a hand-over to somebody", Q(kind=EventKind.HANDOVER_PASSED_ON), most=20, hourly=True)
-TRUSTED = Door("approved a certificate or fingerprint", Q(kind=EventKind.TRUST_APPROVED), most=30)
+TEST_RUNS = ActionLimit("asked for setup tests", Q(kind=EventKind.TESTS_REQUESTED), most=5)
+PASSED_ON = ActionLimit("gave a hand-over to somebody", Q(kind=EventKind.HANDOVER_PASSED_ON), most=20, hourly=True)
+TRUSTED = ActionLimit("approved a certificate or fingerprint", Q(kind=EventKind.TRUST_APPROVED), most=30)
 # The first event of a row of a batch is part of the batch, which counts once; what is done to the row later is not.
 _SUBMITTED = Q(kind=EventKind.MOVED, target=Status.PENDING) & ~Q(version=1, request__batch_row__isnull=False)
 _OPEN = Q(status__in=sorted(LIVE), batch_row=None)
@@ -71,20 +71,20 @@ def check_submission(by: User, *, opens: bool) -> None:
     if not (settings.SUBMISSIONS_PER_MINUTE or (opens and settings.OPEN_REQUESTS)):
         return
     _lock(by)
-    door = Door("submitted something", _SUBMITTED, most=settings.SUBMISSIONS_PER_MINUTE)
+    limit = ActionLimit("submitted something", _SUBMITTED, most=settings.SUBMISSIONS_PER_MINUTE)
     single, batches, opened = (
         User.objects.filter(pk=by.pk)
         .values_list(
-            count_of(_events(by, door), "by"),
-            count_of(_batches(by, door), "requester"),
+            count_of(_events(by, limit), "by"),
+            count_of(_batches(by, limit), "requester"),
             count_of(ConnectionRequest.objects.filter(_OPEN, requester=by), "requester"),
         )
         .get()
     )
     if opens and 0 < settings.OPEN_REQUESTS <= opened:
         raise TooMany(open_words(opened))
-    if 0 < door.most <= single + batches:
-        refuse(by, door, with_batches=True)
+    if 0 < limit.most <= single + batches:
+        refuse(by, limit, with_batches=True)
 
 
 def check_batch(by: User) -> None:
@@ -93,21 +93,21 @@ def check_batch(by: User) -> None:
 
 def check_change(by: User) -> None:
     asked = Q(kind=EventKind.CHANGE_ASKED)
-    check_door(by, Door("asked for a change of a connection", asked, most=settings.SUBMISSIONS_PER_MINUTE))
+    check_action(by, ActionLimit("asked for a change of a connection", asked, most=settings.SUBMISSIONS_PER_MINUTE))
 
 
 def check_new_draft(by: User) -> None:
     begun = Q(kind=EventKind.MOVED, source="", target=Status.DRAFT)
-    check_door(by, Door("began a draft", begun, most=settings.SUBMISSIONS_PER_MINUTE))
+    check_action(by, ActionLimit("began a draft", begun, most=settings.SUBMISSIONS_PER_MINUTE))
     if drafts_of(by) >= DRAFTS:
         raise TooMany(drafts_words())
 
 
-def check_door(by: User, door: Door) -> None:
+def check_action(by: User, limit: ActionLimit) -> None:
     """Raise TooMany where `by` did this too often in the last while; `most` 0 is no limit."""
     _lock(by)
-    if 0 < door.most <= _events(by, door).count():
-        refuse(by, door)
+    if 0 < limit.most <= _events(by, limit).count():
+        refuse(by, limit)
 
 
 def check_size(spelled: bytes) -> None:
@@ -163,12 +163,12 @@ def _lock(by: User) -> None:
     User.objects.select_for_update(no_key=True).values_list("pk").get(pk=by.pk)
 
 
-def _events(by: User, door: Door) -> QuerySet[Event]:
-    return Event.objects.filter(door.events, by=by, at__gt=Now() - door.window, at__lte=Now()).order_by()
+def _events(by: User, limit: ActionLimit) -> QuerySet[Event]:
+    return Event.objects.filter(limit.events, by=by, at__gt=Now() - limit.window, at__lte=Now()).order_by()
 
 
-def _batches(by: User, door: Door) -> QuerySet[Batch]:
-    return Batch.objects.filter(requester=by, created_at__gt=Now() - door.window, created_at__lte=Now()).order_by()
+def _batches(by: User, limit: ActionLimit) -> QuerySet[Batch]:
+    return Batch.objects.filter(requester=by, created_at__gt=Now() - limit.window, created_at__lte=Now()).order_by()
 
 
 def count_of(rows: QuerySet[Any], person: str) -> Coalesce:
@@ -177,14 +177,15 @@ def count_of(rows: QuerySet[Any], person: str) -> Coalesce:
     return Coalesce(Subquery(rows.order_by().values(person).annotate(n=Count(pk)).values("n")), 0)
 
 
-def refuse(by: User, door: Door, *, with_batches: bool = False) -> None:
-    times = list(_events(by, door).order_by("-at").values_list("at", flat=True)[: door.most])
+def refuse(by: User, limit: ActionLimit, *, with_batches: bool = False) -> None:
+    times = list(_events(by, limit).order_by("-at").values_list("at", flat=True)[: limit.most])
     if with_batches:
-        times += _batches(by, door).order_by("-created_at").values_list("created_at", flat=True)[: door.most]
+        times += _batches(by, limit).order_by("-created_at").values_list("created_at", flat=True)[: limit.most]
     # It is possible again when the oldest of the last `most` is no longer counted.
-    latest = sorted(times, reverse=True)[: door.most]
+    latest = sorted(times, reverse=True)[: limit.most]
     raise too_often(
-        f"You {door.did} {door.most} times within {door.span}, as often as one person may.", latest[-1] + door.window
+        f"You {limit.did} {limit.most} times within {limit.span}, as often as one person may.",
+        latest[-1] + limit.window,
     )
 
 

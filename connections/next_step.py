@@ -1,6 +1,5 @@
-"""Whose turn a request is and what it waits for: derived here and nowhere else, from what is stored of it.
-
-Pages, lists, the admin, mails and exports read the answer. It is pure, so that a test can walk through every state.
+"""Whose turn a request is and what it waits for: derived here and nowhere else. Pure, so that a test can walk through
+every state.
 """
 
 from enum import Enum
@@ -17,7 +16,7 @@ OPERATORS_CODES = frozenset(
 
 
 class NextStep(Enum):
-    """Who acts next, and where the request stands in one sentence; `{days}` is how long it may wait for people."""
+    """Who acts next, and where the request stands; `{days}` is how long it may wait for people."""
 
     owner: Owner
     sentence: str
@@ -150,9 +149,8 @@ def next_step(
 ) -> NextStep:
     """The next step of a request in `status`.
 
-    `handover` is returned too while what came back is not enough. `trust_waiting`: something waits to be trusted;
-    `trust` is the state of what was approved since the newest run of the tests, the least far one. `change` is the one
-    that is open. `key_refused`: nothing is sent because Fivetran does not accept the API key.
+    `handover` is "returned" also while what came back is not enough. `trust` is the least advanced approval since the
+    newest run of the tests. `change` is the open one. `key_refused`: Fivetran does not accept the API key.
     """
     match Status(status):
         case Status.APPROVED if key_refused:

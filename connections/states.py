@@ -1,8 +1,7 @@
-"""The life of a request, on one screen: its statuses and every move that is allowed.
+"""The life of a request: its statuses and every allowed transition.
 
-Nothing here touches the database. `connections.models.transition` is the only writer of a status and refuses every
-move that is not in `TRANSITIONS`; the pages, the admin and the pictures in the documents read the same table. Whose
-turn it is in each status, and what is waited for, is derived in `connections.next_step`.
+Nothing here touches the database. `connections.models.transition` is the only writer of a status and refuses all else;
+pages, admin and documents read the same table. Whose turn it is: `connections.next_step`.
 """
 
 from dataclasses import dataclass
@@ -11,8 +10,6 @@ from typing import Generic, TypeVar
 
 
 class Owner(StrEnum):
-    """Whose turn it is."""
-
     REQUESTER = "requester"
     APPROVER = "approver"
     PORTAL = "portal"
@@ -22,7 +19,7 @@ class Owner(StrEnum):
 
 
 class Actor(StrEnum):
-    """Who makes a move: a person in a role, or a part of the portal."""
+    """Who makes a transition: a person in a role, or a part of the portal."""
 
     REQUESTER = "requester"
     APPROVER = "approver"
@@ -46,13 +43,10 @@ class _Labelled(StrEnum):
 
     @classmethod
     def choices(cls) -> list[tuple[str, str]]:
-        """Value and label of each member, as a column of Django's takes them."""
         return [(member.value, member.label) for member in cls]
 
 
 class Status(_Labelled):
-    """Where a request stands."""
-
     DRAFT = "draft", "Draft"
     PENDING = "pending", "Waiting for approval"
     CHANGES_REQUESTED = "changes_requested", "Changes requested"
@@ -73,7 +67,7 @@ S = TypeVar("S", bound=_Labelled)
 
 @dataclass(frozen=True)
 class Transition(Generic[S]):
-    """One allowed move. `source` is None where a row begins; `needs_reason` moves must say why."""
+    """`source` is None where a row begins."""
 
     source: S | None
     target: S
@@ -143,14 +137,12 @@ DECIDED: frozenset[Status] = frozenset(
 
 
 def find_transition(source: Status | None, target: Status) -> Transition[Status] | None:
-    """The allowed move from `source` (None: a new request) to `target`, or None where there is none."""
+    """The transition from `source` (None: a new request) to `target`, or None where it is not allowed."""
     return _TABLE.get((source, target))
 
 
 # --- changes of a connection that exists -----------------------------------------------------------------------------
 class ChangeStatus(_Labelled):
-    """Where a change of an existing connection stands: pausing, unpausing, another schedule, deleting."""
-
     PENDING = "pending", "Waiting for approval"
     APPROVED = "approved", "Approved, in the queue"
     RUNNING = "running", "Telling Fivetran"
@@ -190,14 +182,11 @@ CHANGE_DECIDED: frozenset[ChangeStatus] = frozenset({_C.APPROVED, _C.RUNNING, _C
 
 
 def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> Transition[ChangeStatus] | None:
-    """The allowed move of a change from `source` (None: a new one) to `target`, or None where there is none."""
     return _CHANGE_TABLE.get((source, target))
 
 
 # --- what is kept beside the status of a created request -------------------------------------------------------------
 class HandoverState(_Labelled):
-    """How far the hand-over of the credentials got."""
-
     WAITING = "waiting", "Not opened yet"
     OPEN = "open", "Opened"
     RETURNED = "returned", "Back from Fivetran, being checked"
@@ -206,7 +195,7 @@ class HandoverState(_Labelled):
 
 
 class TrustState(_Labelled):
-    """From an approval of a certificate or key to Fivetran's answer. A lost call is simply due again."""
+    """A lost call is due again."""
 
     DUE = "due", "Waiting to be sent"
     RUNNING = "running", "Being sent"
@@ -216,7 +205,7 @@ class TrustState(_Labelled):
 
 
 class SetupTestsState(_Labelled):
-    """How far the setup tests got. Running them is repeatable, so a lost run is simply due again."""
+    """A lost run is due again."""
 
     NONE = "none", "Not asked for"
     DUE = "due", "Waiting to run"

@@ -1,8 +1,4 @@
-"""Celery's view of the portal: a task is a message with an id; the row says whether anything is to be done.
-
-A message may be lost, doubled, late or forged without harm: work starts only by a conditional update of the row, and
-the sweeper enqueues again whatever is due.
-"""
+"""The Celery tasks. A message holds an id; the row says whether anything is to be done."""
 
 import logging
 import threading
@@ -23,6 +19,8 @@ from redis.retry import Retry
 from connections import catalog, notifications, worker
 
 log = logging.getLogger(__name__)
+# A message may be lost, doubled, late or forged without harm: work starts only by a conditional update of the row, and
+# the sweeper enqueues again whatever is due.
 # No message expires: whether it is too old, Celery asks the clock of the worker's host, and one ahead would hear
 # nothing at all. An old one does no harm.
 _database_was_away = threading.Event()
@@ -31,11 +29,9 @@ KEPT_SECONDS = 20  # an idle connection: one that a firewall forgot meanwhile wo
 
 @shared_task(name="submit")
 def submit(request_id: int) -> None:
-    """Send one approved request; then, unless other messages wait to be heard, whichever is due next.
-
-    Where they do, looking is in vain: all workers would find the same one, which has a message of its own.
-    """
+    """Send one approved request; then, unless messages wait in the queue, the one that is due next."""
     _submit(request_id)
+    # Where messages wait, all workers would find the same request, which has a message of its own.
     if not _waiting_in_queue() and (following := worker.next_due()) is not None:
         _submit(following)
 
@@ -47,53 +43,47 @@ def _submit(request_id: int) -> None:
 
 @shared_task(name="run_tests")
 def run_tests(request_id: int) -> None:
-    """Run the setup tests of one created connection that are due."""
     if worker.run_tests(request_id):
         catalog.learn_group(request_id)
 
 
 @shared_task(name="reconcile")
 def reconcile(request_id: int) -> None:
-    """Look up one request whose outcome is unclear."""
     worker.reconcile(request_id)
 
 
 @shared_task(name="check")
 def check(request_id: int) -> None:
-    """Ask Fivetran how one connection is, because something hinted at a change, and enqueue the tests it led to."""
     if worker.check(request_id):
         enqueue(run_tests, request_id)
 
 
 @shared_task(name="observe")
 def observe() -> None:
-    """Read Fivetran's list of all connections, and ask for those that are not in it."""
     enqueue_many([(check, request_id) for request_id in worker.observe()])
 
 
 @shared_task(name="apply_change")
 def apply_change(change_id: int) -> None:
-    """Tell Fivetran of one approved change of a connection."""
     worker.apply_change(change_id)
 
 
 @shared_task(name="send_trust")
 def send_trust(trust_id: int) -> None:
-    """Tell Fivetran of an approved certificate or fingerprint, then enqueue the setup tests that are due by it."""
     if request_id := worker.send_trust(trust_id):
         enqueue(run_tests, request_id)
 
 
 @shared_task(name="sweep")
 def sweep(asked: bool = False) -> None:
-    """Bring back what was lost and enqueue everything that is due; `asked`: a person did, not the scheduler."""
+    """`asked`: by a person and not by the scheduler."""
     if asked or worker.note_alive():
         enqueue_due(worker.sweep())
 
 
 @shared_task(name="probe")
 def probe() -> None:
-    """Look every few seconds whether Fivetran, or the database, is back: what waited for either is swept at once."""
+    """See whether Fivetran, or the database, is back: then sweep at once."""
     try:
         worker.probe()
     except Exception:
@@ -106,32 +96,27 @@ def probe() -> None:
 
 @receiver(worker.breaker_closed)
 def look_at_once(**_signal: Any) -> None:
-    """Whatever waited for Fivetran goes on now, and not with the next sweep."""
     enqueue(sweep, True)
 
 
 @shared_task(name="notify")
 def notify() -> None:
-    """Mail what is unsent."""
     worker.heed_clock()
     notifications.send_due()
 
 
 @shared_task(name="refresh_catalog")
 def refresh_catalog() -> None:
-    """Fetch what Fivetran offers."""
     outcome = catalog.refresh_all()
     if not any(outcome.values()):
         catalog.learn_sources()
 
 
 def enqueue_due(due: worker.Due) -> bool:
-    """Enqueue what `worker.sweep` found due, less the messages that nobody has heard yet; whether all were enqueued.
-
-    Without that, a sweep that finds more than the workers can do before the next one would make the queue grow for
-    ever. The newest go without: their own messages are the likeliest to be there still. What lost its message
-    grows old and is enqueued before them.
-    """
+    """Enqueue what is due, less the messages that already wait; returns whether all were enqueued."""
+    # Less what waits, else a sweep that finds more than the workers can do would make the queue grow for ever. The
+    # newest go without: their messages are the likeliest to be there still. A request whose message was lost grows
+    # old and is enqueued before them.
     slow: list[tuple[Any, ...]] = [(run_tests, request_id) for request_id in due.run_tests]
     slow += [(submit, request_id) for request_id in due.submit]
     wanted = max(0, len(slow) - _waiting_in_queue())
@@ -143,16 +128,14 @@ def enqueue_due(due: worker.Due) -> bool:
 
 
 def enqueue(task: Task, *args: Any) -> bool:
-    """Publish `task`, within a second even while the broker hangs; whether it was published. Never raises."""
+    """Publish `task`, within a second even while the broker hangs; returns whether it was published. Never raises."""
     return enqueue_many([(task, *args)])
 
 
 def enqueue_many(messages: Sequence[tuple[Any, ...]]) -> bool:
-    """Publish each (task, *arguments) over one connection; whether all were. Never raises; stops where one fails.
-
-    A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one.
-    """
+    """Publish each (task, *arguments); returns whether all were. Never raises."""
     try:
+        # A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one.
         _broker(settings.REDIS_URL, settings.ENQUEUE_TIMEOUT / 2).ping()
         producer = _line.producer()
         for task, *args in messages:
@@ -176,16 +159,14 @@ def _waiting_in_queue() -> int:
 
 @lru_cache(maxsize=4)
 def _broker(url: str, seconds: float) -> Redis:
-    """A client that waits no longer than `seconds` and tries once; it opens a connection again that was closed.
-
-    RESP 2, because over RESP 3 a hosted broker may raise the time-outs of a connection while it is being maintained.
-    """
+    """A client that waits no longer than `seconds` and tries once."""
+    # RESP 2, because over RESP 3 a hosted broker may raise the time-outs of a connection while it is maintained.
     timeouts = {"socket_timeout": seconds, "socket_connect_timeout": seconds}
     return Redis.from_url(url, **timeouts, retry=Retry(NoBackoff(), 0), protocol=2)
 
 
 def _hang_up() -> None:
-    """Give up what is kept after an error: what one connection met, the others may meet too. Never raises."""
+    """Close all connections. Never raises."""
     for forget in (_line.hang_up, _disconnect):
         try:
             forget()
@@ -197,11 +178,9 @@ def _disconnect() -> None:
     _broker(settings.REDIS_URL, settings.ENQUEUE_TIMEOUT / 2).connection_pool.disconnect(inuse_connections=False)
 
 
+# Not Celery's own pool: its time-outs are those of the worker, and its connections may be half open for hours.
 class _Line(threading.local):
-    """This thread's connection to publish over: opening one takes ten times as long as a message does.
-
-    Not Celery's own pool: its time-outs are those of the worker, and what lies in it may be half open for hours.
-    """
+    """This thread's connection for publishing: opening one takes ten times as long as a message does."""
 
     def __init__(self) -> None:
         self._producer: Producer | None = None
@@ -209,8 +188,8 @@ class _Line(threading.local):
         self._used_at = 0.0
 
     def producer(self) -> Producer:
-        """The kept one if it was used a moment ago, else one over a new connection."""
         timeout = settings.ENQUEUE_TIMEOUT
+        # Kept while it was used a moment ago.
         to = (current_app.conf.broker_url, timeout)
         if to != self._to or time.monotonic() - self._used_at > KEPT_SECONDS:
             self.hang_up()
@@ -224,7 +203,6 @@ class _Line(threading.local):
         return self._producer
 
     def hang_up(self) -> None:
-        """The next message takes a new connection."""
         if self._producer is not None:
             producer, self._producer = self._producer, None
             producer.connection.release()

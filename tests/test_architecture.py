@@ -117,7 +117,7 @@ WRITERS: dict[str, dict[str, set[str]]] = {
         "workflow/handover.py": {"note_opened", "issue_card", "returned", "_renew"},
         "worker/handover.py": {"conclude"},
         "workflow/trust.py": {"_row"},
-        "worker/trust.py": {"release", "send_trust", "_sent", "_not_sent", "_refuse"},
+        "worker/trust.py": {"release", "send_trust", "conclude", "_not_sent", "_refuse"},
     },
     "tests": {
         "models/connection.py": {"record", "store_run"},
@@ -125,8 +125,8 @@ WRITERS: dict[str, dict[str, set[str]]] = {
         "worker/connection_status.py": {"mark_deleted"},
         "worker/handover.py": {"_run_tests"},
         "worker/setup_tests.py": {"run_tests", "_not_run"},
-        "worker/sweep.py": {"_release_tests"},
-        "worker/trust.py": {"_sent"},
+        "worker/sweep.py": {"release_tests"},
+        "worker/trust.py": {"conclude"},
     },
 }
 
@@ -145,7 +145,7 @@ def test_a_state_has_named_writers(column: str) -> None:
 
 # After these it is the same person's turn as before, or whoever calls them stores it, or they write it themselves.
 KEEP_THE_TURN = {
-    *("note_opened", "issue_card", "returned", "release", "run_tests", "_release_tests"),
+    *("note_opened", "issue_card", "returned", "release", "run_tests", "release_tests"),
     *("record", "store_run", "conclude", "_run_tests", "_row", "mark_deleted"),
 }
 

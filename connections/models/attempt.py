@@ -7,7 +7,7 @@ from django.db.models.functions import Now
 
 
 class Ending(StrEnum):
-    """How a call ended, in the words of what we know afterwards (`connections.fivetran.errors`)."""
+    """How a call ended, as far as we know afterwards (`connections.fivetran.errors`)."""
 
     OPEN = "open"  # written before the call; stays if the worker dies in it
     ANSWERED = "answered"
@@ -19,7 +19,6 @@ class Ending(StrEnum):
 
     @property
     def label(self) -> str:
-        """The ending as a person reads it."""
         return _LABELS[self]
 
 
@@ -38,8 +37,6 @@ class Attempt(models.Model):
     """One call: what was asked, when, for how long, and what came back. Never a body."""
 
     class Call(models.TextChoices):
-        """What the call was for."""
-
         CREATE = "create", "POST /v1/connections"
         LOOK_UP = "look_up", "Look-up by name"
         TESTS = "tests", "Setup tests"
@@ -60,10 +57,7 @@ class Attempt(models.Model):
     x_request_id = models.CharField(max_length=200, blank=True)
 
     class Meta:
-        """Newest first within a request."""
-
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        """The call and its ending."""
         return f"{self.call} {self.ending}"

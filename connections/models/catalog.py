@@ -1,12 +1,10 @@
-"""What Fivetran offers, as last heard: services, groups, destinations, agents and links. The last good copy stays."""
+"""What Fivetran offers, as the last good answer of each list said."""
 
 from django.conf import settings
 from django.db import models
 
 
 class Kind(models.TextChoices):
-    """What an entry of the catalog is."""
-
     ACCOUNT = "account", "Account"
     SERVICE = "service", "Services"
     GROUP = "group", "Groups"
@@ -33,8 +31,6 @@ class CatalogEntry(models.Model):
     source_key = models.CharField(max_length=64, blank=True)
 
     class Meta:
-        """One row a thing, listed by name."""
-
         ordering = ["name", "fivetran_id"]
         verbose_name_plural = "catalog entries"
         constraints = [models.UniqueConstraint(fields=["kind", "fivetran_id"], name="one_entry_per_thing")]
@@ -44,12 +40,11 @@ class CatalogEntry(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Name and id."""
         return f"{self.name} ({self.fivetran_id})"
 
 
 class CatalogRefresh(models.Model):
-    """When a kind was last asked for, tried and fetched whole, and what went wrong since."""
+    """When somebody last asked for a kind, when it was last tried and fetched, and the last error."""
 
     kind = models.CharField(max_length=20, choices=Kind.choices, unique=True)
     asked_at = models.DateTimeField(null=True)  # when a person pressed Refresh
@@ -58,7 +53,6 @@ class CatalogRefresh(models.Model):
     error = models.CharField(max_length=500, blank=True)
 
     def __str__(self) -> str:
-        """The kind."""
         return self.kind
 
 

@@ -1,4 +1,4 @@
-"""The change of a connection that exists: asked for, approved, told to Fivetran."""
+"""Changes of a connection that exists: pause, unpause, another schedule, delete."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from connections.states import CHANGE_DECIDED, CHANGE_OPEN, ChangeStatus
 
 
 class ChangeKind(models.TextChoices):
-    """What is to become of the connection. The label is what stands on the button."""
+    """The label stands on the button."""
 
     PAUSE = "pause", "Pause"
     UNPAUSE = "unpause", "Unpause"
@@ -21,33 +21,27 @@ class ChangeKind(models.TextChoices):
 
 
 class ConnectionChangeQuerySet(models.QuerySet["ConnectionChange"]):
-    """The questions that are asked about changes."""
-
     def open(self) -> "ConnectionChangeQuerySet":
-        """Those that are not at their end: at most one for a connection."""
+        """At most one for a connection."""
         return self.filter(status__in=sorted(CHANGE_OPEN))
 
     def due(self) -> "ConnectionChangeQuerySet":
-        """Approved changes that Fivetran may be told now by the database's clock, in the order of their approval."""
+        """Approved changes that may be sent now by the database's clock, in the order of their approval."""
         return self.filter(status=ChangeStatus.APPROVED, next_try_at__lte=Now()).order_by("approved_at", "id")
 
     def made(self) -> "ConnectionChangeQuerySet":
-        """Those that were made at Fivetran, in their order."""
         return self.filter(status=ChangeStatus.DONE).order_by("status_since", "id")
 
     def agreed(self) -> "ConnectionChangeQuerySet":
-        """Those that are approved, be they made at Fivetran or about to be, in the order of `made`."""
+        """Approved, whether Fivetran has made them yet or not."""
         agreed = (ChangeStatus.APPROVED, ChangeStatus.RUNNING, ChangeStatus.DONE)
         return self.filter(status__in=agreed).order_by("status_since", "id")
 
     def bodies(self) -> list[dict[str, Any]]:
-        """The bodies of those that were made: what was approved since the creation."""
         return list(self.made().values_list("body", flat=True))
 
 
 class ConnectionChange(models.Model):
-    """A change of one connection that somebody asked for, with the exact body and everything that was decided."""
-
     request = models.ForeignKey(ConnectionRequest, models.PROTECT, related_name="changes")
     kind = models.CharField(max_length=20, choices=ChangeKind.choices, editable=False)
     status = models.CharField(max_length=20, choices=ChangeStatus.choices(), editable=False)
@@ -83,8 +77,6 @@ class ConnectionChange(models.Model):
     objects = ConnectionChangeQuerySet.as_manager()
 
     class Meta:
-        """Newest first; constraints that refuse impossible rows."""
-
         verbose_name = "change of a connection"
         verbose_name_plural = "changes of connections"
         ordering = ["-id"]
@@ -113,15 +105,13 @@ class ConnectionChange(models.Model):
         ]
 
     def __str__(self) -> str:
-        """What is to become of which request's connection."""
         return f"change #{self.pk}: {self.kind} of request #{self.request_id}"
 
     @property
     def state(self) -> ChangeStatus:
-        """The status as a member of the table, with its label."""
         return ChangeStatus(self.status)
 
     @property
     def values(self) -> dict[str, Any]:
-        """What the body sets for good: the flags of the call itself are not part of it."""
+        """What the body sets for good, without the flags of the call itself."""
         return {path: value for path, value in self.body.items() if path != "run_setup_tests"}

@@ -1,4 +1,4 @@
-"""The one breaker before Fivetran's account: whether anything may be sent now, and if not, why and until when."""
+"""The circuit breaker: whether anything may be sent to Fivetran now, and if not, why and until when."""
 
 import random
 from datetime import timedelta
@@ -12,8 +12,6 @@ from django.utils import timezone
 
 
 class BreakerReason(models.TextChoices):
-    """Why nothing is sent."""
-
     CLOSED = "", "Open"
     RATE_LIMITED = "rate_limited", "Fivetran asked to wait"
     AUTH = "auth", "Fivetran does not accept the API key"
@@ -22,7 +20,7 @@ class BreakerReason(models.TextChoices):
 
 
 class Pace(models.TextChoices):
-    """How what is left of Fivetran's rate limit lets creations go."""
+    """How fast creations may go, by what is left of Fivetran's rate limit."""
 
     FREE = "free", "As approved"
     SPREAD = "spread", "Spread over the hour"
@@ -34,17 +32,16 @@ RATE_WINDOW = timedelta(hours=1)  # of Fivetran's limit; what was read longer ag
 
 
 class BreakerQuerySet(models.QuerySet["CircuitBreaker"]):
-    """The ways in which the row is closed."""
-
     def open(self, reason: BreakerReason, where: Q | None = None, **columns: object) -> bool:
-        """Close it for `reason`; whether it was. A bad key outweighs a wait: only a probe leaves it, never time."""
+        """Open the breaker for `reason`; returns whether that was written."""
+        # A bad key outweighs a wait: only a probe leaves it, never time.
         stronger = Q(reason=BreakerReason.AUTH) if reason is not BreakerReason.AUTH else Q(pk=None)
         since = Coalesce(F("open_since"), Now())
         rows = self.filter(where or Q(), pk=1).exclude(stronger)
         return rows.update(reason=reason, open_since=since, probes=0, **columns) == 1
 
     def ask_to_wait(self, retry_after: float | None) -> bool:
-        """Close it as long as a 429 asks for, and no shorter than an earlier one did; with a little jitter."""
+        """Open it for as long as a 429 asks for (seconds), and no shorter than an earlier 429 did."""
         seconds = (retry_after or settings.PROBE_SECONDS) * random.uniform(1.0, 1.1)  # noqa: S311  # no secret
         until = Now() + timedelta(seconds=seconds)
         longer = Greatest(Coalesce(F("not_before"), until), until, output_field=DateTimeField())
@@ -53,13 +50,12 @@ class BreakerQuerySet(models.QuerySet["CircuitBreaker"]):
         return self.open(BreakerReason.RATE_LIMITED, not_before=moment)
 
     def with_row(self) -> Self:
-        """The same, once the row is there."""
         self.model.objects.get_or_create(pk=1)
         return self
 
 
 class CircuitBreaker(models.Model):
-    """A single row (id 1), shared by all workers and shown to people; nothing about it lives in a process."""
+    """A single row (id 1) that all workers share; no process keeps anything about it."""
 
     reason = models.CharField(max_length=20, choices=BreakerReason.choices, default=BreakerReason.CLOSED, blank=True)
     open_since = models.DateTimeField("closed since", null=True)
@@ -79,18 +75,14 @@ class CircuitBreaker(models.Model):
     objects = BreakerQuerySet.as_manager()
 
     class Meta:
-        """Only ever one row."""
-
         verbose_name = "API breaker"
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_gate")]
 
     def __str__(self) -> str:
-        """Open, or why not."""
         return self.get_reason_display()
 
     @property
     def pace(self) -> Pace:
-        """What the last known rest of the rate limit allows."""
         if self.rate_limit is None or self.rate_remaining is None or self.rate_read_at is None:
             return Pace.FREE
         if not timedelta() - RATE_WINDOW < timezone.now() - self.rate_read_at < RATE_WINDOW:

@@ -1,7 +1,7 @@
-"""The connection that came of a request, as Fivetran last described it, and every run of its setup tests."""
+"""The connection that a request led to, as Fivetran last described it, and every run of its setup tests."""
 
 from collections.abc import Mapping
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from django.conf import settings
@@ -25,21 +25,18 @@ FINE = ("PASSED", "SKIPPED")  # the statuses of tests that ask nobody for anythi
 
 
 def status_columns(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns of `Connection` that come from the answer's `status` object and its last syncs.
-
-    Any shape is kept, none is trusted. A last sync that the answer does not name (`succeeded_at`, `failed_at`) is not
-    among them: answers differ in what they hold, and what was known stays.
-    """
+    """The columns of `Connection` that come from an answer's `status` object and its last syncs."""
     status = data.get("status")
     status = _bounded(status, MAX_STATUS) if isinstance(status, dict) else {}
     states = status if isinstance(status, dict) else {}
     columns = {"fivetran_status": status}
     columns |= {key: _text(states.get(key) or "", 50) for key in ("setup_state", "sync_state")}
-    return columns | {key: _moment(data[key]) for key in ("succeeded_at", "failed_at") if key in data}
+    # A last sync that the answer does not name is left out: answers differ, and what was known stays.
+    return columns | {key: moment_of(data[key]) for key in ("succeeded_at", "failed_at") if key in data}
 
 
-def _moment(value: object) -> Any:
-    """ISO 8601 as Fivetran writes it, in UTC where no zone is named; None for anything else."""
+def moment_of(value: object) -> datetime | None:
+    """ISO 8601 as Fivetran writes it, in UTC where it names no zone; None for anything else."""
     try:
         moment = parse_datetime(value) if isinstance(value, str) else None
         if moment is None:
@@ -50,13 +47,13 @@ def _moment(value: object) -> Any:
 
 
 def _text(value: object, length: int) -> str:
-    """`value` as text that any database takes: no NUL, no half of a surrogate pair, no longer than `length`."""
+    """`value` as text that any database takes: no NUL, no half of a surrogate pair, at most `length` characters."""
     text = "" if value is None else str(value)
     return text.replace("\x00", "").encode("utf-8", "replace").decode()[:length]
 
 
 def _bounded(value: Any, longest: int) -> Any:
-    """`value` if any database takes it and its text is short enough to keep, else the beginning of that text."""
+    """`value` if any database takes it and its text is short enough, else the beginning of that text."""
     text = repr(value)
     if "\\x00" in text or "\\ud" in text or len(text) > longest:
         return _text(text, longest)
@@ -64,13 +61,10 @@ def _bounded(value: Any, longest: int) -> Any:
 
 
 def _details(value: Any, longest: int) -> Any:
-    """The same for a test's details; of a list that is too long the items that fit, and how many were left out.
-
-    Half a certificate is none, so an item is kept whole or not at all.
-    """
+    """The details of a test, short enough to keep."""
     if not isinstance(value, list) or len(repr(value)) <= longest:
         return _bounded(value, longest)
-    kept: list[Any] = []
+    kept: list[Any] = []  # half a certificate is none, so an item is kept whole or not at all
     left = longest - len(repr([{LEFT_OUT: len(value)}]))
     for item in value:
         size = len(repr(item)) + len(", ")
@@ -81,8 +75,6 @@ def _details(value: Any, longest: int) -> Any:
 
 
 class ConnectionManager(models.Manager["Connection"]):
-    """How Fivetran's description of a connection becomes rows."""
-
     def record(
         self,
         request: Any,
@@ -93,7 +85,7 @@ class ConnectionManager(models.Manager["Connection"]):
         made_elsewhere: bool = False,
         baseline: Mapping[str, Any] | None = None,
     ) -> "Connection":
-        """The connection of `request` as Fivetran described it in `data` (an answer's or a list item's `data`)."""
+        """Store the connection of `request` as an answer's or item's `data` describes it."""
         return self.create(
             request=request,
             adopted=adopted,
@@ -101,13 +93,13 @@ class ConnectionManager(models.Manager["Connection"]):
             baseline=dict(baseline or {}),
             tests=tests,
             tests_next_try_at=Now() if tests is SetupTestsState.DUE else None,
-            fivetran_created_at=_moment(data.get("created_at")),
+            fivetran_created_at=moment_of(data.get("created_at")),
             **status_columns(data),
         )
 
 
 class Connection(models.Model):
-    """Fivetran's own facts about a created connection; its id stands on the request."""
+    """Fivetran's facts about a created connection; its id stands on the request."""
 
     request = models.OneToOneField("connections.ConnectionRequest", models.PROTECT, related_name="connection")
     setup_state = models.CharField(max_length=50, blank=True)  # incomplete, connected, broken, or anything new
@@ -143,8 +135,6 @@ class Connection(models.Model):
     objects = ConnectionManager()
 
     class Meta:
-        """The worker looks for tests and checks that are due, and people for what waits for them."""
-
         indexes = [
             models.Index(fields=["tests_next_try_at"], condition=models.Q(tests=SetupTestsState.DUE), name="tests_due"),
             models.Index(fields=["check_due_at"], condition=models.Q(check_due_at__isnull=False), name="check_due"),
@@ -154,11 +144,10 @@ class Connection(models.Model):
         ]
 
     def __str__(self) -> str:
-        """The connection by its request."""
         return f"connection of request {self.request_id}"
 
     def trust_asked(self) -> list[Candidate]:
-        """What Fivetran asks to trust in the newest run and nobody has approved since, or Fivetran refused."""
+        """What Fivetran asks to trust in the newest run, except what is approved since and not refused."""
         run = self.runs.first()
         tests = run.setup_tests.exclude(status__in=FINE) if run else ()
         found = list(dict.fromkeys(one for test in tests for one in candidates(test.details)))
@@ -173,21 +162,19 @@ class Connection(models.Model):
 
     @property
     def is_paused(self) -> bool | None:
-        """Whether Fivetran last said that it is paused, though a sync may still be running; None if it said nothing."""
+        """Whether Fivetran last said that it is paused, though a sync may still run; None if it said nothing."""
         if isinstance(self.live.get("paused"), bool):
             return bool(self.live["paused"])
         return self.sync_state == "paused" if self.sync_state else None
 
     def count_trust(self) -> None:
-        """Store how much of that waits, so that no list has to read runs; in a transaction that has locked this row."""
+        """Store how much of `trust_asked` waits, so that no list reads runs. Needs the lock on this row."""
         self.trust_waiting = len(self.trust_asked())
         since = Coalesce("trust_since", Now()) if self.trust_waiting else None
         Connection.objects.filter(pk=self.pk).update(trust_waiting=self.trust_waiting, trust_since=since)
 
 
 class SetupTestRun(models.Model):
-    """One run of the setup tests; every run is kept."""
-
     connection = models.ForeignKey(Connection, models.PROTECT, related_name="runs")
     finished_at = models.DateTimeField(db_default=Now())
     asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
@@ -195,18 +182,13 @@ class SetupTestRun(models.Model):
     left_out = models.PositiveIntegerField(default=0)  # tests beyond the number that is stored
 
     class Meta:
-        """Newest first."""
-
         ordering = ["-id"]
 
     def __str__(self) -> str:
-        """The run by its connection."""
         return f"run {self.pk} of {self.connection_id}"
 
 
 class SetupTest(models.Model):
-    """One setup test as Fivetran told it: unknown statuses and any shape of details are kept."""
-
     run = models.ForeignKey(SetupTestRun, models.PROTECT, related_name="setup_tests")
     position = models.PositiveSmallIntegerField()
     title = models.CharField(max_length=300)
@@ -215,18 +197,15 @@ class SetupTest(models.Model):
     details = models.JSONField(null=True)
 
     class Meta:
-        """In Fivetran's order."""
-
         ordering = ["position"]
         constraints = [models.UniqueConstraint(fields=["run", "position"], name="one_test_per_position")]
 
     def __str__(self) -> str:
-        """Title and status."""
         return f"{self.title}: {self.status}"
 
 
 def tests_in(data: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The setup tests that an answer's `data` holds; none where they are absent or of another shape."""
+    """The setup tests in an answer's `data`; none where they are absent or of another shape."""
     found = data.get("setup_tests")
     return [test for test in found if isinstance(test, dict)] if isinstance(found, list) else []
 
@@ -234,10 +213,8 @@ def tests_in(data: Mapping[str, Any]) -> list[dict[str, Any]]:
 def store_run(
     connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None, is_new: bool = False
 ) -> bool:
-    """Store one run of the setup tests from an answer's `data`, in a transaction; whether a test asks for something.
-
-    `is_new`: the connection was recorded just now, as one whose tests are stored and without anything to trust.
-    Unknown statuses, missing messages and any `details` are kept as they come, cut to the lengths above.
+    """Store one run of the setup tests, in a transaction; returns whether a test asks for something. `is_new`: the
+    connection was recorded just now, with its tests stored and nothing to trust.
     """
     tests = tests_in(data)
     run = SetupTestRun.objects.create(

@@ -1,4 +1,4 @@
-"""The append-only history of a request: one row for every move and for every other thing somebody did."""
+"""The history of a request: a row for every transition and for every other thing that somebody did."""
 
 from enum import StrEnum
 from typing import Any
@@ -11,8 +11,6 @@ from connections.states import Actor, Status
 
 
 class EventKind(StrEnum):
-    """The closed vocabulary of what can have happened."""
-
     MOVED = "moved"
     TESTS_REQUESTED = "tests_requested"
     TESTS_STORED = "tests_stored"
@@ -50,8 +48,6 @@ class EventKind(StrEnum):
 
 
 class EventManager(models.Manager["Event"]):
-    """How things that move nothing are written down."""
-
     def note(
         self,
         request: Any,
@@ -62,9 +58,8 @@ class EventManager(models.Manager["Event"]):
         reason: str = "",
         detail: dict[str, Any] | None = None,
     ) -> "Event":
-        """An event about `request` (any kind but `moved`, which only `transition` writes), in the caller's transaction.
-
-        `detail` is for the timeline: `why` is shown, `who` names somebody without an account.
+        """Write an event that is no transition, in the caller's transaction. Of `detail` the timeline shows `why`, and
+        `who` for somebody without an account.
         """
         version = type(request).objects.values_list("version", flat=True).get(pk=request.pk)
         return self.create(
@@ -73,7 +68,7 @@ class EventManager(models.Manager["Event"]):
 
 
 class Event(models.Model):
-    """Something that happened to a request. Rows are never changed; the database refuses it too."""
+    """Rows are never changed; the database refuses it too."""
 
     request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, related_name="events")
     at = models.DateTimeField(db_default=Now())
@@ -89,8 +84,6 @@ class Event(models.Model):
     objects = EventManager()
 
     class Meta:
-        """Newest first within a request; one row for each version of a request that a move made."""
-
         ordering = ["-id"]
         indexes = [models.Index(fields=["by", "at"], name="event_by_person")]
         constraints = [
@@ -100,5 +93,4 @@ class Event(models.Model):
         ]
 
     def __str__(self) -> str:
-        """What happened, in machine words."""
         return f"{self.kind} {self.source}→{self.target}" if self.target else str(self.kind)

@@ -1,9 +1,4 @@
-"""The hand-over of a connection's credentials to its source owner: whom it waits for, and how far it got.
-
-Nothing in the row opens anything by itself. The link is a signature over the row's number and its nonce, so another
-nonce kills it; the mailed code is derived from the row and SECRET_KEY; of the state that a Connect Card brings back
-only a hash is kept. The card's own address is in no column.
-"""
+"""The hand-over of a connection's credentials to its source owner. Nothing in the row opens anything by itself."""
 
 import hashlib
 import secrets
@@ -22,6 +17,8 @@ from connections.models.connection import Connection
 from connections.models.event import Event, EventKind
 from connections.states import LIVE_HANDOVER, Actor, HandoverState
 
+# The link is a signature over id and nonce: a new nonce makes it invalid. The mailed code is derived from the row and
+# SECRET_KEY. Of the state that a Connect Card returns only a hash is stored, of the card's address nothing.
 _LINK, _STATE, _CODE = ("connections.handover." + what for what in ("link", "state", "code"))
 CODE_DIGITS = 8
 CODE_TRIES = 5
@@ -30,23 +27,18 @@ CARD_LIFE = timedelta(days=1)  # of Fivetran's card (its Connect Card guide), an
 
 
 def new_nonce() -> str:
-    """128 random bits as text."""
-    return secrets.token_hex(16)
+    return secrets.token_hex(16)  # 128 bits
 
 
 def hashed(text: str) -> str:
-    """What is kept of a random text instead of itself; it has 128 bits, so that nothing slower is needed."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode()).hexdigest()  # of 128 random bits, so that nothing slower is needed
 
 
 RETURNABLE = (*LIVE_HANDOVER, HandoverState.DONE)  # in which the current card brings its owner back
 
 
 def find_owner(text: str) -> tuple[User | None, str]:
-    """Who is meant by a username or an e-mail address: an active user, or nobody but the address.
-
-    An address that exactly one active user has means that user. (None, "") where `text` is neither.
-    """
+    """The user or the e-mail address that `text` means; (None, "") where it is neither."""
     people = User.objects.filter(is_active=True)
     if found := people.filter(username=text).first():
         return found, ""
@@ -57,15 +49,12 @@ def find_owner(text: str) -> tuple[User | None, str]:
 
 
 def why_not_mailed(text: str) -> str:
-    """Why whom `text` means (`find_owner`) cannot be mailed a link, in words; empty for anybody else.
-
-    Only for people who may know every user: it tells whether somebody has that name.
-    """
+    """Why nobody whom `text` means can be mailed a link; empty if somebody can."""
+    # Only for people who may know every user: the answer tells whether somebody has that name.
     return why_no_mail_reaches(*find_owner(text))
 
 
 def why_no_mail_reaches(owner: User | None, address: str) -> str:
-    """The same for whom `find_owner` found."""
     if owner is None and not address:
         return "Enter a username of this portal, or an e-mail address"
     if owner is None or owner.email:
@@ -74,21 +63,17 @@ def why_no_mail_reaches(owner: User | None, address: str) -> str:
 
 
 def owner_or(requester: User, text: str) -> tuple[User | None, str]:
-    """Who is meant by `text`, and the requester where nobody is who can be mailed: nobody is told which of the two."""
     owner, address = find_owner(text) if text else (requester, "")
+    # Nobody is told whether the user is unknown or has no mail address: that would tell who has an account.
     if (owner is None and not address) or (owner is not None and not owner.email):
         return requester, ""
     return owner, address
 
 
 class HandoverManager(models.Manager["Handover"]):
-    """How hand-overs begin and are found."""
-
     def begin(self, connection: Connection) -> "Handover | None":
-        """A new hand-over to the owner that the request names, with its event; in the caller's transaction.
-
-        None where the approved body wants no Connect Card, and where Fivetran calls the connection connected already.
-        The requester is the owner where none is named, or where the named user is no longer there.
+        """A new hand-over with its event, in the caller's transaction; None where no Connect Card is wanted or the
+        connection is connected already.
         """
         request: Any = connection.request
         if not (request.payload or {}).get("connect_card_config") or connection.setup_state == "connected":
@@ -101,7 +86,7 @@ class HandoverManager(models.Manager["Handover"]):
         return handover
 
     def by_token(self, token: str) -> "Handover | None":
-        """The hand-over that a link's `token` opens; None for a forged one and for one that was replaced since."""
+        """The hand-over that a link's `token` opens; None for a forged token and for one that was replaced."""
         try:
             number, _, nonce = _signer(_LINK).unsign(token).partition("-")
             return self._known().get(pk=int(number), nonce=nonce)
@@ -109,19 +94,16 @@ class HandoverManager(models.Manager["Handover"]):
             return None
 
     def by_state(self, state: str) -> "Handover | None":
-        """The hand-over whose current card brings back `state`, as long as it is valid; None for any other.
-
-        One that is done is found too: Fivetran may have been heard of before its owner was back.
-        """
+        """The hand-over whose current card returns the valid `state`, else None."""
         try:
             number, _, nonce = _signer(_STATE).unsign(state).partition("-")
+            # Done too: Fivetran may have told of the connection before its owner was back.
             known = self._known().filter(state__in=RETURNABLE, return_expires_at__gt=Now())
             return known.get(pk=int(number), return_hash=hashed(nonce))
         except (signing.BadSignature, ValueError, OverflowError, self.model.DoesNotExist):
             return None
 
     def live(self) -> "models.QuerySet[Handover]":
-        """Those that somebody still has to act on."""
         return self.filter(state__in=LIVE_HANDOVER, request__gone_at=None)
 
     def _known(self) -> "models.QuerySet[Handover]":
@@ -129,10 +111,7 @@ class HandoverManager(models.Manager["Handover"]):
 
 
 class Handover(models.Model):
-    """Who is to enter a connection's credentials at Fivetran, and what became of it.
-
-    The owner is a user, or somebody without an account who proves by a mailed code to hold the address.
-    """
+    """Who enters the credentials at Fivetran: a user, or somebody who proves by a mailed code to hold the address."""
 
     request = models.OneToOneField("connections.ConnectionRequest", models.PROTECT, related_name="handover")
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="handovers")
@@ -164,8 +143,6 @@ class Handover(models.Model):
     objects = HandoverManager()
 
     class Meta:
-        """The owner is exactly one: a user or an address. The sweeper looks for those that are open."""
-
         constraints = [
             models.CheckConstraint(
                 condition=Q(owner__isnull=False, address="") | (Q(owner__isnull=True) & ~Q(address="")),
@@ -184,34 +161,30 @@ class Handover(models.Model):
         ]
 
     def __str__(self) -> str:
-        """The hand-over by its request; nothing that opens it."""
         return f"hand-over of request {self.request_id}"
 
     @property
     def owner_name(self) -> str:
-        """The owner as people know them: the username, or the address."""
         return str(self.owner) if self.owner else self.address
 
     @property
     def is_live(self) -> bool:
-        """Whether somebody still has to act on it."""
         return self.state in LIVE_HANDOVER
 
     @property
     def token(self) -> str:
-        """What stands in the owner's link. Only the owner sees it."""
         return _signer(_LINK).sign(f"{self.pk}-{self.nonce}")
 
     @property
     def code(self) -> str:
-        """The code that is mailed on request, in digits; empty where none was asked for."""
+        """The code that is mailed on request; empty where nobody asked for one."""
         if not self.code_nonce:
             return ""
         mac = salted_hmac(_CODE, f"{self.pk}-{self.nonce}-{self.code_nonce}", algorithm="sha256").digest()
         return str(int.from_bytes(mac[:16]) % 10**CODE_DIGITS).zfill(CODE_DIGITS)
 
     def return_state(self, nonce: str) -> str:
-        """What the card brings back when it was made with `nonce`, whose hash the row keeps."""
+        """What the card returns when it was made with `nonce`, whose hash the row keeps."""
         return _signer(_STATE).sign(f"{self.pk}-{nonce}")
 
 

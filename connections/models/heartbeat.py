@@ -1,4 +1,4 @@
-"""When the worker and the scheduler were last heard of: a row each, for operators."""
+"""When the worker and the scheduler last gave a sign of life."""
 
 from datetime import timedelta
 
@@ -12,21 +12,19 @@ AT_ONCE = timedelta(seconds=5)
 
 
 class Process(models.TextChoices):
-    """A process that the portal needs beside the web."""
+    """A process that the portal needs besides the web server."""
 
     WORKER = "worker", "Worker"
     SCHEDULER = "scheduler", "Scheduler"
 
 
 class HeartbeatManager(models.Manager["Heartbeat"]):
-    """Writing a sign of life."""
-
     def beat(self, process: Process, *, after: float = 0) -> bool:
-        """Note that `process` is alive, by the database's clock; whether its last sign is `after` seconds old or more.
-
-        Of several at once, one is told so. A sign in the future is old: the clock was set back since.
+        """Note that `process` is alive; returns whether its last sign is at least `after` seconds old. Of several at
+        once, one gets True.
         """
         mine = self.filter(process=process)
+        # A sign in the future is old: the clock was set back since.
         old = Q(at__lte=Now() - timedelta(seconds=after)) | Q(at__gt=Now() + AT_ONCE)
         if mine.filter(old).update(at=Now()):
             return True
@@ -36,23 +34,17 @@ class HeartbeatManager(models.Manager["Heartbeat"]):
         return True
 
     def silent(self) -> set[Process]:
-        """The processes that nobody has heard of for a minute, or for five sweeps if that is longer.
-
-        A sign in the future is none: nobody knows how old it is.
-        """
+        """The processes without a sign for a minute, or for five sweeps if that is longer."""
         limit = Now() - timedelta(seconds=max(60, 5 * settings.SWEEP_INTERVAL))
         heard = self.filter(at__gt=limit, at__lte=Now() + AT_ONCE).values_list("process", flat=True)
         return set(Process) - {Process(name) for name in heard}
 
 
 class Heartbeat(models.Model):
-    """The last sign of life of a kind of process."""
-
     process = models.CharField(max_length=20, choices=Process.choices, unique=True)
     at = models.DateTimeField(db_default=Now())
 
     objects = HeartbeatManager()
 
     def __str__(self) -> str:
-        """The process."""
         return self.process

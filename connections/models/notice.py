@@ -1,4 +1,4 @@
-"""Who is told what: rows written with the event that caused them, and sent once by the worker."""
+"""Mails to people: rows that are written with the event that caused them, and sent once by the worker."""
 
 from django.conf import settings
 from django.db import models
@@ -6,8 +6,6 @@ from django.db.models.functions import Now
 
 
 class NoticeKind(models.TextChoices):
-    """What a mail is about."""
-
     SUBMITTED = "submitted", "A request waits for approval"
     APPROVED = "approved", "Approved"
     REJECTED = "rejected", "Rejected"
@@ -29,10 +27,7 @@ class NoticeKind(models.TextChoices):
 
 
 class Notice(models.Model):
-    """One mail to one person about one version of a request; about no request where a password was forgotten.
-
-    With a batch it is about the whole batch, and `request` is that of the row which caused it.
-    """
+    """One mail to one person about one version of a request; with a batch about the whole batch."""
 
     request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, null=True, related_name="notices")
     batch = models.ForeignKey("connections.Batch", models.PROTECT, null=True, related_name="notices")
@@ -48,8 +43,6 @@ class Notice(models.Model):
     error = models.CharField(max_length=300, blank=True)
 
     class Meta:
-        """A person is told a thing once; the worker looks for what is unsent."""
-
         constraints = [
             models.UniqueConstraint(
                 fields=["request", "kind", "recipient", "version", "occasion"], name="one_notice_per_person"
@@ -81,5 +74,4 @@ class Notice(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Kind and request."""
         return f"{self.kind} of request {self.request_id}" if self.request_id else str(self.kind)

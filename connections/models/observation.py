@@ -1,4 +1,4 @@
-"""When Fivetran's list of all connections was last read: one row, so that several schedulers read it once."""
+"""When Fivetran's list of all connections was last read, so that several schedulers read it once."""
 
 from datetime import datetime, timedelta
 
@@ -12,10 +12,8 @@ EARLY = 0.8  # of OBSERVE_INTERVAL: the scheduler's own beat may come a little e
 
 
 class ObservationManager(models.Manager["Observation"]):
-    """Taking turns at reading the list."""
-
     def begin(self) -> datetime | None:
-        """Take the turn; the moment it began by the database's clock, None where somebody has or just had it."""
+        """The start of this reading by the database's clock; None where another process reads, or just did."""
         self.get_or_create(pk=1)
         free = Q(lease_until=None) | Q(lease_until__lte=Now())
         rested = Q(next_at=None) | Q(next_at__lte=Now())
@@ -26,13 +24,13 @@ class ObservationManager(models.Manager["Observation"]):
         return self.values_list("started_at", flat=True).get(pk=1) if taken == 1 else None
 
     def end(self, *, complete: bool) -> None:
-        """Give the turn back; `complete` where the list was read and stored whole."""
+        """`complete`: the list was read and stored whole."""
         facts = {"finished_at": models.F("started_at")} if complete else {}
         self.filter(pk=1).update(lease_until=None, **facts)
 
 
 class Observation(models.Model):
-    """A single row (id 1): who reads the list now, and as of when everything in it is known."""
+    """A single row (id 1)."""
 
     started_at = models.DateTimeField(null=True)
     lease_until = models.DateTimeField(null=True)
@@ -42,10 +40,7 @@ class Observation(models.Model):
     objects = ObservationManager()
 
     class Meta:
-        """Only ever one row."""
-
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_observation")]
 
     def __str__(self) -> str:
-        """As of when."""
         return f"list as of {self.finished_at}"

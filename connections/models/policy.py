@@ -1,4 +1,4 @@
-"""What the company says about Fivetran's services and about names; edited in the admin, read by the form."""
+"""The company's rules for Fivetran's services and for names; edited in the admin, read by the form."""
 
 from django.core.validators import RegexValidator
 from django.db import models
@@ -9,16 +9,12 @@ TEMPLATE_PATTERN = r"^(?:[_a-z0-9]|\{[a-z][a-z0-9_]*\})*\Z"
 
 
 class Stance(models.TextChoices):
-    """What the company thinks of a service."""
-
     RECOMMENDED = "recommended", "Recommended: offered first"
     ALLOWED = "allowed", "Allowed"
     DENIED = "denied", "Denied: not offered, and refused"
 
 
 class ServiceRule(models.Model):
-    """What the company says about one service. Unlisted services are allowed, unless the policy says otherwise."""
-
     service = models.CharField(max_length=SERVICE_LENGTH, unique=True, help_text="Fivetran's id of the service.")
     stance = models.CharField(max_length=20, choices=Stance.choices, default=Stance.RECOMMENDED)
     position = models.PositiveSmallIntegerField(
@@ -30,25 +26,20 @@ class ServiceRule(models.Model):
     changed_at = models.DateTimeField(auto_now=True)
 
     class Meta:
-        """In the order in which they are offered."""
-
         ordering = ["position", "service"]
 
     def __str__(self) -> str:
-        """The service."""
         return self.service
 
 
 class PortalPolicyManager(models.Manager["PortalPolicy"]):
-    """Reading the one row."""
-
     def current(self) -> "PortalPolicy":
-        """The policy; the defaults, unsaved, as long as nobody has changed any."""
+        """The policy; unsaved defaults as long as nobody has changed any."""
         return self.filter(pk=1).first() or PortalPolicy(pk=1)
 
 
 class PortalPolicy(models.Model):
-    """The company's rules that concern all services: one row."""
+    """The rules that concern all services: one row."""
 
     only_listed_services = models.BooleanField(
         "offer listed services only",
@@ -72,11 +63,8 @@ class PortalPolicy(models.Model):
     objects = PortalPolicyManager()
 
     class Meta:
-        """One row."""
-
         verbose_name_plural = "portal policy"
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_policy")]
 
     def __str__(self) -> str:
-        """What it is."""
         return "Portal policy"

@@ -1,4 +1,4 @@
-"""Presets: requests that an administrator has thought out beforehand, for others to fill in the rest."""
+"""Presets: prepared requests in which others fill in the rest."""
 
 from typing import Any
 
@@ -6,15 +6,12 @@ from django.db import models
 
 
 class PresetQuerySet(models.QuerySet["Preset"]):
-    """The questions that are asked about presets."""
-
     def offered(self) -> "PresetQuerySet":
-        """Those that people may begin with, in their order."""
         return self.filter(active=True)
 
 
 class Preset(models.Model):
-    """What a new request begins with, what of it cannot be changed, what is not shown, and who decides on it."""
+    """What a new request begins with, what of it is fixed or hidden, and who decides on it."""
 
     name = models.CharField(max_length=100, unique=True, help_text="Such as “Postgres, hourly, EU warehouse”.")
     description = models.CharField(max_length=300, blank=True, help_text="For whom it is, and what for.")
@@ -43,21 +40,17 @@ class Preset(models.Model):
     objects = PresetQuerySet.as_manager()
 
     class Meta:
-        """In the order in which they are offered."""
-
         ordering = ["position", "name"]
 
     def __str__(self) -> str:
-        """The name."""
         return self.name
 
     @property
     def begins_with(self) -> dict[str, Any]:
-        """path -> value of everything that it presets, the service and the destination too."""
+        """path -> value of everything that it presets, with the service and the destination."""
         chosen = {"service": self.service, "group_id": self.group_id}
         return {**{path: value for path, value in chosen.items() if value}, **self.values}
 
     @property
     def imposed(self) -> list[str]:
-        """The paths whose value nobody but the preset decides: the fixed and the hidden ones."""
         return list(dict.fromkeys([*self.fixed, *self.hidden]))

@@ -1,4 +1,4 @@
-"""The request: one row a connection that somebody asked for."""
+"""The request for one connection."""
 
 import uuid
 from collections.abc import Collection
@@ -15,10 +15,7 @@ _UNNAMED = sorted({Status.DRAFT, Status.WITHDRAWN})
 
 
 class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
-    """The questions that are asked about requests."""
-
     def waiting_for_approval(self) -> "ConnectionRequestQuerySet":
-        """What an approver has to decide, oldest first."""
         return self.filter(status=Status.PENDING).order_by("submitted_at", "id")
 
     def due(self) -> "ConnectionRequestQuerySet":
@@ -26,25 +23,22 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
         return self.filter(status=Status.APPROVED, next_try_at__lte=Now()).order_by("approved_at", "id")
 
     def holding(self, group_id: str, schema: str) -> "ConnectionRequestQuerySet":
-        """The request that holds the destination name `schema` in the group, if any (at most one)."""
+        """The request that holds the destination name `schema` in the group: at most one."""
         return self.holding_names().filter(group_id=group_id, schema=schema)
 
     def holding_names(self) -> "ConnectionRequestQuerySet":
-        """Every request that holds its destination name."""
         return self.filter(_NAME_HELD)
 
     def refused_for_operators(self) -> "ConnectionRequestQuerySet":
-        """What Fivetran refused for a reason that operators mend, and nobody has submitted a copy of since."""
+        """Refusals that operators mend, and of which nobody has submitted a copy since."""
         return self.filter(status=Status.FAILED, turn=Owner.OPERATOR, clones=None)
 
     def of_sources(self, source_keys: Collection[str]) -> "ConnectionRequestQuerySet":
-        """The open requests and existing connections that read the sources of these keys; none for the empty key."""
+        """The open requests and existing connections that read these sources; none for the empty key."""
         return self.filter(_NAME_HELD, source_key__in=set(source_keys) - {""})
 
 
 class ConnectionRequest(models.Model):
-    """A colleague's request for one connection, from draft to its end, with everything that was decided and sent."""
-
     status = models.CharField(max_length=20, choices=Status.choices(), editable=False)
     status_since = models.DateTimeField(db_default=Now(), editable=False)
     # The owner of its `next_step`, as far as the rows tell: written by `transition` and `store_turn`.
@@ -110,8 +104,6 @@ class ConnectionRequest(models.Model):
     objects = ConnectionRequestQuerySet.as_manager()
 
     class Meta:
-        """Indexes for the lists, constraints that refuse impossible rows, and the portal's own permissions."""
-
         verbose_name = "connection request"
         permissions = [
             ("approve_request", "Can approve, reject and ask for changes"),
@@ -160,10 +152,8 @@ class ConnectionRequest(models.Model):
         ]
 
     def __str__(self) -> str:
-        """A short name for the admin and logs, without anything that was typed but the destination name."""
         return f"#{self.pk} {self.service or 'draft'} {self.schema}".strip()
 
     @property
     def state(self) -> Status:
-        """The status as a member of the table, with its label."""
         return Status(self.status)

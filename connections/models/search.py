@@ -1,9 +1,4 @@
-"""Finding requests by words in `ConnectionRequest.search`, quickly at any size of the table.
-
-PostgreSQL has a trigram index (pg_trgm) on that column, SQLite an FTS5 table with the `trigram` tokenizer, which
-triggers keep in step. A trigram index knows no order, and sorting all matches of a frequent word takes long; so the
-newest requests are looked through in order first, and all of them only if that did not fill the page.
-"""
+"""Finding requests by words in `ConnectionRequest.search`."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +9,9 @@ from django.db.models.expressions import RawSQL
 
 from connections.models.request import ConnectionRequest, ConnectionRequestQuerySet
 
+# PostgreSQL has a trigram index (pg_trgm) on that column, SQLite an FTS5 table with the `trigram` tokenizer, which
+# triggers keep current. A trigram index has no order, and sorting all matches of a frequent word is slow: so the newest
+# requests are searched first, and all of them only if that does not fill the page.
 TABLE = "connections_connectionrequest"
 FTS_TABLE = "connections_search"
 NEWEST = 3_000  # rows that the first look goes through
@@ -24,7 +22,7 @@ MAX_WORDS = 8
 
 @dataclass(frozen=True)
 class Stage:
-    """One look: its rows, whether it went through everything, and whether rows beyond its reach are never looked at."""
+    """One search. `complete`: it covers everything that is ever searched; `limited`: older rows never are."""
 
     rows: ConnectionRequestQuerySet
     complete: bool
@@ -40,21 +38,19 @@ class Edge:
 
 
 def words_of(text: str) -> list[str]:
-    """The words of a query, lower-cased as the column is; a request must contain each of them. At most MAX_WORDS."""
+    """The words of a query, in lower case as the column is, at most MAX_WORDS; a request must contain each."""
     return list(dict.fromkeys(text.lower().split()))[:MAX_WORDS]
 
 
 def contain(rows: ConnectionRequestQuerySet, words: list[str]) -> ConnectionRequestQuerySet:
-    """`rows` that contain every word. `contains` and not `icontains`: only it can use the index on PostgreSQL."""
-    for word in words:
+    for word in words:  # not `icontains`, which cannot use the index on PostgreSQL
         rows = rows.filter(search__contains=word)
     return rows
 
 
 def stages(rows: ConnectionRequestQuerySet, words: list[str], edge: Edge | None) -> Iterator[Stage]:
-    """The looks to take at `rows` for `words`, in turn, until a page is full or the stage is complete.
-
-    `edge` is where the page begins; the caller applies it to the rows itself, here it only bounds the first look.
+    """The searches for `words` in turn, until a page is full or the stage is complete. `edge` only bounds the first
+    one.
     """
     long = [word for word in words if len(word) >= TRIGRAM]
     short = [word for word in words if len(word) < TRIGRAM]
@@ -71,7 +67,7 @@ def stages(rows: ConnectionRequestQuerySet, words: list[str], edge: Edge | None)
 
 
 def _near(rows: ConnectionRequestQuerySet, edge: Edge | None, reach: int) -> ConnectionRequestQuerySet:
-    """The rows whose id is within `reach` of the page's edge: a range of the primary key, whatever the filters."""
+    """The rows whose id is within `reach` of the edge: a range of the primary key, whatever the filters."""
     if edge is None:
         newest = Subquery(ConnectionRequest.objects.order_by("-id").values("id")[:1], output_field=BigIntegerField())
         return rows.filter(id__gt=newest - Value(reach))

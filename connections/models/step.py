@@ -1,4 +1,4 @@
-"""What waits for whom, read with the rows of requests: the facts behind it, or the stored column."""
+"""Reading with the rows of requests whose turn it is: from the facts, or from the stored column."""
 
 from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
@@ -15,13 +15,13 @@ _KEY_REFUSED = Exists(CircuitBreaker.objects.filter(pk=1, reason=BreakerReason.A
 
 
 def with_turn(rows: ConnectionRequestQuerySet) -> ConnectionRequestQuerySet:
-    """`rows` with `turn_now`: the stored turn, but the operators' while nothing is sent because of the API key."""
+    """Adds `turn_now`: the stored turn, but the operators' while Fivetran does not accept the API key."""
     waits_for_key = When(_KEY_REFUSED, status=Status.APPROVED, then=Value(NextStep.KEY_REFUSED.owner.value))
     return rows.annotate(turn_now=Case(waits_for_key, default=F("turn")))
 
 
 def with_step(rows: ConnectionRequestQuerySet) -> ConnectionRequestQuerySet:
-    """`rows` with what `step_of` needs, in the same query."""
+    """Adds what `step_of` needs, in the same query."""
     last_run = SetupTestRun.objects.filter(connection__request=OuterRef("request")).order_by("-pk")
     approved = Trust.objects.filter(request=OuterRef("pk"))
     on_its_way = Exists(approved.filter(state__in=OPEN_TRUST))
@@ -39,7 +39,6 @@ def with_step(rows: ConnectionRequestQuerySet) -> ConnectionRequestQuerySet:
 
 
 def step_of(row: ConnectionRequest, *, drifted: bool = False, paused: bool = False) -> NextStep:
-    """The next step of a row that was read by `with_step`."""
     facts = {name.removeprefix("step_"): value for name, value in vars(row).items() if name.startswith("step_")}
     return next_step(
         row.status,
@@ -53,11 +52,9 @@ def step_of(row: ConnectionRequest, *, drifted: bool = False, paused: bool = Fal
 
 
 def store_turn(*requests: int) -> None:
-    """Store whose turn created requests are, after something that it depends on was written, in that transaction.
-
-    Their connections are locked before the facts are read: of two writers at once the second sees what both wrote.
-    """
+    """Store whose turn created requests are, in the transaction that wrote something it depends on."""
     with transaction.atomic(savepoint=False):
+        # Locked before the facts are read: of two writers at once the second sees what both wrote.
         found = Connection.objects.select_for_update().filter(request__in=requests).order_by("pk")
         created = list(found.values_list("request_id", flat=True))
         for row in with_step(ConnectionRequest.objects.filter(pk__in=created)):

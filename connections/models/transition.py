@@ -41,7 +41,7 @@ class IllegalTransition(Exception):
 
 
 class StaleRow(Exception):
-    """The row no longer is where the caller saw it: somebody or something else moved first. Nothing was changed."""
+    """The row is no longer as the caller read it. Nothing was changed."""
 
 
 # --- beginning -------------------------------------------------------------------------------------------------------
@@ -55,10 +55,8 @@ def open_request(
     detail: dict[str, Any] | None = None,
     **columns: Any,
 ) -> ConnectionRequest:
-    """Insert a new request with its first event; runs in one transaction.
-
-    It begins as a draft or pending, or, by an operator (`by`) who says `why`, as created: then the connection was made
-    elsewhere. Raises IllegalTransition, and IntegrityError where a constraint refuses the row.
+    """Insert a new request with its first event, in one transaction. A created one is adopted by an operator (`by`).
+    Raises IllegalTransition, IntegrityError.
     """
     _check(find_transition(None, status), "request", None, status, actor, why)
     with database_transaction.atomic():
@@ -70,10 +68,8 @@ def open_request(
 
 
 def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **columns: Any) -> ConnectionChange:
-    """Insert a new change, waiting for approval, with its event; runs in one transaction.
-
-    Raises IllegalTransition, and IntegrityError where a constraint refuses the row: above all where another change of
-    this connection is open.
+    """Insert a new change that waits for approval, with its event, in one transaction. Raises IllegalTransition, and
+    IntegrityError for a second open change.
     """
     reason, status = str(columns.get("reason", "")).strip(), ChangeStatus.PENDING
     _check(change_transition(None, status), "change", None, status, actor, reason)
@@ -98,10 +94,8 @@ def transition(
     columns: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """Move `request` from the status it was read with to `target`, with an event that has `reason` and `detail`.
-
-    `changes` are columns that are written by the same statement (`columns` too, for names that are parameters here).
-    More in `_move`.
+    """Move `request` from the status it was read with to `target`; see `_move`. `changes`, and `columns` for names that
+    are parameters here, are written too.
     """
     source = request.state
 
@@ -125,7 +119,7 @@ def transition_change(
     guard: Q | None = None,
     **columns: Any,
 ) -> None:
-    """Move `change` in the same way, with an event of its request; `reason` or `why` is what the timeline shows."""
+    """Move `change` in the same way; the timeline shows `reason` or `why`."""
     source = change.state
 
     def note(_version: int) -> None:
@@ -146,17 +140,13 @@ def _move(
     columns: Mapping[str, Any],
     note: Callable[[int], None],
 ) -> None:
-    """One conditional UPDATE and, by `note`, one event row.
-
-    The row must be as it was read: in the same version. `guard` narrows the UPDATE further (a token, a digest, a lease
-    by `Now()`); `columns` may be expressions. Afterwards `row` has what was written; what the database computed is read
-    when it is asked for.
-    Raises IllegalTransition (no such move, wrong actor, reason missing), StaleRow (not exactly one row matched),
-    IntegrityError (a constraint refused: the caller's transaction, if any, is lost with it). In each of these cases
-    nothing was written.
+    """One conditional UPDATE and, by `note`, one event. `guard` narrows the UPDATE (a token, a digest, a lease by
+    `Now()`). Raises, with nothing written, IllegalTransition, StaleRow (not exactly one row matched), IntegrityError
+    (the caller's transaction is lost too).
     """
     name = "change" if isinstance(row, ConnectionChange) else "request"
     _check(move, name, source, target, actor, reason)
+    # The row must have the version that was read. Afterwards `row` has what was written.
     written, version = {"status_since": Now(), **columns}, row.version + 1
     seen = type(row)._default_manager.filter(guard or Q(), pk=row.pk, status=source, version=row.version)
     with database_transaction.atomic(savepoint=False):
@@ -177,7 +167,7 @@ def _check(move: Transition[Any] | None, name: str, source: str | None, target: 
 
 
 def _take_over(row: models.Model, name: str, value: Any) -> None:
-    """Give `row` a column as it was written, or have Django read it when it is asked for."""
+    """Give `row` a column as it was written, or have Django read an expression when it is asked for."""
     column: Any = row._meta.get_field(name)
     if hasattr(value, "resolve_expression") or isinstance(column, models.JSONField):
         row.__dict__.pop(column.attname, None)
@@ -217,7 +207,6 @@ def _note_change(
     by: User | None,
     said: str,
 ) -> None:
-    """The event names the change; behind it stands the reason or cause."""
     waits = source is ChangeStatus.RUNNING and target in CHANGE_OPEN
     words = f"{change.get_kind_display()} (change #{change.pk})"
     Event.objects.note(

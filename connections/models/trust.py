@@ -1,4 +1,4 @@
-"""A certificate or SSH host key that a person approved for one connection, and whether Fivetran was told."""
+"""Certificates and SSH host keys that a person approved for one connection, and whether Fivetran was told."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from connections.states import TrustState
 
 
 class Trust(models.Model):
-    """One approval. `hash` and `proof` are public: the hash and the certificate or key that the source shows anyone."""
+    """One approval. `hash` and `proof` are public: the source shows them to anyone."""
 
     request = models.ForeignKey("connections.ConnectionRequest", models.PROTECT, related_name="trusts")
     # A copy, so that the database itself can refuse an approval by who asked for the connection.
@@ -29,8 +29,6 @@ class Trust(models.Model):
     message = models.CharField(max_length=500, blank=True)
 
     class Meta:
-        """The right to approve, what is due, and two pairs of eyes."""
-
         ordering = ["-id"]
         default_permissions = ()
         permissions = [("approve_trust", "Can approve certificates and fingerprints")]
@@ -50,5 +48,4 @@ class Trust(models.Model):
         ]
 
     def __str__(self) -> str:
-        """Kind and request."""
         return f"{self.kind} for request {self.request_id}"

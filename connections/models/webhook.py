@@ -1,4 +1,4 @@
-"""The webhooks that Fivetran delivered: a digest each, so that none has an effect twice. Never a body."""
+"""The webhooks that Fivetran delivered: a digest of each, so that none has an effect twice. Never a body."""
 
 from datetime import timedelta
 
@@ -13,10 +13,8 @@ PRUNED = 5_000  # after a long pause of the sweeper one DELETE of all would take
 
 
 class WebhookDeliveryManager(models.Manager["WebhookDelivery"]):
-    """Keeping digests, and forgetting them."""
-
     def is_new(self, digest: str) -> bool:
-        """Note the digest of an accepted body; False where it was noted before. In the caller's transaction."""
+        """Note the digest of an accepted body; False where it is known. In the caller's transaction."""
         try:
             with transaction.atomic():
                 self.create(digest=digest)
@@ -25,24 +23,19 @@ class WebhookDeliveryManager(models.Manager["WebhookDelivery"]):
         return True
 
     def prune(self) -> None:
-        """Forget the digests of bodies that are refused for their age by now, the oldest PRUNED of them at a time."""
+        """Forget the digests of bodies that are too old to be accepted, at most PRUNED at a time."""
         old = self.filter(at__lt=Now() - KEPT).order_by("at").values_list("pk", flat=True)[:PRUNED]
         self.filter(pk__in=list(old)).delete()
 
 
 class WebhookDelivery(models.Model):
-    """A body that was accepted, by its SHA-256."""
-
     digest = models.CharField(max_length=64, unique=True)
     at = models.DateTimeField(db_default=Now(), db_index=True)
 
     objects = WebhookDeliveryManager()
 
     class Meta:
-        """In the words of Django's admin."""
-
         verbose_name_plural = "webhook deliveries"
 
     def __str__(self) -> str:
-        """The beginning of the digest."""
         return self.digest[:12]

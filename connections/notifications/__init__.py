@@ -1,8 +1,5 @@
-"""Who is told what, once: notices are rows, written with the event that causes them and mailed by the worker.
-
-A mail says what happened and links to the request; it never holds the body, a credential or a Connect Card.
-What waits for approvers or operators is gathered: the first of a kind is mailed at once, and whatever follows within
-GATHER is told in one mail at its end. What was taken back by then is not told at all.
+"""Notices are rows, written with the event that causes them and mailed once by the worker. A mail never holds the body,
+a credential or a Connect Card.
 """
 
 import logging
@@ -11,7 +8,6 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -42,6 +38,8 @@ _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, Notic
 SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next message
 _OF_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)  # the server answered
 _one_sender = threading.Lock()
+# What waits for approvers or operators: the first of a kind is mailed at once, all others within GATHER in one mail at
+# its end, without what was withdrawn by then.
 GATHER = timedelta(minutes=1)
 _OF_CHANGES = frozenset({NoticeKind.CHANGE_SUBMITTED, NoticeKind.CHANGE_DECIDED, NoticeKind.CHANGE_ENDED})
 RESETS_KEPT = timedelta(days=1)
@@ -52,9 +50,8 @@ LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed
 def notify(
     request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None, occasion: int = 0
 ) -> None:
-    """Write a notice for each active recipient, in the caller's transaction; telling twice writes nothing new.
-
-    With `batch` the mail is about all of it. A new `occasion` tells the same kind about the same version once more.
+    """Write a notice for each active recipient, in the caller's transaction; a second time writes nothing new. A new
+    `occasion` tells the same kind about the same version once more.
     """
     Notice.objects.bulk_create(
         [
@@ -69,7 +66,6 @@ def notify(
 
 
 def tell_address(request: ConnectionRequest, kind: NoticeKind, address: str, *, occasion: int = 0) -> None:
-    """The same for somebody without an account."""
     Notice.objects.bulk_create(
         [Notice(request=request, kind=kind, address=address, version=request.version, occasion=occasion)],
         ignore_conflicts=True,
@@ -77,10 +73,8 @@ def tell_address(request: ConnectionRequest, kind: NoticeKind, address: str, *, 
 
 
 def tell_owner(handover: Handover, kind: NoticeKind) -> None:
-    """A mail to the owner of a hand-over, with or without an account, in the caller's transaction; each call is one.
-
-    What it says is read from the row when it is sent: the link and the code stand in no table.
-    """
+    """One more mail to the owner of a hand-over, in the caller's transaction."""
+    # What the mail says is read from the row when it is sent: the link and the code stand in no table.
     Handover.objects.filter(pk=handover.pk).update(mails=F("mails") + 1)
     handover.refresh_from_db(fields=["mails"])
     if handover.owner is not None:
@@ -90,59 +84,51 @@ def tell_owner(handover: Handover, kind: NoticeKind) -> None:
 
 
 def tell_of_reset(accounts: Iterable[User]) -> None:
-    """A mail with a link to a new password for each account; the row names the account, the link is made at sending.
-
-    Old ones go, or strangers could fill the table.
-    """
+    # Old ones are deleted: strangers could fill the table.
     Notice.objects.filter(kind=NoticeKind.PASSWORD_RESET, created_at__lt=Now() - RESETS_KEPT).delete()
     Notice.objects.bulk_create(Notice(kind=NoticeKind.PASSWORD_RESET, recipient=person) for person in accounts)
 
 
 def operators() -> QuerySet[User]:
-    """The active users who operate the portal (superusers included)."""
     holders = User.objects.with_perm("connections.operate_portal", backend=_BACKEND)
     return holders.filter(is_active=True)
 
 
 def send_due(limit: int = 100, seconds: float = SENDING_SECONDS) -> int:
-    """Send up to `limit` mails of what is unsent and return how many went out. Each failing one is tried five times.
-
-    A notice is claimed by one conditional update, so any number of senders send it once. One at a time in a process,
-    for so many `seconds` and until the mail server is not reached: it may hang, and other tasks need the threads.
-    """
+    """Send up to `limit` unsent mails, for `seconds` and until the mail server is away; returns how many went out."""
+    # One sender in a process: the mail server may hang, and other tasks need the threads.
     if not _one_sender.acquire(blocking=False):
         return 0  # whoever sends looks again before it ends
     try:
-        return _send_each(limit, time.monotonic() + seconds)
+        return send_each(limit, time.monotonic() + seconds)
     finally:
         _one_sender.release()
 
 
-def _send_each(limit: int, end: float) -> int:
+def send_each(limit: int, end: float) -> int:
     due = Notice.objects.filter(sent_at=None, next_try_at__lte=Now(), tries__lt=TRIES)
     found = due.select_related("request", "recipient", "batch__requester").order_by("id")
     sent = 0
     while sent < limit and time.monotonic() < end and (notice := found.first()) is not None:
-        if _is_put_off(due, notice) or due.filter(pk=notice.pk).update(tries=F("tries") + 1, **_leased()) != 1:
+        if _is_put_off(due, notice):
+            continue
+        # Claimed by one conditional update, so that any number of senders send it once.
+        if due.filter(pk=notice.pk).update(tries=F("tries") + 1, next_try_at=Now() + LEASE) != 1:
             continue
         try:
-            sent += _send(notice, [notice, *_claim_others(due, notice)])
+            sent += _send(notice, [notice, *claim_others(due, notice)])
         except _Away:
             break
     return sent
 
 
-def _leased() -> dict[str, Any]:
-    return {"next_try_at": Now() + LEASE}
-
-
 def _alike(notices: QuerySet[Notice], notice: Notice) -> QuerySet[Notice]:
-    """Those of `notices` that notify the same person of the same kind of thing."""
+    """Those of `notices` about the same kind of thing, for the same person."""
     return notices.filter(recipient=notice.recipient_id, kind=notice.kind).order_by("id")
 
 
 def _is_put_off(due: QuerySet[Notice], notice: Notice) -> bool:
-    """Whether the person was told of such a thing a moment ago: then this one and all alike wait for the next mail."""
+    """Whether this person was told of such a thing a moment ago."""
     if notice.kind not in GATHERED or notice.recipient_id is None:
         return False
     told = _alike(Notice.objects.filter(sent_at__gt=Now() - GATHER, sent_at__lte=Now(), error=""), notice)
@@ -153,24 +139,24 @@ def _is_put_off(due: QuerySet[Notice], notice: Notice) -> bool:
     return True
 
 
-def _claim_others(due: QuerySet[Notice], notice: Notice) -> list[Notice]:
-    """Whatever else the same mail can notify, claimed; of any number of senders one gets each."""
+def claim_others(due: QuerySet[Notice], notice: Notice) -> list[Notice]:
+    """Claim what else fits into the same mail; of several senders one gets each."""
     if notice.kind not in GATHERED or notice.recipient_id is None:
         return []
     with transaction.atomic():
         mine = list(_alike(due, notice).exclude(pk=notice.pk).select_for_update(skip_locked=True).values_list("pk"))
         ids = [pk for (pk,) in mine]
-        Notice.objects.filter(pk__in=ids).update(tries=F("tries") + 1, **_leased())
+        Notice.objects.filter(pk__in=ids).update(tries=F("tries") + 1, next_try_at=Now() + LEASE)
     others = Notice.objects.filter(pk__in=ids).select_related("request__requester", "recipient", "batch__requester")
     return list(others.order_by("id"))
 
 
 class _Away(Exception):
-    """The mail server was not reached, so that the next mail would wait for it too."""
+    """The mail server was not reached, so the next mail would wait for it too."""
 
 
 def _send(notice: Notice, together: Sequence[Notice]) -> bool:
-    """Mail what `notice` and those `together` with it notify; whether a mail went out."""
+    """Send one mail about `notice` and those `together` with it; returns whether it went out."""
     rows = Notice.objects.filter(pk__in=[each.pk for each in together])
     person = notice.recipient
     address = person.email if person else notice.address
@@ -201,19 +187,14 @@ def _send(notice: Notice, together: Sequence[Notice]) -> bool:
 
 
 def _standing(together: Sequence[Notice]) -> list[Notice]:
-    """What there still is to notify: nothing of what was taken back, and of each thing only the last that happened."""
+    """Without what was withdrawn, and of each request or batch only the latest notice."""
     withdrawn = _withdrawn(together)
-    last = {_matter(notice): notice for notice in together if notice.pk not in withdrawn}
-    return list(last.values())
-
-
-def _matter(notice: Notice) -> tuple[str, int]:
-    """What a notice is about, as one line of a mail."""
-    return ("batch", notice.batch_id) if notice.batch_id else ("request", notice.request_id or 0)
+    left = [notice for notice in together if notice.pk not in withdrawn]
+    return list({(notice.batch_id, notice.batch_id or notice.request_id): notice for notice in left}.values())
 
 
 def _withdrawn(together: Sequence[Notice]) -> set[int]:
-    """The notices that ask approvers for what its requester took back meanwhile, by number."""
+    """The ids of notices that ask approvers for what its requester withdrew meanwhile."""
     kind = together[0].kind
     if kind == NoticeKind.SUBMITTED:
         alone = [notice for notice in together if notice.batch_id is None]
@@ -228,7 +209,7 @@ def _withdrawn(together: Sequence[Notice]) -> set[int]:
 
 
 def _made(standing: Sequence[Notice]) -> mails.Mail | None:
-    """Subject and text of the mail; None where it concerns nobody any more."""
+    """The mail; None where it concerns nobody any more."""
     notice = standing[0]
     if len(standing) > 1:
         return mails.of_several(standing)
@@ -237,25 +218,22 @@ def _made(standing: Sequence[Notice]) -> mails.Mail | None:
         return mails.of_handover(notice, handover) if handover else None
     if notice.request is None:
         return mails.of_reset(notice, notice.recipient) if notice.recipient and _awaits_reset(notice) else None
-    if notice.kind in _OF_CHANGES and (change := _change_of(notice)) is not None:
-        return mails.of_change(notice, change)
+    if notice.kind in _OF_CHANGES:
+        changes = ConnectionChange.objects.select_related("requester", "decided_by", "request")
+        # A change's number is the notice's occasion.
+        if (change := changes.filter(pk=notice.occasion, request_id=notice.request_id).first()) is not None:
+            return mails.of_change(notice, change)
     return mails.of_batch(notice, notice.batch) if notice.batch else mails.of_request(notice, notice.request)
 
 
-def _change_of(notice: Notice) -> ConnectionChange | None:
-    """The change that a notice is about: its number is the notice's occasion."""
-    changes = ConnectionChange.objects.select_related("requester", "decided_by", "request")
-    return changes.filter(pk=notice.occasion, request_id=notice.request_id).first()
-
-
 def _awaits_reset(notice: Notice) -> bool:
-    """Whether who forgot a password still waits for the link, and has a password to forget."""
+    """Whether who forgot a password still waits for the link, and has a password."""
     fresh = Notice.objects.filter(pk=notice.pk, created_at__gt=Now() - RESET_LIFE).exists()
     return fresh and notice.recipient is not None and notice.recipient.has_usable_password()
 
 
 def _handover_of(notice: Notice) -> Handover | None:
-    """The hand-over that a mail to its owner is about, as long as it still concerns whom the mail goes to."""
+    """The hand-over of a mail to its owner, as long as the mail still goes to the owner."""
     mine = Handover.objects.live().filter(request=notice.request_id, owner=notice.recipient_id, address=notice.address)
     if notice.kind == NoticeKind.HANDOVER_CODE:
         mine = mine.filter(code_expires_at__gt=Now()).exclude(code_nonce="")

@@ -1,6 +1,5 @@
-"""What each mail says: subject, sentences, who acted, and whose words are quoted. Plain text; the address comes last.
-
-Somebody's text stands in a mail on one line, or marked as theirs: nothing of it can read as the portal's.
+"""What each mail says, as plain text. A person's text stands on one line or is marked as theirs, so that nobody can
+take it for the portal's.
 """
 
 import re
@@ -115,16 +114,14 @@ _USERNAME = re.compile(r"[A-Za-z0-9_@.+-]{1,64}")
 
 
 class Mail(NamedTuple):
-    """One mail, without its recipient."""
-
     subject: str
     text: str
 
 
 def of_several(standing: Sequence[Notice]) -> Mail:
-    """The mail about several things alike."""
     words, page = GATHERED[NoticeKind(standing[0].kind)]
-    heading = words.format(f"{sum(_counted(notice) for notice in standing):,}")
+    counted = sum(notice.batch.rows.count() if notice.batch else 1 for notice in standing)
+    heading = words.format(f"{counted:,}")
     lines = [_line(notice) for notice in standing[:LISTED]]
     if len(standing) > LISTED:
         lines.append(f"  and {len(standing) - LISTED} more")
@@ -139,13 +136,7 @@ def _line(notice: Notice) -> str:
     return f"  Request #{notice.request_id}, asked for by {getattr(notice.request, 'requester', '')}"
 
 
-def _counted(notice: Notice) -> int:
-    """How many requests one line stands for."""
-    return notice.batch.rows.count() if notice.batch else 1
-
-
 def of_batch(notice: Notice, batch: Batch) -> Mail:
-    """The mail about a whole batch."""
     counted = batch.rows.count()
     submitted = notice.kind == NoticeKind.SUBMITTED
     sentence = (_BATCH_SUBMITTED if submitted else _BATCH_APPROVED).format(counted)
@@ -156,7 +147,6 @@ def of_batch(notice: Notice, batch: Batch) -> Mail:
 
 
 def of_request(notice: Notice, request: ConnectionRequest) -> Mail:
-    """The mail about one request."""
     kind = NoticeKind(notice.kind)
     refusal = _operators_refusal(notice, request)
     sentence = _OF_REQUEST.get((kind, _known(kind, request, refusal))) or _OF_REQUEST[NoticeKind.ATTENTION, ""]
@@ -180,7 +170,7 @@ def of_request(notice: Notice, request: ConnectionRequest) -> Mail:
 
 
 def _known(kind: NoticeKind, request: ConnectionRequest, refusal: Refusal | None) -> str:
-    """What else decides what is said: of a creation how it is tested, of a refusal whether operators mend it."""
+    """What else decides the sentence: of a creation how it is tested, of a refusal whether operators mend it."""
     if kind is not NoticeKind.CREATED:
         return "for operators" if refusal else ""
     connection, handover = getattr(request, "connection", None), getattr(request, "handover", None)
@@ -194,7 +184,7 @@ def _known(kind: NoticeKind, request: ConnectionRequest, refusal: Refusal | None
 
 
 def _operators_refusal(notice: Notice, request: ConnectionRequest) -> Refusal | None:
-    """What the mail says of a refusal that operators mend; None for any other, and where it is about something else."""
+    """The refusal that operators mend, where this mail is about one."""
     if notice.kind == NoticeKind.ATTENTION and notice.occasion == BAD_KEY_OCCASION:
         return refusal_of(BAD_KEY)
     told = notice.kind in (NoticeKind.ATTENTION, NoticeKind.FAILED)
@@ -203,7 +193,6 @@ def _operators_refusal(notice: Notice, request: ConnectionRequest) -> Refusal | 
 
 
 def of_change(notice: Notice, change: ConnectionChange) -> Mail:
-    """The mail about a change of a connection."""
     request = change.request
     facts: list[tuple[str, object]] = [
         ("Change", f"#{change.pk}, {change.get_kind_display()}"),
@@ -237,7 +226,6 @@ def _change_sentence(notice: Notice, change: ConnectionChange) -> str:
 
 
 def of_handover(notice: Notice, handover: Handover) -> Mail:
-    """The mail to the source owner: the link, or the code that the page asks for."""
     request, hello = handover.request, _hello(notice.recipient)
     subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
     if notice.kind == NoticeKind.HANDOVER_CODE:
@@ -258,7 +246,6 @@ def of_handover(notice: Notice, handover: Handover) -> Mail:
 
 
 def of_reset(notice: Notice, person: User) -> Mail:
-    """The mail with a link to a new password, made now."""
     known_as = urlsafe_base64_encode(force_bytes(person.pk))
     path = reverse("password_reset_confirm", args=[known_as, default_token_generator.make_token(person)])
     before, after = _RESET
@@ -266,12 +253,11 @@ def of_reset(notice: Notice, person: User) -> Mail:
 
 
 def public(path: str) -> str:
-    """An address of the portal, as people reach it from outside."""
+    """An address of the portal as people reach it from outside."""
     return f"{settings.PUBLIC_URL.rstrip('/')}/{path}"
 
 
 def link(request: ConnectionRequest) -> str:
-    """The address of the request's page, as people reach it from outside."""
     return public(f"requests/{request.pk}/")
 
 

@@ -1,7 +1,6 @@
 """Who may do what. `check_can_x` raises Denied with the reason in words; `can_x` is its boolean.
 
-The same sentence stands on the disabled button, on the 403 page and in the tests. Whether a status allows a move is
-part of the answer, so a page needs only this package to decide what to offer.
+The reason stands on the disabled button and on the 403 page. Whether the status allows it is part of the answer.
 """
 
 from connections.permissions.changes import (

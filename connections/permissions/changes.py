@@ -1,18 +1,14 @@
-"""Changes of connections that exist: who sees them, asks for them and decides them."""
+"""Changes of connections: who sees them, asks for them and decides them."""
 
 from django.db.models import Q
 
-from connections.models import (
-    ConnectionChange,
-    ConnectionRequest,
-)
+from connections.models import ConnectionChange, ConnectionRequest
 from connections.models.change import ConnectionChangeQuerySet
 from connections.permissions.rights import Denied, Person, is_approver, is_operator, sees_everything
 from connections.states import CHANGE_WITHDRAWABLE, ChangeStatus, Status
 
 
 def changes_visible_to(user: Person) -> ConnectionChangeQuerySet:
-    """The changes that exist for `user`: those of the requests that do."""
     if sees_everything(user):
         return ConnectionChange.objects.all()
     if not user.is_active:
@@ -21,7 +17,6 @@ def changes_visible_to(user: Person) -> ConnectionChangeQuerySet:
 
 
 def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
-    """The changes that wait for a decision which `user` may take, oldest first; none for who is no approver."""
     if not is_approver(user):
         return ConnectionChange.objects.none()
     preset = "request__preset"
@@ -32,13 +27,12 @@ def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
 
 
 def may_ask_for_change(user: Person, request: ConnectionRequest) -> bool:
-    """Whether `user` is one who may ask for changes of this connection, whatever its state."""
+    """Whether `user` may ask for changes of this connection, whatever its state."""
     own = user.is_active and request.requester_id == user.pk
     return own or is_operator(user) or is_approver(user)
 
 
 def check_can_ask_for_change(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless the connection exists, no change of it is open, and `user` is one who may ask."""
     if not may_ask_for_change(user, request):
         raise Denied("Only the requester, approvers and operators can ask for a change of a connection.")
     if request.state is not Status.CREATED:
@@ -62,14 +56,12 @@ def _check_change_in(change: ConnectionChange, statuses: frozenset[ChangeStatus]
 
 
 def check_can_withdraw_change(user: Person, change: ConnectionChange) -> None:
-    """Raise Denied unless `user` asked for the change and Fivetran is not being told."""
     if not user.is_active or change.requester_id != user.pk:
         raise Denied(f"Only {change.requester} can withdraw this change.")
     _check_change_in(change, CHANGE_WITHDRAWABLE, "withdraw")
 
 
 def check_can_decide_change(user: Person, change: ConnectionChange) -> None:
-    """Raise Denied unless `user` may approve or reject, did not ask for it, and it is pending."""
     if not is_approver(user):
         raise Denied("Only approvers can decide on changes.")
     if change.requester_id == user.pk:
@@ -82,7 +74,6 @@ def check_can_decide_change(user: Person, change: ConnectionChange) -> None:
 
 
 def check_can_approve_change(user: Person, change: ConnectionChange) -> None:
-    """Raise Denied unless `user` may decide on the change and the connection is still there: else only to reject it."""
-    check_can_decide_change(user, change)
+    check_can_decide_change(user, change)  # the connection's end leaves only its rejection
     if change.request.gone_at:
         raise Denied("The connection is no longer at Fivetran, so there is nothing to approve. It can be rejected.")

@@ -1,27 +1,20 @@
-"""The hand-over: who its source owner is, and who may hand over, pass on and revoke."""
+"""Hand-overs: who the source owner is, and who may hand over, pass on and revoke."""
 
 from django.utils.crypto import constant_time_compare
 
-from connections.models import (
-    ConnectionRequest,
-    Handover,
-)
+from connections.models import ConnectionRequest, Handover
 from connections.permissions.rights import Denied, Person, as_boolean, is_approver, is_operator
 from connections.states import Status
 
 
 def is_source_owner(user: Person, handover: Handover, proof: str = "") -> bool:
-    """Whether the credentials are this person's to enter: the named user, or who proved to hold the address.
-
-    `proof` is the nonce that the right code was answered with (`workflow.enter_code`); another owner has another nonce.
-    """
+    """Whether `user` is the named user, or `proof` is the nonce that `workflow.enter_code` returned for this owner."""
     if handover.owner_id is not None:
         return bool(user.is_active and user.pk == handover.owner_id)
-    return constant_time_compare(proof, handover.nonce)
+    return constant_time_compare(proof, handover.nonce)  # another owner has another nonce
 
 
 def check_is_source_owner(user: Person, handover: Handover, proof: str = "") -> None:
-    """Raise Denied unless the hand-over is this person's, and not over."""
     if not is_source_owner(user, handover, proof):
         raise Denied("This hand-over is somebody else's: only the named source owner can open it.")
     if handover.request.gone_at:
@@ -37,7 +30,6 @@ def oversees(user: Person, request: ConnectionRequest) -> bool:
 
 
 def check_can_hand_over(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless `user` is the requester, an approver or an operator, and the connection lacks credentials."""
     if not oversees(user, request):
         raise Denied("Only the requester, approvers and operators can hand a connection over.")
     if request.state is not Status.CREATED or request.gone_at:
@@ -47,7 +39,6 @@ def check_can_hand_over(user: Person, request: ConnectionRequest) -> None:
 
 
 def check_can_pass_on(user: Person, handover: Handover, proof: str = "") -> None:
-    """Raise Denied unless `user` is the owner, the requester, an approver or an operator, and it is not connected."""
     may_always = oversees(user, handover.request)
     if not (may_always or is_source_owner(user, handover, proof)):
         raise Denied("Only the source owner, the requester, approvers and operators can give it to somebody else.")
@@ -60,7 +51,6 @@ def check_can_pass_on(user: Person, handover: Handover, proof: str = "") -> None
 
 
 def check_can_revoke(user: Person, handover: Handover) -> None:
-    """Raise Denied unless `user` is the requester, an approver or an operator, and the hand-over is not over."""
     if not oversees(user, handover.request):
         raise Denied("Only the requester, approvers and operators can revoke a hand-over.")
     if not handover.is_live:

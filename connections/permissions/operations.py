@@ -7,37 +7,30 @@ from connections.states import Status
 
 
 def check_can_operate(user: Person) -> None:
-    """Raise Denied unless `user` operates the portal."""
     if not is_operator(user):
         raise Denied("Only operators can do this.")
 
 
 def check_can_refresh(user: Person) -> None:
-    """Raise Denied unless `user` operates the portal or decides on requests."""
-    if not (is_operator(user) or is_approver(user)):
+    if not can_refresh(user):
         raise Denied("Only operators and approvers can refresh what Fivetran offers.")
 
 
 def can_refresh(user: Person) -> bool:
-    """Whether `user` may ask for a fresh copy of what Fivetran offers."""
     return is_operator(user) or is_approver(user)
 
 
 def check_can_settle(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless `user` operates the portal and the request needs a person."""
     check_can_operate(user)
     if request.state is not Status.ATTENTION:
         raise Denied(f"It does not need an operator: it is “{request.state.label}”.")
 
 
 def check_can_hand_back(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless `user` operates the portal and the refusal of the request is the operators' to mend."""
     check_can_operate(user)
     if next_step(request.status, failure_code=request.failure_code) is not NextStep.REFUSED_FOR_OPERATORS:
         raise Denied("There is no refusal of Fivetran to mend.")
 
 
 can_settle = as_boolean(check_can_settle)
-
-
 can_hand_back = as_boolean(check_can_hand_back)

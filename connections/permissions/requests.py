@@ -1,14 +1,9 @@
-"""Requests: who sees them, and who may file, edit, withdraw, copy and decide them."""
+"""Requests: who sees them, and who may submit, edit, withdraw, copy and decide them."""
 
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
-from connections.models import (
-    Batch,
-    ConnectionRequest,
-    Preset,
-    Trust,
-)
+from connections.models import Batch, ConnectionRequest, Preset, Trust
 from connections.models.request import ConnectionRequestQuerySet
 from connections.permissions.rights import (
     BACKEND,
@@ -25,20 +20,14 @@ from connections.states import EDITABLE, TESTS_OPEN, WITHDRAWABLE, Status
 
 
 def not_a_draft(user: Person, request: str = "") -> Q:
-    """What was submitted, or is the user's own: a draft is private to its writer, also after it was thrown away.
-
-    `request` is the way to the request from another model, with the `__` behind it.
+    """A draft is private to its writer, also after it was withdrawn. `request` is the path to the request from another
+    model, with its `__`.
     """
     return Q(**{f"{request}submitted_at__isnull": False}) | Q(**{f"{request}requester_id": user.pk})
 
 
 def visible_to(user: Person) -> ConnectionRequestQuerySet:
-    """The requests that exist for `user`; every page, export and fragment starts from it.
-
-    Other people's drafts exist for nobody. For who may only approve what is to be trusted these are, beside their own,
-    those where something waits for that, and those where something was approved: a mail or an open page must not end
-    nowhere because a colleague was faster.
-    """
+    """The requests that exist for `user`; every page, export and fragment starts from it."""
     if sees_everything(user):
         return ConnectionRequest.objects.filter(not_a_draft(user))
     if not user.is_active:
@@ -46,18 +35,18 @@ def visible_to(user: Person) -> ConnectionRequestQuerySet:
     own = ConnectionRequest.objects.filter(requester_id=user.pk)
     if not has_right(user, "approve_trust"):
         return own
+    # Also what a colleague has approved meanwhile: a mail or an open page must not lead to a 404.
     # A union, because a condition with OR would walk the whole table.
     waiting, approved = trust_waiting_for(user).order_by().values("request"), Trust.objects.order_by().values("request")
     return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(waiting, approved))
 
 
 def sees_all_of(user: Person, request: ConnectionRequest) -> bool:
-    """Whether what belongs to a request that `user` sees, its batch and its changes, exists for them as well."""
+    """Whether the batch and the changes of a request that `user` sees exist for `user` too."""
     return request.requester_id == user.pk or sees_everything(user)
 
 
 def batches_visible_to(user: Person) -> QuerySet[Batch]:
-    """The batches that exist for `user`: those whose requests do."""
     if sees_everything(user):
         return Batch.objects.all()
     if not user.is_active:
@@ -66,9 +55,8 @@ def batches_visible_to(user: Person) -> QuerySet[Batch]:
 
 
 def approvers_for(requester: Person, preset: Preset | None = None) -> QuerySet[User]:
-    """The active users who may decide on requests of `requester`: holders of the right, never the requester.
-
-    Of a request that was made from a preset with a group of its own, only that group's members.
+    """The active users who may decide on requests of `requester`, never the requester; of a preset with a group, only
+    the members of that group.
     """
     holders = User.objects.with_perm("connections.approve_request", backend=BACKEND)
     if preset is not None and preset.approvers_id:
@@ -77,7 +65,6 @@ def approvers_for(requester: Person, preset: Preset | None = None) -> QuerySet[U
 
 
 def waiting_for(user: Person) -> ConnectionRequestQuerySet:
-    """The requests that wait for a decision which `user` may take, oldest first; none for who is no approver."""
     if not is_approver(user):
         return ConnectionRequest.objects.none()
     groups = Q(preset=None) | Q(preset__approvers=None) | Q(preset__approvers__in=user.groups.values("pk"))
@@ -85,9 +72,8 @@ def waiting_for(user: Person) -> ConnectionRequestQuerySet:
 
 
 def check_can_file(user: Person, preset: Preset | None = None, approvers: QuerySet[User] | None = None) -> None:
-    """Raise Denied unless `user` may submit requests: anybody active, while somebody else can approve them.
-
-    Whoever tells the approvers afterwards gives them (`approvers_for`), so that they are read once.
+    """Raise Denied unless `user` is active and somebody else can approve. A caller that has read `approvers` already
+    gives them.
     """
     if not user.is_active:
         raise Denied("Your account is not active.")
@@ -102,20 +88,17 @@ def check_can_file(user: Person, preset: Preset | None = None, approvers: QueryS
 
 
 def check_own(user: Person, request: ConnectionRequest, verb: str) -> None:
-    """Raise Denied unless `user` is the requester."""
     if not user.is_active or request.requester_id != user.pk:
         raise Denied(f"Only {request.requester} can {verb} this request.")
 
 
 def check_can_edit(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless `user` is the requester and the request is not decided yet."""
     check_own(user, request, "edit")
     if request.state not in EDITABLE:
         raise Denied(f"It can no longer be edited: {request.state.label}.")
 
 
 def check_can_withdraw(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless `user` is the requester and nothing has started at Fivetran, nor may have."""
     check_own(user, request, "withdraw")
     if request.state not in WITHDRAWABLE:
         raise Denied(f"It can no longer be withdrawn: {request.state.label}.")
@@ -124,20 +107,17 @@ def check_can_withdraw(user: Person, request: ConnectionRequest) -> None:
 
 
 def check_can_clone(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless the request exists for `user`; a clone holds no secret, for none is stored."""
-    if not visible_to(user).filter(pk=request.pk).exists():
+    if not visible_to(user).filter(pk=request.pk).exists():  # a copy holds no secret, for none is stored
         raise Denied("This request is not yours to see.")
 
 
 def check_can_copy_live(user: Person, connection_id: str) -> None:
-    """Raise Denied unless `user` decides or operates, or asked for the connection with this id."""
     asked = ConnectionRequest.objects.filter(connection_id=connection_id, requester_id=user.pk)
     if not (is_approver(user) or is_operator(user) or (user.is_active and asked.exists())):
         raise Denied("Only approvers, operators and who asked for a connection can copy it as it is at Fivetran.")
 
 
 def check_can_decide(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless `user` may approve, reject or ask for changes, is not the requester, and it is pending."""
     if not is_approver(user):
         raise Denied("Only approvers can decide on requests.")
     if request.requester_id == user.pk:
@@ -151,7 +131,6 @@ def check_can_decide(user: Person, request: ConnectionRequest) -> None:
 
 
 def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless the request is created, `user` is its requester or an operator, and no run is under way."""
     own = user.is_active and request.requester_id == user.pk
     if not (own or is_operator(user) or is_approver(user)):
         raise Denied("Only the requester, approvers and operators can run the setup tests.")
@@ -162,15 +141,7 @@ def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
 
 
 can_edit = as_boolean(check_can_edit)
-
-
 can_withdraw = as_boolean(check_can_withdraw)
-
-
 can_clone = as_boolean(check_can_clone)
-
-
 can_decide = as_boolean(check_can_decide)
-
-
 can_rerun_tests = as_boolean(check_can_rerun_tests)

@@ -3,16 +3,12 @@
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from connections.models import (
-    Connection,
-    ConnectionRequest,
-)
+from connections.models import Connection, ConnectionRequest
 from connections.permissions.rights import BACKEND, Denied, Person, as_boolean, has_right
 from connections.states import Status
 
 
 def check_can_trust(user: Person, request: ConnectionRequest) -> None:
-    """Raise Denied unless `user` may approve certificates and fingerprints, is not the requester, and it exists."""
     if not has_right(user, "approve_trust"):
         raise Denied("Only people with the right to approve certificates and fingerprints can do this.")
     if request.requester_id == user.pk:
@@ -22,13 +18,12 @@ def check_can_trust(user: Person, request: ConnectionRequest) -> None:
 
 
 def trust_approvers(request: ConnectionRequest) -> QuerySet[User]:
-    """The active users who may approve certificates and fingerprints of this request."""
     holders = User.objects.with_perm("connections.approve_trust", backend=BACKEND)
     return holders.filter(is_active=True).exclude(pk=request.requester_id)
 
 
 def trust_waiting_for(user: Person) -> QuerySet[Connection]:
-    """The connections with something to trust that `user` may approve, those that wait longest first."""
+    """The connections with something that `user` may approve, those that wait longest first."""
     if not has_right(user, "approve_trust"):
         return Connection.objects.none()
     waiting = Connection.objects.filter(trust_since__isnull=False, request__gone_at=None)

@@ -1,1 +1,1 @@
-"""The mechanism of background work that no kind of job has for itself."""
+"""What all kinds of background jobs share."""

@@ -1,8 +1,4 @@
-"""The circuit breaker before the account: one row that all workers share. Nothing waits in a process.
-
-Facts: a 429 counts for the whole account, and a creation that runs setup tests counts against Fivetran's hourly limit
-of 2,500 (Fivetran, REST API rate limiting), hence the own budget below it.
-"""
+"""The circuit breaker before the Fivetran account: one row that all workers share. Nothing waits in a process."""
 
 import logging
 from dataclasses import dataclass
@@ -21,6 +17,8 @@ from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Ref
 from connections.models import BreakerReason, CircuitBreaker, Pace
 from connections.models.circuit_breaker import RATE_WINDOW
 
+# A 429 counts for the whole account, and a creation that runs setup tests counts against Fivetran's hourly limit of
+# 2,500 (Fivetran, REST API rate limiting): hence the own budget below it.
 log = logging.getLogger(__name__)
 UNCLEAR_LIMIT = 3  # unclear endings in a row after which nothing more is sent until a probe succeeds
 PROBE_AGAIN = 5.0  # seconds between two probes of a server that is away; the first one waits for PROBE_SECONDS
@@ -38,7 +36,6 @@ _CLOSED = _NOT_PAUSED & (Q(reason=BreakerReason.CLOSED) | _WAITED | _HALF_OPEN)
 
 
 def current() -> CircuitBreaker:
-    """The circuit breaker's row, made on first use."""
     return CircuitBreaker.objects.get_or_create(pk=1)[0]
 
 
@@ -48,19 +45,19 @@ def may_call() -> bool:
 
 
 def may_change() -> bool:
-    """Whether calls that change something may go now: not while the rest of the rate limit is for look-ups."""
+    """Not while the rest of the rate limit is kept for look-ups."""
     row = _row_if_closed()
     return row is not None and row.pace is not Pace.LOOK_UPS
 
 
 def may_look() -> bool:
-    """Whether calls that only read may go now: neither an operator's pause nor a doubt about creations holds them."""
+    """Calls that only read: neither an operator's pause nor a doubt about creations stops them."""
     return not _BREAKER.filter(reason=BreakerReason.RATE_LIMITED, not_before__gt=Now()).exists()
 
 
 @dataclass(frozen=True)
 class Permit:
-    """What `acquire` says: the call may go now, it waits until a moment, or (neither) until the breaker is closed."""
+    """The call may go now (`taken`), or waits until a moment, or (neither) until the breaker is closed."""
 
     taken: bool = False
     alone: bool = False
@@ -69,12 +66,7 @@ class Permit:
 
 
 def acquire() -> Permit:
-    """Take a permit in the budget of CREATIONS_PER_MINUTE, if the circuit breaker lets calls through.
-
-    Generic cell rate algorithm in one conditional UPDATE. The sweeper enqueues the rows that wait, so it tolerates two
-    of its periods: what one could not send goes with the next, even if that one comes late. In an hour at 40 a minute
-    that is 2,441 calls at most.
-    """
+    """Take a permit in the budget of CREATIONS_PER_MINUTE, if the circuit breaker lets calls through."""
     row = _row_if_closed()
     if row is None:
         return Permit()
@@ -82,7 +74,13 @@ def acquire() -> Permit:
     if row.pace is Pace.LOOK_UPS:
         return Permit(wait_until=Now() + RATE_AGE)
     if row.reason == BreakerReason.HALF_OPEN:
-        return _acquire_alone()
+        # One call goes ahead, and the others wait for its end. A worker that dies before it holds them no longer.
+        until = Now() + timedelta(seconds=settings.CLAIM_LEASE)
+        alone = _BREAKER.filter(_HALF_OPEN).update(not_before=until) == 1
+        return Permit(taken=alone, alone=alone)
+    # Generic cell rate algorithm in one conditional UPDATE. The sweeper enqueues the rows that wait, so two of its
+    # periods are tolerated: what one could not send goes with the next, even a late one. In an hour at 40 a minute
+    # that is 2,441 calls at most.
     seconds = _interval(row)
     if not seconds:
         return Permit(taken=True)
@@ -96,7 +94,6 @@ def acquire() -> Permit:
 
 
 def _row_if_closed() -> CircuitBreaker | None:
-    """The circuit breaker's row, where calls may go now; None where they may not."""
     if (row := _BREAKER.filter(_CLOSED).first()) is None:
         current()  # without a row nothing was ever closed
         row = _BREAKER.filter(_CLOSED).first()
@@ -104,7 +101,7 @@ def _row_if_closed() -> CircuitBreaker | None:
 
 
 def _interval(row: CircuitBreaker) -> float:
-    """Seconds between two creations: by our own rate, and by what is left of Fivetran's, if that is little."""
+    """Seconds between two creations: by our own rate, and by the rest of Fivetran's where that is little."""
     own = 60 / settings.CREATIONS_PER_MINUTE if settings.CREATIONS_PER_MINUTE else 0.0
     if row.pace is not Pace.SPREAD:
         return own
@@ -112,7 +109,7 @@ def _interval(row: CircuitBreaker) -> float:
 
 
 def record_rate_limit(row: CircuitBreaker) -> None:
-    """Store on `row` what this process has just read of Fivetran's rate limit, if that says something new."""
+    """Store on `row` what this process has just read of Fivetran's rate limit, if that is news."""
     read = configured.latest_rate_limit()
     if read is None or read.age > RATE_FRESH:
         return
@@ -128,7 +125,7 @@ def record_rate_limit(row: CircuitBreaker) -> None:
 
 
 def release(permit: Permit) -> None:
-    """Return a permit for which no call was made, so that the next one need not wait for what became of it."""
+    """Return a permit for which no call was made."""
     if permit.alone:
         _BREAKER.filter(reason=BreakerReason.HALF_OPEN).update(not_before=Now())
     elif permit.interval:
@@ -136,12 +133,12 @@ def release(permit: Permit) -> None:
 
 
 def tolerance() -> float:
-    """Seconds by which a call may come before its permit in the budget."""
+    """Seconds by which a call may come before its slot in the budget."""
     return 2 * settings.SWEEP_INTERVAL
 
 
 def permits(most: int) -> int:
-    """How many calls the budget would let go now, `most` at most: to enqueue for more is in vain."""
+    """How many calls the budget would let go now, `most` at most."""
     breaker = current()
     if breaker.reason == BreakerReason.HALF_OPEN:
         return 1
@@ -156,21 +153,14 @@ def permits(most: int) -> int:
     return max(0, min(most, int(free) + 1))
 
 
-def _acquire_alone() -> Permit:
-    """While Fivetran was unwell until just now, one call goes ahead, and the others wait for what becomes of it."""
-    until = Now() + timedelta(seconds=settings.CLAIM_LEASE)  # a worker that dies before its call holds it no longer
-    alone = _BREAKER.filter(_HALF_OPEN).update(not_before=until) == 1
-    return Permit(taken=alone, alone=alone)
-
-
 def still_allows(permit: Permit) -> Q:
-    """The part of a WHERE that fails once the breaker opened since `acquire`: by an operator, or by another call."""
+    """A condition of a WHERE that fails if the breaker opened since `acquire`."""
     trial = Q(reason=BreakerReason.HALF_OPEN) if permit.alone else Q(pk=None)
     return Q(Exists(_BREAKER.filter(_NOT_PAUSED & (Q(reason=BreakerReason.CLOSED) | _WAITED | trial))))
 
 
 def extend(permit: Permit) -> None:
-    """The call is about to be made: others wait for its ending as long as that may take."""
+    """The call is about to be made: others wait for its end as long as that may take."""
     if permit.alone:
         _BREAKER.filter(reason=BreakerReason.HALF_OPEN).update(
             not_before=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE)
@@ -178,11 +168,7 @@ def extend(permit: Permit) -> None:
 
 
 def record_failure(error: FivetranError, *, read: bool = False) -> None:
-    """Open the breaker where `error` says something about the whole account: 429, 401, or the third unclear in a row.
-
-    `read`: the call would have changed nothing. Its refusal does not show that creations are answered again, and its
-    unclear ending, which may be that of one connection alone, does not end the trial that another call is.
-    """
+    """Open the breaker where `error` concerns the whole account. `read`: the call would have changed nothing."""
     current()
     match error:
         case RateLimited():
@@ -190,7 +176,7 @@ def record_failure(error: FivetranError, *, read: bool = False) -> None:
         case Unauthorized():
             _open(BreakerReason.AUTH, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         case Refused():
-            if not read:
+            if not read:  # else it does not show that creations are answered again
                 record_success()
         case NotSent(late=False):
             if error.certificate:
@@ -206,15 +192,14 @@ def record_failure(error: FivetranError, *, read: bool = False) -> None:
                 log.error("Fivetran's address answered with a redirect (%s), which is never followed", error.status)
             _BREAKER.update(unclear_in_a_row=F("unclear_in_a_row") + 1)
             many = Q(unclear_in_a_row__gte=UNCLEAR_LIMIT) & (Q(reason=BreakerReason.CLOSED) | _WAITED)
+            # Of a read it may be one connection's alone: it does not end the trial that another call is.
             trial = Q(pk=None) if read else Q(reason=BreakerReason.HALF_OPEN)
             _open(BreakerReason.OPEN, many | trial, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
 
 
 def record_success() -> None:
-    """A call that changes something was answered clearly: Fivetran is well, and a waited-for moment is over.
-
-    What only reads says nothing about that: while creations fail, lists may be answered all the time.
-    """
+    """A call that changes something was answered clearly: creations work again."""
+    # Reads do not come here: while creations fail, lists may be answered all the time.
     doubted, over = ~Q(unclear_in_a_row=0), _WAITED | Q(reason=BreakerReason.HALF_OPEN)
     if _BREAKER.filter(doubted | over).exists():  # asked first: mostly there is nothing to write, and no row to lock
         _BREAKER.filter(doubted).update(unclear_in_a_row=0)
@@ -236,7 +221,7 @@ def _log(reason: BreakerReason, opened: bool) -> None:
 
 
 def probe_due() -> bool:
-    """Whether the circuit breaker is open for a reason that only asking can lift, and it is time to ask."""
+    """Whether the breaker is open for a reason that only a probe can end, and a probe is due."""
     return _BREAKER.filter(reason__in=[BreakerReason.AUTH, BreakerReason.OPEN], not_before__lte=Now()).exists()
 
 
@@ -245,15 +230,12 @@ def _probe_again() -> float:
 
 
 def longest_pause() -> float:
-    """Seconds between two probes at most, or as long as Fivetran asks for in answer to one."""
+    """The most seconds between two probes."""
     return max(float(settings.PROBE_SECONDS), LONGEST_WAIT)
 
 
 def probe() -> None:
-    """Where the breaker is open, look whether it may close: a wait is over, or Fivetran answers with the current key.
-
-    A server that is away is asked every PROBE_AGAIN seconds, a key that is refused every PROBE_SECONDS.
-    """
+    """Where the breaker is open, see whether it may close: a wait is over, or Fivetran answers with the current key."""
     breaker = current()
     if breaker.reason == BreakerReason.RATE_LIMITED and _BREAKER.filter(_WAITED).update(
         reason=BreakerReason.CLOSED, open_since=None, not_before=None
@@ -261,6 +243,7 @@ def probe() -> None:
         _announce()
     if breaker.reason not in (BreakerReason.AUTH, BreakerReason.OPEN):
         return
+    # A server that is away is asked often, a key that is refused rarely.
     wait = _probe_again() if breaker.reason == BreakerReason.OPEN else float(settings.PROBE_SECONDS)
     taken = _BREAKER.filter(reason=breaker.reason, not_before__lte=Now(), probes=breaker.probes)
     probes = min(breaker.probes + 1, 32_000)

@@ -1,7 +1,5 @@
-"""What the machine does with approved requests: claim, look, send, and settle whatever ended unclearly.
-
-The row is the queue. Every function here may be called at any time, by any number of workers, for any id, and does
-nothing unless the row says so.
+"""What workers do with approved requests. The row is the queue: every function may be called at any time, by any number
+of workers, for any id, and does nothing unless the row says so.
 """
 
 from connections.queue.circuit_breaker import breaker_closed, probe

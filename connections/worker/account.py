@@ -1,4 +1,4 @@
-"""Which Fivetran account the current key belongs to: asked once a key and process, compared before every sending."""
+"""Which Fivetran account the current key belongs to: asked once per key and process, compared before every call."""
 
 import hashlib
 
@@ -14,14 +14,13 @@ _known: dict[bytes, str] = {}
 
 
 def same(client: FivetranClient, approved: str) -> bool:
-    """Whether `approved` ("API root account_id", from the approval) is where the client's calls go.
-
-    An id that either side does not know cannot contradict. Raises FivetranError when Fivetran does not answer
-    or the key cannot be read.
+    """Whether `approved` ("API root account_id", from the approval) is where the client's calls go. Raises
+    FivetranError when Fivetran does not answer or the key cannot be read.
     """
     root, _, account_id = approved.partition(" ")
     if root != settings.FIVETRAN_BASE_URL:
         return False
+    # An id that either side does not know cannot contradict.
     return not account_id or _account_id(client) in ("", account_id)
 
 

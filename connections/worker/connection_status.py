@@ -1,4 +1,4 @@
-"""Looking at connections that exist: what Fivetran says of them is the truth, whatever anybody hinted."""
+"""Reading connections from Fivetran. Only its answer counts, never what a webhook or a person says."""
 
 import logging
 from collections.abc import Iterable, Mapping
@@ -48,42 +48,61 @@ Happening = tuple[EventKind, str]  # an event, and what the timeline says of it
 
 
 def due() -> QuerySet[Connection]:
-    """The connections that Fivetran is to be asked for now, those that wait longest first."""
     existing = Connection.objects.filter(request__status=Status.CREATED, request__gone_at=None)
     return existing.filter(check_due_at__lte=Now()).order_by("check_due_at")
 
 
 def check(request_id: int) -> bool:
-    """Ask Fivetran for the connection of this request if that is due and nobody else is asking (GET, repeatable).
+    """Ask Fivetran for the connection of this request if that is due and no other worker asks (GET, repeatable).
 
-    Returns whether its setup tests are due now, which the answer may have led to.
+    Returns whether its setup tests are due now.
     """
     if not isinstance(request_id, int) or not circuit_breaker.may_call():
         return False
     connection = due().filter(request_id=request_id).select_related("request").first()
     if connection is None:
         return False
-    mine = Connection.objects.filter(pk=connection.pk, check_due_at__lte=Now())
-    if mine.update(check_due_at=Now() + LEASE) != 1:
+    mine = Connection.objects.filter(pk=connection.pk)
+    if mine.filter(check_due_at__lte=Now()).update(check_due_at=Now() + LEASE) != 1:
         return False
     request = connection.request
     attempt = Attempt(request=request, call=Attempt.Call.STATUS)
     client = configured.client()
     try:
         if not account.same(client, request.approved_account):
-            mine = Connection.objects.filter(pk=connection.pk)
             mine.update(check_due_at=None)  # every connection of another account is absent from this one
             return False
         answer = client.get_connection(str(request.connection_id))
     except FivetranError as error:
-        outcome.retry_while_database_down(request, partial(_unanswered, connection, attempt, error))
+        outcome.retry_while_database_down(request, partial(_conclude, connection, attempt, error))
     else:
-        outcome.retry_while_database_down(request, partial(_answered, connection, attempt, answer))
-    return Connection.objects.filter(pk=connection.pk, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now()).exists()
+        outcome.retry_while_database_down(request, partial(_conclude, connection, attempt, answer))
+    return mine.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now()).exists()
+
+
+def _conclude(connection: Connection, attempt: Attempt, result: Answer | FivetranError) -> None:
+    # The row while it is as the claim left it: a hint that came meanwhile made it due at once, and it stays so.
+    claimed = Connection.objects.filter(pk=connection.pk, check_due_at__gt=Now())
+    with outcome.atomic():
+        if isinstance(result, Answer):
+            outcome.close(attempt, result)
+            claimed.update(check_due_at=None)
+            record_status(connection, result.data)
+            return
+        circuit_breaker.record_failure(result, read=True)
+        outcome.close(attempt, result)
+        again = None if isinstance(result, Refused) else Now() + timedelta(seconds=settings.PROBE_SECONDS)
+        claimed.update(check_due_at=again)  # a refusal stays one: it is not asked for again
+        if says_deleted(result):
+            mark_deleted(connection.request)
+
+
+def says_deleted(error: FivetranError) -> bool:
+    return isinstance(error, Refused) and error.status == 404 and error.code.startswith("NotFound")
 
 
 def record_status(connection: Connection, data: Mapping[str, Any]) -> None:
-    """Store what Fivetran says of the connection, with an event for each thing that is new; in a transaction."""
+    """Store an answer's `data` about the connection, with an event for each thing that is new; in a transaction."""
     row = locked().get(pk=connection.pk)
     events = apply_status(row, data)
     row.save(update_fields=TAKEN)
@@ -94,13 +113,13 @@ def record_status(connection: Connection, data: Mapping[str, Any]) -> None:
 
 
 def locked() -> QuerySet[Connection]:
-    """The connections, requests and approved changes, locked where the database can: two readers note nothing twice."""
+    """Connections with request and approved changes, locked where the database can: two readers write one event."""
     changes = Prefetch("request__changes", ConnectionChange.objects.agreed(), to_attr="agreed")
     return Connection.objects.select_for_update(of=("self",)).select_related("request").prefetch_related(changes)
 
 
 def apply_status(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
-    """Put what `data` (an answer's or a list item's) says into the columns `TAKEN` of `row`, unsaved; what is new."""
+    """Put what `data` says into the columns `TAKEN` of `row`, unsaved; returns what is new."""
     events: list[Happening] = []
     before = row.setup_state
     for column, value in status_columns(data).items():
@@ -118,12 +137,10 @@ def apply_status(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
 
 
 def _compare(row: Connection, data: Mapping[str, Any]) -> list[str]:
-    """Put into `row` where Fivetran differs from what is approved; returns the fields that did not before.
-
-    What an approved change is about to set may be either way, and is nobody's doing outside the portal.
-    """
+    """Put into `row` where Fivetran differs from what is approved; returns the fields that did not differ before."""
     known, config = row.drift, data.get("config")
     agreed: list[ConnectionChange] = row.request.agreed  # type: ignore[attr-defined]  # prefetched by locked()
+    # What an approved change is about to set may be either way, and nobody changed it outside the portal.
     made = [change.body for change in agreed if change.state is ChangeStatus.DONE]
     under_way = {field for change in agreed if change.state is not ChangeStatus.DONE for field in change.body}
     if not under_way.isdisjoint(drift.OF_SCHEDULE):
@@ -138,7 +155,6 @@ def _compare(row: Connection, data: Mapping[str, Any]) -> list[str]:
 
 
 def note(row: Connection, events: Iterable[Happening]) -> None:
-    """An event each for what `apply_status` found new."""
     for kind, why in events:
         Event.objects.note(row.request, kind, actor=Actor.RECONCILER, detail={"why": why})
         if kind == EventKind.SETUP_STATE_CHANGED:
@@ -146,7 +162,7 @@ def note(row: Connection, events: Iterable[Happening]) -> None:
 
 
 def mark_deleted(request: ConnectionRequest) -> None:
-    """Fivetran knows the connection no longer: mark it; its history stays and its name is free. In a transaction."""
+    """Mark the connection as deleted at Fivetran, which frees its name; in a transaction."""
     connection = Connection.objects.select_for_update().filter(request=request)
     list(connection.values_list("pk"))  # locked first, as by `store_turn`
     turn = next_step(Status.CREATED, deleted=True).owner.value
@@ -160,26 +176,3 @@ def mark_deleted(request: ConnectionRequest) -> None:
         )
         connection.update(trust_waiting=0, trust_since=None)
         Event.objects.note(request, EventKind.GONE, actor=Actor.RECONCILER)
-
-
-def _claimed(connection: Connection) -> QuerySet[Connection]:
-    """The row while it is as the claim left it: a hint that came meanwhile made it due at once, and it stays so."""
-    return Connection.objects.filter(pk=connection.pk, check_due_at__gt=Now())
-
-
-def _answered(connection: Connection, attempt: Attempt, answer: Answer) -> None:
-    with outcome.atomic():
-        outcome.close(attempt, answer)
-        _claimed(connection).update(check_due_at=None)
-        record_status(connection, answer.data)
-
-
-def _unanswered(connection: Connection, attempt: Attempt, error: FivetranError) -> None:
-    """Gone where Fivetran says so; else ask again later, but after a refusal, which stays one."""
-    refused = isinstance(error, Refused)
-    with outcome.atomic():
-        circuit_breaker.record_failure(error, read=True)
-        outcome.close(attempt, error)
-        _claimed(connection).update(check_due_at=None if refused else Now() + timedelta(seconds=settings.PROBE_SECONDS))
-        if refused and error.status == 404 and error.code.startswith("NotFound"):
-            mark_deleted(connection.request)

@@ -1,8 +1,4 @@
-"""From an approved request to one `POST /v1/connections`: claim, look the name up, write down, send, write down.
-
-`sending` is committed before the call and never left by sending again: every ending that does not prove that nothing
-was created goes to `unknown`, which only a look-up leaves (`connections.worker.reconcile`).
-"""
+"""From an approved request to one `POST /v1/connections`."""
 
 import logging
 import uuid
@@ -14,11 +10,10 @@ from typing import Any
 from django.conf import settings
 from django.db import connection as database
 from django.db.models import F, Q
-from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 
 from connections.fivetran import configured
-from connections.fivetran.client import Answer, boottime
+from connections.fivetran.client import boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import Attempt, ConnectionRequest, EventKind, IllegalTransition, StaleRow, transition
 from connections.queue import circuit_breaker
@@ -27,18 +22,17 @@ from connections.states import Actor, Status
 from connections.worker import account, lookup, outcome
 
 log = logging.getLogger(__name__)
+# `sending` is committed before the call, and nothing is sent again from there: every ending that does not prove that
+# nothing was created goes to `unknown`, which only a look-up leaves (`connections.worker.reconcile`).
 MAX_ATTEMPTS = 5
 UNKNOWN_MARGIN = 1.1  # of the call's deadline: after that no sender is left, whatever became of it
 
 
 def submit(request_id: int) -> bool:
-    """Send the approved request with this id, if it is due, calls are let through and nobody else has claimed it.
-
-    Returns whether a setup test that ran with it asks for something, or may do so.
+    """Send this approved request, if it is due, calls are let through and no other worker has claimed it. Returns
+    whether a setup test that ran with it asks for something, or may do so.
     """
-    if not isinstance(
-        request_id, int
-    ):  # a message only says where to look, and anybody who reaches the broker can enqueue
+    if not isinstance(request_id, int):  # anybody who reaches the broker can enqueue
         log.warning("ignored a message with an id that is no number")
         return False
     request = ConnectionRequest.objects.due().select_related("requester").filter(pk=request_id).first()
@@ -46,11 +40,13 @@ def submit(request_id: int) -> bool:
         return False
     permit = circuit_breaker.acquire()
     if not permit.taken:
-        if permit.wait_until is not None:
-            _wait(request, permit.wait_until)
+        if permit.wait_until is not None:  # it does not fit into the rate budget: postponed, its status stays
+            waiting = ConnectionRequest.objects.filter(pk=request.pk, status=Status.APPROVED)
+            note = "Waiting its turn: the portal spreads creations over time."
+            waiting.update(next_try_at=permit.wait_until, note=note)
         return False
     try:
-        return _submit(request, permit)
+        return _send(request, permit)
     except StaleRow:
         log.info("request %s moved on while it was being sent", request_id)
     except outcome.DATABASE_DOWN:
@@ -66,12 +62,6 @@ def next_due() -> int | None:
     return ConnectionRequest.objects.due().values_list("pk", flat=True).first()
 
 
-def _wait(request: ConnectionRequest, until: datetime | CombinedExpression) -> None:
-    """Postpone a row that does not fit into the rate budget; its status stays."""
-    waiting = ConnectionRequest.objects.filter(pk=request.pk, status=Status.APPROVED)
-    waiting.update(next_try_at=until, note="Waiting its turn: the portal spreads creations over time.")
-
-
 @dataclass(frozen=True)
 class Claim:
     """A claimed request, the token that proves it, and when it was first sent before this attempt, if ever."""
@@ -82,38 +72,50 @@ class Claim:
 
     @property
     def mine(self) -> Q:
-        """The part of every WHERE that fails once somebody else has taken the row over."""
-        return Q(token=self.token)
+        return Q(token=self.token)  # no row matches any more once another worker has claimed it
 
 
-def _submit(request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
-    sent = False
+def _send(request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
+    """Send `request` in five steps; each of the first three ends it without a call where something is wrong."""
+    committed = None
     try:
-        claim = _claim(request)
+        # 1. Claim the row, so that no other worker sends it.
+        claim = claim_row(request)
         if claim is None:
             return False
+        # 2. Ask Fivetran whether the account is the approved one and the name is free.
         client = configured.client()
         if not _may_send(claim, client):
             return False
-        noted = _note_sending(claim, permit)
-        if noted is None:
+        # 3. Commit `sending`: from here on a worker that dies leaves a request whose outcome is unclear.
+        committed = commit_sending(claim, permit)
+        if committed is None:
             return False
-        attempt, started = noted
-        sent = True
     finally:
-        if not sent:
+        if committed is None:
             circuit_breaker.release(permit)
+    attempt, started = committed
+    # 4. Call. It must begin soon after the commit, so that it is over when the sweeper looks at the row.
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
-        answer = client.create_connection(request.payload or {}, give_up_at=started + _start_window())
+        begin_by = started + (UNKNOWN_MARGIN - 1) * settings.SUBMIT_DEADLINE
+        answer = client.create_connection(request.payload or {}, give_up_at=begin_by)
     except FivetranError as error:
         outcome.retry_while_database_down(request, partial(_conclude_error, claim, attempt, error))
         return False
-    return outcome.retry_while_database_down(request, partial(_conclude_created, claim, attempt, answer)) is not False
+
+    # 5. Write the answer down.
+    def conclude() -> bool:
+        with outcome.atomic():
+            circuit_breaker.record_success()
+            outcome.close(attempt, answer)
+            return outcome.to_created(request, Actor.WORKER, answer.data, guard=claim.mine)
+
+    return outcome.retry_while_database_down(request, conclude) is not False
 
 
-def _claim(request: ConnectionRequest) -> Claim | None:
-    """Take the row with a token and a lease, or set it aside when it must not be sent."""
+def claim_row(request: ConnectionRequest) -> Claim | None:
+    """Claim the row; None where it must not be sent and an operator has to look."""
     if payloads.digest(request.payload or {}) != request.approved_digest:
         _escalate(request, "The body is not the one that was approved.")
         return None
@@ -135,8 +137,7 @@ def _claim(request: ConnectionRequest) -> Claim | None:
 
 
 def _escalate(request: ConnectionRequest, why: str) -> None:
-    """Leave the row to an operator, if nobody else has taken it meanwhile; the other rows go on."""
-    mine = Q(token=None) | Q(token=request.token)
+    mine = Q(token=None) | Q(token=request.token)  # another worker's row is left alone
     request.refresh_from_db()  # what failed may have been rolled back
     try:
         outcome.to_attention(request, Actor.WORKER, why, mine)
@@ -145,7 +146,7 @@ def _escalate(request: ConnectionRequest, why: str) -> None:
 
 
 def _may_send(claim: Claim, client: Any) -> bool:
-    """The checks that need Fivetran, before anything is sent: the same account, and the name still free."""
+    """Whether the account is the approved one and the name is free; else the row has left `claimed` already."""
     request = claim.request
     try:
         found: list[dict[str, Any]] = []
@@ -154,34 +155,27 @@ def _may_send(claim: Claim, client: Any) -> bool:
             same = account.same(client, request.approved_account)  # the key may have been replaced while we looked
     except Refused as error:
         # This key may not list there. Where nothing was sent before, the POST gives the proper refusal.
-        if claim.sent_before is None or _vouched_for(request):
+        if claim.sent_before is None or sent_again_by_operator(request):
             return True
         why = f"It was sent before, and Fivetran refuses to say whether it exists: {error.message}"
         outcome.to_attention(request, Actor.WORKER, why, claim.mine)
         return False
     except FivetranError as error:
-        _requeue(claim, error)
+        circuit_breaker.record_failure(error)
+        outcome.tell_of_bad_key(request, error)
+        clear, pause = isinstance(error, (NotSent, RateLimited, Unauthorized)), outcome.pause_after(error)
+        if not clear:
+            # Perhaps Fivetran gives no clear answer for this row alone: it is asked ever rarer, so that others have
+            # their turn, and after MAX_ATTEMPTS an operator looks.
+            pause *= 2 ** (request.attempts_used - 1)
+        note = outcome.waiting_note(error)
+        _release(claim, why=type(error).__name__, pause=pause, give_attempt_back=clear, note=note)
         return False
     if not same:
         outcome.to_attention(request, Actor.WORKER, "It was approved for another Fivetran account.", claim.mine)
-        return False
-    if not found:
+    elif not found:
         return True
-    _conclude_existing(claim, found)
-    return False
-
-
-def _vouched_for(request: ConnectionRequest) -> bool:
-    """Whether an operator, who looked, has had it sent again since its outcome was last unclear."""
-    unclear, again = Q(target=Status.UNKNOWN), Q(target=Status.APPROVED, actor=Actor.OPERATOR)
-    last = request.events.filter(unclear | again, kind=EventKind.MOVED).order_by("version").last()
-    return last is not None and last.actor == Actor.OPERATOR
-
-
-def _conclude_existing(claim: Claim, found: list[dict[str, Any]]) -> None:
-    """The name exists already: a stranger's, or the effect of an earlier attempt of ours."""
-    request = claim.request
-    if claim.sent_before is None:
+    elif claim.sent_before is None:
         message = f"A connection named {request.schema} exists in this destination already."
         outcome.to_failed(request, "name_taken", message, claim.mine)
     elif lookup.ours(request, found, claim.sent_before):
@@ -189,24 +183,14 @@ def _conclude_existing(claim: Claim, found: list[dict[str, Any]]) -> None:
     else:
         why = f"A connection of this name exists and does not fit what was sent: {lookup.in_words(found)}."
         outcome.to_attention(request, Actor.WORKER, why, claim.mine)
+    return False
 
 
-def _requeue(claim: Claim, error: FivetranError) -> None:
-    """Nothing was sent: return the claimed row to the queue.
-
-    With its attempt, if Fivetran was not reached or said why. One that gives no clear answer for this row, and perhaps
-    for this row alone, is asked ever rarer, and after MAX_ATTEMPTS a person looks: others must have their turn.
-    """
-    circuit_breaker.record_failure(error)
-    outcome.tell_of_bad_key(claim.request, error)
-    clear, pause = isinstance(error, (NotSent, RateLimited, Unauthorized)), outcome.pause_after(error)
-    _release(
-        claim,
-        why=type(error).__name__,
-        pause=pause if clear else pause * 2 ** (claim.request.attempts_used - 1),
-        give_attempt_back=clear,
-        note=outcome.waiting_note(error),
-    )
+def sent_again_by_operator(request: ConnectionRequest) -> bool:
+    """Whether an operator, who looked, has had it sent again since its outcome was last unclear."""
+    unclear, again = Q(target=Status.UNKNOWN), Q(target=Status.APPROVED, actor=Actor.OPERATOR)
+    last = request.events.filter(unclear | again, kind=EventKind.MOVED).order_by("version").last()
+    return last is not None and last.actor == Actor.OPERATOR
 
 
 def _release(claim: Claim, *, why: str, pause: float, give_attempt_back: bool = True, note: str = "") -> None:
@@ -222,11 +206,9 @@ def _release(claim: Claim, *, why: str, pause: float, give_attempt_back: bool = 
     )
 
 
-def _note_sending(claim: Claim, permit: circuit_breaker.Permit) -> tuple[Attempt, float] | None:
-    """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit.
-
-    None where the breaker was opened since the claim, by an operator or by what became of another call: then the row is
-    in the queue again.
+def commit_sending(claim: Claim, permit: circuit_breaker.Permit) -> tuple[Attempt, float] | None:
+    """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit, or None with
+    the row in the queue again.
     """
     try:
         with outcome.atomic():
@@ -242,25 +224,10 @@ def _note_sending(claim: Claim, permit: circuit_breaker.Permit) -> tuple[Attempt
             attempt = Attempt.objects.create(request=claim.request, call=Attempt.Call.CREATE)
             circuit_breaker.extend(permit)
     except StaleRow:
-        _release(
-            claim,
-            why="nothing was sent: the circuit breaker was opened meanwhile, or the look-up took too long",
-            pause=0,
-        )
+        why = "nothing was sent: the circuit breaker was opened meanwhile, or the look-up took too long"
+        _release(claim, why=why, pause=0)
         return None
     return attempt, boottime()
-
-
-def _start_window() -> float:
-    """Seconds after the commit of `sending` in which the call must begin, so that it is over when the sweeper looks."""
-    return (UNKNOWN_MARGIN - 1) * settings.SUBMIT_DEADLINE
-
-
-def _conclude_created(claim: Claim, attempt: Attempt, answer: Answer) -> bool:
-    with outcome.atomic():
-        circuit_breaker.record_success()
-        outcome.close(attempt, answer)
-        return outcome.to_created(claim.request, Actor.WORKER, answer.data, guard=claim.mine)
 
 
 def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:

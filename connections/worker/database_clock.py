@@ -1,8 +1,4 @@
-"""A database host's clock that was set: nothing waits until time has caught up, and no call is taken for over too soon.
-
-Everything stored is by the database's clock. Set back, it leaves moments that are further ahead than they are ever
-set; set ahead, it ends leases whose holders are at work. A worker sees that by a clock of its own that nobody sets.
-"""
+"""A database host's clock that was set: nothing waits until time has caught up, and no running call counts as over."""
 
 import logging
 import threading
@@ -40,14 +36,14 @@ from connections.queue import circuit_breaker
 from connections.states import ChangeStatus, Status
 from connections.worker import changes, connection_status, create, trust
 
+# All stored moments are by the database's clock. Set back, it leaves moments too far ahead; set ahead, it ends leases
+# of workers that are busy. A worker notices by the clock of its own host that nobody can set.
 log = logging.getLogger(__name__)
 SLACK = 1.0  # seconds by which two looks at the clock may disagree with the time between them
 DRIFT = 0.001  # of the time between two looks: a clock that is being slowed down or sped up, not set
 
 
 class Then(Enum):
-    """What becomes of a moment that is too far ahead."""
-
     DUE = "it is now"
     KEPT = "it is as far ahead as it may be"
     GUARDS = "the same; and whoever set it may be at work until then, so that no clock set ahead ends it early"
@@ -55,7 +51,7 @@ class Then(Enum):
 
 @dataclass(frozen=True)
 class Moment:
-    """A stored moment that something waits for, and how many seconds ahead it is set at most."""
+    """A stored moment that something waits for, and how many seconds ahead it can be at most."""
 
     rows: QuerySet[Model]
     column: str
@@ -71,13 +67,12 @@ class Moment:
             log.warning("%s of %s lay too far ahead: %s", self.column, self.rows.model.__name__, count)
 
     def begin_again(self) -> None:
-        """The whole wait from now on."""
+        """Let the whole wait begin now."""
         self.rows.exclude(**{self.column: None}).update(**{self.column: Now() + timedelta(seconds=self.ahead())})
 
 
 def _is_past() -> float:
-    """Of a moment at which something happened: it never lies ahead."""
-    return 0
+    return 0  # at this moment something happened: it never lies ahead
 
 
 def _call() -> float:
@@ -93,7 +88,7 @@ def _probe() -> float:
 
 
 def _turn() -> float:
-    """The longest pause before the next attempt: by the probes, or until there is a place in the rate budget."""
+    """The longest pause before the next attempt: by the probes, or until the rate budget has room."""
     per_minute: int = settings.CREATIONS_PER_MINUTE
     return max(_probe() * 2.0**create.MAX_ATTEMPTS, 60 / per_minute if per_minute else 0)
 
@@ -156,13 +151,12 @@ MOMENTS = [
 
 
 def put_right() -> None:
-    """Bring back every stored moment that lies further ahead than it is ever set."""
     for moment in MOMENTS:
         moment.put_right()
 
 
 def put_right_if_set() -> None:
-    """The same, once for each time the clock was set, and once in the life of a process: it reads whole tables."""
+    """Once after each setting of the clock, and once per process: it reads whole tables."""
     if not _watch.doubtful:
         return
     _watch.doubtful = False  # before the work: another look may find it set meanwhile
@@ -174,19 +168,14 @@ def put_right_if_set() -> None:
 
 
 class _Watch:
-    """Compares how the database's clock runs with a clock of this machine that nobody sets."""
-
     def __init__(self) -> None:
         self._alone = threading.Lock()
         self._last: _Look | None = None
         self.doubtful = True  # nobody knows what happened before this process
 
     def heed(self) -> None:
-        """Where the clock was set since the last look, give every call that may be under way its whole time.
-
-        One at a time: who looks second, and finds nothing new, must not go on before that is written.
-        """
-        with self._alone:
+        """Where the clock was set since the last look, give every call that may be running its whole time again."""
+        with self._alone:  # who looks second, and finds nothing new, must not go on before the first has written
             look = _Look.now()
             if self._last is not None and look.disagrees(self._last):
                 log.warning("the database's clock was set; what may be under way is given its whole time again")
@@ -213,9 +202,9 @@ class _Look:
         return cls(there, before, boottime())
 
     def disagrees(self, last: "_Look") -> bool:
-        """Whether more or less time passed there since `last` than here; a slow look is no reason."""
+        """Whether more or less time passed there since `last` than here."""
         least, most = self.before - last.after, self.after - last.before
-        slack = SLACK + DRIFT * most
+        slack = SLACK + DRIFT * most  # a slow look is no reason
         return not least - slack <= (self.there - last.there).total_seconds() <= most + slack
 
 

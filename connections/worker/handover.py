@@ -1,11 +1,6 @@
-"""What the machine does with hand-overs: conclude them by what Fivetran says, remind, and notice unused cards.
-
-A person's return is only a hint; a hand-over is done when Fivetran calls the connection connected, however that became
-known.
-"""
+"""Hand-overs: closed by what Fivetran says, however that became known. The owner's return is only a hint."""
 
 import logging
-from collections.abc import Callable
 from datetime import timedelta
 
 from django.conf import settings
@@ -33,13 +28,10 @@ BATCH = 500  # rows of one kind a sweep
 
 
 def conclude(connection: Connection, setup_state: str) -> None:
-    """Follow what Fivetran says of a connection, in the caller's transaction.
-
-    Connected: the hand-over is done, the requester is told and the setup tests run once. Anything else after a return:
-    the tests run too, so that people see why, and the link stays usable.
-    """
+    """Follow what Fivetran says of a connection, in the caller's transaction."""
     mine = Handover.objects.filter(request_id=connection.request_id)
     if setup_state != "connected":
+        # The tests run so that people see why, and the link stays usable.
         if mine.filter(state=HandoverState.RETURNED).update(state=HandoverState.OPEN) == 1:
             _run_tests(connection)
         return
@@ -53,20 +45,23 @@ def conclude(connection: Connection, setup_state: str) -> None:
 
 
 def _run_tests(connection: Connection) -> None:
-    """Have the tests run, unless they are about to: a run under way sees the same state."""
+    # Not where they are open: a run under way sees the same state.
     idle = Connection.objects.filter(pk=connection.pk).exclude(tests__in=TESTS_OPEN)
     idle.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
 
 
 def sweep() -> None:
-    """Remind owners who have not acted, three times at most, and note cards that expired unused."""
-    for handover in _to_remind().select_related("request", "owner")[:BATCH]:
-        _guarded(handover, _remind)
-    for handover in _expired()[:BATCH]:
-        _guarded(handover, _expire)
+    """Remind owners who have not acted, REMINDERS times at most, and note cards that expired unused."""
+    for rows, act in ((to_remind().select_related("request", "owner"), remind), (unused_cards(), note_expired_card)):
+        for handover in rows[:BATCH]:
+            try:
+                with atomic():
+                    act(handover)
+            except Exception:  # one row's error does not stop the others
+                log.exception("the sweeper could not deal with the hand-over of request %s", handover.request_id)
 
 
-def _to_remind() -> QuerySet[Handover]:
+def to_remind() -> QuerySet[Handover]:
     """Hand-overs whose owner was asked long enough ago, and can be mailed."""
     since = Now() - timedelta(days=settings.HANDOVER_REMIND_DAYS)
     waiting = Handover.objects.live().filter(state__in=[HandoverState.WAITING, HandoverState.OPEN])
@@ -74,30 +69,21 @@ def _to_remind() -> QuerySet[Handover]:
     return waiting.filter(told_at__lte=since, reminders__lt=REMINDERS).order_by("told_at")
 
 
-def _expired() -> QuerySet[Handover]:
-    """Hand-overs whose last card ran out and brought nobody back; of a connection that is gone nobody wants to know."""
+def unused_cards() -> QuerySet[Handover]:
+    """Hand-overs whose last card expired and brought nobody back."""
     ran_out = Handover.objects.live().filter(state=HandoverState.OPEN, card_expires_at__lte=Now())
     unused = ran_out.filter(card_expired_at=None).exclude(returned_at__gte=F("card_at"))
     return unused.select_related("request").order_by("card_expires_at")
 
 
-def _guarded(handover: Handover, act: Callable[[Handover], None]) -> None:
-    """Do `act` for one row; what goes wrong with it does not stop the others."""
-    try:
-        with atomic():
-            act(handover)
-    except Exception:
-        log.exception("the sweeper could not deal with the hand-over of request %s", handover.request_id)
-
-
-def _remind(handover: Handover) -> None:
-    if _to_remind().filter(pk=handover.pk).update(told_at=Now(), reminders=F("reminders") + 1) == 1:
+def remind(handover: Handover) -> None:
+    if to_remind().filter(pk=handover.pk).update(told_at=Now(), reminders=F("reminders") + 1) == 1:
         why = f"Reminder {handover.reminders + 1} of {REMINDERS} to {handover.owner_name}"
         Event.objects.note(handover.request, EventKind.HANDOVER_REMINDED, actor=Actor.SWEEPER, detail={"why": why})
         notifications.tell_owner(handover, NoticeKind.HANDOVER_REMINDER)
 
 
-def _expire(handover: Handover) -> None:
-    if _expired().filter(pk=handover.pk).update(card_expired_at=Now()) == 1:
+def note_expired_card(handover: Handover) -> None:
+    if unused_cards().filter(pk=handover.pk).update(card_expired_at=Now()) == 1:
         why = "The owner opens another one with the same link."
         Event.objects.note(handover.request, EventKind.CARD_EXPIRED, actor=Actor.SWEEPER, detail={"why": why})

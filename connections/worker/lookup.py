@@ -1,4 +1,4 @@
-"""Looking a destination name up at Fivetran, and telling whether what is found is the effect of our own call."""
+"""Looking a destination name up at Fivetran, and deciding whether a connection is the effect of our own call."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,10 +16,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)  # between Fivetran's clock and the datab
 
 
 def look_up(client: FivetranClient, request: ConnectionRequest, *, note: bool = False) -> list[dict[str, Any]]:
-    """The connections of exactly this name in this group, by one filtered list call.
-
-    With `note`, the look-up is written down as an attempt, whether it succeeds or not. Raises FivetranError.
-    """
+    """The connections of exactly this name in this group. With `note`, stored as an attempt. Raises FivetranError."""
     attempt = Attempt(request=request, call=Attempt.Call.LOOK_UP)
     try:
         # Fivetran filters by the whole name; checked here again, since an answer decides about sending a second time.
@@ -40,10 +37,8 @@ def look_up(client: FivetranClient, request: ConnectionRequest, *, note: bool = 
 
 
 def ours(request: ConnectionRequest, found: Sequence[dict[str, Any]], first_sent_at: datetime | None) -> bool:
-    """Whether `found` is exactly one connection that our call can have created.
-
-    The same service, not created before the first sending (give or take the clocks), not held by another request.
-    """
+    """Whether `found` is exactly one connection that our call can have created."""
+    # Of the same service, not created before the first sending, and not held by another request.
     if len(found) != 1 or first_sent_at is None:
         return False
     [item] = found
@@ -53,12 +48,12 @@ def ours(request: ConnectionRequest, found: Sequence[dict[str, Any]], first_sent
         created_at = parse_datetime(str(item.get("created_at")))
     except ValueError:
         return False
+    # By two clocks, and a difference of a few minutes between them is usual.
     if created_at is None or created_at.tzinfo is None or created_at < first_sent_at - CLOCK_TOLERANCE:
         return False
     return not ConnectionRequest.objects.filter(connection_id=item["id"]).exists()
 
 
 def in_words(found: Sequence[dict[str, Any]]) -> str:
-    """What was found, so that a person can look it up: ids, services and moments, the first few."""
     said = [f"{item.get('id')} ({item.get('service')}, created {item.get('created_at')})" for item in found[:SHOWN]]
     return "; ".join([*said, f"and {len(found) - SHOWN} more"] if len(found) > SHOWN else said)

@@ -1,4 +1,4 @@
-"""Writing down how a call ended: one transaction with the row, its event, its attempt and its notices."""
+"""Storing how a call ended: one transaction with the row, its event, its attempt and its notices."""
 
 import logging
 import time
@@ -59,16 +59,14 @@ __all__ = [
 
 
 def retry_while_database_down(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
-    """Run `write`, again and again on fresh connections while the database does not answer, for a minute at most.
-
-    Before each further try `request` is read again: the commit that seemed to fail may have come through, and then
-    `write` finds that it moved on, and is done. Returns what `write` does, None in that last case.
+    """Run `write`; while the database does not answer again on fresh connections, for PERSIST_SECONDS. Returns what
+    `write` returns; None where the try before was committed after all.
     """
     end = time.monotonic() + PERSIST_SECONDS
     again = False
     while True:
         try:
-            if again:
+            if again:  # the commit that seemed to fail may have come through: then `write` finds the row moved on
                 request.refresh_from_db()
             return write()
         except IllegalTransition:
@@ -86,7 +84,8 @@ def retry_while_database_down(request: ConnectionRequest, write: Callable[[], T]
 
 
 def pause_after(error: FivetranError) -> float:
-    """Seconds until a row that was not sent is due again: none where the breaker holds it, so it keeps its place."""
+    """Seconds until a row that was not sent is due again."""
+    # None where the breaker holds all rows: then this one keeps its place in the queue.
     held = isinstance(error, (RateLimited, Unauthorized)) or (isinstance(error, NotSent) and not error.late)
     return 0 if held else settings.PROBE_SECONDS
 
@@ -110,12 +109,11 @@ _ENDINGS: dict[type[FivetranError], Ending] = {
 
 
 def ending_of(error: FivetranError) -> Ending:
-    """The ending in the words of an attempt."""
     return _ENDINGS.get(type(error), Ending.UNKNOWN)
 
 
 def close(attempt: Attempt, result: Answer | FivetranError) -> None:
-    """Complete the attempt that was written before the call."""
+    """Complete the attempt that was stored before the call."""
     attempt.ending = ending_of(result) if isinstance(result, FivetranError) else Ending.ANSWERED
     attempt.http_status = result.status
     attempt.code = result.code
@@ -126,7 +124,6 @@ def close(attempt: Attempt, result: Answer | FivetranError) -> None:
 
 
 def waiting_note(error: FivetranError) -> str:
-    """Why a request waits, for the people who look at it."""
     match error:
         case RateLimited():
             return "Fivetran asked us to wait."
@@ -147,13 +144,11 @@ def to_created(
     adopted: bool = False,
     **move: Any,
 ) -> bool:
-    """The connection exists: store its id, Fivetran's status and, from an answer, the setup tests it brought.
-
-    Tests that the approved body asks for are owed until their result is stored: where the answer brings none, or the
-    connection was found and not told, they are due. A connection that another request holds already goes to an
-    operator. Returns whether a test that came along asks for something.
+    """The connection exists: store its id, Fivetran's status and the setup tests in the answer. Returns whether such a
+    test asks for something. A connection that another request holds leads to `unknown`.
     """
     asked_for, asks = bool((request.payload or {}).get("run_setup_tests")), False
+    # Tests that the body asks for are owed until their result is stored; a connection that was found brings none.
     brought = asked_for and not adopted and tests_in(data)
     tests = SetupTestsState.STORED if brought else SetupTestsState.DUE if asked_for else SetupTestsState.NONE
     try:
@@ -194,7 +189,7 @@ def to_created(
 
 
 def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> None:
-    """Fivetran refused, definitely: nothing exists. The code says whose turn it is; operators are told of theirs."""
+    """Fivetran refused, and nothing exists."""
     with atomic():
         transition(
             request,
@@ -209,12 +204,13 @@ def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> 
             note="",
         )
         notifications.notify(request, NoticeKind.FAILED, request.requester)
+        # The code says whose turn it is.
         if next_step(request.status, failure_code=code) is NextStep.REFUSED_FOR_OPERATORS:
             notifications.notify(request, NoticeKind.ATTENTION, *notifications.operators())
 
 
 def tell_of_bad_key(request: ConnectionRequest, error: FivetranError) -> None:
-    """Operators are told of a key that Fivetran does not accept, once for each request that meets it."""
+    """Operators are told of a key that Fivetran does not accept, once per request."""
     if isinstance(error, Unauthorized):
         notifications.notify(
             request, NoticeKind.ATTENTION, *notifications.operators(), occasion=notifications.BAD_KEY_OCCASION
@@ -222,7 +218,7 @@ def tell_of_bad_key(request: ConnectionRequest, error: FivetranError) -> None:
 
 
 def to_unknown(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
-    """Nobody knows whether it exists: from now on only looking helps, and the first look is due at once."""
+    """Nobody knows whether it exists: only looking helps from now on, and the first look is due at once."""
     transition(
         request,
         Status.UNKNOWN,
@@ -240,7 +236,7 @@ def to_unknown(request: ConnectionRequest, actor: Actor, why: str, guard: Q | No
 
 
 def to_attention(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
-    """A person has to look; operators are told."""
+    """An operator has to look, and is told."""
     with atomic():
         transition(
             request,

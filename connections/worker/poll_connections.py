@@ -1,15 +1,10 @@
-"""Watching all connections at once: one list of the account tells what changed, without asking for each of them.
-
-Fivetran's budget of calls belongs to the whole account (20,000 an hour, shared with every other tool): 10,000
-connections are 20 pages of a list, so every five minutes they cost 240 calls an hour.
-"""
+"""Reading all connections with one list."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from connections.fivetran import configured
@@ -21,6 +16,8 @@ from connections.spec import drift
 from connections.states import Status
 from connections.worker import account, connection_status, outcome
 
+# Fivetran allows 20,000 calls an hour to the whole account, all tools together: 10,000 connections are 20 pages of a
+# list, so every five minutes they cost 240 calls an hour.
 log = logging.getLogger(__name__)
 CHUNK = 200  # changed connections that are stored in one transaction
 # Absent connections that are asked for after one list. A key that may not list what it may read would otherwise make
@@ -39,11 +36,7 @@ _ALSO_READ = [
 
 
 def observe() -> list[int]:
-    """Read Fivetran's list and store what changed; returns the ids of the requests whose connection is not in it.
-
-    Those are due for a check: only Fivetran's answer for one connection says that it is gone. Nothing happens while the
-    breaker is closed, or where another scheduler has just had the turn.
-    """
+    """Store what changed in Fivetran's list; returns the ids of the requests whose connection is not in it."""
     if not circuit_breaker.may_call():
         return []
     started = Observation.objects.begin()
@@ -54,7 +47,10 @@ def observe() -> list[int]:
         client = configured.client()
         listed = {item["id"]: item for item in client.list_connections() if isinstance(item.get("id"), str)}
         _name_twins(listed)
-        rows = list(_of_this_account(client, _known(started)))
+        # Without those that were asked for after the list began.
+        known = Connection.objects.filter(request__status=Status.CREATED, request__gone_at=None, seen_at__lte=started)
+        stored = known.order_by("seen_at").values(*_ALSO_READ, *_COMPARED)
+        rows = list(_of_this_account(client, stored))
         _store([row for row in rows if row["request__connection_id"] in listed], listed, started)
         circuit_breaker.record_rate_limit(circuit_breaker.current())
         complete = True
@@ -64,7 +60,12 @@ def observe() -> list[int]:
         return []
     finally:
         Observation.objects.end(complete=complete)
-    return _ask_for([row for row in rows if row["request__connection_id"] not in listed])
+    # Only the answer for one connection tells that it is deleted; those first that were not seen for longest.
+    absent = [row for row in rows if row["request__connection_id"] not in listed][:MOST_ABSENT]
+    if absent:
+        keys = [row["pk"] for row in absent]
+        Connection.objects.filter(pk__in=keys, check_due_at=None).update(check_due_at=Now())
+    return [row["request_id"] for row in absent]
 
 
 def _name_twins(listed: Mapping[str, dict[str, Any]]) -> None:
@@ -77,15 +78,8 @@ def _name_twins(listed: Mapping[str, dict[str, Any]]) -> None:
             listed[key][drift.TWINS] = ", ".join(other for other in keys if other != key) if schema else ""
 
 
-def _known(started: datetime) -> QuerySet[Connection, dict[str, Any]]:
-    """What is stored about the connections that exist, but those that were asked for after the list began."""
-    known = Connection.objects.filter(request__status=Status.CREATED, request__gone_at=None, seen_at__lte=started)
-    rows: QuerySet[Connection, dict[str, Any]] = known.order_by("seen_at").values(*_ALSO_READ, *_COMPARED)
-    return rows
-
-
 def _of_this_account(client: FivetranClient, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Without the connections of another account, all of which are absent from this one's list."""
+    """Without the connections of another account: all of those are absent from this list."""
     here: dict[str, bool] = {"": True}
     for row in rows:
         approved = row["request__approved_account"]
@@ -96,7 +90,6 @@ def _of_this_account(client: FivetranClient, rows: Iterable[dict[str, Any]]) -> 
 
 
 def _store(rows: Iterable[dict[str, Any]], listed: Mapping[str, dict[str, Any]], started: datetime) -> None:
-    """Store those that differ from what is known, in chunks of one transaction each."""
     changed = {row["pk"]: item for row in rows if _differs(row, item := listed[row["request__connection_id"]])}
     keys = list(changed)
     for at in range(0, len(keys), CHUNK):
@@ -111,16 +104,7 @@ def _store(rows: Iterable[dict[str, Any]], listed: Mapping[str, dict[str, Any]],
 
 
 def _differs(row: Mapping[str, Any], item: Mapping[str, Any]) -> bool:
-    """Whether storing `item` would change anything. A drift is always looked at: what is approved may have changed."""
+    """Whether storing `item` would change anything. A drift is always compared again: the approval may have changed."""
     told = status_columns(item) | {"live": drift.merged(row["live"], item, row["baseline"])}
     first = row["first_data_at"] is None and told.get("succeeded_at") is not None
     return first or bool(row["drift"]) or any(row[column] != value for column, value in told.items())
-
-
-def _ask_for(absent: list[dict[str, Any]]) -> list[int]:
-    """Make the connections that were not in the list due for a check, those first that were not seen for longest."""
-    absent = absent[:MOST_ABSENT]
-    if absent:
-        keys = [row["pk"] for row in absent]
-        Connection.objects.filter(pk__in=keys, check_due_at=None).update(check_due_at=Now())
-    return [row["request_id"] for row in absent]

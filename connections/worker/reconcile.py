@@ -1,8 +1,8 @@
-"""Settling a request whose outcome is unclear: look its name up until the answer is certain, and only then go on."""
+"""Requests whose outcome is unclear: look the name up until the answer is certain, and only then go on."""
 
 import logging
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.db.models import Q
@@ -25,7 +25,7 @@ GIVE_UP_AFTER = timedelta(hours=24)
 
 
 def reconcile(request_id: int) -> None:
-    """Look once for the connection of an `unknown` request that is due for a look; adopt, wait, send again or ask."""
+    """Look once for the connection of an `unknown` request that is due: adopt, wait, send again or ask an operator."""
     if not isinstance(request_id, int) or not circuit_breaker.may_look():
         return
     unknown = ConnectionRequest.objects.filter(pk=request_id, status=Status.UNKNOWN)
@@ -52,39 +52,34 @@ def reconcile(request_id: int) -> None:
 
 
 def _settle(request: ConnectionRequest, mine: Q) -> None:
+    waiting = ConnectionRequest.objects.filter(mine, pk=request.pk, status=Status.UNKNOWN)
+    # 1. Look. Where Fivetran cannot be asked: look again soon, and after a day leave it to an operator.
     try:
         found = lookup.look_up(configured.client(), request, note=True)
     except FivetranError as error:
         circuit_breaker.record_failure(error, read=True)
-        _look_again_or_give_up(request, mine)
+        database_clock.heed()
+        if waiting.filter(unknown_at__lt=Now() - GIVE_UP_AFTER).exists():
+            outcome.to_attention(request, Actor.RECONCILER, "Fivetran could not be asked for a day.", mine)
+        else:
+            waiting.update(next_lookup_at=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         return
+    # 2. Something has this name: adopt what our call can have made, leave anything else to an operator.
     if lookup.ours(request, found, request.first_sent_at):
         outcome.to_created(request, Actor.RECONCILER, found[0], guard=mine, adopted=True)
-    elif found:
+        return
+    if found:
         why = f"What Fivetran has under this name does not fit what was sent: {lookup.in_words(found)}."
         outcome.to_attention(request, Actor.RECONCILER, why, mine)
-    else:
-        _nothing_there(request, mine)
-
-
-def _look_again_or_give_up(request: ConnectionRequest, mine: Q) -> None:
-    pause = timedelta(seconds=settings.PROBE_SECONDS)
-    waiting = ConnectionRequest.objects.filter(mine, pk=request.pk, status=Status.UNKNOWN)
-    database_clock.heed()
-    if waiting.filter(unknown_at__lt=Now() - GIVE_UP_AFTER).exists():
-        outcome.to_attention(request, Actor.RECONCILER, "Fivetran could not be asked for a day.", mine)
-    else:
-        waiting.update(next_lookup_at=Now() + pause)
-
-
-def _nothing_there(request: ConnectionRequest, mine: Q) -> None:
-    """Nothing under that name yet. It may still appear until SETTLE_SECONDS have passed; then it is sent again."""
+        return
+    # 3. Nothing has this name. It may still appear until SETTLE_SECONDS have passed; only then it is sent again.
     database_clock.heed()  # else a clock that was set ahead would count as time in which it could have appeared
     lookups = request.lookups + 1
-    waiting = ConnectionRequest.objects.filter(mine, pk=request.pk, status=Status.UNKNOWN)
     settled = waiting.filter(unknown_at__lte=Now() - timedelta(seconds=settings.SETTLE_SECONDS)).exists()
     if not settled or lookups < LEAST_LOOKUPS:
-        waiting.update(lookups=lookups, next_lookup_at=_next_look(request.unknown_at, lookups))
+        part = SCHEDULE[min(lookups, len(SCHEDULE)) - 1]
+        pause = timedelta(seconds=settings.SETTLE_SECONDS * part)
+        waiting.update(lookups=lookups, next_lookup_at=(request.unknown_at or timezone.now()) + pause)
     elif request.attempts_used >= MAX_ATTEMPTS:
         outcome.to_attention(request, Actor.RECONCILER, f"{MAX_ATTEMPTS} attempts were used up.", mine)
     else:
@@ -100,9 +95,3 @@ def _nothing_there(request: ConnectionRequest, mine: Q) -> None:
             lookups=0,
             note="",
         )
-
-
-def _next_look(unknown_at: datetime | None, lookups: int) -> datetime:
-    """When to look next: by the schedule, counted from the moment the outcome became unclear."""
-    part = SCHEDULE[min(lookups, len(SCHEDULE)) - 1]
-    return (unknown_at or timezone.now()) + timedelta(seconds=settings.SETTLE_SECONDS * part)

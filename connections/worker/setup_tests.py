@@ -1,4 +1,4 @@
-"""Running the setup tests of a created connection. Repeatable at Fivetran, so a lost run is simply due again."""
+"""Running the setup tests of a created connection. Fivetran lets them be repeated, so a lost run is due again."""
 
 import logging
 import uuid
@@ -11,17 +11,8 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from connections.fivetran import configured
-from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import (
-    Attempt,
-    Connection,
-    ConnectionRequest,
-    Event,
-    EventKind,
-    SetupTestsState,
-    store_turn,
-)
+from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, store_turn
 from connections.queue import circuit_breaker
 from connections.states import Actor
 from connections.worker import connection_status, outcome, store_test_run
@@ -31,8 +22,7 @@ MAX_ATTEMPTS = 5
 
 
 def run_tests(request_id: int) -> bool:
-    """Run the tests of the request's connection if they are due, nobody else runs them and calls are let through.
-
+    """Run the tests of the request's connection if they are due, no other worker runs them and calls are let through.
     Returns whether one of them asks for something, or may do so.
     """
     if not isinstance(request_id, int):
@@ -43,10 +33,10 @@ def run_tests(request_id: int) -> bool:
     connection = due.select_related("request").first()
     if connection is None:
         return False
-    place = circuit_breaker.acquire()
-    if not place.taken:
-        if place.wait_until is not None:
-            due.update(tests_next_try_at=place.wait_until)
+    permit = circuit_breaker.acquire()
+    if not permit.taken:
+        if permit.wait_until is not None:
+            due.update(tests_next_try_at=permit.wait_until)
         return False
     token = uuid.uuid4()
     lease = timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1)
@@ -60,10 +50,10 @@ def run_tests(request_id: int) -> bool:
         tests_attempts=F("tests_attempts") + 1,
     )
     if claimed != 1:
-        circuit_breaker.release(place)
+        circuit_breaker.release(permit)
         return False
     connection.tests_attempts += 1
-    circuit_breaker.extend(place)
+    circuit_breaker.extend(permit)
     return _run(connection, token)
 
 
@@ -81,30 +71,26 @@ def _run(connection: Connection, token: uuid.UUID) -> bool:
     except FivetranError as error:
         outcome.retry_while_database_down(request, partial(_not_run, connection, token, attempt, error))
         return False
-    return outcome.retry_while_database_down(request, partial(_store, connection, token, attempt, answer)) is not False
 
+    def store() -> bool:
+        with outcome.atomic():
+            outcome.close(attempt, answer)
+            mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
+            if mine.update(tests_token=None, tests_lease_until=None) != 1:
+                return False  # another run took over; this one's result is in the attempts
+            connection_status.record_status(connection, answer.data)
+            last = request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
+            asked_by_id = last.by_id if last is not None else None
+            asks = store_test_run.store(request, connection, answer.data, asked_by_id=asked_by_id)
+            Event.objects.note(request, EventKind.TESTS_STORED, actor=Actor.WORKER)
+        circuit_breaker.record_success()
+        return asks
 
-def _store(connection: Connection, token: uuid.UUID, attempt: Attempt, answer: Answer) -> bool:
-    request = connection.request
-    with outcome.atomic():
-        outcome.close(attempt, answer)
-        mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
-        if mine.update(tests_token=None, tests_lease_until=None) != 1:
-            return False  # another run took over; this one's result is in the attempts
-        connection_status.record_status(connection, answer.data)
-        asks = store_test_run.store(request, connection, answer.data, asked_by_id=_asked_by(request))
-        Event.objects.note(request, EventKind.TESTS_STORED, actor=Actor.WORKER)
-    circuit_breaker.record_success()
-    return asks
-
-
-def _asked_by(request: ConnectionRequest) -> int | None:
-    last = request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
-    return last.by_id if last is not None else None
+    return outcome.retry_while_database_down(request, store) is not False
 
 
 def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
-    """Try again later; after a definite refusal, or five tries, say why and leave it to the button."""
+    """Try again later; after a refusal, or MAX_ATTEMPTS, say why and leave it to the button."""
     final = isinstance(error, Refused) or connection.tests_attempts >= MAX_ATTEMPTS
     give_attempt_back = isinstance(error, (NotSent, RateLimited, Unauthorized))
     with outcome.atomic():

@@ -1,4 +1,4 @@
-"""Storing a run of the setup tests, and telling those who may approve what Fivetran asks to trust in it."""
+"""Storing a run of the setup tests, and telling those who may approve what Fivetran asks to trust."""
 
 from collections.abc import Iterable, Mapping
 from hashlib import blake2s
@@ -16,9 +16,8 @@ def store(
     asked_by_id: int | None = None,
     is_new: bool = False,
 ) -> bool:
-    """Store the run that an answer's `data` holds; what nobody has approved yet is told of once, in a transaction.
-
-    Returns whether a test asks for something. `is_new` as of `store_run`.
+    """Store the run in an answer's `data`, in a transaction. Returns whether a test asks for something; `is_new` as of
+    `store_run`.
     """
     asks = store_run(connection, data, asked_by_id=asked_by_id, is_new=is_new)
     if not is_new:  # else by whoever records the connection, with the hand-over
@@ -31,6 +30,6 @@ def store(
 
 
 def occasion(hashes: Iterable[str]) -> int:
-    """A number of its own for each set of hashes, as a notice's occasion holds it: the same set is told of once."""
+    """A number for each set of hashes: the approvers are told of the same set once."""
     text = "\n".join(sorted(hashes))
     return int.from_bytes(blake2s(text.encode(errors="replace"), digest_size=4).digest()) >> 1

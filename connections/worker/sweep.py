@@ -1,10 +1,7 @@
-"""The sweeper: brings back what a dead worker left, and lists what is due so that it can be enqueued.
-
-Ten sweepers at once do what one does: each step is a conditional update.
-"""
+"""The sweeper: brings back what a dead worker left, and lists what is due."""
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -36,7 +33,7 @@ BATCH = 500  # rows of one kind a sweep; the rest waits for the next
 
 @dataclass(frozen=True)
 class Due:
-    """The ids of requests that something is to be done about now, and whether the circuit breaker wants a probe."""
+    """Ids of what is due (of requests where nothing else is said), and whether the circuit breaker wants a probe."""
 
     submit: list[int] = field(default_factory=list)
     run_tests: list[int] = field(default_factory=list)
@@ -48,26 +45,25 @@ class Due:
 
 
 def note_alive() -> bool:
-    """A message of the scheduler reached a worker: both are alive. Whether it is the first one for half a period.
-
-    Messages pile up while no worker is there, and two schedulers send twice as many: one sweep is as good as all.
-    """
+    """Store that worker and scheduler are alive; returns whether this message is the first for half a period."""
+    # Messages pile up while no worker is there, and two schedulers send twice as many: one sweep is as good as all.
     Heartbeat.objects.beat(Process.WORKER)
     return Heartbeat.objects.beat(Process.SCHEDULER, after=settings.SWEEP_INTERVAL / 2)
 
 
 def sweep() -> Due:
-    """Release dead claims, turn dead sendings to `unknown`, expire the old, and say what is due."""
+    """Release dead claims, turn dead calls to `unknown`, expire old requests, and return what is due."""
+    # Ten sweepers at once do what one does: every step is a conditional update.
     database_clock.heed()
-    _each(_rows(Status.CLAIMED, lease_until__lt=Now()), _release)
-    _each(_rows(Status.SENDING, deadline_at__lt=Now()), _lost)
+    _each(release, Status.CLAIMED, lease_until__lt=Now())
+    _each(give_up_call, Status.SENDING, deadline_at__lt=Now())
     old = Now() - timedelta(days=settings.EXPIRE_DAYS)
     for status in (Status.PENDING, Status.CHANGES_REQUESTED):
-        _each(_rows(status, status_since__lt=old), _expire)
+        _each(expire, status, status_since__lt=old)
     for tidy in (
         database_clock.put_right_if_set,
         handover.sweep,
-        _release_tests,
+        release_tests,
         WebhookDelivery.objects.prune,
         trust.release,
     ):
@@ -92,19 +88,15 @@ def sweep() -> Due:
     )
 
 
-def _release_tests() -> None:
-    """A run of the setup tests whose worker died can be repeated."""
+def release_tests() -> None:
+    """Make runs of the setup tests whose worker died due again."""
     running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
     running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
 
 
-def _rows(status: Status, **older: object) -> Iterable[ConnectionRequest]:
-    return ConnectionRequest.objects.filter(status=status, **older).order_by("id")[:BATCH]
-
-
-def _each(rows: Iterable[ConnectionRequest], act: Callable[[ConnectionRequest], None]) -> None:
-    """Do `act` for each row; one that moved on meanwhile, or fails, does not stop the others."""
-    for request in rows:
+def _each(act: Callable[[ConnectionRequest], None], status: Status, **older: object) -> None:
+    """Do `act` for each row in `status`; one that moved on meanwhile, or fails, does not stop the others."""
+    for request in ConnectionRequest.objects.filter(status=status, **older).order_by("id")[:BATCH]:
         try:
             act(request)
         except (StaleRow, IllegalTransition):
@@ -113,8 +105,8 @@ def _each(rows: Iterable[ConnectionRequest], act: Callable[[ConnectionRequest], 
             log.exception("the sweeper could not deal with request %s", request.pk)
 
 
-def _release(request: ConnectionRequest) -> None:
-    """A claim whose lease ran out: nothing was sent, so it simply goes back."""
+def release(request: ConnectionRequest) -> None:
+    """Put a claim whose lease is over back into the queue: nothing was sent."""
     transition(
         request,
         Status.APPROVED,
@@ -125,18 +117,15 @@ def _release(request: ConnectionRequest) -> None:
     )
 
 
-def _lost(request: ConnectionRequest) -> None:
-    """A sending whose deadline is long over: the worker died in it, and the effect may exist."""
+def give_up_call(request: ConnectionRequest) -> None:
+    """Turn a call whose deadline is over to `unknown`: the worker died in it, and the connection may exist."""
     database_clock.heed()  # once more: it may have been set since the sweep began
-    outcome.to_unknown(request, Actor.SWEEPER, "The worker was lost while Fivetran was answering.", _DEAD)
+    why = "The worker was lost while Fivetran was answering."
+    outcome.to_unknown(request, Actor.SWEEPER, why, Q(deadline_at__lt=Now()))
 
 
-_DEAD = Q(deadline_at__lt=Now())
-
-
-def _expire(request: ConnectionRequest) -> None:
+def expire(request: ConnectionRequest) -> None:
     with outcome.atomic():
-        transition(
-            request, Status.EXPIRED, actor=Actor.SWEEPER, reason=f"Nobody decided in {settings.EXPIRE_DAYS} days."
-        )
+        why = f"Nobody decided in {settings.EXPIRE_DAYS} days."
+        transition(request, Status.EXPIRED, actor=Actor.SWEEPER, reason=why)
         notifications.notify(request, NoticeKind.EXPIRED, request.requester)

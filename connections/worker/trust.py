@@ -1,4 +1,4 @@
-"""Telling Fivetran what a person trusts. Repeatable there, so a lost call is simply due again; then the tests run."""
+"""Telling Fivetran what a person trusts. Fivetran lets that be repeated, so a lost call is due again."""
 
 import uuid
 from datetime import timedelta
@@ -9,7 +9,6 @@ from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
 from connections.fivetran import configured
-from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, Trust, TrustState, store_turn
 from connections.queue import circuit_breaker
@@ -21,21 +20,18 @@ MAX_ATTEMPTS = 5
 
 
 def due() -> QuerySet[Trust]:
-    """The approvals that Fivetran is to be told of now, those that wait longest first."""
     existing = Trust.objects.filter(request__status=Status.CREATED, request__gone_at=None)
     return existing.filter(state=TrustState.DUE, next_try_at__lte=Now()).order_by("next_try_at", "id")
 
 
 def release() -> None:
-    """What a dead worker left is due again."""
     dead = Trust.objects.filter(state=TrustState.RUNNING, lease_until__lt=Now())
     dead.update(state=TrustState.DUE, next_try_at=Now(), token=None, lease_until=None)
 
 
 def send_trust(trust_id: int) -> int | None:
-    """Tell Fivetran of this approval if that is due, nobody else does and the circuit breaker lets calls through.
-
-    Returns the id of the request whose setup tests are now due because of it, else None.
+    """Tell Fivetran of this approval if it is due, no other worker does and the circuit breaker lets calls through.
+    Returns the id of the request whose setup tests are now due, else None.
     """
     if not isinstance(trust_id, int) or not circuit_breaker.may_change():
         return None
@@ -72,32 +68,32 @@ def _send(row: Trust, token: uuid.UUID) -> int | None:
     except FivetranError as error:
         outcome.retry_while_database_down(request, partial(_not_sent, row, token, attempt, error))
         return None
-    outcome.retry_while_database_down(request, partial(_sent, row, token, attempt, answer))
+
+    def conclude() -> None:
+        with outcome.atomic():
+            outcome.close(attempt, answer)
+            mine = Trust.objects.filter(pk=row.pk, token=token)
+            if mine.update(state=TrustState.SENT, token=None, lease_until=None, ended_at=Now(), message="") != 1:
+                return  # another worker told Fivetran too, which changes nothing there
+            Event.objects.note(request, EventKind.TRUST_SENT, actor=Actor.WORKER, detail={"why": _what(row)})
+            # Due also where a run is under way: it began before Fivetran was told.
+            Connection.objects.filter(request_id=row.request_id, request__gone_at=None).update(
+                tests=SetupTestsState.DUE,
+                tests_next_try_at=Now(),
+                tests_token=None,
+                tests_lease_until=None,
+                tests_attempts=0,
+                tests_note="",
+            )
+            store_turn(row.request_id)
+        circuit_breaker.record_success()
+
+    outcome.retry_while_database_down(request, conclude)
     return request.pk
 
 
-def _sent(row: Trust, token: uuid.UUID, attempt: Attempt, answer: Answer) -> None:
-    """Fivetran knows: the tests are due, also where a run is under way, which began before and cannot know of it."""
-    with outcome.atomic():
-        outcome.close(attempt, answer)
-        mine = Trust.objects.filter(pk=row.pk, token=token)
-        if mine.update(state=TrustState.SENT, token=None, lease_until=None, ended_at=Now(), message="") != 1:
-            return  # another worker told Fivetran too, which changes nothing there
-        Event.objects.note(row.request, EventKind.TRUST_SENT, actor=Actor.WORKER, detail={"why": _what(row)})
-        Connection.objects.filter(request_id=row.request_id, request__gone_at=None).update(
-            tests=SetupTestsState.DUE,
-            tests_next_try_at=Now(),
-            tests_token=None,
-            tests_lease_until=None,
-            tests_attempts=0,
-            tests_note="",
-        )
-        store_turn(row.request_id)
-    circuit_breaker.record_success()
-
-
 def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
-    """Try again later; after a definite refusal, or five tries, say why and leave it to another approval."""
+    """Try again later; after a refusal, or MAX_ATTEMPTS, say why and leave it to another approval."""
     give_attempt_back = isinstance(error, (NotSent, RateLimited, Unauthorized))
     final = not give_attempt_back and (isinstance(error, Refused) or row.attempts >= MAX_ATTEMPTS)
     mine = Trust.objects.filter(pk=row.pk, token=token)
@@ -122,7 +118,7 @@ def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranErr
 
 
 def _refuse(mine: QuerySet[Trust], row: Trust, message: str) -> None:
-    """It ends here, with words; another approval can be given."""
+    # Final, with the reason in words; another approval can be given.
     changes = {"token": None, "lease_until": None, "ended_at": Now(), "message": message[:500]}
     with outcome.atomic():
         if mine.update(state=TrustState.REFUSED, **changes) == 1:

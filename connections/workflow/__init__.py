@@ -1,7 +1,7 @@
 """What people do with requests. Each verb checks the right, moves the row and tells who needs to know, all or nothing.
 
-Verbs take keywords only and `by=`, the person. They raise `permissions.Denied` (not allowed, with the reason),
-`StaleRow` (somebody was faster; read the row again) and `NameTaken`; whoever calls them needs no other check.
+Verbs take keywords only, and `by=`, the person. They raise `permissions.Denied` (with the reason), `StaleRow` (somebody
+was faster; read the row again) and `NameTaken`; the caller needs no other check.
 """
 
 from connections.models import known_account

@@ -37,17 +37,15 @@ class Decision:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a decision led to: the row's new status, or in `obstacle` why nothing was changed."""
+    """What a decision led to; `obstacle` says why nothing was changed."""
 
     request: ConnectionRequest
     obstacle: str = ""
 
 
 def file_batch(*, by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
-    """Ask for the approval of all `filings`, in their order, or of none. The same token is one batch, however often.
-
-    The approvers are told once. Raises Denied, RowTaken where a destination name was taken meanwhile, LimitReached for
-    a row too large or a submission too many, of which a batch is one; ValueError without filings.
+    """Ask for the approval of all `filings`, or of none. Raises Denied, RowTaken, LimitReached, ValueError without
+    filings.
     """
     if not filings:
         raise ValueError("A batch has at least one row.")
@@ -79,16 +77,15 @@ def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
     BatchRow.objects.bulk_create(
         BatchRow(batch=batch, request=request, number=number) for number, request in enumerate(requests, 1)
     )
+    # Once for the whole batch.
     notifications.notify(requests[0], NoticeKind.SUBMITTED, *permissions.approvers_for(by), batch=batch)
     transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     return batch
 
 
 def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -> list[Outcome]:
-    """Carry out `decisions` (request's id -> decision), each by itself: one row's obstacle does not stop the others.
-
-    A row without a decision, or with neither approval nor reason, stays as it is and has no outcome. The requester is
-    told once of what is approved, and of each rejection with its reason. Raises Denied for who is no approver.
+    """Carry out `decisions` (request's id -> decision). A row without a decision, or with neither approval nor reason,
+    has no outcome. Raises Denied.
     """
     if not permissions.is_approver(by):
         raise Denied("Only approvers can decide on requests.")
@@ -101,7 +98,13 @@ def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -
         outcomes.append(_decide(by, batch, row.request, decision, is_first=not approved))
         if decision.approve and not outcomes[-1].obstacle:
             approved.append(row.request_id)
-    transaction.on_commit(partial(_ring, approved), robust=True)
+
+    def enqueue_approved() -> None:
+        # Until the broker turns out to be away: the next sweep enqueues the rest.
+        if all(tasks.enqueue(tasks.submit, request_id) for request_id in approved):
+            tasks.enqueue(tasks.notify)
+
+    transaction.on_commit(enqueue_approved, robust=True)
     return outcomes
 
 
@@ -122,9 +125,3 @@ def _decide(by: User, batch: Batch, request: ConnectionRequest, decision: Decisi
             return Outcome(request, "It changed since you looked at it, so nothing was decided. Please look again.")
         return Outcome(request, f"It moved on since you looked at it: it is already “{request.state.label}”.")
     return Outcome(request)
-
-
-def _ring(approved: Sequence[int]) -> None:
-    """Enqueue each, until the broker turns out to be away: the next sweep enqueues the rest."""
-    if all(tasks.enqueue(tasks.submit, request_id) for request_id in approved):
-        tasks.enqueue(tasks.notify)

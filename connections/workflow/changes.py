@@ -1,4 +1,4 @@
-"""Changing a connection that exists: pause, unpause, another schedule, delete; each asked for and approved."""
+"""Changes of a connection: pause, unpause, another schedule, delete; each asked for and approved."""
 
 from collections.abc import Mapping
 from functools import partial
@@ -29,12 +29,12 @@ _PLAIN_SCHEDULE = ("sync_frequency", "daily_sync_time")  # null at Fivetran wher
 
 
 def approved_values(request: ConnectionRequest) -> dict[str, Any]:
-    """The body that is approved for this connection now: that of its creation under the changes that were made."""
+    """The approved body of this connection: that of its creation, with the changes that were made."""
     return payloads.overlaid(request.payload or {}, request.changes.bodies())
 
 
 def present_values(request: ConnectionRequest) -> dict[str, Any]:
-    """What can be changed as it is now: as Fivetran last said, else as approved."""
+    """What can be changed, as Fivetran last said, else as approved."""
     connection = Connection.objects.filter(request=request).first()
     live = connection.live if connection is not None else {}
     told = {path: live[path] for path in payloads.SCHEDULE if live.get(path) not in (None, "")}
@@ -50,10 +50,8 @@ def present_values(request: ConnectionRequest) -> dict[str, Any]:
 def ask_for_change(
     *, by: User, request: ConnectionRequest, kind: ChangeKind, reason: str, values: Mapping[str, Any] | None = None
 ) -> ConnectionChange:
-    """Ask for a change of the connection; approvers are told. `values` (path -> typed value) are those of a schedule.
-
-    Raises Denied, TooMany, StaleRow where somebody asked for another change a moment before, and IllegalTransition
-    for a change that would change nothing or has no reason.
+    """`values` (path -> typed value) are those of a schedule. Raises Denied, TooMany, StaleRow where another change is
+    open, IllegalTransition where nothing would change or the reason is missing.
     """
     permissions.check_can_ask_for_change(by, request)
     permissions.check_can_file(by, request.preset)
@@ -64,7 +62,7 @@ def ask_for_change(
             change = open_change(
                 request=request,
                 requester=by,
-                actor=_actor(by, request),
+                actor=actor_of(by, request),
                 kind=kind,
                 reason=reason.strip(),
                 body=body,
@@ -83,7 +81,7 @@ def ask_for_change(
 def _before_and_body(
     request: ConnectionRequest, kind: ChangeKind, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What there is now of what changes, and the exact body; of a deletion both are empty."""
+    """The present values of what changes, and the exact body; both empty for a deletion."""
     present = present_values(request)
     match kind:
         case ChangeKind.PAUSE | ChangeKind.UNPAUSE:
@@ -108,17 +106,14 @@ def _before_and_body(
 
 
 def withdraw_change(*, by: User, change: ConnectionChange, reason: str = "") -> None:
-    """Take back a change that one asked for, as long as no worker has claimed it."""
+    """Take back a change that no worker has claimed."""
     permissions.check_can_withdraw_change(by, change)
-    actor = _actor(by, change.request)
+    actor = actor_of(by, change.request)
     transition_change(change, ChangeStatus.WITHDRAWN, actor=actor, by=by, reason=reason, next_try_at=None)
 
 
 def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
-    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and enqueue.
-
-    Raises StaleRow if the digest is not the body's or somebody else decided first.
-    """
+    """Approve exactly the body with this digest, for the present Fivetran account. Raises StaleRow."""
     permissions.check_can_approve_change(by, change)
     with transaction.atomic():
         transition_change(
@@ -140,7 +135,6 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
 
 
 def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
-    """Turn a change down, with a reason."""
     permissions.check_can_decide_change(by, change)
     with transaction.atomic():
         transition_change(
@@ -156,7 +150,7 @@ def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester)
 
 
-def _actor(by: User, request: ConnectionRequest) -> Actor:
+def actor_of(by: User, request: ConnectionRequest) -> Actor:
     if by.pk == request.requester_id:
         return Actor.REQUESTER
     return Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER

@@ -13,10 +13,8 @@ from connections.states import Actor, Status
 
 
 def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool = True) -> None:
-    """Approve exactly the body with this digest, for the Fivetran account the portal is connected to, and enqueue.
-
-    Raises StaleRow if the body changed since it was shown or somebody else decided first. Without `announce` nobody is
-    told and nothing enqueued: the caller does both for several at once.
+    """Approve exactly the body with this digest, for the present Fivetran account. Raises StaleRow. Without `announce`
+    the caller tells and enqueues.
     """
     _check(by, request, digest)
     with transaction.atomic():
@@ -42,13 +40,13 @@ def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool
 
 
 def reject(*, by: User, request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
-    """Turn a request down, with a reason; with `digest` only as long as that is the body's."""
+    """With `digest` only as long as it is the body's."""
     _check(by, request, digest)
     _decide(by, request, Status.REJECTED, NoticeKind.REJECTED, reason)
 
 
 def request_changes(*, by: User, request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
-    """Send a request back to its requester, with what should be different; with `digest` as `reject`."""
+    """Send a request back to its requester, with what should be different."""
     _check(by, request, digest)
     _decide(by, request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
 

@@ -1,4 +1,4 @@
-"""Handing the credentials over: the owner's link, the mailed code, the Connect Card, the return, and who it waits for.
+"""Hand-overs of credentials: the owner's link, the mailed code, the Connect Card, the return, and changes of owner.
 
 `proof` is what somebody without an account has instead of a user: the answer of `enter_code`, kept in the session.
 """
@@ -48,16 +48,16 @@ class WrongCode(Exception):
 
 
 class NobodyFound(Exception):
-    """What was typed is neither a user's name nor an e-mail address, or nobody can be mailed; the message says it."""
+    """The text names nobody who can be mailed; the message says why."""
 
 
 def _as_seen(handover: Handover) -> QuerySet[Handover]:
-    """The row while it is open and still for whom it was read: another owner has another nonce."""
+    """The row while it is open and has the same owner: another owner has another nonce."""
     return Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state__in=LIVE_HANDOVER)
 
 
 def _note(handover: Handover, kind: EventKind, by: Person, why: str = "") -> None:
-    """An event of the owner's, under the name or the address that it is known by."""
+    """An event of the owner, under the username or the address."""
     person = by if isinstance(by, User) and by.pk == handover.owner_id else None
     detail = {"why": why} if why else {}
     if person is None:
@@ -66,16 +66,12 @@ def _note(handover: Handover, kind: EventKind, by: Person, why: str = "") -> Non
 
 
 def note_opened(*, by: Person, handover: Handover, proof: str = "") -> None:
-    """The owner looks at the page: the first time is noted, and after a card Fivetran is asked how it stands.
-
-    The latter for those who entered everything at Fivetran and never came back.
-    """
     permissions.check_is_source_owner(by, handover, proof)
     with transaction.atomic():
         if _as_seen(handover).filter(opened_at=None).update(opened_at=Now()) == 1:
             _as_seen(handover).filter(state=HandoverState.WAITING).update(state=HandoverState.OPEN)
             _note(handover, EventKind.HANDOVER_OPENED, by)
-        if handover.card_at is not None:
+        if handover.card_at is not None:  # perhaps the owner entered everything at Fivetran and never came back
             stale = Connection.objects.filter(request=handover.request_id, check_due_at=None)
             if stale.filter(seen_at__lte=Now() - LOOK_AGAIN).update(check_due_at=Now()) == 1:
                 transaction.on_commit(partial(tasks.enqueue, tasks.check, handover.request_id), robust=True)
@@ -83,9 +79,8 @@ def note_opened(*, by: Person, handover: Handover, proof: str = "") -> None:
 
 
 def send_code(*, handover: Handover) -> None:
-    """Mail a new code to an owner without an account; the one before it opens nothing any more.
-
-    Anybody who has the link may ask. Raises TooMany within a minute of the last and after five an hour.
+    """Mail a new code to an owner without an account. Raises TooMany within a minute of the last one and after
+    CODES_AN_HOUR.
     """
     recent = Q(code_sent_at__gt=Now() - CODE_PAUSE)
     new_hour = Q(codes_since=None) | Q(codes_since__lte=Now() - _HOUR)
@@ -120,11 +115,9 @@ def _no_new_code(handover: Handover) -> limits.TooMany | StaleRow:
 
 
 def enter_code(*, handover: Handover, text: str) -> str:
-    """The proof that somebody holds the owner's address, for the code that was mailed there; it counts once.
-
-    Each try is claimed before it is judged, so that any number of them at once are still five. Raises WrongCode.
-    """
+    """Use up the mailed code; returns the proof that somebody holds the owner's address. Raises WrongCode."""
     rows = _as_seen(handover).filter(owner=None).exclude(code_nonce="")
+    # Each try is claimed before it is compared, so that any number of them at once are still CODE_TRIES.
     usable = rows.filter(code_expires_at__gt=Now(), code_tries__lt=CODE_TRIES)
     if usable.update(code_tries=F("code_tries") + 1) != 1:
         raise WrongCode("No code is valid now. Have a new one sent, and enter it within 15 minutes.")
@@ -142,11 +135,7 @@ def enter_code(*, handover: Handover, text: str) -> str:
 
 
 def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
-    """The address of a fresh Connect Card, for the owner's eyes only: it is stored nowhere.
-
-    Fivetran is asked, 5 seconds at most. Raises Denied, `Unreachable` with words for the owner, TooMany, StaleRow
-    where the hand-over was taken away meanwhile.
-    """
+    """The address of a fresh Connect Card. Raises Denied, Unreachable (after 5 seconds at most), TooMany, StaleRow."""
     permissions.check_is_source_owner(by, handover, proof)
     nonce = new_nonce()
     back = settings.PUBLIC_URL.rstrip("/") + reverse("connections:handover_return")
@@ -169,11 +158,10 @@ def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
 
 
 def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
-    """The owner came back with the state of the current card: a hint, so Fivetran is asked how the connection is.
-
-    `handover` is what `Handover.objects.by_state` found; one that is done stays so, and its state is used up as any.
-    Raises Denied for anybody but its owner, StaleRow where the state was used a moment ago.
+    """The owner came back with the state of the current card, by which `handover` was found. Raises Denied, and
+    StaleRow where the state was used already.
     """
+    # One that is done stays so; its owner may use the state up like any other.
     if handover.is_live or not permissions.is_source_owner(by, handover, proof):
         permissions.check_is_source_owner(by, handover, proof)
     mine = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state__in=RETURNABLE)
@@ -193,11 +181,8 @@ def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
 
 
 def note_unproved_return(*, handover: Handover) -> None:
-    """Somebody came back with the state of the current card and could not prove to be its owner.
-
-    Nothing is counted and the state stays; Fivetran is asked all the same, within a minute of the last time at the
-    earliest, since the credentials may be there and nobody else may tell.
-    """
+    """Somebody came back with the current card's state and without proof. Nothing is counted, but Fivetran is asked."""
+    # The credentials may be there, and nobody else may say so; but once a minute at most.
     recent = When(seen_at__gt=Now() - LOOK_AGAIN, then=Now() + LOOK_AGAIN)
     open_one = Connection.objects.filter(request=handover.request_id, request__gone_at=None, check_due_at=None)
     with transaction.atomic():
@@ -206,17 +191,14 @@ def note_unproved_return(*, handover: Handover) -> None:
 
 
 def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None:
-    """Give the hand-over to somebody else, a username or an e-mail address, or to the same once more.
-
-    The link, the code and the card of the one before open nothing here any more. Raises TooMany, and NobodyFound where
-    nobody can be meant, for people who may know every user; for others the requester gets it then, as when a request
-    names nobody.
+    """Give the hand-over to another username or e-mail address, or to the same once more. Raises TooMany, NobodyFound,
+    StaleRow.
     """
     permissions.check_can_pass_on(by, handover, proof)
     owner, address = _meant(by, handover.request, to)
     before = handover.owner_name
     with transaction.atomic():
-        _check_passed_on(by, handover)
+        _check_passed_on(by, handover)  # needs no lock: of two at once, `_renew` finds a changed row for one
         _renew(handover, HandoverState.WAITING, owner=owner, address=address, sent_at=Now(), told_at=Now(), reminders=0)
         why = f"From {before} to {handover.owner_name}"
         _note_overseen(handover, EventKind.HANDOVER_PASSED_ON, by, why, before)
@@ -225,12 +207,8 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
 
 
 def _check_passed_on(by: Person, handover: Handover) -> None:
-    """Raise TooMany for a person who mails too many, or a hand-over that changed hands too often within the hour.
-
-    Of two at once one finds the hand-over as it was read (`_renew`), so that they need not wait for each other here.
-    """
     if isinstance(by, User):
-        limits.check_door(by, limits.PASSED_ON)
+        limits.check_action(by, limits.PASSED_ON)
     passed_on = handover.request.events.filter(kind=EventKind.HANDOVER_PASSED_ON, at__gt=Now() - _HOUR, at__lte=Now())
     times = list(passed_on.order_by("-at").values_list("at", flat=True)[:PASSED_ON_AN_HOUR])
     if len(times) == PASSED_ON_AN_HOUR:
@@ -238,15 +216,12 @@ def _check_passed_on(by: Person, handover: Handover) -> None:
 
 
 def hand_over(*, by: User, request: ConnectionRequest, to: str) -> Handover:
-    """Ask somebody, a username or an e-mail address, for the credentials of a connection that nobody was asked for yet.
-
-    Raises as `pass_on`, and StaleRow where a colleague was faster.
-    """
+    """Ask somebody for the credentials of a connection that has no hand-over yet. Raises as `pass_on`."""
     permissions.check_can_hand_over(by, request)
     owner, address = _meant(by, request, to)
     try:
         with transaction.atomic():
-            limits.check_door(by, limits.PASSED_ON)
+            limits.check_action(by, limits.PASSED_ON)
             handover = Handover.objects.create(request=request, owner=owner, address=address)
             store_turn(request.pk)
             _note_overseen(handover, EventKind.HANDOVER_SENT, by, f"To {handover.owner_name}", "")
@@ -258,14 +233,14 @@ def hand_over(*, by: User, request: ConnectionRequest, to: str) -> Handover:
 
 
 def _meant(by: Person, request: ConnectionRequest, to: str) -> tuple[User | None, str]:
-    """Whom `by` names: a user, or an address. Raises NobodyFound for people who may know every user."""
+    """The user or the address that `by` names. Raises NobodyFound for people who may know every user."""
     if permissions.sees_everything(by) and (why := why_not_mailed(to.strip())):
         raise NobodyFound(why)
     return owner_or(request.requester, to.strip())
 
 
 def revoke(*, by: Person, handover: Handover) -> None:
-    """Take the hand-over back: its link opens nothing any more until it is given to somebody."""
+    """Take the hand-over back: its link is invalid until it is given to somebody."""
     permissions.check_can_revoke(by, handover)
     with transaction.atomic():
         _renew(handover, HandoverState.REVOKED, revoked_at=Now())
@@ -273,7 +248,7 @@ def revoke(*, by: Person, handover: Handover) -> None:
 
 
 def _renew(handover: Handover, state: HandoverState, **columns: Any) -> None:
-    """Put the row where nothing that was given out before opens it. Raises StaleRow if it changed since it was read."""
+    """Make everything that was given out invalid. Raises StaleRow if the row changed since it was read."""
     rows = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state=handover.state)
     nothing = dict.fromkeys(("opened_at", "card_at", "card_expires_at", "card_expired_at", "returned_at", "done_at"))
     nothing |= dict.fromkeys(("revoked_at", "return_expires_at", "code_expires_at", "code_sent_at", "codes_since"))
@@ -285,7 +260,7 @@ def _renew(handover: Handover, state: HandoverState, **columns: Any) -> None:
 
 
 def _note_overseen(handover: Handover, kind: EventKind, by: Person, why: str, before: str) -> None:
-    """An event of whoever may decide about it, in the role in which they did."""
+    """An event of whoever may redirect the hand-over, in their role."""
     request = handover.request
     person = by if isinstance(by, User) else None
     actor = Actor.SOURCE_OWNER

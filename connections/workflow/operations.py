@@ -1,8 +1,4 @@
-"""What operators do: settle a request that needs a person, pause or resume the sending, refresh the catalog.
-
-The verbs are like those of `connections.workflow`: keyword-only, `by=`, all or nothing. Settling a request
-needs a reason.
-"""
+"""What operators do: settle a request that needs a person, pause or resume sending, refresh the catalog."""
 
 from datetime import timedelta
 from functools import partial
@@ -42,7 +38,7 @@ Unreachable = interactive.Unreachable  # pages know the verbs and not who asks F
 
 
 class DoesNotFit(Exception):
-    """The connection that an operator named is not what was asked for; the message says in which point."""
+    """The connection that an operator named is not what was asked for; the message says why."""
 
 
 class NoOwner(Exception):
@@ -56,10 +52,8 @@ def _reason(text: str) -> str:
 
 
 def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: str) -> None:
-    """Make the existing connection with this id the request's own, and run its tests if they were asked for.
-
-    Fivetran is asked what it is, 5 seconds at most. Raises DoesNotFit where it is unknown there, of another service,
-    group or name, or another request's; `handover.Unreachable` where Fivetran gives no answer.
+    """Make the existing connection with this id the request's own. Raises DoesNotFit, Unreachable (after 5 seconds at
+    most).
     """
     permissions.check_can_settle(by, request)
     reason = _reason(reason)
@@ -73,7 +67,8 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
     tests = SetupTestsState.DUE if asked_for_tests else SetupTestsState.NONE
     try:
         with transaction.atomic():
-            _settle(request, Status.CREATED, by, reason, connection_id=data["id"], note="")
+            settled: dict[str, Any] = {"connection_id": data["id"], "note": ""}
+            transition(request, Status.CREATED, actor=Actor.OPERATOR, by=by, reason=reason, **settled)
             connection = Connection.objects.record(
                 request,
                 data,
@@ -91,14 +86,12 @@ def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: s
 
 
 def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> ConnectionRequest:
-    """Bring a connection that was made elsewhere into the portal, as a created request of `owner`, who is told.
-
-    Fivetran is asked what it is, 5 seconds at most. The operator stands for the approval, so the owner is another one.
-    Raises NoOwner, DoesNotFit where Fivetran does not know it or a request holds it or its name; `Unreachable`.
+    """Bring a connection that was made elsewhere into the portal, as a created request of `owner`, who is told. Raises
+    NoOwner, DoesNotFit, Unreachable (after 5 seconds at most).
     """
     permissions.check_can_operate(by)
     reason = _reason(reason)
-    if owner.pk == by.pk:
+    if owner.pk == by.pk:  # the operator stands for the approval
         raise NoOwner("Name somebody else: adopting stands for the approval, and nobody approves their own connection.")
     if not owner.is_active:
         raise NoOwner(f"The account of {owner} is not active.")
@@ -141,7 +134,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
 
 
 def _adopted_columns(data: dict[str, Any], owner: User) -> dict[str, Any]:
-    """The columns that Fivetran's description decides; raises DoesNotFit where it lacks what every connection has."""
+    """The columns from Fivetran's description. Raises DoesNotFit where it lacks what every connection has."""
     values = catalog.without_secrets(str(data.get("service")), payloads.adopted(data))
     found = {key: data.get(key) for key in ("service", "group_id", "schema")}
     for key, text in found.items():
@@ -179,7 +172,6 @@ def _adopted_columns(data: dict[str, Any], owner: User) -> dict[str, Any]:
 
 
 def _held(columns: dict[str, Any]) -> str:
-    """Who holds the connection or its name already."""
     holder = ConnectionRequest.objects.filter(connection_id=columns["connection_id"]).first()
     if holder is not None:
         return f"This connection belongs to request #{holder.pk} already."
@@ -192,24 +184,22 @@ def send_again(*, by: User, request: ConnectionRequest, reason: str) -> None:
     """Back into the queue with all its attempts, after somebody looked and found that it does not exist."""
     permissions.check_can_settle(by, request)
     with transaction.atomic():
-        _settle(request, Status.APPROVED, by, _reason(reason), next_try_at=Now(), attempts_used=0, note="")
+        queued: dict[str, Any] = {"next_try_at": Now(), "attempts_used": 0, "note": ""}
+        transition(request, Status.APPROVED, actor=Actor.OPERATOR, by=by, reason=_reason(reason), **queued)
         transaction.on_commit(partial(tasks.enqueue, tasks.submit, request.pk), robust=True)
 
 
 def close(*, by: User, request: ConnectionRequest, reason: str) -> None:
-    """End it without a connection; the requester reads the reason and can correct and clone."""
+    """End it without a connection; the requester reads the reason."""
     permissions.check_can_settle(by, request)
     with transaction.atomic():
-        failure = {"failure_code": "closed_by_operator", "failure_message": _reason(reason)}
-        _settle(request, Status.FAILED, by, reason, **failure)
+        failure: dict[str, Any] = {"failure_code": "closed_by_operator", "failure_message": _reason(reason)}
+        transition(request, Status.FAILED, actor=Actor.OPERATOR, by=by, reason=reason, **failure)
         notifications.notify(request, NoticeKind.FAILED, request.requester)
 
 
 def hand_back(*, by: User, request: ConnectionRequest, reason: str) -> None:
-    """Say that what Fivetran refused the request for is mended; the requester reads how, and can submit a copy.
-
-    The status stays. Raises StaleRow where a colleague was faster.
-    """
+    """The cause of Fivetran's refusal is mended: the requester can submit a copy. Raises StaleRow."""
     permissions.check_can_hand_back(by, request)
     reason = _reason(reason)
     refused = ConnectionRequest.objects.filter(pk=request.pk, status=Status.FAILED, failure_code=request.failure_code)
@@ -223,12 +213,8 @@ def hand_back(*, by: User, request: ConnectionRequest, reason: str) -> None:
         transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
 
 
-def _settle(request: ConnectionRequest, target: Status, by: User, reason: str, **columns: Any) -> None:
-    transition(request, target, actor=Actor.OPERATOR, by=by, reason=reason, **columns)
-
-
 def pause(*, by: User, reason: str) -> bool:
-    """Send nothing more to Fivetran until somebody resumes; False where it was paused already. Needs no reason."""
+    """Send nothing more to Fivetran until somebody resumes; False where it was paused already."""
     permissions.check_can_operate(by)
     CircuitBreaker.objects.get_or_create(pk=1)
     paused = CircuitBreaker.objects.filter(pk=1, paused_at=None)
@@ -236,7 +222,7 @@ def pause(*, by: User, reason: str) -> bool:
 
 
 def resume(*, by: User) -> bool:
-    """Let the sending go on; False where it was not paused."""
+    """False where it was not paused."""
     permissions.check_can_operate(by)
     paused = CircuitBreaker.objects.filter(pk=1, paused_at__isnull=False)
     resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
@@ -245,10 +231,7 @@ def resume(*, by: User) -> bool:
 
 
 def refresh_catalog(*, by: User) -> bool:
-    """Enqueue a fresh copy of what Fivetran offers, without waiting; False where the worker cannot be reached.
-
-    Raises StaleRow while the last refresh that somebody asked for is less than a minute old.
-    """
+    """Enqueue a refresh; False where the broker cannot be reached. Raises StaleRow within a minute of the last one."""
     permissions.check_can_refresh(by)
     row, _ = CatalogRefresh.objects.get_or_create(kind=Kind.SERVICE)
     mine = CatalogRefresh.objects.filter(pk=row.pk)

@@ -1,4 +1,4 @@
-"""A forgotten password: who is mailed a link, and how often. The mail itself is made and sent by the worker."""
+"""Forgotten passwords: who is mailed a link, and how often."""
 
 from collections.abc import Iterable
 
@@ -12,11 +12,9 @@ PER_ADDRESS, PER_CLIENT = 3, 20  # an hour; a whole office may stand behind one 
 
 
 def ask_for_password_reset(*, accounts: Iterable[User], address: str, client: str) -> bool:
-    """Have `accounts` mailed a link, unless `client` or `address` asked too often; whether it did not.
-
-    Every try costs the same queries, whether or not there is an account. The broker is not asked, for it may hang:
-    the scheduler has the worker look for mails twice a minute.
-    """
+    """Have `accounts` mailed a link; returns False where `client` or `address` asked too often."""
+    # Every try costs the same queries, so that nobody learns who has an account. The broker is not asked, for it may
+    # hang: the scheduler has the worker look for mails twice a minute.
     ResetCount.objects.forget_old()
     with transaction.atomic():
         allowed = ResetCount.objects.take("client", client, PER_CLIENT) and ResetCount.objects.take(

@@ -1,4 +1,4 @@
-"""Filing: drafts, submissions, edits, withdrawals, and what a copy begins with."""
+"""Drafts, submissions, edits, withdrawals, and what a copy begins with."""
 
 import uuid
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ Unreachable = interactive.Unreachable  # pages know the verbs and not who asks F
 
 
 class Unknown(Exception):
-    """Fivetran knows no such connection; the message says so."""
+    """Fivetran knows no such connection."""
 
 
 class NameTaken(Exception):
-    """Another live request holds this destination name in the group; `holder` is that request."""
+    """Another open request or connection, `holder`, has this destination name in the group."""
 
     def __init__(self, holder: ConnectionRequest) -> None:
         super().__init__("The destination name is taken.")
@@ -33,7 +33,7 @@ class NameTaken(Exception):
 
 @dataclass(frozen=True)
 class Filing:
-    """What a filled form brings: its values, the names that go with its ids, and the token that makes it count once."""
+    """A filled form: its values, the names of its ids, and the token that makes it count once."""
 
     values: Mapping[str, Any]
     service_name: str = ""
@@ -44,7 +44,6 @@ class Filing:
 
     @cached_property
     def asked(self) -> payloads.Asked:
-        """What follows from the values."""
         return payloads.Asked(self.values)
 
 
@@ -65,13 +64,9 @@ def _columns(filing: Filing, by: User) -> dict[str, Any]:
         "schema": schema,
         "search": " ".join(word for word in words if word).lower(),
     }
-    return {"values": values, "saved_at": Now(), **{name: text[: _longest(name)] for name, text in texts.items()}}
-
-
-def _longest(column: str) -> int | None:
-    """How much of a text a column holds: a draft may hold longer ones, which the form refuses at the submission."""
-    length: int | None = getattr(ConnectionRequest._meta.get_field(column), "max_length", None)
-    return length
+    # Cut to what a column holds: a draft may have longer texts, which the form refuses at the submission.
+    longest = {name: getattr(ConnectionRequest._meta.get_field(name), "max_length", None) for name in texts}
+    return {"values": values, "saved_at": Now(), **{name: text[: longest[name]] for name, text in texts.items()}}
 
 
 def _body_columns(filing: Filing) -> dict[str, Any]:
@@ -82,13 +77,14 @@ def _body_columns(filing: Filing) -> dict[str, Any]:
 
 
 def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
-    """Keep what was typed, complete or not, as a new draft or in the given one. Nobody is told.
-
-    Raises LimitReached for a draft too many, and for more text than is kept.
-    """
+    """Keep what was typed, complete or not. Raises LimitReached for a draft too many, or too much text."""
     if request is None:
         try:
-            return _existing(by, filing) or _new_draft(by, filing)
+            if stored := _existing(by, filing):
+                return stored
+            with transaction.atomic():
+                limits.check_new_draft(by)
+                return _open(Status.DRAFT, by, filing)
         except IntegrityError:  # the same form was sent twice at the same moment
             first = _existing(by, filing)
             if first is None:
@@ -104,12 +100,6 @@ def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = 
         raise StaleRow("The draft was changed in another window.")
     request.refresh_from_db()
     return request
-
-
-def _new_draft(by: User, filing: Filing) -> ConnectionRequest:
-    with transaction.atomic():
-        limits.check_new_draft(by)
-        return _open(Status.DRAFT, by, filing)
 
 
 def _existing(by: User, filing: Filing) -> ConnectionRequest | None:
@@ -133,12 +123,10 @@ def _open(status: Status, by: User, filing: Filing, **more: Any) -> ConnectionRe
 def submit(
     *, by: User, filing: Filing, request: ConnectionRequest | None = None, announce: bool = True
 ) -> ConnectionRequest:
-    """Ask for the approval of what was typed: a new request, a draft, one sent back, or a pending one edited.
+    """Ask for the approval of a new request, a draft, one sent back, or an edited pending one.
 
-    The same form sent twice (Back, double click, two tabs) is one request. An edit of a pending request gives it a new
-    version and digest, so an approver who looked at the old one cannot approve it any more.
-    Without `announce` nobody is told and nothing counted: the caller does both for several at once.
-    Raises LimitReached where `by` submitted too often just now, has too many open requests, or typed too much.
+    The same form sent twice is one request. Without `announce` the caller tells and counts. Raises LimitReached,
+    NameTaken.
     """
     stored = request or _existing(by, filing)
     preset = stored.preset if stored else filing.preset
@@ -178,6 +166,7 @@ def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> 
     if request is None:
         return _open(Status.PENDING, by, filing, **_body_columns(filing))
     _take_latest_draft(request)
+    # A new version and digest: an approver who looked at the old ones cannot approve it any more.
     transition(
         request,
         Status.PENDING,
@@ -192,14 +181,14 @@ def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> 
 
 
 def _take_latest_draft(request: ConnectionRequest) -> None:
-    """In a transaction: of a draft, what happens to it counts for what was saved a moment ago, perhaps by its form."""
+    # What happens to a draft counts for what was saved a moment ago, perhaps by its form in another window.
     if request.state is Status.DRAFT:
         drafts = ConnectionRequest.objects.select_for_update()
         request.refresh_from_db(fields=["version"], from_queryset=drafts)
 
 
 def withdraw(*, by: User, request: ConnectionRequest, reason: str = "") -> None:
-    """Take back a request of one's own, as long as no worker has claimed it."""
+    """Take back an own request that no worker has claimed."""
     permissions.check_can_withdraw(by, request)
     with transaction.atomic():
         _take_latest_draft(request)
@@ -207,20 +196,16 @@ def withdraw(*, by: User, request: ConnectionRequest, reason: str = "") -> None:
 
 
 def clone_values(*, by: User, request: ConnectionRequest) -> dict[str, Any]:
-    """The values with which a form for a copy of `request` begins; nothing is stored.
-
-    Destination names are permanent and unique: a copy needs its own, unless the original's never came to be.
-    """
+    """The values with which a form for a copy of `request` begins; nothing is stored."""
     permissions.check_can_clone(by, request)
+    # Destination names are permanent and unique: a copy needs its own, unless the original's was never used.
     keep_names = request.state in (Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED)
     return payloads.copied(request.values, keep_names=keep_names)
 
 
 def live_values(*, by: User, connection_id: str) -> dict[str, Any]:
-    """The values with which a form for a copy of a connection begins, as Fivetran has it now; nothing is stored.
-
-    Fivetran is asked, 5 seconds at most. Raises Denied, Unknown where there is no such connection, Unreachable where
-    Fivetran gives no answer.
+    """The values of a copy of a connection, as Fivetran has it now. Raises Denied, Unknown, Unreachable (after 5
+    seconds at most).
     """
     permissions.check_can_copy_live(by, connection_id)
     data = interactive.existing(connection_id)

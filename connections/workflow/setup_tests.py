@@ -1,4 +1,4 @@
-"""What people do with a connection that exists: run its setup tests again."""
+"""Asking for another run of the setup tests."""
 
 from functools import partial
 
@@ -17,14 +17,14 @@ from connections.models import (
     StaleRow,
     store_turn,
 )
-from connections.states import Actor
+from connections.workflow.changes import actor_of
 
 
 def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
-    """Ask for another run of the setup tests of a created connection. Raises TooMany: each is a call of Fivetran's."""
+    """Ask for another run of the setup tests. Raises TooMany and StaleRow."""
     permissions.check_can_rerun_tests(by, request)
     with transaction.atomic():
-        limits.check_door(by, limits.TEST_RUNS)
+        limits.check_action(by, limits.TEST_RUNS)
         changed = (
             Connection.objects.filter(request=request)
             .exclude(tests__in=TESTS_OPEN)
@@ -33,8 +33,5 @@ def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
         if changed != 1:
             raise StaleRow("The setup tests are already on their way.")
         store_turn(request.pk)
-        actor = Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
-        if by.pk == request.requester_id:
-            actor = Actor.REQUESTER
-        Event.objects.note(request, EventKind.TESTS_REQUESTED, actor=actor, by=by)
+        Event.objects.note(request, EventKind.TESTS_REQUESTED, actor=actor_of(by, request), by=by)
         transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, request.pk), robust=True)

@@ -28,14 +28,12 @@ _CHANGED = "What Fivetran asks to trust has changed since you looked, so nothing
 def approve_trust(
     *, by: User, request: ConnectionRequest, kind: trust_candidates.TrustKind, hash: str, shown: str
 ) -> None:
-    """Approve the candidate of `request` with this kind and hash if it still is, byte for byte, what was `shown`.
-
-    `shown` is `Candidate.digest`. The worker tells Fivetran, and the setup tests run again afterwards. Raises StaleRow
-    where the newest run names it no longer, or otherwise, or somebody else approved it first.
+    """Approve the candidate with this kind and hash if it still is, byte for byte, what was `shown`, its digest. Raises
+    StaleRow.
     """
     permissions.check_can_trust(by, request)
     with transaction.atomic():
-        limits.check_door(by, limits.TRUSTED)
+        limits.check_action(by, limits.TRUSTED)
         run = SetupTestRun.objects.filter(connection__request=request).first()
         found = _standing(run, kind, hash, shown)
         if run is None or found is None:
@@ -53,7 +51,6 @@ def approve_trust(
 def _standing(
     run: SetupTestRun | None, kind: trust_candidates.TrustKind, hash: str, shown: str
 ) -> trust_candidates.Candidate | None:
-    """The candidate as it stands in the run now."""
     tests = run.setup_tests.exclude(status__in=FINE) if run else ()
     for test in tests:
         for candidate in trust_candidates.candidates(test.details):
@@ -63,7 +60,7 @@ def _standing(
 
 
 def _row(by: User, request: ConnectionRequest, found: trust_candidates.Candidate, run: SetupTestRun) -> Trust:
-    """The approval as a row; one that Fivetran knew before this run, and asked for all the same, makes room for it."""
+    # Fivetran was told of it before this run, and asks all the same: the earlier approval makes room.
     earlier = Trust.objects.filter(request=request, kind=found.kind.value, hash=found.hash)
     earlier.filter(state=TrustState.SENT, ended_at__lt=run.finished_at).update(state=TrustState.LAPSED)
     try:

@@ -66,7 +66,7 @@ def _won(ids: list[int], barrier: Any) -> list[int]:
         request = ConnectionRequest.objects.due().get(pk=pk)
         barrier.wait()
         try:
-            if create._claim(request) is not None:
+            if create.claim_row(request) is not None:
                 won.append(pk)
         except StaleRow:
             pass

@@ -20,7 +20,7 @@ from connections.forms.controls import control
 from connections.forms.offers import Offer
 from connections.forms.preset_editor import Paths, Values
 from connections.forms.rows import folded, tidied, too_many
-from connections.models import search
+from connections.models import connection, search
 from connections.spec import addresses, diagnosis, export, naming_rule, payloads, rules, source_key
 from connections.spec.fields import FIELDS
 from connections.templatetags import portal as tags
@@ -99,8 +99,8 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "offer": _offer,
     "read_json": lambda text: answers.read_json(text.encode(errors="replace")),
     "clean": lambda text: errors.clean(text, errors.MESSAGE_LENGTH),
-    "webhook": lambda text: webhooks._read(text.encode(errors="replace")),
-    "moment": webhooks._moment,
+    "webhook": lambda text: webhooks.read_event(text.encode(errors="replace")),
+    "moment": connection.moment_of,
     "one_line": logs.one_line,
     "redacted": logs.redacted,
     "visible": lambda text: tags.visible(text[:MOST]),

@@ -288,7 +288,7 @@ def test_a_message_for_nothing_does_nothing(fivetran: Fivetran, message: Any) ->
 # --- workers that die, and two at once -------------------------------------------------------------------------------
 def test_what_a_dead_worker_held_is_due_again(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
-    changes._claim(ConnectionChange.objects.get(pk=change.pk))
+    changes.claim_row(ConnectionChange.objects.get(pk=change.pk))
     assert worker.sweep().change == []
     ConnectionChange.objects.update(lease_until=Now() - timedelta(seconds=1))
     assert worker.sweep().change == [change.pk]
@@ -297,20 +297,20 @@ def test_what_a_dead_worker_held_is_due_again(fivetran: Fivetran, asked: Asked) 
 
 def test_a_worker_that_slept_through_its_lease_cannot_write(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
-    late = changes._claim(ConnectionChange.objects.get(pk=change.pk))
+    late = changes.claim_row(ConnectionChange.objects.get(pk=change.pk))
     ConnectionChange.objects.update(lease_until=Now() - timedelta(seconds=1))
     worker.sweep()
     apply(change)
     with pytest.raises(StaleRow):
-        changes._failed(late, "late", "Too late")
+        late.failed("late", "Too late")
     change.refresh_from_db()
     assert change.state is ChangeStatus.DONE
 
 
 def test_a_worker_that_slept_before_the_call_does_not_make_it(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
-    claim = changes._claim(ConnectionChange.objects.get(pk=change.pk))
-    changes._send(changes.Claim(claim.change, claim.token, claim.started - 2 * changes.START_SECONDS))
+    claim = changes.claim_row(ConnectionChange.objects.get(pk=change.pk))
+    changes.send(changes.Claim(claim.change, claim.token, claim.started - 2 * changes.START_SECONDS))
     assert sent(fivetran) == []
     change.refresh_from_db()
     assert (change.state, change.attempts_used) == (ChangeStatus.APPROVED, 0)

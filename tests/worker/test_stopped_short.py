@@ -162,7 +162,7 @@ def test_what_an_operator_vouched_for_counts_until_the_next_unclear_ending(
     request = submit_unseen(request, fivetran)
     assert request.state is Status.UNKNOWN
     outcome.to_attention(fresh(request), Actor.RECONCILER, "Nobody could look")
-    assert not sending._vouched_for(fresh(request))
+    assert not sending.sent_again_by_operator(fresh(request))
 
 
 def test_one_row_without_a_clear_look_up_gives_way_and_ends_with_a_person(

@@ -164,7 +164,7 @@ def test_claims_at_once_take_each_notice_once(groups: None) -> None:
 
     def claim(leader: Notice) -> list[int]:
         Notice.objects.filter(pk=leader.pk).update(next_try_at=Now() + notifications.LEASE)
-        return [notice.pk for notice in notifications._claim_others(due, leader)]
+        return [notice.pk for notice in notifications.claim_others(due, leader)]
 
     claimed = [pk for taken in at_once(*[lambda each=each: claim(each) for each in leaders * 2]) for pk in taken]
     assert len(claimed) == len(set(claimed)) == 9

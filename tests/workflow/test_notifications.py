@@ -136,7 +136,7 @@ def test_senders_at_once_send_each_mail_once() -> None:
 
     def send() -> None:
         barrier.wait(10)
-        sent.append(notifications._send_each(100, time.monotonic() + 30))  # as in processes of their own
+        sent.append(notifications.send_each(100, time.monotonic() + 30))  # as in processes of their own
         connection.close()
 
     senders = [threading.Thread(target=send) for _ in range(4)]
