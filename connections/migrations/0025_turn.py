@@ -38,8 +38,12 @@ def store_turns(apps: Any, _schema_editor: Any) -> None:
 
 
 def create_search_index(apps: Any, schema_editor: Any) -> None:
-    """SQLite made the table anew, and lost the triggers of the search with the old one."""
-    import_module("connections.migrations.0003_search").create_index(apps, schema_editor)
+    """SQLite made the table anew, and lost the triggers of the search with the old one.
+
+    PostgreSQL has its index still, and makes none on a table whose rows were written twice in the same transaction.
+    """
+    if schema_editor.connection.vendor == "sqlite":
+        import_module("connections.migrations.0003_search").create_index(apps, schema_editor)
 
 
 class Migration(migrations.Migration):
