@@ -61,7 +61,7 @@ def values(**changes: Any) -> dict[str, Any]:
 def filing(**changes: Any) -> Filing:
     """A filled form, sent once."""
     return Filing(
-        values=values(**changes), service_name="Google Sheets", group_name="Warehouse", form_token=uuid.uuid4()
+        values=values(**changes), service_name="Google Sheets", group_name="Warehouse", idempotency_key=uuid.uuid4()
     )
 
 

@@ -88,7 +88,10 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
             "Decision",
             {"fields": ("decided_by", "decided_at", "decision_reason", "approved_digest", "approved_account")},
         ),
-        ("At Fivetran", {"fields": ("connection_id", "note", "failure_code", "failure_message", "gone_at")}),
+        (
+            "At Fivetran",
+            {"fields": ("connection_id", "note", "failure_code", "failure_message", "deleted_at_fivetran_at")},
+        ),
     )
     readonly_fields = tuple(str(name) for _title, part in fieldsets for name in part["fields"])
 

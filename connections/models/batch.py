@@ -11,12 +11,12 @@ class Batch(models.Model):
     """One submitted table. It has no status: each of its requests has one."""
 
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="batches")
-    form_token = models.UUIDField(default=uuid.uuid4, editable=False)
+    idempotency_key = models.UUIDField(default=uuid.uuid4, editable=False)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
         verbose_name_plural = "batches"
-        constraints = [models.UniqueConstraint(fields=["requester", "form_token"], name="one_batch_per_form")]
+        constraints = [models.UniqueConstraint(fields=["requester", "idempotency_key"], name="one_batch_per_form")]
 
     def __str__(self) -> str:
         return f"batch {self.pk}"

@@ -104,7 +104,7 @@ class HandoverManager(models.Manager["Handover"]):
             return None
 
     def live(self) -> "models.QuerySet[Handover]":
-        return self.filter(state__in=LIVE_HANDOVER, request__gone_at=None)
+        return self.filter(state__in=LIVE_HANDOVER, request__deleted_at_fivetran_at=None)
 
     def _known(self) -> "models.QuerySet[Handover]":
         return self.select_related("request__requester", "request__connection", "owner")
@@ -138,7 +138,7 @@ class Handover(models.Model):
     codes_sent = models.PositiveSmallIntegerField(default=0)  # so many were mailed
     mails = models.PositiveIntegerField(default=0)  # tells notices of one kind apart
     reminders = models.PositiveSmallIntegerField(default=0)
-    told_at = models.DateTimeField(db_default=Now())  # when the owner was last asked
+    last_notified_at = models.DateTimeField(db_default=Now())  # when the owner was last asked
 
     objects = HandoverManager()
 
@@ -154,7 +154,9 @@ class Handover(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["told_at"], condition=Q(state__in=[s.value for s in LIVE_HANDOVER]), name="told_live"),
+            models.Index(
+                fields=["last_notified_at"], condition=Q(state__in=[s.value for s in LIVE_HANDOVER]), name="told_live"
+            ),
             models.Index(
                 fields=["card_expires_at"], condition=Q(state=HandoverState.OPEN.value), name="handover_card_expires"
             ),

@@ -35,7 +35,7 @@ class Notice(models.Model):
     recipient = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     address = models.EmailField(blank=True)  # of somebody without an account
     version = models.PositiveIntegerField(default=0)
-    occasion = models.PositiveIntegerField(default=0)  # tells notices of one kind about one version apart
+    dedup_key = models.PositiveIntegerField(default=0)  # tells notices of one kind about one version apart
     created_at = models.DateTimeField(db_default=Now())
     next_try_at = models.DateTimeField(db_default=Now())
     tries = models.PositiveSmallIntegerField(default=0)
@@ -45,10 +45,10 @@ class Notice(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(
-                fields=["request", "kind", "recipient", "version", "occasion"], name="one_notice_per_person"
+                fields=["request", "kind", "recipient", "version", "dedup_key"], name="one_notice_per_person"
             ),
             models.UniqueConstraint(
-                fields=["request", "kind", "address", "version", "occasion"],
+                fields=["request", "kind", "address", "version", "dedup_key"],
                 condition=models.Q(recipient=None),
                 name="one_notice_per_address",
             ),

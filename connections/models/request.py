@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from connections.states import DECIDED, LIVE, Owner, Status
 
-_NAME_HELD = Q(status__in=sorted(LIVE)) | Q(status=Status.CREATED, gone_at__isnull=True)
+_NAME_HELD = Q(status__in=sorted(LIVE)) | Q(status=Status.CREATED, deleted_at_fivetran_at__isnull=True)
 _UNNAMED = sorted({Status.DRAFT, Status.WITHDRAWN})
 
 
@@ -50,7 +50,7 @@ class ConnectionRequest(models.Model):
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_requests")
     source_owner = models.CharField(max_length=254, blank=True)
     reason = models.TextField(blank=True)
-    form_token = models.UUIDField(default=uuid.uuid4, editable=False)
+    idempotency_key = models.UUIDField(default=uuid.uuid4, editable=False)
     preset = models.ForeignKey("connections.Preset", models.PROTECT, null=True, blank=True, related_name="requests")
     cloned_from = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="clones")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
@@ -97,7 +97,7 @@ class ConnectionRequest(models.Model):
     connection_id = models.CharField(  # noqa: DJ001  # NULL, not "": several rows without an id must not clash
         max_length=255, null=True, unique=True, editable=False
     )
-    gone_at = models.DateTimeField(null=True, editable=False)
+    deleted_at_fivetran_at = models.DateTimeField("gone at", null=True, editable=False)
     failure_code = models.CharField(max_length=100, blank=True, editable=False)
     failure_message = models.TextField(blank=True, editable=False)
 
@@ -121,7 +121,7 @@ class ConnectionRequest(models.Model):
             models.Index(fields=["next_try_at"], condition=Q(status=Status.APPROVED), name="request_due"),
         ]
         constraints = [
-            models.UniqueConstraint(fields=["requester", "form_token"], name="one_request_per_form"),
+            models.UniqueConstraint(fields=["requester", "idempotency_key"], name="one_request_per_form"),
             models.UniqueConstraint(fields=["group_id", "schema"], condition=_NAME_HELD, name="one_request_per_name"),
             models.CheckConstraint(condition=Q(status__in=[s.value for s in Status]), name="known_status"),
             models.CheckConstraint(condition=~Q(approved_by=F("requester")), name="four_eyes"),

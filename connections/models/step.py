@@ -43,7 +43,7 @@ def step_of(row: ConnectionRequest, *, drifted: bool = False, paused: bool = Fal
     return next_step(
         row.status,
         failure_code=row.failure_code,
-        deleted=row.gone_at is not None,
+        deleted=row.deleted_at_fivetran_at is not None,
         trust_waiting=bool(facts.pop("trust_waiting")),
         **facts,
         drifted=drifted,

@@ -25,7 +25,7 @@ from connections.models import (
     NoticeKind,
 )
 from connections.notifications import mails
-from connections.notifications.mails import BAD_KEY_OCCASION as BAD_KEY_OCCASION
+from connections.notifications.mails import BAD_KEY_DEDUP_KEY as BAD_KEY_DEDUP_KEY
 from connections.notifications.mails import GATHERED
 from connections.spec import characters
 from connections.states import ChangeStatus, Status
@@ -48,15 +48,15 @@ LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed
 
 
 def notify(
-    request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None, occasion: int = 0
+    request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None, dedup_key: int = 0
 ) -> None:
     """Write a notice for each active recipient, in the caller's transaction; a second time writes nothing new. A new
-    `occasion` tells the same kind about the same version once more.
+    `dedup_key` tells the same kind about the same version once more.
     """
     Notice.objects.bulk_create(
         [
             Notice(
-                request=request, batch=batch, kind=kind, recipient=person, version=request.version, occasion=occasion
+                request=request, batch=batch, kind=kind, recipient=person, version=request.version, dedup_key=dedup_key
             )
             for person in recipients
             if person.is_active
@@ -65,9 +65,9 @@ def notify(
     )
 
 
-def tell_address(request: ConnectionRequest, kind: NoticeKind, address: str, *, occasion: int = 0) -> None:
+def tell_address(request: ConnectionRequest, kind: NoticeKind, address: str, *, dedup_key: int = 0) -> None:
     Notice.objects.bulk_create(
-        [Notice(request=request, kind=kind, address=address, version=request.version, occasion=occasion)],
+        [Notice(request=request, kind=kind, address=address, version=request.version, dedup_key=dedup_key)],
         ignore_conflicts=True,
     )
 
@@ -78,9 +78,9 @@ def tell_owner(handover: Handover, kind: NoticeKind) -> None:
     Handover.objects.filter(pk=handover.pk).update(mails=F("mails") + 1)
     handover.refresh_from_db(fields=["mails"])
     if handover.owner is not None:
-        notify(handover.request, kind, handover.owner, occasion=handover.mails)
+        notify(handover.request, kind, handover.owner, dedup_key=handover.mails)
     else:
-        tell_address(handover.request, kind, handover.address, occasion=handover.mails)
+        tell_address(handover.request, kind, handover.address, dedup_key=handover.mails)
 
 
 def tell_of_reset(accounts: Iterable[User]) -> None:
@@ -200,11 +200,11 @@ def _withdrawn(together: Sequence[Notice]) -> set[int]:
         alone = [notice for notice in together if notice.batch_id is None]
         return {notice.pk for notice in alone if notice.request and notice.request.state is Status.WITHDRAWN}
     if kind == NoticeKind.CHANGE_SUBMITTED:
-        numbers = [notice.occasion for notice in together]
+        numbers = [notice.dedup_key for notice in together]
         gone = set(
             ConnectionChange.objects.filter(pk__in=numbers, status=ChangeStatus.WITHDRAWN).values_list("pk", flat=True)
         )
-        return {notice.pk for notice in together if notice.occasion in gone}
+        return {notice.pk for notice in together if notice.dedup_key in gone}
     return set()
 
 
@@ -220,8 +220,8 @@ def _made(standing: Sequence[Notice]) -> mails.Mail | None:
         return mails.of_reset(notice, notice.recipient) if notice.recipient and _awaits_reset(notice) else None
     if notice.kind in _OF_CHANGES:
         changes = ConnectionChange.objects.select_related("requester", "decided_by", "request")
-        # A change's number is the notice's occasion.
-        if (change := changes.filter(pk=notice.occasion, request_id=notice.request_id).first()) is not None:
+        # A change's number is the notice's dedup key.
+        if (change := changes.filter(pk=notice.dedup_key, request_id=notice.request_id).first()) is not None:
             return mails.of_change(notice, change)
     return mails.of_batch(notice, notice.batch) if notice.batch else mails.of_request(notice, notice.request)
 

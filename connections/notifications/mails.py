@@ -21,7 +21,7 @@ from connections.spec.refusals import BAD_KEY, Refusal, refusal_of
 from connections.states import TESTS_OPEN, ChangeStatus
 
 Facts = Iterable[tuple[str, object]]
-BAD_KEY_OCCASION = 401  # of a notice that a request needs an operator: for the key, while the request waits
+BAD_KEY_DEDUP_KEY = 401  # of a notice that a request needs an operator: for the key, while the request waits
 LISTED = 20  # of what one mail tells together
 # kind -> what is told of several together, and the page on which they wait.
 GATHERED = {
@@ -185,7 +185,7 @@ def _known(kind: NoticeKind, request: ConnectionRequest, refusal: Refusal | None
 
 def _operators_refusal(notice: Notice, request: ConnectionRequest) -> Refusal | None:
     """The refusal that operators mend, where this mail is about one."""
-    if notice.kind == NoticeKind.ATTENTION and notice.occasion == BAD_KEY_OCCASION:
+    if notice.kind == NoticeKind.ATTENTION and notice.dedup_key == BAD_KEY_DEDUP_KEY:
         return refusal_of(BAD_KEY)
     told = notice.kind in (NoticeKind.ATTENTION, NoticeKind.FAILED)
     step = next_step(request.status, failure_code=request.failure_code)

@@ -37,7 +37,7 @@ def check_can_ask_for_change(user: Person, request: ConnectionRequest) -> None:
         raise Denied("Only the requester, approvers and operators can ask for a change of a connection.")
     if request.state is not Status.CREATED:
         raise Denied("There is no connection to change.")
-    if request.gone_at:
+    if request.deleted_at_fivetran_at:
         raise Denied("The connection is no longer at Fivetran.")
     # A page that has read the number of the open change with the request need not ask again.
     number = getattr(request, "open_change", None)
@@ -75,5 +75,5 @@ def check_can_decide_change(user: Person, change: ConnectionChange) -> None:
 
 def check_can_approve_change(user: Person, change: ConnectionChange) -> None:
     check_can_decide_change(user, change)  # the connection's end leaves only its rejection
-    if change.request.gone_at:
+    if change.request.deleted_at_fivetran_at:
         raise Denied("The connection is no longer at Fivetran, so there is nothing to approve. It can be rejected.")

@@ -17,7 +17,7 @@ def is_source_owner(user: Person, handover: Handover, proof: str = "") -> bool:
 def check_is_source_owner(user: Person, handover: Handover, proof: str = "") -> None:
     if not is_source_owner(user, handover, proof):
         raise Denied("This hand-over is somebody else's: only the named source owner can open it.")
-    if handover.request.gone_at:
+    if handover.request.deleted_at_fivetran_at:
         raise Denied("The connection is no longer at Fivetran, so there is nothing to hand over.")
     if not handover.is_live:
         raise Denied(f"There is nothing to hand over: it is “{handover.get_state_display()}”.")
@@ -32,7 +32,7 @@ def oversees(user: Person, request: ConnectionRequest) -> bool:
 def check_can_hand_over(user: Person, request: ConnectionRequest) -> None:
     if not oversees(user, request):
         raise Denied("Only the requester, approvers and operators can hand a connection over.")
-    if request.state is not Status.CREATED or request.gone_at:
+    if request.state is not Status.CREATED or request.deleted_at_fivetran_at:
         raise Denied("There is no connection to hand over.")
     if request.connection.setup_state == "connected":
         raise Denied("Nobody's credentials are needed: the connection is connected.")
@@ -42,7 +42,7 @@ def check_can_pass_on(user: Person, handover: Handover, proof: str = "") -> None
     may_always = oversees(user, handover.request)
     if not (may_always or is_source_owner(user, handover, proof)):
         raise Denied("Only the source owner, the requester, approvers and operators can give it to somebody else.")
-    if handover.request.gone_at:
+    if handover.request.deleted_at_fivetran_at:
         raise Denied("The connection is no longer at Fivetran, so there is nothing to hand over.")
     if handover.request.connection.setup_state == "connected":
         raise Denied("Nobody's credentials are needed: the connection is connected.")

@@ -134,7 +134,7 @@ def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
     own = user.is_active and request.requester_id == user.pk
     if not (own or is_operator(user) or is_approver(user)):
         raise Denied("Only the requester, approvers and operators can run the setup tests.")
-    if request.state is not Status.CREATED or request.gone_at:
+    if request.state is not Status.CREATED or request.deleted_at_fivetran_at:
         raise Denied("There is no connection to test.")
     if request.connection.tests in TESTS_OPEN:
         raise Denied("The setup tests are already on their way.")

@@ -13,7 +13,7 @@ def check_can_trust(user: Person, request: ConnectionRequest) -> None:
         raise Denied("Only people with the right to approve certificates and fingerprints can do this.")
     if request.requester_id == user.pk:
         raise Denied("Nobody can approve what is to be trusted for their own request.")
-    if request.state is not Status.CREATED or request.gone_at:
+    if request.state is not Status.CREATED or request.deleted_at_fivetran_at:
         raise Denied("There is no connection to approve it for.")
 
 
@@ -26,7 +26,7 @@ def trust_waiting_for(user: Person) -> QuerySet[Connection]:
     """The connections with something that `user` may approve, those that wait longest first."""
     if not has_right(user, "approve_trust"):
         return Connection.objects.none()
-    waiting = Connection.objects.filter(trust_since__isnull=False, request__gone_at=None)
+    waiting = Connection.objects.filter(trust_since__isnull=False, request__deleted_at_fivetran_at=None)
     return waiting.exclude(request__requester_id=user.pk).order_by("trust_since", "pk")
 
 

@@ -30,7 +30,7 @@ _COLUMNS = (
     "group_name",
     "schema",
     "status_since",
-    "gone_at",
+    "deleted_at_fivetran_at",
     "connection__setup_state",
 )
 

@@ -119,7 +119,7 @@ class Claim:
 
     def _notify(self) -> None:
         people = (self.change.requester, self.request.requester)
-        notifications.notify(self.request, NoticeKind.CHANGE_ENDED, *people, occasion=self.change.pk)
+        notifications.notify(self.request, NoticeKind.CHANGE_ENDED, *people, dedup_key=self.change.pk)
 
     def retry_while_database_down(self, write: Callable[[], None]) -> None:
         """As the function of `outcome`; the change is read again too before `write` runs."""
@@ -178,7 +178,7 @@ def _may_send(claim: Claim) -> bool:
     if payloads.digest(change.body) != change.approved_digest:
         claim.failed("body_changed", "The body is not the one that was approved. Nothing was sent.")
         return False
-    if request.state is not Status.CREATED or request.gone_at:
+    if request.state is not Status.CREATED or request.deleted_at_fivetran_at:
         claim.without_connection("gone", "The connection is no longer at Fivetran. Nothing was sent.")
         return False
     try:
@@ -295,7 +295,7 @@ def expire(change: ConnectionChange) -> None:
     with outcome.atomic():
         why = f"Nobody decided in {settings.EXPIRE_DAYS} days."
         transition_change(change, ChangeStatus.EXPIRED, actor=Actor.SWEEPER, reason=why)
-        notifications.notify(change.request, NoticeKind.CHANGE_ENDED, change.requester, occasion=change.pk)
+        notifications.notify(change.request, NoticeKind.CHANGE_ENDED, change.requester, dedup_key=change.pk)
 
 
 def sweep(most: int) -> list[int]:

@@ -48,7 +48,7 @@ Happening = tuple[EventKind, str]  # an event, and what the timeline says of it
 
 
 def due() -> QuerySet[Connection]:
-    existing = Connection.objects.filter(request__status=Status.CREATED, request__gone_at=None)
+    existing = Connection.objects.filter(request__status=Status.CREATED, request__deleted_at_fivetran_at=None)
     return existing.filter(check_due_at__lte=Now()).order_by("check_due_at")
 
 
@@ -166,7 +166,12 @@ def mark_deleted(request: ConnectionRequest) -> None:
     connection = Connection.objects.select_for_update().filter(request=request)
     list(connection.values_list("pk"))  # locked first, as by `store_turn`
     turn = next_step(Status.CREATED, deleted=True).owner.value
-    if ConnectionRequest.objects.filter(pk=request.pk, gone_at=None).update(gone_at=Now(), turn=turn) == 1:
+    if (
+        ConnectionRequest.objects.filter(pk=request.pk, deleted_at_fivetran_at=None).update(
+            deleted_at_fivetran_at=Now(), turn=turn
+        )
+        == 1
+    ):
         # What was still to be tested never can be; a page would wait for it, and the sweeper enqueue, for ever.
         connection.filter(tests__in=TESTS_OPEN).update(
             tests=SetupTestsState.STORED,

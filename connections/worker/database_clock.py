@@ -132,7 +132,7 @@ MOMENTS = [
     Moment(_breakers.all(), "rate_read_at", _is_past),
     Moment(_unsent.filter(tries=0), "next_try_at", _is_past),
     Moment(_unsent.filter(tries__gt=0), "next_try_at", notifications.LEASE.total_seconds, Then.GUARDS),
-    Moment(Handover.objects.all(), "told_at", _is_past),
+    Moment(Handover.objects.all(), "last_notified_at", _is_past),
     Moment(Handover.objects.all(), "card_at", _is_past),
     Moment(Handover.objects.all(), "card_expires_at", CARD_LIFE.total_seconds, Then.KEPT),
     Moment(Handover.objects.all(), "return_expires_at", CARD_LIFE.total_seconds, Then.KEPT),

@@ -39,8 +39,8 @@ def conclude(connection: Connection, setup_state: str) -> None:
     if mine.filter(state__in=LIVE_HANDOVER).update(state=HandoverState.DONE, done_at=Now(), code_nonce="") == 1:
         request = connection.request
         Event.objects.note(request, EventKind.HANDOVER_DONE, actor=Actor.RECONCILER)
-        occasion = mine.values_list("mails", flat=True).get()
-        notifications.notify(request, NoticeKind.CONNECTED, request.requester, occasion=occasion)
+        dedup_key = mine.values_list("mails", flat=True).get()
+        notifications.notify(request, NoticeKind.CONNECTED, request.requester, dedup_key=dedup_key)
         _run_tests(connection)
 
 
@@ -66,7 +66,7 @@ def to_remind() -> QuerySet[Handover]:
     since = Now() - timedelta(days=settings.HANDOVER_REMIND_DAYS)
     waiting = Handover.objects.live().filter(state__in=[HandoverState.WAITING, HandoverState.OPEN])
     waiting = waiting.filter(Q(owner=None) | Q(owner__is_active=True) & ~Q(owner__email=""))
-    return waiting.filter(told_at__lte=since, reminders__lt=REMINDERS).order_by("told_at")
+    return waiting.filter(last_notified_at__lte=since, reminders__lt=REMINDERS).order_by("last_notified_at")
 
 
 def unused_cards() -> QuerySet[Handover]:
@@ -77,7 +77,7 @@ def unused_cards() -> QuerySet[Handover]:
 
 
 def remind(handover: Handover) -> None:
-    if to_remind().filter(pk=handover.pk).update(told_at=Now(), reminders=F("reminders") + 1) == 1:
+    if to_remind().filter(pk=handover.pk).update(last_notified_at=Now(), reminders=F("reminders") + 1) == 1:
         why = f"Reminder {handover.reminders + 1} of {REMINDERS} to {handover.owner_name}"
         Event.objects.note(handover.request, EventKind.HANDOVER_REMINDED, actor=Actor.SWEEPER, detail={"why": why})
         notifications.tell_owner(handover, NoticeKind.HANDOVER_REMINDER)

@@ -213,7 +213,7 @@ def tell_of_bad_key(request: ConnectionRequest, error: FivetranError) -> None:
     """Operators are told of a key that Fivetran does not accept, once per request."""
     if isinstance(error, Unauthorized):
         notifications.notify(
-            request, NoticeKind.ATTENTION, *notifications.operators(), occasion=notifications.BAD_KEY_OCCASION
+            request, NoticeKind.ATTENTION, *notifications.operators(), dedup_key=notifications.BAD_KEY_DEDUP_KEY
         )
 
 

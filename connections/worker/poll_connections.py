@@ -48,7 +48,9 @@ def observe() -> list[int]:
         listed = {item["id"]: item for item in client.list_connections() if isinstance(item.get("id"), str)}
         _name_twins(listed)
         # Without those that were asked for after the list began.
-        known = Connection.objects.filter(request__status=Status.CREATED, request__gone_at=None, seen_at__lte=started)
+        known = Connection.objects.filter(
+            request__status=Status.CREATED, request__deleted_at_fivetran_at=None, seen_at__lte=started
+        )
         stored = known.order_by("seen_at").values(*_ALSO_READ, *_COMPARED)
         rows = list(_of_this_account(client, stored))
         _store([row for row in rows if row["request__connection_id"] in listed], listed, started)

@@ -28,7 +28,10 @@ def run_tests(request_id: int) -> bool:
     if not isinstance(request_id, int):
         return False
     due = Connection.objects.filter(
-        request_id=request_id, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now(), request__gone_at=None
+        request_id=request_id,
+        tests=SetupTestsState.DUE,
+        tests_next_try_at__lte=Now(),
+        request__deleted_at_fivetran_at=None,
     )
     connection = due.select_related("request").first()
     if connection is None:

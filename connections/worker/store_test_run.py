@@ -25,11 +25,11 @@ def store(
     if connection.trust_waiting:
         hashes = {one.hash for one in connection.trust_asked()}
         people = permissions.trust_approvers(request)
-        notifications.notify(request, NoticeKind.TRUST_NEEDED, *people, occasion=occasion(hashes))
+        notifications.notify(request, NoticeKind.TRUST_NEEDED, *people, dedup_key=dedup_key(hashes))
     return asks
 
 
-def occasion(hashes: Iterable[str]) -> int:
+def dedup_key(hashes: Iterable[str]) -> int:
     """A number for each set of hashes: the approvers are told of the same set once."""
     text = "\n".join(sorted(hashes))
     return int.from_bytes(blake2s(text.encode(errors="replace"), digest_size=4).digest()) >> 1

@@ -72,7 +72,9 @@ def sweep() -> Due:
         except DatabaseError:  # a lock, or too much at once: what is due is enqueued all the same
             log.exception("the sweeper could not tidy up")
     unknown = ConnectionRequest.objects.filter(status=Status.UNKNOWN, next_lookup_at__lte=Now())
-    tests = Connection.objects.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now(), request__gone_at=None)
+    tests = Connection.objects.filter(
+        tests=SetupTestsState.DUE, tests_next_try_at__lte=Now(), request__deleted_at_fivetran_at=None
+    )
     due = ConnectionRequest.objects.due().values_list("pk", flat=True)
     may_send = circuit_breaker.may_call()
     return Due(

@@ -20,7 +20,7 @@ MAX_ATTEMPTS = 5
 
 
 def due() -> QuerySet[Trust]:
-    existing = Trust.objects.filter(request__status=Status.CREATED, request__gone_at=None)
+    existing = Trust.objects.filter(request__status=Status.CREATED, request__deleted_at_fivetran_at=None)
     return existing.filter(state=TrustState.DUE, next_try_at__lte=Now()).order_by("next_try_at", "id")
 
 
@@ -77,7 +77,7 @@ def _send(row: Trust, token: uuid.UUID) -> int | None:
                 return  # another worker told Fivetran too, which changes nothing there
             Event.objects.note(request, EventKind.TRUST_SENT, actor=Actor.WORKER, detail={"why": _what(row)})
             # Due also where a run is under way: it began before Fivetran was told.
-            Connection.objects.filter(request_id=row.request_id, request__gone_at=None).update(
+            Connection.objects.filter(request_id=row.request_id, request__deleted_at_fivetran_at=None).update(
                 tests=SetupTestsState.DUE,
                 tests_next_try_at=Now(),
                 tests_token=None,

@@ -50,7 +50,7 @@ def file_batch(*, by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batc
     if not filings:
         raise ValueError("A batch has at least one row.")
     permissions.check_can_file(by)
-    stored = Batch.objects.filter(requester=by, form_token=token)
+    stored = Batch.objects.filter(requester=by, idempotency_key=token)
     if first := stored.first():
         return first
     try:
@@ -64,11 +64,11 @@ def file_batch(*, by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batc
 
 def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
     limits.check_batch(by)
-    batch = Batch.objects.create(requester=by, form_token=token)
+    batch = Batch.objects.create(requester=by, idempotency_key=token)
     requests = []
     for number, filing in enumerate(filings, 1):
         try:
-            own = replace(filing, form_token=uuid.uuid5(token, str(number)))
+            own = replace(filing, idempotency_key=uuid.uuid5(token, str(number)))
             requests.append(_ask(by=by, filing=own, announce=False))
         except NameTaken as taken:
             raise RowTaken(number, taken.holder) from None

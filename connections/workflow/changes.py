@@ -157,5 +157,5 @@ def actor_of(by: User, request: ConnectionRequest) -> Actor:
 
 
 def _tell(change: ConnectionChange, kind: NoticeKind, *people: User) -> None:
-    notifications.notify(change.request, kind, *people, occasion=change.pk)
+    notifications.notify(change.request, kind, *people, dedup_key=change.pk)
     transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)

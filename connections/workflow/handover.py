@@ -184,7 +184,9 @@ def note_unproved_return(*, handover: Handover) -> None:
     """Somebody came back with the current card's state and without proof. Nothing is counted, but Fivetran is asked."""
     # The credentials may be there, and nobody else may say so; but once a minute at most.
     recent = When(seen_at__gt=Now() - LOOK_AGAIN, then=Now() + LOOK_AGAIN)
-    open_one = Connection.objects.filter(request=handover.request_id, request__gone_at=None, check_due_at=None)
+    open_one = Connection.objects.filter(
+        request=handover.request_id, request__deleted_at_fivetran_at=None, check_due_at=None
+    )
     with transaction.atomic():
         if open_one.update(check_due_at=Case(recent, default=Now())) == 1:
             transaction.on_commit(partial(tasks.enqueue, tasks.check, handover.request_id), robust=True)
@@ -199,7 +201,15 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
     before = handover.owner_name
     with transaction.atomic():
         _check_passed_on(by, handover)  # needs no lock: of two at once, `_renew` finds a changed row for one
-        _renew(handover, HandoverState.WAITING, owner=owner, address=address, sent_at=Now(), told_at=Now(), reminders=0)
+        _renew(
+            handover,
+            HandoverState.WAITING,
+            owner=owner,
+            address=address,
+            sent_at=Now(),
+            last_notified_at=Now(),
+            reminders=0,
+        )
         why = f"From {before} to {handover.owner_name}"
         _note_overseen(handover, EventKind.HANDOVER_PASSED_ON, by, why, before)
         notifications.tell_owner(handover, NoticeKind.HANDOVER)

@@ -38,7 +38,7 @@ class Filing:
     values: Mapping[str, Any]
     service_name: str = ""
     group_name: str = ""
-    form_token: uuid.UUID | None = None
+    idempotency_key: uuid.UUID | None = None
     cloned_from: ConnectionRequest | None = None
     preset: Preset | None = None
 
@@ -103,16 +103,16 @@ def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = 
 
 
 def _existing(by: User, filing: Filing) -> ConnectionRequest | None:
-    if filing.form_token is None:
+    if filing.idempotency_key is None:
         return None
-    return ConnectionRequest.objects.filter(requester_id=by.pk, form_token=filing.form_token).first()
+    return ConnectionRequest.objects.filter(requester_id=by.pk, idempotency_key=filing.idempotency_key).first()
 
 
 def _open(status: Status, by: User, filing: Filing, **more: Any) -> ConnectionRequest:
     return open_request(
         status=status,
         requester=by,
-        form_token=filing.form_token or uuid.uuid4(),
+        idempotency_key=filing.idempotency_key or uuid.uuid4(),
         cloned_from=filing.cloned_from,
         preset=filing.preset,  # for good: an edit cannot get rid of what it fixes and of who approves
         **_columns(filing, by),

@@ -59,7 +59,7 @@ def take_webhook(*, body: bytes, signature: str) -> None:
         if not isinstance(connection_id, str) or not _ID.fullmatch(connection_id):
             return
         wanted = Connection.objects.filter(
-            request__connection_id=connection_id, request__status=Status.CREATED, request__gone_at=None
+            request__connection_id=connection_id, request__status=Status.CREATED, request__deleted_at_fivetran_at=None
         )
         # Syncs begin and end thousands of times an hour, and each check is a call: they count only while the first
         # data of the connection is awaited. Later ones are in the next list.

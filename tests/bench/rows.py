@@ -121,7 +121,7 @@ def _request(pk: int, n: int, count: int, people: list[int], approver: int, bodi
         version=5,
         requester_id=people[person],
         reason=values["reason"],
-        form_token=uuid.UUID(int=uuid.uuid4().int),
+        idempotency_key=uuid.UUID(int=uuid.uuid4().int),
         created_at=at,
         submitted_at=at if submitted else None,
         values=values,

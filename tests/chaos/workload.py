@@ -80,7 +80,9 @@ class Workload:
         if prefix in FAULTY:
             self.faulty[prefix] = self.faulty.get(prefix, 0) + 1
         filing = factories.filing(group_id=self.group_id, config__schema=f"{prefix}{number:05}", config__table="t")
-        filing = type(filing)(**{**vars(filing), "form_token": uuid.UUID(int=self._random.getrandbits(128), version=4)})
+        filing = type(filing)(
+            **{**vars(filing), "idempotency_key": uuid.UUID(int=self._random.getrandbits(128), version=4)}
+        )
         request: ConnectionRequest = workflow.submit(by=requester, filing=filing)
         started = time.monotonic()
         workflow.approve(by=approver, request=request, digest=request.digest)

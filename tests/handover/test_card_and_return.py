@@ -328,7 +328,7 @@ def test_of_a_connection_that_is_gone_no_card_is_noted(fivetran: Fivetran, appro
     row = begun(approve)
     open_card(logged_in(olga), row)
     Handover.objects.update(card_expires_at=Now() - timedelta(hours=1))
-    ConnectionRequest.objects.update(gone_at=Now())
+    ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
     worker.sweep()
     assert EventKind.CARD_EXPIRED not in kinds(row)
 

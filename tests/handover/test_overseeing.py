@@ -259,7 +259,7 @@ def test_an_owner_who_gives_it_away_too_late_reads_that_it_is_done(row: Handover
 # --- the sweeper -----------------------------------------------------------------------------------------------------
 def later(days: int) -> None:
     """As if so many days had passed since the owner was told."""
-    Handover.objects.update(told_at=Now() - timedelta(days=days, seconds=1))
+    Handover.objects.update(last_notified_at=Now() - timedelta(days=days, seconds=1))
 
 
 def test_the_owner_is_reminded_three_times_and_each_stands_on_the_timeline(row: Handover) -> None:
@@ -295,7 +295,7 @@ def _revoked(row: Handover) -> None:
 
 
 def _gone(row: Handover) -> None:
-    ConnectionRequest.objects.update(gone_at=Now())
+    ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
 
 
 @pytest.mark.parametrize("over", [_done, _revoked, _gone])

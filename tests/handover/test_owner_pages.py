@@ -205,7 +205,7 @@ def test_a_link_to_what_is_over_says_so_and_asks_for_no_code(over: str) -> None:
         Handover.objects.update(state=HandoverState.DONE, code_sent_at=None, code_nonce="")
     else:
         Handover.objects.update(code_sent_at=None)
-        ConnectionRequest.objects.update(gone_at=Now())
+        ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
     answers = [
         client.get(page_of(row)),
         client.post(page_of(row, "send-code/"), follow=True),
@@ -318,6 +318,6 @@ def test_a_done_or_vanished_hand_over_offers_nothing_more() -> None:
     assert "Connected." in text and "Open Connect Card" not in text
     assert "There is nothing to hand over" in client.post(page_of(row, "card/")).content.decode()
     Handover.objects.update(state=HandoverState.OPEN)
-    ConnectionRequest.objects.update(gone_at=Now())
+    ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
     text = client.get(page_of(row)).content.decode()
     assert "no longer at Fivetran" in text and "Open Connect Card" not in text

@@ -92,20 +92,20 @@ def test_a_destination_name_is_free_in_another_group_and_once_the_connection_is_
     holder = factories.request_in(Status.CREATED)
     other = factories.submitted(group_id="another_group")
     ConnectionRequest.objects.filter(pk=other.pk).update(schema=holder.schema)
-    ConnectionRequest.objects.filter(pk=holder.pk).update(gone_at=Now())
+    ConnectionRequest.objects.filter(pk=holder.pk).update(deleted_at_fivetran_at=Now())
     ConnectionRequest.objects.filter(pk=other.pk).update(group_id=holder.group_id)
 
 
 def test_one_form_is_one_request() -> None:
     person = factories.person()
     first, second = factories.submitted(person), factories.submitted(person)
-    constraint = "one_request_per_form" if connection.vendor == "postgresql" else "form_token"
-    refused(constraint, second, form_token=first.form_token)
+    constraint = "one_request_per_form" if connection.vendor == "postgresql" else "idempotency_key"
+    refused(constraint, second, idempotency_key=first.idempotency_key)
 
 
 def test_forms_of_different_people_may_have_the_same_token() -> None:
     first, second = factories.submitted(), factories.submitted()
-    ConnectionRequest.objects.filter(pk=second.pk).update(form_token=first.form_token)
+    ConnectionRequest.objects.filter(pk=second.pk).update(idempotency_key=first.idempotency_key)
 
 
 @pytest.mark.parametrize("column", ["service", "group_id", "schema", "digest"])

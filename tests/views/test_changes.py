@@ -184,7 +184,7 @@ def test_who_may_not_ask(as_user: Login, row: ConnectionRequest, role: str, stat
 
 
 def test_what_is_gone_leads_back(as_user: Login, row: ConnectionRequest) -> None:
-    ConnectionRequest.objects.update(gone_at=Now())
+    ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
     answer = as_user("requester").get(f"/requests/{row.pk}/changes/new/?kind=pause", follow=True)
     assert "no longer at Fivetran" in text(answer)
 
@@ -245,7 +245,7 @@ def test_of_what_is_gone_a_change_can_only_be_rejected(
     reader, url = as_user("approver"), f"/changes/{change.pk}/"
     seen = re.search(r"seen=([\w-]+)", reader.get(url).content.decode())
     assert seen and "no longer at Fivetran" not in text(reader.get(url)) + text(reader.get("/approvals/"))
-    ConnectionRequest.objects.filter(pk=row.pk).update(gone_at=Now())
+    ConnectionRequest.objects.filter(pk=row.pk).update(deleted_at_fivetran_at=Now())
     assert "no longer at Fivetran" in text(reader.get(f"{url}status/?seen={seen[1]}"))
     assert "no longer at Fivetran" in text(reader.get("/approvals/"))
     page = text(reader.get(url))

@@ -112,7 +112,7 @@ def test_drift_is_shown_approved_beside_live(as_user: AsUser, row: ConnectionReq
 
 
 def test_gone_is_said_with_what_remains_possible(as_user: AsUser, row: ConnectionRequest) -> None:
-    ConnectionRequest.objects.update(gone_at=Now())
+    ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
     text = page(as_user, row, setup_state="incomplete", drift=[{"field": "paused", "approved": False, "live": True}])
     assert "data-gone" in text
     assert f'href="/requests/{row.pk}/clone/"' in text

@@ -267,7 +267,7 @@ def test_a_draft_can_be_taken_along_so_far(as_user: As, cast: dict[str, Any]) ->
 
 @pytest.mark.django_db
 def test_a_connection_that_is_gone_is_not_imported(as_user: As, row: ConnectionRequest) -> None:
-    ConnectionRequest.objects.filter(pk=row.pk).update(gone_at=row.created_at)
+    ConnectionRequest.objects.filter(pk=row.pk).update(deleted_at_fivetran_at=row.created_at)
     client = as_user("requester")
     assert "import {" not in client.get(f"/requests/{row.pk}/connection.tf").content.decode()
     assert "no longer at Fivetran" in client.get(f"/requests/{row.pk}/export/").content.decode()

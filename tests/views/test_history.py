@@ -49,7 +49,7 @@ def crowd(cast: dict[str, Any]) -> list[ConnectionRequest]:
     rows = []
     for number in range(119):
         row = ConnectionRequest.objects.get(pk=first.pk)
-        row.pk, row.form_token = None, uuid.uuid4()
+        row.pk, row.idempotency_key = None, uuid.uuid4()
         row.schema, row.search = f"mass_{number:03d}.t", f"mass_{number:03d}.t google_sheets requester"
         rows.append(row)
     ConnectionRequest.objects.bulk_create(rows)
@@ -73,9 +73,9 @@ BULK = 20_000
 def ample(crowd: list[ConnectionRequest]) -> list[ConnectionRequest]:
     """The crowd with BULK newer rows of many people on top and fresh statistics, as a planner walks small tables."""
     columns = [f'"{f.column}"' for f in ConnectionRequest._meta.local_concrete_fields if f.column != "id"]
-    changed = {'"status"': "'withdrawn'", '"form_token"': None, '"schema"': "'bulk.' || n", '"search"': "'bulk.' || n"}
+    changed = {'"status"': "'withdrawn'", '"schema"': "'bulk.' || n", '"search"': "'bulk.' || n"}
     changed['"service"'] = changed['"group_id"'] = "'bulk' || (n % 50)"
-    changed['"form_token"'] = (
+    changed['"idempotency_key"'] = (
         "printf('%032x', n)" if connection.vendor == "sqlite" else "lpad(to_hex(n), 32, '0')::uuid"
     )
     changed['"requester_id"'] = f"{_many_people()} + n % {PEOPLE}"
@@ -443,7 +443,7 @@ def test_the_json_export_is_one_array_with_bodies(
 
 def test_an_export_says_since_when_a_connection_is_gone(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
     kept, gone = (factories.request_in(Status.CREATED, cast["requester"], cast["approver"]) for _ in range(2))
-    ConnectionRequest.objects.filter(pk=gone.pk).update(gone_at="2026-03-10T23:30:00Z")
+    ConnectionRequest.objects.filter(pk=gone.pk).update(deleted_at_fivetran_at="2026-03-10T23:30:00Z")
     reader = as_user("requester")
     table = csv.reader(io.StringIO(_body(reader.get("/requests/export.csv"))))
     headings, *rows = list(table)

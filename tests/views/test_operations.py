@@ -95,7 +95,7 @@ def test_one_connection_is_adopted_by_one_request(fivetran: Fivetran, operator: 
     first = stuck()
     there = fivetran.seed(group_id=first.group_id, service=first.service, schema=first.schema)
     operations.adopt(by=operator, request=first, connection_id=there["id"], reason="Ours")
-    ConnectionRequest.objects.filter(pk=first.pk).update(gone_at=Now())
+    ConnectionRequest.objects.filter(pk=first.pk).update(deleted_at_fivetran_at=Now())
     second = stuck(config__schema=first.values["config.schema"], config__table=first.values["config.table"])
     with pytest.raises(operations.DoesNotFit, match="another request"):
         operations.adopt(by=operator, request=second, connection_id=there["id"], reason="Ours")

@@ -328,7 +328,7 @@ def test_a_connection_without_data_is_asked_about_ever_more_rarely(
     assert interval(page) == seconds
     # An open page learns the longer pause by its next question, which is answered by nothing else.
     assert interval(reader.get(young).content.decode()) in ({seconds} if seconds > 2 else {0})
-    ConnectionRequest.objects.update(gone_at=Now())
+    ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
     assert interval(page_of(reader, row)) == 0
 
 

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
+from django.core.management import call_command
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.test import Client
@@ -214,11 +214,15 @@ def test_tests_that_were_given_up_leave_it_to_people(cast: Cast) -> None:
     assert factories.stored_turn(row.pk) == "portal"
 
 
+@pytest.mark.django_db(transaction=True)
 def test_the_migration_finds_the_same(cast: Cast) -> None:
-    rows = [factories.request_in(status, cast["requester"], cast["approver"]) for status in Status]
-    rows += [come(cast) for come in CAME]
-    ConnectionRequest.objects.update(turn="nobody")
-    import_module("connections.migrations.0025_turn").store_turns(apps, None)
+    with transaction.atomic():
+        rows = [factories.request_in(status, cast["requester"], cast["approver"]) for status in Status]
+        rows += [come(cast) for come in CAME]
+    try:
+        call_command("migrate", "connections", "0024_circuit_breaker", verbosity=0)
+    finally:
+        call_command("migrate", verbosity=0)
     found = with_step(ConnectionRequest.objects.all())
     assert len(found) == len(rows)
     assert [f"{row}: {row.turn}" for row in found if row.turn != step_of(row).owner.value] == []

@@ -117,7 +117,7 @@ def test_deleting_marks_the_connection_as_gone_and_frees_its_name(fivetran: Five
     assert change.state is ChangeStatus.DONE
     assert fivetran.connections() == []
     change.request.refresh_from_db()
-    assert change.request.gone_at
+    assert change.request.deleted_at_fivetran_at
     assert kinds(change)[:2] == [EventKind.GONE, EventKind.CHANGE_APPLIED]
     assert not ConnectionRequest.objects.holding(change.request.group_id, change.request.schema).exists()
 
@@ -131,7 +131,7 @@ def test_what_is_gone_already_needs_no_second_deletion(fivetran: Fivetran, asked
 
 def test_everybody_concerned_is_told_of_the_end(fivetran: Fivetran, asked: Asked) -> None:
     change = apply(asked("pause"))
-    told = Notice.objects.filter(occasion=change.pk).values_list("kind", "recipient")
+    told = Notice.objects.filter(dedup_key=change.pk).values_list("kind", "recipient")
     assert ("change_ended", change.requester_id) in told
     assert ("change_decided", change.requester_id) in told
 
@@ -254,7 +254,7 @@ def test_a_connection_that_is_gone_cannot_be_paused(fivetran: Fivetran, asked: A
     fivetran.call("connections", method="DELETE")
     assert apply(change).state is ChangeStatus.FAILED
     change.request.refresh_from_db()
-    assert change.request.gone_at and kinds(change)[:2] == [EventKind.CHANGE_FAILED, EventKind.GONE]
+    assert change.request.deleted_at_fivetran_at and kinds(change)[:2] == [EventKind.CHANGE_FAILED, EventKind.GONE]
 
 
 # --- what must not be sent -------------------------------------------------------------------------------------------

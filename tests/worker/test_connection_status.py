@@ -58,7 +58,7 @@ def test_a_connection_that_is_gone_is_marked_and_frees_its_name(fivetran: Fivetr
     hint(request)
     worker.check(request.pk)
     request.refresh_from_db()
-    assert request.gone_at and kinds(request)[0] == EventKind.GONE
+    assert request.deleted_at_fivetran_at and kinds(request)[0] == EventKind.GONE
     assert not ConnectionRequest.objects.holding(request.group_id, request.schema).exists()
     assert len(fivetran.posts()) == 1  # and never made again
 
@@ -72,7 +72,7 @@ def test_without_an_answer_it_is_asked_again_later(fivetran: Fivetran, approve: 
     connection = Connection.objects.get()
     assert connection.check_due_at is not None and connection.setup_state == "connected"
     request.refresh_from_db()
-    assert request.gone_at is None
+    assert request.deleted_at_fivetran_at is None
 
 
 def test_a_hint_never_makes_a_connection_of_another_account_gone(
@@ -83,5 +83,5 @@ def test_a_hint_never_makes_a_connection_of_another_account_gone(
     hint(request)
     worker.check(request.pk)
     request.refresh_from_db()
-    assert request.gone_at is None and worker.sweep().check == []
+    assert request.deleted_at_fivetran_at is None and worker.sweep().check == []
     assert not request.attempts.filter(call="status").exists()

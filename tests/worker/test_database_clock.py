@@ -47,7 +47,7 @@ TOLD = {
     "first_data_at",
     "first_sent_at",
     "fivetran_created_at",
-    "gone_at",
+    "deleted_at_fivetran_at",
     "opened_at",
     "paused_at",
     "returned_at",

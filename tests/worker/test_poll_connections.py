@@ -100,7 +100,7 @@ def test_without_an_answer_nothing_is_concluded(fivetran: Fivetran, approve: App
     fivetran.next(wait | {"method": "GET", "path": "/v1/connections"})
     assert observe() == []
     request.refresh_from_db()
-    assert request.gone_at is None
+    assert request.deleted_at_fivetran_at is None
     assert Connection.objects.get().check_due_at is None
     assert Observation.objects.get().finished_at is None
     assert CircuitBreaker.objects.get().reason == BreakerReason.RATE_LIMITED
@@ -204,15 +204,15 @@ def test_who_is_not_in_the_list_is_asked_for_and_only_then_gone(fivetran: Fivetr
     fivetran.next(pretend(other))
     assert observe() == [request.pk]
     request.refresh_from_db()
-    assert request.gone_at is None
+    assert request.deleted_at_fivetran_at is None
     worker.check(request.pk)
     request.refresh_from_db()
-    assert request.gone_at is None  # the list was wrong, the connection is there
+    assert request.deleted_at_fivetran_at is None  # the list was wrong, the connection is there
     delete(fivetran, request)
     assert observe() == [request.pk]
     worker.check(request.pk)
     request.refresh_from_db()
-    assert request.gone_at
+    assert request.deleted_at_fivetran_at
     assert kinds(request)[0] == EventKind.GONE
     assert observe() == []
 

@@ -238,7 +238,7 @@ def test_a_key_of_another_account_is_told_nothing(fivetran: Fivetran, approve: A
 
 def fresh_gone(request: ConnectionRequest) -> object:
     """When the connection was found to be gone."""
-    return ConnectionRequest.objects.get(pk=request.pk).gone_at
+    return ConnectionRequest.objects.get(pk=request.pk).deleted_at_fivetran_at
 
 
 def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approve) -> None:
@@ -249,7 +249,7 @@ def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approv
     assert worker.sweep().check == [request.pk]  # a 404 of this call may have other reasons
     worker.check(request.pk)
     request.refresh_from_db()
-    assert request.gone_at and factories.stored_turn(request.pk) == "nobody"
+    assert request.deleted_at_fivetran_at and factories.stored_turn(request.pk) == "nobody"
     with pytest.raises(Denied, match="no connection"):
         permissions.check_can_trust(factories.person("approver"), request)
 

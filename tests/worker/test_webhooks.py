@@ -165,7 +165,7 @@ def test_an_unknown_connection_is_no_hint(request_row: ConnectionRequest, connec
 
 
 def test_a_gone_connection_is_not_asked_for(request_row: ConnectionRequest) -> None:
-    ConnectionRequest.objects.update(gone_at=Now())
+    ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
     body = body_of(request_row)
     assert deliver(body, signature(body)) == 200
     assert not is_due()
@@ -232,7 +232,7 @@ def test_a_change_at_fivetran_comes_in_by_itself(
     until(is_due)
     worker.check(request.pk)
     request.refresh_from_db()
-    assert request.gone_at
+    assert request.deleted_at_fivetran_at
 
 
 def test_a_webhook_that_is_switched_off_is_said(fivetran: Fivetran, live_server: Any, settings: Any) -> None:

@@ -201,7 +201,7 @@ def test_a_denial_names_a_person_for_the_decision_alone(status: ChangeStatus) ->
 
 def test_a_gone_connection_cannot_be_changed() -> None:
     request = created()
-    ConnectionRequest.objects.filter(pk=request.pk).update(gone_at=Now())
+    ConnectionRequest.objects.filter(pk=request.pk).update(deleted_at_fivetran_at=Now())
     request.refresh_from_db()
     with pytest.raises(Denied, match="no longer at Fivetran"):
         workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="x")
@@ -351,7 +351,7 @@ def test_the_requester_is_told_when_somebody_elses_change_is_approved() -> None:
         by=factories.person("operator"), request=request, kind=ChangeKind.PAUSE, reason="Too many rows"
     )
     workflow.approve_change(by=factories.person("approver"), change=change, digest=change.digest)
-    assert Notice.objects.filter(kind="change_decided", recipient=request.requester, occasion=change.pk).exists()
+    assert Notice.objects.filter(kind="change_decided", recipient=request.requester, dedup_key=change.pk).exists()
 
 
 # --- the database's own rules, past every line of Python -------------------------------------------------------------

@@ -221,11 +221,11 @@ def filling(size: int) -> dict[str, Any]:
 def test_64_kib_are_kept_of_a_draft(over: int, stored: int) -> None:
     values = filling(STORED_BYTES + over)
     assert len(canonical(values)) == 65_536 + over
-    filing = workflow.Filing(values=values, form_token=uuid.uuid4())
+    filing = workflow.Filing(values=values, idempotency_key=uuid.uuid4())
     if stored:
         row = workflow.save_draft(by=factories.person(), filing=filing)
         assert row.values == values
-        too_long = workflow.Filing(values=filling(STORED_BYTES + 1), form_token=filing.form_token)
+        too_long = workflow.Filing(values=filling(STORED_BYTES + 1), idempotency_key=filing.idempotency_key)
         with pytest.raises(TooLarge):
             workflow.save_draft(by=row.requester, filing=too_long, request=row)
         row.refresh_from_db()
@@ -241,7 +241,7 @@ def test_64_kib_are_the_end_of_a_body_too() -> None:
     factories.person("approver")
     values = factories.values(**{"config.sheet_id": "x" * (STORED_BYTES - 300)})
     with pytest.raises(TooLarge):  # with its defaults written out
-        workflow.submit(by=by, filing=workflow.Filing(values=values, form_token=uuid.uuid4()))
+        workflow.submit(by=by, filing=workflow.Filing(values=values, idempotency_key=uuid.uuid4()))
     assert not ConnectionRequest.objects.exists()
 
 
@@ -282,7 +282,7 @@ def test_a_row_too_large_says_so_and_stays(client: Client) -> None:
 def with_drafts(by: User, count: int) -> None:
     """`count` drafts of this person, from before."""
     columns = {"requester": by, "status": Status.DRAFT, "turn": "requester"}
-    rows = (ConnectionRequest(**columns, form_token=uuid.uuid4()) for _ in range(count))
+    rows = (ConnectionRequest(**columns, idempotency_key=uuid.uuid4()) for _ in range(count))
     ConnectionRequest.objects.bulk_create(rows)
 
 

@@ -66,7 +66,7 @@ def told(kind: NoticeKind, text: str, status: Status = Status.REJECTED) -> None:
     elif kind in OWNERS:
         notifications.tell_owner(Handover.objects.get(request=row), kind)
     else:
-        notifications.notify(row, kind, by, occasion=change.pk if kind in CHANGES else 0)
+        notifications.notify(row, kind, by, dedup_key=change.pk if kind in CHANGES else 0)
 
 
 def judged(message: Any) -> None:

@@ -208,8 +208,8 @@ def test_telling_twice_writes_one_notice() -> None:
     assert row.recipient is not None
     notifications.notify(about(row), NoticeKind.SUBMITTED, row.recipient)
     assert Notice.objects.count() == 1
-    for occasion in (1, 1, 2):
-        notifications.tell_address(about(row), NoticeKind.HANDOVER, "owner@example.com", occasion=occasion)
+    for dedup_key in (1, 1, 2):
+        notifications.tell_address(about(row), NoticeKind.HANDOVER, "owner@example.com", dedup_key=dedup_key)
     assert Notice.objects.filter(recipient=None, address="owner@example.com").count() == 2
 
 

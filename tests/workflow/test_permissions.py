@@ -122,5 +122,5 @@ def test_a_denial_of_the_requester_says_why(check: str, status: Status, words: s
 def test_a_connection_that_is_gone_cannot_be_tested() -> None:
     request = factories.request_in(Status.CREATED)
     assert permissions.can_rerun_tests(request.requester, request)
-    request.gone_at = request.submitted_at
+    request.deleted_at_fivetran_at = request.submitted_at
     assert not permissions.can_rerun_tests(request.requester, request)

@@ -107,7 +107,7 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
 
 def fingerprint(change: ConnectionChange) -> str:
     """A text that changes when a live part of the page would look different, ages aside."""
-    marks = [change.version, change.status, change.note, change.request.gone_at]
+    marks = [change.version, change.status, change.note, change.request.deleted_at_fivetran_at]
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
 
 
@@ -147,7 +147,7 @@ _GONE = "The connection is no longer at Fivetran, so this change can only be rej
 
 def is_pointless(change: ConnectionChange) -> bool:
     # Nothing can be changed at a connection that is gone.
-    return change.state is ChangeStatus.PENDING and change.request.gone_at is not None
+    return change.state is ChangeStatus.PENDING and change.request.deleted_at_fivetran_at is not None
 
 
 def turn_words(user: Person, change: ConnectionChange) -> str:

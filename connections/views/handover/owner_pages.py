@@ -73,7 +73,7 @@ def for_owner(view: View) -> Route:
 
 
 def is_usable(handover: Handover) -> bool:
-    return handover.is_live and not handover.request.gone_at
+    return handover.is_live and not handover.request.deleted_at_fivetran_at
 
 
 def proof_of(request: HttpRequest, handover: Handover) -> str:
@@ -181,7 +181,7 @@ def _owner_context(handover: Handover) -> dict[str, Any]:
         "token": handover.token,
         "row": row,
         "usable": is_usable(handover),
-        "over": handover.state == HandoverState.DONE or row.gone_at is not None,
+        "over": handover.state == HandoverState.DONE or row.deleted_at_fivetran_at is not None,
         "how_far": how_far_of(handover, working=working),
         "tests_run": waits and handover.state != HandoverState.RETURNED,
         "progress_url": reverse("connections:handover_progress", args=[handover.token]),
@@ -203,7 +203,7 @@ class HowFar(NamedTuple):
 
 def how_far_of(handover: Handover, *, working: bool) -> HowFar | None:
     connected = handover.request.connection.setup_state == "connected"
-    if handover.request.gone_at:
+    if handover.request.deleted_at_fivetran_at:
         return HowFar("warning", "The connection is no longer at Fivetran. There is nothing to do for you.")
     if handover.state == HandoverState.DONE:
         return HowFar("success", _CONNECTED) if connected else HowFar("warning", _CONNECTED_NO_MORE)

@@ -113,7 +113,7 @@ _COLUMNS = (
     "schema",
     "requester__username",
     "since",
-    "gone_at",
+    "deleted_at_fivetran_at",
     "connection__setup_state",
     "turn_now",
 )
@@ -156,7 +156,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
         (
             pk,
             start,
-            *labels_of(status, _GONE if gone_at else setup_state, turn),
+            *labels_of(status, _GONE if deleted else setup_state, turn),
             escaped_once(service_name or "(no service yet)"),
             escaped_once(group_name),
             characters.visible(schema),
@@ -165,7 +165,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
             since.isoformat(),
             labels.exact(since, zone),
         )
-        for pk, status, service_name, group_name, schema, requester, since, gone_at, setup_state, turn, _count in found
+        for pk, status, service_name, group_name, schema, requester, since, deleted, setup_state, turn, _count in found
     ]
 
 
@@ -206,10 +206,14 @@ _EXPORTED = (
     "failure_code",
     "failure_message",
     # At the end, so that whoever reads by place finds the others where they were.
-    "gone_at",
+    "deleted_at_fivetran_at",
     "turn_now",
 )
-_HEADINGS = [*(name.replace("__username", "").replace("connection__", "") for name in _EXPORTED[:-1]), "whose_turn"]
+_HEADINGS = [
+    *(name.replace("__username", "").replace("connection__", "") for name in _EXPORTED[:-2]),
+    "gone_at",
+    "whose_turn",
+]
 
 
 def filtered_chunks(request: HttpRequest, *more: str) -> Iterator[list[tuple[Any, ...]]]:

@@ -73,7 +73,7 @@ def _page_of_draft(request: HttpRequest) -> Page:
     page = Page(by, token=form_token(request.POST.get("form_token", "")))
     own = ConnectionRequest.objects.filter(requester=by).select_related("preset")
     number = prefill.number(request.POST.get("edited", ""))
-    page.edited = own_request(request, number) if number else own.filter(form_token=page.token).first()
+    page.edited = own_request(request, number) if number else own.filter(idempotency_key=page.token).first()
     page.origin = permissions.visible_to(by).filter(pk=prefill.number(request.POST.get("origin", ""))).first()
     return page
 

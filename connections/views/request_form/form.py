@@ -133,7 +133,7 @@ def _is_current(request: HttpRequest, page: Page, form: RequestForm) -> bool:
             "to replace what is stored."
         )
         return False
-    sent = ConnectionRequest.objects.filter(requester=page.by, form_token=page.token).first()
+    sent = ConnectionRequest.objects.filter(requester=page.by, idempotency_key=page.token).first()
     if sent is None or sent.values in (form.values(), form.kept()):
         return True
     if permissions.can_edit(page.by, sent):
@@ -159,7 +159,7 @@ def filing_of(page: Page, form: RequestForm, *, submitting: bool) -> Filing:
         values=form.values() if submitting else form.kept(),
         service_name=form.name_of("service")[:200],
         group_name=form.name_of("group_id")[:200],
-        form_token=page.token,
+        idempotency_key=page.token,
         cloned_from=page.origin,
         preset=page.preset,
     )

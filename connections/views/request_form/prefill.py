@@ -200,7 +200,7 @@ def not_taken_words(form: RequestForm, *, sent: bool) -> str:
 def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestForm:
     # The preset of a stored request is that request's for good; a new one has the preset it was opened with.
     wanted = request.POST.get("preset", "")
-    stored = page.edited or ConnectionRequest.objects.filter(requester=page.by, form_token=page.token).first()
+    stored = page.edited or ConnectionRequest.objects.filter(requester=page.by, idempotency_key=page.token).first()
     if stored is not None:
         page.preset = stored.preset
     elif wanted:

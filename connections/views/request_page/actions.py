@@ -61,7 +61,7 @@ def actions(user: Person, row: ConnectionRequest) -> list[Action]:
     found.append(action("Clone", "clone", None, link=True))
     if (
         row.connection_id
-        and not row.gone_at
+        and not row.deleted_at_fivetran_at
         and (mine or permissions.is_approver(user) or permissions.is_operator(user))
     ):
         url = f"{reverse('connections:new')}?from_connection={row.connection_id}"

@@ -68,7 +68,7 @@ class Facts:
     @property
     def tags(self) -> Iterator[tuple[str, str, str]]:
         """(colour, words, attributes) of what stands beside the status."""
-        state, gone = self.connection.setup_state, self.connection.request.gone_at
+        state, gone = self.connection.setup_state, self.connection.request.deleted_at_fivetran_at
         if state and not gone:
             yield SETUP_TONES.get(state, "secondary"), state, flatatt({"data-setup-state": state})
         if is_paused(self.connection) and not gone:
@@ -80,7 +80,7 @@ class Facts:
     def rows(self) -> Iterator[tuple[str, str, datetime | None, str]]:
         """(label, words, moment, attributes) of what Fivetran reported last."""
         connection = self.connection
-        gone, state = connection.request.gone_at, connection.setup_state
+        gone, state = connection.request.deleted_at_fivetran_at, connection.setup_state
         if gone and state:
             yield "Setup, at last", isolated(state), None, ""
         if self.sync and not gone and state == "connected":

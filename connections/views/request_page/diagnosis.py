@@ -44,7 +44,7 @@ class Cards:
 
 def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = True) -> Cards:
     # 1. Which tests get a card: those that failed, and the warnings that have a diagnosis.
-    tests = [] if row.gone_at or not runs else [t for t in runs[0].tests if t.status in _LOOKED_AT]
+    tests = [] if row.deleted_at_fivetran_at or not runs else [t for t in runs[0].tests if t.status in _LOOKED_AT]
     found = {test.pk: diagnosis_of(row, test, {}) for test in tests}
     # 2. What the diagnoses name is read only if one of them names it: most pages need none.
     needs = {name for one in found.values() if one for name in one.needs}

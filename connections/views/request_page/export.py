@@ -55,7 +55,7 @@ def note_of(row: ConnectionRequest) -> tuple[str, str] | None:
     if living_id(row):
         words = "The command would ask for a second one; Terraform takes over the one that is there."
         return "warning", f"The connection exists. {words}"
-    if row.gone_at:
+    if row.deleted_at_fivetran_at:
         return "warning", "The connection is no longer at Fivetran. Each of these would create it anew."
     return None
 
@@ -67,4 +67,4 @@ def body_of(row: ConnectionRequest) -> dict[str, Any]:
 
 def living_id(row: ConnectionRequest) -> str | None:
     """The id of the connection that came of the request, while Fivetran has it."""
-    return None if row.gone_at else row.connection_id
+    return None if row.deleted_at_fivetran_at else row.connection_id

@@ -38,11 +38,11 @@ class Shown:
         # Before the setup tests as long as somebody has to act on it: its owner, or who hands it over again.
         row = self.row
         broken = row.state == HandoverState.DONE and row.request.connection.setup_state in UNFINISHED
-        return self.waits or ((broken or row.state == HandoverState.REVOKED) and not row.request.gone_at)
+        return self.waits or ((broken or row.state == HandoverState.REVOKED) and not row.request.deleted_at_fivetran_at)
 
     @property
     def waits(self) -> bool:
-        return self.row.is_live and not self.row.request.gone_at
+        return self.row.is_live and not self.row.request.deleted_at_fivetran_at
 
     @property
     def tone(self) -> str:
@@ -90,12 +90,12 @@ def shown(user: Person, row: ConnectionRequest) -> Shown | None:
     if handover is None:
         return None
     handover.request = row  # with what was read of it already
-    mine = handover.is_live and not row.gone_at and permissions.is_source_owner(user, handover)
+    mine = handover.is_live and not row.deleted_at_fivetran_at and permissions.is_source_owner(user, handover)
     return Shown(
         handover,
         link=reverse("connections:handover", args=[handover.token]) if mine else "",
-        may_pass_on=not row.gone_at and not denied_reason(permissions.check_can_pass_on, user, handover),
-        may_revoke=not row.gone_at and not denied_reason(permissions.check_can_revoke, user, handover),
+        may_pass_on=not row.deleted_at_fivetran_at and not denied_reason(permissions.check_can_pass_on, user, handover),
+        may_revoke=not row.deleted_at_fivetran_at and not denied_reason(permissions.check_can_revoke, user, handover),
     )
 
 

@@ -52,7 +52,7 @@ def poll_seconds(row: ConnectionRequest) -> int:
         return 2
     change = row.step_change  # type: ignore[attr-defined]  # read by find()
     handover = handover_of(row)
-    handing_over = handover is not None and handover.is_live and not row.gone_at
+    handing_over = handover is not None and handover.is_live and not row.deleted_at_fivetran_at
     if handing_over or change in (ChangeStatus.APPROVED, ChangeStatus.RUNNING):
         return 2
     return 5 if row.state in _PERSONS or change else _pause_until_data(row, connection)
@@ -60,7 +60,7 @@ def poll_seconds(row: ConnectionRequest) -> int:
 
 def _pause_until_data(row: ConnectionRequest, connection: Connection | None) -> int:
     # A tenth of the time since the creation: first data may take days, and nobody looks at a page that long.
-    if connection is None or row.gone_at or connection.first_data_at:
+    if connection is None or row.deleted_at_fivetran_at or connection.first_data_at:
         return 0
     waited = (timezone.now() - row.status_since).total_seconds()
     return next((pause for pause in _PAUSES if pause >= waited / 10), _PAUSES[-1])
@@ -69,7 +69,8 @@ def _pause_until_data(row: ConnectionRequest, connection: Connection | None) -> 
 def fingerprint(row: ConnectionRequest, waiting: Waiting | None) -> str:
     """A text that changes when a live part of the page would look different, ages aside."""
     connection = connection_of(row)
-    marks: list[Any] = [row.version, row.status, row.note, row.gone_at, row.latest_event, row.latest_attempt, waiting]  # type: ignore[attr-defined]  # annotated by find()
+    marks: list[Any] = [row.version, row.status, row.note, row.deleted_at_fivetran_at, waiting]
+    marks += [row.latest_event, row.latest_attempt]  # type: ignore[attr-defined]  # annotated by find()
     if connection is not None:
         marks.append(row.group_told_at)  # type: ignore[attr-defined]  # annotated by find()
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
@@ -115,7 +116,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
     waiting, connection = waiting_for(row), connection_of(row)
     attempts = list(row.attempts.all()[: timeline.MOST])
     runs = timeline.runs_of(connection)
-    setup_state = connection.setup_state if connection and not row.gone_at else ""
+    setup_state = connection.setup_state if connection and not row.deleted_at_fivetran_at else ""
     trust, said = trust_section.section(user, row, runs), diagnosis.cards(row, runs)
     step = step_of(row, drifted=bool(connection and connection.drift), paused=bool(is_paused(connection)))
     return {
@@ -127,7 +128,7 @@ def live(user: Person, row: ConnectionRequest) -> dict[str, Any]:
         "setup_tone": labels.SETUP_TONES.get(setup_state, "secondary"),
         "turn": turn(user, row, step),
         "next": step.sentence.format(days=settings.EXPIRE_DAYS),
-        "is_paused": is_paused(connection) and not row.gone_at,
+        "is_paused": is_paused(connection) and not row.deleted_at_fivetran_at,
         "waiting": waiting,
         "poll": min(
             filter(None, (poll_seconds(row), trust_section.poll_seconds(trust), diagnosis.poll_seconds(said))),

@@ -86,7 +86,7 @@ class Section:
 
 def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> Section | None:
     """None, without a query, where the newest run names nothing."""
-    found = [] if row.gone_at or not runs else list(standing(runs[0]))
+    found = [] if row.deleted_at_fivetran_at or not runs else list(standing(runs[0]))
     if not found:
         return None
     approvals = list(row.trusts.select_related("approved_by").exclude(state=TrustState.LAPSED)[: timeline.MOST])
