@@ -80,9 +80,9 @@ def submitted(by: User | None = None, **changes: Any) -> ConnectionRequest:
 
 def approved(by: User | None = None, approver: User | None = None, **changes: Any) -> ConnectionRequest:
     """An approved request, due to be sent."""
-    request = submitted(by, **changes)
-    workflow.approve(by=approver or person("approver"), request=request, digest=request.digest)
-    return request
+    conn_request = submitted(by, **changes)
+    workflow.approve(by=approver or person("approver"), conn_request=conn_request, digest=conn_request.digest)
+    return conn_request
 
 
 def request_in(
@@ -94,61 +94,61 @@ def request_in(
         case Status.DRAFT:
             return draft(by, **changes)
         case Status.PENDING | Status.EXPIRED | Status.WITHDRAWN | Status.REJECTED | Status.CHANGES_REQUESTED:
-            request = submitted(by, **changes)
-            _decide(request, status, by, approver)
+            conn_request = submitted(by, **changes)
+            _decide(conn_request, status, by, approver)
         case _:
-            request = approved(by, approver, **changes)
-            _work(request, status)
-    return request
+            conn_request = approved(by, approver, **changes)
+            _work(conn_request, status)
+    return conn_request
 
 
 def stored_turn(pk: int) -> str:
     """Whose turn it is by the stored column, which holds what its facts say."""
-    row = with_step(ConnectionRequest.objects.filter(pk=pk)).get()
-    assert row.turn == step_of(row).owner.value
-    return row.turn
+    conn_request = with_step(ConnectionRequest.objects.filter(pk=pk)).get()
+    assert conn_request.turn == step_of(conn_request).owner.value
+    return conn_request.turn
 
 
-def _decide(request: ConnectionRequest, status: Status, by: User, approver: User) -> None:
+def _decide(conn_request: ConnectionRequest, status: Status, by: User, approver: User) -> None:
     match status:
         case Status.EXPIRED:
-            transition(request, Status.EXPIRED, actor=Actor.SWEEPER)
+            transition(conn_request, Status.EXPIRED, actor=Actor.SWEEPER)
         case Status.WITHDRAWN:
-            workflow.withdraw(by=by, request=request)
+            workflow.withdraw(by=by, conn_request=conn_request)
         case Status.REJECTED:
-            workflow.reject(by=approver, request=request, reason="No budget")
+            workflow.reject(by=approver, conn_request=conn_request, reason="No budget")
         case Status.CHANGES_REQUESTED:
-            workflow.request_changes(by=approver, request=request, reason="Use the other destination")
+            workflow.request_changes(by=approver, conn_request=conn_request, reason="Use the other destination")
 
 
-def _work(request: ConnectionRequest, status: Status) -> None:
+def _work(conn_request: ConnectionRequest, status: Status) -> None:
     """From approved to `status`, the way the worker goes."""
     if status is Status.APPROVED:
         return
     lease: dict[str, Any] = {"token": uuid.uuid4(), "lease_until": Now()}
-    transition(request, Status.CLAIMED, actor=Actor.WORKER, **lease)
+    transition(conn_request, Status.CLAIMED, actor=Actor.WORKER, **lease)
     if status is Status.CLAIMED:
         return
-    transition(request, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now(), deadline_at=Now())
+    transition(conn_request, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now(), deadline_at=Now())
     match status:
         case Status.CREATED:
-            outcome.to_created(request, Actor.WORKER, created_data(request))
+            outcome.to_created(conn_request, Actor.WORKER, created_data(conn_request))
         case Status.FAILED:
-            outcome.to_failed(request, "InvalidInput", "Invalid value for 'config.schema'", Q())
+            outcome.to_failed(conn_request, "InvalidInput", "Invalid value for 'config.schema'", Q())
         case Status.UNKNOWN:
-            outcome.to_unknown(request, Actor.WORKER, "No answer in time")
+            outcome.to_unknown(conn_request, Actor.WORKER, "No answer in time")
         case Status.ATTENTION:
-            outcome.to_unknown(request, Actor.WORKER, "No answer in time")
-            outcome.to_attention(request, Actor.RECONCILER, "Two connections of this name")
+            outcome.to_unknown(conn_request, Actor.WORKER, "No answer in time")
+            outcome.to_attention(conn_request, Actor.RECONCILER, "Two connections of this name")
 
 
-def created_data(request: ConnectionRequest, **changes: Any) -> dict[str, Any]:
-    """`data` of Fivetran's answer to the creation of `request` (Fivetran's API reference, "Create a connection")."""
+def created_data(conn_request: ConnectionRequest, **changes: Any) -> dict[str, Any]:
+    """`data` of Fivetran's answer to the creation (Fivetran's API reference, "Create a connection")."""
     answer: dict[str, Any] = {
-        "id": f"conn_{request.pk}",
-        "service": request.service,
-        "schema": request.schema,
-        "group_id": request.group_id,
+        "id": f"conn_{conn_request.pk}",
+        "service": conn_request.service,
+        "schema": conn_request.schema,
+        "group_id": conn_request.group_id,
         "created_at": "2026-11-23T07:00:00.000000Z",
         "status": {"setup_state": "connected", "sync_state": "scheduled", "update_state": "on_schedule"},
         "setup_tests": [

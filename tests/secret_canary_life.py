@@ -68,7 +68,7 @@ def waited(what: str, ready: Callable[[], object]) -> None:
 # --- the hand-over ---------------------------------------------------------------------------------------------------
 def handed_over(journey: Journey, fivetran: Fivetran, cast: dict[str, User], as_user: As, group: str) -> Handover:
     """Created, handed to a user and by that one to somebody outside, who opens the card and comes back."""
-    request = factories.approved(
+    conn_request = factories.approved(
         cast["requester"],
         cast["approver"],
         group_id=group,
@@ -78,8 +78,8 @@ def handed_over(journey: Journey, fivetran: Fivetran, cast: dict[str, User], as_
         reason=REASON,
         **CARD,
     )
-    waited("a connection with a hand-over", lambda: Handover.objects.filter(request=request).exists())
-    row = Handover.objects.select_related("request__connection", "owner").get(request=request)
+    waited("a connection with a hand-over", lambda: Handover.objects.filter(request=conn_request).exists())
+    row = Handover.objects.select_related("request__connection", "owner").get(request=conn_request)
     journey.later["the link of the first owner"] = row.token
     notifications.send_due()
     _opened(journey, as_user("requester2"), row, "first")
@@ -93,11 +93,11 @@ def handed_over(journey: Journey, fivetran: Fivetran, cast: dict[str, User], as_
     journey.later["the mailed code"] = code
     assert client.post(f"/handover/{row.token}/code/", {"code": code}).status_code == 302
     back = _opened(journey, client, row, "second")
-    told = described(request, id=ConnectionRequest.objects.get(pk=request.pk).connection_id)
+    told = described(conn_request, id=ConnectionRequest.objects.get(pk=conn_request.pk).connection_id)
     fivetran.next(answer(f"/v1/connections/{told['id']}", told), *_failing(told))
     other = Client().get(back)  # somebody else, with the state alone, learns no link
     assert other.status_code == 200 and row.token not in other.content.decode()
-    runs = Connection.objects.get(request=request).runs
+    runs = Connection.objects.get(request=conn_request).runs
     before = runs.count()
     assert client.get(back).status_code == 302
     waited("the setup tests after the return", lambda: runs.count() > before)
@@ -139,7 +139,7 @@ def _failing(told: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 # --- hints, lists, changes, adoption ---------------------------------------------------------------------------------
-def hinted(journey: Journey, fivetran: Fivetran, request: ConnectionRequest, settings: Any) -> None:
+def hinted(journey: Journey, fivetran: Fivetran, conn_request: ConnectionRequest, settings: Any) -> None:
     """The webhook is registered, a delivery taken, a forged one refused; the list and the answer tell too much."""
     secret = settings.FIVETRAN_WEBHOOK_SECRET = CANARIES["the webhook's secret"]
     out = StringIO()
@@ -153,39 +153,39 @@ def hinted(journey: Journey, fivetran: Fivetran, request: ConnectionRequest, set
         "created": timezone.now().isoformat(),
         "connector_name": said,
     }
-    event |= {"connector_id": request.connection_id, "data": {"reason": f"{said} {UNMASKED}"}}
+    event |= {"connector_id": conn_request.connection_id, "data": {"reason": f"{said} {UNMASKED}"}}
     body = json.dumps(event).encode()
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest().upper()
     journey.later["a webhook's signature"] = signature
-    told = described(request, id=request.connection_id)
-    fivetran.next(answer(f"/v1/connections/{request.connection_id}", told))
+    told = described(conn_request, id=conn_request.connection_id)
+    fivetran.next(answer(f"/v1/connections/{conn_request.connection_id}", told))
     for sign, status in ((signature, 200), (signature[::-1], 403), (signature, 200)):
         given = Client().post(
             "/webhooks/fivetran/", body, content_type="application/json", headers={"X-Fivetran-Signature-256": sign}
         )
         assert given.status_code == status
-    due = Connection.objects.filter(request=request).exclude(check_due_at=None)
+    due = Connection.objects.filter(request=conn_request).exclude(check_due_at=None)
     waited("the check after a webhook", lambda: not due.exists())
     listed = [told | {"paused": True, "networking_method": "SshTunnel"}]
     fivetran.next(answer("/v1/connections", {"items": listed, "next_cursor": None}))
     Observation.objects.all().delete()
     worker.observe()
-    row = Connection.objects.get(request=request)
+    row = Connection.objects.get(request=conn_request)
     assert row.live.get("networking_method") == "SshTunnel", row.live
     assert "config.table" in [one["field"] for one in row.drift], row.drift
 
 
-def changed(fivetran: Fivetran, cast: dict[str, User], as_user: As, request: ConnectionRequest) -> None:
+def changed(fivetran: Fivetran, cast: dict[str, User], as_user: As, conn_request: ConnectionRequest) -> None:
     """One change is made and one refused, each with more in its form and its answer than there should be."""
-    path = f"/v1/connections/{request.connection_id}"
-    told = described(request, id=request.connection_id)
+    path = f"/v1/connections/{conn_request.connection_id}"
+    told = described(conn_request, id=conn_request.connection_id)
     answers = {
         ChangeKind.UNPAUSE: answer(path, told | {"paused": False}, method="PATCH"),
         ChangeKind.PAUSE: answer(path, None, 400, "PATCH", code="InvalidInput", message=echo()),
     }
     for (kind, given), ending in zip(answers.items(), (ChangeStatus.DONE, ChangeStatus.FAILED), strict=True):
         form = {"kind": kind.value, "reason": REASON, "config__password": CANARIES["typed into a form"]}
-        asked = as_user("requester").post(f"/requests/{request.pk}/changes/new/", form)
+        asked = as_user("requester").post(f"/requests/{conn_request.pk}/changes/new/", form)
         change = ConnectionChange.objects.get(status=ChangeStatus.PENDING)
         assert (asked.status_code, change.kind) == (302, kind)
         fivetran.next(given)
@@ -214,6 +214,8 @@ def adopted(fivetran: Fivetran, as_user: As, group: str) -> ConnectionRequest:
     form = {"owner": "requester", "reason": REASON, "config__password": CANARIES["typed into a form"]}
     given = as_user("operator").post(f"/operations/adopt/{made['id']}/", form)
     assert given.status_code == 302, unescape(given.content.decode())
-    row = ConnectionRequest.objects.get(connection_id=made["id"])
-    assert row.state is Status.CREATED and row.payload and row.payload["config"]["table"] == "t"
-    return row
+    conn_request = ConnectionRequest.objects.get(connection_id=made["id"])
+    assert (
+        conn_request.state is Status.CREATED and conn_request.payload and conn_request.payload["config"]["table"] == "t"
+    )
+    return conn_request

@@ -34,14 +34,14 @@ class PresetAdmin(Editable):
         # `?from_request=<id>` begins with the values of that request, without what belongs to its requester alone.
         source = request.GET.get("from_request", "")
         visible = permissions.visible_to(request.user)
-        row = visible.filter(pk=int(source)).first() if source.isdecimal() and len(source) < 18 else None
-        if row is None:
+        conn_request = visible.filter(pk=int(source)).first() if source.isdecimal() and len(source) < 18 else None
+        if conn_request is None:
             return super().get_changeform_initial_data(request)
-        values = payloads.copied(row.values, keep_names=False)
+        values = payloads.copied(conn_request.values, keep_names=False)
         return {
-            "name": f"{row.service_name}, as in request {row.pk}"[:100],
-            "service": row.service,
-            "group_id": row.group_id,
+            "name": f"{conn_request.service_name}, as in request {conn_request.pk}"[:100],
+            "service": conn_request.service,
+            "group_id": conn_request.group_id,
             "values": {path: value for path, value in values.items() if path not in _REQUESTERS_OWN and value != ""},
             "fixed": ["service"],
         }

@@ -49,20 +49,24 @@ APPROVE = Decision(
     "approve",
     "Approve",
     "is approved",
-    lambda by, row, digest, _reason: workflow.approve(by=by, request=row, digest=digest),
+    lambda by, conn_request, digest, _reason: workflow.approve(by=by, conn_request=conn_request, digest=digest),
     needs_reason=False,
 )
 REJECT = Decision(
     "reject",
     "Reject",
     "is rejected",
-    lambda by, row, digest, reason: workflow.reject(by=by, request=row, reason=reason, digest=digest),
+    lambda by, conn_request, digest, reason: workflow.reject(
+        by=by, conn_request=conn_request, reason=reason, digest=digest
+    ),
 )
 REQUEST_CHANGES = Decision(
     "request_changes",
     "Request changes",
     "went back to its requester",
-    lambda by, row, digest, reason: workflow.request_changes(by=by, request=row, reason=reason, digest=digest),
+    lambda by, conn_request, digest, reason: workflow.request_changes(
+        by=by, conn_request=conn_request, reason=reason, digest=digest
+    ),
 )
 
 
@@ -99,21 +103,21 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         return with_turn(super().get_queryset(request))
 
     @admin.display(description="status", ordering="status")
-    def label(self, row: ConnectionRequest) -> str:
-        return row.state.label
+    def label(self, conn_request: ConnectionRequest) -> str:
+        return conn_request.state.label
 
     @admin.display(description="whose turn")
-    def whose_turn(self, row: ConnectionRequest) -> str:
-        turn: str = row.turn_now  # type: ignore[attr-defined]  # read by get_queryset()
+    def whose_turn(self, conn_request: ConnectionRequest) -> str:
+        turn: str = conn_request.turn_now  # type: ignore[attr-defined]  # read by get_queryset()
         return turn
 
     @admin.display(description="body")
-    def body(self, row: ConnectionRequest) -> str:
-        return render_to_string("admin/connections/_body.html", {"body": payloads.masked(row.payload or {})})
+    def body(self, conn_request: ConnectionRequest) -> str:
+        return render_to_string("admin/connections/_body.html", {"body": payloads.masked(conn_request.payload or {})})
 
     @admin.display(description="to notice before deciding")
-    def evidence(self, row: ConnectionRequest) -> str:
-        return render_to_string("admin/connections/_evidence.html", {"evidence": row.evidence})  # type: ignore[attr-defined]  # set by get_object()
+    def evidence(self, conn_request: ConnectionRequest) -> str:
+        return render_to_string("admin/connections/_evidence.html", {"evidence": conn_request.evidence})  # type: ignore[attr-defined]  # set by get_object()
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
         # The page is only shown and never saved, so the texts can lose the characters that hide others.
@@ -169,16 +173,16 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         if decision.needs_reason and not form.is_valid():
             return self._confirmation(request, rows, decision, form)
         reason = form.cleaned_data["decision_reason"] if decision.needs_reason else ""
-        for row in rows:
+        for conn_request in rows:
             try:
-                decision.carry_out(permissions.logged_in(request.user), row, seen[row.pk], reason)
+                decision.carry_out(permissions.logged_in(request.user), conn_request, seen[conn_request.pk], reason)
             except permissions.Denied as denied:
-                self.message_user(request, f"Request #{row.pk}: {denied.reason}", messages.ERROR)
+                self.message_user(request, f"Request #{conn_request.pk}: {denied.reason}", messages.ERROR)
             except StaleRow:
                 why = "it changed since you looked, so nothing was decided. Please look again."
-                self.message_user(request, f"Request #{row.pk}: {why}", messages.WARNING)
+                self.message_user(request, f"Request #{conn_request.pk}: {why}", messages.WARNING)
             else:
-                self.message_user(request, f"Request #{row.pk} {decision.done}.", messages.SUCCESS)
+                self.message_user(request, f"Request #{conn_request.pk} {decision.done}.", messages.SUCCESS)
         return None
 
     def _confirmation(
@@ -189,8 +193,13 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
             return None
         evidence, check = evidence_of(rows, permissions.logged_in(request.user)), permissions.check_can_decide
         shown = [
-            (row, payloads.masked(row.payload or {}), evidence[row.pk], denied_reason(check, request.user, row))
-            for row in rows
+            (
+                conn_request,
+                payloads.masked(conn_request.payload or {}),
+                evidence[conn_request.pk],
+                denied_reason(check, request.user, conn_request),
+            )
+            for conn_request in rows
         ]
         context = self.admin_site.each_context(request) | {
             "title": f"{decision.button}: look at what will be sent",

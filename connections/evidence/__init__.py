@@ -35,25 +35,28 @@ class Evidence:
 def evidence_of(rows: Iterable[ConnectionRequest], by: Person) -> dict[int, list[Evidence]]:
     """Request id -> what `by`, who decides, should notice."""
     asked = list(rows)  # read once: everything below needs all of them
-    bodies = {row.pk: row.payload or {} for row in asked}
-    readers = same_source.readers_of({row.source_key for row in asked}, by)
-    people = owners.remarks({row.source_owner for row in asked})
+    bodies = {conn_request.pk: conn_request.payload or {} for conn_request in asked}
+    readers = same_source.readers_of({conn_request.source_key for conn_request in asked}, by)
+    people = owners.remarks({conn_request.source_owner for conn_request in asked})
     entries = agents.known(list(bodies.values()))
     return {
-        row.pk: [
-            *(Evidence(Kind.RISK, words) for words in payloads.risks(bodies[row.pk])),
-            *same_source_evidence(row, readers),
-            *(Evidence(Kind.OWNER, words) for words in [people.get(row.source_owner, "")] if words),
-            *(Evidence(Kind.AGENT, words) for words in agents.remarks(bodies[row.pk], entries)),
-            *text_evidence(row),
+        conn_request.pk: [
+            *(Evidence(Kind.RISK, words) for words in payloads.risks(bodies[conn_request.pk])),
+            *same_source_evidence(conn_request, readers),
+            *(Evidence(Kind.OWNER, words) for words in [people.get(conn_request.source_owner, "")] if words),
+            *(Evidence(Kind.AGENT, words) for words in agents.remarks(bodies[conn_request.pk], entries)),
+            *text_evidence(conn_request),
         ]
-        for row in asked
+        for conn_request in asked
     }
 
 
-def evidence_of_body(row: ConnectionRequest) -> list[Evidence]:
+def evidence_of_body(conn_request: ConnectionRequest) -> list[Evidence]:
     """The part of the evidence that needs no query."""
-    return [*(Evidence(Kind.RISK, words) for words in payloads.risks(row.payload or {})), *text_evidence(row)]
+    return [
+        *(Evidence(Kind.RISK, words) for words in payloads.risks(conn_request.payload or {})),
+        *text_evidence(conn_request),
+    ]
 
 
 def evidence_of_change(change: ConnectionChange) -> list[Evidence]:
@@ -64,14 +67,14 @@ def evidence_of_change(change: ConnectionChange) -> list[Evidence]:
     ]
 
 
-def text_evidence(row: ConnectionRequest) -> list[Evidence]:
-    asked: Mapping[str, Any] = row.payload or {}
+def text_evidence(conn_request: ConnectionRequest) -> list[Evidence]:
+    asked: Mapping[str, Any] = conn_request.payload or {}
     texts = {
-        "The service's name": row.service_name,
-        "The destination's name": row.group_name,
-        "The source owner": row.source_owner,
-        "The reason": row.reason,
-        "The requester's name": str(row.requester),
+        "The service's name": conn_request.service_name,
+        "The destination's name": conn_request.group_name,
+        "The source owner": conn_request.source_owner,
+        "The reason": conn_request.reason,
+        "The requester's name": str(conn_request.requester),
     }
     return [
         *(Evidence(Kind.ADDRESS, words) for words in body.odd_addresses(asked)),
@@ -79,8 +82,10 @@ def text_evidence(row: ConnectionRequest) -> list[Evidence]:
     ]
 
 
-def same_source_evidence(row: ConnectionRequest, readers: same_source.Readers) -> list[Evidence]:
-    found = readers.of(same_source.source_in(row.payload or {}), row.source_key, without=row.pk)
+def same_source_evidence(conn_request: ConnectionRequest, readers: same_source.Readers) -> list[Evidence]:
+    found = readers.of(
+        same_source.source_in(conn_request.payload or {}), conn_request.source_key, without=conn_request.pk
+    )
     return [
         Evidence(Kind.SAME_SOURCE, f"Reads the same {found.source}: {one.words}", one.address) for one in found.findings
     ]

@@ -44,8 +44,8 @@ class Readers:
         """What reads the source with this key, except the request `without`."""
         if not key:
             return SameSource()
-        requests = [row for row in self.requests.get(key, []) if row.pk != without]
-        shown = [found_request(row) for row in requests[:MOST]]
+        requests = [conn_request for conn_request in self.requests.get(key, []) if conn_request.pk != without]
+        shown = [found_request(conn_request) for conn_request in requests[:MOST]]
         # A person who may not see everything learns that something reads the source, and not whose it is.
         hidden = len(self.hidden.get(key, set()) - {without})
         if self.sees_everything:
@@ -75,11 +75,11 @@ def readers_of(keys: Collection[str], by: Person) -> Readers:
     )
     requests: dict[str, list[ConnectionRequest]] = {}
     hidden: dict[str, set[int]] = {}
-    for row in rows:
-        if seen is None or row.pk in seen:
-            requests.setdefault(row.source_key, []).append(row)
+    for conn_request in rows:
+        if seen is None or conn_request.pk in seen:
+            requests.setdefault(conn_request.source_key, []).append(conn_request)
         else:
-            hidden.setdefault(row.source_key, set()).add(row.pk)
+            hidden.setdefault(conn_request.source_key, set()).add(conn_request.pk)
     live = _not_ours(catalog.existing_connections.of_sources(wanted, most=_READ))
     groups = catalog.group_names({one.group_id for found in live.values() for one in found}) if everything else {}
     return Readers(requests, hidden, live, groups, everything)
@@ -107,9 +107,10 @@ def _not_ours(found: Mapping[str, list[LiveConnection]]) -> dict[str, list[LiveC
     return {key: [one for one in several if one.id not in ours] for key, several in found.items()}
 
 
-def found_request(row: ConnectionRequest) -> Finding:
-    words = f"Request {row.pk} of {row.requester} ({row.state.label}), into {row.group_name or row.group_id}"
-    return Finding(f"{words} as {row.schema}", reverse("connections:request", args=[row.pk]))
+def found_request(conn_request: ConnectionRequest) -> Finding:
+    group = conn_request.group_name or conn_request.group_id
+    words = f"Request {conn_request.pk} of {conn_request.requester} ({conn_request.state.label}), into {group}"
+    return Finding(f"{words} as {conn_request.schema}", reverse("connections:request", args=[conn_request.pk]))
 
 
 def found_connection(one: LiveConnection, groups: Mapping[str, str]) -> Finding:

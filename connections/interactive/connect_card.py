@@ -31,19 +31,19 @@ _ENDINGS: dict[type[FivetranError], Ending] = {
 
 # `POST /v1/connections/{id}/connect-card` (Fivetran's Connect Card guide): a card lives one day, and a new one may be
 # made at any time. The card's address is a credential: it is returned, and neither stored nor logged.
-def mint(request: ConnectionRequest, return_address: str) -> str:
+def mint(conn_request: ConnectionRequest, return_address: str) -> str:
     """The address of a new card, which leads back to `return_address`.
 
     Raises Unreachable, with words for the owner, where Fivetran gives no usable card in 5 seconds or no call may be
     made now; TooMany after CARDS_AN_HOUR.
     """
     check_may_call()
-    card = (request.payload or {}).get("connect_card_config") or {}
+    card = (conn_request.payload or {}).get("connect_card_config") or {}
     client = configured.client(connect_timeout=SECONDS, read_timeout=SECONDS, get_deadline=SECONDS)
-    attempt = begin_attempt(request)
+    attempt = begin_attempt(conn_request)
     try:
         answer = client.mint_connect_card(
-            str(request.connection_id),
+            str(conn_request.connection_id),
             return_address,
             hide_setup_guide=bool(card.get("hide_setup_guide")),
             all_fields=bool(card.get("all_fields")),
@@ -60,24 +60,24 @@ def mint(request: ConnectionRequest, return_address: str) -> str:
     complete(attempt, answer)
     uri = str(answer.data["connect_card"]["uri"])
     if not is_fivetrans(uri):
-        log.error("request %s: Fivetran's answer held a Connect Card on a host that is not Fivetran's", request.pk)
+        log.error("request %s: Fivetran's answer held a Connect Card on a host that is not Fivetran's", conn_request.pk)
         raise Unreachable("Fivetran answered with an address that is not Fivetran's, so the portal does not open it.")
     return uri
 
 
-def begin_attempt(request: ConnectionRequest) -> Attempt:
+def begin_attempt(conn_request: ConnectionRequest) -> Attempt:
     with transaction.atomic():
         # The lock makes each process count what the others have begun.
-        Handover.objects.select_for_update().get(request=request)
+        Handover.objects.select_for_update().get(request=conn_request)
         calls = Attempt.objects.filter(
-            request=request, call=Attempt.Call.CARD, started_at__gt=Now() - _HOUR, started_at__lte=Now()
+            request=conn_request, call=Attempt.Call.CARD, started_at__gt=Now() - _HOUR, started_at__lte=Now()
         )
         calls = calls.exclude(ending=Ending.RATE_LIMITED)  # the page tries those again by itself
         times = list(calls.order_by("-started_at").values_list("started_at", flat=True)[:CARDS_AN_HOUR])
         if len(times) == CARDS_AN_HOUR:
             words = "Too many Connect Cards were opened within the hour. Use the last one, or wait a little."
             raise limits.too_often(words, times[-1] + _HOUR)
-        return Attempt.objects.create(request=request, call=Attempt.Call.CARD)
+        return Attempt.objects.create(request=conn_request, call=Attempt.Call.CARD)
 
 
 def is_fivetrans(uri: str) -> bool:

@@ -38,12 +38,14 @@ def with_step(rows: ConnectionRequestQuerySet) -> ConnectionRequestQuerySet:
     )
 
 
-def step_of(row: ConnectionRequest, *, drifted: bool = False, paused: bool = False) -> NextStep:
-    facts = {name.removeprefix("step_"): value for name, value in vars(row).items() if name.startswith("step_")}
+def step_of(conn_request: ConnectionRequest, *, drifted: bool = False, paused: bool = False) -> NextStep:
+    facts = {
+        name.removeprefix("step_"): value for name, value in vars(conn_request).items() if name.startswith("step_")
+    }
     return next_step(
-        row.status,
-        failure_code=row.failure_code,
-        deleted=row.deleted_at_fivetran_at is not None,
+        conn_request.status,
+        failure_code=conn_request.failure_code,
+        deleted=conn_request.deleted_at_fivetran_at is not None,
         trust_waiting=bool(facts.pop("trust_waiting")),
         **facts,
         drifted=drifted,
@@ -57,7 +59,7 @@ def store_turn(*requests: int) -> None:
         # Locked before the facts are read: of two writers at once the second sees what both wrote.
         found = Connection.objects.select_for_update().filter(request__in=requests).order_by("pk")
         created = list(found.values_list("request_id", flat=True))
-        for row in with_step(ConnectionRequest.objects.filter(pk__in=created)):
-            turn = step_of(row).owner.value
-            if row.turn != turn:
-                ConnectionRequest.objects.filter(pk=row.pk).update(turn=turn)
+        for conn_request in with_step(ConnectionRequest.objects.filter(pk__in=created)):
+            turn = step_of(conn_request).owner.value
+            if conn_request.turn != turn:
+                ConnectionRequest.objects.filter(pk=conn_request.pk).update(turn=turn)

@@ -61,29 +61,29 @@ def open_request(
     _check(find_transition(None, status), "request", None, status, actor, why)
     with database_transaction.atomic():
         turn = next_step(status).owner.value
-        request = ConnectionRequest.objects.create(status=status, requester=requester, turn=turn, **columns)
-        _note_move(request, None, status, 1, actor, by or requester, why, detail)
-    request.refresh_from_db()
-    return request
+        conn_request = ConnectionRequest.objects.create(status=status, requester=requester, turn=turn, **columns)
+        _note_move(conn_request, None, status, 1, actor, by or requester, why, detail)
+    conn_request.refresh_from_db()
+    return conn_request
 
 
-def open_change(*, request: ConnectionRequest, requester: User, actor: Actor, **columns: Any) -> ConnectionChange:
+def open_change(*, conn_request: ConnectionRequest, requester: User, actor: Actor, **columns: Any) -> ConnectionChange:
     """Insert a new change that waits for approval, with its event, in one transaction. Raises IllegalTransition, and
     IntegrityError for a second open change.
     """
     reason, status = str(columns.get("reason", "")).strip(), ChangeStatus.PENDING
     _check(change_transition(None, status), "change", None, status, actor, reason)
     with database_transaction.atomic():
-        change = ConnectionChange.objects.create(request=request, requester=requester, status=status, **columns)
+        change = ConnectionChange.objects.create(request=conn_request, requester=requester, status=status, **columns)
         _note_change(change, None, status, actor, requester, reason)
-        store_turn(request.pk)
+        store_turn(conn_request.pk)
     change.refresh_from_db()
     return change
 
 
 # --- moving ----------------------------------------------------------------------------------------------------------
 def transition(
-    request: ConnectionRequest,
+    conn_request: ConnectionRequest,
     target: Status,
     *,
     actor: Actor,
@@ -94,18 +94,19 @@ def transition(
     columns: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> None:
-    """Move `request` from the status it was read with to `target`; see `_move`. `changes`, and `columns` for names that
-    are parameters here, are written too.
+    """Move the request from the status it was read with to `target`; see `_move`.
+
+    `changes`, and `columns` for names that are parameters here, are written too.
     """
-    source = request.state
+    source = conn_request.state
 
     def note(version: int) -> None:
-        _note_move(request, source, target, version, actor, by, reason, detail)
+        _note_move(conn_request, source, target, version, actor, by, reason, detail)
 
     written = {**changes, **(columns or {})}
-    code = written.get("failure_code", request.failure_code)
+    code = written.get("failure_code", conn_request.failure_code)
     written["turn"] = next_step(target, failure_code=code).owner.value  # of a created one until its connection is known
-    _move(request, source, target, find_transition(source, target), actor, reason, guard, written, note)
+    _move(conn_request, source, target, find_transition(source, target), actor, reason, guard, written, note)
 
 
 def transition_change(
@@ -177,7 +178,7 @@ def _take_over(row: models.Model, name: str, value: Any) -> None:
 
 # --- events ----------------------------------------------------------------------------------------------------------
 def _note_move(
-    request: ConnectionRequest,
+    conn_request: ConnectionRequest,
     source: Status | None,
     target: Status,
     version: int,
@@ -187,7 +188,7 @@ def _note_move(
     detail: dict[str, Any] | None,
 ) -> None:
     Event.objects.create(
-        request=request,
+        request=conn_request,
         kind=EventKind.MOVED,
         source=source or "",
         target=target,

@@ -48,7 +48,7 @@ LEASE = timedelta(minutes=10)  # a sender that died in the SMTP call is followed
 
 
 def notify(
-    request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None, dedup_key: int = 0
+    conn_request: ConnectionRequest, kind: NoticeKind, *recipients: User, batch: Batch | None = None, dedup_key: int = 0
 ) -> None:
     """Write a notice for each active recipient, in the caller's transaction; a second time writes nothing new. A new
     `dedup_key` tells the same kind about the same version once more.
@@ -56,7 +56,12 @@ def notify(
     Notice.objects.bulk_create(
         [
             Notice(
-                request=request, batch=batch, kind=kind, recipient=person, version=request.version, dedup_key=dedup_key
+                request=conn_request,
+                batch=batch,
+                kind=kind,
+                recipient=person,
+                version=conn_request.version,
+                dedup_key=dedup_key,
             )
             for person in recipients
             if person.is_active
@@ -65,9 +70,9 @@ def notify(
     )
 
 
-def tell_address(request: ConnectionRequest, kind: NoticeKind, address: str, *, dedup_key: int = 0) -> None:
+def tell_address(conn_request: ConnectionRequest, kind: NoticeKind, address: str, *, dedup_key: int = 0) -> None:
     Notice.objects.bulk_create(
-        [Notice(request=request, kind=kind, address=address, version=request.version, dedup_key=dedup_key)],
+        [Notice(request=conn_request, kind=kind, address=address, version=conn_request.version, dedup_key=dedup_key)],
         ignore_conflicts=True,
     )
 

@@ -146,34 +146,34 @@ def of_batch(notice: Notice, batch: Batch) -> Mail:
     return Mail(subject, _text(_hello(notice.recipient), sentence, *facts, page, f"{_PRESENT_STATE} of each."))
 
 
-def of_request(notice: Notice, request: ConnectionRequest) -> Mail:
+def of_request(notice: Notice, conn_request: ConnectionRequest) -> Mail:
     kind = NoticeKind(notice.kind)
-    refusal = _operators_refusal(notice, request)
-    sentence = _OF_REQUEST.get((kind, _known(kind, request, refusal))) or _OF_REQUEST[NoticeKind.ATTENTION, ""]
+    refusal = _operators_refusal(notice, conn_request)
+    sentence = _OF_REQUEST.get((kind, _known(kind, conn_request, refusal))) or _OF_REQUEST[NoticeKind.ATTENTION, ""]
     if kind is NoticeKind.ATTENTION and refusal:
-        code = f" ({one_line(request.failure_code)})" if request.failure_code else ""
+        code = f" ({one_line(conn_request.failure_code)})" if conn_request.failure_code else ""
         sentence = sentence.format(code=code, act=wrap(refusal.act, 118))
-    facts = _of_connection(request)
+    facts = _of_connection(conn_request)
     words: list[str] = []
     match kind:
         case NoticeKind.SUBMITTED:
-            facts.append(("Asked by", request.requester))
-            words = [_words("Their reason", request.reason)]
+            facts.append(("Asked by", conn_request.requester))
+            words = [_words("Their reason", conn_request.reason)]
         case NoticeKind.REJECTED | NoticeKind.CHANGES_REQUESTED:
-            facts.append(("Decided by", request.decided_by))
-            words = [_words("Their reason", request.decision_reason)]
+            facts.append(("Decided by", conn_request.decided_by))
+            words = [_words("Their reason", conn_request.decision_reason)]
         case NoticeKind.MENDED:
-            words = [_words("What the operator did", request.failure_message)]
-    page = link(request) + ("#trust" if kind is NoticeKind.TRUST_NEEDED else "")
+            words = [_words("What the operator did", conn_request.failure_message)]
+    page = link(conn_request) + ("#trust" if kind is NoticeKind.TRUST_NEEDED else "")
     text = _text(_hello(notice.recipient), sentence, _facts(facts, *words), page, f"{_PRESENT_STATE}.")
     return Mail(f"{notice.get_kind_display()}: request #{notice.request_id}", text)
 
 
-def _known(kind: NoticeKind, request: ConnectionRequest, refusal: Refusal | None) -> str:
+def _known(kind: NoticeKind, conn_request: ConnectionRequest, refusal: Refusal | None) -> str:
     """What else decides the sentence: of a creation how it is tested, of a refusal whether operators mend it."""
     if kind is not NoticeKind.CREATED:
         return "for operators" if refusal else ""
-    connection, handover = getattr(request, "connection", None), getattr(request, "handover", None)
+    connection, handover = getattr(conn_request, "connection", None), getattr(conn_request, "handover", None)
     if connection is not None and connection.made_elsewhere:
         return "adopted"
     if connection is not None and connection.runs.exists():
@@ -183,23 +183,23 @@ def _known(kind: NoticeKind, request: ConnectionRequest, refusal: Refusal | None
     return "tests run" if connection is not None and connection.tests in TESTS_OPEN else ""
 
 
-def _operators_refusal(notice: Notice, request: ConnectionRequest) -> Refusal | None:
+def _operators_refusal(notice: Notice, conn_request: ConnectionRequest) -> Refusal | None:
     """The refusal that operators mend, where this mail is about one."""
     if notice.kind == NoticeKind.ATTENTION and notice.dedup_key == BAD_KEY_DEDUP_KEY:
         return refusal_of(BAD_KEY)
     told = notice.kind in (NoticeKind.ATTENTION, NoticeKind.FAILED)
-    step = next_step(request.status, failure_code=request.failure_code)
-    return refusal_of(request.failure_code) if told and step is NextStep.REFUSED_FOR_OPERATORS else None
+    step = next_step(conn_request.status, failure_code=conn_request.failure_code)
+    return refusal_of(conn_request.failure_code) if told and step is NextStep.REFUSED_FOR_OPERATORS else None
 
 
 def of_change(notice: Notice, change: ConnectionChange) -> Mail:
-    request = change.request
+    conn_request = change.request
     facts: list[tuple[str, object]] = [
         ("Change", f"#{change.pk}, {change.get_kind_display()}"),
-        ("Connection", request.schema),
-        ("Service", request.service_name),
-        ("Destination", request.group_name),
-        ("Request", f"#{request.pk}"),
+        ("Connection", conn_request.schema),
+        ("Service", conn_request.service_name),
+        ("Destination", conn_request.group_name),
+        ("Request", f"#{conn_request.pk}"),
         ("Asked by", change.requester),
     ]
     words = []
@@ -226,19 +226,19 @@ def _change_sentence(notice: Notice, change: ConnectionChange) -> str:
 
 
 def of_handover(notice: Notice, handover: Handover) -> Mail:
-    request, hello = handover.request, _hello(notice.recipient)
+    conn_request, hello = handover.request, _hello(notice.recipient)
     subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
     if notice.kind == NoticeKind.HANDOVER_CODE:
         before, code, after = _CODE
         return Mail(subject, _text(hello, before, code.format(handover.code[:4], handover.code[4:]), after))
     reminder = notice.kind == NoticeKind.HANDOVER_REMINDER
-    facts = [*_of_connection(request), ("Asked by", request.requester)]
+    facts = [*_of_connection(conn_request), ("Asked by", conn_request.requester)]
     return Mail(
         subject,
         _text(
             hello,
             _HANDOVER.format("somebody still waits for you. They" if reminder else "somebody"),
-            _facts(facts, _words("Their reason", request.reason)),
+            _facts(facts, _words("Their reason", conn_request.reason)),
             public(f"handover/{handover.token}/"),
             _FOR_YOU_ALONE.format("you to log in" if notice.recipient else "for a code that is mailed to you"),
         ),
@@ -257,16 +257,16 @@ def public(path: str) -> str:
     return f"{settings.PUBLIC_URL.rstrip('/')}/{path}"
 
 
-def link(request: ConnectionRequest) -> str:
-    return public(f"requests/{request.pk}/")
+def link(conn_request: ConnectionRequest) -> str:
+    return public(f"requests/{conn_request.pk}/")
 
 
-def _of_connection(request: ConnectionRequest) -> list[tuple[str, object]]:
+def _of_connection(conn_request: ConnectionRequest) -> list[tuple[str, object]]:
     return [
-        ("Request", f"#{request.pk}"),
-        ("Service", request.service_name),
-        ("Destination", request.group_name),
-        ("Name there", request.schema),
+        ("Request", f"#{conn_request.pk}"),
+        ("Service", conn_request.service_name),
+        ("Destination", conn_request.group_name),
+        ("Name there", conn_request.schema),
     ]
 
 

@@ -26,23 +26,23 @@ def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
     return waiting.exclude(requester_id=user.pk).order_by("created_at", "id")
 
 
-def may_ask_for_change(user: Person, request: ConnectionRequest) -> bool:
+def may_ask_for_change(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether `user` may ask for changes of this connection, whatever its state."""
-    own = user.is_active and request.requester_id == user.pk
+    own = user.is_active and conn_request.requester_id == user.pk
     return own or is_operator(user) or is_approver(user)
 
 
-def check_can_ask_for_change(user: Person, request: ConnectionRequest) -> None:
-    if not may_ask_for_change(user, request):
+def check_can_ask_for_change(user: Person, conn_request: ConnectionRequest) -> None:
+    if not may_ask_for_change(user, conn_request):
         raise Denied("Only the requester, approvers and operators can ask for a change of a connection.")
-    if request.state is not Status.CREATED:
+    if conn_request.state is not Status.CREATED:
         raise Denied("There is no connection to change.")
-    if request.deleted_at_fivetran_at:
+    if conn_request.deleted_at_fivetran_at:
         raise Denied("The connection is no longer at Fivetran.")
     # A page that has read the number of the open change with the request need not ask again.
-    number = getattr(request, "open_change", None)
-    if not hasattr(request, "open_change"):
-        number = request.changes.open().values_list("pk", flat=True).first()
+    number = getattr(conn_request, "open_change", None)
+    if not hasattr(conn_request, "open_change"):
+        number = conn_request.changes.open().values_list("pk", flat=True).first()
     if number is not None:
         raise Denied(f"Change #{number} of this connection is open already.")
 

@@ -23,18 +23,18 @@ def check_is_source_owner(user: Person, handover: Handover, proof: str = "") -> 
         raise Denied(f"There is nothing to hand over: it is “{handover.get_state_display()}”.")
 
 
-def oversees(user: Person, request: ConnectionRequest) -> bool:
+def oversees(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether `user` may redirect the hand-over of this request, whatever its state."""
-    own = user.is_active and request.requester_id == user.pk
+    own = user.is_active and conn_request.requester_id == user.pk
     return own or is_approver(user) or is_operator(user)
 
 
-def check_can_hand_over(user: Person, request: ConnectionRequest) -> None:
-    if not oversees(user, request):
+def check_can_hand_over(user: Person, conn_request: ConnectionRequest) -> None:
+    if not oversees(user, conn_request):
         raise Denied("Only the requester, approvers and operators can hand a connection over.")
-    if request.state is not Status.CREATED or request.deleted_at_fivetran_at:
+    if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:
         raise Denied("There is no connection to hand over.")
-    if request.connection.setup_state == "connected":
+    if conn_request.connection.setup_state == "connected":
         raise Denied("Nobody's credentials are needed: the connection is connected.")
 
 

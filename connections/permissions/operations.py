@@ -20,15 +20,15 @@ def can_refresh(user: Person) -> bool:
     return is_operator(user) or is_approver(user)
 
 
-def check_can_settle(user: Person, request: ConnectionRequest) -> None:
+def check_can_settle(user: Person, conn_request: ConnectionRequest) -> None:
     check_can_operate(user)
-    if request.state is not Status.ATTENTION:
-        raise Denied(f"It does not need an operator: it is “{request.state.label}”.")
+    if conn_request.state is not Status.ATTENTION:
+        raise Denied(f"It does not need an operator: it is “{conn_request.state.label}”.")
 
 
-def check_can_hand_back(user: Person, request: ConnectionRequest) -> None:
+def check_can_hand_back(user: Person, conn_request: ConnectionRequest) -> None:
     check_can_operate(user)
-    if next_step(request.status, failure_code=request.failure_code) is not NextStep.REFUSED_FOR_OPERATORS:
+    if next_step(conn_request.status, failure_code=conn_request.failure_code) is not NextStep.REFUSED_FOR_OPERATORS:
         raise Denied("There is no refusal of Fivetran to mend.")
 
 

@@ -41,9 +41,9 @@ def visible_to(user: Person) -> ConnectionRequestQuerySet:
     return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(waiting, approved))
 
 
-def sees_all_of(user: Person, request: ConnectionRequest) -> bool:
+def sees_all_of(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether the batch and the changes of a request that `user` sees exist for `user` too."""
-    return request.requester_id == user.pk or sees_everything(user)
+    return conn_request.requester_id == user.pk or sees_everything(user)
 
 
 def batches_visible_to(user: Person) -> QuerySet[Batch]:
@@ -87,27 +87,27 @@ def check_can_file(user: Person, preset: Preset | None = None, approvers: QueryS
     raise Denied("Nobody can approve this request yet: ask an administrator to add an approver.")
 
 
-def check_own(user: Person, request: ConnectionRequest, verb: str) -> None:
-    if not user.is_active or request.requester_id != user.pk:
-        raise Denied(f"Only {request.requester} can {verb} this request.")
+def check_own(user: Person, conn_request: ConnectionRequest, verb: str) -> None:
+    if not user.is_active or conn_request.requester_id != user.pk:
+        raise Denied(f"Only {conn_request.requester} can {verb} this request.")
 
 
-def check_can_edit(user: Person, request: ConnectionRequest) -> None:
-    check_own(user, request, "edit")
-    if request.state not in EDITABLE:
-        raise Denied(f"It can no longer be edited: {request.state.label}.")
+def check_can_edit(user: Person, conn_request: ConnectionRequest) -> None:
+    check_own(user, conn_request, "edit")
+    if conn_request.state not in EDITABLE:
+        raise Denied(f"It can no longer be edited: {conn_request.state.label}.")
 
 
-def check_can_withdraw(user: Person, request: ConnectionRequest) -> None:
-    check_own(user, request, "withdraw")
-    if request.state not in WITHDRAWABLE:
-        raise Denied(f"It can no longer be withdrawn: {request.state.label}.")
-    if request.first_sent_at is not None:
+def check_can_withdraw(user: Person, conn_request: ConnectionRequest) -> None:
+    check_own(user, conn_request, "withdraw")
+    if conn_request.state not in WITHDRAWABLE:
+        raise Denied(f"It can no longer be withdrawn: {conn_request.state.label}.")
+    if conn_request.first_sent_at is not None:
         raise Denied("It can no longer be withdrawn: it was sent once, and what became of that may still show up.")
 
 
-def check_can_clone(user: Person, request: ConnectionRequest) -> None:
-    if not visible_to(user).filter(pk=request.pk).exists():  # a copy holds no secret, for none is stored
+def check_can_clone(user: Person, conn_request: ConnectionRequest) -> None:
+    if not visible_to(user).filter(pk=conn_request.pk).exists():  # a copy holds no secret, for none is stored
         raise Denied("This request is not yours to see.")
 
 
@@ -117,26 +117,28 @@ def check_can_copy_live(user: Person, connection_id: str) -> None:
         raise Denied("Only approvers, operators and who asked for a connection can copy it as it is at Fivetran.")
 
 
-def check_can_decide(user: Person, request: ConnectionRequest) -> None:
+def check_can_decide(user: Person, conn_request: ConnectionRequest) -> None:
     if not is_approver(user):
         raise Denied("Only approvers can decide on requests.")
-    if request.requester_id == user.pk:
+    if conn_request.requester_id == user.pk:
         raise Denied("Nobody can decide on their own request.")
-    group = request.preset.approvers if request.preset else None
+    group = conn_request.preset.approvers if conn_request.preset else None
     if group is not None and not user.groups.filter(pk=group.pk).exists():
-        raise Denied(f"Only approvers in the group “{group}” can decide on requests of the preset “{request.preset}”.")
-    if request.state is not Status.PENDING:
-        by = f" by {request.decided_by}" if request.decided_by and request.decided_at else ""
-        raise Denied(f"There is nothing to decide: it is already “{request.state.label}”{by}.")
+        raise Denied(
+            f"Only approvers in the group “{group}” can decide on requests of the preset “{conn_request.preset}”."
+        )
+    if conn_request.state is not Status.PENDING:
+        by = f" by {conn_request.decided_by}" if conn_request.decided_by and conn_request.decided_at else ""
+        raise Denied(f"There is nothing to decide: it is already “{conn_request.state.label}”{by}.")
 
 
-def check_can_rerun_tests(user: Person, request: ConnectionRequest) -> None:
-    own = user.is_active and request.requester_id == user.pk
+def check_can_rerun_tests(user: Person, conn_request: ConnectionRequest) -> None:
+    own = user.is_active and conn_request.requester_id == user.pk
     if not (own or is_operator(user) or is_approver(user)):
         raise Denied("Only the requester, approvers and operators can run the setup tests.")
-    if request.state is not Status.CREATED or request.deleted_at_fivetran_at:
+    if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:
         raise Denied("There is no connection to test.")
-    if request.connection.tests in TESTS_OPEN:
+    if conn_request.connection.tests in TESTS_OPEN:
         raise Denied("The setup tests are already on their way.")
 
 

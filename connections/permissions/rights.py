@@ -44,9 +44,9 @@ def sees_everything(user: Person) -> bool:
 
 
 def as_boolean(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:
-    def can(user: Person, request: ConnectionRequest) -> bool:
+    def can(user: Person, conn_request: ConnectionRequest) -> bool:
         try:
-            check(user, request)
+            check(user, conn_request)
         except Denied:
             return False
         return True

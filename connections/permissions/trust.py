@@ -8,18 +8,18 @@ from connections.permissions.rights import BACKEND, Denied, Person, as_boolean, 
 from connections.states import Status
 
 
-def check_can_trust(user: Person, request: ConnectionRequest) -> None:
+def check_can_trust(user: Person, conn_request: ConnectionRequest) -> None:
     if not has_right(user, "approve_trust"):
         raise Denied("Only people with the right to approve certificates and fingerprints can do this.")
-    if request.requester_id == user.pk:
+    if conn_request.requester_id == user.pk:
         raise Denied("Nobody can approve what is to be trusted for their own request.")
-    if request.state is not Status.CREATED or request.deleted_at_fivetran_at:
+    if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:
         raise Denied("There is no connection to approve it for.")
 
 
-def trust_approvers(request: ConnectionRequest) -> QuerySet[User]:
+def trust_approvers(conn_request: ConnectionRequest) -> QuerySet[User]:
     holders = User.objects.with_perm("connections.approve_trust", backend=BACKEND)
-    return holders.filter(is_active=True).exclude(pk=request.requester_id)
+    return holders.filter(is_active=True).exclude(pk=conn_request.requester_id)
 
 
 def trust_waiting_for(user: Person) -> QuerySet[Connection]:

@@ -174,11 +174,11 @@ def claim_row(change: ConnectionChange) -> Claim:
 
 def _may_send(claim: Claim) -> bool:
     """Whether body, connection and account are the approved ones; else the change has ended."""
-    change, request = claim.change, claim.request
+    change, conn_request = claim.change, claim.request
     if payloads.digest(change.body) != change.approved_digest:
         claim.failed("body_changed", "The body is not the one that was approved. Nothing was sent.")
         return False
-    if request.state is not Status.CREATED or request.deleted_at_fivetran_at:
+    if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:
         claim.without_connection("gone", "The connection is no longer at Fivetran. Nothing was sent.")
         return False
     try:
@@ -194,19 +194,19 @@ def _may_send(claim: Claim) -> bool:
 
 def send(claim: Claim) -> None:
     """PATCH or DELETE, and write the answer down; only a look at Fivetran once every try has ended unclearly."""
-    change, request = claim.change, claim.request
+    change, conn_request = claim.change, claim.request
     if change.attempts_used > MAX_ATTEMPTS:
         _look(claim)
         return
     deleting = change.kind == ChangeKind.DELETE
     call = Attempt.Call.DELETE if deleting else Attempt.Call.CHANGE
-    attempt = Attempt.objects.create(request=request, call=call)
+    attempt = Attempt.objects.create(request=conn_request, call=call)
     client, limit = configured.client(), claim.started + START_SECONDS
     try:
         if deleting:
-            answer = client.delete_connection(str(request.connection_id), give_up_at=limit)
+            answer = client.delete_connection(str(conn_request.connection_id), give_up_at=limit)
         else:
-            answer = client.update_connection(str(request.connection_id), change.body, give_up_at=limit)
+            answer = client.update_connection(str(conn_request.connection_id), change.body, give_up_at=limit)
     except FivetranError as error:
         claim.retry_while_database_down(partial(_conclude_error, claim, attempt, error))
         return

@@ -65,18 +65,18 @@ def check(request_id: int) -> bool:
     mine = Connection.objects.filter(pk=connection.pk)
     if mine.filter(check_due_at__lte=Now()).update(check_due_at=Now() + LEASE) != 1:
         return False
-    request = connection.request
-    attempt = Attempt(request=request, call=Attempt.Call.STATUS)
+    conn_request = connection.request
+    attempt = Attempt(request=conn_request, call=Attempt.Call.STATUS)
     client = configured.client()
     try:
-        if not account.same(client, request.approved_account):
+        if not account.same(client, conn_request.approved_account):
             mine.update(check_due_at=None)  # every connection of another account is absent from this one
             return False
-        answer = client.get_connection(str(request.connection_id))
+        answer = client.get_connection(str(conn_request.connection_id))
     except FivetranError as error:
-        outcome.retry_while_database_down(request, partial(_conclude, connection, attempt, error))
+        outcome.retry_while_database_down(conn_request, partial(_conclude, connection, attempt, error))
     else:
-        outcome.retry_while_database_down(request, partial(_conclude, connection, attempt, answer))
+        outcome.retry_while_database_down(conn_request, partial(_conclude, connection, attempt, answer))
     return mine.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now()).exists()
 
 
@@ -161,13 +161,13 @@ def note(row: Connection, events: Iterable[Happening]) -> None:
             handover.conclude(row, row.setup_state)
 
 
-def mark_deleted(request: ConnectionRequest) -> None:
+def mark_deleted(conn_request: ConnectionRequest) -> None:
     """Mark the connection as deleted at Fivetran, which frees its name; in a transaction."""
-    connection = Connection.objects.select_for_update().filter(request=request)
+    connection = Connection.objects.select_for_update().filter(request=conn_request)
     list(connection.values_list("pk"))  # locked first, as by `store_turn`
     turn = next_step(Status.CREATED, deleted=True).owner.value
     if (
-        ConnectionRequest.objects.filter(pk=request.pk, deleted_at_fivetran_at=None).update(
+        ConnectionRequest.objects.filter(pk=conn_request.pk, deleted_at_fivetran_at=None).update(
             deleted_at_fivetran_at=Now(), turn=turn
         )
         == 1
@@ -180,4 +180,4 @@ def mark_deleted(request: ConnectionRequest) -> None:
             tests_note="The connection is no longer at Fivetran.",
         )
         connection.update(trust_waiting=0, trust_since=None)
-        Event.objects.note(request, EventKind.GONE, actor=Actor.RECONCILER)
+        Event.objects.note(conn_request, EventKind.GONE, actor=Actor.RECONCILER)

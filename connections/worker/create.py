@@ -35,25 +35,25 @@ def submit(request_id: int) -> bool:
     if not isinstance(request_id, int):  # anybody who reaches the broker can enqueue
         log.warning("ignored a message with an id that is no number")
         return False
-    request = ConnectionRequest.objects.due().select_related("requester").filter(pk=request_id).first()
-    if request is None:
+    conn_request = ConnectionRequest.objects.due().select_related("requester").filter(pk=request_id).first()
+    if conn_request is None:
         return False
     permit = circuit_breaker.acquire()
     if not permit.taken:
         if permit.wait_until is not None:  # it does not fit into the rate budget: postponed, its status stays
-            waiting = ConnectionRequest.objects.filter(pk=request.pk, status=Status.APPROVED)
+            waiting = ConnectionRequest.objects.filter(pk=conn_request.pk, status=Status.APPROVED)
             note = "Waiting its turn: the portal spreads creations over time."
             waiting.update(next_try_at=permit.wait_until, note=note)
         return False
     try:
-        return _send(request, permit)
+        return _send(conn_request, permit)
     except StaleRow:
         log.info("request %s moved on while it was being sent", request_id)
     except outcome.DATABASE_DOWN:
         log.warning("the database went away while request %s was being sent; the sweeper heals it", request_id)
     except Exception as error:
         log.exception("request %s cannot be processed", request_id)
-        _escalate(request, f"The portal could not process this request ({type(error).__name__}).")
+        _escalate(conn_request, f"The portal could not process this request ({type(error).__name__}).")
     return False
 
 
@@ -75,12 +75,12 @@ class Claim:
         return Q(token=self.token)  # no row matches any more once another worker has claimed it
 
 
-def _send(request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
-    """Send `request` in five steps; each of the first three ends it without a call where something is wrong."""
+def _send(conn_request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
+    """Send `conn_request` in five steps; each of the first three ends it without a call where something is wrong."""
     committed = None
     try:
         # 1. Claim the row, so that no other worker sends it.
-        claim = claim_row(request)
+        claim = claim_row(conn_request)
         if claim is None:
             return False
         # 2. Ask Fivetran whether the account is the approved one and the name is free.
@@ -99,9 +99,9 @@ def _send(request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
         begin_by = started + (UNKNOWN_MARGIN - 1) * settings.SUBMIT_DEADLINE
-        answer = client.create_connection(request.payload or {}, give_up_at=begin_by)
+        answer = client.create_connection(conn_request.payload or {}, give_up_at=begin_by)
     except FivetranError as error:
-        outcome.retry_while_database_down(request, partial(_conclude_error, claim, attempt, error))
+        outcome.retry_while_database_down(conn_request, partial(_conclude_error, claim, attempt, error))
         return False
 
     # 5. Write the answer down.
@@ -109,22 +109,22 @@ def _send(request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
         with outcome.atomic():
             circuit_breaker.record_success()
             outcome.close(attempt, answer)
-            return outcome.to_created(request, Actor.WORKER, answer.data, guard=claim.mine)
+            return outcome.to_created(conn_request, Actor.WORKER, answer.data, guard=claim.mine)
 
-    return outcome.retry_while_database_down(request, conclude) is not False
+    return outcome.retry_while_database_down(conn_request, conclude) is not False
 
 
-def claim_row(request: ConnectionRequest) -> Claim | None:
+def claim_row(conn_request: ConnectionRequest) -> Claim | None:
     """Claim the row; None where it must not be sent and an operator has to look."""
-    if payloads.digest(request.payload or {}) != request.approved_digest:
-        _escalate(request, "The body is not the one that was approved.")
+    if payloads.digest(conn_request.payload or {}) != conn_request.approved_digest:
+        _escalate(conn_request, "The body is not the one that was approved.")
         return None
-    if request.attempts_used >= MAX_ATTEMPTS:
-        _escalate(request, f"{MAX_ATTEMPTS} attempts were used up.")
+    if conn_request.attempts_used >= MAX_ATTEMPTS:
+        _escalate(conn_request, f"{MAX_ATTEMPTS} attempts were used up.")
         return None
     token = uuid.uuid4()
     transition(
-        request,
+        conn_request,
         Status.CLAIMED,
         actor=Actor.WORKER,
         guard=Q(next_try_at__lte=Now()),
@@ -133,63 +133,63 @@ def claim_row(request: ConnectionRequest) -> Claim | None:
         attempts_used=F("attempts_used") + 1,
         note="",
     )
-    return Claim(request, token, request.first_sent_at)
+    return Claim(conn_request, token, conn_request.first_sent_at)
 
 
-def _escalate(request: ConnectionRequest, why: str) -> None:
-    mine = Q(token=None) | Q(token=request.token)  # another worker's row is left alone
-    request.refresh_from_db()  # what failed may have been rolled back
+def _escalate(conn_request: ConnectionRequest, why: str) -> None:
+    mine = Q(token=None) | Q(token=conn_request.token)  # another worker's row is left alone
+    conn_request.refresh_from_db()  # what failed may have been rolled back
     try:
-        outcome.to_attention(request, Actor.WORKER, why, mine)
+        outcome.to_attention(conn_request, Actor.WORKER, why, mine)
     except (IllegalTransition, StaleRow):
-        log.warning("request %s could not be set aside from %s", request.pk, request.status)
+        log.warning("request %s could not be set aside from %s", conn_request.pk, conn_request.status)
 
 
 def _may_send(claim: Claim, client: Any) -> bool:
     """Whether the account is the approved one and the name is free; else the row has left `claimed` already."""
-    request = claim.request
+    conn_request = claim.request
     try:
         found: list[dict[str, Any]] = []
-        if same := account.same(client, request.approved_account):
-            found = lookup.look_up(client, request)
-            same = account.same(client, request.approved_account)  # the key may have been replaced while we looked
+        if same := account.same(client, conn_request.approved_account):
+            found = lookup.look_up(client, conn_request)
+            same = account.same(client, conn_request.approved_account)  # the key may have been replaced while we looked
     except Refused as error:
         # This key may not list there. Where nothing was sent before, the POST gives the proper refusal.
-        if claim.sent_before is None or sent_again_by_operator(request):
+        if claim.sent_before is None or sent_again_by_operator(conn_request):
             return True
         why = f"It was sent before, and Fivetran refuses to say whether it exists: {error.message}"
-        outcome.to_attention(request, Actor.WORKER, why, claim.mine)
+        outcome.to_attention(conn_request, Actor.WORKER, why, claim.mine)
         return False
     except FivetranError as error:
         circuit_breaker.record_failure(error)
-        outcome.tell_of_bad_key(request, error)
+        outcome.tell_of_bad_key(conn_request, error)
         clear, pause = isinstance(error, (NotSent, RateLimited, Unauthorized)), outcome.pause_after(error)
         if not clear:
             # Perhaps Fivetran gives no clear answer for this row alone: it is asked ever rarer, so that others have
             # their turn, and after MAX_ATTEMPTS an operator looks.
-            pause *= 2 ** (request.attempts_used - 1)
+            pause *= 2 ** (conn_request.attempts_used - 1)
         note = outcome.waiting_note(error)
         _release(claim, why=type(error).__name__, pause=pause, give_attempt_back=clear, note=note)
         return False
     if not same:
-        outcome.to_attention(request, Actor.WORKER, "It was approved for another Fivetran account.", claim.mine)
+        outcome.to_attention(conn_request, Actor.WORKER, "It was approved for another Fivetran account.", claim.mine)
     elif not found:
         return True
     elif claim.sent_before is None:
-        message = f"A connection named {request.schema} exists in this destination already."
-        outcome.to_failed(request, "name_taken", message, claim.mine)
-    elif lookup.ours(request, found, claim.sent_before):
-        outcome.to_created(request, Actor.WORKER, found[0], guard=claim.mine, adopted=True)
+        message = f"A connection named {conn_request.schema} exists in this destination already."
+        outcome.to_failed(conn_request, "name_taken", message, claim.mine)
+    elif lookup.ours(conn_request, found, claim.sent_before):
+        outcome.to_created(conn_request, Actor.WORKER, found[0], guard=claim.mine, adopted=True)
     else:
         why = f"A connection of this name exists and does not fit what was sent: {lookup.in_words(found)}."
-        outcome.to_attention(request, Actor.WORKER, why, claim.mine)
+        outcome.to_attention(conn_request, Actor.WORKER, why, claim.mine)
     return False
 
 
-def sent_again_by_operator(request: ConnectionRequest) -> bool:
+def sent_again_by_operator(conn_request: ConnectionRequest) -> bool:
     """Whether an operator, who looked, has had it sent again since its outcome was last unclear."""
     unclear, again = Q(target=Status.UNKNOWN), Q(target=Status.APPROVED, actor=Actor.OPERATOR)
-    last = request.events.filter(unclear | again, kind=EventKind.MOVED).order_by("version").last()
+    last = conn_request.events.filter(unclear | again, kind=EventKind.MOVED).order_by("version").last()
     return last is not None and last.actor == Actor.OPERATOR
 
 
@@ -231,15 +231,15 @@ def commit_sending(claim: Claim, permit: circuit_breaker.Permit) -> tuple[Attemp
 
 
 def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
-    request = claim.request
+    conn_request = claim.request
     match error:
         case NotSent() | RateLimited() | Unauthorized():
             with outcome.atomic():
                 circuit_breaker.record_failure(error)  # before the row is due again
-                outcome.tell_of_bad_key(request, error)
+                outcome.tell_of_bad_key(conn_request, error)
                 outcome.close(attempt, error)
                 transition(
-                    request,
+                    conn_request,
                     Status.APPROVED,
                     actor=Actor.WORKER,
                     guard=claim.mine,
@@ -256,7 +256,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
                 circuit_breaker.record_success()
                 outcome.close(attempt, error)
                 code = "name_taken" if error.name_taken else refusals.code_of(error.status, error.code)
-                outcome.to_failed(request, code, error.message, claim.mine)
+                outcome.to_failed(conn_request, code, error.message, claim.mine)
         case _:
             _to_unknown(claim, attempt, error, error.message)
 

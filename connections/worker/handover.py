@@ -37,10 +37,10 @@ def conclude(connection: Connection, setup_state: str) -> None:
         return
     # The card's state stays: its owner may still be on the way back, and is then told that it is done.
     if mine.filter(state__in=LIVE_HANDOVER).update(state=HandoverState.DONE, done_at=Now(), code_nonce="") == 1:
-        request = connection.request
-        Event.objects.note(request, EventKind.HANDOVER_DONE, actor=Actor.RECONCILER)
+        conn_request = connection.request
+        Event.objects.note(conn_request, EventKind.HANDOVER_DONE, actor=Actor.RECONCILER)
         dedup_key = mine.values_list("mails", flat=True).get()
-        notifications.notify(request, NoticeKind.CONNECTED, request.requester, dedup_key=dedup_key)
+        notifications.notify(conn_request, NoticeKind.CONNECTED, conn_request.requester, dedup_key=dedup_key)
         _run_tests(connection)
 
 

@@ -15,15 +15,16 @@ SHOWN = 3  # connections that are named where several have one name
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between Fivetran's clock and the database's
 
 
-def look_up(client: FivetranClient, request: ConnectionRequest, *, note: bool = False) -> list[dict[str, Any]]:
+def look_up(client: FivetranClient, conn_request: ConnectionRequest, *, note: bool = False) -> list[dict[str, Any]]:
     """The connections of exactly this name in this group. With `note`, stored as an attempt. Raises FivetranError."""
-    attempt = Attempt(request=request, call=Attempt.Call.LOOK_UP)
+    attempt = Attempt(request=conn_request, call=Attempt.Call.LOOK_UP)
     try:
         # Fivetran filters by the whole name; checked here again, since an answer decides about sending a second time.
         found = [
             item
-            for item in client.find_connections(request.group_id, request.schema)
-            if item.get("schema") == request.schema and item.get("group_id", request.group_id) == request.group_id
+            for item in client.find_connections(conn_request.group_id, conn_request.schema)
+            if item.get("schema") == conn_request.schema
+            and item.get("group_id", conn_request.group_id) == conn_request.group_id
         ]
     except FivetranError as error:
         if note:
@@ -36,13 +37,13 @@ def look_up(client: FivetranClient, request: ConnectionRequest, *, note: bool = 
     return found
 
 
-def ours(request: ConnectionRequest, found: Sequence[dict[str, Any]], first_sent_at: datetime | None) -> bool:
+def ours(conn_request: ConnectionRequest, found: Sequence[dict[str, Any]], first_sent_at: datetime | None) -> bool:
     """Whether `found` is exactly one connection that our call can have created."""
     # Of the same service, not created before the first sending, and not held by another request.
     if len(found) != 1 or first_sent_at is None:
         return False
     [item] = found
-    if item.get("service") != request.service or not isinstance(item.get("id"), str):
+    if item.get("service") != conn_request.service or not isinstance(item.get("id"), str):
         return False
     try:
         created_at = parse_datetime(str(item.get("created_at")))

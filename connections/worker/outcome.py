@@ -58,7 +58,7 @@ __all__ = [
 ]
 
 
-def retry_while_database_down(request: ConnectionRequest, write: Callable[[], T]) -> T | None:
+def retry_while_database_down(conn_request: ConnectionRequest, write: Callable[[], T]) -> T | None:
     """Run `write`; while the database does not answer again on fresh connections, for PERSIST_SECONDS. Returns what
     `write` returns; None where the try before was committed after all.
     """
@@ -67,12 +67,12 @@ def retry_while_database_down(request: ConnectionRequest, write: Callable[[], T]
     while True:
         try:
             if again:  # the commit that seemed to fail may have come through: then `write` finds the row moved on
-                request.refresh_from_db()
+                conn_request.refresh_from_db()
             return write()
         except IllegalTransition:
             if not again:
                 raise
-            log.info("request %s was written down by the try before", request.pk)
+            log.info("request %s was written down by the try before", conn_request.pk)
             return None
         except DATABASE_DOWN:
             if time.monotonic() > end:
@@ -136,7 +136,7 @@ def waiting_note(error: FivetranError) -> str:
 
 
 def to_created(
-    request: ConnectionRequest,
+    conn_request: ConnectionRequest,
     actor: Actor,
     data: Mapping[str, Any],
     *,
@@ -147,14 +147,14 @@ def to_created(
     """The connection exists: store its id, Fivetran's status and the setup tests in the answer. Returns whether such a
     test asks for something. A connection that another request holds leads to `unknown`.
     """
-    asked_for, asks = bool((request.payload or {}).get("run_setup_tests")), False
+    asked_for, asks = bool((conn_request.payload or {}).get("run_setup_tests")), False
     # Tests that the body asks for are owed until their result is stored; a connection that was found brings none.
     brought = asked_for and not adopted and tests_in(data)
     tests = SetupTestsState.STORED if brought else SetupTestsState.DUE if asked_for else SetupTestsState.NONE
     try:
         with atomic():
             transition(
-                request,
+                conn_request,
                 Status.CREATED,
                 actor=actor,
                 guard=guard,
@@ -167,32 +167,32 @@ def to_created(
                 **move,
             )
             connection = Connection.objects.record(
-                request,
+                conn_request,
                 data,
                 adopted=adopted,
                 tests=tests,
-                baseline=drift.baseline(request.payload or {}, data, tidied=not adopted),
+                baseline=drift.baseline(conn_request.payload or {}, data, tidied=not adopted),
             )
             if brought:
-                asks = store_test_run.store(request, connection, data, is_new=True)
-            notifications.notify(request, NoticeKind.CREATED, request.requester)
+                asks = store_test_run.store(conn_request, connection, data, is_new=True)
+            notifications.notify(conn_request, NoticeKind.CREATED, conn_request.requester)
             if (handover := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(handover, NoticeKind.HANDOVER)
-            store_turn(request.pk)
+            store_turn(conn_request.pk)
     except IntegrityError:
-        log.warning("request %s: connection id is attached to another request", request.pk)
-        request.refresh_from_db()
+        log.warning("request %s: connection id is attached to another request", conn_request.pk)
+        conn_request.refresh_from_db()
         note = "Fivetran answered with a connection that belongs to another request."
-        to_unknown(request, actor, note, guard)
+        to_unknown(conn_request, actor, note, guard)
         return False
     return asks
 
 
-def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> None:
+def to_failed(conn_request: ConnectionRequest, code: str, message: str, guard: Q) -> None:
     """Fivetran refused, and nothing exists."""
     with atomic():
         transition(
-            request,
+            conn_request,
             Status.FAILED,
             actor=Actor.WORKER,
             guard=guard,
@@ -203,24 +203,24 @@ def to_failed(request: ConnectionRequest, code: str, message: str, guard: Q) -> 
             next_try_at=None,
             note="",
         )
-        notifications.notify(request, NoticeKind.FAILED, request.requester)
+        notifications.notify(conn_request, NoticeKind.FAILED, conn_request.requester)
         # The code says whose turn it is.
-        if next_step(request.status, failure_code=code) is NextStep.REFUSED_FOR_OPERATORS:
-            notifications.notify(request, NoticeKind.ATTENTION, *notifications.operators())
+        if next_step(conn_request.status, failure_code=code) is NextStep.REFUSED_FOR_OPERATORS:
+            notifications.notify(conn_request, NoticeKind.ATTENTION, *notifications.operators())
 
 
-def tell_of_bad_key(request: ConnectionRequest, error: FivetranError) -> None:
+def tell_of_bad_key(conn_request: ConnectionRequest, error: FivetranError) -> None:
     """Operators are told of a key that Fivetran does not accept, once per request."""
     if isinstance(error, Unauthorized):
         notifications.notify(
-            request, NoticeKind.ATTENTION, *notifications.operators(), dedup_key=notifications.BAD_KEY_DEDUP_KEY
+            conn_request, NoticeKind.ATTENTION, *notifications.operators(), dedup_key=notifications.BAD_KEY_DEDUP_KEY
         )
 
 
-def to_unknown(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
+def to_unknown(conn_request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
     """Nobody knows whether it exists: only looking helps from now on, and the first look is due at once."""
     transition(
-        request,
+        conn_request,
         Status.UNKNOWN,
         actor=actor,
         guard=guard,
@@ -235,11 +235,11 @@ def to_unknown(request: ConnectionRequest, actor: Actor, why: str, guard: Q | No
     )
 
 
-def to_attention(request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
+def to_attention(conn_request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
     """An operator has to look, and is told."""
     with atomic():
         transition(
-            request,
+            conn_request,
             Status.ATTENTION,
             actor=actor,
             guard=guard,
@@ -250,4 +250,4 @@ def to_attention(request: ConnectionRequest, actor: Actor, why: str, guard: Q | 
             next_lookup_at=None,
             note=why[:500],
         )
-        notifications.notify(request, NoticeKind.ATTENTION, *notifications.operators())
+        notifications.notify(conn_request, NoticeKind.ATTENTION, *notifications.operators())

@@ -33,12 +33,12 @@ def reconcile(request_id: int) -> None:
     lease = timedelta(seconds=settings.CLAIM_LEASE)
     if unknown.filter(next_lookup_at__lte=Now()).update(next_lookup_at=Now() + lease) != 1:
         return
-    request = unknown.first()
-    if request is None:
+    conn_request = unknown.first()
+    if conn_request is None:
         return
-    mine = Q(version=request.version)
+    mine = Q(version=conn_request.version)
     try:
-        _settle(request, mine)
+        _settle(conn_request, mine)
     except StaleRow:
         log.info("request %s moved on while it was looked up", request_id)
     except outcome.DATABASE_DOWN:
@@ -46,45 +46,45 @@ def reconcile(request_id: int) -> None:
     except Exception as error:
         log.exception("request %s cannot be settled", request_id)
         why = f"The portal could not settle this request ({type(error).__name__})."
-        request.refresh_from_db()  # what failed may have been rolled back
+        conn_request.refresh_from_db()  # what failed may have been rolled back
         with suppress(StaleRow, IllegalTransition):
-            outcome.to_attention(request, Actor.RECONCILER, why, mine)
+            outcome.to_attention(conn_request, Actor.RECONCILER, why, mine)
 
 
-def _settle(request: ConnectionRequest, mine: Q) -> None:
-    waiting = ConnectionRequest.objects.filter(mine, pk=request.pk, status=Status.UNKNOWN)
+def _settle(conn_request: ConnectionRequest, mine: Q) -> None:
+    waiting = ConnectionRequest.objects.filter(mine, pk=conn_request.pk, status=Status.UNKNOWN)
     # 1. Look. Where Fivetran cannot be asked: look again soon, and after a day leave it to an operator.
     try:
-        found = lookup.look_up(configured.client(), request, note=True)
+        found = lookup.look_up(configured.client(), conn_request, note=True)
     except FivetranError as error:
         circuit_breaker.record_failure(error, read=True)
         database_clock.heed()
         if waiting.filter(unknown_at__lt=Now() - GIVE_UP_AFTER).exists():
-            outcome.to_attention(request, Actor.RECONCILER, "Fivetran could not be asked for a day.", mine)
+            outcome.to_attention(conn_request, Actor.RECONCILER, "Fivetran could not be asked for a day.", mine)
         else:
             waiting.update(next_lookup_at=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         return
     # 2. Something has this name: adopt what our call can have made, leave anything else to an operator.
-    if lookup.ours(request, found, request.first_sent_at):
-        outcome.to_created(request, Actor.RECONCILER, found[0], guard=mine, adopted=True)
+    if lookup.ours(conn_request, found, conn_request.first_sent_at):
+        outcome.to_created(conn_request, Actor.RECONCILER, found[0], guard=mine, adopted=True)
         return
     if found:
         why = f"What Fivetran has under this name does not fit what was sent: {lookup.in_words(found)}."
-        outcome.to_attention(request, Actor.RECONCILER, why, mine)
+        outcome.to_attention(conn_request, Actor.RECONCILER, why, mine)
         return
     # 3. Nothing has this name. It may still appear until SETTLE_SECONDS have passed; only then it is sent again.
     database_clock.heed()  # else a clock that was set ahead would count as time in which it could have appeared
-    lookups = request.lookups + 1
+    lookups = conn_request.lookups + 1
     settled = waiting.filter(unknown_at__lte=Now() - timedelta(seconds=settings.SETTLE_SECONDS)).exists()
     if not settled or lookups < LEAST_LOOKUPS:
         part = SCHEDULE[min(lookups, len(SCHEDULE)) - 1]
         pause = timedelta(seconds=settings.SETTLE_SECONDS * part)
-        waiting.update(lookups=lookups, next_lookup_at=(request.unknown_at or timezone.now()) + pause)
-    elif request.attempts_used >= MAX_ATTEMPTS:
-        outcome.to_attention(request, Actor.RECONCILER, f"{MAX_ATTEMPTS} attempts were used up.", mine)
+        waiting.update(lookups=lookups, next_lookup_at=(conn_request.unknown_at or timezone.now()) + pause)
+    elif conn_request.attempts_used >= MAX_ATTEMPTS:
+        outcome.to_attention(conn_request, Actor.RECONCILER, f"{MAX_ATTEMPTS} attempts were used up.", mine)
     else:
         transition(
-            request,
+            conn_request,
             Status.APPROVED,
             actor=Actor.RECONCILER,
             guard=mine,

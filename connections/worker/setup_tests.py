@@ -61,18 +61,18 @@ def run_tests(request_id: int) -> bool:
 
 
 def _run(connection: Connection, token: uuid.UUID) -> bool:
-    request = connection.request
-    body = request.payload or {}
-    attempt = Attempt.objects.create(request=request, call=Attempt.Call.TESTS)
+    conn_request = connection.request
+    body = conn_request.payload or {}
+    attempt = Attempt.objects.create(request=conn_request, call=Attempt.Call.TESTS)
     database.close()  # the tests may last for minutes
     try:
         answer = configured.client().run_setup_tests(
-            str(request.connection_id),
+            str(conn_request.connection_id),
             trust_certificates=bool(body.get("trust_certificates")),
             trust_fingerprints=bool(body.get("trust_fingerprints")),
         )
     except FivetranError as error:
-        outcome.retry_while_database_down(request, partial(_not_run, connection, token, attempt, error))
+        outcome.retry_while_database_down(conn_request, partial(_not_run, connection, token, attempt, error))
         return False
 
     def store() -> bool:
@@ -82,14 +82,14 @@ def _run(connection: Connection, token: uuid.UUID) -> bool:
             if mine.update(tests_token=None, tests_lease_until=None) != 1:
                 return False  # another run took over; this one's result is in the attempts
             connection_status.record_status(connection, answer.data)
-            last = request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
+            last = conn_request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
             asked_by_id = last.by_id if last is not None else None
-            asks = store_test_run.store(request, connection, answer.data, asked_by_id=asked_by_id)
-            Event.objects.note(request, EventKind.TESTS_STORED, actor=Actor.WORKER)
+            asks = store_test_run.store(conn_request, connection, answer.data, asked_by_id=asked_by_id)
+            Event.objects.note(conn_request, EventKind.TESTS_STORED, actor=Actor.WORKER)
         circuit_breaker.record_success()
         return asks
 
-    return outcome.retry_while_database_down(request, store) is not False
+    return outcome.retry_while_database_down(conn_request, store) is not False
 
 
 def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:

@@ -9,7 +9,7 @@ from connections.models import Connection, ConnectionRequest, NoticeKind, store_
 
 
 def store(
-    request: ConnectionRequest,
+    conn_request: ConnectionRequest,
     connection: Connection,
     data: Mapping[str, Any],
     *,
@@ -21,11 +21,11 @@ def store(
     """
     asks = store_run(connection, data, asked_by_id=asked_by_id, is_new=is_new)
     if not is_new:  # else by whoever records the connection, with the hand-over
-        store_turn(request.pk)
+        store_turn(conn_request.pk)
     if connection.trust_waiting:
         hashes = {one.hash for one in connection.trust_asked()}
-        people = permissions.trust_approvers(request)
-        notifications.notify(request, NoticeKind.TRUST_NEEDED, *people, dedup_key=dedup_key(hashes))
+        people = permissions.trust_approvers(conn_request)
+        notifications.notify(conn_request, NoticeKind.TRUST_NEEDED, *people, dedup_key=dedup_key(hashes))
     return asks
 
 

@@ -98,19 +98,19 @@ def release_tests() -> None:
 
 def _each(act: Callable[[ConnectionRequest], None], status: Status, **older: object) -> None:
     """Do `act` for each row in `status`; one that moved on meanwhile, or fails, does not stop the others."""
-    for request in ConnectionRequest.objects.filter(status=status, **older).order_by("id")[:BATCH]:
+    for conn_request in ConnectionRequest.objects.filter(status=status, **older).order_by("id")[:BATCH]:
         try:
-            act(request)
+            act(conn_request)
         except (StaleRow, IllegalTransition):
-            log.info("request %s moved on before the sweeper", request.pk)
+            log.info("request %s moved on before the sweeper", conn_request.pk)
         except Exception:
-            log.exception("the sweeper could not deal with request %s", request.pk)
+            log.exception("the sweeper could not deal with request %s", conn_request.pk)
 
 
-def release(request: ConnectionRequest) -> None:
+def release(conn_request: ConnectionRequest) -> None:
     """Put a claim whose lease is over back into the queue: nothing was sent."""
     transition(
-        request,
+        conn_request,
         Status.APPROVED,
         actor=Actor.SWEEPER,
         guard=Q(lease_until__lt=Now()),
@@ -119,15 +119,15 @@ def release(request: ConnectionRequest) -> None:
     )
 
 
-def give_up_call(request: ConnectionRequest) -> None:
+def give_up_call(conn_request: ConnectionRequest) -> None:
     """Turn a call whose deadline is over to `unknown`: the worker died in it, and the connection may exist."""
     database_clock.heed()  # once more: it may have been set since the sweep began
     why = "The worker was lost while Fivetran was answering."
-    outcome.to_unknown(request, Actor.SWEEPER, why, Q(deadline_at__lt=Now()))
+    outcome.to_unknown(conn_request, Actor.SWEEPER, why, Q(deadline_at__lt=Now()))
 
 
-def expire(request: ConnectionRequest) -> None:
+def expire(conn_request: ConnectionRequest) -> None:
     with outcome.atomic():
         why = f"Nobody decided in {settings.EXPIRE_DAYS} days."
-        transition(request, Status.EXPIRED, actor=Actor.SWEEPER, reason=why)
-        notifications.notify(request, NoticeKind.EXPIRED, request.requester)
+        transition(conn_request, Status.EXPIRED, actor=Actor.SWEEPER, reason=why)
+        notifications.notify(conn_request, NoticeKind.EXPIRED, conn_request.requester)

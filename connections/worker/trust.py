@@ -57,16 +57,16 @@ def send_trust(trust_id: int) -> int | None:
 
 
 def _send(row: Trust, token: uuid.UUID) -> int | None:
-    request = row.request
-    attempt = Attempt.objects.create(request=request, call=Attempt.Call.TRUST)
-    client, connection_id = configured.client(), str(request.connection_id)
+    conn_request = row.request
+    attempt = Attempt.objects.create(request=conn_request, call=Attempt.Call.TRUST)
+    client, connection_id = configured.client(), str(conn_request.connection_id)
     try:
         if row.kind == "certificate":
             answer = client.approve_certificate(connection_id, row.hash, row.proof)
         else:
             answer = client.approve_fingerprint(connection_id, row.hash, row.proof)
     except FivetranError as error:
-        outcome.retry_while_database_down(request, partial(_not_sent, row, token, attempt, error))
+        outcome.retry_while_database_down(conn_request, partial(_not_sent, row, token, attempt, error))
         return None
 
     def conclude() -> None:
@@ -75,7 +75,7 @@ def _send(row: Trust, token: uuid.UUID) -> int | None:
             mine = Trust.objects.filter(pk=row.pk, token=token)
             if mine.update(state=TrustState.SENT, token=None, lease_until=None, ended_at=Now(), message="") != 1:
                 return  # another worker told Fivetran too, which changes nothing there
-            Event.objects.note(request, EventKind.TRUST_SENT, actor=Actor.WORKER, detail={"why": _what(row)})
+            Event.objects.note(conn_request, EventKind.TRUST_SENT, actor=Actor.WORKER, detail={"why": _what(row)})
             # Due also where a run is under way: it began before Fivetran was told.
             Connection.objects.filter(request_id=row.request_id, request__deleted_at_fivetran_at=None).update(
                 tests=SetupTestsState.DUE,
@@ -88,8 +88,8 @@ def _send(row: Trust, token: uuid.UUID) -> int | None:
             store_turn(row.request_id)
         circuit_breaker.record_success()
 
-    outcome.retry_while_database_down(request, conclude)
-    return request.pk
+    outcome.retry_while_database_down(conn_request, conclude)
+    return conn_request.pk
 
 
 def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:

@@ -75,7 +75,7 @@ def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
         except limits.TooLarge as large:
             raise limits.TooLarge(f"Row {number}: {large}") from None
     BatchRow.objects.bulk_create(
-        BatchRow(batch=batch, request=request, number=number) for number, request in enumerate(requests, 1)
+        BatchRow(batch=batch, request=conn_request, number=number) for number, conn_request in enumerate(requests, 1)
     )
     # Once for the whole batch.
     notifications.notify(requests[0], NoticeKind.SUBMITTED, *permissions.approvers_for(by), batch=batch)
@@ -108,20 +108,22 @@ def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -
     return outcomes
 
 
-def _decide(by: User, batch: Batch, request: ConnectionRequest, decision: Decision, *, is_first: bool) -> Outcome:
+def _decide(by: User, batch: Batch, conn_request: ConnectionRequest, decision: Decision, *, is_first: bool) -> Outcome:
     try:
         if not decision.approve:
-            workflow.reject(by=by, request=request, reason=decision.reason, digest=decision.digest)
-            return Outcome(request)
+            workflow.reject(by=by, conn_request=conn_request, reason=decision.reason, digest=decision.digest)
+            return Outcome(conn_request)
         with transaction.atomic():
-            workflow.approve(by=by, request=request, digest=decision.digest, announce=False)
+            workflow.approve(by=by, conn_request=conn_request, digest=decision.digest, announce=False)
             if is_first:
-                notifications.notify(request, NoticeKind.APPROVED, request.requester, batch=batch)
+                notifications.notify(conn_request, NoticeKind.APPROVED, conn_request.requester, batch=batch)
     except Denied as denied:
-        return Outcome(request, denied.reason)
+        return Outcome(conn_request, denied.reason)
     except StaleRow:
-        request.refresh_from_db()
-        if request.state is Status.PENDING:
-            return Outcome(request, "It changed since you looked at it, so nothing was decided. Please look again.")
-        return Outcome(request, f"It moved on since you looked at it: it is already “{request.state.label}”.")
-    return Outcome(request)
+        conn_request.refresh_from_db()
+        if conn_request.state is Status.PENDING:
+            return Outcome(
+                conn_request, "It changed since you looked at it, so nothing was decided. Please look again."
+            )
+        return Outcome(conn_request, f"It moved on since you looked at it: it is already “{conn_request.state.label}”.")
+    return Outcome(conn_request)

@@ -28,19 +28,19 @@ from connections.states import Actor, ChangeStatus
 _PLAIN_SCHEDULE = ("sync_frequency", "daily_sync_time")  # null at Fivetran where a schedule has no single cadence
 
 
-def approved_values(request: ConnectionRequest) -> dict[str, Any]:
+def approved_values(conn_request: ConnectionRequest) -> dict[str, Any]:
     """The approved body of this connection: that of its creation, with the changes that were made."""
-    return payloads.overlaid(request.payload or {}, request.changes.bodies())
+    return payloads.overlaid(conn_request.payload or {}, conn_request.changes.bodies())
 
 
-def present_values(request: ConnectionRequest) -> dict[str, Any]:
+def present_values(conn_request: ConnectionRequest) -> dict[str, Any]:
     """What can be changed, as Fivetran last said, else as approved."""
-    connection = Connection.objects.filter(request=request).first()
+    connection = Connection.objects.filter(request=conn_request).first()
     live = connection.live if connection is not None else {}
     told = {path: live[path] for path in payloads.SCHEDULE if live.get(path) not in (None, "")}
     if str(told.get("sync_frequency", "")).isdigit():
         told["sync_frequency"] = int(told["sync_frequency"])
-    values = approved_values(request) | told
+    values = approved_values(conn_request) | told
     if live.get(drift.SCHEDULE) and live.get("sync_frequency", 0) is None and live.get("schedule_type") != "manual":
         values = {path: value for path, value in values.items() if path not in _PLAIN_SCHEDULE}
     paused = connection.is_paused if connection is not None else None
@@ -48,41 +48,41 @@ def present_values(request: ConnectionRequest) -> dict[str, Any]:
 
 
 def ask_for_change(
-    *, by: User, request: ConnectionRequest, kind: ChangeKind, reason: str, values: Mapping[str, Any] | None = None
+    *, by: User, conn_request: ConnectionRequest, kind: ChangeKind, reason: str, values: Mapping[str, Any] | None = None
 ) -> ConnectionChange:
     """`values` (path -> typed value) are those of a schedule. Raises Denied, TooMany, StaleRow where another change is
     open, IllegalTransition where nothing would change or the reason is missing.
     """
-    permissions.check_can_ask_for_change(by, request)
-    permissions.check_can_file(by, request.preset)
-    before, body = _before_and_body(request, kind, values or {})
+    permissions.check_can_ask_for_change(by, conn_request)
+    permissions.check_can_file(by, conn_request.preset)
+    before, body = _before_and_body(conn_request, kind, values or {})
     try:
         with transaction.atomic():
             limits.check_change(by)
             change = open_change(
-                request=request,
+                conn_request=conn_request,
                 requester=by,
-                actor=actor_of(by, request),
+                actor=actor_of(by, conn_request),
                 kind=kind,
                 reason=reason.strip(),
                 body=body,
                 digest=payloads.digest(body),
                 before=before,
             )
-            approvers = permissions.approvers_for(by, request.preset)
+            approvers = permissions.approvers_for(by, conn_request.preset)
             _tell(change, NoticeKind.CHANGE_SUBMITTED, *approvers)
     except IntegrityError:
-        if not request.changes.open().exists():
+        if not conn_request.changes.open().exists():
             raise
         raise StaleRow("Another change of this connection is open already.") from None
     return change
 
 
 def _before_and_body(
-    request: ConnectionRequest, kind: ChangeKind, values: Mapping[str, Any]
+    conn_request: ConnectionRequest, kind: ChangeKind, values: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The present values of what changes, and the exact body; both empty for a deletion."""
-    present = present_values(request)
+    present = present_values(conn_request)
     match kind:
         case ChangeKind.PAUSE | ChangeKind.UNPAUSE:
             paused, pausing = bool(present.get("paused")), kind == ChangeKind.PAUSE
@@ -150,8 +150,8 @@ def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester)
 
 
-def actor_of(by: User, request: ConnectionRequest) -> Actor:
-    if by.pk == request.requester_id:
+def actor_of(by: User, conn_request: ConnectionRequest) -> Actor:
+    if by.pk == conn_request.requester_id:
         return Actor.REQUESTER
     return Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
 

@@ -12,14 +12,14 @@ from connections.models import ConnectionRequest, NoticeKind, StaleRow, known_ac
 from connections.states import Actor, Status
 
 
-def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool = True) -> None:
+def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce: bool = True) -> None:
     """Approve exactly the body with this digest, for the present Fivetran account. Raises StaleRow. Without `announce`
     the caller tells and enqueues.
     """
-    _check(by, request, digest)
+    _check(by, conn_request, digest)
     with transaction.atomic():
         transition(
-            request,
+            conn_request,
             Status.APPROVED,
             actor=Actor.APPROVER,
             by=by,
@@ -35,32 +35,32 @@ def approve(*, by: User, request: ConnectionRequest, digest: str, announce: bool
             note="",
         )
         if announce:
-            notifications.notify(request, NoticeKind.APPROVED, request.requester)
-            transaction.on_commit(partial(tasks.enqueue, tasks.submit, request.pk), robust=True)
+            notifications.notify(conn_request, NoticeKind.APPROVED, conn_request.requester)
+            transaction.on_commit(partial(tasks.enqueue, tasks.submit, conn_request.pk), robust=True)
 
 
-def reject(*, by: User, request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
+def reject(*, by: User, conn_request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
     """With `digest` only as long as it is the body's."""
-    _check(by, request, digest)
-    _decide(by, request, Status.REJECTED, NoticeKind.REJECTED, reason)
+    _check(by, conn_request, digest)
+    _decide(by, conn_request, Status.REJECTED, NoticeKind.REJECTED, reason)
 
 
-def request_changes(*, by: User, request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
+def request_changes(*, by: User, conn_request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
     """Send a request back to its requester, with what should be different."""
-    _check(by, request, digest)
-    _decide(by, request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
+    _check(by, conn_request, digest)
+    _decide(by, conn_request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
 
 
-def _check(by: User, request: ConnectionRequest, digest: str | None) -> None:
-    permissions.check_can_decide(by, request)
-    if digest not in (None, request.digest):
+def _check(by: User, conn_request: ConnectionRequest, digest: str | None) -> None:
+    permissions.check_can_decide(by, conn_request)
+    if digest not in (None, conn_request.digest):
         raise StaleRow("The body changed since it was shown.")
 
 
-def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
+def _decide(by: User, conn_request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
     with transaction.atomic():
         transition(
-            request,
+            conn_request,
             target,
             actor=Actor.APPROVER,
             by=by,
@@ -69,5 +69,5 @@ def _decide(by: User, request: ConnectionRequest, target: Status, kind: NoticeKi
             decided_at=Now(),
             decision_reason=reason.strip(),
         )
-        notifications.notify(request, kind, request.requester)
+        notifications.notify(conn_request, kind, conn_request.requester)
         transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)

@@ -225,15 +225,15 @@ def _check_passed_on(by: Person, handover: Handover) -> None:
         raise limits.too_often("It was given to somebody else too often within the hour.", times[-1] + _HOUR)
 
 
-def hand_over(*, by: User, request: ConnectionRequest, to: str) -> Handover:
+def hand_over(*, by: User, conn_request: ConnectionRequest, to: str) -> Handover:
     """Ask somebody for the credentials of a connection that has no hand-over yet. Raises as `pass_on`."""
-    permissions.check_can_hand_over(by, request)
-    owner, address = _meant(by, request, to)
+    permissions.check_can_hand_over(by, conn_request)
+    owner, address = _meant(by, conn_request, to)
     try:
         with transaction.atomic():
             limits.check_action(by, limits.PASSED_ON)
-            handover = Handover.objects.create(request=request, owner=owner, address=address)
-            store_turn(request.pk)
+            handover = Handover.objects.create(request=conn_request, owner=owner, address=address)
+            store_turn(conn_request.pk)
             _note_overseen(handover, EventKind.HANDOVER_SENT, by, f"To {handover.owner_name}", "")
             notifications.tell_owner(handover, NoticeKind.HANDOVER)
             transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
@@ -242,11 +242,11 @@ def hand_over(*, by: User, request: ConnectionRequest, to: str) -> Handover:
     return handover
 
 
-def _meant(by: Person, request: ConnectionRequest, to: str) -> tuple[User | None, str]:
+def _meant(by: Person, conn_request: ConnectionRequest, to: str) -> tuple[User | None, str]:
     """The user or the address that `by` names. Raises NobodyFound for people who may know every user."""
     if permissions.sees_everything(by) and (why := why_not_mailed(to.strip())):
         raise NobodyFound(why)
-    return owner_or(request.requester, to.strip())
+    return owner_or(conn_request.requester, to.strip())
 
 
 def revoke(*, by: Person, handover: Handover) -> None:
@@ -271,14 +271,14 @@ def _renew(handover: Handover, state: HandoverState, **columns: Any) -> None:
 
 def _note_overseen(handover: Handover, kind: EventKind, by: Person, why: str, before: str) -> None:
     """An event of whoever may redirect the hand-over, in their role."""
-    request = handover.request
+    conn_request = handover.request
     person = by if isinstance(by, User) else None
     actor = Actor.SOURCE_OWNER
-    if person is not None and person.pk == request.requester_id:
+    if person is not None and person.pk == conn_request.requester_id:
         actor = Actor.REQUESTER
     elif person is not None and permissions.is_operator(person):
         actor = Actor.OPERATOR
     elif person is not None and permissions.is_approver(person):
         actor = Actor.APPROVER
     detail = {"why": why} if person else {"why": why, "who": before}
-    Event.objects.note(request, kind, actor=actor, by=person, detail=detail)
+    Event.objects.note(conn_request, kind, actor=actor, by=person, detail=detail)

@@ -51,36 +51,40 @@ def _reason(text: str) -> str:
     return text.strip()
 
 
-def adopt(*, by: User, request: ConnectionRequest, connection_id: str, reason: str) -> None:
+def adopt(*, by: User, conn_request: ConnectionRequest, connection_id: str, reason: str) -> None:
     """Make the existing connection with this id the request's own. Raises DoesNotFit, Unreachable (after 5 seconds at
     most).
     """
-    permissions.check_can_settle(by, request)
+    permissions.check_can_settle(by, conn_request)
     reason = _reason(reason)
     data = interactive.existing(connection_id.strip())
     if data is None:
         raise DoesNotFit("Fivetran knows no connection with this id.")
-    for key, expected in (("service", request.service), ("group_id", request.group_id), ("schema", request.schema)):
+    for key, expected in (
+        ("service", conn_request.service),
+        ("group_id", conn_request.group_id),
+        ("schema", conn_request.schema),
+    ):
         if data.get(key) != expected:
             raise DoesNotFit(f"Its {key} is {str(data.get(key))[:100]}, and {expected} was asked for.")
-    asked_for_tests = bool((request.payload or {}).get("run_setup_tests"))
+    asked_for_tests = bool((conn_request.payload or {}).get("run_setup_tests"))
     tests = SetupTestsState.DUE if asked_for_tests else SetupTestsState.NONE
     try:
         with transaction.atomic():
             settled: dict[str, Any] = {"connection_id": data["id"], "note": ""}
-            transition(request, Status.CREATED, actor=Actor.OPERATOR, by=by, reason=reason, **settled)
+            transition(conn_request, Status.CREATED, actor=Actor.OPERATOR, by=by, reason=reason, **settled)
             connection = Connection.objects.record(
-                request,
+                conn_request,
                 data,
                 adopted=True,
                 tests=tests,
-                baseline=drift.baseline(request.payload or {}, data, tidied=False),
+                baseline=drift.baseline(conn_request.payload or {}, data, tidied=False),
             )
-            notifications.notify(request, NoticeKind.CREATED, request.requester)
+            notifications.notify(conn_request, NoticeKind.CREATED, conn_request.requester)
             if (begun := Handover.objects.begin(connection)) is not None:
                 notifications.tell_owner(begun, NoticeKind.HANDOVER)
-            store_turn(request.pk)
-            transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, request.pk), robust=True)
+            store_turn(conn_request.pk)
+            transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, conn_request.pk), robust=True)
     except IntegrityError:
         raise DoesNotFit("This connection belongs to another request already.") from None
 
@@ -101,7 +105,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
     columns = _adopted_columns(data, owner)
     try:
         with transaction.atomic():
-            request = open_request(
+            conn_request = open_request(
                 status=Status.CREATED,
                 requester=owner,
                 actor=Actor.OPERATOR,
@@ -119,18 +123,18 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 **columns,
             )
             Connection.objects.record(
-                request,
+                conn_request,
                 data,
                 adopted=True,
                 made_elsewhere=True,
                 baseline=drift.baseline(columns["payload"], data, tidied=True),
             )
-            store_turn(request.pk)
-            notifications.notify(request, NoticeKind.CREATED, owner)
+            store_turn(conn_request.pk)
+            notifications.notify(conn_request, NoticeKind.CREATED, owner)
             transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     except IntegrityError:
         raise DoesNotFit(_held(columns)) from None
-    return request
+    return conn_request
 
 
 def _adopted_columns(data: dict[str, Any], owner: User) -> dict[str, Any]:
@@ -180,36 +184,40 @@ def _held(columns: dict[str, Any]) -> str:
     return f"Request {number} holds the name {columns['schema']} in this destination: settle or withdraw it first."
 
 
-def send_again(*, by: User, request: ConnectionRequest, reason: str) -> None:
+def send_again(*, by: User, conn_request: ConnectionRequest, reason: str) -> None:
     """Back into the queue with all its attempts, after somebody looked and found that it does not exist."""
-    permissions.check_can_settle(by, request)
+    permissions.check_can_settle(by, conn_request)
     with transaction.atomic():
         queued: dict[str, Any] = {"next_try_at": Now(), "attempts_used": 0, "note": ""}
-        transition(request, Status.APPROVED, actor=Actor.OPERATOR, by=by, reason=_reason(reason), **queued)
-        transaction.on_commit(partial(tasks.enqueue, tasks.submit, request.pk), robust=True)
+        transition(conn_request, Status.APPROVED, actor=Actor.OPERATOR, by=by, reason=_reason(reason), **queued)
+        transaction.on_commit(partial(tasks.enqueue, tasks.submit, conn_request.pk), robust=True)
 
 
-def close(*, by: User, request: ConnectionRequest, reason: str) -> None:
+def close(*, by: User, conn_request: ConnectionRequest, reason: str) -> None:
     """End it without a connection; the requester reads the reason."""
-    permissions.check_can_settle(by, request)
+    permissions.check_can_settle(by, conn_request)
     with transaction.atomic():
         failure: dict[str, Any] = {"failure_code": "closed_by_operator", "failure_message": _reason(reason)}
-        transition(request, Status.FAILED, actor=Actor.OPERATOR, by=by, reason=reason, **failure)
-        notifications.notify(request, NoticeKind.FAILED, request.requester)
+        transition(conn_request, Status.FAILED, actor=Actor.OPERATOR, by=by, reason=reason, **failure)
+        notifications.notify(conn_request, NoticeKind.FAILED, conn_request.requester)
 
 
-def hand_back(*, by: User, request: ConnectionRequest, reason: str) -> None:
+def hand_back(*, by: User, conn_request: ConnectionRequest, reason: str) -> None:
     """The cause of Fivetran's refusal is mended: the requester can submit a copy. Raises StaleRow."""
-    permissions.check_can_hand_back(by, request)
+    permissions.check_can_hand_back(by, conn_request)
     reason = _reason(reason)
-    refused = ConnectionRequest.objects.filter(pk=request.pk, status=Status.FAILED, failure_code=request.failure_code)
+    refused = ConnectionRequest.objects.filter(
+        pk=conn_request.pk, status=Status.FAILED, failure_code=conn_request.failure_code
+    )
     with transaction.atomic():
         turn = next_step(Status.FAILED, failure_code=MENDED).owner.value
         if refused.update(failure_code=MENDED, failure_message=reason, turn=turn) != 1:
             raise StaleRow("Somebody else handed it back a moment ago.")
-        code = {"why": f"It was {request.failure_code}."}
-        Event.objects.note(request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code)
-        notifications.notify(request, NoticeKind.MENDED, request.requester)
+        code = {"why": f"It was {conn_request.failure_code}."}
+        Event.objects.note(
+            conn_request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code
+        )
+        notifications.notify(conn_request, NoticeKind.MENDED, conn_request.requester)
         transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
 
 

@@ -76,9 +76,9 @@ def _body_columns(filing: Filing) -> dict[str, Any]:
     return {"payload": body, "digest": asked.digest, "source_key": source, "submitted_at": Now()}
 
 
-def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = None) -> ConnectionRequest:
+def save_draft(*, by: User, filing: Filing, conn_request: ConnectionRequest | None = None) -> ConnectionRequest:
     """Keep what was typed, complete or not. Raises LimitReached for a draft too many, or too much text."""
-    if request is None:
+    if conn_request is None:
         try:
             if stored := _existing(by, filing):
                 return stored
@@ -90,16 +90,16 @@ def save_draft(*, by: User, filing: Filing, request: ConnectionRequest | None = 
             if first is None:
                 raise
             return first
-    permissions.check_can_edit(by, request)
-    if request.state is not Status.DRAFT:
+    permissions.check_can_edit(by, conn_request)
+    if conn_request.state is not Status.DRAFT:
         raise permissions.Denied("It was submitted already: submit the changes, or leave it as it is.")
-    changed = ConnectionRequest.objects.filter(pk=request.pk, status=Status.DRAFT, version=request.version).update(
-        version=F("version") + 1, **_columns(filing, by)
-    )
+    changed = ConnectionRequest.objects.filter(
+        pk=conn_request.pk, status=Status.DRAFT, version=conn_request.version
+    ).update(version=F("version") + 1, **_columns(filing, by))
     if changed != 1:
         raise StaleRow("The draft was changed in another window.")
-    request.refresh_from_db()
-    return request
+    conn_request.refresh_from_db()
+    return conn_request
 
 
 def _existing(by: User, filing: Filing) -> ConnectionRequest | None:
@@ -121,37 +121,37 @@ def _open(status: Status, by: User, filing: Filing, **more: Any) -> ConnectionRe
 
 
 def submit(
-    *, by: User, filing: Filing, request: ConnectionRequest | None = None, announce: bool = True
+    *, by: User, filing: Filing, conn_request: ConnectionRequest | None = None, announce: bool = True
 ) -> ConnectionRequest:
     """Ask for the approval of a new request, a draft, one sent back, or an edited pending one.
 
     The same form sent twice is one request. Without `announce` the caller tells and counts. Raises LimitReached,
     NameTaken.
     """
-    stored = request or _existing(by, filing)
+    stored = conn_request or _existing(by, filing)
     preset = stored.preset if stored else filing.preset
     approvers = permissions.approvers_for(by, preset)
     permissions.check_can_file(by, preset, approvers)
-    if request is None:
-        request = stored
-        if request is not None and request.state is not Status.DRAFT:
-            return request
-    if request is not None:
-        permissions.check_can_edit(by, request)
+    if conn_request is None:
+        conn_request = stored
+        if conn_request is not None and conn_request.state is not Status.DRAFT:
+            return conn_request
+    if conn_request is not None:
+        permissions.check_can_edit(by, conn_request)
     try:
         with transaction.atomic():
             if announce:
-                limits.check_submission(by, opens=request is None or request.state is Status.DRAFT)
-            request = _to_pending(by, filing, request)
+                limits.check_submission(by, opens=conn_request is None or conn_request.state is Status.DRAFT)
+            conn_request = _to_pending(by, filing, conn_request)
             if announce:
-                notifications.notify(request, NoticeKind.SUBMITTED, *approvers)
+                notifications.notify(conn_request, NoticeKind.SUBMITTED, *approvers)
                 transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     except (IntegrityError, limits.TooMany) as error:
-        first = _existing(by, filing) if request is None else None
+        first = _existing(by, filing) if conn_request is None else None
         if first is not None:
             # The same form, a moment ago: submitted, or saved as a draft, which is then what is submitted.
             is_draft = first.state is Status.DRAFT
-            return submit(by=by, filing=filing, request=first, announce=announce) if is_draft else first
+            return submit(by=by, filing=filing, conn_request=first, announce=announce) if is_draft else first
         if isinstance(error, limits.TooMany):
             raise
         columns = _columns(filing, by)
@@ -159,16 +159,16 @@ def submit(
         if holder is None:
             raise
         raise NameTaken(holder) from None
-    return request
+    return conn_request
 
 
-def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> ConnectionRequest:
-    if request is None:
+def _to_pending(by: User, filing: Filing, conn_request: ConnectionRequest | None) -> ConnectionRequest:
+    if conn_request is None:
         return _open(Status.PENDING, by, filing, **_body_columns(filing))
-    _take_latest_draft(request)
+    _take_latest_draft(conn_request)
     # A new version and digest: an approver who looked at the old ones cannot approve it any more.
     transition(
-        request,
+        conn_request,
         Status.PENDING,
         actor=Actor.REQUESTER,
         by=by,
@@ -177,30 +177,30 @@ def _to_pending(by: User, filing: Filing, request: ConnectionRequest | None) -> 
         decided_at=None,
         decision_reason="",
     )
-    return request
+    return conn_request
 
 
-def _take_latest_draft(request: ConnectionRequest) -> None:
+def _take_latest_draft(conn_request: ConnectionRequest) -> None:
     # What happens to a draft counts for what was saved a moment ago, perhaps by its form in another window.
-    if request.state is Status.DRAFT:
+    if conn_request.state is Status.DRAFT:
         drafts = ConnectionRequest.objects.select_for_update()
-        request.refresh_from_db(fields=["version"], from_queryset=drafts)
+        conn_request.refresh_from_db(fields=["version"], from_queryset=drafts)
 
 
-def withdraw(*, by: User, request: ConnectionRequest, reason: str = "") -> None:
+def withdraw(*, by: User, conn_request: ConnectionRequest, reason: str = "") -> None:
     """Take back an own request that no worker has claimed."""
-    permissions.check_can_withdraw(by, request)
+    permissions.check_can_withdraw(by, conn_request)
     with transaction.atomic():
-        _take_latest_draft(request)
-        transition(request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
+        _take_latest_draft(conn_request)
+        transition(conn_request, Status.WITHDRAWN, actor=Actor.REQUESTER, by=by, reason=reason, next_try_at=None)
 
 
-def clone_values(*, by: User, request: ConnectionRequest) -> dict[str, Any]:
-    """The values with which a form for a copy of `request` begins; nothing is stored."""
-    permissions.check_can_clone(by, request)
+def clone_values(*, by: User, conn_request: ConnectionRequest) -> dict[str, Any]:
+    """The values with which a form for a copy of `conn_request` begins; nothing is stored."""
+    permissions.check_can_clone(by, conn_request)
     # Destination names are permanent and unique: a copy needs its own, unless the original's was never used.
-    keep_names = request.state in (Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED)
-    return payloads.copied(request.values, keep_names=keep_names)
+    keep_names = conn_request.state in (Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED)
+    return payloads.copied(conn_request.values, keep_names=keep_names)
 
 
 def live_values(*, by: User, connection_id: str) -> dict[str, Any]:

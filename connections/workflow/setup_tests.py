@@ -20,18 +20,18 @@ from connections.models import (
 from connections.workflow.changes import actor_of
 
 
-def rerun_tests(*, by: User, request: ConnectionRequest) -> None:
+def rerun_tests(*, by: User, conn_request: ConnectionRequest) -> None:
     """Ask for another run of the setup tests. Raises TooMany and StaleRow."""
-    permissions.check_can_rerun_tests(by, request)
+    permissions.check_can_rerun_tests(by, conn_request)
     with transaction.atomic():
         limits.check_action(by, limits.TEST_RUNS)
         changed = (
-            Connection.objects.filter(request=request)
+            Connection.objects.filter(request=conn_request)
             .exclude(tests__in=TESTS_OPEN)
             .update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
         )
         if changed != 1:
             raise StaleRow("The setup tests are already on their way.")
-        store_turn(request.pk)
-        Event.objects.note(request, EventKind.TESTS_REQUESTED, actor=actor_of(by, request), by=by)
-        transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, request.pk), robust=True)
+        store_turn(conn_request.pk)
+        Event.objects.note(conn_request, EventKind.TESTS_REQUESTED, actor=actor_of(by, conn_request), by=by)
+        transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, conn_request.pk), robust=True)

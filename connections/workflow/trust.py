@@ -26,25 +26,25 @@ _CHANGED = "What Fivetran asks to trust has changed since you looked, so nothing
 
 
 def approve_trust(
-    *, by: User, request: ConnectionRequest, kind: trust_candidates.TrustKind, hash: str, shown: str
+    *, by: User, conn_request: ConnectionRequest, kind: trust_candidates.TrustKind, hash: str, shown: str
 ) -> None:
     """Approve the candidate with this kind and hash if it still is, byte for byte, what was `shown`, its digest. Raises
     StaleRow.
     """
-    permissions.check_can_trust(by, request)
+    permissions.check_can_trust(by, conn_request)
     with transaction.atomic():
         limits.check_action(by, limits.TRUSTED)
-        run = SetupTestRun.objects.filter(connection__request=request).first()
+        run = SetupTestRun.objects.filter(connection__request=conn_request).first()
         found = _standing(run, kind, hash, shown)
         if run is None or found is None:
             raise StaleRow(_CHANGED)
-        row = _row(by, request, found, run)
+        row = _row(by, conn_request, found, run)
         actor = Actor.APPROVER if permissions.is_approver(by) or not permissions.is_operator(by) else Actor.OPERATOR
         why = f"{found.kind.value.capitalize()} {found.name or found.type}, hash {found.hash}"
         # Locked last, as by the worker that tells Fivetran. Beside a run that is stored now, the later one counts.
-        Connection.objects.select_for_update().get(request=request).count_trust()
-        store_turn(request.pk)
-        Event.objects.note(request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
+        Connection.objects.select_for_update().get(request=conn_request).count_trust()
+        store_turn(conn_request.pk)
+        Event.objects.note(conn_request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
         transaction.on_commit(partial(tasks.enqueue, tasks.send_trust, row.pk), robust=True)
 
 
@@ -59,15 +59,15 @@ def _standing(
     return None
 
 
-def _row(by: User, request: ConnectionRequest, found: trust_candidates.Candidate, run: SetupTestRun) -> Trust:
+def _row(by: User, conn_request: ConnectionRequest, found: trust_candidates.Candidate, run: SetupTestRun) -> Trust:
     # Fivetran was told of it before this run, and asks all the same: the earlier approval makes room.
-    earlier = Trust.objects.filter(request=request, kind=found.kind.value, hash=found.hash)
+    earlier = Trust.objects.filter(request=conn_request, kind=found.kind.value, hash=found.hash)
     earlier.filter(state=TrustState.SENT, ended_at__lt=run.finished_at).update(state=TrustState.LAPSED)
     try:
         with transaction.atomic():
             return Trust.objects.create(
-                request=request,
-                requester_id=request.requester_id,
+                request=conn_request,
+                requester_id=conn_request.requester_id,
                 kind=found.kind.value,
                 hash=found.hash,
                 proof=found.proof,

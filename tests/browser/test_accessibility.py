@@ -28,7 +28,7 @@ def rows(live_server: Any, cast: dict[str, Any]) -> dict[str, int]:
         for number, status in enumerate(Status)
     }
     changed = factories.request_in(Status.CREATED, requester, approver, config__schema=f"{LONG[:50]}_changed")
-    change = workflow.ask_for_change(by=requester, request=changed, kind=ChangeKind.DELETE, reason=ERROR)
+    change = workflow.ask_for_change(by=requester, conn_request=changed, kind=ChangeKind.DELETE, reason=ERROR)
     found |= {"change": change.pk, "trust": created(cast, [CERTIFICATE, KEY]).pk}
     data = {"id": "made_elsewhere", "service": "google_sheets", "group_id": "projected_sickle", "schema": LONG}
     CatalogEntry.objects.create(kind=Kind.CONNECTION, fivetran_id="made_elsewhere", name=LONG, data=data)
@@ -136,15 +136,15 @@ def test_a_form_with_errors(rows: dict[str, int], open_as: Callable[..., Page]) 
 
 
 def test_the_keyboard_alone_is_enough_to_decide(cast: dict[str, Any], open_as: Callable[..., Page]) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     page = open_as("approver", 1280)
-    page.goto(f"/requests/{row.pk}/")
+    page.goto(f"/requests/{conn_request.pk}/")
     for _ in range(40):
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.textContent.trim()") == "Approve":
             break
     page.keyboard.press("Enter")
     expect(page.locator("[data-status]").first).to_have_attribute("data-status", "approved")
-    row.refresh_from_db()
-    assert row.approved_by == cast["approver"]
-    assert workflow.known_account() == row.approved_account
+    conn_request.refresh_from_db()
+    assert conn_request.approved_by == cast["approver"]
+    assert workflow.known_account() == conn_request.approved_account

@@ -19,17 +19,17 @@ def log_in(page: Any, live_server: Any, user: Any) -> None:
 
 
 def test_an_approver_approves_from_the_list(page: Any, live_server: Any) -> None:
-    request, approver = factories.submitted(), factories.person("approver")
+    conn_request, approver = factories.submitted(), factories.person("approver")
     log_in(page, live_server, approver)
     page.goto(f"{live_server.url}/admin/connections/connectionrequest/")
     page.get_by_role("checkbox", name="Select all").check()
     page.get_by_label("Action:").select_option("approve")
     with page.expect_navigation():
         page.get_by_role("button", name="Run").or_(page.get_by_role("button", name="Go")).click()
-    assert request.digest in page.locator("body").inner_text()
+    assert conn_request.digest in page.locator("body").inner_text()
     page.get_by_role("button", name="Approve").click()
-    page.get_by_text(f"Request #{request.pk} is approved.").wait_for()
-    assert ConnectionRequest.objects.get(pk=request.pk).approved_by == approver
+    page.get_by_text(f"Request #{conn_request.pk} is approved.").wait_for()
+    assert ConnectionRequest.objects.get(pk=conn_request.pk).approved_by == approver
 
 
 def test_the_pages_with_scripts_of_their_own_keep_to_the_policy(page: Any, live_server: Any) -> None:

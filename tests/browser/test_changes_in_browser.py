@@ -21,9 +21,9 @@ def created(portal: Fivetran, cast: dict[str, Any]) -> ConnectionRequest:
     """A connection of the demo's requester that the worker has made."""
     group = catalog.destinations()[0].id
     names = {"config__schema": "lively", "config__table": "orders"}
-    request = factories.submitted(cast["requester"], group_id=group, **names)
-    workflow.approve(by=cast["approver"], request=request, digest=request.digest)
-    return request
+    conn_request = factories.submitted(cast["requester"], group_id=group, **names)
+    workflow.approve(by=cast["approver"], conn_request=conn_request, digest=conn_request.digest)
+    return conn_request
 
 
 def state(page: Page, status: str) -> None:

@@ -185,6 +185,6 @@ def test_without_javascript_the_owners_way_is_the_same(portal: Fivetran, browser
     page.locator("[name=reason]").fill("Revenue report")
     page.get_by_role("button", name="Submit for approval").click()
     page.wait_for_url(re.compile(r"/requests/\d+/$"))
-    request = ConnectionRequest.objects.get()
-    assert request.payload is not None and request.payload["run_setup_tests"] is False
+    conn_request = ConnectionRequest.objects.get()
+    assert conn_request.payload is not None and conn_request.payload["run_setup_tests"] is False
     context.close()

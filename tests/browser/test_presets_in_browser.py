@@ -127,9 +127,9 @@ def test_what_is_typed_is_saved_listed_continued_and_submitted(home: Page, prese
     saved(home)
     home.get_by_role("button", name="Submit for approval").click()
     home.wait_for_url(re.compile(r"/requests/\d+/$"))
-    request = ConnectionRequest.objects.get()
-    assert request.pk == draft.pk and request.state is Status.PENDING
-    assert Event.objects.filter(request=request).count() == 2  # begun and submitted, however often it was saved
+    conn_request = ConnectionRequest.objects.get()
+    assert conn_request.pk == draft.pk and conn_request.state is Status.PENDING
+    assert Event.objects.filter(request=conn_request).count() == 2  # begun and submitted, however often it was saved
 
 
 def test_a_submission_right_after_a_key_is_the_same_request(home: Page, preset: Preset, live_server: Any) -> None:

@@ -69,11 +69,11 @@ TESTS = [
 def test_the_page_with_both_is_accessible_and_narrow(
     cast: dict[str, Any], open_as: Callable[..., Page], username: str
 ) -> None:
-    row = factories.request_in(Status.SENDING, cast["requester"], service="s3", config__table_group_name="t")
-    data = factories.created_data(row, setup_tests=TESTS, status={"setup_state": "incomplete"})
-    outcome.to_created(row, Actor.WORKER, data)
+    conn_request = factories.request_in(Status.SENDING, cast["requester"], service="s3", config__table_group_name="t")
+    data = factories.created_data(conn_request, setup_tests=TESTS, status={"setup_state": "incomplete"})
+    outcome.to_created(conn_request, Actor.WORKER, data)
     page = open_as(username, 1280)
-    page.goto(f"/requests/{row.pk}/")
+    page.goto(f"/requests/{conn_request.pk}/")
     expect(page.locator("[data-trust]")).to_have_count(1)
     expect(page.locator("[data-diagnosis]")).to_have_count(4)
     found = Axe().run(page, options={"runOnly": RULES}).response["violations"]

@@ -83,8 +83,10 @@ def test_a_round_of_learning_is_bounded(sandbox: Any) -> None:
 def test_what_a_request_knows_is_not_asked_for(sandbox: Any) -> None:
     made = at_fivetran("crm")
     catalog.refresh_all()
-    request = factories.request_in(Status.CREATED, service="postgres", config__schema_prefix="crm", config__host=HOST)
-    ConnectionRequest.objects.filter(pk=request.pk).update(connection_id=made)
+    conn_request = factories.request_in(
+        Status.CREATED, service="postgres", config__schema_prefix="crm", config__host=HOST
+    )
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(connection_id=made)
     assert catalog.learn_sources() == 0
 
 
@@ -116,9 +118,9 @@ def test_hostile_items_are_cut(sandbox: Any) -> None:
 
 
 def test_a_submission_stores_the_key_of_its_source() -> None:
-    request = factories.submitted(service="postgres", config__schema_prefix="crm", config__host="DB.example.com")
-    assert request.source_key == KEY
-    assert list(ConnectionRequest.objects.of_sources([KEY])) == [request]
+    conn_request = factories.submitted(service="postgres", config__schema_prefix="crm", config__host="DB.example.com")
+    assert conn_request.source_key == KEY
+    assert list(ConnectionRequest.objects.of_sources([KEY])) == [conn_request]
 
 
 def test_a_request_whose_source_is_not_known_shares_it_with_none() -> None:
@@ -149,4 +151,4 @@ def test_a_draft_s_source_counts_from_its_submission() -> None:
     filing = factories.filing(service="postgres", config__schema_prefix="crm", config__host=HOST)
     draft = workflow.save_draft(by=by, filing=filing)
     assert draft.source_key == ""
-    assert workflow.submit(by=by, filing=filing, request=draft).source_key == KEY
+    assert workflow.submit(by=by, filing=filing, conn_request=draft).source_key == KEY

@@ -50,7 +50,7 @@ def restless() -> str:
 def check(fivetran: Fivetran, canaries: Iterable[str], texts: Iterable[str]) -> Verdict:
     """Compare everything; `texts` are logs and dumps in which none of `canaries` may stand."""
     verdict = Verdict()
-    requests = {request.schema: request for request in ConnectionRequest.objects.all()}
+    requests = {conn_request.schema: conn_request for conn_request in ConnectionRequest.objects.all()}
     there: dict[str, list[JSON]] = defaultdict(list)
     for connection in fivetran.connections():
         there[connection["schema"]].append(connection)
@@ -59,27 +59,27 @@ def check(fivetran: Fivetran, canaries: Iterable[str], texts: Iterable[str]) -> 
             verdict.duplicates.append(f"{schema}: {[connection['id'] for connection in connections]}")
         if schema not in requests:
             verdict.wrong.append(f"{schema} exists and nobody asked for it")
-    for request in requests.values():
-        _check_request(verdict, request, there.get(request.schema, []))
+    for conn_request in requests.values():
+        _check_request(verdict, conn_request, there.get(conn_request.schema, []))
     _check_history(verdict, requests.values())
     _check_posts(verdict, requests, fivetran.posts())
     _check_secrets(verdict, list(canaries), texts)
     return verdict
 
 
-def _check_request(verdict: Verdict, request: ConnectionRequest, there: list[JSON]) -> None:
+def _check_request(verdict: Verdict, conn_request: ConnectionRequest, there: list[JSON]) -> None:
     """Created means that it exists under that id, everything else that it does not; nobody is left waiting."""
-    says = f"{request.schema} is {request.status} ({request.note or request.failure_message})"
-    refusal = request.schema.startswith(REFUSED)
-    verdict.attention += request.state is Status.ATTENTION
-    if request.state is Status.CREATED:
-        if request.connection_id not in [connection["id"] for connection in there]:
-            verdict.wrong.append(f"{says} as {request.connection_id}, there is {there}")
+    says = f"{conn_request.schema} is {conn_request.status} ({conn_request.note or conn_request.failure_message})"
+    refusal = conn_request.schema.startswith(REFUSED)
+    verdict.attention += conn_request.state is Status.ATTENTION
+    if conn_request.state is Status.CREATED:
+        if conn_request.connection_id not in [connection["id"] for connection in there]:
+            verdict.wrong.append(f"{says} as {conn_request.connection_id}, there is {there}")
     elif there:
         verdict.wrong.append(f"{says} and exists")
-    elif request.state not in FINAL or not (refusal and request.state is Status.FAILED):
+    elif conn_request.state not in FINAL or not (refusal and conn_request.state is Status.FAILED):
         verdict.lost.append(says)
-    if refusal and request.state is not Status.FAILED:
+    if refusal and conn_request.state is not Status.FAILED:
         verdict.wrong.append(f"{says}, which Fivetran always refuses")
 
 
@@ -88,12 +88,16 @@ def _check_history(verdict: Verdict, requests: Iterable[ConnectionRequest]) -> N
     chains: dict[int, list[Event]] = defaultdict(list)
     for event in Event.objects.filter(kind=EventKind.MOVED).order_by("version"):
         chains[event.request_id].append(event)
-    for request in requests:
-        chain = chains[request.pk]
+    for conn_request in requests:
+        chain = chains[conn_request.pk]
         versions = [event.version for event in chain]
         linked = all(a.target == b.source for a, b in zip(chain, chain[1:], strict=False))
-        if versions != list(range(1, request.version + 1)) or not linked or chain[-1].target != request.status:
-            verdict.wrong.append(f"{request.schema}: broken history {[str(event) for event in chain]}")
+        if (
+            versions != list(range(1, conn_request.version + 1))
+            or not linked
+            or chain[-1].target != conn_request.status
+        ):
+            verdict.wrong.append(f"{conn_request.schema}: broken history {[str(event) for event in chain]}")
 
 
 def _was_cut(post: JSON) -> bool:
@@ -113,18 +117,18 @@ def _check_posts(verdict: Verdict, requests: dict[str, ConnectionRequest], posts
         if _was_cut(post):
             continue
         config = (post["body"] or {}).get("config", {})
-        request = requests.get(payloads.natural_key(config))
-        if request is None:
+        conn_request = requests.get(payloads.natural_key(config))
+        if conn_request is None:
             verdict.wrong.append(f"POST {post['n']} is for {config}, which nobody asked for")
             continue
-        seen[request.pk] += 1
-        approval = approvals.get(request.pk)
-        if approval is None or approval.by_id == request.requester_id:
-            verdict.wrong.append(f"{request.schema}: sent without the approval of a second person")
+        seen[conn_request.pk] += 1
+        approval = approvals.get(conn_request.pk)
+        if approval is None or approval.by_id == conn_request.requester_id:
+            verdict.wrong.append(f"{conn_request.schema}: sent without the approval of a second person")
         elif approval.detail.get("digest") != payloads.digest(post["body"]):
-            verdict.wrong.append(f"{request.schema}: sent with another body than was approved")
+            verdict.wrong.append(f"{conn_request.schema}: sent with another body than was approved")
         elif approval.at > datetime.fromisoformat(post["time"]):
-            verdict.wrong.append(f"{request.schema}: sent at {post['time']}, approved at {approval.at}")
+            verdict.wrong.append(f"{conn_request.schema}: sent at {post['time']}, approved at {approval.at}")
     written = Counter(Attempt.objects.filter(call=Attempt.Call.CREATE).values_list("request_id", flat=True))
     for pk, times in seen.items():
         if written[pk] < times:
@@ -135,7 +139,7 @@ def _check_secrets(verdict: Verdict, canaries: list[str], texts: Iterable[str]) 
     stored = [
         *(f"{attempt.message} {attempt.code}" for attempt in Attempt.objects.all()),
         *(f"{event.reason} {event.detail}" for event in Event.objects.all()),
-        *(f"{request.note} {request.failure_message}" for request in ConnectionRequest.objects.all()),
+        *(f"{conn_request.note} {conn_request.failure_message}" for conn_request in ConnectionRequest.objects.all()),
     ]
     for canary in canaries:
         if any(canary in text for text in (*stored, *texts)):

@@ -83,7 +83,7 @@ class Workload:
         filing = type(filing)(
             **{**vars(filing), "idempotency_key": uuid.UUID(int=self._random.getrandbits(128), version=4)}
         )
-        request: ConnectionRequest = workflow.submit(by=requester, filing=filing)
+        conn_request: ConnectionRequest = workflow.submit(by=requester, filing=filing)
         started = time.monotonic()
-        workflow.approve(by=approver, request=request, digest=request.digest)
+        workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest)
         self.slowest_approval = max(self.slowest_approval, time.monotonic() - started)

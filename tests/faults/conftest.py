@@ -151,20 +151,20 @@ def reconnected() -> bool:
     return True
 
 
-def status(request: ConnectionRequest) -> Status:
+def status(conn_request: ConnectionRequest) -> Status:
     """The row's status now."""
-    return ConnectionRequest.objects.get(pk=request.pk).state
+    return ConnectionRequest.objects.get(pk=conn_request.pk).state
 
 
-def fresh(request: ConnectionRequest) -> ConnectionRequest:
+def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
     """The row as it is now."""
-    return ConnectionRequest.objects.get(pk=request.pk)
+    return ConnectionRequest.objects.get(pk=conn_request.pk)
 
 
 def settles(*requests: ConnectionRequest, as_: Status = Status.CREATED, patience: float = processes.PATIENCE) -> None:
     """Wait until each request is `as_`."""
     processes.until(
-        lambda: all(status(request) is as_ for request in requests),
+        lambda: all(status(conn_request) is as_ for conn_request in requests),
         patience,
         story=lambda: str([(r.schema, status(r), fresh(r).note) for r in requests]),
     )
@@ -173,16 +173,16 @@ def settles(*requests: ConnectionRequest, as_: Status = Status.CREATED, patience
 def exactly_one(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
     """Each request has its one connection at Fivetran, under the id that we say; and what holds for all, holds."""
     there = _there(fivetran)
-    for request in requests:
-        assert there.get(request.schema) == [fresh(request).connection_id], (request.schema, there)
+    for conn_request in requests:
+        assert there.get(conn_request.schema) == [fresh(conn_request).connection_id], (conn_request.schema, there)
     in_order(fivetran, *requests)
 
 
 def none_there(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
     """Nothing exists for any of them, and nobody says that it does."""
     there = _there(fivetran)
-    for request in requests:
-        assert request.schema not in there and fresh(request).connection_id is None
+    for conn_request in requests:
+        assert conn_request.schema not in there and fresh(conn_request).connection_id is None
     in_order(fivetran, *requests)
 
 
@@ -192,32 +192,35 @@ def in_order(fivetran: Fivetran, *requests: ConnectionRequest) -> None:
     One event for each move; every POST carries the approved body and came after the approval; no secret is kept.
     """
     posts = fivetran.posts()
-    for request in map(fresh, requests):
-        moves = list(Event.objects.filter(request=request, kind=EventKind.MOVED).order_by("version"))
-        assert [event.version for event in moves] == list(range(1, request.version + 1))
+    for conn_request in map(fresh, requests):
+        moves = list(Event.objects.filter(request=conn_request, kind=EventKind.MOVED).order_by("version"))
+        assert [event.version for event in moves] == list(range(1, conn_request.version + 1))
         assert all(a.target == b.source for a, b in zip(moves, moves[1:], strict=False))
-        assert moves[-1].target == request.status
+        assert moves[-1].target == conn_request.status
         approvals = [e for e in moves if e.target == Status.APPROVED and e.source == Status.PENDING]
-        sent = [post for post in posts if payloads.natural_key(post["body"]["config"]) == request.schema]
+        sent = [post for post in posts if payloads.natural_key(post["body"]["config"]) == conn_request.schema]
         for post in sent:
-            assert payloads.digest(post["body"]) == request.approved_digest == approvals[0].detail["digest"]
-            assert approvals[0].by_id not in (None, request.requester_id)
+            assert payloads.digest(post["body"]) == conn_request.approved_digest == approvals[0].detail["digest"]
+            assert approvals[0].by_id not in (None, conn_request.requester_id)
             assert approvals[0].at <= datetime.fromisoformat(post["time"]).replace(microsecond=999_999)
-        stored = [*Attempt.objects.filter(request=request).values_list("message", "code"), *_texts(request, moves)]
+        stored = [
+            *Attempt.objects.filter(request=conn_request).values_list("message", "code"),
+            *_texts(conn_request, moves),
+        ]
         assert not [text for text in map(str, stored) for canary in CANARIES if canary in text]
-    for request in requests[:PAGES]:
-        _has_its_page(fresh(request))
+    for conn_request in requests[:PAGES]:
+        _has_its_page(fresh(conn_request))
 
 
-def _has_its_page(request: ConnectionRequest) -> None:
+def _has_its_page(conn_request: ConnectionRequest) -> None:
     """Its requester, or an auditor once that person has left, reads it at once, as it is, without a secret."""
     client = Client()
-    client.force_login(request.requester if request.requester.is_active else factories.person("auditor"))
-    url = reverse("connections:request", args=[request.pk])
+    client.force_login(conn_request.requester if conn_request.requester.is_active else factories.person("auditor"))
+    url = reverse("connections:request", args=[conn_request.pk])
     assert processes.quickest(lambda: processes.seconds(lambda: client.get(url)), PAGE_SECONDS) < PAGE_SECONDS
     answer = client.get(url)
     page = answer.content.decode()
-    assert answer.status_code == 200 and f'data-status="{request.status}"' in page
+    assert answer.status_code == 200 and f'data-status="{conn_request.status}"' in page
     assert not [canary for canary in CANARIES if canary in page]
 
 
@@ -228,5 +231,5 @@ def _there(fivetran: Fivetran) -> dict[str, list[str]]:
     return there
 
 
-def _texts(request: ConnectionRequest, moves: list[Event]) -> list[object]:
-    return [request.note, request.failure_message, *[(event.reason, event.detail) for event in moves]]
+def _texts(conn_request: ConnectionRequest, moves: list[Event]) -> list[object]:
+    return [conn_request.note, conn_request.failure_message, *[(event.reason, event.detail) for event in moves]]

@@ -63,10 +63,10 @@ def _won(ids: list[int], barrier: Any) -> list[int]:
 
     won = []
     for pk in ids:
-        request = ConnectionRequest.objects.due().get(pk=pk)
+        conn_request = ConnectionRequest.objects.due().get(pk=pk)
         barrier.wait()
         try:
-            if create.claim_row(request) is not None:
+            if create.claim_row(conn_request) is not None:
                 won.append(pk)
         except StaleRow:
             pass

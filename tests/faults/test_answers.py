@@ -44,10 +44,10 @@ def test_an_effect_that_comes_after_the_timeout(
     """Fault 37: soon, and late in the settle time but for what a busy machine needs; found, and not sent again."""
     fivetran.settings(late_seconds=seconds)
     machinery(SETTLE_SECONDS="8", **IMPATIENT)
-    request = approve("late_effect")
-    settles(request)
-    exactly_one(fivetran, request)
-    assert len(fivetran.posts()) == 1 and fresh(request).connection.adopted
+    conn_request = approve("late_effect")
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
+    assert len(fivetran.posts()) == 1 and fresh(conn_request).connection.adopted
 
 
 @pytest.mark.slow
@@ -58,11 +58,11 @@ def test_unclear_answers_with_and_without_effect(
     """Faults 36, 40, 41, 42, 43, with real workers: sent again only where nothing came of it."""
     fivetran.settings(drip_seconds=0.4)
     machinery(**IMPATIENT)
-    request = approve(f"{prefix}_answer")
-    settles(request)
-    exactly_one(fivetran, request)
+    conn_request = approve(f"{prefix}_answer")
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == (2 if prefix in ("lost_before", "error") else 1)
-    notes = " ".join(request.attempts.values_list("message", flat=True))
+    notes = " ".join(conn_request.attempts.values_list("message", flat=True))
     assert "<" not in notes and "html" not in notes.lower()
 
 
@@ -90,18 +90,18 @@ def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: 
     headers = {} if said is None else {"Retry-After": str(said)}
     body = {"code": "TooManyRequests", "message": "Too many"}
     fivetran.next({"path": "/v1/connections", "status": 429, "headers": headers, "body": body})
-    request = approve("asked_to_wait")
+    conn_request = approve("asked_to_wait")
     before = timezone.now()
     started = time.monotonic()
-    worker.submit(request.pk)
+    worker.submit(conn_request.pk)
     assert time.monotonic() - started < 20  # far less than most of the waits that were asked for
     row = circuit_breaker.current()
     assert row.reason == BreakerReason.RATE_LIMITED
     # However long this process stalls on the way: at least from before the call, and at most from now.
     assert CircuitBreaker.objects.filter(not_before__gt=before + timedelta(seconds=least - 1)).exists()
     assert CircuitBreaker.objects.filter(not_before__lt=Now() + timedelta(seconds=most + 1)).exists()
-    assert (fresh(request).state, fresh(request).attempts_used) == (Status.APPROVED, 0)
-    none_there(fivetran, request)
+    assert (fresh(conn_request).state, fresh(conn_request).attempts_used) == (Status.APPROVED, 0)
+    none_there(fivetran, conn_request)
 
 
 @pytest.mark.slow
@@ -120,7 +120,7 @@ def test_a_storm_of_429(fivetran: Fivetran, approve: Approve, machinery: Machine
     # A refusal is a second of silence at least, but for the calls that the other threads had begun.
     assert refused and all(sum(0 < m - moment < 0.9 for m in moments) < threads for moment in refused)
     assert len(refused) <= threads * ((moments[-1] - moments[0]) / window + 1)
-    assert [fresh(request).attempts_used for request in requests] == [1] * 20
+    assert [fresh(conn_request).attempts_used for conn_request in requests] == [1] * 20
     assert _overtaken() < threads
 
 
@@ -163,12 +163,12 @@ def test_the_key_is_refused_in_the_middle_and_replaced(
 
 def test_the_group_was_deleted(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
     """Fault 51: the refusal names the group, and the requester may clone."""
-    request = approve("gone_group")
-    worker.submit(request.pk)
-    request = fresh(request)
-    assert request.state is Status.FAILED and request.group_id in request.failure_message
-    assert permissions.can_clone(request.requester, request)
-    none_there(fivetran, request)
+    conn_request = approve("gone_group")
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
+    assert conn_request.state is Status.FAILED and conn_request.group_id in conn_request.failure_message
+    assert permissions.can_clone(conn_request.requester, conn_request)
+    none_there(fivetran, conn_request)
 
 
 def test_setup_tests_without_measure(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
@@ -181,26 +181,26 @@ def test_setup_tests_without_measure(fivetran: Fivetran, approve: Approve, clock
         "details": [1, {"a": script}],
     }
     many = [{"title": f"t{n}", "status": "PASSED"} for n in range(5_000)]
-    request = approve("measureless")
+    conn_request = approve("measureless")
     data = {
         "id": "measureless_id",
-        "service": request.service,
-        "schema": request.schema,
-        "group_id": request.group_id,
+        "service": conn_request.service,
+        "schema": conn_request.schema,
+        "group_id": conn_request.group_id,
         "status": {"setup_state": "brand_new"},
         "setup_tests": [odd, *many],
     }
     fivetran.next({"path": "/v1/connections", "status": 201, "body": {"code": "Success", "data": data}})
-    worker.submit(request.pk)
-    request = fresh(request)
-    assert request.state is Status.CREATED
-    run = request.connection.runs.get()
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
+    assert conn_request.state is Status.CREATED
+    run = conn_request.connection.runs.get()
     stored = list(SetupTest.objects.filter(run=run))
     assert len(stored) == MAX_TESTS and run.left_out == 5_001 - MAX_TESTS
     assert len(stored[0].message) == MAX_MESSAGE and stored[0].status == "PENDING_REVIEW"
     client = Client()
-    client.force_login(request.requester)
-    page = client.get(reverse("connections:request", args=[request.pk])).content.decode()
+    client.force_login(conn_request.requester)
+    page = client.get(reverse("connections:request", args=[conn_request.pk])).content.decode()
     assert script not in page and "&lt;script&gt;alert(1)" in page
 
 
@@ -209,11 +209,11 @@ def test_a_run_of_tests_rung_twice(fivetran: Fivetran, approve: Approve, clocks:
     """Fault 56: two messages are one run; a run that was asked for later is kept beside the first."""
     from connections import workflow
 
-    request = approve("tests_twice")
-    worker.submit(request.pk)
-    request = fresh(request)
-    workflow.rerun_tests(by=request.requester, request=request)
+    conn_request = approve("tests_twice")
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
+    workflow.rerun_tests(by=conn_request.requester, conn_request=conn_request)
     for _ in range(2):
-        worker.run_tests(request.pk)
-    assert request.connection.runs.count() == 2
-    exactly_one(fivetran, request)
+        worker.run_tests(conn_request.pk)
+    assert conn_request.connection.runs.count() == 2
+    exactly_one(fivetran, conn_request)

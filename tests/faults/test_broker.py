@@ -57,13 +57,13 @@ def click(group: str, live_broker: str) -> "Click":
 
         def once() -> float:
             name = f"{schema}_{len(clicked)}"
-            request = factories.submitted(group_id=group, config__schema=name, config__table="t")
-            clicked.append(request)
-            page = reverse("connections:request", args=[request.pk])
+            conn_request = factories.submitted(group_id=group, config__schema=name, config__table="t")
+            clicked.append(conn_request)
+            page = reverse("connections:request", args=[conn_request.pk])
             assert client.get(page).status_code == 200  # whoever clicks has read it; and the views' code is loaded
-            url = reverse("connections:approve", args=[request.pk])
-            took = seconds(lambda: client.post(url, {"digest": request.digest}))
-            assert status(request) is Status.APPROVED
+            url = reverse("connections:approve", args=[conn_request.pk])
+            took = seconds(lambda: client.post(url, {"digest": conn_request.digest}))
+            assert status(conn_request) is Status.APPROVED
             return took
 
         took = quickest(once, AT_ONCE)

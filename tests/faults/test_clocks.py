@@ -35,12 +35,12 @@ def clocks(settings: Any) -> Any:
 @pytest.mark.parametrize("minutes", [10, -10, 60 * 24])
 def test_a_worker_whose_clock_is_wrong(fivetran: Fivetran, approve: Approve, minutes: int) -> None:
     """Fault 59: leases and waits are the database's; a second worker with the right time claims nothing twice."""
-    request, other = approve("clock_one"), approve("clock_two")
+    conn_request, other = approve("clock_one"), approve("clock_two")
     fivetran.hold("effect")
 
     def wrong() -> None:
         with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes), tick=True):
-            worker.submit(request.pk)
+            worker.submit(conn_request.pk)
         connections.close_all()
 
     thread = threading.Thread(target=wrong)
@@ -48,13 +48,13 @@ def test_a_worker_whose_clock_is_wrong(fivetran: Fivetran, approve: Approve, min
     until(fivetran.holding)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes), tick=True):
         worker.sweep()
-        worker.submit(request.pk)
-        assert status(request) is Status.SENDING
+        worker.submit(conn_request.pk)
+        assert status(conn_request) is Status.SENDING
     fivetran.release()
     thread.join()
     worker.submit(other.pk)
-    assert {status(request), status(other)} == {Status.CREATED}
-    exactly_one(fivetran, request, other)
+    assert {status(conn_request), status(other)} == {Status.CREATED}
+    exactly_one(fivetran, conn_request, other)
     assert len(fivetran.posts()) == 2
 
 
@@ -63,63 +63,63 @@ def test_a_clock_that_jumps_back_during_a_call(fivetran: Fivetran, approve: Appr
     fivetran.settings(hold_seconds=10)
     for name, value in IMPATIENT.items():
         setattr(clocks, name, float(value))
-    request = approve("lost_jump")
+    conn_request = approve("lost_jump")
     with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
-        thread = threading.Thread(target=lambda: (worker.submit(request.pk), connections.close_all()))
+        thread = threading.Thread(target=lambda: (worker.submit(conn_request.pk), connections.close_all()))
         thread.start()
         until(fivetran.connections)
         traveller.shift(timedelta(hours=-1))
         thread.join(timeout=clocks.SUBMIT_DEADLINE + 5)
-        assert not thread.is_alive() and status(request) is Status.UNKNOWN
-        worker.reconcile(request.pk)
-    assert status(request) is Status.CREATED
-    exactly_one(fivetran, request)
+        assert not thread.is_alive() and status(conn_request) is Status.UNKNOWN
+        worker.reconcile(conn_request.pk)
+    assert status(conn_request) is Status.CREATED
+    exactly_one(fivetran, conn_request)
 
 
 def test_people_who_leave(fivetran: Fivetran, approve: Approve) -> None:
     """Fault 67: what was approved is sent, the history keeps the names, and nobody's row can be deleted."""
-    request = approve("left_behind")
-    approver = request.approved_by
+    conn_request = approve("left_behind")
+    approver = conn_request.approved_by
     assert approver is not None
-    for person in (request.requester, approver):
+    for person in (conn_request.requester, approver):
         person.is_active = False
         person.save()
         with pytest.raises(ProtectedError):
             person.delete()
-    worker.submit(request.pk)
-    assert status(request) is Status.CREATED
-    exactly_one(fivetran, request)
+    worker.submit(conn_request.pk)
+    assert status(conn_request) is Status.CREATED
+    exactly_one(fivetran, conn_request)
     auditor = Client()
     auditor.force_login(factories.person("auditor"))
-    page = auditor.get(reverse("connections:request", args=[request.pk])).content.decode()
-    assert request.requester.username in page and approver.username in page
+    page = auditor.get(reverse("connections:request", args=[conn_request.pk])).content.decode()
+    assert conn_request.requester.username in page and approver.username in page
 
 
 def test_the_right_is_lost_between_page_and_press(fivetran: Fivetran, group: str, caplog: Any) -> None:
     """Fault 30: 403 for who may still read it, 404 for who may not even that; nothing is approved."""
-    request = factories.submitted(group_id=group)
+    conn_request = factories.submitted(group_id=group)
     approver = factories.person("approver")
     client = Client()
     client.force_login(approver)
-    assert client.get(reverse("connections:request", args=[request.pk])).status_code == 200
-    url, form = reverse("connections:approve", args=[request.pk]), {"digest": request.digest}
+    assert client.get(reverse("connections:request", args=[conn_request.pk])).status_code == 200
+    url, form = reverse("connections:approve", args=[conn_request.pk]), {"digest": conn_request.digest}
     approver.groups.set(factories.person("auditor").groups.all())
-    assert client.post(url, form).status_code == 403 and status(request) is Status.PENDING
+    assert client.post(url, form).status_code == 403 and status(conn_request) is Status.PENDING
     assert f"Forbidden (Permission denied): {url}" in caplog.text
     approver.groups.clear()
-    assert client.post(url, form).status_code == 404 and status(request) is Status.PENDING
+    assert client.post(url, form).status_code == 404 and status(conn_request) is Status.PENDING
     assert f"Not Found: {url}" in caplog.text
 
 
 def test_edited_between_page_and_press(fivetran: Fivetran, group: str) -> None:
     """Fault 29: the body on the page is not the body any more; the approver reads so."""
-    request = factories.submitted(group_id=group)
-    seen = request.digest
+    conn_request = factories.submitted(group_id=group)
+    seen = conn_request.digest
     approver = factories.person("approver")
     client = Client()
     client.force_login(approver)
     changed = factories.filing(group_id=group, sync_frequency=60)
-    workflow.submit(by=request.requester, filing=changed, request=fresh(request))
-    answer = client.post(reverse("connections:approve", args=[request.pk]), {"digest": seen}, follow=True)
-    assert status(request) is Status.PENDING and "changed" in answer.content.decode()
-    assert permissions.can_decide(approver, fresh(request))
+    workflow.submit(by=conn_request.requester, filing=changed, conn_request=fresh(conn_request))
+    answer = client.post(reverse("connections:approve", args=[conn_request.pk]), {"digest": seen}, follow=True)
+    assert status(conn_request) is Status.PENDING and "changed" in answer.content.decode()
+    assert permissions.can_decide(approver, fresh(conn_request))

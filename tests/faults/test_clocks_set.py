@@ -98,17 +98,17 @@ def test_what_waits_is_sent_within_a_minute(
     database_url: str, fivetran: Fivetran, approve: Approve, start: Start, clock: processes.Clock, host: str, days: int
 ) -> None:
     """Faults 59 and 60: only the sweeper finds it, where it waits by a clock that is not right any more, or soon."""
-    request = approve("clock_was_set")
-    waiting = ConnectionRequest.objects.filter(pk=request.pk, status=Status.APPROVED)
+    conn_request = approve("clock_was_set")
+    waiting = ConnectionRequest.objects.filter(pk=conn_request.pk, status=Status.APPROVED)
     assert waiting.update(next_try_at=Now() + timedelta(minutes=10)) == 1
     start(PROBE_SECONDS="60")  # so that ten minutes are no longer than a request may wait
     clock.set(timedelta(days=days))
     if not _is_the_databases(host):
         assert waiting.update(next_try_at=Now() + timedelta(seconds=5)) == 1
-    settles(request, patience=MINUTE)
+    settles(conn_request, patience=MINUTE)
     sweeps(2)
     assert ON_SQLITE or Heartbeat.objects.silent() == set()
-    exactly_one(fivetran, request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1
 
 
@@ -118,17 +118,17 @@ def test_a_call_under_way_has_its_whole_time(
     database_url: str, fivetran: Fivetran, approve: Approve, start: Start, clock: processes.Clock, days: int
 ) -> None:
     """Fault 60: the sweeper goes on, and takes no sender for dead that is at work."""
-    request = approve("under_way")
+    conn_request = approve("under_way")
     fivetran.hold("effect")
     start(SUBMIT_DEADLINE="300", SUBMIT_READ_TIMEOUT="290")
     until(fivetran.holding, MINUTE)
     clock.set(timedelta(days=days))
     sweeps(3)
-    assert status(request) is Status.SENDING
+    assert status(conn_request) is Status.SENDING
     fivetran.release()
-    settles(request, patience=MINUTE)
-    exactly_one(fivetran, request)
-    assert len(fivetran.posts()) == 1 and not fresh(request).unknown_at
+    settles(conn_request, patience=MINUTE)
+    exactly_one(fivetran, conn_request)
+    assert len(fivetran.posts()) == 1 and not fresh(conn_request).unknown_at
 
 
 @pytest.mark.parametrize("days", [-1, 1])
@@ -136,13 +136,13 @@ def test_an_effect_has_its_whole_time_to_show(
     database_url: str, fivetran: Fivetran, approve: Approve, start: Start, clock: processes.Clock, days: int
 ) -> None:
     """Fault 60: a day that only the clock saw is none in which the connection could have appeared."""
-    request = approve("late_by_the_clock")
+    conn_request = approve("late_by_the_clock")
     fivetran.hold("body")
     start(SUBMIT_DEADLINE="3", SUBMIT_READ_TIMEOUT="2", SETTLE_SECONDS="30")
-    settles(request, as_=Status.UNKNOWN, patience=MINUTE)
+    settles(conn_request, as_=Status.UNKNOWN, patience=MINUTE)
     clock.set(timedelta(days=days))
-    until(lambda: len(fivetran.posts()) > 1 or fresh(request).lookups >= 3, MINUTE)
+    until(lambda: len(fivetran.posts()) > 1 or fresh(conn_request).lookups >= 3, MINUTE)
     fivetran.release()
-    settles(request, patience=MINUTE)
-    exactly_one(fivetran, request)
+    settles(conn_request, patience=MINUTE)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1

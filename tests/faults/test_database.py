@@ -41,14 +41,14 @@ def test_killed_while_the_post_runs(fivetran: Fivetran, approve: Approve, machin
     """Fault 32: SIGKILL of one server process makes PostgreSQL throw everybody out and recover from its log."""
     machinery()
     fivetran.hold("effect")
-    request = approve("database_killed")
+    conn_request = approve("database_killed")
     until(fivetran.holding)
     with session() as victim:
         os.kill(victim.info.backend_pid, signal.SIGKILL)
     fivetran.release()
     until(reconnected)
-    settles(request)
-    exactly_one(fivetran, request)
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1
 
 
@@ -94,26 +94,26 @@ def test_read_only_at_the_commit_of_sending(
         admin.execute(REFUSE.format(code=code))
         try:
             machinery()
-            request = approve("write_refused")
+            conn_request = approve("write_refused")
             until(lambda: admin.execute("SELECT 1 FROM refusals WHERE is_called").fetchone())
             assert fivetran.posts() == []
         finally:
             admin.execute(ALLOW)
-    settles(request)
-    exactly_one(fivetran, request)
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1
-    assert not request.events.filter(target=Status.ATTENTION).exists()
+    assert not conn_request.events.filter(target=Status.ATTENTION).exists()
 
 
 @on_postgresql
 @pytest.mark.parametrize("mode", ["ACCESS EXCLUSIVE", "SHARE ROW EXCLUSIVE"])
 def test_locked_while_somebody_approves(fivetran: Fivetran, group: str, live_broker: str, mode: str) -> None:
     """Fault 31: a table lock; the page answers within 3 seconds, nothing is half done, and the next click works."""
-    request = factories.submitted(group_id=group, config__schema="locked_out", config__table="t")
+    conn_request = factories.submitted(group_id=group, config__schema="locked_out", config__table="t")
     approver: User = factories.person("approver")
     client = Client(raise_request_exception=False)
     client.force_login(approver)
-    url, form = reverse("connections:approve", args=[request.pk]), {"digest": request.digest}
+    url, form = reverse("connections:approve", args=[conn_request.pk]), {"digest": conn_request.digest}
     with session() as locker:
         locker.execute("BEGIN")
         locker.execute(f"LOCK TABLE connections_connectionrequest IN {mode} MODE")
@@ -122,9 +122,9 @@ def test_locked_while_somebody_approves(fivetran: Fivetran, group: str, live_bro
         assert time.monotonic() - started < PAGE_SECONDS
         assert answer.status_code in {500, 503} and b"Traceback" not in answer.content
         locker.execute("ROLLBACK")
-    assert status(request) is Status.PENDING
-    none_there(fivetran, request)
-    assert client.post(url, form).status_code == 302 and status(request) is Status.APPROVED
+    assert status(conn_request) is Status.PENDING
+    none_there(fivetran, conn_request)
+    assert client.post(url, form).status_code == 302 and status(conn_request) is Status.APPROVED
 
 
 @pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL has no single writer to wait for")
@@ -138,10 +138,10 @@ def test_eight_writers_on_sqlite(fivetran: Fivetran, group: str) -> None:
         try:
             barrier.wait()
             for n in range(10):
-                request = workflow.submit(
+                conn_request = workflow.submit(
                     by=by, filing=factories.filing(group_id=group, config__schema=f"w{number}_{n}")
                 )
-                workflow.approve(by=approver, request=request, digest=request.digest)
+                workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest)
         except BaseException as error:  # noqa: BLE001  (shown below)
             failures.append(error)
         finally:
@@ -163,11 +163,11 @@ def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) 
     from connections.permissions import Denied
 
     for round_ in range(20):
-        request = approve(f"withdrawn_{round_}")
+        conn_request = approve(f"withdrawn_{round_}")
         barrier = threading.Barrier(2)
         outcome: list[str] = []
 
-        def claim(row: ConnectionRequest = request, barrier: threading.Barrier = barrier) -> None:
+        def claim(row: ConnectionRequest = conn_request, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
             worker.submit(row.pk)
             connections.close_all()
@@ -176,13 +176,13 @@ def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) 
         thread.start()
         barrier.wait()
         try:
-            workflow.withdraw(by=request.requester, request=request)
+            workflow.withdraw(by=conn_request.requester, conn_request=conn_request)
             outcome.append("withdrawn")
         except (StaleRow, Denied):
             outcome.append("created")
         thread.join()
-        assert status(request) == outcome[0]
-        (exactly_one if outcome == ["created"] else none_there)(fivetran, request)
+        assert status(conn_request) == outcome[0]
+        (exactly_one if outcome == ["created"] else none_there)(fivetran, conn_request)
 
 
 @on_postgresql
@@ -191,17 +191,17 @@ def test_two_runs_of_tests_claimed_at_once(fivetran: Fivetran, approve: Approve)
     from connections import worker
     from connections.models import Connection, SetupTestsState
 
-    request = approve("claimed_tests")
-    worker.submit(request.pk)
-    workflow.rerun_tests(by=request.requester, request=ConnectionRequest.objects.get(pk=request.pk))
+    conn_request = approve("claimed_tests")
+    worker.submit(conn_request.pk)
+    workflow.rerun_tests(by=conn_request.requester, conn_request=ConnectionRequest.objects.get(pk=conn_request.pk))
 
     def run() -> None:
-        worker.run_tests(request.pk)
+        worker.run_tests(conn_request.pk)
         connections.close_all()
 
     with session() as first, session() as watcher:
         first.execute("BEGIN")
-        first.execute("SELECT 1 FROM connections_connection WHERE request_id = %s FOR UPDATE", [request.pk])
+        first.execute("SELECT 1 FROM connections_connection WHERE request_id = %s FOR UPDATE", [conn_request.pk])
         thread = threading.Thread(target=run)
         thread.start()
         waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -209,9 +209,9 @@ def test_two_runs_of_tests_claimed_at_once(fivetran: Fivetran, approve: Approve)
         first.execute(
             "UPDATE connections_connection SET tests = 'running', tests_token = gen_random_uuid(),"
             " tests_lease_until = now() + interval '1 minute' WHERE request_id = %s",
-            [request.pk],
+            [conn_request.pk],
         )
         first.execute("COMMIT")
         thread.join()
-    assert Connection.objects.get(request=request).tests == SetupTestsState.RUNNING
+    assert Connection.objects.get(request=conn_request).tests == SetupTestsState.RUNNING
     assert not [call for call in fivetran.call("journal") if call["path"].endswith("/test")]

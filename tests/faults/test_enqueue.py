@@ -165,7 +165,7 @@ def test_what_lost_its_message_is_rung_for_before_what_came_later(
             approve(f"later_{number}")
         tasks.enqueue_due(worker.sweep())
         enqueued = [json.loads(base64.b64decode(json.loads(item)["body"]))[0] for item in broker.lrange("slow", 0, 1)]
-    assert sorted(enqueued) == [[request.pk] for request in lost]
+    assert sorted(enqueued) == [[conn_request.pk] for conn_request in lost]
 
 
 def test_a_worker_looks_for_the_next_one_only_where_no_message_waits(

@@ -36,19 +36,19 @@ def test_a_worker_killed_while_sending(fivetran: Fivetran, approve: Approve, mac
     """Faults 2, 3, 4 and, as the kill takes the whole group, 7."""
     worker = machinery()
     fivetran.hold(phase)
-    request = approve(f"kill_{phase}")
+    conn_request = approve(f"kill_{phase}")
     until(fivetran.holding)
-    assert status(request) in {Status.SENDING, Status.CREATED}  # created only once the answer was on its way
-    assert phase == "answered" or status(request) is Status.SENDING
+    assert status(conn_request) in {Status.SENDING, Status.CREATED}  # created only once the answer was on its way
+    assert phase == "answered" or status(conn_request) is Status.SENDING
     worker.kill()
     fivetran.release()
     machinery()
-    settles(request)
+    settles(conn_request)
     if phase in {"effect", "half"}:  # it existed, and nobody here was told: found, and asked how it is
-        until(lambda: fresh(request).connection.tests == SetupTestsState.STORED)
-        assert fresh(request).connection.adopted and fresh(request).connection.runs.count() == 1
+        until(lambda: fresh(conn_request).connection.tests == SetupTestsState.STORED)
+        assert fresh(conn_request).connection.adopted and fresh(conn_request).connection.runs.count() == 1
         assert [call for call in fivetran.call("journal") if call["path"].endswith("/test")]
-    exactly_one(fivetran, request)
+    exactly_one(fivetran, conn_request)
 
 
 class Way:
@@ -101,16 +101,16 @@ def test_a_worker_killed_before_its_post_arrives(
     try:
         settings.FIVETRAN_BASE_URL = way.url
         worker = machinery(FIVETRAN_BASE_URL=way.url)
-        request = approve("kill_before")
+        conn_request = approve("kill_before")
         assert way.kept.wait(PATIENCE)
-        assert status(request) is Status.SENDING
+        assert status(conn_request) is Status.SENDING
         worker.kill()
         way.free.set()
         machinery(FIVETRAN_BASE_URL=way.url)
-        settles(request)
-        exactly_one(fivetran, request)
+        settles(conn_request)
+        exactly_one(fivetran, conn_request)
         assert len(fivetran.posts()) == 1
-        assert request.events.filter(source=Status.UNKNOWN, target=Status.APPROVED).count() == 1
+        assert conn_request.events.filter(source=Status.UNKNOWN, target=Status.APPROVED).count() == 1
     finally:
         way.close()
 
@@ -121,14 +121,14 @@ def test_a_worker_killed_between_claim_and_sending(fivetran: Fivetran, approve: 
     """Fault 7, before the POST: nothing was sent, so the claim is simply released."""
     worker = machinery()
     fivetran.call("hold", {"phase": "headers", "method": "GET", "path": "/v1/connections*"})
-    request = approve("kill_claimed")
+    conn_request = approve("kill_claimed")
     until(fivetran.holding)
-    assert status(request) is Status.CLAIMED
+    assert status(conn_request) is Status.CLAIMED
     worker.kill()
     fivetran.release()
     machinery()
-    settles(request)
-    exactly_one(fivetran, request)
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1
 
 
@@ -139,21 +139,21 @@ def test_a_worker_killed_with_the_answer_in_its_hands(
     """Fault 5: a second session holds the row, so the worker hangs in its own UPDATE and dies there."""
     worker = machinery()
     fivetran.hold("effect")
-    request = approve("kill_commit")
+    conn_request = approve("kill_commit")
     until(fivetran.holding)
     with session() as locker, session() as watcher:
         locker.execute("BEGIN")
-        locker.execute("SELECT 1 FROM connections_connectionrequest WHERE id = %s FOR UPDATE", [request.pk])
+        locker.execute("SELECT 1 FROM connections_connectionrequest WHERE id = %s FOR UPDATE", [conn_request.pk])
         fivetran.release()
         waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
         until(lambda: watcher.execute(waiting).fetchone())
         worker.kill()
         locker.execute("ROLLBACK")
-    assert status(request) is Status.SENDING
+    assert status(conn_request) is Status.SENDING
     machinery()
-    settles(request)
-    exactly_one(fivetran, request)
-    assert len(fivetran.posts()) == 1 and fresh(request).connection.adopted
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
+    assert len(fivetran.posts()) == 1 and fresh(conn_request).connection.adopted
 
 
 @pytest.mark.everywhere
@@ -161,13 +161,13 @@ def test_a_worker_killed_with_the_answer_in_its_hands(
 def test_a_worker_killed_right_after_its_commit(fivetran: Fivetran, approve: Approve, machinery: Machinery) -> None:
     """Fault 6: the event is there, so it is done; the next worker finds nothing to do."""
     worker = machinery()
-    request = approve("kill_after")
-    until(lambda: request.events.filter(target=Status.CREATED).exists())
+    conn_request = approve("kill_after")
+    until(lambda: conn_request.events.filter(target=Status.CREATED).exists())
     worker.kill()
     machinery()
     other = approve("kill_after_other")
-    settles(request, other)
-    exactly_one(fivetran, request, other)
+    settles(conn_request, other)
+    exactly_one(fivetran, conn_request, other)
     assert len(fivetran.posts()) == 2
 
 
@@ -176,7 +176,7 @@ def test_only_the_main_process_killed(fivetran: Fivetran, approve: Approve, mach
     """Fault 8: the pool is threads, so no orphan is left that could go on sending."""
     worker = machinery()
     fivetran.hold("effect")
-    request = approve("kill_main")
+    conn_request = approve("kill_main")
     until(fivetran.holding)
     children = psutil.Process(worker.popen.pid).children(recursive=True)
     os.kill(worker.popen.pid, signal.SIGKILL)
@@ -184,8 +184,8 @@ def test_only_the_main_process_killed(fivetran: Fivetran, approve: Approve, mach
     assert not psutil.wait_procs(children, timeout=PATIENCE)[1]
     fivetran.release()
     machinery()
-    settles(request)
-    exactly_one(fivetran, request)
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1
 
 
@@ -220,18 +220,18 @@ def test_a_worker_frozen_past_its_deadline_writes_nothing(
     """Fault 9: another worker settles the row; what the first one writes when it wakes up changes nothing."""
     frozen = machinery()
     fivetran.hold("effect")
-    request = approve("frozen_one")
+    conn_request = approve("frozen_one")
     until(fivetran.holding)
     until(lambda: _freeze(frozen))
     assert fivetran.holding()
     fivetran.release()
     machinery()
-    settles(request)
-    version = fresh(request).version
+    settles(conn_request)
+    version = fresh(conn_request).version
     os.killpg(frozen.popen.pid, signal.SIGCONT)
     until(lambda: "moved on while it was being sent" in frozen.log.read_text())
-    assert fresh(request).version == version
-    exactly_one(fivetran, request)
+    assert fresh(conn_request).version == version
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1
 
 
@@ -242,7 +242,7 @@ def test_a_worker_without_memory_for_the_answer(fivetran: Fivetran, approve: App
     starved = machinery()
     fivetran.settings(bomb_bytes=1_000_000)  # an answer that is allowed, and needs pages that the worker has not got
     fivetran.hold("effect")
-    request = approve("bomb_starved")
+    conn_request = approve("bomb_starved")
     until(fivetran.holding)
     # Of what it may write to, not of addresses: those of a thread's heap are reserved long before they are used.
     size = psutil.Process(starved.popen.pid).memory_info().data
@@ -252,8 +252,8 @@ def test_a_worker_without_memory_for_the_answer(fivetran: Fivetran, approve: App
     starved.kill()
     machinery()
     other = approve("starved_other")
-    settles(request, other)
-    exactly_one(fivetran, request, other)
+    settles(conn_request, other)
+    exactly_one(fivetran, conn_request, other)
     assert len(fivetran.posts()) == 2
 
 
@@ -262,13 +262,13 @@ def test_a_deploy_in_the_middle(fivetran: Fivetran, approve: Approve, machinery:
     """Fault 11: SIGTERM lets the running call finish."""
     worker = machinery()
     fivetran.hold("effect")
-    request = approve("deploy_now")
+    conn_request = approve("deploy_now")
     until(fivetran.holding)
     worker.popen.terminate()
     fivetran.release()
     worker.popen.wait(PATIENCE)
-    assert status(request) is Status.CREATED
-    exactly_one(fivetran, request)
+    assert status(conn_request) is Status.CREATED
+    exactly_one(fivetran, conn_request)
 
 
 @pytest.mark.slow
@@ -276,14 +276,14 @@ def test_a_deploy_without_patience(fivetran: Fivetran, approve: Approve, machine
     """Fault 11: SIGTERM and soon SIGKILL leave the outcome open, never a second connection."""
     worker = machinery()
     fivetran.hold("effect")
-    request = approve("deploy_hasty")
+    conn_request = approve("deploy_hasty")
     until(fivetran.holding)
     worker.stop(patience=0.5)
-    assert status(request) is Status.SENDING
+    assert status(conn_request) is Status.SENDING
     fivetran.release()
     machinery()
-    settles(request)
-    exactly_one(fivetran, request)
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1
 
 
@@ -294,11 +294,11 @@ def test_a_worker_killed_while_it_runs_the_setup_tests(
     """Fault 56: a lost run is due again; and fault 3: an adopted connection gets its tests."""
     worker = machinery()
     fivetran.call("hold", {"phase": "effect", "method": "POST", "path": "/v1/connections/*"})
-    request = approve("drop_tests")  # created without an answer, so it is adopted and its tests are due
+    conn_request = approve("drop_tests")  # created without an answer, so it is adopted and its tests are due
     until(fivetran.holding)
     worker.kill()
     fivetran.release()
     machinery()
-    until(lambda: fresh(request).connection.tests == SetupTestsState.STORED)
-    assert fresh(request).connection.runs.count() == 1
-    exactly_one(fivetran, request)
+    until(lambda: fresh(conn_request).connection.tests == SetupTestsState.STORED)
+    assert fresh(conn_request).connection.runs.count() == 1
+    exactly_one(fivetran, conn_request)

@@ -46,13 +46,13 @@ def test_one_message_ten_times_at_once(fivetran: Fivetran, approve: Approve, mac
     for _ in range(2):
         machinery()
     fivetran.settings(create_seconds=0.5)
-    request = approve("ten_times")
+    conn_request = approve("ten_times")
     for _ in range(10):
-        publish("submit", (request.pk,))
-    settles(request)
-    exactly_one(fivetran, request)
+        publish("submit", (conn_request.pk,))
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1
-    assert request.events.filter(target=Status.CLAIMED).count() == 1
+    assert conn_request.events.filter(target=Status.CLAIMED).count() == 1
 
 
 @pytest.mark.slow
@@ -100,9 +100,9 @@ def test_forged_and_foreign_messages(fivetran: Fivetran, approve: Approve, group
             publish(task, args)
     publish("sweep", (1, 2, 3))
     publish("a_task_that_is_no_more", (1,), queue="slow")
-    request = approve("after_the_forged")
-    settles(request)
-    exactly_one(fivetran, request)
+    conn_request = approve("after_the_forged")
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1 and status(pending) is Status.PENDING
     log = worker.log.read_text()
     assert worker.popen.poll() is None
@@ -149,18 +149,18 @@ def test_a_message_of_an_older_version(
     fivetran: Fivetran, messages_are_published: None, approve: Approve, machinery: Machinery, live_broker: str
 ) -> None:
     """Fault 64: a message of the old code works with the new one, whose own says no more than the old one's."""
-    request = approve("old_message")
+    conn_request = approve("old_message")
     with redis.Redis.from_url(live_broker) as broker:
         [ours] = broker.lrange("slow", 0, -1)
         new = json.loads(ours)
-        assert json.loads(base64.b64decode(new["body"]))[:2] == [[request.pk], {}]
+        assert json.loads(base64.b64decode(new["body"]))[:2] == [[conn_request.pk], {}]
         assert new["headers"]["task"] == OLD_MESSAGE["headers"]["task"]  # type: ignore[index]
         broker.flushall()
-        body = json.dumps([[request.pk], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
+        body = json.dumps([[conn_request.pk], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}])
         broker.lpush("slow", json.dumps({**OLD_MESSAGE, "body": base64.b64encode(body.encode()).decode()}))
     machinery(scheduled=False)
-    settles(request)
-    exactly_one(fivetran, request)
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
 
 
 @pytest.mark.slow
@@ -174,10 +174,12 @@ def test_ten_sweepers_and_two_schedulers_at_once(
     env = {**os.environ, **environment}
     sweepers = [subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE) for _ in range(10)]
     assert [sweeper.communicate(timeout=180) and sweeper.returncode for sweeper in sweepers] == [0] * 10
-    for request in claimed:
-        assert status(request) is Status.APPROVED and request.events.filter(source=Status.CLAIMED).count() == 1
-    for request in sending:
-        assert status(request) is Status.UNKNOWN and request.events.filter(source=Status.SENDING).count() == 1
+    for conn_request in claimed:
+        assert (
+            status(conn_request) is Status.APPROVED and conn_request.events.filter(source=Status.CLAIMED).count() == 1
+        )
+    for conn_request in sending:
+        assert status(conn_request) is Status.UNKNOWN and conn_request.events.filter(source=Status.SENDING).count() == 1
     with ExitStack() as stack:
         stack.enter_context(processes.scheduler(environment))
         machinery()
@@ -191,18 +193,18 @@ def test_without_a_scheduler_for_an_hour(
     fivetran: Fivetran, approve: Approve, machinery: Machinery, live_broker: str
 ) -> None:
     """Fault 63: operators see how old the oldest request is; everything goes on when the scheduler is back."""
-    request = approve("no_scheduler")
+    conn_request = approve("no_scheduler")
     with redis.Redis.from_url(live_broker) as broker:
         broker.flushall()
     hour_ago = Now() - timedelta(hours=1)
-    ConnectionRequest.objects.filter(pk=request.pk).update(approved_at=hour_ago, next_try_at=hour_ago)
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(approved_at=hour_ago, next_try_at=hour_ago)
     operator = Client()
     operator.force_login(factories.person("operator"))
     page = operator.get(reverse("connections:operations"))
     assert page.context["late"] and "waits long" in page.content.decode()
     machinery()
-    settles(request)
-    exactly_one(fivetran, request)
+    settles(conn_request)
+    exactly_one(fivetran, conn_request)
 
 
 def test_a_token_of_a_claim_is_never_used_twice(fivetran: Fivetran, approve: Approve) -> None:
@@ -210,10 +212,10 @@ def test_a_token_of_a_claim_is_never_used_twice(fivetran: Fivetran, approve: App
     from connections.models import StaleRow, transition
     from connections.states import Actor
 
-    request = approve("claimed_twice")
-    other = ConnectionRequest.objects.get(pk=request.pk)
+    conn_request = approve("claimed_twice")
+    other = ConnectionRequest.objects.get(pk=conn_request.pk)
     transition(
-        request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() + timedelta(minutes=1)
+        conn_request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() + timedelta(minutes=1)
     )
     with pytest.raises(StaleRow):
         transition(other, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now())

@@ -65,15 +65,15 @@ def test_the_daily_time_is_an_hour_of_utc_wherever_the_reader_is(
     client.cookies["zone"] = zone
     with time_machine.travel(moment, tick=False):
         client.force_login(by)
-        request = factories.submitted(by, sync_frequency=1440, daily_sync_time="02:00")
-        assert payloads.build_body(request.values)["daily_sync_time"] == "02:00"
-        page = client.get(reverse("connections:request", args=[request.pk])).content.decode()
+        conn_request = factories.submitted(by, sync_frequency=1440, daily_sync_time="02:00")
+        assert payloads.build_body(conn_request.values)["daily_sync_time"] == "02:00"
+        page = client.get(reverse("connections:request", args=[conn_request.pk])).content.decode()
     assert "02:00" in page and "UTC" in page
 
 
 def test_no_secret_is_stored_so_none_has_to_be_decrypted(groups: None, db: None) -> None:
     """Fault 65 cannot happen: secrets are refused at the form, and no column holds anything encrypted."""
-    request = factories.submitted()
+    conn_request = factories.submitted()
     with connection.cursor() as cursor:
-        columns = {c.name for c in connection.introspection.get_table_description(cursor, request._meta.db_table)}
+        columns = {c.name for c in connection.introspection.get_table_description(cursor, conn_request._meta.db_table)}
     assert not [name for name in columns if "secret" in name or "crypt" in name]

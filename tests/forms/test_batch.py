@@ -290,9 +290,9 @@ def test_a_row_that_changed_or_moved_on_does_not_stop_the_others() -> None:
     batch = filed(by, 4)
     seen = all_of(batch)
     edited, withdrawn, decided, last = requests_of(batch)
-    workflow.submit(by=by, request=edited, filing=factories.filing(sync_frequency=60))
-    workflow.withdraw(by=by, request=withdrawn)
-    workflow.reject(by=factories.person("approver"), request=decided, reason="Twice")
+    workflow.submit(by=by, conn_request=edited, filing=factories.filing(sync_frequency=60))
+    workflow.withdraw(by=by, conn_request=withdrawn)
+    workflow.reject(by=factories.person("approver"), conn_request=decided, reason="Twice")
     outcomes = batches.decide_batch(by=approver, batch=batch, decisions=seen)
     assert [bool(outcome.obstacle) for outcome in outcomes] == [True, True, True, False]
     assert "look again" in outcomes[0].obstacle

@@ -120,10 +120,10 @@ def test_a_submission_as_the_page_stood_asks_for_the_hand_over(as_user: Any) -> 
             "source_owner": "approver@example.com",
         },
     )
-    row = ConnectionRequest.objects.get()
-    assert row.payload is not None
-    assert row.payload["run_setup_tests"] is False
-    assert row.payload["connect_card_config"]["redirect_uri"].endswith("/handover/return/")
+    conn_request = ConnectionRequest.objects.get()
+    assert conn_request.payload is not None
+    assert conn_request.payload["run_setup_tests"] is False
+    assert conn_request.payload["connect_card_config"]["redirect_uri"].endswith("/handover/return/")
 
 
 def test_a_source_owner_that_cannot_be_one_is_refused_on_the_field(as_user: Any) -> None:

@@ -280,8 +280,8 @@ def test_entries_of_a_list(client: Client) -> None:
     }
     config = sent(client, {**S3, **files})
     assert config["files"] == [{"file_pattern": ".*", "table_name": "one"}, {"file_pattern": "b"}]
-    request = ConnectionRequest.objects.get()
-    shown = page(client.get(f"/requests/{request.pk}/clone/"))
+    conn_request = ConnectionRequest.objects.get()
+    shown = page(client.get(f"/requests/{conn_request.pk}/clone/"))
     assert 'name="config__files__1__file_pattern" value="b"' in shown
 
 
@@ -337,8 +337,8 @@ def test_a_required_setting_stands_in_sight_and_is_asked_for(client: Client) -> 
 
 
 def test_the_next_service_takes_what_has_the_same_key(client: Client) -> None:
-    request = factories.draft(service="postgres", config__host="db", config__schema_prefix="crm")
-    form = RequestForm.from_values({**request.values, "service": "s3", "config.prefix": "p"})
+    conn_request = factories.draft(service="postgres", config__host="db", config__schema_prefix="crm")
+    form = RequestForm.from_values({**conn_request.values, "service": "s3", "config.prefix": "p"})
     assert form.values()["config.prefix"] == "p" and "config.host" not in form.values()
 
 

@@ -102,7 +102,7 @@ def test_whoever_is_deactivated_may_nothing_of_their_own() -> None:
     person = factories.person()
     pending, created = factories.submitted(person), factories.request_in(Status.CREATED, person)
     pausing = factories.request_in(Status.CREATED, person)
-    change = workflow.ask_for_change(by=person, request=pausing, kind=ChangeKind.PAUSE, reason="x")
+    change = workflow.ask_for_change(by=person, conn_request=pausing, kind=ChangeKind.PAUSE, reason="x")
     handover = handed_over(person, person.username)
     batch = filed(person)
     Connection.objects.filter(request=created).update(tests="done")

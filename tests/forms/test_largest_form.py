@@ -81,9 +81,9 @@ def test_the_largest_form_is_reviewed_saved_and_submitted(client: Client) -> Non
     assert saved.status_code == 200, saved.content
     answer = client.post(NEW, {**sent, "action": "submit"})
     assert answer.status_code == 302, re.findall(r"<li>(.*?)</li>", answer.content.decode())[:5]
-    request = ConnectionRequest.objects.get()
-    assert len((request.payload or {})["config"]["reports"]) == 55
-    again = client.get(f"/requests/{request.pk}/edit/").content.decode()
+    conn_request = ConnectionRequest.objects.get()
+    assert len((conn_request.payload or {})["config"]["reports"]) == 55
+    again = client.get(f"/requests/{conn_request.pk}/edit/").content.decode()
     assert again.count('data-entry-of="config__reports"') == 55 and "There is a problem" not in again
 
 

@@ -172,12 +172,12 @@ def test_a_source_that_somebody_else_connected_is_said_without_a_name(
 
 
 def test_who_may_see_it_learns_which_and_whose(as_user: Any, cast: dict[str, User], offered: None) -> None:
-    row = crm(cast["requester2"])
+    conn_request = crm(cast["requester2"])
     text = same_source(as_user("approver"))
-    assert f"Request {row.pk} of requester2 (Waiting for approval), into Warehouse as crm" in text
+    assert f"Request {conn_request.pk} of requester2 (Waiting for approval), into Warehouse as crm" in text
     assert "somebody else" not in text
     page = as_user("approver").post(REVIEW, {**POSTGRES, "config__schema_prefix": "m", "config__host": HOST})
-    assert f'href="/requests/{row.pk}/"' in page.content.decode()
+    assert f'href="/requests/{conn_request.pk}/"' in page.content.decode()
 
 
 def test_one_s_own_is_named_and_the_others_counted(as_user: Any, cast: dict[str, User], offered: None) -> None:
@@ -195,8 +195,8 @@ def test_a_connection_at_fivetran_counts_once(as_user: Any, cast: dict[str, User
     live("legacy", source=key, group="decent_dropsy")
     assert same_source(as_user("requester")).startswith("A connection or request of somebody else.")
     assert same_source(as_user("operator")) == "Connection tender_ape at Fivetran, into Sandbox warehouse as legacy"
-    row = crm(cast["requester2"], Status.CREATED)
-    ConnectionRequest.objects.filter(pk=row.pk).update(connection_id="tender_ape")
+    conn_request = crm(cast["requester2"], Status.CREATED)
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(connection_id="tender_ape")
     assert same_source(as_user("operator")).count(" as ") == 1
 
 

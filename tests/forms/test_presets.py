@@ -150,26 +150,26 @@ def test_only_the_presets_group_is_told_sees_it_in_the_inbox_and_decides(
 ) -> None:
     preset, fiona = make(approvers=finance), User.objects.get(username="fiona")
     filing = factories.filing()
-    request = workflow.submit(by=cast["requester"], filing=type(filing)(**{**filing.__dict__, "preset": preset}))
+    conn_request = workflow.submit(by=cast["requester"], filing=type(filing)(**{**filing.__dict__, "preset": preset}))
     assert [notice.recipient for notice in Notice.objects.all()] == [fiona]
     for outsider in (cast["approver"], cast["admin"]):
         with pytest.raises(Denied, match="Only approvers in the group “Finance approvers” can decide"):
-            permissions.check_can_decide(outsider, request)
+            permissions.check_can_decide(outsider, conn_request)
         assert not permissions.waiting_for(outsider).exists()
-    answer = as_user("approver").post(f"/requests/{request.pk}/approve/", {"digest": request.digest})
+    answer = as_user("approver").post(f"/requests/{conn_request.pk}/approve/", {"digest": conn_request.digest})
     assert answer.status_code == 403 and "Finance approvers" in answer.content.decode()
-    assert "Finance approvers" in page(as_user("approver").get(f"/requests/{request.pk}/"))
-    assert list(permissions.waiting_for(fiona)) == [request]
-    workflow.approve(by=fiona, request=request, digest=request.digest)
-    assert request.state is Status.APPROVED
+    assert "Finance approvers" in page(as_user("approver").get(f"/requests/{conn_request.pk}/"))
+    assert list(permissions.waiting_for(fiona)) == [conn_request]
+    workflow.approve(by=fiona, conn_request=conn_request, digest=conn_request.digest)
+    assert conn_request.state is Status.APPROVED
 
 
 def test_members_need_the_right_to_approve_too(cast: dict[str, User], finance: Group) -> None:
     cast["auditor"].groups.add(finance)
     preset = make(approvers=finance)
     assert list(permissions.approvers_for(cast["requester"], preset)) == [User.objects.get(username="fiona")]
-    request = factories.submitted(cast["requester"])
-    assert not permissions.can_decide(cast["auditor"], request)
+    conn_request = factories.submitted(cast["requester"])
+    assert not permissions.can_decide(cast["auditor"], conn_request)
 
 
 def test_an_empty_group_stops_the_submission_and_says_why(client: Client, finance: Group) -> None:
@@ -180,9 +180,11 @@ def test_an_empty_group_stops_the_submission_and_says_why(client: Client, financ
 
 
 def test_everybody_else_decides_as_before(cast: dict[str, User]) -> None:
-    request = factories.submitted(cast["requester"])
-    assert permissions.can_decide(cast["approver"], request) and permissions.can_decide(cast["admin"], request)
-    assert list(permissions.waiting_for(cast["approver"])) == [request]
+    conn_request = factories.submitted(cast["requester"])
+    assert permissions.can_decide(cast["approver"], conn_request) and permissions.can_decide(
+        cast["admin"], conn_request
+    )
+    assert list(permissions.waiting_for(cast["approver"])) == [conn_request]
     assert not permissions.waiting_for(cast["requester2"]).exists()
 
 
@@ -263,12 +265,12 @@ def test_a_description_becomes_values_without_secrets_names_or_masks() -> None:
 
 
 def test_who_may_copy_a_live_connection(cast: dict[str, User]) -> None:
-    row = factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
+    conn_request = factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
     for name in ("requester", "approver", "operator", "admin"):
-        permissions.check_can_copy_live(cast[name], str(row.connection_id))
+        permissions.check_can_copy_live(cast[name], str(conn_request.connection_id))
     for name in ("requester2", "auditor"):
         with pytest.raises(Denied):
-            permissions.check_can_copy_live(cast[name], str(row.connection_id))
+            permissions.check_can_copy_live(cast[name], str(conn_request.connection_id))
     with pytest.raises(Denied):
         permissions.check_can_copy_live(cast["requester"], "unknown_one")
 
@@ -354,12 +356,16 @@ def test_what_is_hidden_needs_a_value(admin: Client) -> None:
 
 
 def test_a_request_becomes_a_preset(admin: Client, cast: dict[str, User]) -> None:
-    row = factories.submitted(cast["requester"], sync_frequency=15)
-    chosen = {"action": "make_preset", "_selected_action": [row.pk], "index": "0"}
+    conn_request = factories.submitted(cast["requester"], sync_frequency=15)
+    chosen = {"action": "make_preset", "_selected_action": [conn_request.pk], "index": "0"}
     answer = admin.post("/admin/connections/connectionrequest/", chosen)
     text = page(admin.get(answer["Location"]))
-    assert "&quot;sync_frequency&quot;: 15" in text and "Weekly sales report" not in text and row.schema not in text
-    two = {**chosen, "_selected_action": [row.pk, factories.submitted(cast["requester"]).pk]}
+    assert (
+        "&quot;sync_frequency&quot;: 15" in text
+        and "Weekly sales report" not in text
+        and conn_request.schema not in text
+    )
+    two = {**chosen, "_selected_action": [conn_request.pk, factories.submitted(cast["requester"]).pk]}
     assert (
         "Select one request" in admin.post("/admin/connections/connectionrequest/", two, follow=True).content.decode()
     )

@@ -18,10 +18,12 @@ CARD: dict[str, Any] = {"use_connect_card": True, "connect_card_config__redirect
 
 def handed_over(by: User | None = None, source_owner: str = "", **changes: Any) -> Handover:
     """A request that has just been created, and waits for its source owner's credentials."""
-    request = factories.request_in(Status.SENDING, by, **CARD, source_owner=source_owner, **changes)
+    conn_request = factories.request_in(Status.SENDING, by, **CARD, source_owner=source_owner, **changes)
     incomplete = {"setup_state": "incomplete"}
-    outcome.to_created(request, Actor.WORKER, factories.created_data(request, status=incomplete))
-    return Handover.objects.select_related("request__requester", "request__connection", "owner").get(request=request)
+    outcome.to_created(conn_request, Actor.WORKER, factories.created_data(conn_request, status=incomplete))
+    return Handover.objects.select_related("request__requester", "request__connection", "owner").get(
+        request=conn_request
+    )
 
 
 def page_of(handover: Handover, part: str = "") -> str:

@@ -56,12 +56,14 @@ def test_an_address_means_its_user_and_else_only_itself() -> None:
 
 
 def test_an_operators_adoption_begins_it_too(fivetran: Any, group: str) -> None:
-    request = factories.request_in(Status.ATTENTION, **CARD, group_id=group, config__schema="found", config__table="t")
+    conn_request = factories.request_in(
+        Status.ATTENTION, **CARD, group_id=group, config__schema="found", config__table="t"
+    )
     there = fivetran.seed(service="google_sheets", group_id=group, schema="found.t")
     operator = factories.person("operator")
-    operations.adopt(by=operator, request=request, connection_id=there["id"], reason="It is ours")
+    operations.adopt(by=operator, conn_request=conn_request, connection_id=there["id"], reason="It is ours")
     assert Connection.objects.get().tests == "none"
-    assert Handover.objects.get().owner == request.requester
+    assert Handover.objects.get().owner == conn_request.requester
     assert Notice.objects.filter(kind=NoticeKind.HANDOVER).count() == 1
 
 

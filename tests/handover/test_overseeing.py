@@ -142,9 +142,11 @@ def test_others_do_neither(row: Handover, part: str) -> None:
 
 
 def test_a_request_without_a_hand_over_has_none_to_redirect() -> None:
-    request = factories.submitted()
+    conn_request = factories.submitted()
     for part in ("pass-on", "revoke"):
-        answer = logged_in(request.requester).post(f"/requests/{request.pk}/handover/{part}/", {"to": "a@example.com"})
+        answer = logged_in(conn_request.requester).post(
+            f"/requests/{conn_request.pk}/handover/{part}/", {"to": "a@example.com"}
+        )
         assert answer.status_code == 404
 
 

@@ -15,38 +15,38 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
-def refused(constraint: str, request: ConnectionRequest, **columns: Any) -> None:
+def refused(constraint: str, conn_request: ConnectionRequest, **columns: Any) -> None:
     """Assert that an UPDATE of the row is refused by the constraint of that name, or on its columns."""
     with pytest.raises(IntegrityError) as refusal, transaction.atomic():
-        ConnectionRequest.objects.filter(pk=request.pk).update(**columns)
+        ConnectionRequest.objects.filter(pk=conn_request.pk).update(**columns)
     assert constraint in str(refusal.value)
 
 
 def test_nobody_approves_their_own_request_not_even_by_sql() -> None:
-    request = factories.approved()
+    conn_request = factories.approved()
     with pytest.raises(IntegrityError, match="four_eyes"), transaction.atomic(), connection.cursor() as cursor:
         table = ConnectionRequest._meta.db_table
-        cursor.execute(f"UPDATE {table} SET approved_by_id = requester_id WHERE id = %s", [request.pk])  # noqa: S608
+        cursor.execute(f"UPDATE {table} SET approved_by_id = requester_id WHERE id = %s", [conn_request.pk])  # noqa: S608
 
 
 def test_an_approved_request_cannot_be_handed_to_its_approver() -> None:
-    request = factories.approved()
-    refused("four_eyes", request, requester=F("approved_by"))
+    conn_request = factories.approved()
+    refused("four_eyes", conn_request, requester=F("approved_by"))
 
 
 @pytest.mark.parametrize("status", sorted(DECIDED))
 def test_nothing_stands_behind_the_approval_without_one(status: Status) -> None:
-    request = factories.request_in(status)
-    refused("approval_covers_the_body", request, approved_by=None)
-    refused("approval_covers_the_body", request, approved_at=None)
+    conn_request = factories.request_in(status)
+    refused("approval_covers_the_body", conn_request, approved_by=None)
+    refused("approval_covers_the_body", conn_request, approved_at=None)
 
 
 @pytest.mark.parametrize("status", sorted(DECIDED))
 def test_the_body_behind_an_approval_is_the_approved_one(status: Status) -> None:
-    request = factories.request_in(status)
+    conn_request = factories.request_in(status)
     other = payloads.digest({"service": "something_else"})
-    refused("approval_covers_the_body", request, digest=other)
-    refused("approval_covers_the_body", request, approved_digest=other)
+    refused("approval_covers_the_body", conn_request, digest=other)
+    refused("approval_covers_the_body", conn_request, approved_digest=other)
 
 
 def test_a_pending_request_cannot_be_approved_by_writing_its_status() -> None:
@@ -119,9 +119,9 @@ def test_a_submitted_request_says_since_when() -> None:
 
 @pytest.mark.parametrize("status", [Status.CLAIMED, Status.SENDING])
 def test_a_claim_has_a_token_and_a_lease(status: Status) -> None:
-    request = factories.request_in(status)
-    refused("claim_has_token_and_lease", request, token=None)
-    refused("claim_has_token_and_lease", request, lease_until=None)
+    conn_request = factories.request_in(status)
+    refused("claim_has_token_and_lease", conn_request, token=None)
+    refused("claim_has_token_and_lease", conn_request, lease_until=None)
 
 
 def test_sending_says_since_when() -> None:
@@ -134,21 +134,23 @@ def test_a_status_outside_the_table_is_refused() -> None:
 
 
 def test_a_move_leaves_one_event_and_no_second_one_for_its_version() -> None:
-    request = factories.submitted()
+    conn_request = factories.submitted()
     with pytest.raises(IntegrityError), transaction.atomic():
-        Event.objects.create(request=request, kind=EventKind.MOVED, actor=Actor.WORKER, version=request.version)
+        Event.objects.create(
+            request=conn_request, kind=EventKind.MOVED, actor=Actor.WORKER, version=conn_request.version
+        )
 
 
 def test_a_refused_move_leaves_neither_row_nor_event() -> None:
-    request = factories.submitted()
+    conn_request = factories.submitted()
     with pytest.raises(IntegrityError, match="four_eyes|approval"), transaction.atomic():
         transition(
-            request,
+            conn_request,
             Status.APPROVED,
             actor=Actor.APPROVER,
-            approved_by=request.requester,
-            approved_digest=request.digest,
+            approved_by=conn_request.requester,
+            approved_digest=conn_request.digest,
         )
-    stored = ConnectionRequest.objects.get(pk=request.pk)
+    stored = ConnectionRequest.objects.get(pk=conn_request.pk)
     assert (stored.status, stored.version, stored.token) == (Status.PENDING, 1, None)
     assert stored.events.count() == 1

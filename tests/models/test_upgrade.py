@@ -104,9 +104,13 @@ def nothing_is_lost(old: OldRows, before: Rows) -> None:
     after = rows_of(list(apps.get_app_config("connections").get_models()))
     assert {name: len(rows) for name, rows in after.items()} == {name: len(rows) for name, rows in before.items()}
     assert after == before
-    assert {row.status for row in ConnectionRequest.objects.all()} == {each.value for each in Status}
+    assert {conn_request.status for conn_request in ConnectionRequest.objects.all()} == {each.value for each in Status}
     found = with_step(ConnectionRequest.objects.all())
-    assert [f"{row}: {row.turn}" for row in found if row.turn != step_of(row).owner.value] == []
+    assert [
+        f"{conn_request}: {conn_request.turn}"
+        for conn_request in found
+        if conn_request.turn != step_of(conn_request).owner.value
+    ] == []
     with pytest.raises(DatabaseError), transaction.atomic():
         Event.objects.update(reason="another")
     if connection.vendor == "sqlite":
@@ -134,9 +138,9 @@ def people_go_on(old: OldRows, as_user: Callable[..., Client]) -> None:
     draft = f"/requests/{old.requests['draft']}/edit/"
     text = requester.get(draft).content.decode()
     kept = {name: hidden(text, name) for name in ("form_token", "keep", "edited", "version")}
-    row = ConnectionRequest.objects.get(pk=old.requests["draft"])
+    conn_request = ConnectionRequest.objects.get(pk=old.requests["draft"])
     assert kept["form_token"]
-    typed = {key.replace(".", "__"): value for key, value in row.values.items()}
+    typed = {key.replace(".", "__"): value for key, value in conn_request.values.items()}
     assert requester.post(draft, {**typed, **kept, "action": "submit"}).status_code == 302
     assert status(old, "draft") is Status.PENDING
     assert "old_attention" in requester.get(reverse("connections:history"), {"q": "old_attention"}).content.decode()

@@ -200,13 +200,13 @@ def test_no_canary_is_found_anywhere(
     cast["requester"].refresh_from_db()  # the password is a new one
     client = as_user("requester")
     assert client.get(NEW, {"from_connection": str(created.connection_id)}).status_code == 200
-    workflow.rerun_tests(by=cast["requester"], request=created)
+    workflow.rerun_tests(by=cast["requester"], conn_request=created)
     processes.until(lambda: ConnectionRequest.objects.get(pk=created.pk).connection.runs.count() > 1, 20)
     cast["requester2"].refresh_from_db()
     row = secret_canary_life.handed_over(journey, fivetran, cast, as_user, group)
-    request = ConnectionRequest.objects.get(pk=row.request_id)
-    secret_canary_life.hinted(journey, fivetran, request, settings)
-    secret_canary_life.changed(fivetran, cast, as_user, request)
+    conn_request = ConnectionRequest.objects.get(pk=row.request_id)
+    secret_canary_life.hinted(journey, fivetran, conn_request, settings)
+    secret_canary_life.changed(fivetran, cast, as_user, conn_request)
     secret_canary_life.adopted(fivetran, as_user, group)
     notifications.send_due()
     journey.reports += [*reports(client), *reports(client, f"/handover/{row.token}/card/")]
@@ -229,7 +229,7 @@ def test_an_error_report_still_says_where_it_happened(cast: dict[str, User], as_
 @pytest.mark.parametrize("place", secret_canaries.SCANS)
 def test_each_scan_would_find_one(journey: Journey, cast: dict[str, User], place: str) -> None:
     planted = "planted-Wq3Tn"
-    request = factories.submitted(cast["requester"], reason=planted, config__schema="planted")
+    conn_request = factories.submitted(cast["requester"], reason=planted, config__schema="planted")
     journey.printed.append(planted)
     journey.reports.append(planted)
     mail.send_mail("hello", planted, None, ["a@example.com"])
@@ -237,4 +237,4 @@ def test_each_scan_would_find_one(journey: Journey, cast: dict[str, User], place
         client.set("planted", planted)
     if place == "exports":
         assert any(planted in text for where, text in secret_canaries.exports(journey) if "export" in where)
-    assert any(planted in text for _, text in secret_canaries.SCANS[place](journey)), request
+    assert any(planted in text for _, text in secret_canaries.SCANS[place](journey)), conn_request

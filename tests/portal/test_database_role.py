@@ -31,7 +31,7 @@ FORBIDDEN = (
 
 
 def test_the_running_role_keeps_the_history_whole() -> None:
-    row = factories.submitted()
+    conn_request = factories.submitted()
     with connection.cursor() as cursor:
         assert len(checks.too_much(cursor)) == 3  # the tests' superuser
         cursor.execute(SQL)
@@ -41,7 +41,7 @@ def test_the_running_role_keeps_the_history_whole() -> None:
             for statement in FORBIDDEN:
                 with pytest.raises(DatabaseError), transaction.atomic():
                     cursor.execute(statement)
-            assert factories.submitted().pk > row.pk  # and the portal works
+            assert factories.submitted().pk > conn_request.pk  # and the portal works
         finally:
             cursor.execute("RESET SESSION AUTHORIZATION")
 

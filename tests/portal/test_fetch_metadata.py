@@ -24,22 +24,22 @@ def sent_by(site: str, mode: str = "navigate", dest: str = "document") -> dict[s
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "a-word-of-tomorrow"])
 def test_a_form_of_another_site_changes_nothing_and_says_so(cast: dict[str, User], as_user: AsUser, site: str) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     client = as_user("requester")
-    answer = client.post(f"/requests/{row.pk}/withdraw/", headers=sent_by(site))
+    answer = client.post(f"/requests/{conn_request.pk}/withdraw/", headers=sent_by(site))
     assert answer.status_code == 403
     assert "This was sent by another site" in answer.content.decode()
     assert "Nothing was changed" in answer.content.decode()
-    assert ConnectionRequest.objects.get(pk=row.pk).state is Status.PENDING
+    assert ConnectionRequest.objects.get(pk=conn_request.pk).state is Status.PENDING
     assert client.post("/accounts/logout/", headers=sent_by(site)).status_code == 403
     assert client.get("/requests/").status_code == 200, "still logged in"
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none", ""])
 def test_a_form_of_the_portal_and_of_an_old_browser_is_taken(cast: dict[str, User], as_user: AsUser, site: str) -> None:
-    row = factories.submitted(cast["requester"])
-    assert as_user("requester").post(f"/requests/{row.pk}/withdraw/", headers=sent_by(site)).status_code == 302
-    assert ConnectionRequest.objects.get(pk=row.pk).state is Status.WITHDRAWN
+    conn_request = factories.submitted(cast["requester"])
+    assert as_user("requester").post(f"/requests/{conn_request.pk}/withdraw/", headers=sent_by(site)).status_code == 302
+    assert ConnectionRequest.objects.get(pk=conn_request.pk).state is Status.WITHDRAWN
 
 
 def test_a_site_that_the_company_trusts_still_needs_the_token(as_user: AsUser, settings: Any) -> None:

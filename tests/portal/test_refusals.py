@@ -116,7 +116,7 @@ def test_a_locked_file_is_answered_within_a_few_seconds(
     transactional_db: None, cast: dict[str, User], database_url: str, live_broker: str
 ) -> None:
     env = processes.environment(database_url=database_url, redis_url=live_broker, fivetran_url="http://127.0.0.1:9")
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     known = Client()
     known.force_login(cast["requester"])
     with processes.web(env) as url:
@@ -126,7 +126,7 @@ def test_a_locked_file_is_answered_within_a_few_seconds(
         data = {"csrfmiddlewaretoken": browser.cookies["csrftoken"], "action": "draft", "reason": "x"}
         locker = sqlite3.connect(str(connection.settings_dict["NAME"]), isolation_level=None)
         locker.execute("BEGIN IMMEDIATE")
-        for path in ("/requests/new/", f"/requests/{row.pk}/withdraw/"):
+        for path in ("/requests/new/", f"/requests/{conn_request.pk}/withdraw/"):
             started = time.monotonic()
             answer = browser.post(f"{url}{path}", data=data, timeout=30, allow_redirects=False)
             assert (answer.status_code, time.monotonic() - started < 8) == (503, True), path

@@ -21,9 +21,9 @@ AN_HOUR = 3600.0
 BREAKER_WRITTEN = 'UPDATE "connections_circuitbreaker"'
 
 
-def fresh(request: ConnectionRequest) -> ConnectionRequest:
+def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
     """The row as it is now."""
-    return ConnectionRequest.objects.get(pk=request.pk)
+    return ConnectionRequest.objects.get(pk=conn_request.pk)
 
 
 def put(reason: BreakerReason, *, due: bool = True) -> None:
@@ -98,16 +98,16 @@ def test_look_ups_that_are_answered_do_not_speak_for_creations(
     settings.PROBE_SECONDS = 30
     for number in range(circuit_breaker.UNCLEAR_LIMIT):
         assert circuit_breaker.may_call()
-        request = approve(f"error_{number}")
-        worker.submit(request.pk)
-        assert fresh(request).state is Status.UNKNOWN
-        ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
-        worker.reconcile(request.pk)
-        assert fresh(request).lookups == 1
+        conn_request = approve(f"error_{number}")
+        worker.submit(conn_request.pk)
+        assert fresh(conn_request).state is Status.UNKNOWN
+        ConnectionRequest.objects.filter(pk=conn_request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
+        worker.reconcile(conn_request.pk)
+        assert fresh(conn_request).lookups == 1
     assert circuit_breaker.current().reason == BreakerReason.OPEN
     put(BreakerReason.HALF_OPEN)
     ConnectionRequest.objects.update(next_lookup_at=Now() - timedelta(seconds=1))
-    worker.reconcile(request.pk)
+    worker.reconcile(conn_request.pk)
     assert circuit_breaker.current().reason == BreakerReason.HALF_OPEN
 
 
@@ -139,18 +139,18 @@ def test_a_probe_that_is_asked_to_wait_waits(fivetran: Fivetran, reason: Breaker
 
 
 def test_nobody_looks_anything_up_before_the_wait_is_over(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("lost_one")
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.UNKNOWN
+    conn_request = approve("lost_one")
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.UNKNOWN
     put(BreakerReason.RATE_LIMITED, due=False)
     asked = len(fivetran.call("journal"))
     assert worker.sweep().reconcile == []
-    worker.reconcile(request.pk)
+    worker.reconcile(conn_request.pk)
     assert len(fivetran.call("journal")) == asked
     put(BreakerReason.RATE_LIMITED)
-    assert worker.sweep().reconcile == [request.pk]
-    worker.reconcile(request.pk)
-    assert fresh(request).state is Status.CREATED
+    assert worker.sweep().reconcile == [conn_request.pk]
+    worker.reconcile(conn_request.pk)
+    assert fresh(conn_request).state is Status.CREATED
 
 
 def test_who_was_asked_to_wait_keeps_its_place(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
@@ -176,31 +176,31 @@ ENDINGS = {
 def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
     fivetran: Fivetran, approve: Approve, name: str
 ) -> None:
-    request = approve(name)
+    conn_request = approve(name)
     with statements.before("connections_circuitbreaker", statements.away, when=lambda: bool(fivetran.posts())) as found:
-        worker.submit(request.pk)
-    assert len(found) > 1 and fresh(request).state is ENDINGS[name]
-    moves = request.events.order_by("version").values_list("version", flat=True)
-    assert list(moves) == list(range(1, fresh(request).version + 1))
+        worker.submit(conn_request.pk)
+    assert len(found) > 1 and fresh(conn_request).state is ENDINGS[name]
+    moves = conn_request.events.order_by("version").values_list("version", flat=True)
+    assert list(moves) == list(range(1, fresh(conn_request).version + 1))
 
 
 def test_a_commit_that_only_seemed_to_fail_is_not_made_twice(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("busy_b")
+    conn_request = approve("busy_b")
     with statements.before('UPDATE "connections_attempt"', statements.lose_the_answer_to_commit) as tries:
-        worker.submit(request.pk)
-    assert len(tries) == 2 and fresh(request).state is Status.APPROVED
+        worker.submit(conn_request.pk)
+    assert len(tries) == 2 and fresh(conn_request).state is Status.APPROVED
 
 
 def test_what_changed_hands_is_not_set_aside(approve: Approve, settings: Any) -> None:
-    request = approve("sheets_hands")
+    conn_request = approve("sheets_hands")
 
     def held_up() -> tuple[str, str]:
-        ConnectionRequest.objects.filter(pk=request.pk).update(token="0" * 32)
+        ConnectionRequest.objects.filter(pk=conn_request.pk).update(token="0" * 32)
         raise ValueError("this worker was held up, and another one has the row")
 
     settings.FIVETRAN_CREDENTIALS = held_up
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.CLAIMED
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.CLAIMED
 
 
 # --- clocks ---------------------------------------------------------------------------------------------------------

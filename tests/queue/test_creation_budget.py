@@ -19,7 +19,9 @@ pytestmark = pytest.mark.django_db
 def test_a_backlog_beyond_the_budget_is_not_rung(settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 1, 60
     rows = [factories.approved() for _ in range(5)]
-    assert sweep().submit == [row.pk for row in rows[:3]]  # two periods of one a minute, and the place that is free now
+    assert sweep().submit == [
+        conn_request.pk for conn_request in rows[:3]
+    ]  # two periods of one a minute, and the place that is free now
 
 
 def test_a_spent_budget_leaves_fewer_places_and_no_limit_leaves_all(settings: Any) -> None:
@@ -44,9 +46,9 @@ def test_a_place_that_is_given_back_is_free_for_another(settings: Any) -> None:
 
 def test_a_row_that_is_not_claimed_costs_no_place(settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 1, 0
-    row = factories.approved()
-    ConnectionRequest.objects.filter(pk=row.pk).update(attempts_used=MAX_ATTEMPTS)
-    submit(row.pk)
-    row.refresh_from_db()
-    assert row.state is Status.ATTENTION
+    conn_request = factories.approved()
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(attempts_used=MAX_ATTEMPTS)
+    submit(conn_request.pk)
+    conn_request.refresh_from_db()
+    assert conn_request.state is Status.ATTENTION
     assert circuit_breaker.acquire().taken

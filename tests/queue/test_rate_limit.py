@@ -19,9 +19,9 @@ from tests.sandbox_client import Fivetran
 Approve = Callable[..., ConnectionRequest]
 
 
-def fresh(request: ConnectionRequest) -> ConnectionRequest:
+def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
     """The row as it is now."""
-    return ConnectionRequest.objects.get(pk=request.pk)
+    return ConnectionRequest.objects.get(pk=conn_request.pk)
 
 
 def read(fivetran: Fivetran, remaining: int, limit: int = 20_000) -> CircuitBreaker:

@@ -88,9 +88,13 @@ def test_drafts_that_hold_one_already_are_stripped_once() -> None:
     secret = {"config.query_param_value": CANARY, "config.password": CANARY, "config.rows": [{"token": CANARY}]}
     harmless = {"service": "birdeye", "config.region": "EU", "reason": "why"}
     rows = [factories.draft(), factories.draft(), factories.request_in(Status.PENDING)]
-    for row, values in zip(rows, ({**harmless, **secret}, harmless, {**harmless, **secret}), strict=True):
-        ConnectionRequest.objects.filter(pk=row.pk).update(values=values)
+    for conn_request, values in zip(rows, ({**harmless, **secret}, harmless, {**harmless, **secret}), strict=True):
+        ConnectionRequest.objects.filter(pk=conn_request.pk).update(values=values)
     import_module("connections.migrations.0020_secrets_out_of_drafts").strip(apps, None)
-    now = [ConnectionRequest.objects.get(pk=row.pk) for row in rows]
-    assert [row.values for row in now] == [harmless, harmless, {**harmless, **secret}]  # the last one is digest-bound
-    assert [row.version - old.version for row, old in zip(now, rows, strict=True)] == [1, 0, 0]
+    now = [ConnectionRequest.objects.get(pk=conn_request.pk) for conn_request in rows]
+    assert [conn_request.values for conn_request in now] == [
+        harmless,
+        harmless,
+        {**harmless, **secret},
+    ]  # the last one is digest-bound
+    assert [conn_request.version - old.version for conn_request, old in zip(now, rows, strict=True)] == [1, 0, 0]

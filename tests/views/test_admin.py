@@ -59,20 +59,20 @@ def client(user: User) -> Client:
     return browser
 
 
-def fresh(request: ConnectionRequest) -> ConnectionRequest:
-    return ConnectionRequest.objects.get(pk=request.pk)
+def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
+    return ConnectionRequest.objects.get(pk=conn_request.pk)
 
 
 def choose(browser: Client, action: str, *requests: ConnectionRequest, **more: Any) -> Any:
     """The action of the list, with these requests ticked; returns the answer after redirects."""
-    ticked = {"action": action, "index": "0", "_selected_action": [request.pk for request in requests]}
+    ticked = {"action": action, "index": "0", "_selected_action": [conn_request.pk for conn_request in requests]}
     return browser.post(LIST, ticked | more, follow=True)
 
 
 def confirm(browser: Client, action: str, *requests: ConnectionRequest, url: str = LIST, **more: Any) -> Any:
     """The button of the confirmation page that showed these requests as they are in `requests`."""
-    shown: dict[str, Any] = {f"digest_{request.pk}": request.digest for request in requests}
-    form = {"action": action, "_selected_action": [request.pk for request in requests]}
+    shown: dict[str, Any] = {f"digest_{conn_request.pk}": conn_request.digest for conn_request in requests}
+    form = {"action": action, "_selected_action": [conn_request.pk for conn_request in requests]}
     return browser.post(url, form | shown | more, follow=True)
 
 
@@ -127,12 +127,14 @@ def test_a_superuser_manages_users_and_groups() -> None:
 @pytest.fixture
 def rows() -> dict[type[Model], int]:
     """A row of each kind: its primary key."""
-    request = factories.request_in(Status.CREATED)
-    Attempt.objects.create(request=request, call=Attempt.Call.CREATE)
-    workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="Month's end")
+    conn_request = factories.request_in(Status.CREATED)
+    Attempt.objects.create(request=conn_request, call=Attempt.Call.CREATE)
+    workflow.ask_for_change(
+        by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Month's end"
+    )
     CatalogEntry.objects.create(kind=Kind.SERVICE, fivetran_id="mysql", name="MySQL", data={"id": "mysql"})
     circuit_breaker.current()
-    Handover.objects.create(request=request, address="olga@elsewhere.example")
+    Handover.objects.create(request=conn_request, address="olga@elsewhere.example")
     return {model: model._default_manager.values_list("pk", flat=True)[0] for model in WINDOWS}
 
 
@@ -161,12 +163,19 @@ def test_every_model_of_the_portal_that_is_registered_is_a_window_or_the_policy(
 
 
 def test_the_action_decides_nothing_yet_and_shows_body_and_digest() -> None:
-    request = factories.submitted(config__password="hunter2", trust_certificates=True, reason="Sales <b>report</b>")
-    answer = choose(client(factories.person("approver")), "approve", request)
+    conn_request = factories.submitted(
+        config__password="hunter2", trust_certificates=True, reason="Sales <b>report</b>"
+    )
+    answer = choose(client(factories.person("approver")), "approve", conn_request)
     page = text(answer)
-    assert fresh(request).status == Status.PENDING
+    assert fresh(conn_request).status == Status.PENDING
     assert answer.templates[0].name == "admin/connections/connectionrequest/decide.html"
-    for shown in (request.digest, request.schema, "&quot;sync_frequency&quot;: 360", "Trusts any TLS certificate"):
+    for shown in (
+        conn_request.digest,
+        conn_request.schema,
+        "&quot;sync_frequency&quot;: 360",
+        "Trusts any TLS certificate",
+    ):
         assert shown in page
     assert "hunter2" not in page
     assert "Sales &lt;b&gt;report&lt;/b&gt;" in page
@@ -175,21 +184,25 @@ def test_the_action_decides_nothing_yet_and_shows_body_and_digest() -> None:
 def test_the_confirmation_approves_what_it_showed() -> None:
     approver, one, two = factories.person("approver"), factories.submitted(), factories.submitted()
     page = text(confirm(client(approver), "approve", one, two))
-    for request in (one, two):
-        stored = fresh(request)
-        assert (stored.status, stored.approved_by, stored.approved_digest) == ("approved", approver, request.digest)
-        assert f"Request #{request.pk} is approved." in page
+    for conn_request in (one, two):
+        stored = fresh(conn_request)
+        assert (stored.status, stored.approved_by, stored.approved_digest) == (
+            "approved",
+            approver,
+            conn_request.digest,
+        )
+        assert f"Request #{conn_request.pk} is approved." in page
 
 
 def test_the_form_of_the_confirmation_page_is_complete() -> None:
     """Sends the very controls of the page, under a filter that the approved request no longer matches."""
-    request, browser = factories.submitted(), client(factories.person("approver"))
+    conn_request, browser = factories.submitted(), client(factories.person("approver"))
     url = f"{LIST}?status__exact=pending"
-    page = text(browser.post(url, {"action": "approve", "index": "0", "_selected_action": request.pk}))
+    page = text(browser.post(url, {"action": "approve", "index": "0", "_selected_action": conn_request.pk}))
     controls = [part.split(">")[0] for part in page.split("<input ")[1:]]
     form = {c.split('name="')[1].split('"')[0]: c.split('value="')[1].split('"')[0] for c in controls if "name=" in c}
     del form["csrfmiddlewaretoken"]
-    assert f"Request #{request.pk} is approved." in text(browser.post(url, form, follow=True))
+    assert f"Request #{conn_request.pk} is approved." in text(browser.post(url, form, follow=True))
     again = text(browser.post(url, form, follow=True))
     assert "There is nothing to decide: it is already “Approved, in the queue”" in again
 
@@ -198,55 +211,55 @@ def test_the_form_of_the_confirmation_page_is_complete() -> None:
     ("action", "status"), [("reject", Status.REJECTED), ("request_changes", Status.CHANGES_REQUESTED)]
 )
 def test_a_refusal_takes_a_reason(action: str, status: Status) -> None:
-    request, browser = factories.submitted(), client(factories.person("approver"))
+    conn_request, browser = factories.submitted(), client(factories.person("approver"))
     for empty in ("", "   "):
-        page = text(confirm(browser, action, request, decision_reason=empty))
+        page = text(confirm(browser, action, conn_request, decision_reason=empty))
         assert "Enter the reason" in page
-        assert fresh(request).status == Status.PENDING
-    confirm(browser, action, request, decision_reason="Use the other group")
-    stored = fresh(request)
+        assert fresh(conn_request).status == Status.PENDING
+    confirm(browser, action, conn_request, decision_reason="Use the other group")
+    stored = fresh(conn_request)
     assert (stored.status, stored.decision_reason) == (status, "Use the other group")
 
 
 @pytest.mark.parametrize("action", ["approve", "reject", "request_changes"])
 def test_what_changed_since_it_was_shown_is_not_decided(action: str) -> None:
-    request, browser = factories.submitted(), client(factories.person("approver"))
-    seen = fresh(request)
-    workflow.submit(by=request.requester, filing=factories.filing(), request=request)
+    conn_request, browser = factories.submitted(), client(factories.person("approver"))
+    seen = fresh(conn_request)
+    workflow.submit(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request)
     page = text(confirm(browser, action, seen, decision_reason="x"))
     assert "it changed since you looked" in page
-    assert fresh(request).status == Status.PENDING
+    assert fresh(conn_request).status == Status.PENDING
 
 
 @pytest.mark.parametrize("action", ["approve", "reject", "request_changes"])
 @pytest.mark.parametrize("role", ["approver", "superuser"])
 def test_nobody_decides_on_their_own_request(role: str, action: str) -> None:
     own = factories.person(role)
-    request, browser = factories.submitted(own), client(own)
-    page = text(choose(browser, action, request))
+    conn_request, browser = factories.submitted(own), client(own)
+    page = text(choose(browser, action, conn_request))
     assert "Nobody can decide on their own request." in page
-    assert f"digest_{request.pk}" not in page
-    page = text(confirm(browser, action, request, decision_reason="x"))
+    assert f"digest_{conn_request.pk}" not in page
+    page = text(confirm(browser, action, conn_request, decision_reason="x"))
     assert "Nobody can decide on their own request." in page
-    assert fresh(request).status == Status.PENDING
+    assert fresh(conn_request).status == Status.PENDING
 
 
 @pytest.mark.parametrize("action", ["approve", "reject", "request_changes"])
 def test_staff_who_see_everything_but_may_not_approve_are_offered_nothing(action: str) -> None:
     staff = factories.person("staff")
     staff.groups.add(factories.group("Auditors"))
-    request, browser = factories.submitted(), client(staff)
+    conn_request, browser = factories.submitted(), client(staff)
     assert "Approve…" not in text(browser.get(LIST))
-    confirm(browser, action, request, decision_reason="x")
-    stored = fresh(request)
+    confirm(browser, action, conn_request, decision_reason="x")
+    stored = fresh(conn_request)
     assert (stored.status, stored.events.count()) == (Status.PENDING, 1)
 
 
 def test_what_is_not_pending_is_shown_with_the_reason() -> None:
-    request = factories.approved(approver=factories.person("approver", username="winnie"))
-    page = text(choose(client(factories.person("approver")), "approve", request))
+    conn_request = factories.approved(approver=factories.person("approver", username="winnie"))
+    page = text(choose(client(factories.person("approver")), "approve", conn_request))
     assert "already “Approved, in the queue” by winnie" in page
-    assert f"digest_{request.pk}" not in page
+    assert f"digest_{conn_request.pk}" not in page
 
 
 def test_nobody_approves_more_than_can_be_read() -> None:
@@ -257,20 +270,25 @@ def test_nobody_approves_more_than_can_be_read() -> None:
 
 
 def test_a_nonsense_form_decides_nothing() -> None:
-    request, browser = factories.submitted(), client(factories.person("approver"))
-    form = {"action": "approve", "_selected_action": request.pk, "digest_x": "1", "digest_99999": request.digest}
+    conn_request, browser = factories.submitted(), client(factories.person("approver"))
+    form = {
+        "action": "approve",
+        "_selected_action": conn_request.pk,
+        "digest_x": "1",
+        "digest_99999": conn_request.digest,
+    }
     for digest in ("", "0" * 64):
-        browser.post(LIST, form | {f"digest_{request.pk}": digest}, follow=True)
-    assert fresh(request).status == Status.PENDING
+        browser.post(LIST, form | {f"digest_{conn_request.pk}": digest}, follow=True)
+    assert fresh(conn_request).status == Status.PENDING
 
 
 def test_a_decision_needs_the_csrf_token() -> None:
-    request, approver = factories.submitted(), factories.person("approver")
+    conn_request, approver = factories.submitted(), factories.person("approver")
     browser = Client(enforce_csrf_checks=True)
     browser.force_login(approver)
-    form = {"action": "approve", "_selected_action": request.pk, f"digest_{request.pk}": request.digest}
+    form = {"action": "approve", "_selected_action": conn_request.pk, f"digest_{conn_request.pk}": conn_request.digest}
     assert browser.post(LIST, form).status_code == 403
-    assert fresh(request).status == Status.PENDING
+    assert fresh(conn_request).status == Status.PENDING
 
 
 # --- the pages -------------------------------------------------------------------------------------------------------
@@ -287,13 +305,13 @@ def test_the_list_searches_filters_and_asks_few_questions(django_assert_max_num_
 
 def test_no_page_holds_what_the_content_security_policy_refuses(rows: dict[type[Model], int]) -> None:
     user = factories.person("superuser")
-    browser, request = client(user), factories.submitted()
-    pages = ["/admin/", LIST, f"{LIST}{request.pk}/change/", "/admin/auth/user/", "/admin/auth/user/add/"]
+    browser, conn_request = client(user), factories.submitted()
+    pages = ["/admin/", LIST, f"{LIST}{conn_request.pk}/change/", "/admin/auth/user/", "/admin/auth/user/add/"]
     pages += [f"/admin/auth/user/{user.pk}/{part}/" for part in ("change", "password", "history", "delete")]
     pages += ["/admin/auth/group/add/", "/admin/password_change/"]
     pages += [reverse(f"admin:connections_{m.__name__.lower()}_change", args=[pk]) for m, pk in rows.items()]
     answers = {url: browser.get(url) for url in pages}
-    answers["confirmation"] = choose(browser, "approve", request)
+    answers["confirmation"] = choose(browser, "approve", conn_request)
     answers["/admin/login/"] = Client().get("/admin/login/")
     for url, answer in answers.items():
         assert not list(architecture.unsafe_template(text(answer).replace("http://testserver", ""))), url

@@ -18,14 +18,14 @@ Login = Callable[..., Client]
 DECISIONS = ("approve", "reject", "request-changes")
 
 
-def decide(reader: Client, row: ConnectionRequest, verb: str, **data: str) -> Any:
+def decide(reader: Client, conn_request: ConnectionRequest, verb: str, **data: str) -> Any:
     """Send one decision, and follow where it leads."""
-    return reader.post(f"/requests/{row.pk}/{verb}/", data, follow=True)
+    return reader.post(f"/requests/{conn_request.pk}/{verb}/", data, follow=True)
 
 
-def status_of(row: ConnectionRequest) -> str:
+def status_of(conn_request: ConnectionRequest) -> str:
     """The status as it is stored now."""
-    return ConnectionRequest.objects.get(pk=row.pk).status
+    return ConnectionRequest.objects.get(pk=conn_request.pk).status
 
 
 # --- the inbox -----------------------------------------------------------------------------------------------------
@@ -68,27 +68,33 @@ def test_the_inbox_costs_few_queries_however_many_wait(
 
 # --- deciding ------------------------------------------------------------------------------------------------------
 def test_approve_takes_one_press(as_user: Login, cast: Cast) -> None:
-    row, reader = factories.submitted(cast["requester"]), as_user("approver")
-    page = reader.get(f"/requests/{row.pk}/").content.decode()
-    form = page[page.index(f'action="/requests/{row.pk}/approve/"') :]
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("approver")
+    page = reader.get(f"/requests/{conn_request.pk}/").content.decode()
+    form = page[page.index(f'action="/requests/{conn_request.pk}/approve/"') :]
     digest = re.search(r'name="digest" value="(\w+)"', form)
     assert digest
-    answer = decide(reader, row, "approve", digest=digest[1])
-    assert answer.redirect_chain == [(f"/requests/{row.pk}/", 302)]
-    assert f"Request #{row.pk} is approved" in answer.content.decode()
-    assert status_of(row) == Status.APPROVED
+    answer = decide(reader, conn_request, "approve", digest=digest[1])
+    assert answer.redirect_chain == [(f"/requests/{conn_request.pk}/", 302)]
+    assert f"Request #{conn_request.pk} is approved" in answer.content.decode()
+    assert status_of(conn_request) == Status.APPROVED
 
 
 @pytest.mark.parametrize(
     ("verb", "status"), [("reject", Status.REJECTED), ("request-changes", Status.CHANGES_REQUESTED)]
 )
 def test_the_others_need_a_reason_and_keep_it(as_user: Login, cast: Cast, verb: str, status: Status) -> None:
-    row = factories.submitted(cast["requester"])
-    answer = decide(as_user("approver"), row, verb, decision_reason="  Use the other one\nplease ", digest=row.digest)
+    conn_request = factories.submitted(cast["requester"])
+    answer = decide(
+        as_user("approver"),
+        conn_request,
+        verb,
+        decision_reason="  Use the other one\nplease ",
+        digest=conn_request.digest,
+    )
     assert answer.status_code == 200
-    row.refresh_from_db()
-    assert (row.status, row.decision_reason) == (status, "Use the other one\nplease")
-    assert "Use the other one<br>please" in as_user("requester").get(f"/requests/{row.pk}/").content.decode()
+    conn_request.refresh_from_db()
+    assert (conn_request.status, conn_request.decision_reason) == (status, "Use the other one\nplease")
+    assert "Use the other one<br>please" in as_user("requester").get(f"/requests/{conn_request.pk}/").content.decode()
 
 
 @pytest.mark.parametrize("verb", ["reject", "request-changes"])
@@ -104,8 +110,8 @@ def test_the_others_need_a_reason_and_keep_it(as_user: Login, cast: Cast, verb: 
 def test_a_missing_reason_is_an_error_beside_the_field(
     as_user: Login, cast: Cast, verb: str, typed: str, words: str
 ) -> None:
-    row = factories.submitted(cast["requester"])
-    answer = decide(as_user("approver"), row, verb, decision_reason=typed, digest=row.digest)
+    conn_request = factories.submitted(cast["requester"])
+    answer = decide(as_user("approver"), conn_request, verb, decision_reason=typed, digest=conn_request.digest)
     page = answer.content.decode()
     assert answer.status_code == 200
     error = re.search(r'id="id_decision_reason_error">([^<]+)<', page)
@@ -115,7 +121,7 @@ def test_a_missing_reason_is_an_error_beside_the_field(
     assert re.search(r'<a class="alert-link" href="#id_decision_reason">', page)
     assert "<title>Error: " in page
     assert typed.strip("\0 \n") in page
-    assert status_of(row) == Status.PENDING
+    assert status_of(conn_request) == Status.PENDING
 
 
 def test_a_reason_counts_a_line_break_once_as_the_browser_does(as_user: Login, cast: Cast) -> None:
@@ -133,78 +139,80 @@ def test_a_reason_counts_a_line_break_once_as_the_browser_does(as_user: Login, c
 @pytest.mark.parametrize("verb", DECISIONS)
 @pytest.mark.parametrize("first", ["approve", "reject", "request_changes"])
 def test_of_two_approvers_one_wins_and_the_other_reads_who(as_user: Login, cast: Cast, verb: str, first: str) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     other = factories.person("approver", "ada")
-    more = {"digest": row.digest} if first == "approve" else {"reason": "No"}
-    getattr(workflow, first)(by=other, request=ConnectionRequest.objects.get(pk=row.pk), **more)
-    answer = decide(as_user("approver"), row, verb, decision_reason="My own words", digest=row.digest)
+    more = {"digest": conn_request.digest} if first == "approve" else {"reason": "No"}
+    getattr(workflow, first)(by=other, request=ConnectionRequest.objects.get(pk=conn_request.pk), **more)
+    answer = decide(as_user("approver"), conn_request, verb, decision_reason="My own words", digest=conn_request.digest)
     page = answer.content.decode()
     words = {"approve": "approved", "reject": "rejected", "request_changes": "sent back for changes"}[first]
     assert f"Already {words} by ada." in page
     assert answer.status_code == (200 if verb == "approve" else 409)
     assert verb == "approve" or "My own words" in page
-    row.refresh_from_db()
-    assert row.decided_by == other
+    conn_request.refresh_from_db()
+    assert conn_request.decided_by == other
 
 
 @pytest.mark.parametrize("verb", DECISIONS)
 def test_what_was_edited_meanwhile_is_not_decided(as_user: Login, cast: Cast, verb: str) -> None:
-    row = factories.submitted(cast["requester"])
-    seen = row.digest
-    workflow.submit(by=cast["requester"], filing=factories.filing(sync_frequency=5), request=row)
-    answer = decide(as_user("approver"), row, verb, decision_reason="My own words", digest=seen)
+    conn_request = factories.submitted(cast["requester"])
+    seen = conn_request.digest
+    workflow.submit(by=cast["requester"], filing=factories.filing(sync_frequency=5), conn_request=conn_request)
+    answer = decide(as_user("approver"), conn_request, verb, decision_reason="My own words", digest=seen)
     page = answer.content.decode()
     assert "The request changed since you looked at it" in page
     assert verb == "approve" or "My own words" in page
-    assert status_of(row) == Status.PENDING
+    assert status_of(conn_request) == Status.PENDING
 
 
 @pytest.mark.parametrize("verb", DECISIONS)
 def test_who_may_not_decide_is_refused_whatever_is_sent(as_user: Login, cast: Cast, verb: str) -> None:
-    row, approvers_own = factories.submitted(cast["requester"]), factories.submitted(cast["approver"])
-    for name, target in (("requester", row), ("operator", row), ("approver", approvers_own)):
+    conn_request, approvers_own = factories.submitted(cast["requester"]), factories.submitted(cast["approver"])
+    for name, target in (("requester", conn_request), ("operator", conn_request), ("approver", approvers_own)):
         assert decide(as_user(name), target, verb).status_code == 403
         assert status_of(target) == Status.PENDING
 
 
 @pytest.mark.parametrize("digest", ["", "0" * 64, "x" * 10_000, "\0"])
 def test_nothing_is_approved_without_the_digest_of_what_was_seen(as_user: Login, cast: Cast, digest: str) -> None:
-    row = factories.submitted(cast["requester"])
-    answer = decide(as_user("approver"), row, "approve", digest=digest)
+    conn_request = factories.submitted(cast["requester"])
+    answer = decide(as_user("approver"), conn_request, "approve", digest=digest)
     assert "The request changed since you looked at it" in answer.content.decode()
-    assert status_of(row) == Status.PENDING
+    assert status_of(conn_request) == Status.PENDING
 
 
 @pytest.mark.parametrize("verb", DECISIONS)
 def test_nobody_decides_on_an_own_request(as_user: Login, cast: Cast, verb: str) -> None:
     for name in ("approver", "admin"):
-        row = factories.submitted(cast[name])
-        answer = decide(as_user(name), row, verb, decision_reason="r", digest=row.digest)
+        conn_request = factories.submitted(cast[name])
+        answer = decide(as_user(name), conn_request, verb, decision_reason="r", digest=conn_request.digest)
         assert answer.status_code == 403
         assert "Nobody can decide on their own request." in answer.content.decode()
-        assert status_of(row) == Status.PENDING
+        assert status_of(conn_request) == Status.PENDING
 
 
 @pytest.mark.parametrize("verb", DECISIONS)
 @pytest.mark.parametrize("name", ["requester", "operator", "auditor"])
 def test_only_approvers_decide(as_user: Login, cast: Cast, verb: str, name: str) -> None:
-    row = factories.submitted(cast["requester"])
-    answer = decide(as_user(name), row, verb, decision_reason="r", digest=row.digest)
+    conn_request = factories.submitted(cast["requester"])
+    answer = decide(as_user(name), conn_request, verb, decision_reason="r", digest=conn_request.digest)
     assert answer.status_code == 403
     assert "Only approvers can decide on requests." in answer.content.decode()
-    assert status_of(row) == Status.PENDING
+    assert status_of(conn_request) == Status.PENDING
 
 
 @pytest.mark.parametrize("verb", [*DECISIONS, "withdraw", "run-tests"])
 def test_a_decision_is_a_post(as_user: Login, cast: Cast, verb: str) -> None:
-    row = factories.submitted(cast["requester"])
-    assert as_user("approver").get(f"/requests/{row.pk}/{verb}/").status_code == 405
-    assert status_of(row) == Status.PENDING
+    conn_request = factories.submitted(cast["requester"])
+    assert as_user("approver").get(f"/requests/{conn_request.pk}/{verb}/").status_code == 405
+    assert status_of(conn_request) == Status.PENDING
 
 
 def test_a_decision_needs_the_token_of_the_page(as_user: Login, cast: Cast) -> None:
-    row = factories.submitted(cast["requester"])
-    answer = as_user("approver", enforce_csrf_checks=True).post(f"/requests/{row.pk}/approve/", {"digest": row.digest})
+    conn_request = factories.submitted(cast["requester"])
+    answer = as_user("approver", enforce_csrf_checks=True).post(
+        f"/requests/{conn_request.pk}/approve/", {"digest": conn_request.digest}
+    )
     assert answer.status_code == 403
     assert "Please send it again" in answer.content.decode()
-    assert status_of(row) == Status.PENDING
+    assert status_of(conn_request) == Status.PENDING

@@ -255,7 +255,7 @@ def test_a_row_with_both_a_tick_and_a_reason_decides_nothing(as_user: Any, cast:
 def test_a_body_that_changed_is_not_approved_and_no_longer_ticked(as_user: Any, cast: dict[str, User]) -> None:
     batch = filed(cast["requester"], 2)
     form, changed = posted(batch), requests_of(batch)[0]
-    workflow.submit(by=cast["requester"], request=changed, filing=factories.filing(sync_frequency=5))
+    workflow.submit(by=cast["requester"], conn_request=changed, filing=factories.filing(sync_frequency=5))
     response = as_user("approver").post(f"/batches/{batch.pk}/decide/", form)
     assert response.status_code == 409
     shown = response.content.decode()

@@ -25,10 +25,10 @@ def row(cast: Cast) -> ConnectionRequest:
 
 
 @pytest.fixture
-def change(cast: Cast, row: ConnectionRequest) -> ConnectionChange:
+def change(cast: Cast, conn_request: ConnectionRequest) -> ConnectionChange:
     """A change of it that waits for approval."""
     return workflow.ask_for_change(
-        by=cast["requester"], request=row, kind=ChangeKind.PAUSE, reason="Month's <b>end</b>"
+        by=cast["requester"], conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Month's <b>end</b>"
     )
 
 
@@ -40,16 +40,16 @@ def text(answer: Any) -> str:
 @pytest.mark.parametrize(
     ("role", "offered"), [("requester", True), ("approver", True), ("operator", True), ("auditor", False)]
 )
-def test_the_page_offers_what_fits(as_user: Login, row: ConnectionRequest, role: str, offered: bool) -> None:
-    page = text(as_user(role).get(f"/requests/{row.pk}/"))
+def test_the_page_offers_what_fits(as_user: Login, conn_request: ConnectionRequest, role: str, offered: bool) -> None:
+    page = text(as_user(role).get(f"/requests/{conn_request.pk}/"))
     for kind in ("pause", "schedule", "delete"):
-        assert (f"/requests/{row.pk}/changes/new/?kind={kind}" in page) is offered
+        assert (f"/requests/{conn_request.pk}/changes/new/?kind={kind}" in page) is offered
     assert "kind=unpause" not in page
 
 
-def test_a_paused_connection_can_be_unpaused(as_user: Login, row: ConnectionRequest) -> None:
+def test_a_paused_connection_can_be_unpaused(as_user: Login, conn_request: ConnectionRequest) -> None:
     Connection.objects.update(sync_state="paused")
-    page = text(as_user("requester").get(f"/requests/{row.pk}/"))
+    page = text(as_user("requester").get(f"/requests/{conn_request.pk}/"))
     assert "kind=unpause" in page and "kind=pause" not in page
     assert "nothing syncs until it is unpaused" in page
 
@@ -65,16 +65,16 @@ def test_while_one_is_open_the_buttons_say_why_not(as_user: Login, change: Conne
     assert "Change asked for" in page and "Pause (change #" in page
 
 
-def test_the_open_page_learns_of_a_change(as_user: Login, cast: Cast, row: ConnectionRequest) -> None:
+def test_the_open_page_learns_of_a_change(as_user: Login, cast: Cast, conn_request: ConnectionRequest) -> None:
     reader = as_user("requester")
-    Connection.objects.filter(request=row).update(first_data_at=Now())
-    seen = re.search(r"seen=([\w-]+)", reader.get(f"/requests/{row.pk}/status/").content.decode() or "")
+    Connection.objects.filter(request=conn_request).update(first_data_at=Now())
+    seen = re.search(r"seen=([\w-]+)", reader.get(f"/requests/{conn_request.pk}/status/").content.decode() or "")
     assert seen is None  # a finished request is not asked about
-    change = workflow.ask_for_change(by=cast["requester"], request=row, kind=ChangeKind.PAUSE, reason="x")
-    first = reader.get(f"/requests/{row.pk}/status/").content.decode()
+    change = workflow.ask_for_change(by=cast["requester"], conn_request=conn_request, kind=ChangeKind.PAUSE, reason="x")
+    first = reader.get(f"/requests/{conn_request.pk}/status/").content.decode()
     seen = re.search(r"seen=([\w-]+)", first)
     assert seen and 'id="changes"' in first
-    address = f"/requests/{row.pk}/status/?seen={seen[1]}"
+    address = f"/requests/{conn_request.pk}/status/?seen={seen[1]}"
     assert reader.get(address).status_code == 204
     workflow.approve_change(by=cast["approver"], change=change, digest=change.digest)
     answer = reader.get(address).content.decode()
@@ -82,17 +82,17 @@ def test_the_open_page_learns_of_a_change(as_user: Login, cast: Cast, row: Conne
 
 
 def test_a_request_without_changes_costs_what_it_did(
-    as_user: Login, row: ConnectionRequest, django_assert_max_num_queries: Any
+    as_user: Login, conn_request: ConnectionRequest, django_assert_max_num_queries: Any
 ) -> None:
     reader = as_user("requester")
-    reader.get(f"/requests/{row.pk}/")
+    reader.get(f"/requests/{conn_request.pk}/")
     with django_assert_max_num_queries(9):
-        reader.get(f"/requests/{row.pk}/")
+        reader.get(f"/requests/{conn_request.pk}/")
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
-def test_asking_for_a_pause(as_user: Login, row: ConnectionRequest) -> None:
-    reader, url = as_user("requester"), f"/requests/{row.pk}/changes/new/?kind=pause"
+def test_asking_for_a_pause(as_user: Login, conn_request: ConnectionRequest) -> None:
+    reader, url = as_user("requester"), f"/requests/{conn_request.pk}/changes/new/?kind=pause"
     assert "No further sync starts" in text(reader.get(url))
     assert "Enter the reason for this change" in text(reader.post(url, {"kind": "pause", "reason": " "}))
     answer = reader.post(url, {"kind": "pause", "reason": "Month's end"})
@@ -104,8 +104,8 @@ def test_asking_for_a_pause(as_user: Login, row: ConnectionRequest) -> None:
     assert ConnectionChange.objects.count() == 1 and "is open already" in text(again)
 
 
-def test_the_form_begins_with_the_present_schedule(as_user: Login, row: ConnectionRequest) -> None:
-    page = text(as_user("requester").get(f"/requests/{row.pk}/changes/new/?kind=schedule"))
+def test_the_form_begins_with_the_present_schedule(as_user: Login, conn_request: ConnectionRequest) -> None:
+    page = text(as_user("requester").get(f"/requests/{conn_request.pk}/changes/new/?kind=schedule"))
     assert '<option value="360" selected>' in page and '<option value="auto" selected>' in page
     assert 'id="form-rules"' in page
 
@@ -133,10 +133,10 @@ def test_the_form_begins_with_the_present_schedule(as_user: Login, row: Connecti
     ids=["daily", "hourly", "manual", "hidden nonsense"],
 )
 def test_a_schedule_by_the_rules_of_the_request_form(
-    as_user: Login, row: ConnectionRequest, posted: dict[str, str], body: dict[str, Any]
+    as_user: Login, conn_request: ConnectionRequest, posted: dict[str, str], body: dict[str, Any]
 ) -> None:
     as_user("requester").post(
-        f"/requests/{row.pk}/changes/new/?kind=schedule", {**posted, "kind": "schedule", "reason": "Less load"}
+        f"/requests/{conn_request.pk}/changes/new/?kind=schedule", {**posted, "kind": "schedule", "reason": "Less load"}
     )
     assert ConnectionChange.objects.get().body == {**body, "run_setup_tests": False}
 
@@ -150,42 +150,44 @@ def test_a_schedule_by_the_rules_of_the_request_form(
         ({"sync_frequency": "60", "schedule_type": "weekly"}, "Choose one of: auto, manual"),
     ],
 )
-def test_a_schedule_that_cannot_be(as_user: Login, row: ConnectionRequest, posted: dict[str, str], words: str) -> None:
+def test_a_schedule_that_cannot_be(
+    as_user: Login, conn_request: ConnectionRequest, posted: dict[str, str], words: str
+) -> None:
     answer = as_user("requester").post(
-        f"/requests/{row.pk}/changes/new/?kind=schedule", {**posted, "kind": "schedule", "reason": "Less load"}
+        f"/requests/{conn_request.pk}/changes/new/?kind=schedule", {**posted, "kind": "schedule", "reason": "Less load"}
     )
     assert words in text(answer) and "There is a problem" in text(answer)
     assert not ConnectionChange.objects.exists()
 
 
-def test_a_deletion_is_confirmed_by_typing_the_name(as_user: Login, row: ConnectionRequest) -> None:
-    reader, url = as_user("requester"), f"/requests/{row.pk}/changes/new/?kind=delete"
+def test_a_deletion_is_confirmed_by_typing_the_name(as_user: Login, conn_request: ConnectionRequest) -> None:
+    reader, url = as_user("requester"), f"/requests/{conn_request.pk}/changes/new/?kind=delete"
     page = text(reader.get(url))
     assert "The data that is in the warehouse already stays there." in page and "Ask for the deletion" in page
-    for typed in ("", "another", row.schema.upper()):
+    for typed in ("", "another", conn_request.schema.upper()):
         answer = reader.post(url, {"kind": "delete", "reason": "Contract ended", "confirmed": typed})
-        assert f"Type {row.schema} to confirm" in text(answer)
+        assert f"Type {conn_request.schema} to confirm" in text(answer)
     assert not ConnectionChange.objects.exists()
-    reader.post(url, {"kind": "delete", "reason": "Contract ended", "confirmed": row.schema})
+    reader.post(url, {"kind": "delete", "reason": "Contract ended", "confirmed": conn_request.schema})
     assert ConnectionChange.objects.get().body == {}
 
 
 @pytest.mark.parametrize("kind", ["", "odd", "DELETE"])
-def test_there_is_no_other_change(as_user: Login, row: ConnectionRequest, kind: str) -> None:
-    assert as_user("requester").get(f"/requests/{row.pk}/changes/new/?kind={kind}").status_code == 404
+def test_there_is_no_other_change(as_user: Login, conn_request: ConnectionRequest, kind: str) -> None:
+    assert as_user("requester").get(f"/requests/{conn_request.pk}/changes/new/?kind={kind}").status_code == 404
 
 
 @pytest.mark.parametrize(("role", "status"), [("requester2", 404), ("auditor", 403)])
-def test_who_may_not_ask(as_user: Login, row: ConnectionRequest, role: str, status: int) -> None:
-    reader, url = as_user(role), f"/requests/{row.pk}/changes/new/?kind=pause"
+def test_who_may_not_ask(as_user: Login, conn_request: ConnectionRequest, role: str, status: int) -> None:
+    reader, url = as_user(role), f"/requests/{conn_request.pk}/changes/new/?kind=pause"
     assert reader.get(url).status_code == status
     assert reader.post(url, {"kind": "pause", "reason": "x"}).status_code == status
     assert not ConnectionChange.objects.exists()
 
 
-def test_what_is_gone_leads_back(as_user: Login, row: ConnectionRequest) -> None:
+def test_what_is_gone_leads_back(as_user: Login, conn_request: ConnectionRequest) -> None:
     ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
-    answer = as_user("requester").get(f"/requests/{row.pk}/changes/new/?kind=pause", follow=True)
+    answer = as_user("requester").get(f"/requests/{conn_request.pk}/changes/new/?kind=pause", follow=True)
     assert "no longer at Fivetran" in text(answer)
 
 
@@ -220,8 +222,8 @@ def test_who_sees_which_buttons(
     assert ('id="do-withdraw"' in text(answer)) is withdraws
 
 
-def test_who_asked_reads_why_they_cannot_approve(as_user: Login, cast: Cast, row: ConnectionRequest) -> None:
-    mine = workflow.ask_for_change(by=cast["admin"], request=row, kind=ChangeKind.PAUSE, reason="x")
+def test_who_asked_reads_why_they_cannot_approve(as_user: Login, cast: Cast, conn_request: ConnectionRequest) -> None:
+    mine = workflow.ask_for_change(by=cast["admin"], conn_request=conn_request, kind=ChangeKind.PAUSE, reason="x")
     page = text(as_user("admin").get(f"/changes/{mine.pk}/"))
     assert "Nobody can decide on a change they asked for themselves." in page and "do-reject" not in page
     assert as_user("admin").post(f"/changes/{mine.pk}/approve/", {"digest": mine.digest}).status_code == 403
@@ -239,13 +241,13 @@ def test_approving_what_was_shown(as_user: Login, change: ConnectionChange) -> N
 
 @pytest.mark.parametrize("kind", [ChangeKind.PAUSE, ChangeKind.DELETE])
 def test_of_what_is_gone_a_change_can_only_be_rejected(
-    as_user: Login, cast: Cast, row: ConnectionRequest, kind: ChangeKind
+    as_user: Login, cast: Cast, conn_request: ConnectionRequest, kind: ChangeKind
 ) -> None:
-    change = workflow.ask_for_change(by=cast["requester"], request=row, kind=kind, reason="Month's end")
+    change = workflow.ask_for_change(by=cast["requester"], conn_request=conn_request, kind=kind, reason="Month's end")
     reader, url = as_user("approver"), f"/changes/{change.pk}/"
     seen = re.search(r"seen=([\w-]+)", reader.get(url).content.decode())
     assert seen and "no longer at Fivetran" not in text(reader.get(url)) + text(reader.get("/approvals/"))
-    ConnectionRequest.objects.filter(pk=row.pk).update(deleted_at_fivetran_at=Now())
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(deleted_at_fivetran_at=Now())
     assert "no longer at Fivetran" in text(reader.get(f"{url}status/?seen={seen[1]}"))
     assert "no longer at Fivetran" in text(reader.get("/approvals/"))
     page = text(reader.get(url))

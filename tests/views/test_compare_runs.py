@@ -66,10 +66,10 @@ def test_a_sentence_names_ten_titles_at_most() -> None:
 # --- on the page -----------------------------------------------------------------------------------------------------
 
 
-def runs(request: ConnectionRequest, *told: dict[str, str]) -> None:
+def runs(conn_request: ConnectionRequest, *told: dict[str, str]) -> None:
     for tests in told:
         found = [{"title": title, "status": status} for title, status in tests.items()]
-        store_run(Connection.objects.get(request=request), {"setup_tests": found})
+        store_run(Connection.objects.get(request=conn_request), {"setup_tests": found})
 
 
 @pytest.fixture
@@ -81,10 +81,10 @@ def row(cast: dict[str, Any]) -> ConnectionRequest:
 
 @pytest.mark.django_db
 def test_the_newest_run_says_what_changed_and_earlier_ones_can_be_opened(
-    as_user: AsUser, row: ConnectionRequest
+    as_user: AsUser, conn_request: ConnectionRequest
 ) -> None:
-    runs(row, {"Host": FAILED, "<b>Login": SKIPPED}, {"Host": PASSED, "<b>Login": FAILED}, {"Host": PASSED})
-    text = as_user("requester").get(f"/requests/{row.pk}/").content.decode()
+    runs(conn_request, {"Host": FAILED, "<b>Login": SKIPPED}, {"Host": PASSED, "<b>Login": FAILED}, {"Host": PASSED})
+    text = as_user("requester").get(f"/requests/{conn_request.pk}/").content.decode()
     newest, middle, oldest = text.split('id="results"')[1].split("</section>")[0].split('<ul class="tests">')[:3]
     section = text.split('id="results"')[1].split("</section>")[0]
     assert "No longer there: &lt;b&gt;Login." in newest
@@ -102,29 +102,29 @@ def test_the_newest_run_says_what_changed_and_earlier_ones_can_be_opened(
 @pytest.mark.parametrize(
     ("who", "status"), [("requester", 302), ("approver", 302), ("operator", 302), ("auditor", 403), ("requester2", 404)]
 )
-def test_who_may_run_the_tests_again(as_user: AsUser, row: ConnectionRequest, who: str, status: int) -> None:
-    assert as_user(who).post(f"/requests/{row.pk}/run-tests/").status_code == status
+def test_who_may_run_the_tests_again(as_user: AsUser, conn_request: ConnectionRequest, who: str, status: int) -> None:
+    assert as_user(who).post(f"/requests/{conn_request.pk}/run-tests/").status_code == status
     assert (Connection.objects.get().tests == "due") is (status == 302)
 
 
 @pytest.mark.django_db
-def test_a_double_click_makes_one_run(as_user: AsUser, row: ConnectionRequest) -> None:
+def test_a_double_click_makes_one_run(as_user: AsUser, conn_request: ConnectionRequest) -> None:
     client = as_user("requester")
-    answers = [client.post(f"/requests/{row.pk}/run-tests/").status_code for _ in range(3)]
+    answers = [client.post(f"/requests/{conn_request.pk}/run-tests/").status_code for _ in range(3)]
     assert answers == [302, 403, 403]
-    assert row.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
+    assert conn_request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_clicks_at_the_same_time_make_one_run(groups: None) -> None:
-    request = factories.request_in(Status.CREATED)
+    conn_request = factories.request_in(Status.CREATED)
     together, told = threading.Barrier(6), list[str]()
 
     def click() -> None:
-        mine = ConnectionRequest.objects.select_related("connection", "requester").get(pk=request.pk)
+        mine = ConnectionRequest.objects.select_related("connection", "requester").get(pk=conn_request.pk)
         together.wait()
         try:
-            workflow.rerun_tests(by=mine.requester, request=mine)
+            workflow.rerun_tests(by=mine.requester, conn_request=mine)
             told.append("asked")
         except (StaleRow, permissions.Denied):
             told.append("too late")
@@ -137,5 +137,5 @@ def test_clicks_at_the_same_time_make_one_run(groups: None) -> None:
     for thread in threads:
         thread.join()
     assert sorted(told) == ["asked", *["too late"] * 5]
-    assert request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
-    assert worker.sweep().run_tests == [request.pk]
+    assert conn_request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
+    assert worker.sweep().run_tests == [conn_request.pk]

@@ -26,37 +26,37 @@ def row(cast: dict[str, Any]) -> ConnectionRequest:
     return factories.request_in(Status.CREATED, by=cast["requester"], approver=cast["approver"])
 
 
-def page(as_user: AsUser, row: ConnectionRequest, **columns: Any) -> str:
+def page(as_user: AsUser, conn_request: ConnectionRequest, **columns: Any) -> str:
     """The page, once the connection has these columns."""
-    Connection.objects.filter(request=row).update(**columns)
-    answer = as_user("requester").get(f"/requests/{row.pk}/")
+    Connection.objects.filter(request=conn_request).update(**columns)
+    answer = as_user("requester").get(f"/requests/{conn_request.pk}/")
     assert answer.status_code == 200
     return answer.content.decode()
 
 
-def test_first_data_and_last_syncs_are_told(as_user: AsUser, row: ConnectionRequest) -> None:
-    before = page(as_user, row, sync_state="syncing")
+def test_first_data_and_last_syncs_are_told(as_user: AsUser, conn_request: ConnectionRequest) -> None:
+    before = page(as_user, conn_request, sync_state="syncing")
     assert "Syncs at this moment" in before
     assert 'data-first-data="no"' in before
-    after = page(as_user, row, first_data_at=Now(), succeeded_at=Now(), failed_at=Now() - timedelta(days=3))
+    after = page(as_user, conn_request, first_data_at=Now(), succeeded_at=Now(), failed_at=Now() - timedelta(days=3))
     assert 'data-first-data="yes"' in after
     assert "First data arrived" in after
     assert "Last failed sync" in after
     assert "3 days ago" in after
 
 
-def test_as_of_counts_the_last_list_too(as_user: AsUser, row: ConnectionRequest) -> None:
+def test_as_of_counts_the_last_list_too(as_user: AsUser, conn_request: ConnectionRequest) -> None:
     day = timezone.now() - timedelta(days=5)
-    assert "5 days ago" in _as_of(page(as_user, row, seen_at=day))
+    assert "5 days ago" in _as_of(page(as_user, conn_request, seen_at=day))
     Observation.objects.create(pk=1, finished_at=timezone.now() - timedelta(hours=2))
-    assert "2 hours ago" in _as_of(page(as_user, row))
+    assert "2 hours ago" in _as_of(page(as_user, conn_request))
 
 
 def _as_of(text: str) -> str:
     return text.split("<dt>As of</dt>")[1].split("</dd>")[0]
 
 
-def test_tasks_and_warnings_are_shown_as_text(as_user: AsUser, row: ConnectionRequest) -> None:
+def test_tasks_and_warnings_are_shown_as_text(as_user: AsUser, conn_request: ConnectionRequest) -> None:
     status = {
         "sync_state": "rescheduled",
         "rescheduled_for": "<b>soon",
@@ -64,7 +64,7 @@ def test_tasks_and_warnings_are_shown_as_text(as_user: AsUser, row: ConnectionRe
         "tasks": [{"code": "reconnect", "message": "<script>alert(1)</script>", "details": {"a": ["b"]}}],
         "warnings": ["plain \u202etext", None, 7],
     }
-    text = page(as_user, row, fivetran_status=status, sync_state="rescheduled")
+    text = page(as_user, conn_request, fivetran_status=status, sync_state="rescheduled")
     assert "Fivetran moved its next sync to &lt;b&gt;soon, late" in text
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
     assert "<script>alert" not in text
@@ -76,8 +76,10 @@ def test_tasks_and_warnings_are_shown_as_text(as_user: AsUser, row: ConnectionRe
 @pytest.mark.parametrize(
     "status", ["text", [], 7, None, {"tasks": "x"}, {"tasks": {"a": 1}}, {"tasks": [[[]]], "warnings": [{"code": {}}]}]
 )
-def test_any_shape_of_status_makes_a_page(as_user: AsUser, row: ConnectionRequest, status: Any) -> None:
-    assert "At Fivetran" in page(as_user, row, fivetran_status=status if status is not None else {"tasks": None})
+def test_any_shape_of_status_makes_a_page(as_user: AsUser, conn_request: ConnectionRequest, status: Any) -> None:
+    assert "At Fivetran" in page(
+        as_user, conn_request, fivetran_status=status if status is not None else {"tasks": None}
+    )
 
 
 def test_notes_and_their_texts_have_a_stated_length() -> None:
@@ -88,15 +90,15 @@ def test_notes_and_their_texts_have_a_stated_length() -> None:
     assert max(len(note.message) for note in told.notes) <= 2_000
 
 
-def test_drift_is_shown_approved_beside_live(as_user: AsUser, row: ConnectionRequest) -> None:
-    assert "Different at Fivetran" not in page(as_user, row)
+def test_drift_is_shown_approved_beside_live(as_user: AsUser, conn_request: ConnectionRequest) -> None:
+    assert "Different at Fivetran" not in page(as_user, conn_request)
     drift: list[dict[str, Any]] = [
         {"field": "sync_frequency", "approved": 360, "live": 60},
         {"field": "paused", "approved": False, "live": True},
         {"field": "networking_method", "approved": "Directly", "live": "<i>Unmanaged"},
         {"field": "config.host"},
     ]
-    text = page(as_user, row, drift=drift)
+    text = page(as_user, conn_request, drift=drift)
     assert "set up, but not as it was approved" in text
     section = text.split('id="drift"')[1].split("</section>")[0]
     assert section.count("data-drift") == 4
@@ -111,20 +113,22 @@ def test_drift_is_shown_approved_beside_live(as_user: AsUser, row: ConnectionReq
         assert words in section
 
 
-def test_gone_is_said_with_what_remains_possible(as_user: AsUser, row: ConnectionRequest) -> None:
+def test_gone_is_said_with_what_remains_possible(as_user: AsUser, conn_request: ConnectionRequest) -> None:
     ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
-    text = page(as_user, row, setup_state="incomplete", drift=[{"field": "paused", "approved": False, "live": True}])
+    text = page(
+        as_user, conn_request, setup_state="incomplete", drift=[{"field": "paused", "approved": False, "live": True}]
+    )
     assert "data-gone" in text
-    assert f'href="/requests/{row.pk}/clone/"' in text
+    assert f'href="/requests/{conn_request.pk}/clone/"' in text
     assert "Different at Fivetran" not in text
     assert "the source owner" not in text.split('id="live"')[1].split("</div>")[0]
     assert "disabled" in text.split("Run setup tests again")[0].rsplit("<button", 1)[1]
 
 
-def test_the_open_page_follows_what_changes(as_user: AsUser, row: ConnectionRequest) -> None:
+def test_the_open_page_follows_what_changes(as_user: AsUser, conn_request: ConnectionRequest) -> None:
     Connection.objects.update(tests="due", tests_next_try_at=Now() + timedelta(hours=1))
     client = as_user("requester")
-    text = client.get(f"/requests/{row.pk}/").content.decode()
+    text = client.get(f"/requests/{conn_request.pk}/").content.decode()
     address = text.split('hx-get="')[1].split('"')[0].replace("&amp;", "&")
     assert client.get(address).status_code == 204
     Connection.objects.update(first_data_at=Now(), succeeded_at=Now())
@@ -134,17 +138,17 @@ def test_the_open_page_follows_what_changes(as_user: AsUser, row: ConnectionRequ
     assert "First data arrived" in live
 
 
-def test_the_section_costs_no_query(as_user: AsUser, row: ConnectionRequest) -> None:
+def test_the_section_costs_no_query(as_user: AsUser, conn_request: ConnectionRequest) -> None:
     client = as_user("requester")
-    client.get(f"/requests/{row.pk}/")
+    client.get(f"/requests/{conn_request.pk}/")
     with CaptureQueriesContext(database) as captured:
-        client.get(f"/requests/{row.pk}/")
+        client.get(f"/requests/{conn_request.pk}/")
     assert not [sql for sql in (q["sql"] for q in captured) if sql.startswith('SELECT "connections_observation"')]
     assert len(captured) <= 9
 
 
 def test_a_request_without_a_connection_says_nothing(as_user: AsUser, cast: dict[str, Any]) -> None:
-    row = factories.submitted(by=cast["requester"])
-    text = as_user("requester").get(f"/requests/{row.pk}/").content.decode()
+    conn_request = factories.submitted(by=cast["requester"])
+    text = as_user("requester").get(f"/requests/{conn_request.pk}/").content.decode()
     assert "First data" not in text
     assert "As of" not in text

@@ -76,12 +76,12 @@ def test_another_window_is_not_overwritten(client: Client, typed: dict[str, str]
 
 
 def test_a_pending_request_is_never_changed_by_typing(client: Client, cast: dict[str, User]) -> None:
-    row = factories.submitted(cast["requester"])
-    text = page(client.get(f"/requests/{row.pk}/edit/"))
+    conn_request = factories.submitted(cast["requester"])
+    text = page(client.get(f"/requests/{conn_request.pk}/edit/"))
     assert "data-autosave" not in text
     fields = {name: hidden(text, name) for name in ("form_token", "edited", "version")}
     answer = client.post(SAVE, {**COMPLETE, **fields, "user": str(cast["requester"].pk)})
-    assert answer.status_code == 409 and stored().digest == row.digest
+    assert answer.status_code == 409 and stored().digest == conn_request.digest
 
 
 def test_somebody_elses_words_become_nobodys_draft(as_user: Any, typed: dict[str, str]) -> None:

@@ -187,19 +187,25 @@ def test_a_request_for_every_service_is_filed_approved_and_sent_as_typed(
     assert wrong == {}, json.dumps(wrong, indent=1)[:4000]
     asked = list(ConnectionRequest.objects.order_by("pk"))
     assert len(asked) == len(services)
-    for request in asked:
-        workflow.approve(by=cast["approver"], request=request, digest=request.digest)
-        worker.submit(request.pk)
+    for conn_request in asked:
+        workflow.approve(by=cast["approver"], conn_request=conn_request, digest=conn_request.digest)
+        worker.submit(conn_request.pk)
     statuses = ConnectionRequest.objects.in_bulk()
-    beyond = {request.pk for request in asked if BEYOND in json.dumps(request.payload)}  # the sandbox may refuse these
+    beyond = {
+        conn_request.pk for conn_request in asked if BEYOND in json.dumps(conn_request.payload)
+    }  # the sandbox may refuse these
     assert [
         f"{one.service}: {one.failure_message}"
         for pk, one in statuses.items()
         if one.status != Status.CREATED and pk not in beyond
     ] == []
     sent = {payloads.natural_key(post["body"]["config"]): post["body"] for post in fivetran.posts()}
-    assert [request.service for request in asked if not is_noted(request.payload or {}, sent[request.schema])] == []
-    bodies = [request.payload or {} for request in asked]
+    assert [
+        conn_request.service
+        for conn_request in asked
+        if not is_noted(conn_request.payload or {}, sent[conn_request.schema])
+    ] == []
+    bodies = [conn_request.payload or {} for conn_request in asked]
     assert sum(len(body["config"]) for body in bodies) > 3 * len(services), "the settings are in the bodies"
     separators = [value for body in bodies for path, value in leaves(body) if path.rpartition(".")[2] in SEPARATORS]
     assert len(separators) > 20 and set(separators) == set(WHITE.values())

@@ -60,36 +60,36 @@ def odd(cast: dict[str, User]) -> ConnectionRequest:
     return factories.submitted(cast["requester"], **ODD)
 
 
-def of_page(as_user: Login, row: ConnectionRequest) -> str:
-    return as_user("approver").get(f"/requests/{row.pk}/").content.decode()
+def of_page(as_user: Login, conn_request: ConnectionRequest) -> str:
+    return as_user("approver").get(f"/requests/{conn_request.pk}/").content.decode()
 
 
-def of_inbox(as_user: Login, row: ConnectionRequest) -> str:
+def of_inbox(as_user: Login, conn_request: ConnectionRequest) -> str:
     return as_user("approver").get("/approvals/").content.decode()
 
 
-def _in_batch(row: ConnectionRequest) -> Batch:
-    batch = Batch.objects.create(requester=row.requester)
-    BatchRow.objects.create(batch=batch, request=row, number=1)
+def _in_batch(conn_request: ConnectionRequest) -> Batch:
+    batch = Batch.objects.create(requester=conn_request.requester)
+    BatchRow.objects.create(batch=batch, request=conn_request, number=1)
     return batch
 
 
-def of_batch(as_user: Login, row: ConnectionRequest) -> str:
-    return as_user("approver").get(f"/batches/{_in_batch(row).pk}/").content.decode()
+def of_batch(as_user: Login, conn_request: ConnectionRequest) -> str:
+    return as_user("approver").get(f"/batches/{_in_batch(conn_request).pk}/").content.decode()
 
 
-def of_batch_in_inbox(as_user: Login, row: ConnectionRequest) -> str:
-    _in_batch(row)
+def of_batch_in_inbox(as_user: Login, conn_request: ConnectionRequest) -> str:
+    _in_batch(conn_request)
     return as_user("approver").get("/approvals/").content.decode().partition("One by one")[0]
 
 
-def of_admin_list(as_user: Login, row: ConnectionRequest) -> str:
-    form = {"action": "approve", "index": "0", "_selected_action": [row.pk]}
+def of_admin_list(as_user: Login, conn_request: ConnectionRequest) -> str:
+    form = {"action": "approve", "index": "0", "_selected_action": [conn_request.pk]}
     return as_user("approver").post("/admin/connections/connectionrequest/", form).content.decode()
 
 
-def of_admin_page(as_user: Login, row: ConnectionRequest) -> str:
-    address = f"/admin/connections/connectionrequest/{row.pk}/change/"
+def of_admin_page(as_user: Login, conn_request: ConnectionRequest) -> str:
+    address = f"/admin/connections/connectionrequest/{conn_request.pk}/change/"
     return as_user("approver").get(address).content.decode()
 
 
@@ -110,9 +110,9 @@ def test_each_place_of_a_decision_shows_all_of_it(
 
 
 def test_an_ordinary_request_has_nothing_to_notice(cast: dict[str, User]) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     owned = factories.submitted(cast["requester"], source_owner="requester2")
-    assert evidence_of([row, owned], cast["approver"]) == {row.pk: [], owned.pk: []}
+    assert evidence_of([conn_request, owned], cast["approver"]) == {conn_request.pk: [], owned.pk: []}
 
 
 def test_only_who_decides_is_shown_it(as_user: Login, odd: ConnectionRequest) -> None:
@@ -124,7 +124,7 @@ def test_many_requests_cost_as_few_queries_as_one(
     odd: ConnectionRequest, cast: dict[str, User], django_assert_max_num_queries: Any
 ) -> None:
     rows = [factories.submitted(cast["requester"], **{**ODD, "config__schema_prefix": f"c{n}"}) for n in range(8)]
-    keys = [row.pk for row in rows]
+    keys = [conn_request.pk for conn_request in rows]
     rows = list(ConnectionRequest.objects.filter(pk__in=keys).select_related("requester"))
     reader = User.objects.get(username="approver")
     with django_assert_max_num_queries(8):  # rights twice, requests, connections, ours, groups, owners, agents
@@ -199,10 +199,10 @@ def test_odd_hosts_and_ports(config: dict[str, Any], count: int) -> None:
 
 # --- changes ---------------------------------------------------------------------------------------------------------
 def test_a_change_is_looked_at_by_the_same_code(as_user: Login, cast: dict[str, User]) -> None:
-    row = factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
+    conn_request = factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
     change = workflow.ask_for_change(
         by=cast["requester"],
-        request=row,
+        conn_request=conn_request,
         kind=ChangeKind.SCHEDULE,
         reason="Live\u202eboard",
         values={"sync_frequency": 1, "schedule_type": "auto"},
@@ -217,7 +217,7 @@ def test_a_change_is_looked_at_by_the_same_code(as_user: Login, cast: dict[str, 
 def test_a_batch_with_much_to_notice_says_that_there_is_more(as_user: Login, cast: dict[str, User]) -> None:
     batch = Batch.objects.create(requester=cast["requester"])
     for number in range(1, 14):
-        row = factories.submitted(cast["requester"], source_owner=f"one{number}@elsewhere.example")
-        BatchRow.objects.create(batch=batch, request=row, number=number)
+        conn_request = factories.submitted(cast["requester"], source_owner=f"one{number}@elsewhere.example")
+        BatchRow.objects.create(batch=batch, request=conn_request, number=number)
     text = as_user("approver").get("/approvals/").content.decode()
     assert text.count('data-evidence="owner"') == 10 and "There may be more to notice" in text

@@ -216,24 +216,24 @@ def row(cast: dict[str, Any]) -> ConnectionRequest:
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_file(as_user: As, row: ConnectionRequest, kind: str) -> None:
+def test_a_file(as_user: As, conn_request: ConnectionRequest, kind: str) -> None:
     for username in ("requester", "approver", "operator", "auditor"):
-        answer = as_user(username).get(f"/requests/{row.pk}/connection.{kind}")
+        answer = as_user(username).get(f"/requests/{conn_request.pk}/connection.{kind}")
         assert answer.status_code == 200
         assert answer["Content-Type"] == f"{KINDS[kind]}; charset=utf-8"
-        assert answer["Content-Disposition"] == f'attachment; filename="connection-{row.pk}.{kind}"'
+        assert answer["Content-Disposition"] == f'attachment; filename="connection-{conn_request.pk}.{kind}"'
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert "sales_eu" in answer.content.decode()
     if kind == "json":
-        assert answer.json() == row.payload
+        assert answer.json() == conn_request.payload
     if kind == "tf":
-        assert f'id = "{row.connection_id}"' in answer.content.decode()
+        assert f'id = "{conn_request.connection_id}"' in answer.content.decode()
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", ["export/", *(f"connection.{kind}" for kind in KINDS)])
-def test_it_exists_for_those_who_may_see_the_request(as_user: As, row: ConnectionRequest, path: str) -> None:
-    address = f"/requests/{row.pk}/{path}"
+def test_it_exists_for_those_who_may_see_the_request(as_user: As, conn_request: ConnectionRequest, path: str) -> None:
+    address = f"/requests/{conn_request.pk}/{path}"
     assert as_user("requester").get(address).status_code == 200
     assert as_user("requester2").get(address).status_code == 404
     assert Client().get(address)["Location"].startswith("/accounts/login/")
@@ -241,17 +241,17 @@ def test_it_exists_for_those_who_may_see_the_request(as_user: As, row: Connectio
 
 
 @pytest.mark.django_db
-def test_there_is_no_other_kind(as_user: As, row: ConnectionRequest) -> None:
-    assert as_user("requester").get(f"/requests/{row.pk}/connection.exe").status_code == 404
+def test_there_is_no_other_kind(as_user: As, conn_request: ConnectionRequest) -> None:
+    assert as_user("requester").get(f"/requests/{conn_request.pk}/connection.exe").status_code == 404
 
 
 @pytest.mark.django_db
-def test_the_page_shows_the_three_and_links_the_files(as_user: As, row: ConnectionRequest) -> None:
+def test_the_page_shows_the_three_and_links_the_files(as_user: As, conn_request: ConnectionRequest) -> None:
     client = as_user("requester")
-    assert f'href="/requests/{row.pk}/export/"' in client.get(f"/requests/{row.pk}/").content.decode()
-    page = client.get(f"/requests/{row.pk}/export/").content.decode()
+    assert f'href="/requests/{conn_request.pk}/export/"' in client.get(f"/requests/{conn_request.pk}/").content.decode()
+    page = client.get(f"/requests/{conn_request.pk}/export/").content.decode()
     assert "The connection exists." in page
-    assert all(f'href="/requests/{row.pk}/connection.{kind}"' in page for kind in KINDS)
+    assert all(f'href="/requests/{conn_request.pk}/connection.{kind}"' in page for kind in KINDS)
     assert all(f'data-copy="#export-{kind}"' in page for kind in KINDS)
     assert "$FIVETRAN_API_KEY:$FIVETRAN_API_SECRET" in page
     assert "sandbox-secret" not in page
@@ -259,26 +259,26 @@ def test_the_page_shows_the_three_and_links_the_files(as_user: As, row: Connecti
 
 @pytest.mark.django_db
 def test_a_draft_can_be_taken_along_so_far(as_user: As, cast: dict[str, Any]) -> None:
-    row = factories.draft(cast["requester"], group_id="")
-    page = as_user("requester").get(f"/requests/{row.pk}/export/").content.decode()
+    conn_request = factories.draft(cast["requester"], group_id="")
+    page = as_user("requester").get(f"/requests/{conn_request.pk}/export/").content.decode()
     assert "This is a draft" in page
     assert "# group_id: not chosen yet" in page
 
 
 @pytest.mark.django_db
-def test_a_connection_that_is_gone_is_not_imported(as_user: As, row: ConnectionRequest) -> None:
-    ConnectionRequest.objects.filter(pk=row.pk).update(deleted_at_fivetran_at=row.created_at)
+def test_a_connection_that_is_gone_is_not_imported(as_user: As, conn_request: ConnectionRequest) -> None:
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(deleted_at_fivetran_at=conn_request.created_at)
     client = as_user("requester")
-    assert "import {" not in client.get(f"/requests/{row.pk}/connection.tf").content.decode()
-    assert "no longer at Fivetran" in client.get(f"/requests/{row.pk}/export/").content.decode()
+    assert "import {" not in client.get(f"/requests/{conn_request.pk}/connection.tf").content.decode()
+    assert "no longer at Fivetran" in client.get(f"/requests/{conn_request.pk}/export/").content.decode()
 
 
 @pytest.mark.django_db
-def test_a_secret_is_masked_in_each(as_user: As, row: ConnectionRequest) -> None:
-    stored = {**(row.payload or {}), "config": {"schema": "sales_eu", "password": SECRET}}
-    ConnectionRequest.objects.filter(pk=row.pk).update(payload=stored)
+def test_a_secret_is_masked_in_each(as_user: As, conn_request: ConnectionRequest) -> None:
+    stored = {**(conn_request.payload or {}), "config": {"schema": "sales_eu", "password": SECRET}}
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(payload=stored)
     client = as_user("requester")
     for path in ("export/", *(f"connection.{kind}" for kind in KINDS)):
-        text = client.get(f"/requests/{row.pk}/{path}").content.decode()
+        text = client.get(f"/requests/{conn_request.pk}/{path}").content.decode()
         assert SECRET not in text
         assert MASK in text or path.endswith("tf")

@@ -44,9 +44,9 @@ def hidden(text: str, name: str) -> str:
     return found[1] if found else ""
 
 
-def edit_form(client: Client, request: ConnectionRequest) -> dict[str, str]:
+def edit_form(client: Client, conn_request: ConnectionRequest) -> dict[str, str]:
     """What the edit page would post if nothing was changed: its hidden inputs, and the complete values."""
-    text = page(client.get(f"/requests/{request.pk}/edit/"))
+    text = page(client.get(f"/requests/{conn_request.pk}/edit/"))
     return {**COMPLETE, **{name: hidden(text, name) for name in ("form_token", "keep", "version", "edited")}}
 
 
@@ -131,45 +131,45 @@ def test_a_token_that_is_none_is_replaced(client: Client, token: str) -> None:
 
 # --- edits -----------------------------------------------------------------------------------------------------------
 def test_editing_a_pending_request_says_what_that_means(client: Client, cast: dict[str, User]) -> None:
-    request = factories.submitted(cast["requester"])
-    text = page(client.get(f"/requests/{request.pk}/edit/"))
+    conn_request = factories.submitted(cast["requester"])
+    text = page(client.get(f"/requests/{conn_request.pk}/edit/"))
     assert "approvers have to look at it anew" in text and "Save draft" not in text
-    before = request.digest
-    client.post(f"/requests/{request.pk}/edit/", {**edit_form(client, request), "config__schema": "other"})
+    before = conn_request.digest
+    client.post(f"/requests/{conn_request.pk}/edit/", {**edit_form(client, conn_request), "config__schema": "other"})
     assert stored().state is Status.PENDING and stored().digest != before
 
 
 def test_an_edit_from_an_old_window_is_shown_not_stored(client: Client, cast: dict[str, User]) -> None:
-    request = factories.submitted(cast["requester"])
-    old = edit_form(client, request)
-    workflow.submit(by=cast["requester"], filing=factories.filing(reason="newer"), request=request)
-    text = page(client.post(f"/requests/{request.pk}/edit/", {**old, "reason": "older"}))
+    conn_request = factories.submitted(cast["requester"])
+    old = edit_form(client, conn_request)
+    workflow.submit(by=cast["requester"], filing=factories.filing(reason="newer"), conn_request=conn_request)
+    text = page(client.post(f"/requests/{conn_request.pk}/edit/", {**old, "reason": "older"}))
     assert "changed in another window" in banner(text) and value_of(text, "reason") == "older"
     assert stored().reason == "newer"
-    client.post(f"/requests/{request.pk}/edit/", {**old, "reason": "older", "version": hidden(text, "version")})
+    client.post(f"/requests/{conn_request.pk}/edit/", {**old, "reason": "older", "version": hidden(text, "version")})
     assert stored().reason == "older"
 
 
 def test_an_edit_of_what_was_decided_meanwhile_keeps_the_text(client: Client, cast: dict[str, User]) -> None:
-    request = factories.submitted(cast["requester"])
-    old = edit_form(client, request)
-    workflow.approve(by=cast["approver"], request=request, digest=request.digest)
-    text = page(client.post(f"/requests/{request.pk}/edit/", {**old, "reason": "too late"}))
+    conn_request = factories.submitted(cast["requester"])
+    old = edit_form(client, conn_request)
+    workflow.approve(by=cast["approver"], conn_request=conn_request, digest=conn_request.digest)
+    text = page(client.post(f"/requests/{conn_request.pk}/edit/", {**old, "reason": "too late"}))
     assert banner(text) and value_of(text, "reason") == "too late"
     assert stored().state is Status.APPROVED
 
 
 def test_changes_that_were_asked_for_stand_above_the_form(client: Client, cast: dict[str, User]) -> None:
-    request = factories.request_in(Status.CHANGES_REQUESTED, by=cast["requester"])
-    assert "Use the other destination" in page(client.get(f"/requests/{request.pk}/edit/"))
+    conn_request = factories.request_in(Status.CHANGES_REQUESTED, by=cast["requester"])
+    assert "Use the other destination" in page(client.get(f"/requests/{conn_request.pk}/edit/"))
 
 
 def test_other_peoples_requests(client: Client, as_user: Any, cast: dict[str, User]) -> None:
-    request = factories.submitted(cast["requester2"])
+    conn_request = factories.submitted(cast["requester2"])
     for verb in ("edit", "clone"):
         for method in (client.get, client.post):
-            assert method(f"/requests/{request.pk}/{verb}/").status_code == 404
-    assert as_user("approver").get(f"/requests/{request.pk}/edit/").status_code == 403
+            assert method(f"/requests/{conn_request.pk}/{verb}/").status_code == 404
+    assert as_user("approver").get(f"/requests/{conn_request.pk}/edit/").status_code == 403
     assert client.get("/requests/999999/edit/").status_code == 404
 
 

@@ -48,10 +48,13 @@ def crowd(cast: dict[str, Any]) -> list[ConnectionRequest]:
     first = factories.submitted(cast["requester"])
     rows = []
     for number in range(119):
-        row = ConnectionRequest.objects.get(pk=first.pk)
-        row.pk, row.idempotency_key = None, uuid.uuid4()
-        row.schema, row.search = f"mass_{number:03d}.t", f"mass_{number:03d}.t google_sheets requester"
-        rows.append(row)
+        conn_request = ConnectionRequest.objects.get(pk=first.pk)
+        conn_request.pk, conn_request.idempotency_key = None, uuid.uuid4()
+        conn_request.schema, conn_request.search = (
+            f"mass_{number:03d}.t",
+            f"mass_{number:03d}.t google_sheets requester",
+        )
+        rows.append(conn_request)
     ConnectionRequest.objects.bulk_create(rows)
     return list(ConnectionRequest.objects.order_by("id"))
 
@@ -119,10 +122,10 @@ def test_a_row_says_status_service_destination_name_requester_age_and_turn(
 
 
 def test_one_that_is_gone_waits_for_nobody(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
-    row = factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
-    connection_status.record_status(row.connection, {"status": {"setup_state": "incomplete"}})
+    conn_request = factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
+    connection_status.record_status(conn_request.connection, {"status": {"setup_state": "incomplete"}})
     assert 'data-label="Whose turn">source owner<' in as_user("requester").get(LIST).content.decode()
-    connection_status.mark_deleted(row)
+    connection_status.mark_deleted(conn_request)
     for url in (LIST, "/"):
         page = as_user("requester").get(url).content.decode()
         assert "no longer at Fivetran" in page and ">incomplete<" not in page
@@ -160,18 +163,18 @@ def test_each_filter_narrows(as_user: Callable[..., Client], cast: dict[str, Any
 
 
 def test_dates_are_days_of_submission_in_the_readers_zone(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
-    row = factories.submitted(cast["requester"])
-    ConnectionRequest.objects.filter(pk=row.pk).update(submitted_at="2026-03-10T23:30:00Z")
+    conn_request = factories.submitted(cast["requester"])
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(submitted_at="2026-03-10T23:30:00Z")
     reader = as_user("auditor")
-    assert ids(reader.get(LIST, {"after": "2026-03-10", "before": "2026-03-10"})) == [row.pk]
+    assert ids(reader.get(LIST, {"after": "2026-03-10", "before": "2026-03-10"})) == [conn_request.pk]
     reader.cookies["zone"] = "Europe/Berlin"  # where it was half past midnight already
     assert ids(reader.get(LIST, {"after": "2026-03-10", "before": "2026-03-10"})) == []
     there = reader.get(LIST, {"after": "2026-03-11", "before": "2026-03-11"})
-    assert ids(there) == [row.pk]
+    assert ids(there) == [conn_request.pk]
     assert "11 Mar 2026, 00:30 CET" in there.content.decode()
     for nonsense in ("../etc", "Mars/Olympus", "", "x" * 300, "America"):
         reader.cookies["zone"] = nonsense
-        assert ids(reader.get(LIST, {"after": "2026-03-10", "before": "2026-03-10"})) == [row.pk]
+        assert ids(reader.get(LIST, {"after": "2026-03-10", "before": "2026-03-10"})) == [conn_request.pk]
 
 
 def test_a_chosen_filter_is_a_chip_that_can_be_removed(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
@@ -249,23 +252,25 @@ def test_no_text_breaks_the_search_or_the_filters(as_user: Callable[..., Client]
 
 @pytest.mark.parametrize("text", ["100%", "a_b", 'qu"ote', "back\\slash", "*star", "straße", "日本語です"])
 def test_search_takes_its_words_literally(as_user: Callable[..., Client], cast: dict[str, Any], text: str) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     other = factories.submitted(cast["requester"])
-    ConnectionRequest.objects.filter(pk=row.pk).update(search=f"before {text}after")
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(search=f"before {text}after")
     ConnectionRequest.objects.filter(pk=other.pk).update(
         search="before 100x axb quote backslash star strase 日本です after"
     )
-    assert ids(as_user("auditor").get(LIST, {"q": text.upper() if text.isascii() else text})) == [row.pk]
+    assert ids(as_user("auditor").get(LIST, {"q": text.upper() if text.isascii() else text})) == [conn_request.pk]
 
 
 def test_search_follows_the_row(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
-    row, reader = factories.draft(cast["requester"], config__schema="oldname"), as_user("requester")
-    assert ids(reader.get(LIST, {"q": "oldname"})) == [row.pk]
-    workflow.save_draft(by=cast["requester"], filing=factories.filing(config__schema="newname"), request=row)
+    conn_request, reader = factories.draft(cast["requester"], config__schema="oldname"), as_user("requester")
+    assert ids(reader.get(LIST, {"q": "oldname"})) == [conn_request.pk]
+    workflow.save_draft(
+        by=cast["requester"], filing=factories.filing(config__schema="newname"), conn_request=conn_request
+    )
     assert ids(reader.get(LIST, {"q": "oldname"})) == []
-    assert ids(reader.get(LIST, {"q": "newname"})) == [row.pk]
-    ConnectionRequest.objects.filter(pk=row.pk).update(status_since=Now())
-    assert ids(reader.get(LIST, {"q": "newname"})) == [row.pk]
+    assert ids(reader.get(LIST, {"q": "newname"})) == [conn_request.pk]
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(status_since=Now())
+    assert ids(reader.get(LIST, {"q": "newname"})) == [conn_request.pk]
 
 
 def test_search_finds_what_lies_beyond_the_first_look(
@@ -275,12 +280,12 @@ def test_search_finds_what_lies_beyond_the_first_look(
     reader = as_user("auditor")
     assert ids(reader.get(LIST, {"q": "mass_000"})) == [ample[1].pk]
     listed = reader.get(LIST, {"q": "mass"})
-    assert ids(listed) == [row.pk for row in reversed(ample[70:])]
+    assert ids(listed) == [conn_request.pk for conn_request in reversed(ample[70:])]
     # SQLite's first look is the newest matches themselves: it fills the page without having seen all of them.
     count = "More than 50 requests" if connection.vendor == "sqlite" else "119 requests"
     assert count in listed.content.decode()
     older = reader.get(link(listed, "Older →"))
-    assert ids(older) == [row.pk for row in reversed(ample[20:70])]
+    assert ids(older) == [conn_request.pk for conn_request in reversed(ample[20:70])]
     assert ids(reader.get(link(older, "← Newer"))) == ids(listed)
     assert ids(reader.get(LIST, {"q": "bulk", "status": "pending"})) == []
     assert len(ids(reader.get(LIST, {"q": "bulk"}))) == 50
@@ -296,7 +301,9 @@ def test_short_words_are_looked_for_among_the_newest_and_the_page_says_so(
     assert ids(response) == []
     new = factories.submitted(cast["requester"], config__schema="new_0")
     assert ids(reader.get(LIST, {"q": "_0"})) == [new.pk]
-    assert ids(reader.get(LIST, {"q": "_0 mass_01"})) == [row.pk for row in reversed(ample) if "mass_01" in row.schema]
+    assert ids(reader.get(LIST, {"q": "_0 mass_01"})) == [
+        conn_request.pk for conn_request in reversed(ample) if "mass_01" in conn_request.schema
+    ]
 
 
 # --- pages ---------------------------------------------------------------------------------------------------------
@@ -305,7 +312,7 @@ def test_pages_go_older_and_newer_without_loss(as_user: Callable[..., Client], c
     first = reader.get(LIST)
     second = reader.get(link(first, "Older →"))
     third = reader.get(link(second, "Older →"))
-    assert ids(first) + ids(second) + ids(third) == [row.pk for row in reversed(crowd)]
+    assert ids(first) + ids(second) + ids(third) == [conn_request.pk for conn_request in reversed(crowd)]
     assert "Older →" not in third.content.decode()
     assert "← Newer" not in first.content.decode()
     assert ids(reader.get(link(third, "← Newer"))) == ids(second)
@@ -424,8 +431,8 @@ def test_the_csv_export_holds_the_filtered_set(as_user: Callable[..., Client], a
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "  =HYPERLINK(1)"])
 def test_no_cell_of_the_csv_is_a_formula(as_user: Callable[..., Client], cast: dict[str, Any], text: str) -> None:
-    row = factories.draft(cast["requester"])
-    ConnectionRequest.objects.filter(pk=row.pk).update(reason=text)
+    conn_request = factories.draft(cast["requester"])
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(reason=text)
     (found,) = csv.DictReader(io.StringIO(_body(as_user("requester").get("/requests/export.csv"))))
     assert found["reason"] == f"'{text}"
 
@@ -436,7 +443,7 @@ def test_the_json_export_is_one_array_with_bodies(
     response = as_user("requester").get("/requests/export.json")
     assert response["Content-Disposition"].startswith("attachment")
     rows = json.loads(_body(response))
-    assert [row["id"] for row in rows] == [row.pk for row in reversed(ample)]
+    assert [conn_request["id"] for conn_request in rows] == [conn_request.pk for conn_request in reversed(ample)]
     assert rows[-1]["payload"]["service"] == "google_sheets"
     assert json.loads(_body(as_user("requester2").get("/requests/export.json"))) == []
 
@@ -471,13 +478,13 @@ def test_an_export_reads_in_chunks(as_user: Callable[..., Client], ample: list[C
 
 # --- the database's own guards ------------------------------------------------------------------------------------
 def test_an_event_cannot_be_changed(cast: dict[str, Any]) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     with pytest.raises(IntegrityError), transaction.atomic():
-        Event.objects.filter(request=row).update(reason="something else")
+        Event.objects.filter(request=conn_request).update(reason="something else")
     if connection.vendor == "postgresql":
         with pytest.raises(IntegrityError), transaction.atomic():
-            Event.objects.filter(request=row)._raw_delete("default")
-    assert Event.objects.get(request=row).reason == ""
+            Event.objects.filter(request=conn_request)._raw_delete("default")
+    assert Event.objects.get(request=conn_request).reason == ""
 
 
 def test_the_search_index_and_the_triggers_survived_every_migration() -> None:

@@ -135,7 +135,8 @@ def forms(world: World, cast: dict[str, User]) -> dict[str, dict[str, Any]]:
         "approve": {"digest": pending.digest},
         "change_approve": {"digest": change.digest},
         "batch_new": {"table": table, "checked": checked, "action": "submit", "form_token": TOKEN},
-        "batch_decide": {"approve": [row.pk for row in batch]} | {f"digest_{row.pk}": row.digest for row in batch},
+        "batch_decide": {"approve": [conn_request.pk for conn_request in batch]}
+        | {f"digest_{conn_request.pk}": conn_request.digest for conn_request in batch},
         "handover_code": {"code": mailed_code(OUTSIDE)},
         "handover_give": {"to": "anna@example.com"},
         "adopt_one": {"owner": "requester2", "reason": "x"},

@@ -48,18 +48,20 @@ def operator(groups: None) -> User:
 
 
 def test_adopt_links_an_existing_connection_and_runs_its_tests(fivetran: Fivetran, operator: User) -> None:
-    row = stuck(group_id=catalog.destinations()[0].id)
-    there = fivetran.seed(group_id=row.group_id, service=row.service, schema=row.schema)
-    answer = post(operator, "adopt", row.pk, connection_id=f" {there['id']} ", decision_reason="Looked: it is ours")
+    conn_request = stuck(group_id=catalog.destinations()[0].id)
+    there = fivetran.seed(group_id=conn_request.group_id, service=conn_request.service, schema=conn_request.schema)
+    answer = post(
+        operator, "adopt", conn_request.pk, connection_id=f" {there['id']} ", decision_reason="Looked: it is ours"
+    )
     assert answer.status_code == 302
-    row.refresh_from_db()
-    assert (row.state, row.connection_id) == (Status.CREATED, there["id"])
-    assert row.connection.adopted and row.connection.tests == SetupTestsState.DUE
-    event = row.events.first()
+    conn_request.refresh_from_db()
+    assert (conn_request.state, conn_request.connection_id) == (Status.CREATED, there["id"])
+    assert conn_request.connection.adopted and conn_request.connection.tests == SetupTestsState.DUE
+    event = conn_request.events.first()
     assert event is not None and (event.by, event.reason) == (operator, "Looked: it is ours")
-    worker.run_tests(row.pk)
-    row.connection.refresh_from_db()
-    assert row.connection.tests == SetupTestsState.STORED
+    worker.run_tests(conn_request.pk)
+    conn_request.connection.refresh_from_db()
+    assert conn_request.connection.tests == SetupTestsState.STORED
 
 
 @pytest.mark.parametrize(
@@ -67,71 +69,73 @@ def test_adopt_links_an_existing_connection_and_runs_its_tests(fivetran: Fivetra
     [({"service": "postgres"}, "service"), ({"schema": "another"}, "schema"), ({"group_id": "elsewhere"}, "group_id")],
 )
 def test_what_does_not_fit_is_not_adopted(fivetran: Fivetran, operator: User, other: dict[str, str], said: str) -> None:
-    row = stuck()
-    there = fivetran.seed(**{"group_id": row.group_id, "service": row.service, "schema": row.schema, **other})
-    answer = post(operator, "adopt", row.pk, connection_id=there["id"], decision_reason="It must be this one")
+    conn_request = stuck()
+    there = fivetran.seed(
+        **{"group_id": conn_request.group_id, "service": conn_request.service, "schema": conn_request.schema, **other}
+    )
+    answer = post(operator, "adopt", conn_request.pk, connection_id=there["id"], decision_reason="It must be this one")
     assert f"Its {said} is" in answer.content.decode() and "It must be this one" in answer.content.decode()
-    row.refresh_from_db()
-    assert row.state is Status.ATTENTION
+    conn_request.refresh_from_db()
+    assert conn_request.state is Status.ATTENTION
 
 
 @pytest.mark.parametrize("connection_id", ["nobody_here", "../users", "a?b=c", "x" * 300, ""])
 def test_an_id_that_is_none_is_an_error_on_the_field(fivetran: Fivetran, operator: User, connection_id: str) -> None:
-    row = stuck()
-    answer = post(operator, "adopt", row.pk, connection_id=connection_id, decision_reason="Because")
+    conn_request = stuck()
+    answer = post(operator, "adopt", conn_request.pk, connection_id=connection_id, decision_reason="Because")
     assert answer.status_code == 200
-    assert f'id="id_connection_id_{row.pk}_error"' in answer.content.decode()
-    row.refresh_from_db()
-    assert row.state is Status.ATTENTION
+    assert f'id="id_connection_id_{conn_request.pk}_error"' in answer.content.decode()
+    conn_request.refresh_from_db()
+    assert conn_request.state is Status.ATTENTION
 
 
 def test_fivetran_away_is_said_and_nothing_is_lost(operator: User) -> None:
-    row = stuck()
-    answer = post(operator, "adopt", row.pk, connection_id="some_id", decision_reason="Typed with care")
+    conn_request = stuck()
+    answer = post(operator, "adopt", conn_request.pk, connection_id="some_id", decision_reason="Typed with care")
     assert "gave no answer" in answer.content.decode() and "Typed with care" in answer.content.decode()
 
 
 def test_one_connection_is_adopted_by_one_request(fivetran: Fivetran, operator: User) -> None:
     first = stuck()
     there = fivetran.seed(group_id=first.group_id, service=first.service, schema=first.schema)
-    operations.adopt(by=operator, request=first, connection_id=there["id"], reason="Ours")
+    operations.adopt(by=operator, conn_request=first, connection_id=there["id"], reason="Ours")
     ConnectionRequest.objects.filter(pk=first.pk).update(deleted_at_fivetran_at=Now())
     second = stuck(config__schema=first.values["config.schema"], config__table=first.values["config.table"])
     with pytest.raises(operations.DoesNotFit, match="another request"):
-        operations.adopt(by=operator, request=second, connection_id=there["id"], reason="Ours")
+        operations.adopt(by=operator, conn_request=second, connection_id=there["id"], reason="Ours")
 
 
 def test_send_again_puts_it_into_the_queue_with_all_attempts(fivetran: Fivetran, operator: User) -> None:
-    row = stuck(group_id=catalog.destinations()[0].id)
-    ConnectionRequest.objects.filter(pk=row.pk).update(attempts_used=5)
-    assert post(operator, "send_again", row.pk, decision_reason="Looked: not there").status_code == 302
-    worker.submit(row.pk)
-    row.refresh_from_db()
-    assert row.state is Status.CREATED
+    conn_request = stuck(group_id=catalog.destinations()[0].id)
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(attempts_used=5)
+    assert post(operator, "send_again", conn_request.pk, decision_reason="Looked: not there").status_code == 302
+    worker.submit(conn_request.pk)
+    conn_request.refresh_from_db()
+    assert conn_request.state is Status.CREATED
     assert len(fivetran.connections()) == 1
 
 
 def test_close_tells_the_requester_why(operator: User) -> None:
-    row = stuck()
-    post(operator, "close", row.pk, decision_reason="The source is gone")
-    row.refresh_from_db()
-    assert (row.state, row.failure_message) == (Status.FAILED, "The source is gone")
-    assert row.notices.filter(kind="failed", recipient=row.requester).exists()
+    conn_request = stuck()
+    post(operator, "close", conn_request.pk, decision_reason="The source is gone")
+    conn_request.refresh_from_db()
+    assert (conn_request.state, conn_request.failure_message) == (Status.FAILED, "The source is gone")
+    assert conn_request.notices.filter(kind="failed", recipient=conn_request.requester).exists()
 
 
 @pytest.mark.parametrize("name", ["adopt", "send_again", "close"])
 @pytest.mark.parametrize("reason", ["", "   "])
 def test_without_a_reason_nothing_happens(operator: User, name: str, reason: str) -> None:
-    row = stuck()
-    answer = post(operator, name, row.pk, decision_reason=reason, connection_id="kept_id")
-    assert f'id="id_decision_reason_{row.pk}_error"' in answer.content.decode()
+    conn_request = stuck()
+    answer = post(operator, name, conn_request.pk, decision_reason=reason, connection_id="kept_id")
+    assert f'id="id_decision_reason_{conn_request.pk}_error"' in answer.content.decode()
     assert "kept_id" in answer.content.decode()
     assert "it stays with the request" in answer.content.decode()
     assert "what to change" not in answer.content.decode()
-    row.refresh_from_db()
-    assert row.state is Status.ATTENTION
+    conn_request.refresh_from_db()
+    assert conn_request.state is Status.ATTENTION
     with pytest.raises(IllegalTransition):
-        operations.close(by=operator, request=row, reason=reason)
+        operations.close(by=operator, conn_request=conn_request, reason=reason)
 
 
 def test_in_an_emergency_one_click_pauses_without_a_reason(operator: User) -> None:
@@ -157,11 +161,11 @@ def test_what_is_wrong_is_listed_on_top_and_linked(operator: User, name: str) ->
 
 @pytest.mark.parametrize("role", ["requester", "approver", "auditor", "staff"])
 def test_nobody_else_operates(groups: None, role: str) -> None:
-    row, user = stuck(), factories.person(role)
+    conn_request, user = stuck(), factories.person(role)
     for name, args in (
-        ("adopt", [row.pk]),
-        ("send_again", [row.pk]),
-        ("close", [row.pk]),
+        ("adopt", [conn_request.pk]),
+        ("send_again", [conn_request.pk]),
+        ("close", [conn_request.pk]),
         ("pause", []),
         ("resume", []),
     ):
@@ -170,23 +174,23 @@ def test_nobody_else_operates(groups: None, role: str) -> None:
     client.force_login(user)
     assert client.get(reverse("connections:operations")).status_code == 403
     with pytest.raises(permissions.Denied):
-        operations.send_again(by=user, request=row, reason="x")
+        operations.send_again(by=user, conn_request=conn_request, reason="x")
 
 
 def test_pause_stops_the_sending_and_resume_lets_it_go_on(fivetran: Fivetran, operator: User) -> None:
-    row = factories.approved(group_id=catalog.destinations()[0].id)
+    conn_request = factories.approved(group_id=catalog.destinations()[0].id)
     post(operator, "pause", decision_reason="Warehouse maintenance")
-    worker.submit(row.pk)
-    row.refresh_from_db()
-    assert row.status == Status.APPROVED and worker.sweep().submit == []
+    worker.submit(conn_request.pk)
+    conn_request.refresh_from_db()
+    assert conn_request.status == Status.APPROVED and worker.sweep().submit == []
     client = Client()
     client.force_login(operator)
     assert "Warehouse maintenance" in client.get(reverse("connections:operations")).content.decode()
     post(operator, "resume")
-    assert worker.sweep().submit == [row.pk]
-    worker.submit(row.pk)
-    row.refresh_from_db()
-    assert row.status == Status.CREATED
+    assert worker.sweep().submit == [conn_request.pk]
+    worker.submit(conn_request.pk)
+    conn_request.refresh_from_db()
+    assert conn_request.status == Status.CREATED
 
 
 def test_every_way_out_can_be_pressed_without_opening_anything(operator: User) -> None:

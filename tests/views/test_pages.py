@@ -46,9 +46,9 @@ OPEN = ("/handover/return/", "/healthz", "/accounts/login/", "/accounts/password
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("path", PAGES)
 def test_each_page_answers_each_role(as_user: Login, cast: Cast, path: str, role: str) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     allowed, otherwise = PAGES[path]
-    answer = as_user(role).get(path.format(pk=row.pk))
+    answer = as_user(role).get(path.format(pk=conn_request.pk))
     assert answer.status_code == (200 if role in allowed else otherwise)
 
 
@@ -112,7 +112,7 @@ def test_no_page_holds_inline_code_or_an_id_twice(as_user: Login, cast: Cast, ro
         "/accounts/password_change/",
         "/nowhere",
     ]
-    for path in [*paths, *(f"/requests/{row.pk}/" for row in rows)]:
+    for path in [*paths, *(f"/requests/{conn_request.pk}/" for conn_request in rows)]:
         found = Inline(as_user(role).get(path).content.decode())
         assert not found.bad, path
         assert len(found.ids) == len(set(found.ids)), path
@@ -121,13 +121,13 @@ def test_no_page_holds_inline_code_or_an_id_twice(as_user: Login, cast: Cast, ro
 
 # --- addresses that are wrong --------------------------------------------------------------------------------------
 def test_somebody_elses_request_answers_as_one_that_does_not_exist(as_user: Login, cast: Cast) -> None:
-    row, reader = factories.submitted(cast["requester"]), as_user("requester2")
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("requester2")
     for path in ("", "status/", "edit/", "clone/"):
-        theirs, missing = (reader.get(f"/requests/{pk}/{path}") for pk in (row.pk, 999_999))
+        theirs, missing = (reader.get(f"/requests/{pk}/{path}") for pk in (conn_request.pk, 999_999))
         assert theirs.status_code == missing.status_code == 404
         assert theirs.content.split(b"<main")[1] == missing.content.split(b"<main")[1]
     for verb in ("withdraw", "approve", "reject", "request-changes", "run-tests"):
-        assert reader.post(f"/requests/{row.pk}/{verb}/", {"decision_reason": "x"}).status_code == 404
+        assert reader.post(f"/requests/{conn_request.pk}/{verb}/", {"decision_reason": "x"}).status_code == 404
 
 
 @pytest.mark.parametrize("pk", ["0", "9" * 19, "9" * 60, "-1", "1.5", "abc", "1%00", "٣", "1e3"])

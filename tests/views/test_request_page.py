@@ -34,9 +34,9 @@ Cast = dict[str, Any]
 Login = Callable[..., Client]
 
 
-def page_of(reader: Client, row: ConnectionRequest) -> str:
+def page_of(reader: Client, conn_request: ConnectionRequest) -> str:
     """The text of a request's page."""
-    response = reader.get(f"/requests/{row.pk}/")
+    response = reader.get(f"/requests/{conn_request.pk}/")
     assert response.status_code == 200
     return response.content.decode()
 
@@ -67,9 +67,9 @@ def interval(page: str) -> int:
 # --- the top -------------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("status", Status)
 def test_the_top_says_status_turn_and_what_happens_next(as_user: Login, cast: Cast, status: Status) -> None:
-    row = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
+    conn_request = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
     for name in ("requester", *(() if status is Status.DRAFT else ("approver", "operator", "auditor", "admin"))):
-        page = page_of(as_user(name), row)
+        page = page_of(as_user(name), conn_request)
         assert re.search(r'data-status="(\w+)"', page)[1] == status.value  # type: ignore[index]
         assert status.label in page
         assert payload(page)["service"] == "google_sheets"
@@ -89,21 +89,21 @@ TURNS = {
 
 @pytest.mark.parametrize("status", TURNS)
 def test_the_requester_reads_whose_turn_it_is(as_user: Login, cast: Cast, status: Status) -> None:
-    row = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
-    assert TURNS[status] in visible_text(page_of(as_user("requester"), row))
+    conn_request = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
+    assert TURNS[status] in visible_text(page_of(as_user("requester"), conn_request))
 
 
 def test_unknown_says_that_nothing_is_sent_twice(as_user: Login, cast: Cast) -> None:
-    row = factories.request_in(Status.UNKNOWN, by=cast["requester"])
-    page = page_of(as_user("requester"), row)
+    conn_request = factories.request_in(Status.UNKNOWN, by=cast["requester"])
+    page = page_of(as_user("requester"), conn_request)
     assert "Fivetran may or may not have created this. We are checking and will not send it twice." in page
 
 
 def test_a_refusal_shows_code_message_and_request_id_and_offers_a_copy(as_user: Login, cast: Cast) -> None:
-    row = factories.request_in(Status.FAILED, by=cast["requester"])
+    conn_request = factories.request_in(Status.FAILED, by=cast["requester"])
     call: dict[str, Any] = {"call": "create", "ending": "refused", "http_status": 400, "duration_ms": 340}
-    Attempt.objects.create(request=row, code="InvalidInput", message="No", x_request_id="x-77", **call)
-    text = visible_text(page_of(as_user("requester"), row))
+    Attempt.objects.create(request=conn_request, code="InvalidInput", message="No", x_request_id="x-77", **call)
+    text = visible_text(page_of(as_user("requester"), conn_request))
     assert "InvalidInput : Invalid value for 'config.schema'" in text
     assert "X-Request-Id: x-77" in text
     assert "Correct and clone" in text
@@ -126,10 +126,10 @@ def set_breaker(**columns: Any) -> None:
     ],
 )
 def test_an_approved_request_says_what_it_waits_for(as_user: Login, cast: Cast, columns: Any, words: str) -> None:
-    row = factories.approved(cast["requester"], cast["approver"])
-    assert words not in visible_text(page_of(as_user("requester"), row))
+    conn_request = factories.approved(cast["requester"], cast["approver"])
+    assert words not in visible_text(page_of(as_user("requester"), conn_request))
     set_breaker(**{k: timezone.now() + v if isinstance(v, timedelta) else v for k, v in columns.items()})
-    text = visible_text(page_of(as_user("requester"), row))
+    text = visible_text(page_of(as_user("requester"), conn_request))
     assert words in text
     assert "secret plans" not in text
     if "not_before" in columns:
@@ -146,20 +146,20 @@ def buttons(page: str) -> dict[str, bool]:
 
 
 def test_a_requester_sees_own_actions_with_reasons_where_disabled(as_user: Login, cast: Cast) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     assert {"Edit": True, "Clone": True, "Withdraw": True}.items() <= buttons(
-        page_of(as_user("requester"), row)
+        page_of(as_user("requester"), conn_request)
     ).items()
-    row = factories.request_in(Status.SENDING, by=cast["requester"])
-    page = page_of(as_user("requester"), row)
+    conn_request = factories.request_in(Status.SENDING, by=cast["requester"])
+    page = page_of(as_user("requester"), conn_request)
     assert {"Edit": False, "Clone": True, "Withdraw": False}.items() <= buttons(page).items()
     assert "It can no longer be withdrawn: Creating at Fivetran." in page
     assert "Approve" not in buttons(page)
 
 
 def test_an_approver_sees_decisions_and_on_an_own_request_why_not(as_user: Login, cast: Cast) -> None:
-    row = factories.submitted(cast["requester"])
-    found = buttons(page_of(as_user("approver"), row))
+    conn_request = factories.submitted(cast["requester"])
+    found = buttons(page_of(as_user("approver"), conn_request))
     assert {"Approve": True, "Reject": True, "Request changes": True}.items() <= found.items()
     assert "Withdraw" not in found
     own = factories.submitted(cast["approver"])
@@ -171,23 +171,23 @@ def test_an_approver_sees_decisions_and_on_an_own_request_why_not(as_user: Login
 
 
 def test_no_other_button_has_clone_in_its_name(as_user: Login, cast: Cast) -> None:
-    row = factories.request_in(Status.CREATED, by=cast["requester"])
-    found = buttons(page_of(as_user("requester"), row))
+    conn_request = factories.request_in(Status.CREATED, by=cast["requester"])
+    found = buttons(page_of(as_user("requester"), conn_request))
     assert "Copy as it is at Fivetran" in found
     assert [name for name in found if "clone" in name.lower()] == ["Clone"]
 
 
 def test_an_auditor_can_only_clone(as_user: Login, cast: Cast) -> None:
-    row = factories.request_in(Status.CREATED, by=cast["requester"])
-    found = buttons(page_of(as_user("auditor"), row))
+    conn_request = factories.request_in(Status.CREATED, by=cast["requester"])
+    found = buttons(page_of(as_user("auditor"), conn_request))
     assert "Clone" in found
     assert not {"Approve", "Reject", "Withdraw", "Edit", "Run setup tests again"} & set(found)
 
 
 def test_withdrawing_and_running_the_tests_again(as_user: Login, cast: Cast) -> None:
-    row, reader = factories.submitted(cast["requester"]), as_user("requester")
-    answer = reader.post(f"/requests/{row.pk}/withdraw/", follow=True)
-    assert f"Request #{row.pk} is withdrawn" in answer.content.decode()
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("requester")
+    answer = reader.post(f"/requests/{conn_request.pk}/withdraw/", follow=True)
+    assert f"Request #{conn_request.pk} is withdrawn" in answer.content.decode()
     made = factories.request_in(Status.CREATED, by=cast["requester"])
     answer = reader.post(f"/requests/{made.pk}/run-tests/", follow=True)
     page = answer.content.decode()
@@ -201,12 +201,12 @@ def test_withdrawing_and_running_the_tests_again(as_user: Login, cast: Cast) -> 
 
 
 def test_what_is_not_allowed_is_a_403_with_the_reason(as_user: Login, cast: Cast) -> None:
-    row = factories.submitted(cast["requester"])
-    answer = as_user("approver").post(f"/requests/{row.pk}/withdraw/")
+    conn_request = factories.submitted(cast["requester"])
+    answer = as_user("approver").post(f"/requests/{conn_request.pk}/withdraw/")
     assert answer.status_code == 403
     assert "Only requester can withdraw this request." in answer.content.decode()
-    row.refresh_from_db()
-    assert row.status == Status.PENDING
+    conn_request.refresh_from_db()
+    assert conn_request.status == Status.PENDING
 
 
 # --- setup tests ---------------------------------------------------------------------------------------------------
@@ -223,14 +223,14 @@ TESTS = [
 
 def created(cast: Cast, **data: Any) -> ConnectionRequest:
     """A created request of the requester, with what Fivetran answered."""
-    row = factories.request_in(Status.SENDING, by=cast["requester"])
-    outcome.to_created(row, Actor.WORKER, factories.created_data(row, **data))
-    return row
+    conn_request = factories.request_in(Status.SENDING, by=cast["requester"])
+    outcome.to_created(conn_request, Actor.WORKER, factories.created_data(conn_request, **data))
+    return conn_request
 
 
 def test_every_setup_test_is_shown_the_failed_ones_first(as_user: Login, cast: Cast) -> None:
-    row = created(cast, setup_tests=TESTS, status={"setup_state": "broken"})
-    page = page_of(as_user("requester"), row)
+    conn_request = created(cast, setup_tests=TESTS, status={"setup_state": "broken"})
+    page = page_of(as_user("requester"), conn_request)
     found = re.findall(r'data-test-status="([^"]+)"', page)
     assert found == ["FAILED", "JOB_FAILED", "WARNING", "BRAND_NEW", "(no status)", "PASSED", "SKIPPED"]
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
@@ -242,25 +242,27 @@ def test_every_setup_test_is_shown_the_failed_ones_first(as_user: Login, cast: C
 
 
 def test_the_latest_run_comes_first_and_earlier_ones_stay(as_user: Login, cast: Cast) -> None:
-    row = created(cast)
-    store_run(row.connection, {"setup_tests": [{"title": "Again", "status": "FAILED", "message": "m"}]})
-    page = page_of(as_user("requester"), row)
+    conn_request = created(cast)
+    store_run(conn_request.connection, {"setup_tests": [{"title": "Again", "status": "FAILED", "message": "m"}]})
+    page = page_of(as_user("requester"), conn_request)
     assert page.index("Again") < page.index("Earlier run: 1 warning, 1 passed")
 
 
 def test_a_connection_without_tests_says_so(as_user: Login, cast: Cast) -> None:
     owed = created(cast, setup_tests=None, status="nonsense")
     assert "The setup tests will run by themselves" in page_of(as_user("requester"), owed)
-    row = factories.request_in(Status.SENDING, by=cast["requester"], run_setup_tests=False)
-    outcome.to_created(row, Actor.WORKER, factories.created_data(row, setup_tests=None, status="nonsense"))
-    assert "No setup tests have run." in page_of(as_user("requester"), row)
+    conn_request = factories.request_in(Status.SENDING, by=cast["requester"], run_setup_tests=False)
+    outcome.to_created(
+        conn_request, Actor.WORKER, factories.created_data(conn_request, setup_tests=None, status="nonsense")
+    )
+    assert "No setup tests have run." in page_of(as_user("requester"), conn_request)
 
 
 # --- hostile and look-alike text -----------------------------------------------------------------------------------
 def test_look_alike_and_direction_changing_characters_are_named(as_user: Login, cast: Cast) -> None:
-    row = factories.submitted(cast["requester"], reason="plain \u202egnp.exe", source_owner="b\u043eb")
-    ConnectionRequest.objects.filter(pk=row.pk).update(group_name="W\u0430rehouse")
-    page = page_of(as_user("approver"), row)
+    conn_request = factories.submitted(cast["requester"], reason="plain \u202egnp.exe", source_owner="b\u043eb")
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(group_name="W\u0430rehouse")
+    page = page_of(as_user("approver"), conn_request)
     text = visible_text(page)
     assert "“а” U+0430 CYRILLIC SMALL LETTER A" in text
     assert "“о” U+043E CYRILLIC SMALL LETTER O" in text
@@ -279,21 +281,27 @@ def test_the_body_reads_as_it_is_and_hides_nothing() -> None:
 
 def test_markup_in_any_text_stays_text(as_user: Login, cast: Cast) -> None:
     evil = "<img src=x onerror=alert(1)>"
-    row = factories.submitted(cast["requester"], reason=evil, source_owner=evil)
+    conn_request = factories.submitted(cast["requester"], reason=evil, source_owner=evil)
     fields = ("service_name", "group_name", "schema", "note", "failure_message")
-    ConnectionRequest.objects.filter(pk=row.pk).update(**dict.fromkeys(fields, evil))
-    for url in (f"/requests/{row.pk}/", "/requests/", "/approvals/", "/", f"/requests/{row.pk}/status/"):
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(**dict.fromkeys(fields, evil))
+    for url in (
+        f"/requests/{conn_request.pk}/",
+        "/requests/",
+        "/approvals/",
+        "/",
+        f"/requests/{conn_request.pk}/status/",
+    ):
         page = as_user("admin").get(url).content.decode()
         assert "<img" not in page, url
 
 
 # --- the timeline --------------------------------------------------------------------------------------------------
 def test_one_timeline_newest_first(as_user: Login, cast: Cast) -> None:
-    row = factories.submitted(cast["requester"])
-    workflow.request_changes(by=cast["approver"], request=row, reason="Use north")
-    workflow.submit(by=cast["requester"], filing=factories.filing(), request=row)
-    workflow.approve(by=cast["approver"], request=row, digest=row.digest)
-    page = page_of(as_user("requester"), row)
+    conn_request = factories.submitted(cast["requester"])
+    workflow.request_changes(by=cast["approver"], conn_request=conn_request, reason="Use north")
+    workflow.submit(by=cast["requester"], filing=factories.filing(), conn_request=conn_request)
+    workflow.approve(by=cast["approver"], conn_request=conn_request, digest=conn_request.digest)
+    page = page_of(as_user("requester"), conn_request)
     entries = re.findall(r"<strong>([^<]+)</strong>", page[page.index('<ol class="timeline">') :])
     assert entries == ["Approved, in the queue", "Submitted again", "Changes requested", "Submitted for approval"]
     assert "Use north" in page
@@ -308,8 +316,8 @@ INTERVALS = {
 
 @pytest.mark.parametrize("status", Status)
 def test_the_page_asks_as_often_as_something_can_happen(as_user: Login, cast: Cast, status: Status) -> None:
-    row = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
-    page = page_of(as_user("requester"), row)
+    conn_request = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
+    page = page_of(as_user("requester"), conn_request)
     assert interval(page) == INTERVALS.get(status, 0)
     assert bool(poll_url(page)) is bool(interval(page))
 
@@ -320,30 +328,30 @@ def test_the_page_asks_as_often_as_something_can_happen(as_user: Login, cast: Ca
 def test_a_connection_without_data_is_asked_about_ever_more_rarely(
     as_user: Login, cast: Cast, minutes: float, seconds: int
 ) -> None:
-    row = factories.request_in(Status.CREATED, by=cast["requester"], approver=cast["approver"])
+    conn_request = factories.request_in(Status.CREATED, by=cast["requester"], approver=cast["approver"])
     reader = as_user("requester")
-    young = poll_url(page_of(reader, row)) or ""
+    young = poll_url(page_of(reader, conn_request)) or ""
     ConnectionRequest.objects.update(status_since=Now() - timedelta(minutes=minutes))
-    page = page_of(reader, row)
+    page = page_of(reader, conn_request)
     assert interval(page) == seconds
     # An open page learns the longer pause by its next question, which is answered by nothing else.
     assert interval(reader.get(young).content.decode()) in ({seconds} if seconds > 2 else {0})
     ConnectionRequest.objects.update(deleted_at_fivetran_at=Now())
-    assert interval(page_of(reader, row)) == 0
+    assert interval(page_of(reader, conn_request)) == 0
 
 
 def test_the_fragment_is_empty_until_something_changed_and_stops_at_the_end(as_user: Login, cast: Cast) -> None:
-    row, reader = factories.approved(cast["requester"], cast["approver"]), as_user("requester")
-    url = poll_url(page_of(reader, row))
+    conn_request, reader = factories.approved(cast["requester"], cast["approver"]), as_user("requester")
+    url = poll_url(page_of(reader, conn_request))
     assert url
     for _ in range(2):
         answer = reader.get(url)
         assert (answer.status_code, answer.content) == (204, b"")
-    factories._work(row, Status.SENDING)
+    factories._work(conn_request, Status.SENDING)
     changed = reader.get(url).content.decode()
     assert 'data-status="sending"' in changed
     assert reader.get(poll_url(changed) or "").status_code == 204
-    outcome.to_created(row, Actor.WORKER, factories.created_data(row))
+    outcome.to_created(conn_request, Actor.WORKER, factories.created_data(conn_request))
     created = reader.get(poll_url(changed) or "").content.decode()
     assert reader.get(poll_url(created) or "").status_code == 204  # it goes on until the first data
     Connection.objects.update(first_data_at=Now())
@@ -367,41 +375,41 @@ def test_the_fragment_is_empty_until_something_changed_and_stops_at_the_end(as_u
     ],
 )
 def test_whatever_shows_on_the_page_ends_the_silence(as_user: Login, cast: Cast, change: Callable[..., Any]) -> None:
-    row, reader = factories.approved(cast["requester"], cast["approver"]), as_user("requester")
-    url = poll_url(page_of(reader, row)) or ""
+    conn_request, reader = factories.approved(cast["requester"], cast["approver"]), as_user("requester")
+    url = poll_url(page_of(reader, conn_request)) or ""
     assert reader.get(url).status_code == 204
-    change(row)
+    change(conn_request)
     assert reader.get(url).status_code == 200
 
 
 def test_a_rerun_of_the_tests_is_followed_to_its_end(as_user: Login, cast: Cast) -> None:
-    row, reader = created(cast), as_user("requester")
-    workflow.rerun_tests(by=cast["requester"], request=row)
-    url = poll_url(page_of(reader, row)) or ""
-    Connection.objects.filter(request=row).update(tests="running", tests_lease_until=Now())
+    conn_request, reader = created(cast), as_user("requester")
+    workflow.rerun_tests(by=cast["requester"], conn_request=conn_request)
+    url = poll_url(page_of(reader, conn_request)) or ""
+    Connection.objects.filter(request=conn_request).update(tests="running", tests_lease_until=Now())
     running = reader.get(url).content.decode()
     assert "The setup tests are running." in running
-    store_run(row.connection, {"setup_tests": [{"title": "New", "status": "PASSED"}]})
+    store_run(conn_request.connection, {"setup_tests": [{"title": "New", "status": "PASSED"}]})
     last = reader.get(poll_url(running) or "").content.decode()
     assert "New" in last
     assert interval(last) == 2  # until the first data
 
 
 def test_an_edited_body_is_not_slipped_under_the_approvers_hand(as_user: Login, cast: Cast) -> None:
-    row, reader = factories.submitted(cast["requester"]), as_user("approver")
-    page = page_of(reader, row)
-    workflow.submit(by=cast["requester"], filing=factories.filing(sync_frequency=5), request=row)
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("approver")
+    page = page_of(reader, conn_request)
+    workflow.submit(by=cast["requester"], filing=factories.filing(sync_frequency=5), conn_request=conn_request)
     changed = reader.get(poll_url(page) or "").content.decode()
     assert "The requester changed this request after you opened it" in visible_text(changed)
     assert 'id="actions"' not in changed
-    assert row.digest not in changed
+    assert conn_request.digest not in changed
     assert reader.get(poll_url(changed) or "").status_code == 204
 
 
 def test_the_fragment_takes_any_parameter(as_user: Login, cast: Cast) -> None:
-    row = factories.submitted(cast["requester"])
+    conn_request = factories.submitted(cast["requester"])
     for query in ("", "?seen=", "?seen=\0", "?seen=" + "x" * 5000, "?shown=<script>&seen=1", "?seen[]=1"):
-        answer = as_user("requester").get(f"/requests/{row.pk}/status/{query}")
+        answer = as_user("requester").get(f"/requests/{conn_request.pk}/status/{query}")
         assert answer.status_code == 200
         assert b"<script>" not in answer.content
 
@@ -412,21 +420,21 @@ def test_the_fragment_takes_any_parameter(as_user: Login, cast: Cast) -> None:
 def test_the_page_costs_nine_queries_at_most(
     as_user: Login, cast: Cast, django_assert_max_num_queries: Any, status: Status, name: str
 ) -> None:
-    row = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
+    conn_request = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
     if status is Status.CREATED:
         for _ in range(5):
-            store_run(row.connection, {"setup_tests": TESTS}, asked_by_id=cast["requester"].pk)
+            store_run(conn_request.connection, {"setup_tests": TESTS}, asked_by_id=cast["requester"].pk)
     reader = as_user(name)
     reader.get("/requests/")  # writes the session's stamp, which happens once in five minutes
     with django_assert_max_num_queries(9):
-        reader.get(f"/requests/{row.pk}/")
+        reader.get(f"/requests/{conn_request.pk}/")
 
 
 def test_an_idle_question_costs_six_queries_at_most(
     as_user: Login, cast: Cast, django_assert_max_num_queries: Any
 ) -> None:
-    row, reader = factories.approved(cast["requester"], cast["approver"]), as_user("requester")
-    url = poll_url(page_of(reader, row)) or ""
+    conn_request, reader = factories.approved(cast["requester"], cast["approver"]), as_user("requester")
+    url = poll_url(page_of(reader, conn_request)) or ""
     with django_assert_max_num_queries(6):
         assert reader.get(url).status_code == 204
 

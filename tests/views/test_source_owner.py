@@ -47,10 +47,10 @@ def test_the_form_answers_every_name_alike_and_looks_none_up(as_user: Any) -> No
 
 def test_the_approver_is_told_what_the_requester_may_not_know(as_user: Any, cast: dict[str, User]) -> None:
     for name in NAMES:
-        row = factories.submitted(cast["requester"], source_owner=name)
+        conn_request = factories.submitted(cast["requester"], source_owner=name)
         said = "the requester is asked for the credentials instead"
-        assert (said in page(as_user("approver").get(f"/requests/{row.pk}/"))) == (name != "requester2"), name
-        assert said not in page(as_user("requester").get(f"/requests/{row.pk}/"))
+        assert (said in page(as_user("approver").get(f"/requests/{conn_request.pk}/"))) == (name != "requester2"), name
+        assert said not in page(as_user("requester").get(f"/requests/{conn_request.pk}/"))
 
 
 @pytest.mark.parametrize("name", NAMES)

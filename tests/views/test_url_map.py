@@ -108,7 +108,7 @@ def world(cast: dict[str, User]) -> World:
     mine, decides = cast["requester"], cast["approver"]
     handover = handed_over(mine, OUTSIDE)
     changed = factories.request_in(Status.CREATED, mine, decides)
-    change = workflow.ask_for_change(by=mine, request=changed, kind=ChangeKind.PAUSE, reason="x")
+    change = workflow.ask_for_change(by=mine, conn_request=changed, kind=ChangeKind.PAUSE, reason="x")
     refused = factories.request_in(Status.FAILED, mine, decides)
     ConnectionRequest.objects.filter(pk=refused.pk).update(failure_code="Forbidden", turn="operator")
     clients = {name: Client() for name in ROLES}
@@ -193,11 +193,11 @@ DRAFTS = ("request", "status", "edit", "clone", "export", "withdraw", "approve",
 
 @pytest.mark.parametrize("thrown_away", [False, True])
 def test_a_draft_is_nobodys_but_its_writers(world: World, cast: dict[str, User], thrown_away: bool) -> None:
-    row = ConnectionRequest.objects.get(pk=world.rows["draft"][0])
-    ConnectionRequest.objects.filter(pk=row.pk).update(reason="a private thought", schema="private_thought")
+    conn_request = ConnectionRequest.objects.get(pk=world.rows["draft"][0])
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(reason="a private thought", schema="private_thought")
     if thrown_away:
-        row.refresh_from_db()
-        workflow.withdraw(by=cast["requester"], request=row)
+        conn_request.refresh_from_db()
+        workflow.withdraw(by=cast["requester"], conn_request=conn_request)
     for role in ROLES[3:]:
         client = world.clients[role]
         for name in DRAFTS:
@@ -212,11 +212,11 @@ def test_a_draft_is_nobodys_but_its_writers(world: World, cast: dict[str, User],
             "/requests/?q=private",
         ):
             text = told(client, "get", path)[2]
-            assert f'data-request-id="{row.pk}"' not in text and "private_thought" not in text, (role, path)
+            assert f'data-request-id="{conn_request.pk}"' not in text and "private_thought" not in text, (role, path)
         for path in ("/requests/export.csv", "/requests/export.json"):
             assert "private_thought" not in told(client, "get", path)[2], (role, path)
-    event = row.events.latest("pk")
-    for kind, number in (("connectionrequest", row.pk), ("event", event.pk)):
+    event = conn_request.events.latest("pk")
+    for kind, number in (("connectionrequest", conn_request.pk), ("event", event.pk)):
         own = f"/admin/connections/{kind}/{number}/change/"
         code, answer, text = told(world.clients["admin"], "get", own, {})
         assert (code, answer["Location"]) == ("302", "/admin/")  # as Django answers for a row that is not there
@@ -283,7 +283,14 @@ def test_without_its_secret_there_is_no_webhook(world: World) -> None:
 
 def test_whoever_only_has_the_link_learns_nothing_of_the_request(world: World, cast: dict[str, User]) -> None:
     """The page that asks for the code is open to all who have the link: it tells no name, reason or address."""
-    row = Handover.objects.select_related("request").get(address=OUTSIDE).request
+    conn_request = Handover.objects.select_related("request").get(address=OUTSIDE).request
     _code, _answer, body = told(world.clients["nobody"], "get", address(world, "handover", "link"))
-    for text in (row.schema, row.reason, row.connection_id, OUTSIDE, row.group_name, f">{cast['requester']}<"):
+    for text in (
+        conn_request.schema,
+        conn_request.reason,
+        conn_request.connection_id,
+        OUTSIDE,
+        conn_request.group_name,
+        f">{cast['requester']}<",
+    ):
         assert str(text) not in body, text

@@ -111,9 +111,9 @@ def row_of(route: str) -> str:
 @pytest.fixture
 def addresses(world: World, cast: dict[str, User]) -> dict[str, str]:
     """Route -> an address of it, about a row that exists."""
-    row = ConnectionRequest.objects.earliest("pk")
-    Attempt.objects.create(request=row, call=Attempt.Call.CREATE)
-    SetupTestRun.objects.create(connection=row.connection)
+    conn_request = ConnectionRequest.objects.earliest("pk")
+    Attempt.objects.create(request=conn_request, call=Attempt.Call.CREATE)
+    SetupTestRun.objects.create(connection=conn_request.connection)
     ServiceRule.objects.create(service="s3")
     Preset.objects.create(name="Hourly")
     for single in (CircuitBreaker, PortalPolicy):

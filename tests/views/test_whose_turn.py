@@ -41,15 +41,15 @@ Login = Callable[..., Client]
 
 def untouched(cast: Cast) -> ConnectionRequest:
     """A created request whose connection lacks something, without a hand-over."""
-    row = created(cast, None)
-    connection_status.record_status(row.connection, {"status": {"setup_state": "broken"}})
-    return row
+    conn_request = created(cast, None)
+    connection_status.record_status(conn_request.connection, {"status": {"setup_state": "broken"}})
+    return conn_request
 
 
 def connected(cast: Cast) -> ConnectionRequest:
-    row = created(cast, None)
-    connection_status.record_status(row.connection, {"status": {"setup_state": "connected"}})
-    return row
+    conn_request = created(cast, None)
+    connection_status.record_status(conn_request.connection, {"status": {"setup_state": "connected"}})
+    return conn_request
 
 
 def waiting_for_owner(cast: Cast) -> Handover:
@@ -80,61 +80,63 @@ def asks_trust(cast: Cast) -> ConnectionRequest:
 
 
 def approved_trust(cast: Cast) -> ConnectionRequest:
-    row = asks_trust(cast)
-    approve(row, CERTIFICATE)
-    return row
+    conn_request = asks_trust(cast)
+    approve(conn_request, CERTIFICATE)
+    return conn_request
 
 
 def told_of_trust(cast: Cast) -> ConnectionRequest:
     """Fivetran knows, and the tests have not run since."""
-    row = approved_trust(cast)
-    row.trusts.update(state=TrustState.SENT, ended_at=Now())
-    Connection.objects.filter(request=row).update(tests=SetupTestsState.DUE)
-    store_turn(row.pk)
-    return row
+    conn_request = approved_trust(cast)
+    conn_request.trusts.update(state=TrustState.SENT, ended_at=Now())
+    Connection.objects.filter(request=conn_request).update(tests=SetupTestsState.DUE)
+    store_turn(conn_request.pk)
+    return conn_request
 
 
 def rerun_after_trust(cast: Cast) -> ConnectionRequest:
-    row = told_of_trust(cast)
-    store_test_run.store(row, row.connection, {"setup_tests": failed(None)})
-    return row
+    conn_request = told_of_trust(cast)
+    store_test_run.store(conn_request, conn_request.connection, {"setup_tests": failed(None)})
+    return conn_request
 
 
 def asked_change(cast: Cast) -> ConnectionRequest:
-    row = connected(cast)
-    workflow.ask_for_change(by=cast["requester"], request=row, kind=ChangeKind.PAUSE, reason="Quiet weeks")
-    return row
+    conn_request = connected(cast)
+    workflow.ask_for_change(
+        by=cast["requester"], conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Quiet weeks"
+    )
+    return conn_request
 
 
 def approved_change(cast: Cast) -> ConnectionRequest:
-    row = asked_change(cast)
-    [change] = row.changes.all()
+    conn_request = asked_change(cast)
+    [change] = conn_request.changes.all()
     workflow.approve_change(by=cast["approver"], change=change, digest=change.digest)
-    return row
+    return conn_request
 
 
 def withdrawn_change(cast: Cast) -> ConnectionRequest:
-    row = asked_change(cast)
-    workflow.withdraw_change(by=cast["requester"], change=row.changes.get())
-    return row
+    conn_request = asked_change(cast)
+    workflow.withdraw_change(by=cast["requester"], change=conn_request.changes.get())
+    return conn_request
 
 
 def gone(cast: Cast) -> ConnectionRequest:
-    row = asks_trust(cast)
-    connection_status.mark_deleted(row)
-    return row
+    conn_request = asks_trust(cast)
+    connection_status.mark_deleted(conn_request)
+    return conn_request
 
 
 def forbidden(cast: Cast) -> ConnectionRequest:
-    row = factories.request_in(Status.SENDING, cast["requester"], cast["approver"])
-    outcome.to_failed(row, "Forbidden", "No", Q())
-    return row
+    conn_request = factories.request_in(Status.SENDING, cast["requester"], cast["approver"])
+    outcome.to_failed(conn_request, "Forbidden", "No", Q())
+    return conn_request
 
 
 def handed_back(cast: Cast) -> ConnectionRequest:
-    row = forbidden(cast)
-    operations.hand_back(by=cast["operator"], request=row, reason="The key may do it now")
-    return row
+    conn_request = forbidden(cast)
+    operations.hand_back(by=cast["operator"], conn_request=conn_request, reason="The key may do it now")
+    return conn_request
 
 
 # How a request came there -> whose turn it is.
@@ -166,16 +168,16 @@ PAGE = {
 }
 
 
-def read_everywhere(as_user: Login, row: ConnectionRequest, turn: str) -> None:
+def read_everywhere(as_user: Login, conn_request: ConnectionRequest, turn: str) -> None:
     auditor, admin = as_user("auditor"), as_user("admin")
-    assert PAGE[turn] in visible_text(page_of(auditor, row))
+    assert PAGE[turn] in visible_text(page_of(auditor, conn_request))
     assert f'data-label="Whose turn">{turn}<' in auditor.get("/requests/").content.decode()
     assert re.search(rf'field-whose_turn">{turn}<', admin.get("/admin/connections/connectionrequest/").content.decode())
     lines = b"".join(auditor.get("/requests/export.csv").streaming_content).decode().splitlines()  # type: ignore[attr-defined]
     assert lines[0].endswith(",whose_turn") and lines[1].endswith(f",{turn}")
     mine = as_user("requester").get("/").content.decode().partition("Waiting for you")[2].partition("</section>")[0]
-    asked = Handover.objects.live().filter(request=row).exists()
-    assert (f"/requests/{row.pk}/" in mine) is (turn in ("requester", "source owner") and not asked)
+    asked = Handover.objects.live().filter(request=conn_request).exists()
+    assert (f"/requests/{conn_request.pk}/" in mine) is (turn in ("requester", "source owner") and not asked)
 
     listed = re.search(r"/(changes|requests)/\d+/", as_user("approver").get("/approvals/").content.decode())
     assert (listed is not None) is (turn == "approver")
@@ -197,21 +199,21 @@ def test_a_status_is_stored_with_whose_turn_it_is(cast: Cast, status: Status) ->
 
 
 def test_while_the_key_is_refused_operators_act_and_nothing_is_stored_of_it(as_user: Login, cast: Cast) -> None:
-    row = factories.approved(cast["requester"], cast["approver"])
-    read_everywhere(as_user, row, "portal")
+    conn_request = factories.approved(cast["requester"], cast["approver"])
+    read_everywhere(as_user, conn_request, "portal")
     CircuitBreaker.objects.update_or_create(pk=1, defaults={"reason": BreakerReason.AUTH})
-    read_everywhere(as_user, row, "operator")
-    row.refresh_from_db()
-    assert row.turn == "portal"
+    read_everywhere(as_user, conn_request, "operator")
+    conn_request.refresh_from_db()
+    assert conn_request.turn == "portal"
 
 
 def test_tests_that_were_given_up_leave_it_to_people(cast: Cast) -> None:
-    row = told_of_trust(cast)
-    Connection.objects.filter(request=row).update(tests=SetupTestsState.STORED)
-    connection_status.record_status(row.connection, {"status": {"setup_state": "broken"}})
-    assert factories.stored_turn(row.pk) == "source owner"
-    workflow.rerun_tests(by=cast["requester"], request=ConnectionRequest.objects.get(pk=row.pk))
-    assert factories.stored_turn(row.pk) == "portal"
+    conn_request = told_of_trust(cast)
+    Connection.objects.filter(request=conn_request).update(tests=SetupTestsState.STORED)
+    connection_status.record_status(conn_request.connection, {"status": {"setup_state": "broken"}})
+    assert factories.stored_turn(conn_request.pk) == "source owner"
+    workflow.rerun_tests(by=cast["requester"], conn_request=ConnectionRequest.objects.get(pk=conn_request.pk))
+    assert factories.stored_turn(conn_request.pk) == "portal"
 
 
 @pytest.mark.django_db(transaction=True)
@@ -225,4 +227,8 @@ def test_the_migration_finds_the_same(cast: Cast) -> None:
         call_command("migrate", verbosity=0)
     found = with_step(ConnectionRequest.objects.all())
     assert len(found) == len(rows)
-    assert [f"{row}: {row.turn}" for row in found if row.turn != step_of(row).owner.value] == []
+    assert [
+        f"{conn_request}: {conn_request.turn}"
+        for conn_request in found
+        if conn_request.turn != step_of(conn_request).owner.value
+    ] == []

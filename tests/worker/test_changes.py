@@ -37,13 +37,13 @@ PATH = "/v1/connections/*"
 def asked(approve: Approve) -> Asked:
     """`asked("pause")` is an approved change of a connection that exists at the stand-in."""
 
-    def make(kind: str = "pause", request: ConnectionRequest | None = None, **more: Any) -> ConnectionChange:
-        if request is None:
-            request = approve(f"changed_{kind}")
-            worker.submit(request.pk)
-            request.refresh_from_db()
+    def make(kind: str = "pause", conn_request: ConnectionRequest | None = None, **more: Any) -> ConnectionChange:
+        if conn_request is None:
+            conn_request = approve(f"changed_{kind}")
+            worker.submit(conn_request.pk)
+            conn_request.refresh_from_db()
         change = workflow.ask_for_change(
-            by=request.requester, request=request, kind=ChangeKind(kind), reason="Month's end", **more
+            by=conn_request.requester, conn_request=conn_request, kind=ChangeKind(kind), reason="Month's end", **more
         )
         workflow.approve_change(by=factories.person("approver"), change=change, digest=change.digest)
         return change
@@ -90,26 +90,26 @@ def test_pausing_sends_exactly_the_approved_body_and_runs_no_tests(fivetran: Fiv
 
 
 def test_pause_then_unpause_and_a_schedule_make_up_what_is_approved_now(fivetran: Fivetran, asked: Asked) -> None:
-    request = apply(asked("pause")).request
-    apply(asked("unpause", request))
+    conn_request = apply(asked("pause")).request
+    apply(asked("unpause", conn_request))
     daily = {"sync_frequency": 1440, "daily_sync_time": "05:00", "schedule_type": "auto"}
-    change = apply(asked("schedule", request, values=daily))
+    change = apply(asked("schedule", conn_request, values=daily))
     assert change.before == {"sync_frequency": 360, "schedule_type": "auto"}
-    approved = workflow.approved_values(request)
+    approved = workflow.approved_values(conn_request)
     assert (approved["paused"], approved["daily_sync_time"], approved["run_setup_tests"]) == (False, "05:00", True)
     live = fivetran.connections()[0]
     assert all(live[path] == approved[path] for path in daily) and live["paused"] is False
     reader = Client()
-    reader.force_login(request.requester)
-    taken_along = reader.get(f"/requests/{request.pk}/connection.json").json()
+    reader.force_login(conn_request.requester)
+    taken_along = reader.get(f"/requests/{conn_request.pk}/connection.json").json()
     assert all(taken_along[path] == approved[path] for path in daily)
 
 
 def test_what_was_changed_by_request_is_no_drift(fivetran: Fivetran, asked: Asked) -> None:
-    request = apply(asked("pause")).request
+    conn_request = apply(asked("pause")).request
     worker.observe()
     assert Connection.objects.get().drift == []
-    assert EventKind.DRIFT_FOUND not in request.events.values_list("kind", flat=True)
+    assert EventKind.DRIFT_FOUND not in conn_request.events.values_list("kind", flat=True)
 
 
 def test_deleting_marks_the_connection_as_gone_and_frees_its_name(fivetran: Fivetran, asked: Asked) -> None:

@@ -30,58 +30,58 @@ from tests.sandbox_client import Fivetran
 Approve = Callable[..., ConnectionRequest]
 
 
-def fresh(request: ConnectionRequest) -> ConnectionRequest:
+def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
     """The row as it is now."""
-    return ConnectionRequest.objects.get(pk=request.pk)
+    return ConnectionRequest.objects.get(pk=conn_request.pk)
 
 
 def test_a_created_connection_is_stored_with_its_status_and_tests(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_one")
-    worker.submit(request.pk)
-    request = fresh(request)
+    conn_request = approve("sheets_one")
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
     [there] = fivetran.connections()
-    assert (request.status, request.connection_id) == (Status.CREATED, there["id"])
-    assert request.connection.setup_state == "connected"
-    assert request.connection.fivetran_status["sync_state"]
-    tests = SetupTest.objects.filter(run__connection__request=request)
+    assert (conn_request.status, conn_request.connection_id) == (Status.CREATED, there["id"])
+    assert conn_request.connection.setup_state == "connected"
+    assert conn_request.connection.fivetran_status["sync_state"]
+    tests = SetupTest.objects.filter(run__connection__request=conn_request)
     assert len(tests) >= 2 and {test.status for test in tests} == {"PASSED"}
-    [attempt] = request.attempts.all()
+    [attempt] = conn_request.attempts.all()
     assert (attempt.call, attempt.ending, attempt.http_status) == (Attempt.Call.CREATE, Ending.ANSWERED, 201)
     assert attempt.x_request_id and attempt.duration_ms is not None
-    assert Notice.objects.filter(request=request, kind="created", recipient=request.requester).count() == 1
+    assert Notice.objects.filter(request=conn_request, kind="created", recipient=conn_request.requester).count() == 1
 
 
 def test_exactly_the_approved_body_is_sent(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_body", sync_frequency=60, paused=True)
-    worker.submit(request.pk)
+    conn_request = approve("sheets_body", sync_frequency=60, paused=True)
+    worker.submit(conn_request.pk)
     [post] = fivetran.posts()
-    assert payloads.digest(post["body"]) == request.approved_digest
+    assert payloads.digest(post["body"]) == conn_request.approved_digest
 
 
 def test_what_was_approved_with_other_line_ends_is_sent_as_it_was_approved(
     fivetran: Fivetran, approve: Approve
 ) -> None:
-    request = approve("sheets_lines", config__note="a\r\nb")
-    worker.submit(request.pk)
+    conn_request = approve("sheets_lines", config__note="a\r\nb")
+    worker.submit(conn_request.pk)
     [post] = fivetran.posts()
-    assert post["body"]["config"]["note"] == "a\r\nb" and payloads.digest(post["body"]) == request.approved_digest
+    assert post["body"]["config"]["note"] == "a\r\nb" and payloads.digest(post["body"]) == conn_request.approved_digest
 
 
 def test_a_second_message_changes_nothing(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_twice")
+    conn_request = approve("sheets_twice")
     for _ in range(3):
-        worker.submit(request.pk)
+        worker.submit(conn_request.pk)
     assert len(fivetran.posts()) == 1
 
 
 def test_ten_messages_at_once_make_one_call(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_rush")
+    conn_request = approve("sheets_rush")
     barrier = threading.Barrier(10)
 
     def enqueue() -> None:
         barrier.wait()
         try:
-            worker.submit(request.pk)
+            worker.submit(conn_request.pk)
         finally:
             databases.close_all()
 
@@ -90,7 +90,7 @@ def test_ten_messages_at_once_make_one_call(fivetran: Fivetran, approve: Approve
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(fivetran.posts()) == 1 and fresh(request).state is Status.CREATED
+    assert len(fivetran.posts()) == 1 and fresh(conn_request).state is Status.CREATED
 
 
 @pytest.mark.parametrize("message", ["abc", None, 10**9, -1, [1], {"id": 1}, 1.5])
@@ -106,18 +106,18 @@ def test_what_is_not_approved_is_never_sent(fivetran: Fivetran, group: str) -> N
 
     for status in Status:
         if status not in (Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN):
-            request = factories.request_in(status, group_id=group)
-            worker.submit(request.pk)
+            conn_request = factories.request_in(status, group_id=group)
+            worker.submit(conn_request.pk)
     assert fivetran.posts() == []
 
 
 def test_a_refusal_shows_code_message_and_x_request_id(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("refused_one")
-    worker.submit(request.pk)
-    request = fresh(request)
-    assert request.state is Status.FAILED
-    assert request.failure_code == "InvalidInput" and request.failure_message
-    assert request.attempts.get().x_request_id
+    conn_request = approve("refused_one")
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
+    assert conn_request.state is Status.FAILED
+    assert conn_request.failure_code == "InvalidInput" and conn_request.failure_message
+    assert conn_request.attempts.get().x_request_id
     assert fivetran.connections() == []
 
 
@@ -131,11 +131,11 @@ def test_a_definite_refusal_fails_the_request_alone(fivetran: Fivetran, approve:
 
 
 def test_a_name_that_a_stranger_holds_is_refused_before_anything_is_sent(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("taken_by_a_stranger_there".removeprefix("taken_"))
-    fivetran.seed(group_id=request.group_id, service="google_sheets", schema=request.schema)
-    worker.submit(request.pk)
-    request = fresh(request)
-    assert (request.state, request.failure_code) == (Status.FAILED, "name_taken")
+    conn_request = approve("taken_by_a_stranger_there".removeprefix("taken_"))
+    fivetran.seed(group_id=conn_request.group_id, service="google_sheets", schema=conn_request.schema)
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
+    assert (conn_request.state, conn_request.failure_code) == (Status.FAILED, "name_taken")
     assert fivetran.posts() == []
 
 
@@ -157,21 +157,21 @@ def test_a_429_closes_the_gate_for_all_and_burns_no_attempt(
 
 
 def test_busy_twice_then_created(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("busy_again")
+    conn_request = approve("busy_again")
     for _ in range(3):
         CircuitBreaker.objects.update(not_before=Now() - timedelta(seconds=1))
         ConnectionRequest.objects.update(next_try_at=Now() - timedelta(seconds=1))
-        worker.submit(request.pk)
-    assert fresh(request).state is Status.CREATED
+        worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.CREATED
     assert len(fivetran.posts()) == 3 and len(fivetran.connections()) == 1
 
 
 def test_a_bad_key_stops_the_queue_and_a_probe_reopens_it(fivetran: Fivetran, approve: Approve) -> None:
     requests = [approve(f"sheets_{n}") for n in range(3)]
     fivetran.settings(reject_all=True)
-    for request in requests:
-        worker.submit(request.pk)
-    assert {fresh(request).state for request in requests} == {Status.APPROVED}
+    for conn_request in requests:
+        worker.submit(conn_request.pk)
+    assert {fresh(conn_request).state for conn_request in requests} == {Status.APPROVED}
     assert circuit_breaker.current().reason == BreakerReason.AUTH
     fivetran.settings(reject_all=False)
     worker.submit(requests[0].pk)
@@ -179,52 +179,54 @@ def test_a_bad_key_stops_the_queue_and_a_probe_reopens_it(fivetran: Fivetran, ap
     assert worker.sweep().probe
     worker.probe()
     assert circuit_breaker.may_call()
-    for request in requests:
-        worker.submit(request.pk)
-    assert {fresh(request).state for request in requests} == {Status.CREATED}
+    for conn_request in requests:
+        worker.submit(conn_request.pk)
+    assert {fresh(conn_request).state for conn_request in requests} == {Status.CREATED}
 
 
 def test_fivetran_away_sends_nothing_and_burns_no_attempt(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
-    request = approve("sheets_away")
+    conn_request = approve("sheets_away")
     settings.FIVETRAN_BASE_URL, right = "http://127.0.0.1:9", settings.FIVETRAN_BASE_URL
     ConnectionRequest.objects.update(approved_account="http://127.0.0.1:9")
-    worker.submit(request.pk)
-    request = fresh(request)
-    assert (request.state, request.attempts_used) == (Status.APPROVED, 0) and request.note
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
+    assert (conn_request.state, conn_request.attempts_used) == (Status.APPROVED, 0) and conn_request.note
     settings.FIVETRAN_BASE_URL = right
     ConnectionRequest.objects.update(approved_account=right)
     assert worker.sweep().submit == []  # nobody else runs into it
     worker.probe()
-    assert worker.sweep().submit == [request.pk]  # at once, whatever it waited for
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.CREATED
+    assert worker.sweep().submit == [conn_request.pk]  # at once, whatever it waited for
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.CREATED
 
 
 def test_a_changed_body_is_set_aside(fivetran: Fivetran, approve: Approve) -> None:
-    request, other = approve("sheets_changed"), approve("sheets_unchanged")
-    ConnectionRequest.objects.filter(pk=request.pk).update(payload={**(request.payload or {}), "paused": True})
-    worker.submit(request.pk)
+    conn_request, other = approve("sheets_changed"), approve("sheets_unchanged")
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(
+        payload={**(conn_request.payload or {}), "paused": True}
+    )
+    worker.submit(conn_request.pk)
     worker.submit(other.pk)
-    assert fresh(request).state is Status.ATTENTION and "not the one that was approved" in fresh(request).note
+    assert fresh(conn_request).state is Status.ATTENTION and "not the one that was approved" in fresh(conn_request).note
     assert fresh(other).state is Status.CREATED
     assert len(fivetran.posts()) == 1
 
 
 @pytest.mark.parametrize("account", ["http://127.0.0.1:1 elsewhere", "{root} another_account"])
 def test_another_account_never_gets_it(fivetran: Fivetran, approve: Approve, account: str) -> None:
-    request = approve("sheets_account")
+    conn_request = approve("sheets_account")
     ConnectionRequest.objects.update(approved_account=account.format(root=fivetran.url))
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.ATTENTION
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.ATTENTION
     assert fivetran.posts() == []
 
 
 def test_used_up_attempts_need_a_person(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_tired")
+    conn_request = approve("sheets_tired")
     ConnectionRequest.objects.update(attempts_used=5)
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.ATTENTION
-    assert Notice.objects.filter(request=request, kind="attention").exists() is False  # nobody is an operator here
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.ATTENTION
+    assert Notice.objects.filter(request=conn_request, kind="attention").exists() is False  # nobody is an operator here
 
 
 def test_a_poison_row_is_set_aside_and_the_others_go_on(fivetran: Fivetran, approve: Approve) -> None:
@@ -236,24 +238,24 @@ def test_a_poison_row_is_set_aside_and_the_others_go_on(fivetran: Fivetran, appr
     rows.update(payload=body, digest=digest, approved_digest=digest, first_sent_at=Now())
     # What was sent before, as the row says, is there: to take it on, one has to read the body.
     fivetran.seed(group_id=poison.group_id, service=poison.service, schema=poison.schema)
-    for request in (before, poison, *after, poison):
-        worker.submit(request.pk)
+    for conn_request in (before, poison, *after, poison):
+        worker.submit(conn_request.pk)
     assert fresh(poison).state is Status.ATTENTION and "could not process" in fresh(poison).note
-    assert {fresh(request).state for request in (before, *after)} == {Status.CREATED}
+    assert {fresh(conn_request).state for conn_request in (before, *after)} == {Status.CREATED}
     assert len(fivetran.posts()) == 4
 
 
 def test_a_late_worker_cannot_write_over_another(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_late")
+    conn_request = approve("sheets_late")
     transition(
-        request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() - timedelta(seconds=1)
+        conn_request, Status.CLAIMED, actor=Actor.WORKER, token=uuid.uuid4(), lease_until=Now() - timedelta(seconds=1)
     )
-    late = fresh(request)
+    late = fresh(conn_request)
     worker.sweep()
-    worker.submit(request.pk)
+    worker.submit(conn_request.pk)
     with pytest.raises(Exception, match="no longer"):
         transition(late, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now())
-    assert fresh(request).state is Status.CREATED and len(fivetran.posts()) == 1
+    assert fresh(conn_request).state is Status.CREATED and len(fivetran.posts()) == 1
 
 
 def test_the_rate_budget_spreads_creations(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
@@ -274,17 +276,17 @@ def test_the_rate_budget_spreads_creations(fivetran: Fivetran, approve: Approve,
 def test_a_refusal_that_operators_mend_tells_them(fivetran: Fivetran, approve: Approve, schema: str, code: str) -> None:
     from tests import factories
 
-    operator, request = factories.person("operator"), approve(schema)
-    worker.submit(request.pk)
-    request = fresh(request)
-    assert (request.status, request.failure_code) == (Status.FAILED, code)
-    assert Notice.objects.filter(request=request, kind="attention", recipient=operator).count() == 1
+    operator, conn_request = factories.person("operator"), approve(schema)
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
+    assert (conn_request.status, conn_request.failure_code) == (Status.FAILED, code)
+    assert Notice.objects.filter(request=conn_request, kind="attention", recipient=operator).count() == 1
 
 
 def test_a_bad_key_tells_the_operators(fivetran: Fivetran, approve: Approve) -> None:
     from tests import factories
 
-    operator, request = factories.person("operator"), approve("unauthorized_one")
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.APPROVED
-    assert Notice.objects.filter(request=request, kind="attention", recipient=operator).count() == 1
+    operator, conn_request = factories.person("operator"), approve("unauthorized_one")
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.APPROVED
+    assert Notice.objects.filter(request=conn_request, kind="attention", recipient=operator).count() == 1

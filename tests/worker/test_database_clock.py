@@ -86,14 +86,14 @@ def _one_of_each() -> None:
     for tests, state in zip(
         (SetupTestsState.DUE, SetupTestsState.RUNNING, SetupTestsState.STORED), states, strict=True
     ):
-        request = factories.request_in(Status.CREATED)
-        connection = Connection.objects.filter(request=request)
+        conn_request = factories.request_in(Status.CREATED)
+        connection = Connection.objects.filter(request=conn_request)
         claim = {"tests_token": uuid.uuid4(), "tests_lease_until": Now()} if tests is SetupTestsState.RUNNING else {}
         connection.update(tests=tests, tests_next_try_at=Now(), check_due_at=Now(), **claim)
         SetupTestRun.objects.create(connection=connection.get())
         Trust.objects.create(
-            request=request,
-            requester=request.requester,
+            request=conn_request,
+            requester=conn_request.requester,
             approved_by=approver,
             kind="certificate",
             hash=state,
@@ -103,7 +103,7 @@ def _one_of_each() -> None:
             next_try_at=Now(),
             ended_at=Now(),
         )
-    Handover.objects.create(request=request, owner=request.requester)
+    Handover.objects.create(request=conn_request, owner=conn_request.requester)
     Notice.objects.filter(kind="approved").update(tries=1)
     Observation.objects.create(pk=1)
     CatalogRefresh.objects.create(kind=Kind.SERVICE)
@@ -157,10 +157,10 @@ def test_a_heartbeat_in_the_future_is_old_and_is_silence(days: int) -> None:
 @pytest.mark.django_db
 def test_the_sweeper_finds_what_waits_for_the_day_after_tomorrow(settings: Any) -> None:
     waiting, looked_up = factories.request_in(Status.APPROVED), factories.request_in(Status.UNKNOWN)
-    for request in (waiting, looked_up):
-        type(request).objects.filter(pk=request.pk).update(
-            next_try_at=Now() + timedelta(days=2) if request is waiting else None,
-            next_lookup_at=Now() + timedelta(days=2) if request is looked_up else None,
+    for conn_request in (waiting, looked_up):
+        type(conn_request).objects.filter(pk=conn_request.pk).update(
+            next_try_at=Now() + timedelta(days=2) if conn_request is waiting else None,
+            next_lookup_at=Now() + timedelta(days=2) if conn_request is looked_up else None,
         )
     database_clock.put_right()
     due = worker.sweep()

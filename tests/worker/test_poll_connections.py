@@ -23,10 +23,10 @@ Approve = Callable[..., ConnectionRequest]
 DATA_AT = "2026-11-24T09:30:00.123456Z"
 
 
-def patch(fivetran: Fivetran, request: ConnectionRequest, **fields: Any) -> None:
+def patch(fivetran: Fivetran, conn_request: ConnectionRequest, **fields: Any) -> None:
     """Somebody changes the connection at Fivetran, past the portal."""
     answer = requests.patch(
-        f"{fivetran.url}/v1/connections/{request.connection_id}",
+        f"{fivetran.url}/v1/connections/{conn_request.connection_id}",
         json={"run_setup_tests": False, **fields},
         auth=("sandbox-key", "sandbox-secret"),
         timeout=10,
@@ -45,10 +45,10 @@ def lists(fivetran: Fivetran) -> int:
     return len(fivetran.call("journal?method=GET&path=/v1/connections"))
 
 
-def pretend(request: ConnectionRequest, **fields: Any) -> dict[str, Any]:
+def pretend(conn_request: ConnectionRequest, **fields: Any) -> dict[str, Any]:
     """A canned list with this one connection, changed by `fields`."""
     items = configured.client().list_connections()
-    [item] = [one for one in items if one["id"] == request.connection_id]
+    [item] = [one for one in items if one["id"] == conn_request.connection_id]
     return {
         "status": 200,
         "method": "GET",
@@ -58,14 +58,14 @@ def pretend(request: ConnectionRequest, **fields: Any) -> dict[str, Any]:
 
 
 def test_nothing_new_is_stored_of_an_unchanged_list(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
+    conn_request = created(approve)
     assert observe() == []
     stored = Connection.objects.values().get()
     assert observe() == []
     assert Connection.objects.values().get() == stored
     assert stored["live"]["sync_frequency"] == 360
     assert stored["drift"] == []
-    assert set(kinds(request)) == {EventKind.MOVED}
+    assert set(kinds(conn_request)) == {EventKind.MOVED}
     observation = Observation.objects.get()
     assert observation.finished_at == observation.started_at
     assert observation.lease_until is None
@@ -95,84 +95,84 @@ def test_nothing_is_asked_while_the_gate_is_closed(fivetran: Fivetran, approve: 
 
 
 def test_without_an_answer_nothing_is_concluded(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
-    request = created(approve)
+    conn_request = created(approve)
     wait = {"status": 429, "headers": {"Retry-After": "9"}, "body": {"code": "TooManyRequests", "message": "Max"}}
     fivetran.next(wait | {"method": "GET", "path": "/v1/connections"})
     assert observe() == []
-    request.refresh_from_db()
-    assert request.deleted_at_fivetran_at is None
+    conn_request.refresh_from_db()
+    assert conn_request.deleted_at_fivetran_at is None
     assert Connection.objects.get().check_due_at is None
     assert Observation.objects.get().finished_at is None
     assert CircuitBreaker.objects.get().reason == BreakerReason.RATE_LIMITED
 
 
 def test_a_changed_setup_state_and_the_first_data_are_events_once(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
+    conn_request = created(approve)
     status = {"setup_state": "broken", "sync_state": "syncing", "tasks": [{"code": "reconnect", "message": "m"}]}
-    told = pretend(request, status=status, succeeded_at=DATA_AT, failed_at=None)
+    told = pretend(conn_request, status=status, succeeded_at=DATA_AT, failed_at=None)
     fivetran.next(told, told)
     observe()
     observe()
     seen = Connection.objects.get()
     assert (seen.setup_state, seen.sync_state, seen.failed_at) == ("broken", "syncing", None)
-    assert factories.stored_turn(request.pk) == "source owner"
+    assert factories.stored_turn(conn_request.pk) == "source owner"
     assert seen.fivetran_status == status
     assert seen.first_data_at and seen.succeeded_at
     assert seen.first_data_at == seen.succeeded_at
     assert seen.first_data_at.isoformat() == "2026-11-24T09:30:00.123456+00:00"
-    assert kinds(request).count(EventKind.FIRST_DATA) == 1
-    assert kinds(request).count(EventKind.SETUP_STATE_CHANGED) == 1
-    later = pretend(request, status=status, succeeded_at="2026-11-25T09:30:00Z")
+    assert kinds(conn_request).count(EventKind.FIRST_DATA) == 1
+    assert kinds(conn_request).count(EventKind.SETUP_STATE_CHANGED) == 1
+    later = pretend(conn_request, status=status, succeeded_at="2026-11-25T09:30:00Z")
     fivetran.next(later)
     observe()
     again = Connection.objects.get()
     assert again.first_data_at == seen.first_data_at
     assert again.succeeded_at and again.succeeded_at > seen.succeeded_at
-    assert kinds(request).count(EventKind.FIRST_DATA) == 1
+    assert kinds(conn_request).count(EventKind.FIRST_DATA) == 1
 
 
 @pytest.mark.parametrize(
     "moment", ["yesterday", "", 7, None, [], "9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59", "2026-13-40"]
 )
 def test_a_moment_that_is_none_is_no_first_data(fivetran: Fivetran, approve: Approve, moment: Any) -> None:
-    request = created(approve)
-    fivetran.next(pretend(request, succeeded_at=moment))
+    conn_request = created(approve)
+    fivetran.next(pretend(conn_request, succeeded_at=moment))
     observe()
     assert Connection.objects.get().first_data_at is None
 
 
 def test_drift_is_found_once_named_and_forgotten_when_it_is_over(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    patch(fivetran, request, sync_frequency=60)
+    conn_request = created(approve)
+    patch(fivetran, conn_request, sync_frequency=60)
     observe()
     observe()
     assert Connection.objects.get().drift == [{"field": "sync_frequency", "approved": 360, "live": 60}]
-    [event] = request.events.filter(kind=EventKind.DRIFT_FOUND)
+    [event] = conn_request.events.filter(kind=EventKind.DRIFT_FOUND)
     assert event.detail["why"] == "sync_frequency"
-    patch(fivetran, request, paused=True)
+    patch(fivetran, conn_request, paused=True)
     observe()
-    assert request.events.filter(kind=EventKind.DRIFT_FOUND)[0].detail["why"] == "paused"
-    patch(fivetran, request, paused=False, sync_frequency=360)
+    assert conn_request.events.filter(kind=EventKind.DRIFT_FOUND)[0].detail["why"] == "paused"
+    patch(fivetran, conn_request, paused=False, sync_frequency=360)
     observe()
     assert Connection.objects.get().drift == []
-    assert request.events.filter(kind=EventKind.DRIFT_FOUND).count() == 2
+    assert conn_request.events.filter(kind=EventKind.DRIFT_FOUND).count() == 2
 
 
 def test_a_second_connection_of_the_name_is_shown_until_it_is_gone(
     fivetran: Fivetran, approve: Approve, client: Client
 ) -> None:
     fivetran.settings(unique_names=False)
-    request = created(approve)
-    fivetran.seed(group_id=request.group_id, service="google_sheets", schema="elsewhere.t")
+    conn_request = created(approve)
+    fivetran.seed(group_id=conn_request.group_id, service="google_sheets", schema="elsewhere.t")
     observe()
     assert Connection.objects.get().drift == []
-    twin = fivetran.seed(group_id=request.group_id, service="google_sheets", schema=request.schema)
+    twin = fivetran.seed(group_id=conn_request.group_id, service="google_sheets", schema=conn_request.schema)
     for _ in range(2):
         observe()
     assert [one["live"] for one in Connection.objects.get().drift] == [twin["id"]]
-    assert kinds(request).count(EventKind.DRIFT_FOUND) == 1
-    client.force_login(request.requester)
-    page = client.get(f"/requests/{request.pk}/").content.decode()
+    assert kinds(conn_request).count(EventKind.DRIFT_FOUND) == 1
+    client.force_login(conn_request.requester)
+    page = client.get(f"/requests/{conn_request.pk}/").content.decode()
     assert "Connections of this name" in page and f"also {twin['id']}" in page
     address = f"{fivetran.url}/v1/connections/{twin['id']}"
     assert requests.delete(address, auth=("sandbox-key", "sandbox-secret"), timeout=10).status_code == 200
@@ -181,78 +181,78 @@ def test_a_second_connection_of_the_name_is_shown_until_it_is_gone(
 
 
 def test_drift_of_the_configuration_comes_of_a_look_and_outlives_lists(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    ConnectionRequest.objects.update(payload=(request.payload or {}) | {"config": {"sheet_id": "canary-approved"}})
-    patch(fivetran, request, config={"sheet_id": "canary-live"})
+    conn_request = created(approve)
+    ConnectionRequest.objects.update(payload=(conn_request.payload or {}) | {"config": {"sheet_id": "canary-approved"}})
+    patch(fivetran, conn_request, config={"sheet_id": "canary-live"})
     observe()
     assert Connection.objects.get().drift == []  # a list tells no configuration
-    hint(request)
-    worker.check(request.pk)
+    hint(conn_request)
+    worker.check(conn_request.pk)
     observe()
     seen = Connection.objects.get()
     assert seen.drift == [{"field": "config.sheet_id"}]
-    assert "canary" not in str(Connection.objects.values()) + str(request.events.values())
-    ConnectionRequest.objects.update(payload=request.payload)
-    hint(request)
-    worker.check(request.pk)
+    assert "canary" not in str(Connection.objects.values()) + str(conn_request.events.values())
+    ConnectionRequest.objects.update(payload=conn_request.payload)
+    hint(conn_request)
+    worker.check(conn_request.pk)
     assert Connection.objects.get().drift == []
 
 
 def test_who_is_not_in_the_list_is_asked_for_and_only_then_gone(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
+    conn_request = created(approve)
     other = created(approve, "stays")
     fivetran.next(pretend(other))
-    assert observe() == [request.pk]
-    request.refresh_from_db()
-    assert request.deleted_at_fivetran_at is None
-    worker.check(request.pk)
-    request.refresh_from_db()
-    assert request.deleted_at_fivetran_at is None  # the list was wrong, the connection is there
-    delete(fivetran, request)
-    assert observe() == [request.pk]
-    worker.check(request.pk)
-    request.refresh_from_db()
-    assert request.deleted_at_fivetran_at
-    assert kinds(request)[0] == EventKind.GONE
+    assert observe() == [conn_request.pk]
+    conn_request.refresh_from_db()
+    assert conn_request.deleted_at_fivetran_at is None
+    worker.check(conn_request.pk)
+    conn_request.refresh_from_db()
+    assert conn_request.deleted_at_fivetran_at is None  # the list was wrong, the connection is there
+    delete(fivetran, conn_request)
+    assert observe() == [conn_request.pk]
+    worker.check(conn_request.pk)
+    conn_request.refresh_from_db()
+    assert conn_request.deleted_at_fivetran_at
+    assert kinds(conn_request)[0] == EventKind.GONE
     assert observe() == []
 
 
-def delete(fivetran: Fivetran, request: ConnectionRequest) -> None:
-    url = f"{fivetran.url}/v1/connections/{request.connection_id}"
+def delete(fivetran: Fivetran, conn_request: ConnectionRequest) -> None:
+    url = f"{fivetran.url}/v1/connections/{conn_request.connection_id}"
     assert requests.delete(url, auth=("sandbox-key", "sandbox-secret"), timeout=10).status_code == 200
 
 
 def test_tests_that_were_still_to_run_end_with_the_connection(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
+    conn_request = created(approve)
     Connection.objects.update(tests="due", tests_next_try_at=Now())
-    delete(fivetran, request)
-    worker.run_tests(request.pk)
+    delete(fivetran, conn_request)
+    worker.run_tests(conn_request.pk)
     assert Connection.objects.get().check_due_at is not None  # a 404 is a hint
     Connection.objects.update(tests="due", tests_next_try_at=Now())
-    worker.check(request.pk)
+    worker.check(conn_request.pk)
     assert Connection.objects.get().tests == "stored"
     assert worker.sweep().run_tests == []
 
 
 def test_connections_of_another_account_are_left_alone(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
+    conn_request = created(approve)
     ConnectionRequest.objects.update(approved_account="https://api.fivetran.com another_account")
-    delete(fivetran, request)
+    delete(fivetran, conn_request)
     assert observe() == []
     assert Connection.objects.get().check_due_at is None
 
 
 def test_an_answer_that_came_after_the_list_began_is_kept(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    fivetran.next(pretend(request, status={"setup_state": "incomplete"}))
+    conn_request = created(approve)
+    fivetran.next(pretend(conn_request, status={"setup_state": "incomplete"}))
     Connection.objects.update(seen_at=Now() + timedelta(seconds=60))
     observe()
     assert Connection.objects.get().setup_state == "connected"
 
 
 def test_hostile_items_harm_nothing(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    told = pretend(request, status="broken", paused={"x": "y" * 900}, sync_frequency=[], succeeded_at={"a": 1})
+    conn_request = created(approve)
+    told = pretend(conn_request, status="broken", paused={"x": "y" * 900}, sync_frequency=[], succeeded_at={"a": 1})
     told["body"]["data"]["items"] += [{"id": None}, {"id": 7}, {}, {"id": "stranger"}]
     fivetran.next(told)
     assert observe() == []

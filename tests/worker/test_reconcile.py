@@ -19,39 +19,39 @@ from tests.sandbox_client import Fivetran
 Approve = Callable[..., ConnectionRequest]
 
 
-def fresh(request: ConnectionRequest) -> ConnectionRequest:
+def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
     """The row as it is now."""
-    return ConnectionRequest.objects.get(pk=request.pk)
+    return ConnectionRequest.objects.get(pk=conn_request.pk)
 
 
-def look(request: ConnectionRequest) -> ConnectionRequest:
+def look(conn_request: ConnectionRequest) -> ConnectionRequest:
     """Make the next look-up due, and look."""
-    ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
-    worker.reconcile(request.pk)
-    return fresh(request)
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
+    worker.reconcile(conn_request.pk)
+    return fresh(conn_request)
 
 
-def let_it_settle(request: ConnectionRequest) -> ConnectionRequest:
+def let_it_settle(conn_request: ConnectionRequest) -> ConnectionRequest:
     """As if SETTLE_SECONDS had passed since the outcome became unclear."""
-    ConnectionRequest.objects.filter(pk=request.pk).update(unknown_at=F("unknown_at") - timedelta(hours=1))
-    return request
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(unknown_at=F("unknown_at") - timedelta(hours=1))
+    return conn_request
 
 
 @pytest.mark.parametrize("prefix", ["lost_", "error_after_", "html_", "cut_", "noid_", "drop_", "bomb_"])
 def test_an_effect_without_a_usable_answer_is_adopted(fivetran: Fivetran, approve: Approve, prefix: str) -> None:
     fivetran.settings(hold_seconds=3, bomb_bytes=4 * 1024 * 1024)
-    request = approve(f"{prefix}a")
-    worker.submit(request.pk)
-    request = fresh(request)
-    assert request.state is Status.UNKNOWN and request.note
-    assert request.attempts.get().ending == Ending.UNKNOWN
+    conn_request = approve(f"{prefix}a")
+    worker.submit(conn_request.pk)
+    conn_request = fresh(conn_request)
+    assert conn_request.state is Status.UNKNOWN and conn_request.note
+    assert conn_request.attempts.get().ending == Ending.UNKNOWN
     until(fivetran.connections)
-    request = look(request)
+    conn_request = look(conn_request)
     [there] = fivetran.connections()
-    assert (request.state, request.connection_id) == (Status.CREATED, there["id"])
-    assert request.connection.adopted and request.connection.tests == SetupTestsState.DUE
-    worker.run_tests(request.pk)
-    connection = fresh(request).connection
+    assert (conn_request.state, conn_request.connection_id) == (Status.CREATED, there["id"])
+    assert conn_request.connection.adopted and conn_request.connection.tests == SetupTestsState.DUE
+    worker.run_tests(conn_request.pk)
+    connection = fresh(conn_request).connection
     assert (connection.tests, connection.setup_state) == (SetupTestsState.STORED, "connected")
     assert len(fivetran.posts()) == 1
 
@@ -61,24 +61,24 @@ def test_without_an_effect_it_is_sent_again_only_after_the_settle_time(
     fivetran: Fivetran, approve: Approve, prefix: str
 ) -> None:
     fivetran.settings(hold_seconds=3)
-    request = approve(f"{prefix}b")
-    worker.submit(request.pk)
+    conn_request = approve(f"{prefix}b")
+    worker.submit(conn_request.pk)
     for _ in range(4):
-        assert look(request).state is Status.UNKNOWN
+        assert look(conn_request).state is Status.UNKNOWN
     assert len(fivetran.posts()) == 1
-    request = look(let_it_settle(request))
-    assert request.state is Status.APPROVED
-    worker.submit(request.pk)
+    conn_request = look(let_it_settle(conn_request))
+    assert conn_request.state is Status.APPROVED
+    worker.submit(conn_request.pk)
     assert len(fivetran.posts()) == 2
 
 
 def test_an_effect_that_shows_up_late_is_adopted(fivetran: Fivetran, approve: Approve) -> None:
     fivetran.settings(late_seconds=0.5)
-    request = approve("late_a")
-    worker.submit(request.pk)
-    assert look(request).state is Status.UNKNOWN
+    conn_request = approve("late_a")
+    worker.submit(conn_request.pk)
+    assert look(conn_request).state is Status.UNKNOWN
     until(fivetran.connections)
-    assert look(request).state is Status.CREATED
+    assert look(conn_request).state is Status.CREATED
     assert len(fivetran.posts()) == 1 and len(fivetran.connections()) == 1
 
 
@@ -86,23 +86,25 @@ def test_an_effect_that_shows_up_late_is_adopted(fivetran: Fivetran, approve: Ap
     "stranger", [{"service": "postgres"}, {"created_at": "2020-01-01T00:00:00.000000Z"}], ids=["service", "older"]
 )
 def test_what_does_not_fit_is_never_adopted(fivetran: Fivetran, approve: Approve, stranger: dict[str, Any]) -> None:
-    request = approve("error_strange")
-    worker.submit(request.pk)
-    fivetran.seed(**{"group_id": request.group_id, "service": "google_sheets", "schema": request.schema, **stranger})
-    request = look(request)
-    assert request.state is Status.ATTENTION and "does not fit" in request.note
-    assert all(item["id"] in request.note for item in fivetran.connections()), "an operator needs to know which"
+    conn_request = approve("error_strange")
+    worker.submit(conn_request.pk)
+    fivetran.seed(
+        **{"group_id": conn_request.group_id, "service": "google_sheets", "schema": conn_request.schema, **stranger}
+    )
+    conn_request = look(conn_request)
+    assert conn_request.state is Status.ATTENTION and "does not fit" in conn_request.note
+    assert all(item["id"] in conn_request.note for item in fivetran.connections()), "an operator needs to know which"
 
 
 def test_two_of_a_name_need_a_person(fivetran: Fivetran, approve: Approve) -> None:
     fivetran.settings(unique_names=False)
-    request = approve("error_twins")
-    worker.submit(request.pk)
+    conn_request = approve("error_twins")
+    worker.submit(conn_request.pk)
     for _ in range(2):
-        fivetran.seed(group_id=request.group_id, service="google_sheets", schema=request.schema)
-    request = look(request)
-    assert request.state is Status.ATTENTION
-    assert all(item["id"] in request.note for item in fivetran.connections())
+        fivetran.seed(group_id=conn_request.group_id, service="google_sheets", schema=conn_request.schema)
+    conn_request = look(conn_request)
+    assert conn_request.state is Status.ATTENTION
+    assert all(item["id"] in conn_request.note for item in fivetran.connections())
 
 
 @pytest.mark.parametrize("answer", [{"status": 500, "body": {}}, {"status": 429, "body": {"code": "TooManyRequests"}}])
@@ -110,59 +112,59 @@ def test_a_look_up_that_fails_leaves_it_unknown(
     fivetran: Fivetran, approve: Approve, settings: Any, answer: dict[str, Any]
 ) -> None:
     settings.PROBE_SECONDS = 30
-    request = approve("error_blind")
-    worker.submit(request.pk)
+    conn_request = approve("error_blind")
+    worker.submit(conn_request.pk)
     fivetran.next({"method": "GET", "path": "/v1/connections*", "times": 3, **answer})
-    before = fresh(request).lookups
-    request = look(request)
-    assert (request.state, request.lookups) == (Status.UNKNOWN, before)
+    before = fresh(conn_request).lookups
+    conn_request = look(conn_request)
+    assert (conn_request.state, conn_request.lookups) == (Status.UNKNOWN, before)
     # It asks again later, not at once and not much later; then Fivetran answers, and the look counts.
-    later = ConnectionRequest.objects.filter(pk=request.pk, next_lookup_at__gt=Now() + timedelta(seconds=10))
+    later = ConnectionRequest.objects.filter(pk=conn_request.pk, next_lookup_at__gt=Now() + timedelta(seconds=10))
     assert later.filter(next_lookup_at__lt=Now() + timedelta(minutes=2)).exists()
-    assert request.pk not in worker.sweep().reconcile
+    assert conn_request.pk not in worker.sweep().reconcile
     fivetran.next()
-    ConnectionRequest.objects.filter(pk=request.pk).update(next_lookup_at=Now())
-    assert request.pk in worker.sweep().reconcile
-    assert look(request).lookups == before + 1
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(next_lookup_at=Now())
+    assert conn_request.pk in worker.sweep().reconcile
+    assert look(conn_request).lookups == before + 1
 
 
 def test_a_poison_row_is_left_to_a_person_and_the_others_are_settled(fivetran: Fivetran, approve: Approve) -> None:
     """Fault 23, of a row whose outcome is unclear: its body is none that any code expects."""
     fivetran.settings(hold_seconds=3)
     before, poison, after = requests = [approve(f"cut_{n}") for n in range(3)]
-    for request in requests:
-        worker.submit(request.pk)
-    assert {fresh(request).state for request in requests} == {Status.UNKNOWN}
+    for conn_request in requests:
+        worker.submit(conn_request.pk)
+    assert {fresh(conn_request).state for conn_request in requests} == {Status.UNKNOWN}
     body: Any = ["no", "object"]
     digest = payloads.digest(body)
     ConnectionRequest.objects.filter(pk=poison.pk).update(payload=body, digest=digest, approved_digest=digest)
-    assert [look(request).state for request in requests] == [Status.CREATED, Status.ATTENTION, Status.CREATED]
+    assert [look(conn_request).state for conn_request in requests] == [Status.CREATED, Status.ATTENTION, Status.CREATED]
     assert "could not settle" in fresh(poison).note
     assert len(fivetran.posts()) == 3
 
 
 def test_a_name_refused_after_an_unclear_attempt_is_looked_up_not_failed(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("error_then_taken")
-    worker.submit(request.pk)
+    conn_request = approve("error_then_taken")
+    worker.submit(conn_request.pk)
     for _ in range(3):
-        look(request)
-    look(let_it_settle(request))
+        look(conn_request)
+    look(let_it_settle(conn_request))
     taken = {"code": "SchemaExists", "message": "already exists"}
     fivetran.next({"path": "/v1/connections", "status": 400, "body": taken})
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.UNKNOWN
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.UNKNOWN
 
 
 def test_a_dead_sender_is_found_by_its_deadline(fivetran: Fivetran, approve: Approve) -> None:
     from tests import factories
 
-    request = factories.request_in(Status.SENDING, group_id=approve("sheets_x").group_id)
-    ConnectionRequest.objects.filter(pk=request.pk).update(deadline_at=Now() + timedelta(minutes=1))
+    conn_request = factories.request_in(Status.SENDING, group_id=approve("sheets_x").group_id)
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(deadline_at=Now() + timedelta(minutes=1))
     worker.sweep()
-    assert fresh(request).state is Status.SENDING
-    ConnectionRequest.objects.filter(pk=request.pk).update(deadline_at=Now() - timedelta(seconds=1))
+    assert fresh(conn_request).state is Status.SENDING
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(deadline_at=Now() - timedelta(seconds=1))
     due = worker.sweep()
-    assert fresh(request).state is Status.UNKNOWN and request.pk in due.reconcile
+    assert fresh(conn_request).state is Status.UNKNOWN and conn_request.pk in due.reconcile
 
 
 def test_the_sweeper_rings_for_what_is_due_and_expires_the_old(fivetran: Fivetran, approve: Approve) -> None:
@@ -177,18 +179,18 @@ def test_the_sweeper_rings_for_what_is_due_and_expires_the_old(fivetran: Fivetra
 def test_three_unclear_endings_close_the_gate(fivetran: Fivetran, approve: Approve) -> None:
     for number in range(3):
         worker.submit(approve(f"error_{number}").pk)
-    request = approve("sheets_after")
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.APPROVED
+    conn_request = approve("sheets_after")
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.APPROVED
     worker.probe()
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.CREATED
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.CREATED
 
 
 def test_setup_tests_of_any_shape_are_kept(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("odd_shapes")
-    worker.submit(request.pk)
-    tests = list(fresh(request).connection.runs.get().setup_tests.all())
+    conn_request = approve("odd_shapes")
+    worker.submit(conn_request.pk)
+    tests = list(fresh(conn_request).connection.runs.get().setup_tests.all())
     assert tests and any(test.status not in {"PASSED", "FAILED", "WARNING", "SKIPPED"} for test in tests)
 
 

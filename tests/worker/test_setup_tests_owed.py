@@ -16,12 +16,12 @@ ABSENT = object()
 
 def created(answered: Any, **changes: Any) -> Connection:
     """The connection of a request whose 201 brought `answered` as its tests."""
-    request = factories.request_in(Status.SENDING, **changes)
-    data = factories.created_data(request, setup_tests=answered)
+    conn_request = factories.request_in(Status.SENDING, **changes)
+    data = factories.created_data(conn_request, setup_tests=answered)
     if answered is ABSENT:
         del data["setup_tests"]
-    outcome.to_created(request, Actor.WORKER, data)
-    return Connection.objects.get(request=request)
+    outcome.to_created(conn_request, Actor.WORKER, data)
+    return Connection.objects.get(request=conn_request)
 
 
 @pytest.mark.parametrize("answered", [ABSENT, [], None, "later", {}, [None], ["PASSED"]])

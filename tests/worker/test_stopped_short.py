@@ -92,7 +92,9 @@ def test_a_key_that_cannot_be_read_stops_the_queue_and_fails_nothing(
 ) -> None:
     created = approve("sheets_there")
     worker.submit(created.pk)
-    change = workflow.ask_for_change(by=created.requester, request=fresh(created), kind=ChangeKind.PAUSE, reason="x")
+    change = workflow.ask_for_change(
+        by=created.requester, conn_request=fresh(created), kind=ChangeKind.PAUSE, reason="x"
+    )
     workflow.approve_change(by=factories.person("approver"), change=change, digest=change.digest)
     waiting = approve("sheets_waiting")
     assert waiting.approved_account.partition(" ")[2]
@@ -121,7 +123,7 @@ def test_a_key_of_another_account_that_comes_while_looking_sends_nothing(
     fivetran: Fivetran, approve: Approve, settings: Any
 ) -> None:
     worker.submit(approve("sheets_before").pk)  # whose account it is, is known by now
-    request, posts, (key, secret) = approve("sheets_swapped"), fivetran.posts(), settings.FIVETRAN_CREDENTIALS()
+    conn_request, posts, (key, secret) = approve("sheets_swapped"), fivetran.posts(), settings.FIVETRAN_CREDENTIALS()
     looks = len(fivetran.looks())
 
     def replaced() -> tuple[str, str]:
@@ -129,40 +131,40 @@ def test_a_key_of_another_account_that_comes_while_looking_sends_nothing(
 
     settings.FIVETRAN_CREDENTIALS = replaced
     fivetran.next({"method": "GET", "path": "/v1/account/info", "status": 200, "body": SOMEBODY_ELSE})
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.ATTENTION and "another Fivetran account" in fresh(request).note
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.ATTENTION and "another Fivetran account" in fresh(conn_request).note
     assert fivetran.posts() == posts
 
 
 # --- look-ups that say nothing ------------------------------------------------------------------------------------
-def submit_unseen(request: ConnectionRequest, fivetran: Fivetran) -> ConnectionRequest:
+def submit_unseen(conn_request: ConnectionRequest, fivetran: Fivetran) -> ConnectionRequest:
     """Submit what was sent before, with a key that may not list; the row afterwards."""
-    ConnectionRequest.objects.filter(pk=request.pk, first_sent_at=None).update(first_sent_at=Now())
+    ConnectionRequest.objects.filter(pk=conn_request.pk, first_sent_at=None).update(first_sent_at=Now())
     fivetran.next(FORBIDDEN)
-    worker.submit(request.pk)
-    return fresh(request)
+    worker.submit(conn_request.pk)
+    return fresh(conn_request)
 
 
 def test_a_refused_look_up_of_what_was_sent_before_needs_a_person_who_can_vouch(
     fivetran: Fivetran, approve: Approve
 ) -> None:
-    request = submit_unseen(approve("sheets_hidden"), fivetran)
-    assert request.state is Status.ATTENTION and "Not for this key" in request.note
+    conn_request = submit_unseen(approve("sheets_hidden"), fivetran)
+    assert conn_request.state is Status.ATTENTION and "Not for this key" in conn_request.note
     assert fivetran.posts() == []
 
-    operations.send_again(by=factories.person("operator"), request=request, reason="Looked: it is not there")
-    assert submit_unseen(request, fivetran).state is Status.CREATED and len(fivetran.posts()) == 1
+    operations.send_again(by=factories.person("operator"), conn_request=conn_request, reason="Looked: it is not there")
+    assert submit_unseen(conn_request, fivetran).state is Status.CREATED and len(fivetran.posts()) == 1
 
 
 def test_what_an_operator_vouched_for_counts_until_the_next_unclear_ending(
     fivetran: Fivetran, approve: Approve
 ) -> None:
-    request = submit_unseen(approve("error_hidden"), fivetran)
-    operations.send_again(by=factories.person("operator"), request=request, reason="Looked: it is not there")
-    request = submit_unseen(request, fivetran)
-    assert request.state is Status.UNKNOWN
-    outcome.to_attention(fresh(request), Actor.RECONCILER, "Nobody could look")
-    assert not sending.sent_again_by_operator(fresh(request))
+    conn_request = submit_unseen(approve("error_hidden"), fivetran)
+    operations.send_again(by=factories.person("operator"), conn_request=conn_request, reason="Looked: it is not there")
+    conn_request = submit_unseen(conn_request, fivetran)
+    assert conn_request.state is Status.UNKNOWN
+    outcome.to_attention(fresh(conn_request), Actor.RECONCILER, "Nobody could look")
+    assert not sending.sent_again_by_operator(fresh(conn_request))
 
 
 def test_one_row_without_a_clear_look_up_gives_way_and_ends_with_a_person(
@@ -191,12 +193,12 @@ def test_an_unclear_look_at_one_connection_does_not_end_a_trial(
     fivetran: Fivetran, approve: Approve, settings: Any
 ) -> None:
     settings.PROBE_SECONDS = 30
-    request = approve("sheets_sick")
-    worker.submit(request.pk)
+    conn_request = approve("sheets_sick")
+    worker.submit(conn_request.pk)
     Connection.objects.update(check_due_at=Now())
     put(BreakerReason.HALF_OPEN)
     fivetran.next({**LOOK_UP, "path": "/v1/connections/*", "status": 500, "body": {}, "times": 3})
-    worker.check(request.pk)
+    worker.check(conn_request.pk)
     assert (
         circuit_breaker.current().reason == BreakerReason.HALF_OPEN and circuit_breaker.current().unclear_in_a_row == 1
     )
@@ -207,29 +209,29 @@ def test_an_unclear_look_at_one_connection_does_not_end_a_trial(
 def test_what_was_not_sent_when_the_gate_closed_waits(
     fivetran: Fivetran, approve: Approve, patient: None, reason: str
 ) -> None:
-    request = approve("sheets_held")
-    with held(fivetran, LOOK_UP), begun(worker.submit, request.pk):
+    conn_request = approve("sheets_held")
+    with held(fivetran, LOOK_UP), begun(worker.submit, conn_request.pk):
         until(fivetran.holding)
         if reason == "pause":
             operations.pause(by=factories.person("operator"), reason="")
         else:
             put(BreakerReason(reason), due=False)
         fivetran.release()
-    request = fresh(request)
-    assert (request.state, request.attempts_used, request.first_sent_at) == (Status.APPROVED, 0, None)
+    conn_request = fresh(conn_request)
+    assert (conn_request.state, conn_request.attempts_used, conn_request.first_sent_at) == (Status.APPROVED, 0, None)
     assert fivetran.posts() == []
     CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, not_before=None, paused_at=None)
-    worker.submit(request.pk)
-    assert fresh(request).state is Status.CREATED
+    worker.submit(conn_request.pk)
+    assert fresh(conn_request).state is Status.CREATED
 
 
 def test_the_one_on_trial_goes_on_and_is_waited_for_as_long_as_its_call_may_last(
     fivetran: Fivetran, approve: Approve, patient: None, settings: Any
 ) -> None:
     settings.CLAIM_LEASE, settings.SUBMIT_DEADLINE = 60, AN_HOUR
-    request, waits = approve("sheets_trial"), []
+    conn_request, waits = approve("sheets_trial"), []
     put(BreakerReason.HALF_OPEN)
-    with held(fivetran, LOOK_UP), begun(worker.submit, request.pk):
+    with held(fivetran, LOOK_UP), begun(worker.submit, conn_request.pk):
         until(fivetran.holding)
         waits.append(seconds_left())
         fivetran.hold("effect")
@@ -241,23 +243,23 @@ def test_the_one_on_trial_goes_on_and_is_waited_for_as_long_as_its_call_may_last
 
 
 def test_what_was_sent_once_is_not_withdrawn(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_maybe")
+    conn_request = approve("sheets_maybe")
     ConnectionRequest.objects.update(first_sent_at=Now())
     with pytest.raises(permissions.Denied, match="sent once"):
-        workflow.withdraw(by=request.requester, request=fresh(request))
-    stale = fresh(request)
+        workflow.withdraw(by=conn_request.requester, conn_request=fresh(conn_request))
+    stale = fresh(conn_request)
     stale.first_sent_at = None
     ConnectionRequest.objects.update(version=stale.version + 1)
     with pytest.raises(StaleRow):
-        workflow.withdraw(by=request.requester, request=stale)
+        workflow.withdraw(by=conn_request.requester, conn_request=stale)
 
 
 # --- the sweeper and the operator's message -----------------------------------------------------------------------
 def test_housekeeping_that_fails_does_not_keep_the_messages_from_ringing(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_due")
+    conn_request = approve("sheets_due")
     housekeeping = 'FROM "connections_handover"|UPDATE "connections_trust'
     with statements.before(housekeeping, statements.away, times=9) as failed:
-        assert worker.sweep().submit == [request.pk]
+        assert worker.sweep().submit == [conn_request.pk]
     assert {re.search("handover|trust", statement)[0] for statement in failed} == {"handover", "trust"}  # type: ignore[index]
 
 
@@ -270,7 +272,7 @@ def test_old_digests_are_forgotten_some_at_a_time(db: None) -> None:
 
 
 def test_resume_is_heard_right_after_a_sweep(fivetran: Fivetran, approve: Approve, live_broker: str) -> None:
-    request, operator = approve("sheets_resumed"), factories.person("operator")
+    conn_request, operator = approve("sheets_resumed"), factories.person("operator")
     operations.pause(by=operator, reason="")
     tasks.sweep()
     heard = list(Heartbeat.objects.values_list("process", "at"))
@@ -279,7 +281,7 @@ def test_resume_is_heard_right_after_a_sweep(fivetran: Fivetran, approve: Approv
         operations.resume(by=operator)
         assert messages(broker, "control") == [("sweep", [True])]
         tasks.sweep(True)
-        assert ("submit", [request.pk]) in messages(broker, "slow")
+        assert ("submit", [conn_request.pk]) in messages(broker, "slow")
     assert (
         list(Heartbeat.objects.values_list("process", "at")) == heard
     )  # a person's message is no sign of the scheduler
@@ -287,13 +289,13 @@ def test_resume_is_heard_right_after_a_sweep(fivetran: Fivetran, approve: Approv
 
 # --- what is gone, and what is counted once -------------------------------------------------------------------------
 def test_a_run_of_tests_ends_with_its_connection(fivetran: Fivetran, approve: Approve, patient: None) -> None:
-    request = approve("sheets_gone")
-    worker.submit(request.pk)
+    conn_request = approve("sheets_gone")
+    worker.submit(conn_request.pk)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
     fivetran.next({**RUN_TESTS, "status": 429, "body": {"code": "TooManyRequests", "message": "Too many"}})
-    with held(fivetran, RUN_TESTS), begun(worker.run_tests, request.pk):
+    with held(fivetran, RUN_TESTS), begun(worker.run_tests, conn_request.pk):
         until(fivetran.holding)
-        connection_status.mark_deleted(fresh(request))
+        connection_status.mark_deleted(fresh(conn_request))
         fivetran.release()
     connection = Connection.objects.get()
     assert (connection.tests, connection.tests_token) == (SetupTestsState.STORED, None)
@@ -303,11 +305,11 @@ def test_a_run_of_tests_ends_with_its_connection(fivetran: Fivetran, approve: Ap
 
 
 def test_one_unclear_call_counts_once_while_the_database_hiccups(fivetran: Fivetran, approve: Approve) -> None:
-    request = approve("sheets_counted")
-    worker.submit(request.pk)
+    conn_request = approve("sheets_counted")
+    worker.submit(conn_request.pk)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
     fivetran.next({"method": "POST", "path": "/v1/connections/*", "status": 500, "body": {}})
     with statements.before('UPDATE "connections_attempt"', statements.away, times=3) as tries:
-        worker.run_tests(request.pk)
+        worker.run_tests(conn_request.pk)
     assert len(tries) == 4
     assert circuit_breaker.current().unclear_in_a_row == 1 and circuit_breaker.current().reason == BreakerReason.CLOSED

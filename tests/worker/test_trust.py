@@ -33,58 +33,58 @@ KINDS = {"cert_x": trust_candidates.TrustKind.CERTIFICATE, "finger_x": trust_can
 
 def created(approve: Approve, schema: str = "cert_x", **changes: object) -> ConnectionRequest:
     """A request whose connection exists, with the setup tests that its name provokes."""
-    request = approve(schema, **changes)
-    worker.submit(request.pk)
-    request.refresh_from_db()
-    assert request.connection_id
-    return request
+    conn_request = approve(schema, **changes)
+    worker.submit(conn_request.pk)
+    conn_request.refresh_from_db()
+    assert conn_request.connection_id
+    return conn_request
 
 
-def asked(request: ConnectionRequest) -> trust_candidates.Candidate:
+def asked(conn_request: ConnectionRequest) -> trust_candidates.Candidate:
     """The one candidate of the newest run."""
-    run = Connection.objects.get(request=request).runs.all()[0]
+    run = Connection.objects.get(request=conn_request).runs.all()[0]
     [one] = [one for test in run.setup_tests.all() for one in trust_candidates.candidates(test.details)]
     return one
 
 
-def approved(request: ConnectionRequest, role: str = "approver") -> Trust:
+def approved(conn_request: ConnectionRequest, role: str = "approver") -> Trust:
     """The candidate, approved."""
-    one = asked(request)
+    one = asked(conn_request)
     by = factories.person(role)
-    workflow.approve_trust(by=by, request=request, kind=one.kind, hash=one.hash, shown=one.digest)
+    workflow.approve_trust(by=by, conn_request=conn_request, kind=one.kind, hash=one.hash, shown=one.digest)
     return Trust.objects.latest("id")
 
 
-def kinds(request: ConnectionRequest) -> list[str]:
+def kinds(conn_request: ConnectionRequest) -> list[str]:
     """The kinds of events, newest first."""
-    return list(request.events.values_list("kind", flat=True))
+    return list(conn_request.events.values_list("kind", flat=True))
 
 
 @pytest.mark.parametrize("schema", KINDS)
 @pytest.mark.parametrize("role", ["approver", "operator", "superuser"])
 def test_it_is_told_and_the_tests_pass(fivetran: Fivetran, approve: Approve, schema: str, role: str) -> None:
-    request = created(approve, schema)
-    row = approved(request, role)
-    assert (row.kind, row.state, row.requester_id) == (KINDS[schema].value, TrustState.DUE, request.requester_id)
+    conn_request = created(approve, schema)
+    row = approved(conn_request, role)
+    assert (row.kind, row.state, row.requester_id) == (KINDS[schema].value, TrustState.DUE, conn_request.requester_id)
     assert worker.sweep().trust == [row.pk]
-    assert worker.send_trust(row.pk) == request.pk
+    assert worker.send_trust(row.pk) == conn_request.pk
     assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.token, row.lease_until) == (TrustState.SENT, None, None)
-    assert factories.stored_turn(request.pk) == "portal"
-    assert worker.sweep().run_tests == [request.pk]
-    worker.run_tests(request.pk)
-    connection = Connection.objects.get(request=request)
+    assert factories.stored_turn(conn_request.pk) == "portal"
+    assert worker.sweep().run_tests == [conn_request.pk]
+    worker.run_tests(conn_request.pk)
+    connection = Connection.objects.get(request=conn_request)
     assert connection.setup_state == "connected"
-    assert factories.stored_turn(request.pk) == "nobody"
-    assert {"trust_approved", "trust_sent"} <= set(kinds(request))
-    [call] = request.attempts.filter(call="trust")
+    assert factories.stored_turn(conn_request.pk) == "nobody"
+    assert {"trust_approved", "trust_sent"} <= set(kinds(conn_request))
+    [call] = conn_request.attempts.filter(call="trust")
     assert (call.ending, call.http_status) == ("answered", 200 if schema == "cert_x" else 201)
 
 
 def test_only_what_stands_there_now_can_be_approved(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    one, by = asked(request), factories.person("approver")
+    conn_request = created(approve)
+    one, by = asked(conn_request), factories.person("approver")
     wrong: list[dict[str, Any]] = [
         {"kind": trust_candidates.TrustKind.FINGERPRINT, "hash": one.hash, "shown": one.digest},
         {"kind": one.kind, "hash": "other", "shown": one.digest},
@@ -93,23 +93,25 @@ def test_only_what_stands_there_now_can_be_approved(fivetran: Fivetran, approve:
     ]
     for attempt in wrong:
         with pytest.raises(StaleRow, match="has changed"):
-            workflow.approve_trust(by=by, request=request, **attempt)
+            workflow.approve_trust(by=by, conn_request=conn_request, **attempt)
     details = {"hash": one.hash, "encoded_cert": one.proof[:-4] + "AAAA", "name": one.name}
-    store_run(request.connection, {"setup_tests": [{"title": "T", "status": "FAILED", "details": details}]})
+    store_run(conn_request.connection, {"setup_tests": [{"title": "T", "status": "FAILED", "details": details}]})
     with pytest.raises(StaleRow, match="has changed"):
-        workflow.approve_trust(by=by, request=request, kind=one.kind, hash=one.hash, shown=one.digest)
-    store_run(request.connection, {"setup_tests": [{"title": "T", "status": "PASSED", "details": details}]})
+        workflow.approve_trust(by=by, conn_request=conn_request, kind=one.kind, hash=one.hash, shown=one.digest)
+    store_run(conn_request.connection, {"setup_tests": [{"title": "T", "status": "PASSED", "details": details}]})
     passed = trust_candidates.candidates(details)[0]
     with pytest.raises(StaleRow, match="has changed"):
-        workflow.approve_trust(by=by, request=request, kind=passed.kind, hash=passed.hash, shown=passed.digest)
+        workflow.approve_trust(
+            by=by, conn_request=conn_request, kind=passed.kind, hash=passed.hash, shown=passed.digest
+        )
     assert not Trust.objects.exists()
 
 
 @pytest.mark.parametrize("role", ["requester", "auditor", "staff"])
 def test_without_the_right_nothing_is_approved(fivetran: Fivetran, approve: Approve, role: str) -> None:
-    request = created(approve)
+    conn_request = created(approve)
     with pytest.raises(Denied, match="Only people with the right"):
-        approved(request, role)
+        approved(conn_request, role)
 
 
 @pytest.mark.parametrize("role", ["approver", "operator", "superuser"])
@@ -117,67 +119,67 @@ def test_nobody_approves_for_an_own_request_not_even_in_the_database(
     fivetran: Fivetran, approve: Approve, role: str
 ) -> None:
     own = factories.person(role)
-    request = created(approve, by=own)
-    one = asked(request)
+    conn_request = created(approve, by=own)
+    one = asked(conn_request)
     with pytest.raises(Denied, match="own request"):
-        workflow.approve_trust(by=own, request=request, kind=one.kind, hash=one.hash, shown=one.digest)
+        workflow.approve_trust(by=own, conn_request=conn_request, kind=one.kind, hash=one.hash, shown=one.digest)
     with pytest.raises(IntegrityError), transaction.atomic():
         Trust.objects.create(
-            request=request, requester=own, approved_by=own, kind="certificate", hash="h", proof="p", shown="s"
+            request=conn_request, requester=own, approved_by=own, kind="certificate", hash="h", proof="p", shown="s"
         )
-    assert own not in permissions.trust_approvers(request)
+    assert own not in permissions.trust_approvers(conn_request)
 
 
 def test_a_second_approval_of_the_same_is_refused_until_fivetran_asks_again(
     fivetran: Fivetran, approve: Approve
 ) -> None:
-    request = created(approve)
-    row = approved(request)
+    conn_request = created(approve)
+    row = approved(conn_request)
     with pytest.raises(StaleRow, match="approved already"):
-        approved(request)
+        approved(conn_request)
     worker.send_trust(row.pk)
     with pytest.raises(StaleRow, match="approved already"):
-        approved(request)
-    one = asked(request)
+        approved(conn_request)
+    one = asked(conn_request)
     details = {"hash": one.hash, "encoded_cert": one.proof}
     Trust.objects.update(ended_at=Now() - timedelta(seconds=5))
-    store_run(request.connection, {"setup_tests": [{"title": "T", "status": "FAILED", "details": details}]})
-    again = approved(request)
+    store_run(conn_request.connection, {"setup_tests": [{"title": "T", "status": "FAILED", "details": details}]})
+    again = approved(conn_request)
     row.refresh_from_db()
     assert (row.state, again.state) == (TrustState.LAPSED, TrustState.DUE)
 
 
 def test_a_refusal_is_said_and_it_can_be_approved_again(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    row = approved(request)
+    conn_request = created(approve)
+    row = approved(conn_request)
     refusal = {"code": "InvalidInput", "message": "No such certificate"}
-    path = f"/v1/connections/{request.connection_id}/certificates"
+    path = f"/v1/connections/{conn_request.connection_id}/certificates"
     fivetran.next({"path": path, "status": 400, "body": refusal})
     assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.message) == (TrustState.REFUSED, "No such certificate")
-    assert kinds(request)[0] == EventKind.TRUST_REFUSED
-    assert factories.stored_turn(request.pk) == "approver"
-    again = approved(request)
-    assert worker.send_trust(again.pk) == request.pk
+    assert kinds(conn_request)[0] == EventKind.TRUST_REFUSED
+    assert factories.stored_turn(conn_request.pk) == "approver"
+    again = approved(conn_request)
+    assert worker.send_trust(again.pk) == conn_request.pk
 
 
 def test_without_a_clear_answer_it_is_told_again(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    row = approved(request)
-    path = f"/v1/connections/{request.connection_id}/certificates"
+    conn_request = created(approve)
+    row = approved(conn_request)
+    path = f"/v1/connections/{conn_request.connection_id}/certificates"
     fivetran.next({"path": path, "effect": True, "delivery": "drop"})
     assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.DUE, 1)
-    assert worker.send_trust(row.pk) == request.pk
-    assert [a.ending for a in request.attempts.filter(call="trust")] == ["answered", "unknown"]
+    assert worker.send_trust(row.pk) == conn_request.pk
+    assert [a.ending for a in conn_request.attempts.filter(call="trust")] == ["answered", "unknown"]
 
 
 def test_after_five_unclear_answers_a_person_has_to_say_so_again(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    row = approved(request)
-    path = f"/v1/connections/{request.connection_id}/certificates"
+    conn_request = created(approve)
+    row = approved(conn_request)
+    path = f"/v1/connections/{conn_request.connection_id}/certificates"
     for _ in range(5):
         CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, unclear_in_a_row=0, not_before=None)
         fivetran.next({"path": path, "status": 502, "body": "<html>"})
@@ -189,12 +191,12 @@ def test_after_five_unclear_answers_a_person_has_to_say_so_again(fivetran: Fivet
 def test_a_closed_gate_and_an_unreachable_fivetran_only_postpone(
     fivetran: Fivetran, approve: Approve, settings: Any
 ) -> None:
-    request = created(approve)
-    row = approved(request)
+    conn_request = created(approve)
+    row = approved(conn_request)
     CircuitBreaker.objects.update_or_create(pk=1, defaults={"paused_at": Now()})
     assert worker.send_trust(row.pk) is None
     assert worker.sweep().trust == []
-    assert not request.attempts.filter(call="trust").exists()
+    assert not conn_request.attempts.filter(call="trust").exists()
     CircuitBreaker.objects.update(paused_at=None)
     address, settings.FIVETRAN_BASE_URL = settings.FIVETRAN_BASE_URL, "http://127.0.0.1:9"
     ConnectionRequest.objects.update(approved_account=settings.FIVETRAN_BASE_URL)
@@ -204,7 +206,7 @@ def test_a_closed_gate_and_an_unreachable_fivetran_only_postpone(
     settings.FIVETRAN_BASE_URL = address
     ConnectionRequest.objects.update(approved_account=address)
     worker.probe()
-    assert worker.send_trust(row.pk) == request.pk
+    assert worker.send_trust(row.pk) == conn_request.pk
 
 
 def test_what_a_dead_worker_left_is_told_again(fivetran: Fivetran, approve: Approve) -> None:
@@ -219,39 +221,39 @@ def test_what_a_dead_worker_left_is_told_again(fivetran: Fivetran, approve: Appr
 def test_a_run_that_began_before_does_not_keep_the_tests_from_running_again(
     fivetran: Fivetran, approve: Approve
 ) -> None:
-    request = created(approve)
-    row = approved(request)
+    conn_request = created(approve)
+    row = approved(conn_request)
     Connection.objects.update(tests=SetupTestsState.RUNNING, tests_token=uuid.uuid4(), tests_lease_until=Now())
     worker.send_trust(row.pk)
     assert Connection.objects.get().tests == SetupTestsState.DUE
 
 
 def test_a_key_of_another_account_is_told_nothing(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    row = approved(request)
+    conn_request = created(approve)
+    row = approved(conn_request)
     ConnectionRequest.objects.update(approved_account=f"{fivetran.url} somebody_else")
     assert worker.send_trust(row.pk) is None
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.REFUSED, 0) and "another account's" in row.message
-    assert not request.attempts.filter(call="trust").exists() and fresh_gone(request) is None
+    assert not conn_request.attempts.filter(call="trust").exists() and fresh_gone(conn_request) is None
 
 
-def fresh_gone(request: ConnectionRequest) -> object:
+def fresh_gone(conn_request: ConnectionRequest) -> object:
     """When the connection was found to be gone."""
-    return ConnectionRequest.objects.get(pk=request.pk).deleted_at_fivetran_at
+    return ConnectionRequest.objects.get(pk=conn_request.pk).deleted_at_fivetran_at
 
 
 def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approve) -> None:
-    request = created(approve)
-    row = approved(request)
+    conn_request = created(approve)
+    row = approved(conn_request)
     fivetran.call("connections", method="DELETE")
     worker.send_trust(row.pk)
-    assert worker.sweep().check == [request.pk]  # a 404 of this call may have other reasons
-    worker.check(request.pk)
-    request.refresh_from_db()
-    assert request.deleted_at_fivetran_at and factories.stored_turn(request.pk) == "nobody"
+    assert worker.sweep().check == [conn_request.pk]  # a 404 of this call may have other reasons
+    worker.check(conn_request.pk)
+    conn_request.refresh_from_db()
+    assert conn_request.deleted_at_fivetran_at and factories.stored_turn(conn_request.pk) == "nobody"
     with pytest.raises(Denied, match="no connection"):
-        permissions.check_can_trust(factories.person("approver"), request)
+        permissions.check_can_trust(factories.person("approver"), conn_request)
 
 
 @pytest.mark.parametrize("argument", [None, "1", [], {}, 10**9])

@@ -38,12 +38,12 @@ def request_row(db: None) -> ConnectionRequest:
     return factories.request_in(Status.CREATED)
 
 
-def body_of(request: ConnectionRequest | None, **changes: Any) -> bytes:
+def body_of(conn_request: ConnectionRequest | None, **changes: Any) -> bytes:
     event = {
         "event": "connection_failure",
         "created": timezone.now().isoformat(),
         "connector_type": "google_sheets",
-        "connector_id": request.connection_id if request else "somebody_else",
+        "connector_id": conn_request.connection_id if conn_request else "somebody_else",
         "connector_name": "canary.name",
         "destination_group_id": "projected_sickle",
         "data": {"status": "canary-status"},

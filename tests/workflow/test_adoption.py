@@ -51,19 +51,23 @@ def adopt(cast: Cast, connection_id: str, **more: Any) -> ConnectionRequest:
 
 def test_an_adopted_connection_is_a_created_request_of_its_owner(fivetran: Fivetran, cast: Cast) -> None:
     made = strange(fivetran)
-    request = adopt(cast, made["id"])
-    assert (request.state, request.requester, request.approved_by) == (
+    conn_request = adopt(cast, made["id"])
+    assert (conn_request.state, conn_request.requester, conn_request.approved_by) == (
         Status.CREATED,
         cast["requester"],
         cast["operator"],
     )
-    assert (request.connection_id, request.schema, request.service_name) == (
+    assert (conn_request.connection_id, conn_request.schema, conn_request.service_name) == (
         made["id"],
         made["schema"],
         "Google Sheets",
     )
-    assert request.connection.made_elsewhere and request.connection.adopted and request.connection.tests == "none"
-    assert request.payload == {
+    assert (
+        conn_request.connection.made_elsewhere
+        and conn_request.connection.adopted
+        and conn_request.connection.tests == "none"
+    )
+    assert conn_request.payload == {
         "service": "google_sheets",
         "group_id": "projected_sickle",
         "config": {"schema": "old_sheet", "table": "orders", "sheet_id": "1abc"},
@@ -71,26 +75,26 @@ def test_an_adopted_connection_is_a_created_request_of_its_owner(fivetran: Fivet
         **{key: made[key] for key in ("pause_after_trial", "data_delay_sensitivity", "data_delay_threshold")},
         "destination_schema_names": "FIVETRAN_NAMING",
     }
-    assert request.digest == request.approved_digest == payloads.digest(request.payload)
-    [event] = request.events.all()
+    assert conn_request.digest == conn_request.approved_digest == payloads.digest(conn_request.payload)
+    [event] = conn_request.events.all()
     assert (event.actor, event.by, event.target) == (Actor.OPERATOR, cast["operator"], Status.CREATED)
     assert event.reason == "Left by a former colleague" and event.detail == {"adopted": True}
-    assert permissions.visible_to(cast["requester"]).get() == request
+    assert permissions.visible_to(cast["requester"]).get() == conn_request
     assert ConnectionRequest.objects.filter(search__contains="old_sheet").exists()
 
 
 def test_the_owner_is_told(fivetran: Fivetran, cast: Cast) -> None:
-    request = adopt(cast, strange(fivetran)["id"])
+    conn_request = adopt(cast, strange(fivetran)["id"])
     notifications.send_due()
     [message] = mail.outbox
     assert message.to == [cast["requester"].email]
-    assert "adopted" in message.body and f"http://localhost/requests/{request.pk}/" in message.body.split()
+    assert "adopted" in message.body and f"http://localhost/requests/{conn_request.pk}/" in message.body.split()
 
 
 def test_no_secret_comes_along(fivetran: Fivetran, cast: Cast) -> None:
     made = strange(fivetran, auth={"client_access": {"client_secret": "canary-4711"}})
-    request = adopt(cast, made["id"])
-    kept = json.dumps([request.payload, request.values, request.connection.fivetran_status])
+    conn_request = adopt(cast, made["id"])
+    kept = json.dumps([conn_request.payload, conn_request.values, conn_request.connection.fivetran_status])
     assert "canary" not in kept and "password" not in kept and "******" not in kept
 
 
@@ -109,15 +113,15 @@ def test_nor_one_that_stands_in_a_row_or_that_only_the_metadata_names(fivetran: 
     data = {"group_id": "projected_sickle", "service": "google_sheets", "schema": "old_sheet.orders", "config": config}
     answer = {"code": "Success", "data": data | {"id": made["id"], "auth": {"refresh_token": "canary-4"}}}
     fivetran.next({"path": f"/v1/connections/{made['id']}", "method": "GET", "status": 200, "body": answer})
-    request = adopt(cast, made["id"])
-    assert request.payload and request.payload["config"] == {"schema": "old_sheet"}
-    assert "canary" not in json.dumps([request.payload, request.values, request.search])
+    conn_request = adopt(cast, made["id"])
+    assert conn_request.payload and conn_request.payload["config"] == {"schema": "old_sheet"}
+    assert "canary" not in json.dumps([conn_request.payload, conn_request.values, conn_request.search])
 
 
 def test_an_adopted_connection_can_be_changed_like_any_other(fivetran: Fivetran, cast: Cast) -> None:
-    request = adopt(cast, strange(fivetran)["id"])
+    conn_request = adopt(cast, strange(fivetran)["id"])
     change = workflow.ask_for_change(
-        by=cast["requester"], request=request, kind=ChangeKind.PAUSE, reason="Nobody reads it"
+        by=cast["requester"], conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Nobody reads it"
     )
     workflow.approve_change(by=cast["approver"], change=change, digest=change.digest)
     worker.apply_change(change.pk)
@@ -195,13 +199,15 @@ def test_what_the_portal_cannot_keep_is_refused(fivetran: Fivetran, cast: Cast, 
 
 def test_odd_values_of_fivetran_break_no_page(fivetran: Fivetran, as_user: Login, cast: Cast) -> None:
     odd = {"sync_frequency": 77, "schedule_type": "wee\u202ekly<b>", "networking_method": "Carrier pigeon"}
-    request = adopt(cast, fivetran.seed(group_id="g", service="unheard_of", schema="s", **odd)["id"])
+    conn_request = adopt(cast, fivetran.seed(group_id="g", service="unheard_of", schema="s", **odd)["id"])
     owner = as_user("requester")
-    assert owner.get(f"/requests/{request.pk}/").status_code == 200
-    form = owner.get(f"/requests/{request.pk}/changes/new/?kind=schedule").content.decode()
+    assert owner.get(f"/requests/{conn_request.pk}/").status_code == 200
+    form = owner.get(f"/requests/{conn_request.pk}/changes/new/?kind=schedule").content.decode()
     assert "77 (not offered)" in form
     daily = {"sync_frequency": "1440", "schedule_type": "auto", "daily_sync_time": "05:00", "reason": "Less load"}
-    page = owner.post(f"/requests/{request.pk}/changes/new/?kind=schedule", {**daily, "kind": "schedule"}, follow=True)
+    page = owner.post(
+        f"/requests/{conn_request.pk}/changes/new/?kind=schedule", {**daily, "kind": "schedule"}, follow=True
+    )
     assert "daily at 05:00 UTC" in page.content.decode() and "<b>" not in page.content.decode()
 
 
@@ -216,8 +222,8 @@ def test_the_list_has_what_nobody_holds_and_is_searched(as_user: Login, cast: Ca
     entry("crm")
     entry("fivetran_metadata", service="fivetran_log")
     held = entry("held")
-    request = factories.request_in(Status.CREATED, cast["requester"])
-    ConnectionRequest.objects.filter(pk=request.pk).update(connection_id=held.fivetran_id)
+    conn_request = factories.request_in(Status.CREATED, cast["requester"])
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(connection_id=held.fivetran_id)
     reader = as_user("operator")
 
     def found(query: str = "") -> list[str]:
@@ -264,10 +270,10 @@ def test_adopting_on_the_page(fivetran: Fivetran, as_user: Login, cast: Cast) ->
     page = operator.post(url, {"owner": "operator", "reason": "x"}).content.decode()
     assert "Name somebody else" in page
     answer = operator.post(url, {"owner": "requester", "reason": "Left behind"})
-    request = ConnectionRequest.objects.get()
-    assert answer.headers["Location"] == f"/requests/{request.pk}/"
-    shown = as_user("requester").get(f"/requests/{request.pk}/").content.decode()
+    conn_request = ConnectionRequest.objects.get()
+    assert answer.headers["Location"] == f"/requests/{conn_request.pk}/"
+    shown = as_user("requester").get(f"/requests/{conn_request.pk}/").content.decode()
     assert "Adopted: it was made elsewhere" in shown and "as Fivetran showed it" in shown
     assert "setup tests on" not in shown and "an answer was lost" not in shown
-    assert operator.get(url).headers["Location"] == f"/requests/{request.pk}/"
+    assert operator.get(url).headers["Location"] == f"/requests/{conn_request.pk}/"
     assert operator.get("/operations/adopt/no_such_id/").status_code == 404

@@ -63,7 +63,7 @@ def created(by: User | None = None, **changes: Any) -> ConnectionRequest:
 def asked(by: User | None = None, kind: ChangeKind = ChangeKind.PAUSE, **more: Any) -> ConnectionChange:
     """A change that waits for approval, asked for by the connection's requester."""
     by = by or factories.person()
-    return workflow.ask_for_change(by=by, request=created(by), kind=kind, reason="Month's end", **more)
+    return workflow.ask_for_change(by=by, conn_request=created(by), kind=kind, reason="Month's end", **more)
 
 
 def change_in(status: ChangeStatus, by: User | None = None) -> ConnectionChange:
@@ -170,18 +170,18 @@ def test_every_verb_by_every_role(status: ChangeStatus) -> None:
 @pytest.mark.parametrize("status", list(Status))
 def test_who_may_ask_and_of_what(status: Status, role: str) -> None:
     requester = factories.person()
-    request = factories.request_in(status, requester)
+    conn_request = factories.request_in(status, requester)
     kind = {"other": "requester", "inactive_approver": "approver"}.get(role, role)
     user = requester if role == "requester" else factories.person(kind, is_active=role != "inactive_approver")
     may = status is Status.CREATED and role in {"requester", "approver", "operator", "superuser"}
     factories.person("approver")
     try:
-        workflow.ask_for_change(by=user, request=request, kind=ChangeKind.PAUSE, reason="Month's end")
+        workflow.ask_for_change(by=user, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Month's end")
     except Denied as denied:
         assert denied.reason and not may
     else:
         assert may
-    assert request.changes.count() == may
+    assert conn_request.changes.count() == may
 
 
 @pytest.mark.parametrize("status", [s for s in ChangeStatus if s is not ChangeStatus.PENDING])
@@ -200,74 +200,84 @@ def test_a_denial_names_a_person_for_the_decision_alone(status: ChangeStatus) ->
 
 
 def test_a_gone_connection_cannot_be_changed() -> None:
-    request = created()
-    ConnectionRequest.objects.filter(pk=request.pk).update(deleted_at_fivetran_at=Now())
-    request.refresh_from_db()
+    conn_request = created()
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(deleted_at_fivetran_at=Now())
+    conn_request.refresh_from_db()
     with pytest.raises(Denied, match="no longer at Fivetran"):
-        workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="x")
+        workflow.ask_for_change(by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="x")
 
 
 def test_one_change_at_a_time() -> None:
     change = asked()
     with pytest.raises(Denied, match=f"Change #{change.pk}"):
-        workflow.ask_for_change(by=change.requester, request=change.request, kind=ChangeKind.DELETE, reason="x")
+        workflow.ask_for_change(by=change.requester, conn_request=change.request, kind=ChangeKind.DELETE, reason="x")
     # Who read the row before the other one asked meets the database's own rule.
     stale = ConnectionRequest.objects.get(pk=change.request_id)
     stale.open_change = None  # type: ignore[attr-defined]
     with pytest.raises(StaleRow):
-        workflow.ask_for_change(by=change.requester, request=stale, kind=ChangeKind.DELETE, reason="x")
+        workflow.ask_for_change(by=change.requester, conn_request=stale, kind=ChangeKind.DELETE, reason="x")
     workflow.withdraw_change(by=change.requester, change=change)
-    workflow.ask_for_change(by=change.requester, request=change.request, kind=ChangeKind.DELETE, reason="x")
+    workflow.ask_for_change(by=change.requester, conn_request=change.request, kind=ChangeKind.DELETE, reason="x")
 
 
 def test_a_change_needs_a_reason_and_something_to_change() -> None:
-    request = created()
+    conn_request = created()
     same = {"sync_frequency": 360, "schedule_type": "auto"}
     with pytest.raises(IllegalTransition, match="its schedule already"):
         workflow.ask_for_change(
-            by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="x", values=same
+            by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.SCHEDULE, reason="x", values=same
         )
     with pytest.raises(IllegalTransition, match="reason"):
-        workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason=" ")
+        workflow.ask_for_change(by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.PAUSE, reason=" ")
     with pytest.raises(IllegalTransition, match="not paused"):
-        workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.UNPAUSE, reason="x")
+        workflow.ask_for_change(
+            by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.UNPAUSE, reason="x"
+        )
     # As Fivetran has it, though the last sync is still running.
     Connection.objects.update(sync_state="syncing", live={"paused": True})
     with pytest.raises(IllegalTransition, match="paused already"):
-        workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="x")
+        workflow.ask_for_change(by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="x")
     assert not ConnectionChange.objects.exists()
 
 
 def test_the_approved_schedule_can_be_asked_for_where_fivetran_has_another() -> None:
-    request = created()
+    conn_request = created()
     Connection.objects.update(live={"sync_frequency": 60, "schedule_type": "auto", "daily_sync_time": None})
     approved = {"sync_frequency": 360, "schedule_type": "auto"}
-    assert workflow.present_values(request)["sync_frequency"] == 60
+    assert workflow.present_values(conn_request)["sync_frequency"] == 60
     change = workflow.ask_for_change(
-        by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="As approved", values=approved
+        by=conn_request.requester,
+        conn_request=conn_request,
+        kind=ChangeKind.SCHEDULE,
+        reason="As approved",
+        values=approved,
     )
     assert (change.before["sync_frequency"], change.body["sync_frequency"]) == (60, 360)
 
 
 def test_a_daily_schedule_does_not_lose_its_time_by_leaving_it_out() -> None:
-    request = created()
+    conn_request = created()
     Connection.objects.update(live={"sync_frequency": 1440, "schedule_type": "auto", "daily_sync_time": "05:00"})
     for values in ({"sync_frequency": 1440}, {"sync_frequency": 1440, "schedule_type": "auto"}):
         with pytest.raises(IllegalTransition, match="Fivetran keeps 05:00"):
             workflow.ask_for_change(
-                by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="x", values=values
+                by=conn_request.requester,
+                conn_request=conn_request,
+                kind=ChangeKind.SCHEDULE,
+                reason="x",
+                values=values,
             )
     other = {"sync_frequency": 360, "schedule_type": "auto"}
     assert workflow.ask_for_change(
-        by=request.requester, request=request, kind=ChangeKind.SCHEDULE, reason="x", values=other
+        by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.SCHEDULE, reason="x", values=other
     )
 
 
 def test_nobody_asks_where_nobody_can_decide() -> None:
-    request = created()
-    User.objects.exclude(pk=request.requester_id).update(is_active=False)
+    conn_request = created()
+    User.objects.exclude(pk=conn_request.requester_id).update(is_active=False)
     with pytest.raises(Denied, match="Nobody can approve"):
-        workflow.ask_for_change(by=request.requester, request=request, kind=ChangeKind.PAUSE, reason="x")
+        workflow.ask_for_change(by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="x")
 
 
 # --- the approval ----------------------------------------------------------------------------------------------------
@@ -329,9 +339,11 @@ def test_what_nobody_decides_expires(settings: Any) -> None:
 # --- who is told -----------------------------------------------------------------------------------------------------
 def test_mails_name_the_change_and_link_to_it() -> None:
     operator = factories.person("operator")
-    request = created()
+    conn_request = created()
     Notice.objects.all().delete()
-    change = workflow.ask_for_change(by=operator, request=request, kind=ChangeKind.DELETE, reason="Contract ended")
+    change = workflow.ask_for_change(
+        by=operator, conn_request=conn_request, kind=ChangeKind.DELETE, reason="Contract ended"
+    )
     approver = User.objects.filter(groups__name="Approvers").first()
     assert approver is not None
     notifications.send_due()
@@ -346,12 +358,12 @@ def test_mails_name_the_change_and_link_to_it() -> None:
 
 
 def test_the_requester_is_told_when_somebody_elses_change_is_approved() -> None:
-    request = created()
+    conn_request = created()
     change = workflow.ask_for_change(
-        by=factories.person("operator"), request=request, kind=ChangeKind.PAUSE, reason="Too many rows"
+        by=factories.person("operator"), conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Too many rows"
     )
     workflow.approve_change(by=factories.person("approver"), change=change, digest=change.digest)
-    assert Notice.objects.filter(kind="change_decided", recipient=request.requester, dedup_key=change.pk).exists()
+    assert Notice.objects.filter(kind="change_decided", recipient=conn_request.requester, dedup_key=change.pk).exists()
 
 
 # --- the database's own rules, past every line of Python -------------------------------------------------------------
@@ -388,7 +400,7 @@ def test_the_database_refuses_a_second_open_change() -> None:
     change = asked()
     with pytest.raises(IntegrityError), transaction.atomic():
         open_change(
-            request=change.request,
+            conn_request=change.request,
             requester=change.requester,
             actor=Actor.REQUESTER,
             kind=ChangeKind.DELETE,
@@ -396,7 +408,7 @@ def test_the_database_refuses_a_second_open_change() -> None:
             digest="d",
         )
     closed = change_in(ChangeStatus.REJECTED)
-    workflow.ask_for_change(by=closed.requester, request=closed.request, kind=ChangeKind.PAUSE, reason="x")
+    workflow.ask_for_change(by=closed.requester, conn_request=closed.request, kind=ChangeKind.PAUSE, reason="x")
     with pytest.raises(IntegrityError):
         sql("status = 'pending'", pk=closed.pk)
 
@@ -441,11 +453,13 @@ def test_six_approvers_at_once_and_one_decides(groups: None) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_a_form_sent_six_times_asks_once(groups: None) -> None:
-    request = created()
+    conn_request = created()
 
     def ask() -> str:
-        mine = ConnectionRequest.objects.get(pk=request.pk)
-        workflow.ask_for_change(by=request.requester, request=mine, kind=ChangeKind.PAUSE, reason="Month's end")
+        mine = ConnectionRequest.objects.get(pk=conn_request.pk)
+        workflow.ask_for_change(
+            by=conn_request.requester, conn_request=mine, kind=ChangeKind.PAUSE, reason="Month's end"
+        )
         return "asked"
 
     assert at_once(*[ask] * 6).count("asked") == 1

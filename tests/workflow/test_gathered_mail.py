@@ -36,9 +36,9 @@ def subjects() -> list[str]:
 
 
 def test_a_single_submission_is_mailed_at_once() -> None:
-    row = factories.submitted()
+    conn_request = factories.submitted()
     assert notifications.send_due() == 1
-    assert subjects() == [f"A request waits for approval: request #{row.pk}"]
+    assert subjects() == [f"A request waits for approval: request #{conn_request.pk}"]
 
 
 def test_many_submissions_are_two_mails_to_each_approver() -> None:
@@ -71,29 +71,31 @@ def test_what_waits_for_a_mail_server_is_one_mail() -> None:
 
 
 def test_of_one_request_edited_again_and_again_the_last_is_told() -> None:
-    row = factories.submitted()
+    conn_request = factories.submitted()
     notifications.send_due()
     for _ in range(5):
-        workflow.submit(by=row.requester, filing=factories.filing(), request=row)
+        workflow.submit(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request)
     notifications.send_due()
     a_minute_later()
     notifications.send_due()
-    assert subjects() == [f"A request waits for approval: request #{row.pk}"] * 2
+    assert subjects() == [f"A request waits for approval: request #{conn_request.pk}"] * 2
 
 
 def test_a_change_asked_for_and_withdrawn_61_times_is_one_mail() -> None:
-    row = factories.request_in(Status.CREATED)
+    conn_request = factories.request_in(Status.CREATED)
     factories.person("approver")
     Notice.objects.all().delete()
 
     def ask() -> Any:
-        return workflow.ask_for_change(by=row.requester, request=row, kind=ChangeKind.PAUSE, reason="Month's end")
+        return workflow.ask_for_change(
+            by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Month's end"
+        )
 
     for number in range(61):
         change = ask()
         if number == 0:
             assert notifications.send_due() == len(approvers := set(Notice.objects.values_list("recipient", flat=True)))
-        workflow.withdraw_change(by=row.requester, change=change)
+        workflow.withdraw_change(by=conn_request.requester, change=change)
         notifications.send_due()
     a_minute_later()
     assert notifications.send_due() == 0 and len(mail.outbox) == len(approvers)
@@ -105,39 +107,39 @@ def test_a_change_asked_for_and_withdrawn_61_times_is_one_mail() -> None:
 
 
 def test_a_request_taken_back_before_its_mail_is_not_told() -> None:
-    row = factories.submitted()
-    workflow.withdraw(by=row.requester, request=row)
+    conn_request = factories.submitted()
+    workflow.withdraw(by=conn_request.requester, conn_request=conn_request)
     assert notifications.send_due() == 0 and not mail.outbox
     assert Notice.objects.get().error == notifications.NO_LONGER_DUE
-    factories.submitted(row.requester)
+    factories.submitted(conn_request.requester)
     assert notifications.send_due() == 1  # nothing was told, so nothing has to wait
 
 
 def test_a_batch_in_a_gathered_mail_counts_its_rows() -> None:
     by = factories.person()
     batch = filed(by, 3)
-    row = factories.submitted(by)
+    conn_request = factories.submitted(by)
     assert notifications.send_due() == 1
     assert subjects() == ["4 requests wait for approval"]
     body = str(mail.outbox[0].body)
-    assert f"Batch #{batch.pk}, asked for by {by}" in body and f"Request #{row.pk}, asked for by {by}" in body
+    assert f"Batch #{batch.pk}, asked for by {by}" in body and f"Request #{conn_request.pk}, asked for by {by}" in body
 
 
 def test_kinds_and_people_do_not_wait_for_each_other() -> None:
     approver, operator = factories.person("approver"), factories.person("operator")
-    row = factories.submitted()
+    conn_request = factories.submitted()
     notifications.send_due()
     for kind, person in ((NoticeKind.ATTENTION, operator), (NoticeKind.TRUST_NEEDED, approver)):
-        notifications.notify(row, kind, person)
-    workflow.approve(by=approver, request=row, digest=row.digest)
+        notifications.notify(conn_request, kind, person)
+    workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest)
     assert notifications.send_due() == 3  # the requester's mail too
 
 
 def test_the_requester_reads_each_decision_at_once() -> None:
     by, approver = factories.person(), factories.person("approver")
     for _ in range(3):
-        row = factories.submitted(by)
-        workflow.reject(by=approver, request=row, reason="No budget")
+        conn_request = factories.submitted(by)
+        workflow.reject(by=approver, conn_request=conn_request, reason="No budget")
         notifications.send_due()
     assert sum(message.to == [by.email] for message in mail.outbox) == 3
 

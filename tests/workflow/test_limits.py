@@ -106,21 +106,21 @@ def test_nobody_has_more_open_requests_than_allowed(few: None, settings: Any) ->
     draft = workflow.save_draft(by=by, filing=factories.filing())
     reached = refused(lambda: workflow.submit(by=by, filing=factories.filing()))
     assert "You have 3 open requests" in str(reached) and reached.retry_at is None
-    refused(lambda: workflow.submit(by=by, filing=factories.filing(), request=draft))
-    workflow.submit(by=by, filing=factories.filing(), request=rows[0])  # an edit opens nothing
-    workflow.withdraw(by=by, request=rows[1])
-    workflow.submit(by=by, filing=factories.filing(), request=draft)
+    refused(lambda: workflow.submit(by=by, filing=factories.filing(), conn_request=draft))
+    workflow.submit(by=by, filing=factories.filing(), conn_request=rows[0])  # an edit opens nothing
+    workflow.withdraw(by=by, conn_request=rows[1])
+    workflow.submit(by=by, filing=factories.filing(), conn_request=draft)
     factories.submitted()  # somebody else
 
 
 def test_edits_of_what_waits_count_as_submissions(few: None) -> None:
-    row = factories.submitted()
+    conn_request = factories.submitted()
     for _ in range(3):
-        workflow.submit(by=row.requester, filing=factories.filing(), request=row)
-    version = row.version
-    refused(lambda: workflow.submit(by=row.requester, filing=factories.filing(), request=row))
-    row.refresh_from_db()
-    assert row.version == version
+        workflow.submit(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request)
+    version = conn_request.version
+    refused(lambda: workflow.submit(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request))
+    conn_request.refresh_from_db()
+    assert conn_request.version == version
 
 
 def test_the_same_form_once_more_is_no_submission(few: None, settings: Any) -> None:
@@ -128,16 +128,16 @@ def test_the_same_form_once_more_is_no_submission(few: None, settings: Any) -> N
     by, filing = factories.person(), factories.filing()
     factories.person("approver")
     rows = [workflow.submit(by=by, filing=filing) for _ in range(6)]
-    assert len({row.pk for row in rows}) == 1
+    assert len({conn_request.pk for conn_request in rows}) == 1
 
 
 def test_0_is_no_limit(settings: Any) -> None:
     settings.OPEN_REQUESTS = settings.SUBMISSIONS_PER_MINUTE = 0
     by = factories.person()
     for _ in range(25):
-        row = factories.submitted(by)
+        conn_request = factories.submitted(by)
     for _ in range(25):
-        workflow.submit(by=by, filing=factories.filing(), request=row)
+        workflow.submit(by=by, filing=factories.filing(), conn_request=conn_request)
     assert ConnectionRequest.objects.filter(requester=by).count() == 25
 
 
@@ -153,10 +153,10 @@ def test_a_batch_is_one_submission_and_outside_the_open_requests(few: None) -> N
 
 def test_an_edited_row_of_a_batch_counts(few: None) -> None:
     by = factories.person()
-    row = ConnectionRequest.objects.get(batch_row__batch=filed(by, 1))
+    conn_request = ConnectionRequest.objects.get(batch_row__batch=filed(by, 1))
     for _ in range(3):
-        workflow.submit(by=by, filing=factories.filing(), request=row)
-    refused(lambda: workflow.submit(by=by, filing=factories.filing(), request=row))
+        workflow.submit(by=by, filing=factories.filing(), conn_request=conn_request)
+    refused(lambda: workflow.submit(by=by, filing=factories.filing(), conn_request=conn_request))
 
 
 def test_a_submission_asks_one_query_more_than_without_limits(production: None) -> None:
@@ -184,9 +184,9 @@ def test_an_edit_and_a_copy_too_many_keep_what_was_typed(few: None, client: Clie
     settings.OPEN_REQUESTS = 0
     for number in range(4):
         client.post(NEW, typed(number))
-    row = ConnectionRequest.objects.latest("pk")
-    for place in (f"/requests/{row.pk}/edit/", f"/requests/{row.pk}/clone/"):
-        answer = client.post(place, {**typed(5), "reason": "Typed for an hour", "version": str(row.version)})
+    conn_request = ConnectionRequest.objects.latest("pk")
+    for place in (f"/requests/{conn_request.pk}/edit/", f"/requests/{conn_request.pk}/clone/"):
+        answer = client.post(place, {**typed(5), "reason": "Typed for an hour", "version": str(conn_request.version)})
         assert answer.status_code == 429 and 0 < int(answer["Retry-After"]) <= 3600
         assert "You submitted something 4 times within a minute" in said(answer)
         assert "Typed for an hour" in said(answer)
@@ -223,13 +223,13 @@ def test_64_kib_are_kept_of_a_draft(over: int, stored: int) -> None:
     assert len(canonical(values)) == 65_536 + over
     filing = workflow.Filing(values=values, idempotency_key=uuid.uuid4())
     if stored:
-        row = workflow.save_draft(by=factories.person(), filing=filing)
-        assert row.values == values
+        conn_request = workflow.save_draft(by=factories.person(), filing=filing)
+        assert conn_request.values == values
         too_long = workflow.Filing(values=filling(STORED_BYTES + 1), idempotency_key=filing.idempotency_key)
         with pytest.raises(TooLarge):
-            workflow.save_draft(by=row.requester, filing=too_long, request=row)
-        row.refresh_from_db()
-        assert row.values == values
+            workflow.save_draft(by=conn_request.requester, filing=too_long, conn_request=conn_request)
+        conn_request.refresh_from_db()
+        assert conn_request.values == values
     else:
         with pytest.raises(TooLarge, match="65,537 bytes, and 65,536 at most"):
             workflow.save_draft(by=factories.person(), filing=filing)
@@ -315,64 +315,68 @@ def test_the_bound_of_drafts_is_said_before_anything_is_lost(
 def test_drafts_are_not_begun_without_end(few: None) -> None:
     by = factories.person()
     for _ in range(4):
-        workflow.withdraw(by=by, request=factories.draft(by))
+        workflow.withdraw(by=by, conn_request=factories.draft(by))
     refused(lambda: factories.draft(by))
 
 
 # --- changes, tests, hand-overs, trust -------------------------------------------------------------------------------
 @pytest.mark.usefixtures("production")
 def test_of_61_changes_asked_for_and_withdrawn_ten_count() -> None:
-    row = factories.request_in(Status.CREATED)
+    conn_request = factories.request_in(Status.CREATED)
     done = 0
     for _ in range(61):
         try:
-            change = workflow.ask_for_change(by=row.requester, request=row, kind=ChangeKind.PAUSE, reason="Month's end")
+            change = workflow.ask_for_change(
+                by=conn_request.requester, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Month's end"
+            )
         except TooMany as reached:
             assert "asked for a change of a connection 10 times" in str(reached)
         else:
-            workflow.withdraw_change(by=row.requester, change=change)
+            workflow.withdraw_change(by=conn_request.requester, change=change)
             done += 1
     assert done == ConnectionChange.objects.count() == 10
 
 
 def test_a_change_too_many_keeps_its_reason(few: None, client: Client, cast: dict[str, User]) -> None:
     by = cast["requester"]
-    row = factories.request_in(Status.CREATED, by)
+    conn_request = factories.request_in(Status.CREATED, by)
     for _ in range(4):
-        change = workflow.ask_for_change(by=by, request=row, kind=ChangeKind.PAUSE, reason="Month's end")
+        change = workflow.ask_for_change(by=by, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Month's end")
         workflow.withdraw_change(by=by, change=change)
-    answer = client.post(f"/requests/{row.pk}/changes/new/", {"kind": "pause", "reason": "Typed for an hour"})
+    answer = client.post(f"/requests/{conn_request.pk}/changes/new/", {"kind": "pause", "reason": "Typed for an hour"})
     assert answer.status_code == 429 and int(answer["Retry-After"]) > 0
     assert "4 times within a minute" in said(answer) and "Typed for an hour" in said(answer)
 
 
 def test_of_15_runs_of_setup_tests_five_count_and_the_page_says_when(client: Client, cast: dict[str, User]) -> None:
-    row = factories.request_in(Status.CREATED, cast["requester"])
+    conn_request = factories.request_in(Status.CREATED, cast["requester"])
     answers = []
     for _ in range(15):
         Connection.objects.update(tests=SetupTestsState.STORED)  # as if the worker had been quick
-        answers.append(client.post(f"/requests/{row.pk}/run-tests/"))
+        answers.append(client.post(f"/requests/{conn_request.pk}/run-tests/"))
     assert [answer.status_code for answer in answers] == [302] * 5 + [429] * 10
     assert "asked for setup tests 5 times within a minute" in said(answers[-1])
     assert "possible again in" in said(answers[-1]) and 0 < int(answers[-1]["Retry-After"]) <= 60
-    assert row.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 5
+    assert conn_request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 5
 
 
 def test_what_is_older_than_a_minute_no_longer_counts() -> None:
     def with_runs(seconds: float) -> ConnectionRequest:
         """A created request whose requester had its tests run five times so long ago."""
-        row = factories.request_in(Status.CREATED)
-        runs = {"kind": EventKind.TESTS_REQUESTED, "actor": Actor.REQUESTER, "by": row.requester}
+        conn_request = factories.request_in(Status.CREATED)
+        runs = {"kind": EventKind.TESTS_REQUESTED, "actor": Actor.REQUESTER, "by": conn_request.requester}
         for _ in range(5):
-            Event.objects.create(request=row, version=row.version, at=Now() - timedelta(seconds=seconds), **runs)
-        return row
+            Event.objects.create(
+                request=conn_request, version=conn_request.version, at=Now() - timedelta(seconds=seconds), **runs
+            )
+        return conn_request
 
     recent = with_runs(30)
-    reached = refused(lambda: workflow.rerun_tests(by=recent.requester, request=recent))
+    reached = refused(lambda: workflow.rerun_tests(by=recent.requester, conn_request=recent))
     assert 0 < reached.retry_seconds <= 30
     older = with_runs(30 + reached.retry_seconds)  # so much later
     Connection.objects.update(tests=SetupTestsState.STORED)
-    workflow.rerun_tests(by=older.requester, request=older)
+    workflow.rerun_tests(by=older.requester, conn_request=older)
 
 
 def test_a_person_gives_twenty_hand_overs_an_hour_to_somebody(settings: Any) -> None:
@@ -469,9 +473,9 @@ def test_drafts_batches_changes_and_tests_at_once_keep_the_limit(few: None, grou
 
     settings.SUBMISSIONS_PER_MINUTE = 4
 
-    def ask(row: ConnectionRequest) -> Any:
-        return workflow.ask_for_change(by=other, request=row, kind=ChangeKind.PAUSE, reason="Month's end")
+    def ask(conn_request: ConnectionRequest) -> Any:
+        return workflow.ask_for_change(by=other, conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Month's end")
 
     assert counted(at_once(*[lambda row=row: ask(row) for row in rows])) == (2, 4)
-    runs = [lambda row=row: workflow.rerun_tests(by=other, request=row) for row in rows]
+    runs = [lambda row=row: workflow.rerun_tests(by=other, conn_request=row) for row in rows]
     assert counted(at_once(*runs)) == (1, 5)

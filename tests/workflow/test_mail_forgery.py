@@ -47,26 +47,26 @@ def told(kind: NoticeKind, text: str, status: Status = Status.REJECTED) -> None:
     """One notice of this kind, everything that somebody typed and named in it being `text`."""
     by, decides = hostile(), hostile("approver")
     if kind in OWNERS:
-        row = handed_over(by, "olga@elsewhere.example", reason=text).request
+        conn_request = handed_over(by, "olga@elsewhere.example", reason=text).request
     elif kind in CHANGES:
-        row = factories.request_in(Status.CREATED, by, decides)
-        change = workflow.ask_for_change(by=by, request=row, kind=ChangeKind.PAUSE, reason=text)
+        conn_request = factories.request_in(Status.CREATED, by, decides)
+        change = workflow.ask_for_change(by=by, conn_request=conn_request, kind=ChangeKind.PAUSE, reason=text)
         ConnectionChange.objects.filter(pk=change.pk).update(decided_by=decides, decision_reason=text)
         approved = {"approved_by": decides, "approved_at": Now(), "approved_digest": F("digest")}
         columns = {**approved, "failure_message": text, "status": status.value}
         ConnectionChange.objects.filter(pk=change.pk).update(**columns)
     else:
-        row = factories.request_in(status, by, decides, reason=text)
-        ConnectionRequest.objects.filter(pk=row.pk).update(decision_reason=text, decided_by=decides)
-    ConnectionRequest.objects.filter(pk=row.pk).update(reason=text, **NAMES)
+        conn_request = factories.request_in(status, by, decides, reason=text)
+        ConnectionRequest.objects.filter(pk=conn_request.pk).update(decision_reason=text, decided_by=decides)
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(reason=text, **NAMES)
     Notice.objects.all().delete()
-    row.refresh_from_db()
+    conn_request.refresh_from_db()
     if kind == NoticeKind.HANDOVER_CODE:
-        workflow.send_code(handover=row.handover)
+        workflow.send_code(handover=conn_request.handover)
     elif kind in OWNERS:
-        notifications.tell_owner(Handover.objects.get(request=row), kind)
+        notifications.tell_owner(Handover.objects.get(request=conn_request), kind)
     else:
-        notifications.notify(row, kind, by, dedup_key=change.pk if kind in CHANGES else 0)
+        notifications.notify(conn_request, kind, by, dedup_key=change.pk if kind in CHANGES else 0)
 
 
 def judged(message: Any) -> None:
@@ -107,9 +107,9 @@ def test_nor_does_a_mail_about_a_batch(kind: NoticeKind) -> None:
     by = hostile()
     factories.person("approver")
     batches.file_batch(by=by, filings=[factories.filing(reason=HOSTILE) for _ in range(2)], token=uuid.uuid4())
-    row = ConnectionRequest.objects.latest("pk")
+    conn_request = ConnectionRequest.objects.latest("pk")
     Notice.objects.all().delete()
-    notifications.notify(row, kind, by, batch=Batch.objects.get())
+    notifications.notify(conn_request, kind, by, batch=Batch.objects.get())
     assert notifications.send_due() == 1
     judged(mail.outbox[0])
 
@@ -123,13 +123,13 @@ def test_nor_does_the_mail_that_resets_a_password() -> None:
 
 @pytest.mark.django_db
 def test_a_plain_name_is_greeted_and_a_plain_reason_reads_as_it_was_typed() -> None:
-    row = factories.submitted(reason="First line\n\nSecond line, zoë")
+    conn_request = factories.submitted(reason="First line\n\nSecond line, zoë")
     notifications.send_due()
     [message] = mail.outbox
-    recipient = row.notices.get().recipient
+    recipient = conn_request.notices.get().recipient
     assert message.body.startswith(f"Hello {recipient},\n")
     assert f"{QUOTE}First line\n  >\n{QUOTE}Second line, zoë\n" in message.body
-    assert f"  Asked by:     {row.requester}\n" in message.body
+    assert f"  Asked by:     {conn_request.requester}\n" in message.body
 
 
 # --- other channels --------------------------------------------------------------------------------------------------
@@ -155,17 +155,19 @@ def test_an_exported_cell_shows_its_marks(as_user: Any, cast: dict[str, User]) -
 
 @pytest.mark.django_db
 def test_a_banner_shows_the_marks_of_a_name(as_user: Any, cast: dict[str, User]) -> None:
-    row, first = factories.submitted(cast["requester"]), factories.person("approver", username="anna\u202e")
-    workflow.approve(by=first, request=row, digest=row.digest)
-    answer = as_user("approver").post(f"/requests/{row.pk}/approve/", {"digest": row.digest}, follow=True)
+    conn_request, first = factories.submitted(cast["requester"]), factories.person("approver", username="anna\u202e")
+    workflow.approve(by=first, conn_request=conn_request, digest=conn_request.digest)
+    answer = as_user("approver").post(
+        f"/requests/{conn_request.pk}/approve/", {"digest": conn_request.digest}, follow=True
+    )
     banners = re.findall(r'banner" role="status">(.*?)</div>', answer.content.decode(), re.DOTALL)
     assert banners and "anna[U+202E]" in banners[0]
 
 
 @pytest.mark.django_db
 def test_the_decision_in_the_admin_shows_them_too(as_user: Any, cast: dict[str, User]) -> None:
-    row = factories.submitted(cast["requester"], reason="why\u202e", config__sheet_id="id\u200b")
-    data = {"action": "approve", "_selected_action": str(row.pk)}
+    conn_request = factories.submitted(cast["requester"], reason="why\u202e", config__sheet_id="id\u200b")
+    data = {"action": "approve", "_selected_action": str(conn_request.pk)}
     text = as_user("admin").post("/admin/connections/connectionrequest/", data).content.decode()
     assert "why[U+202E]" in text
     assert r"id\u200b" in text and "U+200B ZERO WIDTH SPACE" in text  # the body stays JSON; the evidence names it

@@ -26,9 +26,9 @@ from tests.handover import handed_over
 
 def notice(kind: NoticeKind = NoticeKind.SUBMITTED, **columns: Any) -> Notice:
     """One unsent notice and no other."""
-    request = factories.submitted()
+    conn_request = factories.submitted()
     Notice.objects.all().delete()
-    notifications.notify(request, kind, factories.person("approver", **columns))
+    notifications.notify(conn_request, kind, factories.person("approver", **columns))
     return Notice.objects.get()
 
 
@@ -77,10 +77,10 @@ def test_a_mail_says_what_happened_and_links_to_the_request(kind: NoticeKind) ->
 
 def created(*, adopted: bool = False, wanted: bool = True, **answer: Any) -> ConnectionRequest:
     """A created request, told by Fivetran without setup tests but for those in `answer`, or found by a look-up."""
-    row = factories.request_in(Status.SENDING, run_setup_tests=wanted)
-    data = factories.created_data(row, **{"setup_tests": None} | answer)
-    outcome.to_created(row, Actor.WORKER, data, adopted=adopted)
-    return row
+    conn_request = factories.request_in(Status.SENDING, run_setup_tests=wanted)
+    data = factories.created_data(conn_request, **{"setup_tests": None} | answer)
+    outcome.to_created(conn_request, Actor.WORKER, data, adopted=adopted)
+    return conn_request
 
 
 @pytest.mark.django_db
@@ -97,11 +97,11 @@ def created(*, adopted: bool = False, wanted: bool = True, **answer: Any) -> Con
 def test_the_mail_about_a_creation_says_how_far_the_tests_are(
     make: Callable[[], ConnectionRequest], sentence: str
 ) -> None:
-    row = make()
+    conn_request = make()
     Notice.objects.exclude(kind=NoticeKind.CREATED).delete()
     assert notifications.send_due() == 1
     body = mail.outbox[-1].body
-    assert f"/requests/{row.pk}/" in body
+    assert f"/requests/{conn_request.pk}/" in body
     said = (
         "how its setup tests went",
         "no setup tests have run",
@@ -128,9 +128,9 @@ def test_what_was_sent_is_not_sent_again() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_senders_at_once_send_each_mail_once() -> None:
-    request = factories.submitted()
+    conn_request = factories.submitted()
     Notice.objects.all().delete()
-    notifications.notify(request, NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(20)])
+    notifications.notify(conn_request, NoticeKind.SUBMITTED, *[factories.person("approver") for _ in range(20)])
     barrier = threading.Barrier(4)
     sent: list[int] = []
 
@@ -241,10 +241,12 @@ def test_a_mail_is_given_up_after_five_tries(mail_server_is_down: None) -> None:
 
 @pytest.mark.django_db
 def test_one_unusable_address_does_not_stop_the_others() -> None:
-    request = factories.submitted()
+    conn_request = factories.submitted()
     Notice.objects.all().delete()
     broken = factories.person("approver", email="a\nBcc: everybody@example.com")
-    notifications.notify(request, NoticeKind.SUBMITTED, broken, factories.person("approver", email="good@example.com"))
+    notifications.notify(
+        conn_request, NoticeKind.SUBMITTED, broken, factories.person("approver", email="good@example.com")
+    )
     assert notifications.send_due() == 1
     assert [message.to for message in mail.outbox] == [["good@example.com"]]
 
@@ -268,12 +270,12 @@ def test_what_was_typed_cannot_forge_a_header_or_a_secret_leak() -> None:
     factories.person("approver")
     typed = {"reason": "x\r\nBcc: all@example.com", "config__password": "hunter2", "source_owner": "owner@example.com"}
     filing = factories.filing(**typed)
-    request = workflow.submit(by=factories.person(), filing=filing)
+    conn_request = workflow.submit(by=factories.person(), filing=filing)
     notifications.send_due()
     [message] = mail.outbox
     sent = message.message().as_string()
     assert "Bcc" not in message.message()
-    for hidden in ("hunter2", "password", "redirect_uri", request.digest):
+    for hidden in ("hunter2", "password", "redirect_uri", conn_request.digest):
         assert hidden not in sent
 
 
@@ -281,12 +283,13 @@ def test_what_was_typed_cannot_forge_a_header_or_a_secret_leak() -> None:
 @pytest.mark.parametrize("status", [Status.CREATED, Status.FAILED, Status.REJECTED, Status.ATTENTION])
 def test_no_mail_holds_the_body(status: Status) -> None:
     factories.person("operator")
-    request = factories.request_in(status, config__sheet_id="https://docs.example.com/private-sheet")
+    conn_request = factories.request_in(status, config__sheet_id="https://docs.example.com/private-sheet")
     assert notifications.send_due() == Notice.objects.count() > 1
     for message in mail.outbox:
         assert "private-sheet" not in message.body
         assert (
-            payloads.canonical(ConnectionRequest.objects.get(pk=request.pk).payload or {}).decode() not in message.body
+            payloads.canonical(ConnectionRequest.objects.get(pk=conn_request.pk).payload or {}).decode()
+            not in message.body
         )
 
 
@@ -294,6 +297,6 @@ def test_no_mail_holds_the_body(status: Status) -> None:
 def test_operators_are_told_of_what_needs_them() -> None:
     operator, root = factories.person("operator"), factories.person("superuser")
     factories.person("operator", is_active=False)
-    request = factories.request_in(Status.ATTENTION)
-    told = request.notices.filter(kind=NoticeKind.ATTENTION).values_list("recipient", flat=True)
+    conn_request = factories.request_in(Status.ATTENTION)
+    told = conn_request.notices.filter(kind=NoticeKind.ATTENTION).values_list("recipient", flat=True)
     assert set(told) == {operator.pk, root.pk}

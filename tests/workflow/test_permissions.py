@@ -67,12 +67,12 @@ def test_the_right_given_to_a_person_directly_counts_as_the_groups_does() -> Non
 
 
 def test_a_right_ends_with_the_group() -> None:
-    approver, request = factories.person("approver"), factories.submitted()
-    assert permissions.can_decide(approver, request)
+    approver, conn_request = factories.person("approver"), factories.submitted()
+    assert permissions.can_decide(approver, conn_request)
     approver.groups.remove(factories.group("Approvers"))
     again = type(approver).objects.get(pk=approver.pk)
     with pytest.raises(Denied, match="Only approvers"):
-        permissions.check_can_decide(again, request)
+        permissions.check_can_decide(again, conn_request)
 
 
 def test_who_can_decide_for_a_requester_is_told_apart_from_who_cannot() -> None:
@@ -97,9 +97,9 @@ def test_who_can_decide_for_a_requester_is_told_apart_from_who_cannot() -> None:
     ],
 )
 def test_a_denial_says_why(check: str, role: str, status: Status, words: str) -> None:
-    request = factories.request_in(status, factories.person(username="robin"))
+    conn_request = factories.request_in(status, factories.person(username="robin"))
     with pytest.raises(Denied) as denied:
-        getattr(permissions, check)(factories.person(role), request)
+        getattr(permissions, check)(factories.person(role), conn_request)
     assert words in denied.value.reason
 
 
@@ -113,14 +113,14 @@ def test_a_denial_says_why(check: str, role: str, status: Status, words: str) ->
 )
 def test_a_denial_of_the_requester_says_why(check: str, status: Status, words: str) -> None:
     own = factories.person("superuser")
-    request = factories.request_in(status, own)
+    conn_request = factories.request_in(status, own)
     with pytest.raises(Denied) as denied:
-        getattr(permissions, check)(own, request)
+        getattr(permissions, check)(own, conn_request)
     assert denied.value.reason == words
 
 
 def test_a_connection_that_is_gone_cannot_be_tested() -> None:
-    request = factories.request_in(Status.CREATED)
-    assert permissions.can_rerun_tests(request.requester, request)
-    request.deleted_at_fivetran_at = request.submitted_at
-    assert not permissions.can_rerun_tests(request.requester, request)
+    conn_request = factories.request_in(Status.CREATED)
+    assert permissions.can_rerun_tests(conn_request.requester, conn_request)
+    conn_request.deleted_at_fivetran_at = conn_request.submitted_at
+    assert not permissions.can_rerun_tests(conn_request.requester, conn_request)

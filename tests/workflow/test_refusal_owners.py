@@ -26,9 +26,9 @@ LOOKED_AT = "The operators were told and look at it."
 
 
 def refused(by: User, approver: User, code: str) -> ConnectionRequest:
-    row = factories.request_in(Status.SENDING, by=by, approver=approver)
-    outcome.to_failed(row, code, "No", Q())
-    return ConnectionRequest.objects.get(pk=row.pk)
+    conn_request = factories.request_in(Status.SENDING, by=by, approver=approver)
+    outcome.to_failed(conn_request, code, "No", Q())
+    return ConnectionRequest.objects.get(pk=conn_request.pk)
 
 
 @pytest.fixture
@@ -57,10 +57,10 @@ def forbidden(cast: dict[str, User]) -> ConnectionRequest:
 )
 def test_whose_turn_it_is_comes_from_the_code(cast: dict[str, User], code: str, owner: Owner) -> None:
     assert next_step(Status.FAILED, failure_code=code).owner is owner and refusals.refusal_of(code).act
-    row = refused(cast["requester"], cast["approver"], code)
-    found = ConnectionRequest.objects.refused_for_operators().filter(pk=row.pk)
+    conn_request = refused(cast["requester"], cast["approver"], code)
+    found = ConnectionRequest.objects.refused_for_operators().filter(pk=conn_request.pk)
     assert found.exists() is (owner is Owner.OPERATOR)
-    told = Notice.objects.filter(request=row, kind=NoticeKind.ATTENTION, recipient=cast["operator"])
+    told = Notice.objects.filter(request=conn_request, kind=NoticeKind.ATTENTION, recipient=cast["operator"])
     assert told.exists() is (owner is Owner.OPERATOR)
 
 
@@ -98,10 +98,10 @@ def test_the_requester_reads_that_it_is_looked_at(as_user: Login, forbidden: Con
 
 
 def test_what_the_requester_can_mend_stays_the_requester_s(as_user: Login, cast: dict[str, User]) -> None:
-    row = refused(cast["requester"], cast["approver"], "InvalidInput")
-    page = as_user("requester").get(f"/requests/{row.pk}/").content.decode()
+    conn_request = refused(cast["requester"], cast["approver"], "InvalidInput")
+    page = as_user("requester").get(f"/requests/{conn_request.pk}/").content.decode()
     assert "<strong><bdi>yours</bdi></strong>" in page and "Correct and clone" in page
-    assert f'data-request-id="{row.pk}"' in as_user("requester").get("/").content.decode()
+    assert f'data-request-id="{conn_request.pk}"' in as_user("requester").get("/").content.decode()
 
 
 def test_operators_read_what_to_do_and_can_hand_it_back(
@@ -115,13 +115,13 @@ def test_operators_read_what_to_do_and_can_hand_it_back(
     address = f"/operations/{forbidden.pk}/hand-back/"
     assert "Enter the reason" in operator.post(address, {"decision_reason": " "}).content.decode()
     assert operator.post(address, {"decision_reason": "The key has the role now"}).status_code == 302
-    row = ConnectionRequest.objects.get(pk=forbidden.pk)
-    assert (row.status, row.failure_code) == (Status.FAILED, MENDED)
-    page = as_user("requester").get(f"/requests/{row.pk}/").content.decode()
+    conn_request = ConnectionRequest.objects.get(pk=forbidden.pk)
+    assert (conn_request.status, conn_request.failure_code) == (Status.FAILED, MENDED)
+    page = as_user("requester").get(f"/requests/{conn_request.pk}/").content.decode()
     assert "<strong><bdi>yours</bdi></strong>" in page
     assert "The key has the role now" in page and "Cause of the refusal mended" in page
-    assert f'data-request-id="{row.pk}"' in as_user("requester").get("/").content.decode()
-    assert Notice.objects.filter(request=row, kind=NoticeKind.MENDED, recipient=cast["requester"]).count() == 1
+    assert f'data-request-id="{conn_request.pk}"' in as_user("requester").get("/").content.decode()
+    assert Notice.objects.filter(request=conn_request, kind=NoticeKind.MENDED, recipient=cast["requester"]).count() == 1
     again = operator.post(address, {"decision_reason": "Twice"}, follow=True).content.decode()
     assert "There is no refusal of Fivetran to mend." in again
 
@@ -129,16 +129,21 @@ def test_operators_read_what_to_do_and_can_hand_it_back(
 def test_only_operators_hand_back_and_only_such_refusals(cast: dict[str, User], forbidden: ConnectionRequest) -> None:
     own = refused(cast["requester"], cast["approver"], "InvalidInput")
     waiting = factories.submitted(cast["requester"])
-    for person, row in [("requester", forbidden), ("approver", forbidden), ("operator", own), ("operator", waiting)]:
+    for person, conn_request in [
+        ("requester", forbidden),
+        ("approver", forbidden),
+        ("operator", own),
+        ("operator", waiting),
+    ]:
         with pytest.raises(permissions.Denied):
-            operations.hand_back(by=cast[person], request=row, reason="x")
+            operations.hand_back(by=cast[person], conn_request=conn_request, reason="x")
 
 
 def test_a_request_that_needs_an_operator_is_settled_from_its_own_page(as_user: Login, cast: dict[str, User]) -> None:
-    row = factories.request_in(Status.ATTENTION, by=cast["requester"], approver=cast["approver"])
-    page = as_user("operator").get(f"/requests/{row.pk}/").content.decode()
-    assert f"Settle request #{row.pk}" in page and "<strong><bdi>yours</bdi></strong>" in page
-    assert "Settle request" not in as_user("approver").get(f"/requests/{row.pk}/").content.decode()
+    conn_request = factories.request_in(Status.ATTENTION, by=cast["requester"], approver=cast["approver"])
+    page = as_user("operator").get(f"/requests/{conn_request.pk}/").content.decode()
+    assert f"Settle request #{conn_request.pk}" in page and "<strong><bdi>yours</bdi></strong>" in page
+    assert "Settle request" not in as_user("approver").get(f"/requests/{conn_request.pk}/").content.decode()
 
 
 def test_the_mails_say_whose_turn_it_is(cast: dict[str, User], forbidden: ConnectionRequest, settings: Any) -> None:
@@ -161,14 +166,14 @@ def test_the_admin_names_the_same_turn(as_user: Login, forbidden: ConnectionRequ
 def test_a_bad_key_is_the_operators_turn_while_requests_wait(
     as_user: Login, cast: dict[str, User], settings: Any
 ) -> None:
-    row = factories.approved(cast["requester"], cast["approver"])
+    conn_request = factories.approved(cast["requester"], cast["approver"])
     circuit_breaker.record_failure(Unauthorized("Invalid authorization credentials"))
-    page = as_user("requester").get(f"/requests/{row.pk}/").content.decode()
+    page = as_user("requester").get(f"/requests/{conn_request.pk}/").content.decode()
     assert "<strong><bdi>an operator</bdi></strong>" in page
     assert "does not accept the portal" in as_user("operator").get("/").content.decode()
     assert "does not accept the portal" not in as_user("requester").get("/").content.decode()
-    outcome.tell_of_bad_key(row, Unauthorized("Invalid authorization credentials"))
-    outcome.tell_of_bad_key(row, NotSent("away"))
+    outcome.tell_of_bad_key(conn_request, Unauthorized("Invalid authorization credentials"))
+    outcome.tell_of_bad_key(conn_request, NotSent("away"))
     assert Notice.objects.filter(kind=NoticeKind.ATTENTION, recipient=cast["operator"]).count() == 1
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     notifications.send_due()

@@ -22,8 +22,8 @@ ROUNDS = 50
 threaded = pytest.mark.django_db(transaction=True)
 
 
-def fresh(request: ConnectionRequest) -> ConnectionRequest:
-    return ConnectionRequest.objects.get(pk=request.pk)
+def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
+    return ConnectionRequest.objects.get(pk=conn_request.pk)
 
 
 def at_once(*acts: Callable[[], Any]) -> list[Any]:
@@ -57,14 +57,14 @@ def test_a_submission_stores_the_body_its_digest_and_who_asked() -> None:
     by = factories.person()
     factories.person("approver")
     filing = factories.filing(config__schema="sales", config__table="orders", reason="Because")
-    request = workflow.submit(by=by, filing=filing)
-    assert request.status == Status.PENDING
-    assert (request.requester, request.reason, request.schema) == (by, "Because", "sales.orders")
-    assert (request.service_name, request.group_name) == ("Google Sheets", "Warehouse")
-    assert request.payload == payloads.build_body(filing.values)
-    assert request.digest == payloads.digest(request.payload)
-    assert request.submitted_at is not None
-    event = request.events.get()
+    conn_request = workflow.submit(by=by, filing=filing)
+    assert conn_request.status == Status.PENDING
+    assert (conn_request.requester, conn_request.reason, conn_request.schema) == (by, "Because", "sales.orders")
+    assert (conn_request.service_name, conn_request.group_name) == ("Google Sheets", "Warehouse")
+    assert conn_request.payload == payloads.build_body(filing.values)
+    assert conn_request.digest == payloads.digest(conn_request.payload)
+    assert conn_request.submitted_at is not None
+    event = conn_request.events.get()
     assert (event.kind, event.source, event.target, event.by, event.version) == ("moved", "", "pending", by, 1)
 
 
@@ -97,19 +97,19 @@ def test_a_form_sent_ten_times_at_once_is_one_request() -> None:
     factories.person("approver")
     filing = factories.filing()
     results = at_once(*[lambda: workflow.submit(by=by, filing=filing)] * 10)
-    request = ConnectionRequest.objects.get()
-    assert results == [request] * 10
+    conn_request = ConnectionRequest.objects.get()
+    assert results == [conn_request] * 10
     assert Event.objects.count() == Notice.objects.count() == 1
 
 
 @pytest.mark.django_db
 def test_a_draft_changed_in_another_window_is_not_overwritten() -> None:
-    request = factories.draft()
-    here, there = fresh(request), fresh(request)
-    workflow.save_draft(by=request.requester, filing=factories.filing(reason="here"), request=here)
+    conn_request = factories.draft()
+    here, there = fresh(conn_request), fresh(conn_request)
+    workflow.save_draft(by=conn_request.requester, filing=factories.filing(reason="here"), conn_request=here)
     with pytest.raises(StaleRow):
-        workflow.save_draft(by=request.requester, filing=factories.filing(reason="there"), request=there)
-    assert fresh(request).reason == "here"
+        workflow.save_draft(by=conn_request.requester, filing=factories.filing(reason="there"), conn_request=there)
+    assert fresh(conn_request).reason == "here"
 
 
 @pytest.mark.django_db
@@ -118,9 +118,9 @@ def test_what_was_saved_a_moment_ago_keeps_nobody_from_submitting_or_deleting_th
     by = factories.person()
     submitted, deleted = (workflow.save_draft(by=by, filing=factories.filing()) for _ in range(2))
     for draft in (submitted, deleted):
-        workflow.save_draft(by=by, filing=factories.filing(reason="typed on"), request=fresh(draft))
-    workflow.submit(by=by, filing=factories.filing(reason="as sent"), request=submitted)
-    workflow.withdraw(by=by, request=deleted)
+        workflow.save_draft(by=by, filing=factories.filing(reason="typed on"), conn_request=fresh(draft))
+    workflow.submit(by=by, filing=factories.filing(reason="as sent"), conn_request=submitted)
+    workflow.withdraw(by=by, conn_request=deleted)
     assert (fresh(submitted).status, fresh(submitted).reason) == (Status.PENDING, "as sent")
     assert (fresh(deleted).status, fresh(deleted).reason) == (Status.WITHDRAWN, "typed on")
 
@@ -128,8 +128,8 @@ def test_what_was_saved_a_moment_ago_keeps_nobody_from_submitting_or_deleting_th
 @pytest.mark.django_db
 def test_a_draft_may_be_incomplete_and_holds_no_name() -> None:
     by = factories.person()
-    request = workflow.save_draft(by=by, filing=Filing(values={"reason": "later"}))
-    assert (request.status, request.service, request.payload) == (Status.DRAFT, "", None)
+    conn_request = workflow.save_draft(by=by, filing=Filing(values={"reason": "later"}))
+    assert (conn_request.status, conn_request.service, conn_request.payload) == (Status.DRAFT, "", None)
 
 
 @pytest.mark.django_db
@@ -156,12 +156,12 @@ def test_a_name_that_another_request_holds_is_taken() -> None:
 @pytest.mark.django_db
 def test_an_edit_into_a_taken_name_changes_nothing() -> None:
     holder = factories.submitted()
-    request = factories.submitted(reason="mine")
+    conn_request = factories.submitted(reason="mine")
     name = {path.replace(".", "__"): holder.values[path] for path in ("config.schema", "config.table")}
     with pytest.raises(NameTaken):
-        workflow.submit(by=request.requester, filing=factories.filing(**name), request=request)
-    stored = fresh(request)
-    assert (stored.version, stored.reason, stored.digest) == (1, "mine", request.digest)
+        workflow.submit(by=conn_request.requester, filing=factories.filing(**name), conn_request=conn_request)
+    stored = fresh(conn_request)
+    assert (stored.version, stored.reason, stored.digest) == (1, "mine", conn_request.digest)
 
 
 @threaded
@@ -178,9 +178,9 @@ def test_two_people_who_ask_for_one_name_at_once_get_one_request_and_one_reason(
 @pytest.mark.django_db
 def test_what_a_draft_lacked_is_stored_when_it_is_submitted() -> None:
     factories.person("approver")
-    request = factories.draft(reason="", source_owner="")
+    conn_request = factories.draft(reason="", source_owner="")
     filing = factories.filing(reason="Because", source_owner="owner@example.com", sync_frequency=60)
-    sent = fresh(workflow.submit(by=request.requester, filing=filing, request=request))
+    sent = fresh(workflow.submit(by=conn_request.requester, filing=filing, conn_request=conn_request))
     assert (sent.reason, sent.source_owner) == ("Because", "owner@example.com")
     assert sent.schema == f"{filing.values['config.schema']}.orders"
     assert sent.values == dict(filing.values)
@@ -193,52 +193,54 @@ def test_what_a_draft_lacked_is_stored_when_it_is_submitted() -> None:
 
 @pytest.mark.django_db
 def test_what_was_edited_after_the_look_cannot_be_approved() -> None:
-    request, approver = factories.submitted(), factories.person("approver")
-    seen = request.digest
-    workflow.submit(by=request.requester, filing=factories.filing(sync_frequency=60), request=fresh(request))
-    edited = fresh(request)
+    conn_request, approver = factories.submitted(), factories.person("approver")
+    seen = conn_request.digest
+    workflow.submit(
+        by=conn_request.requester, filing=factories.filing(sync_frequency=60), conn_request=fresh(conn_request)
+    )
+    edited = fresh(conn_request)
     assert (edited.version, edited.status) == (2, Status.PENDING)
     assert edited.digest != seen
-    for row in (request, edited):  # the page before the edit, and a row read after it with the digest from before
+    for row in (conn_request, edited):  # the page before the edit, and a row read after it with the digest from before
         with pytest.raises(StaleRow):
-            workflow.approve(by=approver, request=row, digest=seen)
-    assert fresh(request).status == Status.PENDING
-    workflow.approve(by=approver, request=edited, digest=edited.digest)
-    assert fresh(request).approved_digest == edited.digest
+            workflow.approve(by=approver, conn_request=row, digest=seen)
+    assert fresh(conn_request).status == Status.PENDING
+    workflow.approve(by=approver, conn_request=edited, digest=edited.digest)
+    assert fresh(conn_request).approved_digest == edited.digest
 
 
 @pytest.mark.django_db
 def test_an_edit_in_two_windows_keeps_the_first() -> None:
-    request = factories.submitted()
-    here, there = fresh(request), fresh(request)
-    workflow.submit(by=request.requester, filing=factories.filing(reason="here"), request=here)
+    conn_request = factories.submitted()
+    here, there = fresh(conn_request), fresh(conn_request)
+    workflow.submit(by=conn_request.requester, filing=factories.filing(reason="here"), conn_request=here)
     with pytest.raises(StaleRow):
-        workflow.submit(by=request.requester, filing=factories.filing(reason="there"), request=there)
-    assert fresh(request).reason == "here"
+        workflow.submit(by=conn_request.requester, filing=factories.filing(reason="there"), conn_request=there)
+    assert fresh(conn_request).reason == "here"
 
 
 @pytest.mark.django_db
 def test_a_refusal_of_what_was_edited_meanwhile_does_not_count() -> None:
-    request, approver = factories.submitted(), factories.person("approver")
-    seen = fresh(request)
-    workflow.submit(by=request.requester, filing=factories.filing(), request=request)
+    conn_request, approver = factories.submitted(), factories.person("approver")
+    seen = fresh(conn_request)
+    workflow.submit(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request)
     with pytest.raises(StaleRow):
-        workflow.reject(by=approver, request=seen, reason="Not like this")
+        workflow.reject(by=approver, conn_request=seen, reason="Not like this")
 
 
 @pytest.mark.django_db
 def test_a_request_sent_back_is_decided_anew() -> None:
-    request = factories.request_in(Status.CHANGES_REQUESTED)
-    assert request.decision_reason == "Use the other destination"
-    workflow.submit(by=request.requester, filing=factories.filing(), request=request)
-    assert (request.status, request.decided_by, request.decision_reason) == (Status.PENDING, None, "")
+    conn_request = factories.request_in(Status.CHANGES_REQUESTED)
+    assert conn_request.decision_reason == "Use the other destination"
+    workflow.submit(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request)
+    assert (conn_request.status, conn_request.decided_by, conn_request.decision_reason) == (Status.PENDING, None, "")
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("status", list(Status))
 def test_a_clone_leaves_permanent_names_to_the_person_while_they_are_held(status: Status) -> None:
-    request = factories.request_in(status)
-    copy = workflow.clone_values(by=request.requester, request=request)
+    conn_request = factories.request_in(status)
+    copy = workflow.clone_values(by=conn_request.requester, conn_request=conn_request)
     kept = status in {Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED}
     assert ("config.schema" in copy) is kept
     assert copy["service"] == "google_sheets"
@@ -246,8 +248,8 @@ def test_a_clone_leaves_permanent_names_to_the_person_while_they_are_held(status
 
 @pytest.mark.django_db
 def test_a_mask_is_never_cloned_as_a_value() -> None:
-    request = factories.draft(config__password=payloads.MASK)
-    assert "config.password" not in workflow.clone_values(by=request.requester, request=request)
+    conn_request = factories.draft(config__password=payloads.MASK)
+    assert "config.password" not in workflow.clone_values(by=conn_request.requester, conn_request=conn_request)
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
@@ -256,25 +258,29 @@ def test_a_mask_is_never_cloned_as_a_value() -> None:
 @pytest.mark.django_db
 def test_an_approval_says_who_when_what_and_for_which_account() -> None:
     approver = factories.person("approver")
-    request = factories.approved(approver=approver)
-    assert (request.approved_by, request.approved_digest, request.decided_by) == (approver, request.digest, approver)
-    assert request.approved_at is not None
-    assert request.next_try_at is not None
-    assert request.approved_account == "http://127.0.0.1:9"
-    assert request.events.first().detail == {"digest": request.digest}  # type: ignore[union-attr]
-    assert list(ConnectionRequest.objects.due()) == [request]
+    conn_request = factories.approved(approver=approver)
+    assert (conn_request.approved_by, conn_request.approved_digest, conn_request.decided_by) == (
+        approver,
+        conn_request.digest,
+        approver,
+    )
+    assert conn_request.approved_at is not None
+    assert conn_request.next_try_at is not None
+    assert conn_request.approved_account == "http://127.0.0.1:9"
+    assert conn_request.events.first().detail == {"digest": conn_request.digest}  # type: ignore[union-attr]
+    assert list(ConnectionRequest.objects.due()) == [conn_request]
 
 
 @pytest.mark.django_db
 def test_a_withdrawn_request_is_never_due() -> None:
-    request = factories.approved()
-    workflow.withdraw(by=request.requester, request=request)
+    conn_request = factories.approved()
+    workflow.withdraw(by=conn_request.requester, conn_request=conn_request)
     assert not ConnectionRequest.objects.due().exists()
 
 
-def decided(request: ConnectionRequest) -> list[tuple[str, int | None]]:
+def decided(conn_request: ConnectionRequest) -> list[tuple[str, int | None]]:
     """(status, person) of each decision in the history."""
-    moves = request.events.filter(kind=EventKind.MOVED).exclude(target=Status.PENDING)
+    moves = conn_request.events.filter(kind=EventKind.MOVED).exclude(target=Status.PENDING)
     return list(moves.values_list("target", "by"))
 
 
@@ -283,29 +289,31 @@ def test_two_approvers_at_once_are_one_approval() -> None:
     first, second = factories.person("approver"), factories.person("approver")
     requester = factories.person()
     for _ in range(ROUNDS):
-        request = factories.submitted(requester)
-        seen = {person: fresh(request) for person in (first, second)}
+        conn_request = factories.submitted(requester)
+        seen = {person: fresh(conn_request) for person in (first, second)}
         results = at_once(
             *[
-                lambda by=by, row=row: workflow.approve(by=by, request=row, digest=row.digest)
+                lambda by=by, row=row: workflow.approve(by=by, conn_request=row, digest=row.digest)
                 for by, row in seen.items()
             ]
         )
-        stored = fresh(request)
+        stored = fresh(conn_request)
         losers = [result for result in results if isinstance(result, (StaleRow, Denied))]
         assert results.count(None) == len(losers) == 1
         winner = (first, second)[results.index(None)]
-        assert decided(request) == [("approved", winner.pk)]
+        assert decided(conn_request) == [("approved", winner.pk)]
         assert (stored.approved_by_id, stored.version) == (winner.pk, 2)
-        assert Notice.objects.filter(request=request, kind=NoticeKind.APPROVED).count() == 1
+        assert Notice.objects.filter(request=conn_request, kind=NoticeKind.APPROVED).count() == 1
 
 
 RIVALS: dict[str, Callable[[User, User, ConnectionRequest], Any]] = {
-    "rejected": lambda approver, requester, row: workflow.reject(by=approver, request=row, reason="No"),
-    "changes_requested": lambda approver, requester, row: workflow.request_changes(
-        by=approver, request=row, reason="Other group"
+    "rejected": lambda approver, requester, conn_request: workflow.reject(
+        by=approver, conn_request=conn_request, reason="No"
     ),
-    "withdrawn": lambda approver, requester, row: workflow.withdraw(by=requester, request=row),
+    "changes_requested": lambda approver, requester, conn_request: workflow.request_changes(
+        by=approver, conn_request=conn_request, reason="Other group"
+    ),
+    "withdrawn": lambda approver, requester, conn_request: workflow.withdraw(by=requester, conn_request=conn_request),
 }
 
 
@@ -314,32 +322,32 @@ RIVALS: dict[str, Callable[[User, User, ConnectionRequest], Any]] = {
 def test_an_approval_and_its_rival_at_once_are_one_decision(rival: str) -> None:
     first, second, requester = factories.person("approver"), factories.person("approver"), factories.person()
     for _ in range(10):
-        request = factories.submitted(requester)
-        one, other = fresh(request), fresh(request)
+        conn_request = factories.submitted(requester)
+        one, other = fresh(conn_request), fresh(conn_request)
         results = at_once(
-            lambda row=one: workflow.approve(by=first, request=row, digest=row.digest),  # type: ignore[misc]
+            lambda row=one: workflow.approve(by=first, conn_request=row, digest=row.digest),  # type: ignore[misc]
             lambda row=other: RIVALS[rival](second, requester, row),  # type: ignore[misc]
         )
         assert results.count(None) == 1
         assert isinstance(next(result for result in results if result is not None), (StaleRow, Denied))
-        stored = fresh(request)
+        stored = fresh(conn_request)
         assert stored.status == ("approved" if results[0] is None else rival)
-        assert [target for target, _by in decided(request)] == [stored.status]
+        assert [target for target, _by in decided(conn_request)] == [stored.status]
 
 
 @pytest.mark.django_db
 def test_the_loser_reads_who_was_faster() -> None:
     winner = factories.person("approver", username="winnie")
-    request = factories.approved(approver=winner)
+    conn_request = factories.approved(approver=winner)
     with pytest.raises(Denied, match="already “Approved, in the queue” by winnie"):
-        workflow.approve(by=factories.person("approver"), request=fresh(request), digest=request.digest)
+        workflow.approve(by=factories.person("approver"), conn_request=fresh(conn_request), digest=conn_request.digest)
 
 
 # --- notices ---------------------------------------------------------------------------------------------------------
 
 
-def told(request: ConnectionRequest, kind: NoticeKind) -> set[str]:
-    return set(request.notices.filter(kind=kind).values_list("recipient__username", flat=True))
+def told(conn_request: ConnectionRequest, kind: NoticeKind) -> set[str]:
+    return set(conn_request.notices.filter(kind=kind).values_list("recipient__username", flat=True))
 
 
 @pytest.mark.django_db
@@ -349,15 +357,15 @@ def test_approvers_are_told_of_a_submission_but_never_the_requester() -> None:
     factories.person("superuser", username="root")
     factories.person("approver", username="left", is_active=False)
     factories.person("operator", username="operates")
-    request = workflow.submit(by=by, filing=factories.filing())
-    assert told(request, NoticeKind.SUBMITTED) == {"decides", "root"}
+    conn_request = workflow.submit(by=by, filing=factories.filing())
+    assert told(conn_request, NoticeKind.SUBMITTED) == {"decides", "root"}
 
 
 @pytest.mark.django_db
 def test_approvers_are_told_again_of_an_edit() -> None:
-    request = factories.submitted()
-    workflow.submit(by=request.requester, filing=factories.filing(), request=request)
-    assert list(request.notices.order_by("id").values_list("version", flat=True)) == [1, 2]
+    conn_request = factories.submitted()
+    workflow.submit(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request)
+    assert list(conn_request.notices.order_by("id").values_list("version", flat=True)) == [1, 2]
 
 
 @pytest.mark.django_db
@@ -372,8 +380,8 @@ def test_approvers_are_told_again_of_an_edit() -> None:
     ],
 )
 def test_the_requester_is_told_of_decision_and_result(status: Status, kind: NoticeKind) -> None:
-    request = factories.request_in(status)
-    assert told(request, kind) == {request.requester.username}
+    conn_request = factories.request_in(status)
+    assert told(conn_request, kind) == {conn_request.requester.username}
 
 
 # --- the setup tests again -------------------------------------------------------------------------------------------
@@ -381,10 +389,10 @@ def test_the_requester_is_told_of_decision_and_result(status: Status, kind: Noti
 
 @threaded
 def test_two_clicks_on_run_the_tests_again_are_one_run() -> None:
-    request = factories.request_in(Status.CREATED)
-    results = at_once(*[lambda: workflow.rerun_tests(by=request.requester, request=fresh(request))] * 2)
+    conn_request = factories.request_in(Status.CREATED)
+    results = at_once(*[lambda: workflow.rerun_tests(by=conn_request.requester, conn_request=fresh(conn_request))] * 2)
     assert results.count(None) == 1
-    assert request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
+    assert conn_request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
 
 
 # --- the broker away -------------------------------------------------------------------------------------------------
@@ -413,25 +421,25 @@ def test_an_approval_waits_for_no_broker(broker: str, request: pytest.FixtureReq
     rows: list[ConnectionRequest] = []
 
     def approve() -> float:
-        row = factories.submitted(config__schema=f"at_once_{len(rows)}")
-        rows.append(row)
-        return seconds(lambda: workflow.approve(by=approver, request=row, digest=row.digest))
+        conn_request = factories.submitted(config__schema=f"at_once_{len(rows)}")
+        rows.append(conn_request)
+        return seconds(lambda: workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest))
 
     assert quickest(approve, 1.0) < 1.0
-    assert {fresh(row).status for row in rows} == {Status.APPROVED}
+    assert {fresh(conn_request).status for conn_request in rows} == {Status.APPROVED}
     assert set(ConnectionRequest.objects.due()) == set(rows)  # the sweeper enqueues again what is due
 
 
 @pytest.mark.django_db
 def test_a_message_is_rung_only_for_what_was_committed(django_capture_on_commit_callbacks: Any) -> None:
-    row, approver = factories.submitted(), factories.person("approver")
+    conn_request, approver = factories.submitted(), factories.person("approver")
     with django_capture_on_commit_callbacks() as messages:
-        workflow.approve(by=approver, request=row, digest=row.digest)
+        workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest)
     [message] = messages
     assert message.func is tasks.enqueue
-    assert message.args == (tasks.submit, row.pk)
+    assert message.args == (tasks.submit, conn_request.pk)
     with django_capture_on_commit_callbacks() as messages, pytest.raises(Denied):
-        workflow.approve(by=approver, request=row, digest=row.digest)
+        workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest)
     assert messages == []
 
 

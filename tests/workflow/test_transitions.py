@@ -40,14 +40,18 @@ ALLOWED: dict[str, tuple[set[str], set[str], str, int]] = {
 
 Verb = Callable[[User, ConnectionRequest], Any]
 VERBS: dict[str, Verb] = {
-    "submit": lambda by, request: workflow.submit(by=by, request=request, filing=factories.filing()),
-    "save_draft": lambda by, request: workflow.save_draft(by=by, request=request, filing=factories.filing()),
-    "withdraw": lambda by, request: workflow.withdraw(by=by, request=request),
-    "approve": lambda by, request: workflow.approve(by=by, request=request, digest=request.digest),
-    "reject": lambda by, request: workflow.reject(by=by, request=request, reason="No"),
-    "request_changes": lambda by, request: workflow.request_changes(by=by, request=request, reason="Another group"),
-    "clone": lambda by, request: workflow.clone_values(by=by, request=request),
-    "rerun_tests": lambda by, request: workflow.rerun_tests(by=by, request=request),
+    "submit": lambda by, conn_request: workflow.submit(by=by, conn_request=conn_request, filing=factories.filing()),
+    "save_draft": lambda by, conn_request: workflow.save_draft(
+        by=by, conn_request=conn_request, filing=factories.filing()
+    ),
+    "withdraw": lambda by, conn_request: workflow.withdraw(by=by, conn_request=conn_request),
+    "approve": lambda by, conn_request: workflow.approve(by=by, conn_request=conn_request, digest=conn_request.digest),
+    "reject": lambda by, conn_request: workflow.reject(by=by, conn_request=conn_request, reason="No"),
+    "request_changes": lambda by, conn_request: workflow.request_changes(
+        by=by, conn_request=conn_request, reason="Another group"
+    ),
+    "clone": lambda by, conn_request: workflow.clone_values(by=by, conn_request=conn_request),
+    "rerun_tests": lambda by, conn_request: workflow.rerun_tests(by=by, conn_request=conn_request),
 }
 # What the page asks before it offers the verb.
 OFFERED: dict[str, Callable[[User, ConnectionRequest], bool]] = {
@@ -80,11 +84,11 @@ def scene(status: Status) -> dict[str, tuple[User, ConnectionRequest]]:
 
 def attempt(verb: str, user: User, pk: int) -> tuple[str, str, int]:
     """Try it, and take it back: ("allowed" or the reason of the denial, the status and the number of events after)."""
-    request = ConnectionRequest.objects.get(pk=pk)
-    before = request.events.count()
+    conn_request = ConnectionRequest.objects.get(pk=pk)
+    before = conn_request.events.count()
     with transaction.atomic():
         try:
-            VERBS[verb](user, request)
+            VERBS[verb](user, conn_request)
             said = "allowed"
         except Denied as denied:
             assert denied.reason
@@ -99,8 +103,8 @@ def attempt(verb: str, user: User, pk: int) -> tuple[str, str, int]:
 @pytest.mark.parametrize("status", list(Status))
 def test_transition_by_role(status: Status, verb: str) -> None:
     statuses, roles, after, events = ALLOWED[verb]
-    for role, (user, request) in scene(status).items():
-        said, status_after, written = attempt(verb, user, request.pk)
+    for role, (user, conn_request) in scene(status).items():
+        said, status_after, written = attempt(verb, user, conn_request.pk)
         private = status is Status.DRAFT and role in OTHERS
         if status in statuses and role in roles and not private:
             expected = ("allowed", status.value if after == "=" else after, events)
@@ -109,7 +113,7 @@ def test_transition_by_role(status: Status, verb: str) -> None:
         assert (said, status_after, written) == expected, f"{role} tried to {verb}"
         if verb in OFFERED:
             again = User.objects.get(pk=user.pk)
-            offered = OFFERED[verb](again, ConnectionRequest.objects.get(pk=request.pk))
+            offered = OFFERED[verb](again, ConnectionRequest.objects.get(pk=conn_request.pk))
             assert offered is (said == "allowed"), f"the page and the verb disagree about {role} and {verb}"
 
 
@@ -124,7 +128,7 @@ def test_the_table_names_only_what_exists() -> None:
 @pytest.mark.parametrize("verb", ["reject", "request_changes"])
 @pytest.mark.parametrize("reason", ["", "  \n"])
 def test_a_refusal_needs_a_reason(verb: str, reason: str) -> None:
-    request = factories.submitted()
+    conn_request = factories.submitted()
     with pytest.raises(IllegalTransition):
-        getattr(workflow, verb)(by=factories.person("approver"), request=request, reason=reason)
-    assert ConnectionRequest.objects.get(pk=request.pk).status == Status.PENDING
+        getattr(workflow, verb)(by=factories.person("approver"), conn_request=conn_request, reason=reason)
+    assert ConnectionRequest.objects.get(pk=conn_request.pk).status == Status.PENDING

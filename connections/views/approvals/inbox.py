@@ -57,11 +57,11 @@ def _requests(user: Person) -> dict[str, Any]:
     of_batches = _rows_of(waiting, [one["batch_row__batch"] for one in listed])
     evidence = evidence_of([*rows[:SHOWN], *of_batches], user)
     for one in listed:
-        mine = [row.pk for row in of_batches if row.batch_of == one["batch_row__batch"]]  # type: ignore[attr-defined]  # annotated by _rows_of()
+        mine = [conn_request.pk for conn_request in of_batches if conn_request.batch_of == one["batch_row__batch"]]  # type: ignore[attr-defined]  # annotated by _rows_of()
         summed = summed_evidence(evidence[pk] for pk in mine)
         one |= {"evidence": summed[:_OF_BATCH], "more": len(summed) > _OF_BATCH or len(mine) < one["waiting"]}
     return {
-        "requests": [(row, evidence[row.pk]) for row in rows[:SHOWN]],
+        "requests": [(conn_request, evidence[conn_request.pk]) for conn_request in rows[:SHOWN]],
         "more": len(rows) > SHOWN,
         "batches": listed,
     }

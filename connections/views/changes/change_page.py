@@ -25,27 +25,27 @@ from connections.views.request_page import queries
 # --- asking ----------------------------------------------------------------------------------------------------------
 @require_http_methods(["GET", "HEAD", "POST"])
 def new(request: HttpRequest, pk: int) -> HttpResponse:
-    row = queries.find(request.user, pk)
+    conn_request = queries.find(request.user, pk)
     kind = wanted_kind(request)
-    if not permissions.may_ask_for_change(request.user, row):
-        permissions.check_can_ask_for_change(request.user, row)
-    if obstacle := queries.denied_reason(permissions.check_can_ask_for_change, request.user, row):
+    if not permissions.may_ask_for_change(request.user, conn_request):
+        permissions.check_can_ask_for_change(request.user, conn_request)
+    if obstacle := queries.denied_reason(permissions.check_can_ask_for_change, request.user, conn_request):
         messages.warning(request, obstacle)
         return redirect("connections:request", pk=pk)
-    now = workflow.present_values(row)
-    form = ChangeForm(request.POST if request.method == "POST" else None, kind=kind, now=now, name=row.schema)
+    now = workflow.present_values(conn_request)
+    form = ChangeForm(request.POST if request.method == "POST" else None, kind=kind, now=now, name=conn_request.schema)
     try:
-        if request.method == "POST" and form.is_valid() and (answer := _ask(request, row, form)):
+        if request.method == "POST" and form.is_valid() and (answer := _ask(request, conn_request, form)):
             return answer
     except limits.TooMany as reached:
         form.add_error(None, str(reached))
-        return limited(_form_page(request, row, form), reached)
-    return _form_page(request, row, form)
+        return limited(_form_page(request, conn_request, form), reached)
+    return _form_page(request, conn_request, form)
 
 
-def _form_page(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse:
+def _form_page(request: HttpRequest, conn_request: ConnectionRequest, form: ChangeForm) -> HttpResponse:
     kind = form.kind
-    context = {"row": row, "kind": kind, "form": form, "consequence": change_labels.CONSEQUENCES[kind]}
+    context = {"row": conn_request, "kind": kind, "form": form, "consequence": change_labels.CONSEQUENCES[kind]}
     context["deletes"] = kind is ChangeKind.DELETE
     return render(request, "connections/changes/new.html", context)
 
@@ -57,12 +57,12 @@ def wanted_kind(request: HttpRequest) -> ChangeKind:
     return ChangeKind(wanted)
 
 
-def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> HttpResponse | None:
+def _ask(request: HttpRequest, conn_request: ConnectionRequest, form: ChangeForm) -> HttpResponse | None:
     """The answer once the change is asked for; None where the form has to say what is wrong."""
     try:
         change = workflow.ask_for_change(
             by=queries.reader(request),
-            request=row,
+            conn_request=conn_request,
             kind=form.kind,
             reason=form.cleaned_data["reason"],
             values=form.values(),
@@ -74,11 +74,11 @@ def _ask(request: HttpRequest, row: ConnectionRequest, form: ChangeForm) -> Http
         form.add_error(None, denied.reason)
         return None
     except StaleRow:
-        opened = row.changes.open().first()
+        opened = conn_request.changes.open().first()
         if opened is not None and (opened.requester_id, opened.kind) == (request.user.pk, form.kind):
             return redirect("connections:change", pk=opened.pk)  # the same form, sent twice
         messages.warning(request, "Somebody else asked for a change of this connection a moment before.")
-        return redirect("connections:request", pk=row.pk)
+        return redirect("connections:request", pk=conn_request.pk)
     messages.success(request, "You asked for this change. Nothing happens at Fivetran before an approver agrees.")
     return redirect("connections:change", pk=change.pk)
 

@@ -164,31 +164,31 @@ def _page(
 
 
 def _owner_context(handover: Handover) -> dict[str, Any]:
-    row = handover.request
-    connection = row.connection
+    conn_request = handover.request
+    connection = conn_request.connection
     waits = connection.tests in TESTS_OPEN or connection.check_due_at is not None
     working = handover.state == HandoverState.RETURNED or waits
     runs = timeline.runs_of(connection)[:1]
-    credentials = catalog.credentials_of(row.service)
+    credentials = catalog.credentials_of(conn_request.service)
     others = []
     if (more := len(credentials.secrets) - SECRETS_SHOWN) > 0:
         others.append(f"and {more} more, depending on what you choose there")
     if credentials.authorise:
         others.append("To let Fivetran read the account, by signing in to the source")
-    row.guide = credentials.guide  # type: ignore[attr-defined]  # as queries.find() annotates it
+    conn_request.guide = credentials.guide  # type: ignore[attr-defined]  # as queries.find() annotates it
     return {
         "handover": handover,
         "token": handover.token,
-        "row": row,
+        "row": conn_request,
         "usable": is_usable(handover),
-        "over": handover.state == HandoverState.DONE or row.deleted_at_fivetran_at is not None,
+        "over": handover.state == HandoverState.DONE or conn_request.deleted_at_fivetran_at is not None,
         "how_far": how_far_of(handover, working=working),
         "tests_run": waits and handover.state != HandoverState.RETURNED,
         "progress_url": reverse("connections:handover_progress", args=[handover.token]),
         "poll": 2 if working else 5 if handover.is_live and handover.card_at else 0,
         "run": runs[0] if runs else None,
         "acts_on_tests": handover.owner_name,
-        "cards": diagnosis.cards(row, runs, named=False),  # somebody from outside need not know who approves
+        "cards": diagnosis.cards(conn_request, runs, named=False),  # somebody from outside need not know who approves
         "again": "open a Connect Card again" if is_usable(handover) else "tell the person who asked for the connection",
         "credentials": credentials,
         "secrets": credentials.secrets[:SECRETS_SHOWN],

@@ -74,7 +74,7 @@ def resume(request: HttpRequest) -> HttpResponse:
 def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str) -> HttpResponse:
     """Do `verb`, or show the page again with what was typed and what is wrong with it."""
     permissions.check_can_operate(request.user)
-    row, adopting = queries.find(request.user, pk), verb is operations.adopt
+    conn_request, adopting = queries.find(request.user, pk), verb is operations.adopt
     form = SettleForm(request.POST, pk=pk, adopting=adopting)
     if form.is_valid():
         given = {"reason": form.cleaned_data["decision_reason"]}
@@ -83,7 +83,7 @@ def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str)
         try:
             return decided(
                 request,
-                lambda: verb(by=queries.reader(request), request=row, **given),
+                lambda: verb(by=queries.reader(request), conn_request=conn_request, **given),
                 done=f"Request #{pk} {done}",
                 back=redirect("connections:operations"),
             )
@@ -108,8 +108,11 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
         "oldest": oldest,
         "late": oldest is not None and timezone.now() - oldest > LATE,
-        "attention": [(row, form_of(row, failed)) for row in attention],
-        "refused": [(row, form_of(row, failed), refusal_of(row.failure_code)) for row in refused[:SHOWN]],
+        "attention": [(conn_request, form_of(conn_request, failed)) for conn_request in attention],
+        "refused": [
+            (conn_request, form_of(conn_request, failed), refusal_of(conn_request.failure_code))
+            for conn_request in refused[:SHOWN]
+        ],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "processes": _processes_context(),
         "form": failed or pause,
@@ -117,8 +120,8 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
     }
 
 
-def form_of(row: ConnectionRequest, failed: SettleForm | PauseForm | None) -> SettleForm:
-    return failed if isinstance(failed, SettleForm) and failed.pk == row.pk else SettleForm(pk=row.pk)
+def form_of(conn_request: ConnectionRequest, failed: SettleForm | PauseForm | None) -> SettleForm:
+    return failed if isinstance(failed, SettleForm) and failed.pk == conn_request.pk else SettleForm(pk=conn_request.pk)
 
 
 def _breaker_context() -> dict[str, Any]:

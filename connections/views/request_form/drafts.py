@@ -49,7 +49,7 @@ def discard(request: HttpRequest) -> HttpResponse:
     draft = _page_of_draft(request).edited
     if draft is not None and draft.state is Status.DRAFT and has_last_version(request, draft):
         with suppress(StaleRow):  # submitted a moment ago: then there is no draft any more
-            workflow.withdraw(by=queries.reader(request), request=draft)
+            workflow.withdraw(by=queries.reader(request), conn_request=draft)
     return HttpResponse(status=204)
 
 
@@ -57,7 +57,7 @@ def discard(request: HttpRequest) -> HttpResponse:
 def delete(request: HttpRequest, pk: int) -> HttpResponse:
     drafts = permissions.visible_to(request.user).filter(status=Status.DRAFT)
     try:
-        workflow.withdraw(by=queries.reader(request), request=get_object_or_404(drafts, pk=pk))
+        workflow.withdraw(by=queries.reader(request), conn_request=get_object_or_404(drafts, pk=pk))
     except StaleRow:
         messages.warning(request, "The draft was submitted in the meantime, so it was not deleted.")
     else:
@@ -85,7 +85,7 @@ def _store_typed(request: HttpRequest, page: Page) -> ConnectionRequest | None:
     filing = filing_of(page, form, submitting=False)
     if page.edited and page.edited.values == filing.values:
         return page.edited
-    return workflow.save_draft(by=page.by, filing=filing, request=page.edited)
+    return workflow.save_draft(by=page.by, filing=filing, conn_request=page.edited)
 
 
 def has_last_version(request: HttpRequest, draft: ConnectionRequest) -> bool:

@@ -52,7 +52,7 @@ def clone(request: HttpRequest, pk: int) -> HttpResponse:
     )
     if request.method == "POST":
         return _posted(request, page)
-    return _show(request, page, prefill.stored_form(page, workflow.clone_values(by=page.by, request=origin)))
+    return _show(request, page, prefill.stored_form(page, workflow.clone_values(by=page.by, conn_request=origin)))
 
 
 @require_http_methods(["GET", "POST"])
@@ -97,7 +97,7 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
     ):
         try:
             verb = workflow.submit if submitting else workflow.save_draft
-            stored = verb(by=page.by, filing=filing_of(page, form, submitting=submitting), request=page.edited)
+            stored = verb(by=page.by, filing=filing_of(page, form, submitting=submitting), conn_request=page.edited)
             if words := prefill.not_taken_words(form, sent=submitting):
                 messages.warning(request, words)
             return _filed(request, page, stored, submitting=submitting)

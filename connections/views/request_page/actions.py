@@ -42,43 +42,47 @@ class Action:
         return f"why-{self.slug}"
 
 
-def actions(user: Person, row: ConnectionRequest) -> list[Action]:
+def actions(user: Person, conn_request: ConnectionRequest) -> list[Action]:
     """What the reader's role can do, each disabled with the reason where the request's state forbids it now."""
 
     def action(name: str, view: str, check: Callable[[Person, ConnectionRequest], None] | None, **more: Any) -> Action:
-        reason = denied_reason(check, user, row) if check else ""
-        return Action(name, reverse(f"connections:{view}", args=[row.pk]), reason, **more)
+        reason = denied_reason(check, user, conn_request) if check else ""
+        return Action(name, reverse(f"connections:{view}", args=[conn_request.pk]), reason, **more)
 
     found = []
-    mine = row.requester_id == user.pk
-    if mine and row.state not in FINAL:
+    mine = conn_request.requester_id == user.pk
+    if mine and conn_request.state not in FINAL:
         found.append(action("Edit", "edit", permissions.check_can_edit, link=True))
-    tests = connection_of(row) is not None and row.state is Status.CREATED
+    tests = connection_of(conn_request) is not None and conn_request.state is Status.CREATED
     if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
-    changing = change_links(user, row)
+    changing = change_links(user, conn_request)
     found += changing[:-1]
     found.append(action("Clone", "clone", None, link=True))
     if (
-        row.connection_id
-        and not row.deleted_at_fivetran_at
+        conn_request.connection_id
+        and not conn_request.deleted_at_fivetran_at
         and (mine or permissions.is_approver(user) or permissions.is_operator(user))
     ):
-        url = f"{reverse('connections:new')}?from_connection={row.connection_id}"
+        url = f"{reverse('connections:new')}?from_connection={conn_request.connection_id}"
         found.append(Action("Copy as it is at Fivetran", url, link=True))
     found += changing[-1:]  # what cannot be taken back comes last
-    if mine and row.state not in FINAL:
+    if mine and conn_request.state not in FINAL:
         found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
     return found
 
 
-def change_links(user: Person, row: ConnectionRequest) -> list[Action]:
-    connection = connection_of(row)
-    if connection is None or row.state is not Status.CREATED or not permissions.may_ask_for_change(user, row):
+def change_links(user: Person, conn_request: ConnectionRequest) -> list[Action]:
+    connection = connection_of(conn_request)
+    if (
+        connection is None
+        or conn_request.state is not Status.CREATED
+        or not permissions.may_ask_for_change(user, conn_request)
+    ):
         return []
-    reason = denied_reason(permissions.check_can_ask_for_change, user, row)
+    reason = denied_reason(permissions.check_can_ask_for_change, user, conn_request)
     pausing = ChangeKind.UNPAUSE if is_paused(connection) else ChangeKind.PAUSE
-    address = reverse("connections:change_new", args=[row.pk])
+    address = reverse("connections:change_new", args=[conn_request.pk])
     last = Action(ChangeKind.DELETE.label, f"{address}?kind=delete", reason, link=True, tone="outline-danger")
     others = [
         Action(kind.label, f"{address}?kind={kind.value}", reason, link=True, said_by=last.slug if reason else "")
@@ -87,9 +91,9 @@ def change_links(user: Person, row: ConnectionRequest) -> list[Action]:
     return [*others, last]
 
 
-def decide(user: Person, row: ConnectionRequest, form: ReasonForm | None = None) -> dict[str, Any] | None:
+def decide(user: Person, conn_request: ConnectionRequest, form: ReasonForm | None = None) -> dict[str, Any] | None:
     """The context of the decision, for approvers while the request waits; `form` holds the reason that was typed."""
-    if row.state is not Status.PENDING or not permissions.is_approver(user):
+    if conn_request.state is not Status.PENDING or not permissions.is_approver(user):
         return None
-    reason = denied_reason(permissions.check_can_decide, user, row)
-    return {"denied_reason": reason, "digest": row.digest, "form": form or ReasonForm()}
+    reason = denied_reason(permissions.check_can_decide, user, conn_request)
+    return {"denied_reason": reason, "digest": conn_request.digest, "form": form or ReasonForm()}

@@ -16,15 +16,15 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
     return detail_of(request, queries.find(request.user, pk))
 
 
-def detail_of(request: HttpRequest, row: ConnectionRequest) -> HttpResponse:
-    return render(request, "connections/request_page/request.html", sections.whole(request.user, row))
+def detail_of(request: HttpRequest, conn_request: ConnectionRequest) -> HttpResponse:
+    return render(request, "connections/request_page/request.html", sections.whole(request.user, conn_request))
 
 
 @require_POST
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
-    row = queries.find(request.user, pk)
+    conn_request = queries.find(request.user, pk)
     try:
-        workflow.withdraw(by=queries.reader(request), request=row)
+        workflow.withdraw(by=queries.reader(request), conn_request=conn_request)
     except StaleRow:
         messages.warning(request, "The request moved on in the meantime and was not withdrawn.")
     else:
@@ -34,12 +34,12 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
-    row = queries.find(request.user, pk)
+    conn_request = queries.find(request.user, pk)
     try:
-        workflow.rerun_tests(by=queries.reader(request), request=row)
+        workflow.rerun_tests(by=queries.reader(request), conn_request=conn_request)
     except limits.TooMany as reached:
         messages.warning(request, str(reached))
-        return limited(detail_of(request, row), reached)
+        return limited(detail_of(request, conn_request), reached)
     except StaleRow as moved:
         messages.warning(request, str(moved))
     else:

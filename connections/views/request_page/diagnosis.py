@@ -42,22 +42,24 @@ class Cards:
     waits: bool = False
 
 
-def cards(row: ConnectionRequest, runs: list[timeline.Run], *, named: bool = True) -> Cards:
+def cards(conn_request: ConnectionRequest, runs: list[timeline.Run], *, named: bool = True) -> Cards:
     # 1. Which tests get a card: those that failed, and the warnings that have a diagnosis.
-    tests = [] if row.deleted_at_fivetran_at or not runs else [t for t in runs[0].tests if t.status in _LOOKED_AT]
-    found = {test.pk: diagnosis_of(row, test, {}) for test in tests}
+    tests = (
+        [] if conn_request.deleted_at_fivetran_at or not runs else [t for t in runs[0].tests if t.status in _LOOKED_AT]
+    )
+    found = {test.pk: diagnosis_of(conn_request, test, {}) for test in tests}
     # 2. What the diagnoses name is read only if one of them names it: most pages need none.
     needs = {name for one in found.values() if one for name in one.needs}
-    group = catalog.group_of(row.group_id) if needs & _OF_GROUP else catalog.Group()
+    group = catalog.group_of(conn_request.group_id) if needs & _OF_GROUP else catalog.Group()
     if needs:
-        facts = known_values(row, group)
-        found = {test.pk: diagnosis_of(row, test, facts) for test in tests}
+        facts = known_values(conn_request, group)
+        found = {test.pk: diagnosis_of(conn_request, test, facts) for test in tests}
     # 3. The source owner reads it without names: nothing can be approved on that page.
     if not named:
         found = {pk: one and replace(one, act=one.outside) for pk, one in found.items()}
     unknown = any(found[test.pk] is None and test.status in FAILED for test in tests)
-    guide = catalog.guide_at(row.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by queries.find()
-    people = people_who_act(row, {one.who for one in found.values() if one}) if named else {}
+    guide = catalog.guide_at(conn_request.guide) if unknown else ""  # type: ignore[attr-defined]  # annotated by queries.find()
+    people = people_who_act(conn_request, {one.who for one in found.values() if one}) if named else {}
     return Cards(
         {
             test.pk: Card(one, people.get(one.who, "") if one else "", guide)
@@ -76,31 +78,31 @@ def poll_seconds(found: Cards) -> int:
     return 5 if found.waits else 0
 
 
-def diagnosis_of(row: ConnectionRequest, test: Any, facts: Mapping[str, str]) -> Diagnosis | None:
+def diagnosis_of(conn_request: ConnectionRequest, test: Any, facts: Mapping[str, str]) -> Diagnosis | None:
     said = f"{test.message} {test.details}" if isinstance(test.details, str) else test.message
-    return diagnose(row.service, test.title, test.status, said, facts)
+    return diagnose(conn_request.service, test.title, test.status, said, facts)
 
 
-def known_values(row: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
+def known_values(conn_request: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
     """Placeholder -> value, from the portal's own body, never a secret, and from what is known of the group."""
-    config = (row.payload or {}).get("config")
+    config = (conn_request.payload or {}).get("config")
     config = config if isinstance(config, dict) else {}
     typed = {name: config.get(name) for name in _OF_CONFIG if not payloads.is_secret(name)}
     return {
         **{name: str(value) for name, value in typed.items() if isinstance(value, (str, int))},
         "addresses": addresses(group.region),
-        "group_id": row.group_id,
+        "group_id": conn_request.group_id,
         "public_key": group.public_key,
         "region": group.region,
-        "schema": row.schema,
-        "service": row.service,
+        "schema": conn_request.schema,
+        "service": conn_request.service,
         "service_account": group.service_account,
     }
 
 
-def people_who_act(row: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
-    found = {Who.SOURCE_OWNER: queries.source_owner(row)}
+def people_who_act(conn_request: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
+    found = {Who.SOURCE_OWNER: queries.source_owner(conn_request)}
     if Who.APPROVER in set(who):
-        names = [characters.visible(str(person)) for person in permissions.trust_approvers(row)[: _NAMED + 1]]
+        names = [characters.visible(str(person)) for person in permissions.trust_approvers(conn_request)[: _NAMED + 1]]
         found[Who.APPROVER] = ", ".join([*names[:_NAMED], "others"] if len(names) > _NAMED else names)
     return found

@@ -85,17 +85,19 @@ class Shown:
         return [(label, at) for label, at in steps if at]
 
 
-def shown(user: Person, row: ConnectionRequest) -> Shown | None:
-    handover: Handover | None = getattr(row, "handover", None)
+def shown(user: Person, conn_request: ConnectionRequest) -> Shown | None:
+    handover: Handover | None = getattr(conn_request, "handover", None)
     if handover is None:
         return None
-    handover.request = row  # with what was read of it already
-    mine = handover.is_live and not row.deleted_at_fivetran_at and permissions.is_source_owner(user, handover)
+    handover.request = conn_request  # with what was read of it already
+    mine = handover.is_live and not conn_request.deleted_at_fivetran_at and permissions.is_source_owner(user, handover)
     return Shown(
         handover,
         link=reverse("connections:handover", args=[handover.token]) if mine else "",
-        may_pass_on=not row.deleted_at_fivetran_at and not denied_reason(permissions.check_can_pass_on, user, handover),
-        may_revoke=not row.deleted_at_fivetran_at and not denied_reason(permissions.check_can_revoke, user, handover),
+        may_pass_on=not conn_request.deleted_at_fivetran_at
+        and not denied_reason(permissions.check_can_pass_on, user, handover),
+        may_revoke=not conn_request.deleted_at_fivetran_at
+        and not denied_reason(permissions.check_can_revoke, user, handover),
     )
 
 
@@ -109,21 +111,26 @@ class Lead:
     typed: bool = False  # whom to ask is typed: the one who is named cannot be asked
 
 
-def lead(user: Person, row: ConnectionRequest, *, busy: bool) -> Lead | None:
+def lead(user: Person, conn_request: ConnectionRequest, *, busy: bool) -> Lead | None:
     """For who can act; None while tests, an approval or the owner (`busy`) come first."""
-    handover: Handover | None = getattr(row, "handover", None)
+    handover: Handover | None = getattr(conn_request, "handover", None)
     waits = handover is not None and handover.is_live
-    if busy or waits or not permissions.can_hand_over(user, row) or row.connection.setup_state not in UNFINISHED:
+    if (
+        busy
+        or waits
+        or not permissions.can_hand_over(user, conn_request)
+        or conn_request.connection.setup_state not in UNFINISHED
+    ):
         return None
-    to = handover.owner_name if handover is not None else row.source_owner or str(row.requester)
-    is_requester = handover is None and not row.source_owner
-    person, address = (row.requester, "") if is_requester else find_owner(to)
+    to = handover.owner_name if handover is not None else conn_request.source_owner or str(conn_request.requester)
+    is_requester = handover is None and not conn_request.source_owner
+    person, address = (conn_request.requester, "") if is_requester else find_owner(to)
     view = "handover_begin" if handover is None else "handover_pass_on"
     mine = person is not None and person.pk == user.pk
     again = " again" if handover is not None and handover.state == HandoverState.DONE else ""
     return Lead(
         button=f"Enter the credentials{again}" if mine else f"Hand over{' again' if handover else ''}",
-        url=reverse(f"connections:{view}", args=[row.pk]),
+        url=reverse(f"connections:{view}", args=[conn_request.pk]),
         to=to,
         # Others are not told who has an account.
         typed=permissions.sees_everything(user) and bool(why_no_mail_reaches(person, address)),

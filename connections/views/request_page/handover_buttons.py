@@ -19,15 +19,15 @@ from connections.views.request_page import queries, sections
 
 @require_POST
 def begin(request: HttpRequest, pk: int) -> HttpResponse:
-    row, form = queries.find(request.user, pk), PersonForm(request.POST)
-    if queries.handover_of(row) is not None:
+    conn_request, form = queries.find(request.user, pk), PersonForm(request.POST)
+    if queries.handover_of(conn_request) is not None:
         return pass_on(request, pk)  # of an older page: somebody was asked meanwhile
-    if not permissions.oversees(request.user, row):
-        permissions.check_can_hand_over(request.user, row)  # says why not
+    if not permissions.oversees(request.user, conn_request):
+        permissions.check_can_hand_over(request.user, conn_request)  # says why not
     try:
         if not form.is_valid():
             raise workflow.NobodyFound(" ".join(map(str, form.errors["to"])))
-        handover = workflow.hand_over(by=queries.reader(request), request=row, to=form.cleaned_data["to"])
+        handover = workflow.hand_over(by=queries.reader(request), conn_request=conn_request, to=form.cleaned_data["to"])
     except (workflow.NobodyFound, limits.TooMany, StaleRow, Denied) as obstacle:
         messages.warning(request, str(obstacle))
         return redirect("connections:request", pk=pk)
@@ -102,9 +102,9 @@ def _page_with_form(request: HttpRequest, handover: Handover, form: PersonForm) 
 
 
 def find_handover(request: HttpRequest, pk: int) -> Handover:
-    row = queries.find(request.user, pk)
-    handover = queries.handover_of(row)
+    conn_request = queries.find(request.user, pk)
+    handover = queries.handover_of(conn_request)
     if handover is None:
         raise Http404
-    handover.request = row
+    handover.request = conn_request
     return handover

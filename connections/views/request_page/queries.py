@@ -66,25 +66,25 @@ def catalog_rows(kind: Kind, column: str) -> QuerySet[CatalogEntry]:
     return CatalogEntry.objects.filter(kind=kind, fivetran_id=OuterRef(column)).order_by()
 
 
-def connection_of(row: ConnectionRequest) -> Connection | None:
-    return getattr(row, "connection", None)
+def connection_of(conn_request: ConnectionRequest) -> Connection | None:
+    return getattr(conn_request, "connection", None)
 
 
-def known_at(row: ConnectionRequest) -> datetime | None:
+def known_at(conn_request: ConnectionRequest) -> datetime | None:
     # A list that changed nothing confirms Fivetran's words too.
-    connection = connection_of(row)
-    moments = [connection.seen_at if connection else None, getattr(row, "listed_at", None)]
+    connection = connection_of(conn_request)
+    moments = [connection.seen_at if connection else None, getattr(conn_request, "listed_at", None)]
     return max((moment for moment in moments if moment), default=None)
 
 
-def handover_of(row: ConnectionRequest) -> Handover | None:
-    return getattr(row, "handover", None)
+def handover_of(conn_request: ConnectionRequest) -> Handover | None:
+    return getattr(conn_request, "handover", None)
 
 
-def source_owner(row: ConnectionRequest) -> str:
+def source_owner(conn_request: ConnectionRequest) -> str:
     """Whom the hand-over waits for, else whom the request names, else its requester."""
-    handover = handover_of(row)
-    return handover.owner_name if handover is not None else row.source_owner or str(row.requester)
+    handover = handover_of(conn_request)
+    return handover.owner_name if handover is not None else conn_request.source_owner or str(conn_request.requester)
 
 
 def is_paused(connection: Connection | None) -> bool:

@@ -76,9 +76,9 @@ def rank(status: str) -> int:
     return 2 if status in ("PASSED", "SKIPPED") else 1
 
 
-def entries(row: ConnectionRequest, attempts: Iterable[Attempt], runs: Iterable[Run]) -> list[Entry]:
+def entries(conn_request: ConnectionRequest, attempts: Iterable[Attempt], runs: Iterable[Run]) -> list[Entry]:
     # At the same moment the move comes before the call that it led to.
-    events = row.events.exclude(kind=EventKind.TESTS_STORED).select_related("by")[:MOST]
+    events = conn_request.events.exclude(kind=EventKind.TESTS_STORED).select_related("by")[:MOST]
     found = [(event.at, 0, event.pk, entry_of_event(event)) for event in events]
     found += [(one.started_at, 1, one.pk, entry_of_attempt(one)) for one in attempts if not is_routine(one)]
     found += [

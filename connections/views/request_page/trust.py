@@ -84,17 +84,19 @@ class Section:
         return "something" if len(self.items) == 1 else f"{len(self.items)} things"
 
 
-def section(user: Person, row: ConnectionRequest, runs: list[timeline.Run]) -> Section | None:
+def section(user: Person, conn_request: ConnectionRequest, runs: list[timeline.Run]) -> Section | None:
     """None, without a query, where the newest run names nothing."""
-    found = [] if row.deleted_at_fivetran_at or not runs else list(standing(runs[0]))
+    found = [] if conn_request.deleted_at_fivetran_at or not runs else list(standing(runs[0]))
     if not found:
         return None
-    approvals = list(row.trusts.select_related("approved_by").exclude(state=TrustState.LAPSED)[: timeline.MOST])
+    approvals = list(
+        conn_request.trusts.select_related("approved_by").exclude(state=TrustState.LAPSED)[: timeline.MOST]
+    )
     items = [item_of(one, test, approvals, runs[0]) for one, test in found]
     marker = blake2s("".join(one.digest for one, _ in found).encode(), digest_size=MARKER // 2).hexdigest()
-    reason = denied_reason(permissions.check_can_trust, user, row)
+    reason = denied_reason(permissions.check_can_trust, user, conn_request)
     more = sum(trust_candidates.left_out(test.details) for test in runs[0].tests if test.status not in _FINE)
-    return Section(items, reason, people_named(row) if reason else [], marker, left_out=more)
+    return Section(items, reason, people_named(conn_request) if reason else [], marker, left_out=more)
 
 
 def standing(run: timeline.Run) -> Iterable[tuple[trust_candidates.Candidate, str]]:
@@ -115,8 +117,8 @@ def item_of(one: trust_candidates.Candidate, test: str, approvals: list[Trust], 
     return Item(one, test, None, row) if row.state == TrustState.REFUSED else Item(one, test, row)
 
 
-def people_named(row: ConnectionRequest) -> list[str]:
-    names = [characters.visible(str(person)) for person in permissions.trust_approvers(row)[: _NAMED + 1]]
+def people_named(conn_request: ConnectionRequest) -> list[str]:
+    names = [characters.visible(str(person)) for person in permissions.trust_approvers(conn_request)[: _NAMED + 1]]
     return [*names[:_NAMED], "others"] if len(names) > _NAMED else names
 
 

@@ -16,7 +16,7 @@ from connections.views.request_page.detail import detail_of
 @require_POST
 def approve(request: HttpRequest, pk: int) -> HttpResponse:
     # Only what was shown: its hash and the candidates on the page are posted with it.
-    row = queries.find(request.user, pk)
+    conn_request = queries.find(request.user, pk)
     kind = request.POST.get("kind", "")
     if kind not in trust_candidates.TrustKind._value2member_map_:
         messages.error(request, "It was not said what is to be approved. Please look again.")
@@ -24,10 +24,10 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     chosen, by = trust_candidates.TrustKind(kind), queries.reader(request)
     asked, shown = request.POST.get("hash", ""), request.POST.get("shown", "")
     try:
-        workflow.approve_trust(by=by, request=row, kind=chosen, hash=asked, shown=shown)
+        workflow.approve_trust(by=by, conn_request=conn_request, kind=chosen, hash=asked, shown=shown)
     except limits.TooMany as reached:
         messages.warning(request, str(reached))
-        return limited(detail_of(request, row), reached)
+        return limited(detail_of(request, conn_request), reached)
     except StaleRow as moved:
         messages.warning(request, str(moved))
     else:
