@@ -1,7 +1,7 @@
 """The index behind the search: trigrams, on PostgreSQL by pg_trgm, on SQLite by an FTS5 table that triggers fill.
 
 A later migration that changes the table of requests makes SQLite build it anew and lose the triggers: it has to run
-`create_index` again (tests/views/test_history.py fails otherwise).
+`create_index` again (tests/models/test_constraints.py fails otherwise).
 """
 
 from django.db import migrations

@@ -154,3 +154,25 @@ def test_a_refused_move_leaves_neither_row_nor_event() -> None:
     stored = ConnectionRequest.objects.get(pk=conn_request.pk)
     assert (stored.status, stored.version, stored.token) == (Status.PENDING, 1, None)
     assert stored.events.count() == 1
+
+
+def test_an_event_cannot_be_changed() -> None:
+    conn_request = factories.submitted()
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Event.objects.filter(request=conn_request).update(reason="something else")
+    if connection.vendor == "postgresql":
+        with pytest.raises(IntegrityError), transaction.atomic():
+            Event.objects.filter(request=conn_request)._raw_delete("default")
+    assert Event.objects.get(request=conn_request).reason == ""
+
+
+def test_the_search_index_and_the_triggers_survived_every_migration() -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' OR name = 'connections_search'")
+            wanted = {"request_words_added", "request_words_changed", "request_words_removed", "connections_search"}
+        else:
+            cursor.execute("SELECT indexname FROM pg_indexes UNION SELECT tgname FROM pg_trigger")
+            wanted = {"request_by_words"}
+        found = {name for (name,) in cursor.fetchall()}
+    assert wanted | {"events_append_only"} <= found

@@ -142,7 +142,7 @@ def test_of_two_approvers_one_wins_and_the_other_reads_who(as_user: Login, cast:
     conn_request = factories.submitted(cast["requester"])
     other = factories.person("approver", "ada")
     more = {"digest": conn_request.digest} if first == "approve" else {"reason": "No"}
-    getattr(workflow, first)(by=other, request=ConnectionRequest.objects.get(pk=conn_request.pk), **more)
+    getattr(workflow, first)(by=other, conn_request=ConnectionRequest.objects.get(pk=conn_request.pk), **more)
     answer = decide(as_user("approver"), conn_request, verb, decision_reason="My own words", digest=conn_request.digest)
     page = answer.content.decode()
     words = {"approve": "approved", "reject": "rejected", "request_changes": "sent back for changes"}[first]

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def row(cast: Cast) -> ConnectionRequest:
+def conn_request(cast: Cast) -> ConnectionRequest:
     """A created connection of the demo's requester."""
     return factories.request_in(Status.CREATED, cast["requester"], cast["approver"])
 

@@ -73,7 +73,7 @@ def runs(conn_request: ConnectionRequest, *told: dict[str, str]) -> None:
 
 
 @pytest.fixture
-def row(cast: dict[str, Any]) -> ConnectionRequest:
+def conn_request(cast: dict[str, Any]) -> ConnectionRequest:
     """A request of `requester` whose connection exists, without any run of the tests."""
     values = {"run_setup_tests": False}
     return factories.request_in(Status.CREATED, by=cast["requester"], approver=cast["approver"], **values)

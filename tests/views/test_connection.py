@@ -21,7 +21,7 @@ AsUser = Callable[..., Client]
 
 
 @pytest.fixture
-def row(cast: dict[str, Any]) -> ConnectionRequest:
+def conn_request(cast: dict[str, Any]) -> ConnectionRequest:
     """A request of `requester` whose connection exists."""
     return factories.request_in(Status.CREATED, by=cast["requester"], approver=cast["approver"])
 

@@ -210,7 +210,7 @@ As = Callable[..., Client]
 
 
 @pytest.fixture
-def row(cast: dict[str, Any]) -> ConnectionRequest:
+def conn_request(cast: dict[str, Any]) -> ConnectionRequest:
     return factories.request_in(Status.CREATED, cast["requester"], cast["approver"], config__schema="sales_eu")
 
 

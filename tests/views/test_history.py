@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.signing import Signer
-from django.db import IntegrityError, connection, transaction
+from django.db import connection
 from django.db.models import Max
 from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from connections import workflow
-from connections.models import ConnectionRequest, Event, search
+from connections.models import ConnectionRequest, search
 from connections.models.search import Edge
 from connections.states import Status
 from connections.views.history import filters, history
@@ -474,29 +474,6 @@ def test_an_export_reads_in_chunks(as_user: Callable[..., Client], ample: list[C
         list(lines)
     assert len(captured) == -(-(BULK + len(ample)) // history.CHUNK) + 1
     assert all(f"LIMIT {history.CHUNK}" in query["sql"] for query in captured.captured_queries)
-
-
-# --- the database's own guards ------------------------------------------------------------------------------------
-def test_an_event_cannot_be_changed(cast: dict[str, Any]) -> None:
-    conn_request = factories.submitted(cast["requester"])
-    with pytest.raises(IntegrityError), transaction.atomic():
-        Event.objects.filter(request=conn_request).update(reason="something else")
-    if connection.vendor == "postgresql":
-        with pytest.raises(IntegrityError), transaction.atomic():
-            Event.objects.filter(request=conn_request)._raw_delete("default")
-    assert Event.objects.get(request=conn_request).reason == ""
-
-
-def test_the_search_index_and_the_triggers_survived_every_migration() -> None:
-    with connection.cursor() as cursor:
-        if connection.vendor == "sqlite":
-            cursor.execute("SELECT name FROM sqlite_master WHERE type = 'trigger' OR name = 'connections_search'")
-            wanted = {"request_words_added", "request_words_changed", "request_words_removed", "connections_search"}
-        else:
-            cursor.execute("SELECT indexname FROM pg_indexes UNION SELECT tgname FROM pg_trigger")
-            wanted = {"request_by_words"}
-        found = {name for (name,) in cursor.fetchall()}
-    assert wanted | {"events_append_only"} <= found
 
 
 def test_statuses_of_all_kinds_are_listed(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:

@@ -163,7 +163,7 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     change = find(request.user, pk)
     digest = request.POST.get("digest", "").replace("\0", "")
     done = f"Change #{pk} is approved. The portal tells Fivetran by itself."
-    return decide_or_explain(
+    return _decide_or_explain(
         request,
         change,
         lambda: workflow.approve_change(by=queries.reader(request), change=change, digest=digest),
@@ -179,7 +179,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     if not form.is_valid() and not queries.denied_reason(permissions.check_can_decide_change, request.user, change):
         return render(request, "connections/changes/change.html", context_of(request.user, change, form))
     reason = form.cleaned_data.get("decision_reason", "")
-    return decide_or_explain(
+    return _decide_or_explain(
         request,
         change,
         lambda: workflow.reject_change(by=queries.reader(request), change=change, reason=reason),
@@ -192,7 +192,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     change = find(request.user, pk)
-    return decide_or_explain(
+    return _decide_or_explain(
         request,
         change,
         lambda: workflow.withdraw_change(by=queries.reader(request), change=change),
@@ -205,7 +205,7 @@ def _decides(user: Person, change: ConnectionChange) -> bool:
     return permissions.is_approver(user) and change.requester_id != user.pk
 
 
-def decide_or_explain(
+def _decide_or_explain(
     request: HttpRequest,
     change: ConnectionChange,
     verb: Callable[[], None],
