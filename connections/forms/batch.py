@@ -15,7 +15,7 @@ from django.utils.text import Truncator
 from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
 from connections.forms.strangers import meant, nearest
-from connections.forms.texts import NUL_SIGN, is_separator, one_line_end, tidy, trimmed
+from connections.forms.typed_text import NUL_SIGN, is_separator, one_line_end, tidy, trimmed
 from connections.spec import payloads
 from connections.spec.fields import FIELDS, NAMING
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from connections.catalog.metadata import Config, Property, Shape, leaves, names_of_secrets, parse
 from connections.forms import rows
-from connections.spec.addresses import address_rules
 from connections.spec.fields import Field, Section, Type
+from connections.spec.hosts_and_ports import address_rules
 from connections.spec.payloads import SECRETS_KEYS, SECRETS_MANAGER
 from connections.spec.rules import Effect, Rule, When
 from connections.spec.service_rules import FOLLOWING, curation, first_cells

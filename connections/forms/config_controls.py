@@ -16,7 +16,7 @@ from connections.catalog.metadata import Property, Shape
 from connections.forms.config import Setting
 from connections.forms.controls import Integer, Length, Select, truth
 from connections.forms.rows import text_of
-from connections.forms.texts import (
+from connections.forms.typed_text import (
     from_codes,
     in_names,
     is_separator,

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.forms.offers import Offer
-from connections.forms.texts import is_grouped, readings, whole
+from connections.forms.typed_text import is_grouped, readings, whole
 from connections.spec.fields import BY_PATH, NAME_PATTERN, NAMING, Field, Type
 from connections.spec.rules import RULES, Effect
 

@@ -9,7 +9,7 @@ from django.forms import BoundField
 from connections.forms.controls import truth
 from connections.forms.request import RequestForm
 from connections.forms.rows import unfolded
-from connections.forms.texts import in_sight
+from connections.forms.typed_text import in_sight
 from connections.models import Preset
 from connections.spec.fields import BY_PATH
 from connections.spec.service_rules import FOLLOWING

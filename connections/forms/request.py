@@ -18,7 +18,7 @@ from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, fitting, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
-from connections.forms.texts import from_codes, is_separator, tidy
+from connections.forms.typed_text import from_codes, is_separator, tidy
 from connections.spec.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
 from connections.spec.payloads import SECRETS_KEYS, is_of_service, is_secret
 from connections.spec.rules import RULES, Effect, Rule, Verdict, as_json, check

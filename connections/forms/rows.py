@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from connections.forms.texts import in_codes, is_separator
+from connections.forms.typed_text import in_codes, is_separator
 
 MOST = 100  # entries of a list that the form takes
 CONTROLS = 880  # for settings in one form; with the rest of the form fewer than the 1,000 that the server takes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page
 
-from connections.spec import addresses
+from connections.spec import hosts_and_ports
 from tests.hostile import LENGTHS, LONG, attacks, texts
 
 STATIC = Path(__file__).parents[2] / "connections" / "static" / "connections"
@@ -59,7 +59,7 @@ async ([source, texts]) => {
 
 def _literals() -> list[tuple[str, str, str]]:
     """(file, source, flags) of every regular expression in the scripts, and of those that rules hand to rules.js."""
-    handed = addresses.address_rules("postgres", {"config.host": "", "config.port": ""})
+    handed = hosts_and_ports.address_rules("postgres", {"config.host": "", "config.port": ""})
     found = [("rules.js", when.pattern, "") for rule in handed for when in rule.when]
     assert len(found) >= 4
     for script in sorted(STATIC.glob("*.js")):

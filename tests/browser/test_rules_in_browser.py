@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.templatetags.static import static
 
-from connections.spec.addresses import address_rules
+from connections.spec.hosts_and_ports import address_rules
 from connections.spec.rules import RULES, Effect, Rule, When, as_json, check
 from connections.spec.service_rules import curation
 from tests.spec.test_rules import CASES

@@ -9,7 +9,7 @@ from django.test import Client
 from connections.forms import Purpose, RequestForm
 from connections.forms.batch import judge, read_table
 from connections.models import CatalogEntry, ConnectionRequest, Kind
-from connections.spec.addresses import HOST, HOST_ONLY, PORT, PORT_APART, address_rules
+from connections.spec.hosts_and_ports import HOST, HOST_ONLY, PORT, PORT_APART, address_rules
 from connections.spec.rules import check
 from tests.forms.test_config import ANY, NEW, POSTGRES, client, errors, page, sent
 

@@ -11,7 +11,7 @@ from django.test import Client
 from connections.models import CatalogEntry, CatalogRefresh, ConnectionRequest, Kind, PortalPolicy
 from connections.spec import source_key
 from connections.states import Status
-from connections.views.request_form.review import checks, syncs
+from connections.views.request_form.review_panel import checks, syncs
 from tests import catalogs, factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]

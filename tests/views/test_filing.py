@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from connections import catalog, workflow
-from connections.forms.texts import trimmed
+from connections.forms.typed_text import trimmed
 from connections.models import CatalogEntry, ConnectionRequest
 from connections.spec.fields import FIELDS, NAMING, Type
 from connections.states import Status

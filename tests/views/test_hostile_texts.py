@@ -14,14 +14,14 @@ from django.test import Client, RequestFactory
 from connections.catalog import Option, metadata
 from connections.fivetran import answers, errors
 from connections.forms import batch
-from connections.forms import texts as typed
+from connections.forms import typed_text as typed
 from connections.forms.config_controls import Lines, Number, Suggested, Whole, YesNo
 from connections.forms.controls import control
 from connections.forms.offers import Offer
 from connections.forms.preset_editor import Paths, Values
 from connections.forms.rows import folded, tidied, too_many
 from connections.models import connection, search
-from connections.spec import addresses, diagnosis, export, naming_rule, payloads, rules, source_key
+from connections.spec import diagnosis, export, hosts_and_ports, naming_rule, payloads, rules, source_key
 from connections.spec.fields import FIELDS
 from connections.templatetags import portal as tags
 from connections.timezones import zone_named
@@ -36,7 +36,7 @@ from tests.hostile import LENGTHS, LIMIT, LONG, seconds, texts
 
 MOST = 20_000  # characters of the longest text that is stored
 HELP_OF_ADDRESSES = {"config.host": "", "config.port": "", "config.tunnel_host": ""}
-ADDRESS_RULES = tuple(addresses.address_rules("postgres", HELP_OF_ADDRESSES))
+ADDRESS_RULES = tuple(hosts_and_ports.address_rules("postgres", HELP_OF_ADDRESSES))
 RULE = "{team}_{service}_{region}_{purpose}"
 PART = metadata.Property("hosts", metadata.Shape.LIST, "Hosts", choices=("a", "b"))
 # What may be said of a text instead of reading it.

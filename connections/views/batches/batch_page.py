@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 from connections import permissions
 from connections.evidence import Evidence, evidence_of
 from connections.forms import ReasonForm
-from connections.forms.texts import NUL_SIGN, trimmed
+from connections.forms.typed_text import NUL_SIGN, trimmed
 from connections.models import Batch, BatchRow, ConnectionRequest
 from connections.spec import payloads
 from connections.states import Status

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from connections import catalog, limits, permissions
 from connections.forms import batch as tables
 from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unreadable
-from connections.forms.texts import in_sight, one_line_end
+from connections.forms.typed_text import in_sight, one_line_end
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
 from connections.spec import payloads
@@ -26,7 +26,7 @@ from connections.spec.fields import FIELDS, NAMING
 from connections.views.batches.batch_page import requests
 from connections.views.errors import limited
 from connections.views.request_form.form import form_token
-from connections.views.request_form.review import taken_words
+from connections.views.request_form.review_panel import taken_words
 from connections.views.request_page import queries
 from connections.workflow import Filing, batches
 from connections.workflow.batches import RowTaken

@@ -14,7 +14,7 @@ from django.utils.text import Truncator
 from connections import workflow
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.strangers import named, strangers, words_of_path
-from connections.forms.texts import tidy
+from connections.forms.typed_text import tidy
 from connections.models import ConnectionRequest, Preset
 from connections.spec import characters
 from connections.states import Status

@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 from django.test import Client
 
-from connections.forms import Purpose, RequestForm, presets, texts
+from connections.forms import Purpose, RequestForm, presets, typed_text
 from connections.forms.batch import judge, read_table
 from connections.models import ConnectionRequest, Preset
 from connections.spec import payloads, source_key
@@ -68,8 +68,8 @@ def test_every_separator_is_typed_and_read_without_loss() -> None:
     for length in range(6):
         for characters in itertools.product("\\tn\t\n ", repeat=length):
             text = "".join(characters)
-            typed = texts.tidy("config__delimiter", texts.in_codes(text))
-            assert texts.from_codes(typed) == text and texts.in_codes(text) == typed
+            typed = typed_text.tidy("config__delimiter", typed_text.in_codes(text))
+            assert typed_text.from_codes(typed) == text and typed_text.in_codes(text) == typed
 
 
 @pytest.mark.parametrize(
