@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models.functions import Now
 
 from connections import permissions, tasks, worker, workflow
@@ -295,7 +295,8 @@ def test_a_run_of_tests_ends_with_its_connection(fivetran: Fivetran, approve: Ap
     fivetran.next({**RUN_TESTS, "status": 429, "body": {"code": "TooManyRequests", "message": "Too many"}})
     with held(fivetran, RUN_TESTS), begun(worker.run_tests, conn_request.pk):
         until(fivetran.holding)
-        connection_status.mark_deleted(fresh(conn_request))
+        with transaction.atomic():
+            connection_status.mark_deleted(fresh(conn_request))
         fivetran.release()
     connection = Connection.objects.get()
     assert (connection.tests, connection.tests_token) == (SetupTestsState.STORED, None)
