@@ -81,8 +81,10 @@ class Holds:
 
     def release(self, phase: str | None = None) -> None:
         with self._changed:
-            for name in [phase] if phase else list(self._held):
-                self._held.pop(name, None)
+            released = [phase] if phase else list(self._held)
+            self._held = {name: call for name, call in self._held.items() if name not in released}
+            # Who is released here waits no more, though its thread may wake later than the next question comes.
+            self._waiting = {number: name for number, name in self._waiting.items() if name not in released}
             self._changed.notify_all()
 
     def reached(self, phase: str, entry: Entry, longest: float) -> None:
@@ -93,7 +95,7 @@ class Holds:
                 return
             self._waiting[entry.number] = phase
             self._changed.wait_for(lambda: not self._holds(phase, entry), timeout=longest)
-            del self._waiting[entry.number]
+            self._waiting.pop(entry.number, None)
 
     def is_held(self, phase: str, entry: Entry) -> bool:
         with self._changed:
