@@ -55,6 +55,7 @@ INSTALLED_APPS = [
     "crispy_bootstrap5",
     "csp",
     "django_htmx",
+    "heroicons",
 ]
 MIDDLEWARE = [
     "csp.middleware.CSPMiddleware",  # first, so that redirects and error pages carry the policy too
