@@ -146,13 +146,20 @@ class LoginThrottle(AxesDatabaseHandler):
         return attempt, is_first
 
 
+_CLOSED = "Logging in from here is closed for a quarter of an hour. It opens again by itself, in {} at the latest."
+_EACH_TRY_WAITS = (
+    "Somebody tries many passwords for this name, from many places, so each try has to wait. Log in again in {}; the "
+    "right password works then."
+)
+
+
 def refused(request: HttpRequest, _response: HttpResponse, credentials: Credentials) -> HttpResponse:
     """The page for a person who has to wait; `Retry-After` says how long."""
     throttle = LoginThrottle()
     seconds = max(1, math.ceil(throttle.wait(request, credentials).total_seconds()))
     wait = f"{seconds} seconds" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
-    context = {"closed": throttle.is_locked(request, credentials), "wait": wait}
-    answer = render(request, "registration/locked_out.html", context, status=429)
+    words = _CLOSED if throttle.is_locked(request, credentials) else _EACH_TRY_WAITS
+    answer = render(request, "registration/locked_out.html", {"words": words.format(wait)}, status=429)
     answer["Retry-After"] = str(seconds)
     return answer
 

@@ -28,7 +28,7 @@ class PersonForm(Summed):
     use_required_attribute = False
 
 
-class CodeForm(forms.Form):
+class CodeForm(Summed):
     bound_field_class = Control
     code = forms.CharField(
         label="Code from the mail",

@@ -89,7 +89,8 @@ def _code_page(request: HttpRequest, handover: Handover, form: CodeForm) -> Http
     if not is_usable(handover):
         return render(request, "connections/handover/over.html")
     context = {"handover": handover, "form": form, "address": veiled(handover.address), "token": handover.token}
-    return render(request, "connections/handover/code.html", context)
+    page = "code_sent.html" if handover.code_sent_at or form.is_bound else "code.html"
+    return render(request, f"connections/handover/{page}", context)
 
 
 def veiled(address: str) -> str:
@@ -159,8 +160,30 @@ def _page(
     if retry_after:
         seconds = f"{retry_after} second{'' if retry_after == 1 else 's'}"
         trouble += f" This page tries again by itself in {seconds}; the button below does the same then."
-    context = _owner_context(handover) | {"form": form, "trouble": trouble, "retry_after": retry_after}
+    if trouble:
+        messages.warning(request, trouble)
+    context = _owner_context(handover)
+    if not is_usable(handover):
+        return render(request, "connections/handover/ended.html", context)
+    asked = _asked(context["credentials"])
+    context |= {"asked": asked, "asked_note": _NOTES[bool(asked)], "form": form, "retry_after": retry_after}
     return render(request, "connections/handover/handover.html", context)
+
+
+def _asked(credentials: catalog.Credentials) -> list[str]:
+    """What Fivetran's page will ask for, as far as it is known."""
+    asked = list(credentials.secrets[:SECRETS_SHOWN])
+    if (more := len(credentials.secrets) - SECRETS_SHOWN) > 0:
+        asked.append(f"and {more} more, depending on what you choose there")
+    if credentials.authorise:
+        asked.append("To let Fivetran read the account, by signing in to the source")
+    return asked
+
+
+_NOTES = {
+    True: "Which of these depends on how you let Fivetran sign in; its page shows only what it needs.",
+    False: "Fivetran’s page says what it needs.",
+}
 
 
 def _owner_context(handover: Handover) -> dict[str, Any]:
@@ -170,35 +193,32 @@ def _owner_context(handover: Handover) -> dict[str, Any]:
     working = handover.state == HandoverState.RETURNED or waits
     runs = timeline.runs_of(connection)[:1]
     credentials = catalog.credentials_of(conn_request.service)
-    others = []
-    if (more := len(credentials.secrets) - SECRETS_SHOWN) > 0:
-        others.append(f"and {more} more, depending on what you choose there")
-    if credentials.authorise:
-        others.append("To let Fivetran read the account, by signing in to the source")
     conn_request.guide = credentials.guide  # type: ignore[attr-defined]  # as queries.find() annotates it
     return {
         "handover": handover,
         "token": handover.token,
         "row": conn_request,
-        "usable": is_usable(handover),
         "over": handover.state == HandoverState.DONE or conn_request.deleted_at_fivetran_at is not None,
-        "how_far": how_far_of(handover, working=working),
-        "tests_run": waits and handover.state != HandoverState.RETURNED,
+        "progress": _progress_of(handover, working=working, tests_run=waits and not runs),
         "progress_url": reverse("connections:handover_progress", args=[handover.token]),
         "poll": 2 if working else 5 if handover.is_live and handover.card_at else 0,
-        "run": runs[0] if runs else None,
+        "runs": runs,
+        "credentials": credentials,
         "acts_on_tests": handover.owner_name,
         "cards": diagnosis.cards(conn_request, runs, named=False),  # somebody from outside need not know who approves
         "again": "open a Connect Card again" if is_usable(handover) else "tell the person who asked for the connection",
-        "credentials": credentials,
-        "secrets": credentials.secrets[:SECRETS_SHOWN],
-        "others": others,
     }
 
 
 class HowFar(NamedTuple):
     tone: str
     words: str
+
+
+def _progress_of(handover: Handover, *, working: bool, tests_run: bool) -> list[HowFar]:
+    running = tests_run and handover.state != HandoverState.RETURNED
+    told = [how_far_of(handover, working=working), _TESTS_RUN if running else None]
+    return [line for line in told if line]
 
 
 def how_far_of(handover: Handover, *, working: bool) -> HowFar | None:
@@ -219,6 +239,7 @@ def how_far_of(handover: Handover, *, working: bool) -> HowFar | None:
     return None
 
 
+_TESTS_RUN = HowFar("info", "The setup tests run now.")
 _CONNECTED = format_html(
     "<strong>{}</strong> Fivetran has what it needs, and there is nothing left to do for you. Thank you.", "Connected."
 )
@@ -339,4 +360,4 @@ def _code_first(request: HttpRequest, handover: Handover) -> HttpResponse:
     before, _until = request.session.get(PROOFS, {}).get(str(handover.pk), ("", 0))
     if permissions.is_source_owner(request.user, handover, str(before)):
         return redirect("connections:handover", token=handover.token)
-    return render(request, "connections/handover/return.html", {"unproved": True})
+    return render(request, "connections/handover/return_unproved.html")
