@@ -18,6 +18,7 @@ from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, fitting, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
+from connections.forms.summary import Marked
 from connections.forms.typed_text import from_codes, is_separator, tidy
 from connections.spec.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
 from connections.spec.payloads import SECRETS_KEYS, is_of_service, is_secret
@@ -43,6 +44,7 @@ class RequestForm(forms.Form):
     """
 
     use_required_attribute = False
+    bound_field_class = Marked
 
     def __init__(self, texts: Mapping[str, str], *, purpose: Purpose, given: Iterable[str] = ()) -> None:
         action = texts.get("action", "") if purpose is not Purpose.LINK else ""
@@ -51,7 +53,6 @@ class RequestForm(forms.Form):
         self.data = {**self.data, **dict.fromkeys(self.typing, "")}
         self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
-        self.links: dict[str, str] = {}
         self._told: tuple[tuple[str, ...], dict[str, Any]] | None = None  # what `values` found
         self.notes: dict[str, str] = {}  # name of a list of objects -> what is doubtful about it
         service = self.data.get("service", "")
@@ -352,7 +353,7 @@ class RequestForm(forms.Form):
         ]
 
     def see(self, name: str, address: str) -> None:
-        self.links[name] = address
+        self.fields[name].addresses = [address]  # type: ignore[attr-defined]  # the template reads it
 
     # --- on the page -----------------------------------------------------------------------------------------------
     @cached_property

@@ -19,17 +19,26 @@ class Summed(forms.Form):
         ]
 
 
-class Control(BoundField):
+class Marked(BoundField):
+    """A control that looks refused while it has errors."""
+
+    def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
+        marked = {"class": f"{self.field.widget.attrs['class']} is-invalid"} if self.errors else {}
+        return super().build_widget_attrs(attrs, widget) | marked
+
+    @property
+    def is_concealed(self) -> bool:
+        # What a preset hides comes into sight once it is refused.
+        return hasattr(self.field, "concealed") and not self.errors
+
+
+class Control(Marked):
     """A control whose errors stand beside it in one line, for forms that are not drawn by crispy."""
 
     @property
     def aria_describedby(self) -> str | None:
         # The error before the help: the error matters more.
         return " ".join(reversed((super().aria_describedby or "").split()))
-
-    def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
-        marked = {"class": f"{self.field.widget.attrs['class']} is-invalid"} if self.errors else {}
-        return super().build_widget_attrs(attrs, widget) | marked
 
     def error_line(self) -> str:
         """The errors as an element; empty where there are none."""

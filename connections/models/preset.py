@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db import models
+from django.utils.html import format_html
 
 
 class PresetQuerySet(models.QuerySet["Preset"]):
@@ -44,6 +45,12 @@ class Preset(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def lines(self) -> list[str]:
+        """What people read below its name."""
+        decided = format_html("Decided by <bdi>{}</bdi>", self.approvers) if self.approvers else ""
+        return [line for line in (self.description, decided) if line]
 
     @property
     def begins_with(self) -> dict[str, Any]:

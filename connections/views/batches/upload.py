@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 
 from django.contrib import messages
 from django.forms import Textarea, TextInput
+from django.forms.utils import flatatt
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -60,7 +62,9 @@ class Cell:
         return "sheet-wrong" if self.errors else "" if self.text else "sheet-empty"
 
     @property
-    def as_control(self) -> str:
+    def content(self) -> str:
+        if not self.is_control:
+            return format_html("<bdi>{}</bdi>", Truncator(self.shown).chars(200))
         # A browser takes the line breaks out of a single line, so a text with lines gets a box.
         attributes = {
             "class": "form-control is-invalid",
@@ -99,6 +103,14 @@ class Sheet:
     @property
     def is_wrong(self) -> bool:
         return bool(self.unreadable or self.bad)
+
+    @property
+    def text_attributes(self) -> str:
+        """Of the box with the whole table as text."""
+        if not self.unreadable:
+            return flatatt({"class": "form-control name", "aria-describedby": "table-help"})
+        described = {"aria-invalid": "true", "aria-describedby": "id_table_error table-help"}
+        return flatatt({"class": "form-control name is-invalid", **described})
 
     @property
     def heading(self) -> str:
@@ -282,9 +294,14 @@ def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
     return render(request, "connections/batches/new.html", context, status=422 if sheet.is_too_large else 200)
 
 
-# name, label, the values to choose from, default
+# name, label, the values to choose from, the default in words
 _COLUMNS = [
-    (f.name, f"{f.label} (required)" if f.required else f.label, ", ".join(str(v) for v, _ in f.choices), f.default)
+    (
+        f.name,
+        f"{f.label} (required)" if f.required else f.label,
+        ", ".join(str(v) for v, _ in f.choices),
+        "" if f.default is None else f"default: {f.default}",
+    )
     for name in tables.COLUMNS
     for f in (*FIELDS, *NAMING.values())
     if f.name == name

@@ -4,7 +4,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.forms.utils import flatatt
 from django.http import HttpRequest
 from django.urls import reverse
@@ -74,6 +74,10 @@ class Page:
         return (self.preset.description or _OF_PRESET) if self.preset else _NEW
 
     @property
+    def deciders(self) -> list[Group]:
+        return [self.preset.approvers] if self.preset and self.preset.approvers else []
+
+    @property
     def attributes(self) -> str:
         found: dict[str, Any] = {"data-posted": self.posted}
         if self.is_draft:
@@ -82,6 +86,12 @@ class Page:
         if self.edited:
             found["action"] = reverse("connections:edit", args=[self.edited.pk])
         return flatatt(found)
+
+    @property
+    def buttons(self) -> list[tuple[str, str, str, str]]:
+        """(action, words, class, words while it is being sent) of each."""
+        submit = ("submit", "Submit for approval", "btn-primary", "Sending…")
+        return [submit, ("draft", "Save draft", "btn-outline-secondary", "Saving…")] if self.is_draft else [submit]
 
     @property
     def hidden(self) -> list[tuple[str, object]]:
