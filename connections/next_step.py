@@ -131,6 +131,51 @@ _BY_CHANGE: dict[str | None, NextStep] = {
 }
 
 
+class ChangeStep(Enum):
+    """Who acts next on a change of a connection; `{days}` as above."""
+
+    owner: Owner
+    sentence: str
+
+    def __init__(self, owner: Owner, sentence: str) -> None:
+        self.owner = owner
+        self.sentence = sentence
+
+    # Named as the statuses.
+    PENDING = Owner.APPROVER, "An approver looks at it next. Who asked gets a mail with the decision."
+    APPROVED = Owner.PORTAL, "The portal tells Fivetran by itself. You may close this page."
+    RUNNING = Owner.PORTAL, "The portal is telling Fivetran. You may close this page."
+    DONE = Owner.NOBODY, "Fivetran has made the change."
+    FAILED = Owner.NOBODY, "The change was not made. It can be asked for again."
+    REJECTED = Owner.NOBODY, "It was turned down; nothing was changed."
+    WITHDRAWN = Owner.NOBODY, "Who asked took it back; nothing was changed."
+    EXPIRED = Owner.NOBODY, "Nobody decided for {days} days; nothing was changed."
+
+    # More than the status alone tells.
+    UNCLEAR = (
+        Owner.NOBODY,
+        "Nobody knows whether the change was made. Look at Fivetran before it is asked for again.",
+    )
+    POINTLESS = (
+        Owner.APPROVER,
+        "The connection is no longer at Fivetran, so this change can only be rejected or withdrawn.",
+    )
+
+
+NO_CLEAR_ANSWER = "no_clear_answer"  # the failure code of a change that Fivetran may have made
+
+
+def change_step(status: str, *, failure_code: str = "", deleted: bool = False) -> ChangeStep:
+    """The next step of a change; `deleted` says that its connection is no longer at Fivetran."""
+    match ChangeStatus(status):
+        case ChangeStatus.PENDING if deleted:
+            return ChangeStep.POINTLESS
+        case ChangeStatus.FAILED if failure_code == NO_CLEAR_ANSWER:
+            return ChangeStep.UNCLEAR
+        case stands:
+            return ChangeStep[stands.name]
+
+
 @lru_cache(maxsize=4096)
 def next_step(
     status: str,

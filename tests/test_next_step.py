@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from connections.next_step import NextStep, next_step
+from connections.next_step import NextStep, change_step, next_step
 from connections.states import ChangeStatus, HandoverState, SetupTestsState, Status, TrustState
 
 UNFINISHED = {"incomplete", "broken"}
@@ -101,3 +101,21 @@ def test_every_step_is_reached_and_no_rule_is_idle() -> None:
     found |= {next_step(s, failure_code=c, key_refused=k) for s in Status for c in CODES for k in (False, True)}
     assert found == set(NextStep)
     assert {words for *_, words in RULES} <= {w for *_, w in RULES for step in found if w in step.sentence}
+
+
+# The same for a change of a connection: status, failure code, whether the connection is gone.
+CHANGES: dict[str, str] = dict.fromkeys(ChangeStatus, "nobody") | {
+    "pending": "approver",
+    "approved": "portal",
+    "running": "portal",
+}
+
+
+@pytest.mark.parametrize("status", ChangeStatus)
+@pytest.mark.parametrize("deleted", [False, True])
+@pytest.mark.parametrize("failure_code", ["", "InvalidInput", "no_clear_answer"])
+def test_whose_turn_a_change_is(status: str, deleted: bool, failure_code: str) -> None:
+    step = change_step(status, failure_code=failure_code, deleted=deleted)
+    assert step.owner == CHANGES[status]
+    assert ("Nobody knows whether" in step.sentence) is (status == "failed" and failure_code == "no_clear_answer")
+    assert ("can only be rejected or withdrawn" in step.sentence) is (status == "pending" and deleted)

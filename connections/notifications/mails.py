@@ -15,7 +15,7 @@ from django.utils.http import urlsafe_base64_encode
 from django.utils.text import wrap
 
 from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
-from connections.next_step import NextStep, next_step
+from connections.next_step import NO_CLEAR_ANSWER, NextStep, next_step
 from connections.spec.characters import one_line, quoted
 from connections.spec.refusals import BAD_KEY, Refusal, refusal_of
 from connections.states import TESTS_OPEN, ChangeStatus
@@ -221,7 +221,7 @@ def _change_sentence(notice: Notice, change: ConnectionChange) -> str:
         return _CHANGE_SUBMITTED
     if notice.kind == NoticeKind.CHANGE_DECIDED:
         return _CHANGE_REJECTED if change.state is ChangeStatus.REJECTED else _CHANGE_APPROVED
-    unclear = change.failure_code == "no_clear_answer"
+    unclear = change.failure_code == NO_CLEAR_ANSWER
     return _CHANGE_ENDED.get(change.state) or (_CHANGE_UNCLEAR if unclear else _CHANGE_FAILED)
 
 

@@ -27,6 +27,7 @@ from connections.models import (
     StaleRow,
     transition_change,
 )
+from connections.next_step import NO_CLEAR_ANSWER
 from connections.queue import circuit_breaker
 from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus, Status
@@ -271,7 +272,7 @@ def _not_looked(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
             claim.without_connection(error.code, "The connection is no longer at Fivetran.")
         elif isinstance(error, Refused) or claim.change.attempts_used >= MAX_ATTEMPTS + MAX_LOOKUPS:
             said = "Fivetran gave no clear answer. Nobody knows whether the change was made: look at Fivetran."
-            claim.failed("no_clear_answer", said)
+            claim.failed(NO_CLEAR_ANSWER, said)
         else:
             claim.requeue(error, give_attempt_back=isinstance(error, (NotSent, RateLimited, Unauthorized)))
 
