@@ -8,6 +8,7 @@ register = template.Library()
 
 
 @register.filter
-def card_of(cards: Any, test: Any) -> Any:
-    """None where there is no card for `test`."""
-    return cards.by_test.get(test.pk) if cards else None
+def cards_of(cards: Any, test: Any) -> list[Any]:
+    """The card for `test`, if there is one."""
+    card = cards.by_test.get(test.pk) if cards else None
+    return [card] if card else []

@@ -22,7 +22,7 @@ from connections.models import (
     StaleRow,
     store_turn,
 )
-from connections.views.request_page import queries, sections
+from connections.views.request_page import polling, queries
 from tests import factories
 from tests.handover import handed_over, kinds, logged_in, page_of, proved
 
@@ -80,8 +80,8 @@ def test_an_open_page_asks_every_two_seconds_and_notices_each_step(row: Handover
     ):
         Handover.objects.update(**columns)
         seen = queries.find(row.request.requester, row.request_id)
-        marks.add(sections.fingerprint(seen, None))
-        assert sections.poll_seconds(seen) == 2  # revoked too: the connection has no data yet
+        marks.add(polling.fingerprint(seen, None))
+        assert polling.poll_seconds(seen) == 2  # revoked too: the connection has no data yet
     assert len(marks) == 5
     text = text_for(row.request.requester, row)
     assert "the hand-over was revoked" in text and "Turn: <strong><bdi>yours" in text

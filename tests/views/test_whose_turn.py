@@ -193,6 +193,23 @@ def test_every_place_reads_the_stored_turn(as_user: Login, cast: Cast, come: Cal
     read_everywhere(as_user, row, CAME[come])
 
 
+def parts(page: str) -> list[str]:
+    return re.findall(r'<section id="([^"]+)"', page)
+
+
+def test_sections_keep_their_order_whatever_happens_to_a_request(as_user: Login, cast: Cast) -> None:
+    orders = set()
+    for come in CAME:
+        came = come(cast)
+        row, reader = came if isinstance(came, ConnectionRequest) else came.request, as_user("requester")
+        loaded = parts(page_of(reader, row))
+        update = parts(reader.get(f"/requests/{row.pk}/status/").content.decode())
+        assert update == [part for part in loaded if part in update], come.__name__
+        assert set(loaded) - set(update) == {"asked"}, "only what was asked for stays as it is"
+        orders.add(tuple(loaded))
+    assert len(orders) == 1
+
+
 @pytest.mark.parametrize("status", Status)
 def test_a_status_is_stored_with_whose_turn_it_is(cast: Cast, status: Status) -> None:
     factories.stored_turn(factories.request_in(status, cast["requester"], cast["approver"]).pk)

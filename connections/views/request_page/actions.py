@@ -1,4 +1,4 @@
-"""The buttons of a request's page, and the context of its decision."""
+"""What the reader of a request's page can do: decide, settle, and the buttons."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,11 +8,14 @@ from django.forms.utils import flatatt
 from django.urls import reverse
 
 from connections import permissions
-from connections.forms import ReasonForm
+from connections.evidence import Evidence
+from connections.forms import ReasonForm, SettleForm
 from connections.models import ChangeKind, ConnectionRequest
 from connections.permissions import Person
+from connections.spec.refusals import Refusal, refusal_of
 from connections.states import FINAL, Status
 from connections.views.request_page.queries import connection_of, denied_reason, is_paused
+from connections.views.request_page.sections import Section
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,15 @@ class Action:
     @property
     def slug(self) -> str:
         return self.name.lower().replace(" ", "-")
+
+    @property
+    def template(self) -> str:
+        return f"connections/request_page/_action_{'link' if self.link else 'button'}.html"
+
+    @property
+    def why(self) -> str:
+        """The reason, where it does not stand beside another action already."""
+        return "" if self.said_by else self.denied_reason
 
     @property
     def attributes(self) -> str:
@@ -91,9 +103,75 @@ def change_links(user: Person, conn_request: ConnectionRequest) -> list[Action]:
     return [*others, last]
 
 
-def decide(user: Person, conn_request: ConnectionRequest, form: ReasonForm | None = None) -> dict[str, Any] | None:
-    """The context of the decision, for approvers while the request waits; `form` holds the reason that was typed."""
-    if conn_request.state is not Status.PENDING or not permissions.is_approver(user):
+@dataclass(frozen=True)
+class Decision:
+    """`form` holds the reason that was typed, `evidence` what to notice."""
+
+    row: ConnectionRequest
+    denied_reason: str
+    evidence: list[Evidence]
+    form: ReasonForm
+
+    @property
+    def template(self) -> str:
+        return f"connections/request_page/_{'reject_denied' if self.denied_reason else 'reject'}.html"
+
+
+@dataclass(frozen=True)
+class ForOperators:
+    row: ConnectionRequest
+    form: SettleForm
+    refusal: Refusal
+    evidence: list[Evidence]
+
+
+@dataclass(frozen=True)
+class Actions:
+    """`tasks` are for the reader to do now, `buttons` what else the reader can do."""
+
+    tasks: list[Section]
+    buttons: list[Action]
+
+
+def actions_of(
+    user: Person,
+    conn_request: ConnectionRequest,
+    evidence: list[Evidence],
+    *,
+    first: Section | None,
+    form: ReasonForm | None,
+    typed: str,
+) -> Actions:
+    """`first` leads to the credentials; `form` and `typed` are a decision that was sent and not taken."""
+    found = [
+        first,
+        Section("decide", decision(user, conn_request, evidence, form)),
+        for_operators(user, conn_request, evidence),
+        Section("not_sent", "" if awaits_decision_of(user, conn_request) else typed),
+    ]
+    return Actions([task for task in found if task and task.shown], actions(user, conn_request))
+
+
+def awaits_decision_of(user: Person, conn_request: ConnectionRequest) -> bool:
+    return conn_request.state is Status.PENDING and permissions.is_approver(user)
+
+
+def decision(
+    user: Person, conn_request: ConnectionRequest, evidence: list[Evidence], form: ReasonForm | None
+) -> Decision | None:
+    """For approvers while the request waits."""
+    if not awaits_decision_of(user, conn_request):
         return None
-    reason = denied_reason(permissions.check_can_decide, user, conn_request)
-    return {"denied_reason": reason, "digest": conn_request.digest, "form": form or ReasonForm()}
+    denied = denied_reason(permissions.check_can_decide, user, conn_request)
+    return Decision(conn_request, denied, evidence, form or ReasonForm())
+
+
+def for_operators(user: Person, conn_request: ConnectionRequest, evidence: list[Evidence]) -> Section | None:
+    if permissions.can_hand_back(user, conn_request):
+        name = "for_operators"
+    elif permissions.can_settle(user, conn_request):
+        name = "settle"
+    else:
+        return None
+    refusal, form = refusal_of(conn_request.failure_code), SettleForm(pk=conn_request.pk)
+    return Section(name, ForOperators(conn_request, form, refusal, evidence))

@@ -27,6 +27,7 @@ _SYNC_STATES = {
     "rescheduled": "Fivetran moved its next sync",
 }
 _LABELS = {"paused": "Paused", "group_id": "Destination group"}  # where the form's label speaks of the creation
+_MAY_BE_SECRET = "as in the body below", "another value, which the portal does not keep"  # of a key of `config`
 _KINDS = (("tasks", "To do"), ("warnings", "Warning"))
 
 
@@ -47,10 +48,9 @@ class Note:
 
 @dataclass(frozen=True)
 class Difference:
-    """A field, its approved and its present value; keys of `config` come without values, which may be secret."""
+    """A field, its approved and its present value."""
 
     label: str
-    is_key: bool
     approved: str
     live: str
 
@@ -64,6 +64,10 @@ class Facts:
     tests_due: datetime | None
     notes: list[Note]
     differences: list[Difference]
+
+    @property
+    def is_gone(self) -> bool:
+        return self.connection.request.deleted_at_fivetran_at is not None
 
     @property
     def tags(self) -> Iterator[tuple[str, str, str]]:
@@ -159,15 +163,14 @@ def as_text(value: Any) -> str:
 def difference_of(one: Mapping[str, Any]) -> Difference:
     path = str(one.get("field", ""))
     if path == drift.TWINS:
-        return Difference("Connections of this name", False, "this one", f"also {one.get('live')}")
+        return Difference("Connections of this name", "this one", f"also {one.get('live')}")
     if path == drift.SCHEDULE:
-        return Difference("Schedule", False, *(schedule_in_words(one.get(side)) for side in ("approved", "live")))
+        return Difference("Schedule", *(schedule_in_words(one.get(side)) for side in ("approved", "live")))
     field = BY_PATH.get(path)
     if field is None or drift.in_config(one):
-        return Difference(path, True, "", "")
+        return Difference(path, *_MAY_BE_SECRET)
     return Difference(
         _LABELS.get(path, field.label),
-        False,
         value_words(path, one.get("approved")),
         value_words(path, one.get("live")),
     )

@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from connections import permissions, workflow
@@ -11,8 +11,9 @@ from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, StaleRow
 from connections.states import DECIDED, Status
 from connections.views.errors import decided
-from connections.views.request_page import queries, sections
-from connections.views.request_page.actions import decide
+from connections.views.request_page import queries
+from connections.views.request_page.detail import rendered
+from connections.views.request_page.page import Sent, page_of
 
 
 @require_POST
@@ -57,10 +58,8 @@ def _again(request: HttpRequest, conn_request: ConnectionRequest, form: ReasonFo
     """The page with what was typed and, where the reason is at fault, what is wrong with it."""
     conn_request = queries.find(request.user, conn_request.pk)
     typed = request.POST.get("decision_reason", "")[:4000]
-    errors = list(form.errors.get("decision_reason", [])) if status == 200 else []
-    context = sections.whole(request.user, conn_request) | {"typed": typed, "errors": errors}
-    context["decide"] = decide(request.user, conn_request, form)
-    return render(request, "connections/request_page/request.html", context, status=status)
+    page = page_of(request.user, conn_request, sent=Sent(decision=form, typed=typed))
+    return rendered(request, page, status)
 
 
 def _moved_on(request: HttpRequest, conn_request: ConnectionRequest, obstacle: StaleRow | permissions.Denied) -> str:

@@ -8,7 +8,8 @@ from django.views.decorators.http import require_POST, require_safe
 from connections import limits, workflow
 from connections.models import ConnectionRequest, StaleRow
 from connections.views.errors import limited
-from connections.views.request_page import queries, sections
+from connections.views.request_page import queries
+from connections.views.request_page.page import RequestPage, page_of
 
 
 @require_safe
@@ -17,7 +18,12 @@ def detail(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def detail_of(request: HttpRequest, conn_request: ConnectionRequest) -> HttpResponse:
-    return render(request, "connections/request_page/request.html", sections.whole(request.user, conn_request))
+    return rendered(request, page_of(request.user, conn_request))
+
+
+def rendered(request: HttpRequest, page: RequestPage, status: int = 200) -> HttpResponse:
+    context = {"page": page, "row": page.row}
+    return render(request, "connections/request_page/request.html", context, status=status)
 
 
 @require_POST

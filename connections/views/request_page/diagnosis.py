@@ -29,6 +29,15 @@ class Card:
     guide: str = ""
 
     @property
+    def template(self) -> str:
+        return f"connections/request_page/_{'diagnosis' if self.diagnosis else 'guide'}.html"
+
+    @property
+    def whoever_acts_tests_again(self) -> bool:
+        # What is approved here is told to Fivetran by the portal, which then runs the tests by itself.
+        return self.diagnosis is not None and self.diagnosis.who is not Who.APPROVER
+
+    @property
     def acts(self) -> str:
         label = self.diagnosis.who.label if self.diagnosis else ""
         return format_html("{}: <bdi>{}</bdi>", label, characters.visible(self.person)) if self.person else label

@@ -11,6 +11,7 @@ from connections.models import ConnectionRequest, Handover, HandoverState, find_
 from connections.next_step import UNFINISHED
 from connections.permissions import Person
 from connections.views.request_page.queries import denied_reason
+from connections.views.request_page.sections import Section
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,15 @@ class Shown:
     form: PersonForm = field(default_factory=PersonForm)
 
     @property
-    def first(self) -> bool:
-        # Before the setup tests as long as somebody has to act on it: its owner, or who hands it over again.
-        row = self.row
-        broken = row.state == HandoverState.DONE and row.request.connection.setup_state in UNFINISHED
-        return self.waits or ((broken or row.state == HandoverState.REVOKED) and not row.request.deleted_at_fivetran_at)
+    def template(self) -> str:
+        # What is over is folded.
+        return f"connections/request_page/_handover_{'steps' if self.waits else 'over'}.html"
+
+    @property
+    def redirects(self) -> list[str]:
+        """The templates of the forms that give it to somebody else or revoke it."""
+        forms = ("pass_on", self.may_pass_on), ("revoke", self.may_revoke)
+        return [f"connections/request_page/_handover_{name}.html" for name, may in forms if may]
 
     @property
     def waits(self) -> bool:
@@ -85,7 +90,8 @@ class Shown:
         return [(label, at) for label, at in steps if at]
 
 
-def shown(user: Person, conn_request: ConnectionRequest) -> Shown | None:
+def shown(user: Person, conn_request: ConnectionRequest, form: PersonForm | None = None) -> Shown | None:
+    """`form` holds whom to give it to, as it was typed."""
     handover: Handover | None = getattr(conn_request, "handover", None)
     if handover is None:
         return None
@@ -98,6 +104,7 @@ def shown(user: Person, conn_request: ConnectionRequest) -> Shown | None:
         and not denied_reason(permissions.check_can_pass_on, user, handover),
         may_revoke=not conn_request.deleted_at_fivetran_at
         and not denied_reason(permissions.check_can_revoke, user, handover),
+        form=form or PersonForm(),
     )
 
 
@@ -135,3 +142,10 @@ def lead(user: Person, conn_request: ConnectionRequest, *, busy: bool) -> Lead |
         # Others are not told who has an account.
         typed=permissions.sees_everything(user) and bool(why_no_mail_reaches(person, address)),
     )
+
+
+def first_action(user: Person, conn_request: ConnectionRequest, found: Shown | None, *, busy: bool) -> Section | None:
+    """What leads the reader to the credentials: the Connect Card for its owner, else a button that asks somebody."""
+    if found is not None and found.link:
+        return Section("open_card", found.link)
+    return Section("lead", lead(user, conn_request, busy=busy))

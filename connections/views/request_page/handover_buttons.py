@@ -1,10 +1,8 @@
 """Buttons of a hand-over on the request's page: begin it, give it to somebody else, revoke it."""
 
-from dataclasses import replace
-
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
 from connections import limits, permissions, workflow
@@ -14,7 +12,9 @@ from connections.permissions import Denied
 from connections.views import labels
 from connections.views.errors import decided, limited
 from connections.views.request_page import handover as handover_section
-from connections.views.request_page import queries, sections
+from connections.views.request_page import queries
+from connections.views.request_page.detail import rendered
+from connections.views.request_page.page import Sent, page_of
 
 
 @require_POST
@@ -96,9 +96,7 @@ def _explain_obstacle(
 
 
 def _page_with_form(request: HttpRequest, handover: Handover, form: PersonForm) -> HttpResponse:
-    context = sections.whole(queries.reader(request), handover.request) | {"to_form": form}
-    context["handover"] = replace(context["handover"], form=form)
-    return render(request, "connections/request_page/request.html", context)
+    return rendered(request, page_of(request.user, handover.request, sent=Sent(handover=form)))
 
 
 def find_handover(request: HttpRequest, pk: int) -> Handover:

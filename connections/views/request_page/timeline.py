@@ -49,6 +49,18 @@ class Run:
         return format_html(" · asked for by <bdi>{}</bdi>", self.row.asked_by) if self.row.asked_by else ""
 
 
+@dataclass(frozen=True)
+class Calls:
+    """The calls to Fivetran; folded once the request is created."""
+
+    attempts: list[Attempt]
+    is_open: bool
+
+    @property
+    def lines(self) -> list[tuple[Attempt, str]]:
+        return [(attempt, answer_of(attempt)) for attempt in self.attempts]
+
+
 def runs_of(connection: Connection | None) -> list[Run]:
     if connection is None:
         return []
@@ -115,7 +127,10 @@ def entry_of_event(event: Event) -> Entry:
 
 
 def entry_of_attempt(attempt: Attempt) -> Entry:
-    status = f"HTTP {attempt.http_status}" if attempt.http_status else ""
-    parts = [Ending(attempt.ending).label, status, attempt.code]
     tone = {Ending.ANSWERED: "success", Ending.OPEN: "info"}.get(Ending(attempt.ending), "warning")
-    return Entry(attempt.started_at, attempt.get_call_display(), text=" · ".join(p for p in parts if p), tone=tone)
+    return Entry(attempt.started_at, attempt.get_call_display(), text=answer_of(attempt), tone=tone)
+
+
+def answer_of(attempt: Attempt) -> str:
+    status = f"HTTP {attempt.http_status}" if attempt.http_status else ""
+    return " · ".join(part for part in (Ending(attempt.ending).label, status, attempt.code) if part)

@@ -40,9 +40,17 @@ class Item:
         return "Encoded certificate" if self.is_certificate else "Public key"
 
     @property
+    def said(self) -> list[tuple[str, str]]:
+        return [("Asked by", self.test), *([("Type", self.candidate.type)] if self.candidate.type else [])]
+
+    @property
     def hashes(self) -> list[tuple[str, str]]:
         said = ("SHA-1, says Fivetran", self.candidate.sha1), ("SHA-256, says Fivetran", self.candidate.sha256)
         return [*((label, value) for label, value in said if value), *self.candidate.facts]
+
+    @property
+    def template(self) -> str:
+        return f"connections/request_page/_trust_{'approved' if self.row else 'approve'}.html"
 
     @property
     def progress(self) -> str:
@@ -72,6 +80,10 @@ class Section:
     marker: str
     left_out: int = 0
     changed: bool = False
+
+    @property
+    def template(self) -> str:
+        return f"connections/request_page/_trust_{'changed' if self.changed else 'items'}.html"
 
     @property
     def why_denied(self) -> str:

@@ -1,0 +1,88 @@
+"""The section "What is asked for": the request in words, and the exact body."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from connections import permissions
+from connections.evidence import Evidence, evidence_of, evidence_of_body
+from connections.models import ConnectionRequest
+from connections.permissions import Person
+from connections.spec import characters, drift, payloads
+from connections.states import FINAL, Status
+from connections.views.request_page import connection_facts
+from connections.views.request_page.queries import connection_of
+
+
+@dataclass(frozen=True)
+class Named:
+    """What Fivetran calls something by an id, and by a name where the id says less."""
+
+    label: str
+    name: str
+    id: str
+    look: str = ""
+
+    @property
+    def marks(self) -> list[list[str]]:
+        return [characters.doubtful(self.name), characters.doubtful(self.id)]
+
+    @property
+    def other_id(self) -> str:
+        return "" if self.id == self.name else self.id
+
+
+@dataclass(frozen=True)
+class Asked:
+    """`evidence` is empty where it stands beside the decision."""
+
+    row: ConnectionRequest
+    evidence: list[Evidence]
+
+    @property
+    def named(self) -> list[Named]:
+        row = self.row
+        return [
+            Named("Service", row.service_name or "—", row.service),
+            Named("Destination", row.group_name or "—", row.group_id),
+            Named("Name there", row.schema or "—", row.schema or "—", look="name"),
+        ]
+
+    @property
+    def phrases(self) -> list[str]:
+        # Nobody knows how a connection made elsewhere was tested.
+        values, connection = self.row.values, connection_of(self.row)
+        if connection is None or not connection.made_elsewhere:
+            return payloads.in_words(values)
+        told, own = payloads.said_in_words(values), connection.baseline.get(drift.SCHEDULE)
+        if own and not payloads.tells_schedule(values):
+            return [connection_facts.schedule_in_words(own), *told]
+        return told
+
+    @property
+    def heading(self) -> str:
+        return heading_of(self.row)
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return payloads.masked(self.row.payload or payloads.build_body(self.row.values))
+
+
+def heading_of(conn_request: ConnectionRequest) -> str:
+    connection = connection_of(conn_request)
+    if connection is not None and connection.made_elsewhere:
+        return "Made elsewhere: as Fivetran showed it when it was adopted"
+    if not conn_request.payload:
+        return "The body so far"
+    if conn_request.first_sent_at:
+        return "The exact body that was sent"
+    if conn_request.state in FINAL:
+        return "The exact body"
+    return "The exact body that will be sent" + ("" if conn_request.approved_at else " if it is approved")
+
+
+def shown_evidence(user: Person, conn_request: ConnectionRequest) -> list[Evidence]:
+    # For who sees everything: all of it while somebody has to decide, then what the request itself tells.
+    if not permissions.sees_everything(user):
+        return []
+    decided = conn_request.state not in (Status.PENDING, Status.ATTENTION)
+    return evidence_of_body(conn_request) if decided else evidence_of([conn_request], user)[conn_request.pk]

@@ -1,0 +1,190 @@
+"""A request's page: its top and its sections in order, the same for the page and for its live updates."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.urls import reverse
+
+from connections import permissions
+from connections.evidence import Evidence
+from connections.forms import PersonForm, ReasonForm
+from connections.models import Attempt, ConnectionRequest
+from connections.permissions import Person
+from connections.states import TESTS_OPEN, Status
+from connections.views.changes import change_labels
+from connections.views.request_page import (
+    actions,
+    asked,
+    connection_facts,
+    diagnosis,
+    handover,
+    people,
+    polling,
+    timeline,
+    trust,
+)
+from connections.views.request_page.head import Head, head
+from connections.views.request_page.queries import SHOWN_DIGEST, connection_of, source_owner
+from connections.views.request_page.results import Results
+from connections.views.request_page.sections import Section
+from connections.views.request_page.waiting import waiting_for
+
+
+@dataclass(frozen=True)
+class Open:
+    """What the page that a browser has open shows: the start of a digest, and a marker of what is to be trusted."""
+
+    digest: str
+    trust: str = ""
+
+    def is_older_than(self, conn_request: ConnectionRequest) -> bool:
+        return conn_request.state is Status.PENDING and self.digest != conn_request.digest[:SHOWN_DIGEST]
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Forms that were sent from the page and not taken: it shows what was typed, and what is wrong with it."""
+
+    decision: ReasonForm | None = None
+    typed: str = ""
+    handover: PersonForm | None = None
+
+
+@dataclass(frozen=True)
+class RequestPage:
+    """`seen` tells one state of the page from the next, `shown` and `trusted` what an approver reads on it.
+
+    `poll` is in seconds, 0 for never. `sections` stand in the main column, `aside` beside them.
+    """
+
+    row: ConnectionRequest
+    head: Head
+    sections: list[Section]
+    aside: list[Section]
+    poll: int
+    seen: str
+    shown: str
+    trusted: str
+    edited: bool
+    failed_form: ReasonForm | PersonForm | None
+
+    @property
+    def status_url(self) -> str:
+        query = {"seen": self.seen, "shown": self.shown, **({"trust": self.trusted} if self.trusted else {})}
+        return f"{reverse('connections:status', args=[self.row.pk])}?{urlencode(query)}"
+
+    @property
+    def body_heading(self) -> str:
+        return asked.heading_of(self.row)
+
+    @property
+    def live_sections(self) -> Iterator[Section]:
+        # A body that changed since the page was opened does not replace the one that an approver reads: the decision
+        # keeps the old digest, which cannot approve any more, and the page says that it is out of date.
+        for section in (*self.sections, *self.aside):
+            if section.live and not (self.edited and section.name == "actions"):
+                yield section
+
+
+@dataclass(frozen=True)
+class Read:
+    """What the sections are made of, read once for `user`."""
+
+    user: Person
+    row: ConnectionRequest
+    attempts: list[Attempt]
+    runs: list[timeline.Run]
+    facts: connection_facts.Facts | None
+    cards: diagnosis.Cards
+    to_trust: trust.Section | None
+    handover: handover.Shown | None
+    evidence: list[Evidence]
+
+    @property
+    def busy(self) -> bool:
+        """Whether tests or an approval come before anybody enters credentials."""
+        return self.to_trust is not None or (self.facts is not None and self.facts.connection.tests in TESTS_OPEN)
+
+
+def read(user: Person, conn_request: ConnectionRequest, open_page: Open, sent: Sent) -> Read:
+    runs = timeline.runs_of(connection_of(conn_request))
+    return Read(
+        user=user,
+        row=conn_request,
+        attempts=list(conn_request.attempts.all()[: timeline.MOST]),
+        runs=runs,
+        facts=connection_facts.facts_of(connection_of(conn_request)),
+        cards=diagnosis.cards(conn_request, runs),
+        to_trust=trust.kept(trust.section(user, conn_request, runs), open_page.trust),
+        handover=handover.shown(user, conn_request, sent.handover),
+        evidence=asked.shown_evidence(user, conn_request),
+    )
+
+
+def page_of(
+    user: Person, conn_request: ConnectionRequest, *, open_page: Open | None = None, sent: Sent | None = None
+) -> RequestPage:
+    """`open_page` for a live update of it, `sent` for the answer to a form."""
+    sent, open_page = sent or Sent(), open_page or Open(conn_request.digest[:SHOWN_DIGEST])
+    found, waiting = read(user, conn_request, open_page, sent), waiting_for(conn_request)
+    edited = open_page.is_older_than(conn_request)
+    return RequestPage(
+        row=conn_request,
+        head=head(
+            user,
+            conn_request,
+            facts=found.facts,
+            waiting=waiting,
+            newest=next(iter(found.attempts), None),
+            edited=edited,
+        ),
+        sections=list(sections_of(found, sent)),
+        aside=[
+            Section("people", list(people.lines(user, conn_request))),
+            Section("timeline", timeline.entries(conn_request, found.attempts, found.runs)),
+        ],
+        poll=poll_of(found),
+        seen=polling.fingerprint(conn_request, waiting),
+        shown=open_page.digest,
+        trusted=found.to_trust.marker if found.to_trust else "",
+        edited=edited,
+        failed_form=next((form for form in (sent.decision, sent.handover) if form is not None and form.errors), None),
+    )
+
+
+def sections_of(found: Read, sent: Sent) -> Iterator[Section]:
+    """In one order for every state: nothing moves while somebody reads, whether the page follows or is loaded again."""
+    user, row, facts = found.user, found.row, found.facts
+    first = handover.first_action(user, row, found.handover, busy=found.busy)
+    todo = actions.actions_of(user, row, found.evidence, first=first, form=sent.decision, typed=sent.typed)
+    yield Section("actions", todo)
+    yield Section("trust", found.to_trust)
+    yield Section("handover", found.handover)
+    acts = source_owner(row)
+    yield Section("results", facts and Results(facts, found.runs, found.cards, found.handover, acts))
+    yield Section("at-fivetran", facts)
+    yield Section("drift", facts and not facts.is_gone and facts.differences)
+    yield Section("changes", changes_of(row) if permissions.sees_all_of(user, row) else [])
+    beside_the_decision = actions.awaits_decision_of(user, row)
+    yield Section("asked", asked.Asked(row, [] if beside_the_decision else found.evidence), live=False)
+    calls = timeline.Calls(found.attempts, is_open=row.state is not Status.CREATED)
+    yield Section("attempts", calls if calls.attempts else None)
+
+
+def poll_of(found: Read) -> int:
+    asks = (
+        polling.poll_seconds(found.row),
+        trust.poll_seconds(found.to_trust),
+        diagnosis.poll_seconds(found.cards),
+    )
+    return min(filter(None, asks), default=0)
+
+
+def changes_of(conn_request: ConnectionRequest) -> list[dict[str, Any]]:
+    # No query where there is no change.
+    if getattr(conn_request, "latest_change", None) is None:
+        return []
+    found = conn_request.changes.select_related("requester")[: timeline.MOST_RUNS]
+    return [{"row": change, "tone": change_labels.tone(change.status)} for change in found]
