@@ -1,10 +1,9 @@
-"""What pages say about a change: its colour, what happens next, before and after."""
+"""What pages say about a change: its colour, its next step, before and after."""
 
 from dataclasses import dataclass
 
-from django.conf import settings
-
 from connections.models import ChangeKind, ConnectionChange
+from connections.next_step import ChangeStep, change_step
 from connections.spec import payloads
 from connections.states import ChangeStatus
 
@@ -14,16 +13,6 @@ _TONES = {
     ChangeStatus.RUNNING: "info",
     ChangeStatus.DONE: "success",
     ChangeStatus.FAILED: "danger",
-}
-_NEXT = {
-    ChangeStatus.PENDING: "An approver looks at it next. Who asked gets a mail with the decision.",
-    ChangeStatus.APPROVED: "The portal tells Fivetran by itself. You may close this page.",
-    ChangeStatus.RUNNING: "The portal is telling Fivetran. You may close this page.",
-    ChangeStatus.DONE: "Fivetran has made the change.",
-    ChangeStatus.FAILED: "The change was not made. It can be asked for again.",
-    ChangeStatus.REJECTED: "It was turned down; nothing was changed.",
-    ChangeStatus.WITHDRAWN: "Who asked took it back; nothing was changed.",
-    ChangeStatus.EXPIRED: "Nobody decided for {days} days; nothing was changed.",
 }
 LOST = (
     "Fivetran deletes the connection with its settings, its credentials and its sync history; it never syncs again. "
@@ -50,15 +39,9 @@ def tone(status: str) -> str:
     return _TONES.get(ChangeStatus(status), "secondary")
 
 
-def next_sentence(change: ConnectionChange) -> str:
-    if is_unclear(change):
-        return "Nobody knows whether the change was made. Look at Fivetran before it is asked for again."
-    return _NEXT[change.state].format(days=settings.EXPIRE_DAYS)
-
-
-def is_unclear(change: ConnectionChange) -> bool:
-    # An unclear answer may hide a change that was made.
-    return change.state is ChangeStatus.FAILED and change.failure_code == "no_clear_answer"
+def step_of(change: ConnectionChange) -> ChangeStep:
+    deleted = change.request.deleted_at_fivetran_at is not None
+    return change_step(change.status, failure_code=change.failure_code, deleted=deleted)
 
 
 def differences(change: ConnectionChange) -> list[Difference]:

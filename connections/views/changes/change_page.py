@@ -1,23 +1,21 @@
 """The form that asks for a change of a connection, and the change's own page."""
 
 from collections.abc import Callable
-from hashlib import blake2s
-from typing import Any
 
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
-from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connections import limits, permissions, workflow
-from connections.evidence import evidence_of_change
 from connections.forms import ReasonForm
 from connections.forms.changes import ChangeForm
 from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalTransition, StaleRow
+from connections.next_step import ChangeStep
 from connections.permissions import Denied, Person
-from connections.states import CHANGE_FINAL, ChangeStatus
+from connections.states import ChangeStatus
 from connections.views.changes import change_labels
+from connections.views.changes.page import fingerprint, page_of
 from connections.views.errors import decided, limited
 from connections.views.request_page import queries
 
@@ -92,8 +90,7 @@ def find(user: Person, pk: int) -> ConnectionChange:
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    change = find(request.user, pk)
-    return render(request, "connections/changes/change.html", context_of(request.user, change))
+    return rendered(request, find(request.user, pk))
 
 
 @require_safe
@@ -102,58 +99,16 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
     change = find(request.user, pk)
     if request.GET.get("seen") == fingerprint(change):
         return HttpResponse(status=204)
-    return render(request, "connections/changes/_live.html", context_of(request.user, change))
+    context = {"page": page_of(request.user, change), "change": change, "row": change.request}
+    return render(request, "connections/changes/_live.html", context)
 
 
-def fingerprint(change: ConnectionChange) -> str:
-    """A text that changes when a live part of the page would look different, ages aside."""
-    marks = [change.version, change.status, change.note, change.request.deleted_at_fivetran_at]
-    return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
-
-
-def context_of(user: Person, change: ConnectionChange, form: ReasonForm | None = None) -> dict[str, Any]:
-    """The context of the page and its live parts; `form` holds the reason that was typed."""
-    form = form or ReasonForm()
-    decides = change.state is ChangeStatus.PENDING and permissions.is_approver(user)
-    rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
-    mine, deletes = change.requester_id == user.pk, change.kind == ChangeKind.DELETE
-    status_url = f"{reverse('connections:change_status', args=[change.pk])}?seen={fingerprint(change)}"
-    return {
-        "change": change,
-        "row": change.request,
-        "tone": change_labels.tone(change.status),
-        "label": "Not known" if change_labels.is_unclear(change) else change.state.label,
-        "deletes": deletes,
-        "warns": deletes and change.state not in CHANGE_FINAL,
-        "next": _GONE if is_pointless(change) else change_labels.next_sentence(change),
-        "turn": turn_words(user, change),
-        "differences": change_labels.differences(change),
-        "evidence": evidence_of_change(change) if decides else [],
-        "consequence": change_labels.CONSEQUENCES[ChangeKind(change.kind)],
-        "call": change_labels.call_line(change),
-        "poll": 0 if change.state in CHANGE_FINAL else 5 if change.state is ChangeStatus.PENDING else 2,
-        "status_url": status_url,
-        "decides": decides,
-        "denied_reason": queries.denied_reason(permissions.check_can_approve_change, user, change) if decides else "",
-        "rejects": rejects,
-        "withdraws": mine and not queries.denied_reason(permissions.check_can_withdraw_change, user, change),
-        "form": form,
-        "typed": "" if rejects else form.data.get("decision_reason", "")[:4000],
-    }
-
-
-_GONE = "The connection is no longer at Fivetran, so this change can only be rejected or withdrawn."
-
-
-def is_pointless(change: ConnectionChange) -> bool:
-    # Nothing can be changed at a connection that is gone.
-    return change.state is ChangeStatus.PENDING and change.request.deleted_at_fivetran_at is not None
-
-
-def turn_words(user: Person, change: ConnectionChange) -> str:
-    if change.state is ChangeStatus.PENDING:
-        return "an approver" if queries.denied_reason(permissions.check_can_decide_change, user, change) else "yours"
-    return "nobody: it is finished" if change.state in CHANGE_FINAL else "the portal"
+def rendered(
+    request: HttpRequest, change: ConnectionChange, form: ReasonForm | None = None, status: int = 200
+) -> HttpResponse:
+    page = page_of(request.user, change, form)
+    context = {"page": page, "change": change, "row": change.request}
+    return render(request, "connections/changes/change.html", context, status=status)
 
 
 # --- deciding --------------------------------------------------------------------------------------------------------
@@ -177,7 +132,7 @@ def reject(request: HttpRequest, pk: int) -> HttpResponse:
     change = find(request.user, pk)
     form = ReasonForm(request.POST)
     if not form.is_valid() and not queries.denied_reason(permissions.check_can_decide_change, request.user, change):
-        return render(request, "connections/changes/change.html", context_of(request.user, change, form))
+        return rendered(request, change, form)
     reason = form.cleaned_data.get("decision_reason", "")
     return _decide_or_explain(
         request,
@@ -220,7 +175,9 @@ def _decide_or_explain(
 
     def moved_on(obstacle: StaleRow | Denied) -> str:
         if isinstance(obstacle, Denied):
-            if not entitled or (before is ChangeStatus.PENDING and not is_pointless(change)):
+            if not entitled or (
+                before is ChangeStatus.PENDING and change_labels.step_of(change) is not ChangeStep.POINTLESS
+            ):
                 raise obstacle
             return obstacle.reason
         change.refresh_from_db()
@@ -229,8 +186,7 @@ def _decide_or_explain(
         return f"There is nothing to decide any more: {change.state.label}."
 
     def with_typed() -> HttpResponse:
-        context = context_of(request.user, find(request.user, change.pk), form)
-        return render(request, "connections/changes/change.html", context, status=409)
+        return rendered(request, find(request.user, change.pk), form, status=409)
 
     typed = form is not None and form["decision_reason"].value()
     return decided(request, verb, done=done, back=back, moved_on=moved_on, again=with_typed if typed else None)

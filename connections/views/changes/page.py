@@ -1,0 +1,127 @@
+"""A change's page for one reader: what it says, and what the reader can do."""
+
+from dataclasses import dataclass
+from hashlib import blake2s
+
+from django.conf import settings
+from django.urls import reverse
+
+from connections import permissions
+from connections.evidence import Evidence, evidence_of_change
+from connections.forms import ReasonForm
+from connections.models import ChangeKind, ConnectionChange
+from connections.next_step import ChangeStep
+from connections.permissions import Person
+from connections.states import CHANGE_FINAL, ChangeStatus
+from connections.views.changes import change_labels
+from connections.views.request_page import queries
+from connections.views.request_page.head import TURNS
+from connections.views.request_page.polling import pause_for
+
+
+@dataclass(frozen=True)
+class ChangePage:
+    """A change for one reader; `form` holds the reason that was typed, `typed` what of it cannot be sent any more."""
+
+    change: ConnectionChange
+    step: ChangeStep
+    turn: str
+    decides: bool
+    denied_reason: str
+    rejects: bool
+    withdraws: bool
+    evidence: list[Evidence]
+    form: ReasonForm
+
+    @property
+    def tasks(self) -> list[str]:
+        """The templates of what the reader can do, or has to know about it."""
+        shown = ("decide", self.decides), ("not_sent", self.typed), ("withdraw", self.withdraws)
+        return [f"connections/changes/_{name}.html" for name, is_shown in shown if is_shown]
+
+    @property
+    def notices(self) -> list[str]:
+        """The templates of what to know before anything else."""
+        change = self.change
+        shown = (
+            ("note", change.note),
+            ("failed", change.state is ChangeStatus.FAILED),
+            ("decided", change.decided_by),
+            ("reason", change.decision_reason),
+        )
+        return [f"connections/changes/_{name}.html" for name, is_shown in shown if is_shown]
+
+    @property
+    def tags(self) -> list[tuple[str, str]]:
+        """(colour, words) of what stands beside the status."""
+        return [("danger", "no longer at Fivetran")] if self.change.request.deleted_at_fivetran_at else []
+
+    @property
+    def typed(self) -> str:
+        return "" if self.rejects else str(self.form.data.get("decision_reason", ""))[:4000]
+
+    @property
+    def tone(self) -> str:
+        return change_labels.tone(self.change.status)
+
+    @property
+    def label(self) -> str:
+        return "Not known" if self.step is ChangeStep.UNCLEAR else self.change.state.label
+
+    @property
+    def next(self) -> str:
+        return self.step.sentence.format(days=settings.EXPIRE_DAYS)
+
+    @property
+    def deletes(self) -> bool:
+        return self.change.kind == ChangeKind.DELETE
+
+    @property
+    def warns(self) -> bool:
+        return self.deletes and self.change.state not in CHANGE_FINAL
+
+    @property
+    def differences(self) -> list[change_labels.Difference]:
+        return change_labels.differences(self.change)
+
+    @property
+    def consequence(self) -> str:
+        return change_labels.CONSEQUENCES[ChangeKind(self.change.kind)]
+
+    @property
+    def call(self) -> str:
+        return change_labels.call_line(self.change)
+
+    @property
+    def poll(self) -> int:
+        return pause_for(self.step.owner)
+
+    @property
+    def status_url(self) -> str:
+        return f"{reverse('connections:change_status', args=[self.change.pk])}?seen={fingerprint(self.change)}"
+
+
+def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = None) -> ChangePage:
+    step, decides = (
+        change_labels.step_of(change),
+        change.state is ChangeStatus.PENDING and permissions.is_approver(user),
+    )
+    rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
+    own = change.requester_id == user.pk
+    return ChangePage(
+        change=change,
+        step=step,
+        turn="yours" if rejects else TURNS[step.owner],
+        decides=decides,
+        denied_reason=queries.denied_reason(permissions.check_can_approve_change, user, change) if decides else "",
+        rejects=rejects,
+        withdraws=own and not queries.denied_reason(permissions.check_can_withdraw_change, user, change),
+        evidence=evidence_of_change(change) if decides else [],
+        form=form or ReasonForm(),
+    )
+
+
+def fingerprint(change: ConnectionChange) -> str:
+    """A text that changes when a live part of the page would look different, ages aside."""
+    marks = [change.version, change.status, change.note, change.request.deleted_at_fivetran_at]
+    return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
