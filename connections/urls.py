@@ -3,12 +3,13 @@
 from django.urls import path
 
 from connections import health
-from connections.views import accounts, catalog, home, webhooks
+from connections.views import accounts, catalog, webhooks
 from connections.views.approvals import inbox
 from connections.views.batches import batch_page, upload
 from connections.views.changes import change_page
 from connections.views.handover import owner_pages
 from connections.views.history import history
+from connections.views.home import home
 from connections.views.operations import adoption, operations_page
 from connections.views.request_form import drafts, form
 from connections.views.request_page import decision, detail, export, handover_buttons, status, trust_buttons

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, tzinfo
 
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
 from connections.models import EventKind
 from connections.states import Status
 
@@ -25,6 +28,7 @@ _TONES = {
 UNKNOWN_NAME = (
     "Where nobody in this portal has that name, or a mail address, the person who asked for the connection gets it."
 )
+GONE = "no longer at Fivetran"
 SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "danger"}
 
 # What the timeline calls an event that moved nothing, and its tone.
@@ -69,6 +73,22 @@ _STEPS = ((3600, 60, "minute"), (86400, 3600, "hour"), (30 * 86400, 86400, "day"
 def tone(status: str) -> str:
     """The colour's name in Bootstrap."""
     return _TONES.get(Status(status), "secondary")
+
+
+def tag(tone: str, words: str) -> SafeString:
+    return format_html('<span class="tag tag-{}">{}</span>', tone, words)
+
+
+def status_tag(status: str) -> SafeString:
+    label = '<span class="tag tag-{}" data-status="{}">{}</span>'
+    return format_html(label, tone(status), status, Status(status).label)
+
+
+def state_tags(status: str, setup_state: str | None) -> SafeString:
+    """The status, and what else of the connection asks for a look; GONE is a setup state here."""
+    if setup_state in (None, "", "connected"):
+        return status_tag(status)
+    return format_html("{} {}", status_tag(status), tag("danger" if setup_state == GONE else "warning", setup_state))
 
 
 def test_tone(status: str) -> str:

@@ -13,7 +13,8 @@ from django.urls import get_resolver
 
 from connections import notifications
 from connections.states import Status
-from connections.views import errors, home
+from connections.views import errors
+from connections.views.home import home
 from tests import factories
 
 pytestmark = pytest.mark.django_db

@@ -43,7 +43,7 @@ def inbox(request: HttpRequest) -> HttpResponse:
         (change, change_labels.differences(change), evidence_of_change(change)) for change in changes[:SHOWN]
     ]
     context["to_trust"] = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
-    shown = (name for name in ("batches", "requests", "changes", "to_trust") if context[name])
+    shown = (name for name in ("batches", "requests", "more", "changes", "to_trust") if context[name])
     context["sections"] = [f"connections/approvals/_{name}.html" for name in shown]
     return render(request, "connections/approvals/inbox.html", context)
 

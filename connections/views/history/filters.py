@@ -80,6 +80,21 @@ class Filters:
             if value := getattr(self, name):
                 yield name, str(value)
 
+    def fields(self, sees_everything: bool) -> Iterator[dict[str, str]]:
+        """The controls below "More filters", but the statuses."""
+        labels = {"service": "Service (id)", "group_id": "Destination (group id)"}
+        if sees_everything:  # others see their own requests only
+            labels["requester"] = "Requester (username)"
+        placeholders = {"service": "google_sheets"}
+        for name, label in (labels | _DATES).items():
+            yield {
+                "name": name,
+                "label": label,
+                "type": "date" if name in _DATES else "text",
+                "value": str(getattr(self, name) or ""),
+                "placeholder": placeholders.get(name, ""),
+            }
+
     def query(self, **more: str) -> str:
         pairs = [*self.pairs(), *more.items()]
         return f"?{urlencode(pairs)}" if pairs else "?"

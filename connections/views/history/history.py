@@ -41,11 +41,10 @@ class CappedCount(Subquery):
 
 @dataclass(frozen=True)
 class Page:
-    """`newer` and `older` are links; `count` is in words; `limited` says that only the newest rows were searched."""
+    """`count` is in words; `limited` says that only the newest rows were searched."""
 
     rows: list[tuple[Any, ...]]
-    newer: str
-    older: str
+    links: list[SafeString]
     count: str
     limited: bool
 
@@ -68,17 +67,34 @@ def refuse_unusable(view: Callable[..., Any]) -> Callable[..., Any]:
 def history(request: HttpRequest) -> HttpResponse:
     chosen = filters.read(request.GET)
     edge = filters.read_cursor(request.GET.get("cursor", ""))
+    page = read_page(permissions.visible_to(request.user), chosen, edge, zone_of(request))
+    sees_everything = permissions.sees_everything(request.user)
+    parts = ("table", "pages") if page.rows else ("none",)
     context = {
         "chosen": chosen,
         "chips": chosen.chips(),
         "statuses": [(s.value, s.label, s in chosen.status) for s in Status],
+        "fields": list(chosen.fields(sees_everything)),
+        "searched": f"Name, service, destination{', requester' if sees_everything else ''}",
         "query": chosen.query(),
-        "page": read_page(permissions.visible_to(request.user), chosen, edge, zone_of(request)),
-        "edge": edge,
-        "sees_everything": permissions.sees_everything(request.user),
+        "page": page,
+        "parts": [f"connections/history/_{name}.html" for name in parts],
+        "none": None if page.rows else _none(chosen, edge, sees_everything),
         "short_reach": search.SHORT_NEWEST,
     }
     return render(request, "connections/history/history.html", context)
+
+
+def _none(chosen: filters.Filters, edge: Edge | None, sees_everything: bool) -> dict[str, Any]:
+    """What an empty list says, and where it leads."""
+    if not (edge or chosen.any):
+        whose = "" if sees_everything else " that you made"
+        sentence = f"Here stands every request for a connection{whose}, with what became of it. There is none yet."
+        return {"sentence": sentence, "links": [(reverse("connections:new"), "Ask for the first one")]}
+    links = [(chosen.query(), "Newest")] if edge else []
+    links += [(reverse("connections:history"), "Clear the filters")] if chosen.any else []
+    where = "is beyond this point of the list" if edge else "fits these filters"
+    return {"sentence": f"No request {where}.", "links": links}
 
 
 def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge: Edge | None, zone: tzinfo) -> Page:
@@ -95,16 +111,25 @@ def read_page(visible: ConnectionRequestQuerySet, chosen: filters.Filters, edge:
         found.reverse()
     newer = edge is not None and (more or not edge.newer)
     older = bool(edge and edge.newer) or more
+    links = []
+    if newer and found:
+        links.append(_page_link(chosen.query(cursor=filters.cursor(Edge(found[0][0], newer=True))), "← Newer", "prev"))
+    if older and found:
+        links.append(_page_link(chosen.query(cursor=filters.cursor(Edge(found[-1][0]))), "Older →", "next"))
+    if edge:
+        links.append(format_html('<a href="{}">Newest</a>', chosen.query()))
     return Page(
         rows=_prepared(found, zone),
-        newer=chosen.query(cursor=filters.cursor(Edge(found[0][0], newer=True))) if newer and found else "",
-        older=chosen.query(cursor=filters.cursor(Edge(found[-1][0]))) if older and found else "",
+        links=links,
         count=count_in_words(found[0][-1] if found else 0, exact=len(found) if not (edge or more) else None),
         limited=stage.limited,
     )
 
 
-_GONE = "no longer at Fivetran"
+def _page_link(address: str, words: str, relation: str) -> SafeString:
+    return format_html('<a href="{}" rel="{}">{}</a>', address, relation, words)
+
+
 _COLUMNS = (
     "id",
     "status",
@@ -140,13 +165,7 @@ def escaped_once(text: str) -> SafeString:
 @lru_cache(maxsize=256)
 def labels_of(status: str, setup_state: str | None, turn: str) -> tuple[SafeString, SafeString]:
     # The same for many rows: each is made once.
-    tag = '<span class="tag tag-{}" data-status="{}">{}</span>'
-    label = format_html(tag, labels.tone(status), status, Status(status).label)
-    if setup_state == _GONE:
-        label += format_html(' <span class="tag tag-danger">{}</span>', setup_state)
-    elif setup_state and setup_state != "connected":
-        label += format_html(' <span class="tag tag-warning">{}</span>', setup_state)
-    return label, escape(turn)
+    return labels.state_tags(status, setup_state), escape(turn)
 
 
 def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any, ...]]:
@@ -156,7 +175,7 @@ def _prepared(found: Iterable[tuple[Any, ...]], zone: tzinfo) -> list[tuple[Any,
         (
             pk,
             start,
-            *labels_of(status, _GONE if deleted else setup_state, turn),
+            *labels_of(status, labels.GONE if deleted else setup_state, turn),
             escaped_once(service_name or "(no service yet)"),
             escaped_once(group_name),
             characters.visible(schema),

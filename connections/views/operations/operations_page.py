@@ -17,6 +17,7 @@ from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest,
 from connections.spec.characters import visible
 from connections.spec.refusals import refusal_of
 from connections.states import Status
+from connections.views import labels
 from connections.views.errors import decided
 from connections.views.request_page import queries
 from connections.workflow import operations
@@ -107,7 +108,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         "breaker": _breaker_context(),
         "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
         "oldest": oldest,
-        "late": oldest is not None and timezone.now() - oldest > LATE,
+        "late": labels.tag("danger", "waits long") if oldest and timezone.now() - oldest > LATE else "",
         "attention": [(conn_request, form_of(conn_request, failed)) for conn_request in attention],
         "refused": [
             (conn_request, form_of(conn_request, failed), refusal_of(conn_request.failure_code))
@@ -134,12 +135,15 @@ def _breaker_context() -> dict[str, Any]:
     if breaker.paused_at and sending:
         sentence = "Nothing is sent until somebody resumes."
     why = breaker.paused_reason
+    parts = ["rate"] if breaker.rate_limit is not None else []
+    parts.append("paused" if breaker.paused_at else "pause")
     return {
         "row": breaker,
         "state": "Paused" if breaker.paused_at else "Open" if sending else "Closed",
         "sentence": f"{sentence} until" if ahead else sentence,
         "why_paused": format_html(": <bdi>{}</bdi>", visible(why)) if why else "",
         "until": ahead,
+        "parts": [f"connections/operations/_{name}.html" for name in parts],
         "sending": sending and not breaker.paused_at,
         "pace": _PACES.get(breaker.pace, ""),
     }
@@ -170,4 +174,5 @@ _SENTENCES = {
 def _processes_context() -> list[dict[str, Any]]:
     heard = dict(Heartbeat.objects.values_list("process", "at"))
     silent = Heartbeat.objects.silent()
-    return [{"label": p.label, "at": heard.get(p), "quiet": p in silent} for p in Process]
+    tag = labels.tag("danger", "silent")
+    return [{"label": p.label, "at": heard.get(p), "silent": tag if p in silent else ""} for p in Process]

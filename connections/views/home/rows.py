@@ -1,0 +1,89 @@
+"""The lines of the lists on the first page, ready to be laid out."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from connections.models import Handover
+from connections.spec.characters import visible
+from connections.states import Status
+from connections.views import labels
+
+
+@dataclass(frozen=True)
+class Row:
+    """`mark` is a data attribute, for tests and scripts."""
+
+    mark: SafeString
+    number: int
+    title: str
+    url: str
+    where: SafeString
+    state: SafeString
+    since: datetime
+
+
+def of_request(row: dict[str, Any], address: str = "connections:request") -> Row:
+    """Of a draft also its preset, and when it was saved."""
+    setup_state = labels.GONE if row["deleted_at_fivetran_at"] else row["connection__setup_state"]
+    draft = row if row["status"] == Status.DRAFT else {}
+    return Row(
+        mark=_mark("request-id", row["id"]),
+        number=row["id"],
+        title=row["service_name"] or "No service yet",
+        url=reverse(address, args=[row["id"]]),
+        where=_where(
+            ("to", row["group_name"]),
+            ("as", row["schema"]),
+            ("· from", draft.get("preset__name")),
+            ("· by", row.get("requester__username")),
+        ),
+        state=labels.state_tags(row["status"], setup_state),
+        since=draft.get("saved_at") or row["status_since"],
+    )
+
+
+def of_handover(handover: Handover) -> Row:
+    conn_request = handover.request
+    return Row(
+        mark=_mark("handover", handover.state),
+        number=conn_request.pk,
+        title=conn_request.service_name,
+        url=reverse("connections:handover", args=[handover.token]),
+        where=_where(("as", conn_request.schema), ("· asked for by", str(conn_request.requester))),
+        state=labels.tag("warning", handover.get_state_display()),
+        since=handover.sent_at,
+    )
+
+
+def of_trust(row: dict[str, Any]) -> Row:
+    pk = row["request_id"]
+    return Row(
+        mark=_mark("trust-of", pk),
+        number=pk,
+        title=row["request__service_name"],
+        url=f"{reverse('connections:request', args=[pk])}#trust",
+        where=_where(
+            ("to", row["request__group_name"]),
+            ("as", row["request__schema"]),
+            ("· by", row["request__requester__username"]),
+        ),
+        state=labels.tag("warning", f"To be trusted: {row['trust_waiting']}"),
+        since=row["trust_since"],
+    )
+
+
+def _mark(name: str, value: object) -> SafeString:
+    return format_html('data-{}="{}"', name, value)
+
+
+def _where(*parts: tuple[str, str | None]) -> SafeString:
+    named: Iterable[tuple[str, str, str]] = (
+        (words, "name" if words == "as" else "", visible(text)) for words, text in parts if text
+    )
+    return format_html_join(" ", '{} <bdi class="{}">{}</bdi>', named)
