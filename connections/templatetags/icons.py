@@ -27,7 +27,7 @@ _PICTURES = {
 @lru_cache
 def icon(name: str, size: int = 20) -> str:
     """A heroicon of that many pixels, hidden from screen readers: the text beside it says the same."""
-    return heroicon_outline(name, size=size, class_="icon", aria_hidden="true")
+    return heroicon_outline(name, size=size, **{"class": "icon", "aria-hidden": "true"})
 
 
 @register.simple_tag

@@ -37,6 +37,10 @@ def test_a_person_has_a_real_name_and_is_you_to_oneself() -> None:
     assert drawn("{% person who %}", who=None, user=ada) == ""
 
 
+def test_an_icon_has_the_class_of_its_style() -> None:
+    assert 'class="icon"' in drawn("{% icon 'key' 24 %}")
+
+
 def test_a_hostile_name_stays_text() -> None:
     hostile = User(username="x", first_name='<img src="x">', last_name="a\u202eb")
     shown = drawn("{% person who %}{{ who|person_name }}", who=hostile)
