@@ -137,11 +137,11 @@ def enqueue_many(messages: Sequence[tuple[Any, ...]]) -> bool:
     try:
         # A bare client asks the broker first: Celery's own publishing waits 5 to 15 s on a hung one.
         _broker(settings.REDIS_URL, settings.ENQUEUE_TIMEOUT / 2).ping()
-        producer = _line.producer()
+        producer = _publishing.producer()
         for task, *args in messages:
             task.apply_async(args, producer=producer, retry=False)
     except Exception as error:  # noqa: BLE001  (an approval that was stored must not fail by whatever the publisher raises)
-        _hang_up()
+        _disconnect()
         names = ", ".join(sorted({task.name for task, *_ in messages}))
         log.warning("%s was not enqueued (%s); the sweeper will", names, type(error).__name__)
         return False
@@ -165,21 +165,21 @@ def _broker(url: str, seconds: float) -> Redis:
     return Redis.from_url(url, **timeouts, retry=Retry(NoBackoff(), 0), protocol=2)
 
 
-def _hang_up() -> None:
+def _disconnect() -> None:
     """Close all connections. Never raises."""
-    for forget in (_line.hang_up, _disconnect):
+    for close in (_publishing.close, _close_pool):
         try:
-            forget()
+            close()
         except Exception as error:  # noqa: BLE001
             log.warning("a connection to the broker could not be closed (%s)", type(error).__name__)
 
 
-def _disconnect() -> None:
+def _close_pool() -> None:
     _broker(settings.REDIS_URL, settings.ENQUEUE_TIMEOUT / 2).connection_pool.disconnect(inuse_connections=False)
 
 
 # Not Celery's own pool: its time-outs are those of the worker, and its connections may be half open for hours.
-class _Line(threading.local):
+class _Publishing(threading.local):
     """This thread's connection for publishing: opening one takes ten times as long as a message does."""
 
     def __init__(self) -> None:
@@ -192,7 +192,7 @@ class _Line(threading.local):
         # Kept while it was used a moment ago.
         to = (current_app.conf.broker_url, timeout)
         if to != self._to or time.monotonic() - self._used_at > KEPT_SECONDS:
-            self.hang_up()
+            self.close()
         if self._producer is None:
             # One try: kombu's own connecting tries again for seconds when the broker goes away after the ping.
             options = {"socket_timeout": timeout, "socket_connect_timeout": timeout, "max_retries": 0}
@@ -202,10 +202,10 @@ class _Line(threading.local):
         self._used_at = time.monotonic()
         return self._producer
 
-    def hang_up(self) -> None:
+    def close(self) -> None:
         if self._producer is not None:
             producer, self._producer = self._producer, None
             producer.connection.release()
 
 
-_line = _Line()
+_publishing = _Publishing()

@@ -130,7 +130,7 @@ def _code(journey: Journey) -> str:
 
 
 def _failing(told: dict[str, Any]) -> list[dict[str, Any]]:
-    """A run of the setup tests that quotes the call, in words that the doctor knows too."""
+    """A run of the setup tests that quotes the call, in words that have a diagnosis too."""
     tests = [
         {"title": "Validating login", "status": "FAILED", "message": f"Access denied: {echo()}", "details": None},
         {"title": "Connecting to host", "status": "FAILED", "message": echo(), "details": {"said": [echo()]}},

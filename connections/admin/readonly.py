@@ -126,7 +126,7 @@ class SetupTestRunAdmin(ReadOnlyAdmin):
 
 
 @admin.register(CircuitBreaker)
-class ApiGateAdmin(ReadOnlyAdmin):
+class CircuitBreakerAdmin(ReadOnlyAdmin):
     list_display = ("__str__", "open_since", "not_before", "unclear_in_a_row", "paused_by", "paused_at")
 
 

@@ -135,7 +135,7 @@ def test_a_message_takes_the_connection_of_the_last_one_while_it_is_fresh(
         broker.client_kill_filter(_type="normal", skipme=True)
         assert tasks.enqueue(tasks.notify) and connected() > before
         before = connected()
-        tasks._line._used_at -= tasks.KEPT_SECONDS  # as if so long ago: this clock can be set by nobody
+        tasks._publishing._used_at -= tasks.KEPT_SECONDS  # as if so long ago: this clock can be set by nobody
         assert tasks.enqueue(tasks.notify) and connected() > before
         assert broker.llen("control") == 4
 

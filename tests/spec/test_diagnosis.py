@@ -1,4 +1,4 @@
-"""The doctor's file is whole, each entry recognises its own messages, and hostile ones cost no time."""
+"""The file of diagnoses is whole, each entry recognises its own messages, and hostile ones cost no time."""
 
 import ipaddress
 import re

@@ -144,10 +144,10 @@ def test_an_unknown_failure_shows_fivetrans_words_and_its_guide(as_user: Login, 
 def test_passed_tests_warnings_that_nobody_knows_and_earlier_runs_have_no_card(as_user: Login, cast: Cast) -> None:
     passed = {"title": "SSH Tunnel Connection", "status": "PASSED", "message": "Auth fail"}
     conn_request = created(cast, passed, NEW | {"status": "WARNING"})
-    assert "card-doctor" not in page_of(as_user("requester"), conn_request)
+    assert "card-diagnosis" not in page_of(as_user("requester"), conn_request)
     conn_request = created(cast, SSH)
     store_run(conn_request.connection, {"setup_tests": [passed]})
-    assert "card-doctor" not in page_of(as_user("requester"), conn_request)
+    assert "card-diagnosis" not in page_of(as_user("requester"), conn_request)
 
 
 def test_a_warning_that_is_known_has_a_card(as_user: Login, cast: Cast) -> None:
