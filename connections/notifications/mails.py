@@ -30,8 +30,8 @@ GATHERED = {
     NoticeKind.TRUST_NEEDED: ("Something to trust waits for approval at {} connections", "approvals/"),
     NoticeKind.ATTENTION: ("{} requests need an operator", "operations/"),
 }
-# (kind, what is known besides) -> what a mail about a request says.
-_OF_REQUEST = {
+# (kind, what is known besides) -> what a mail about a request, a change or a batch says.
+_SAID = {
     (NoticeKind.SUBMITTED, ""): "somebody asks for a connection and needs an approver's decision:",
     (NoticeKind.APPROVED, ""): (
         "your request is approved; the portal now creates the connection at Fivetran by itself:"
@@ -76,20 +76,22 @@ _OF_REQUEST = {
         "the source of this connection showed Fivetran a certificate or an SSH host key that nobody has approved yet. "
         "Compare it\nwith whoever runs the source, outside the portal, then approve it on the page, or leave it:"
     ),
+    (NoticeKind.CHANGE_SUBMITTED, ""): ("somebody asks for a change of a connection and needs an approver's decision:"),
+    (NoticeKind.CHANGE_DECIDED, ChangeStatus.REJECTED): "the change was rejected, nothing is changed:",
+    (NoticeKind.CHANGE_DECIDED, ""): "the change is approved; the portal tells Fivetran by itself:",
+    (NoticeKind.CHANGE_ENDED, ChangeStatus.DONE): "Fivetran has made the change:",
+    (NoticeKind.CHANGE_ENDED, ChangeStatus.EXPIRED): (
+        "nobody decided on this change for a long time, so it expired and nothing is changed:"
+    ),
+    (NoticeKind.CHANGE_ENDED, NO_CLEAR_ANSWER): "nobody knows whether the change was made: look at Fivetran:",
+    (NoticeKind.CHANGE_ENDED, ""): "the change was not made; the page says why:",
+    (NoticeKind.SUBMITTED, "batch"): (
+        "somebody asks for {} connections in one table, and needs an approver's decision on them:"
+    ),
+    (NoticeKind.APPROVED, "batch"): (
+        "requests of your batch of {} are approved; the portal now creates their connections at Fivetran by itself:"
+    ),
 }
-_CHANGE_SUBMITTED = "somebody asks for a change of a connection and needs an approver's decision:"
-_CHANGE_REJECTED = "the change was rejected, nothing is changed:"
-_CHANGE_APPROVED = "the change is approved; the portal tells Fivetran by itself:"
-_CHANGE_ENDED = {
-    ChangeStatus.DONE: "Fivetran has made the change:",
-    ChangeStatus.EXPIRED: "nobody decided on this change for a long time, so it expired and nothing is changed:",
-}
-_CHANGE_UNCLEAR = "nobody knows whether the change was made: look at Fivetran:"
-_CHANGE_FAILED = "the change was not made; the page says why:"
-_BATCH_SUBMITTED = "somebody asks for {} connections in one table, and needs an approver's decision on them:"
-_BATCH_APPROVED = (
-    "requests of your batch of {} are approved; the portal now creates their connections at Fivetran by itself:"
-)
 _CODE = (
     "somebody opened the page on which the credentials of a source are handed over, and asked for this code:",
     "  {} {}",
@@ -139,7 +141,7 @@ def _line(notice: Notice) -> str:
 def of_batch(notice: Notice, batch: Batch) -> Mail:
     counted = batch.rows.count()
     submitted = notice.kind == NoticeKind.SUBMITTED
-    sentence = (_BATCH_SUBMITTED if submitted else _BATCH_APPROVED).format(counted)
+    sentence = _SAID[NoticeKind(notice.kind), "batch"].format(counted)
     facts = [_facts([("Asked by", batch.requester)])] if submitted else []
     subject = f"{notice.get_kind_display()}: batch #{batch.pk} of {counted} requests"
     page = public(f"batches/{batch.pk}/")
@@ -149,7 +151,7 @@ def of_batch(notice: Notice, batch: Batch) -> Mail:
 def of_request(notice: Notice, conn_request: ConnectionRequest) -> Mail:
     kind = NoticeKind(notice.kind)
     refusal = _operators_refusal(notice, conn_request)
-    sentence = _OF_REQUEST.get((kind, _known(kind, conn_request, refusal))) or _OF_REQUEST[NoticeKind.ATTENTION, ""]
+    sentence = _SAID.get((kind, _known(kind, conn_request, refusal))) or _SAID[NoticeKind.ATTENTION, ""]
     if kind is NoticeKind.ATTENTION and refusal:
         code = f" ({one_line(conn_request.failure_code)})" if conn_request.failure_code else ""
         sentence = sentence.format(code=code, act=wrap(refusal.act, 118))
@@ -212,17 +214,9 @@ def of_change(notice: Notice, change: ConnectionChange) -> Mail:
         words = [_words("Fivetran said", change.failure_message)]
     subject = f"{notice.get_kind_display()}: {change.get_kind_display()}, request #{notice.request_id}"
     page = public(f"changes/{change.pk}/")
-    sentence = _change_sentence(notice, change)
+    kind, known = NoticeKind(notice.kind), change.failure_code or change.state
+    sentence = _SAID.get((kind, known)) or _SAID[kind, ""]
     return Mail(subject, _text(_hello(notice.recipient), sentence, _facts(facts, *words), page, f"{_PRESENT_STATE}."))
-
-
-def _change_sentence(notice: Notice, change: ConnectionChange) -> str:
-    if notice.kind == NoticeKind.CHANGE_SUBMITTED:
-        return _CHANGE_SUBMITTED
-    if notice.kind == NoticeKind.CHANGE_DECIDED:
-        return _CHANGE_REJECTED if change.state is ChangeStatus.REJECTED else _CHANGE_APPROVED
-    unclear = change.failure_code == NO_CLEAR_ANSWER
-    return _CHANGE_ENDED.get(change.state) or (_CHANGE_UNCLEAR if unclear else _CHANGE_FAILED)
 
 
 def of_handover(notice: Notice, handover: Handover) -> Mail:
