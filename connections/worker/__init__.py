@@ -12,20 +12,3 @@ from connections.worker.reconcile import reconcile
 from connections.worker.setup_tests import run_tests
 from connections.worker.sweep import Due, note_alive, sweep
 from connections.worker.trust import send_trust
-
-__all__ = [
-    "Due",
-    "apply_change",
-    "check",
-    "heed_clock",
-    "next_due",
-    "note_alive",
-    "observe",
-    "probe",
-    "reconcile",
-    "breaker_closed",
-    "run_tests",
-    "send_trust",
-    "submit",
-    "sweep",
-]
