@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Q
-from django.db.models.functions import Now
 
 from connections import limits, notifications, permissions, tasks
 from connections.models import (
@@ -18,12 +17,12 @@ from connections.models import (
     IllegalTransition,
     NoticeKind,
     StaleRow,
-    known_account,
     open_change,
     transition_change,
 )
 from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus
+from connections.workflow.decisions import approval, decision
 
 _PLAIN_SCHEDULE = ("sync_frequency", "daily_sync_time")  # null at Fivetran where a schedule has no single cadence
 
@@ -116,20 +115,8 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
     """Approve exactly the body with this digest, for the present Fivetran account. Raises StaleRow."""
     permissions.check_can_approve_change(by, change)
     with transaction.atomic():
-        transition_change(
-            change,
-            ChangeStatus.APPROVED,
-            actor=Actor.APPROVER,
-            by=by,
-            guard=Q(digest=digest),
-            approved_by=by,
-            approved_at=Now(),
-            approved_digest=digest,
-            approved_account=known_account(),
-            decided_by=by,
-            decided_at=Now(),
-            next_try_at=Now(),
-        )
+        columns = approval(by, digest)
+        transition_change(change, ChangeStatus.APPROVED, actor=Actor.APPROVER, by=by, guard=Q(digest=digest), **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
         transaction.on_commit(partial(tasks.enqueue, tasks.apply_change, change.pk), robust=True)
 
@@ -137,16 +124,8 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
 def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
     permissions.check_can_decide_change(by, change)
     with transaction.atomic():
-        transition_change(
-            change,
-            ChangeStatus.REJECTED,
-            actor=Actor.APPROVER,
-            by=by,
-            reason=reason,
-            decided_by=by,
-            decided_at=Now(),
-            decision_reason=reason.strip(),
-        )
+        columns = decision(by, reason)
+        transition_change(change, ChangeStatus.REJECTED, actor=Actor.APPROVER, by=by, reason=reason, **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester)
 
 

@@ -1,6 +1,7 @@
 """Deciding: approve, reject, ask for changes."""
 
 from functools import partial
+from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -10,6 +11,17 @@ from django.db.models.functions import Now
 from connections import notifications, permissions, tasks
 from connections.models import ConnectionRequest, NoticeKind, StaleRow, known_account, transition
 from connections.states import Actor, Status
+
+
+def decision(by: User, reason: str = "") -> dict[str, Any]:
+    """The columns of a decision, the same for requests and for changes."""
+    return {"decided_by": by, "decided_at": Now(), "decision_reason": reason.strip()}
+
+
+def approval(by: User, digest: str) -> dict[str, Any]:
+    """The columns of an approval of the body with this digest, for the present Fivetran account."""
+    of_body = {"approved_by": by, "approved_at": Now(), "approved_digest": digest, "approved_account": known_account()}
+    return {**of_body, **decision(by), "next_try_at": Now()}
 
 
 def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce: bool = True) -> None:
@@ -25,14 +37,8 @@ def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce:
             by=by,
             guard=Q(digest=digest),
             detail={"digest": digest},
-            approved_by=by,
-            approved_at=Now(),
-            approved_digest=digest,
-            approved_account=known_account(),
-            decided_by=by,
-            decided_at=Now(),
-            next_try_at=Now(),
             note="",
+            **approval(by, digest),
         )
         if announce:
             notifications.notify(conn_request, NoticeKind.APPROVED, conn_request.requester)
@@ -59,15 +65,6 @@ def _check(by: User, conn_request: ConnectionRequest, digest: str | None) -> Non
 
 def _decide(by: User, conn_request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
     with transaction.atomic():
-        transition(
-            conn_request,
-            target,
-            actor=Actor.APPROVER,
-            by=by,
-            reason=reason,
-            decided_by=by,
-            decided_at=Now(),
-            decision_reason=reason.strip(),
-        )
+        transition(conn_request, target, actor=Actor.APPROVER, by=by, reason=reason, **decision(by, reason))
         notifications.notify(conn_request, kind, conn_request.requester)
         transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
