@@ -1,12 +1,14 @@
-"""The life of a request: its statuses and every allowed transition.
+"""The life of a request, and of what belongs to it: the states of each machine and every allowed move between them.
 
-Nothing here touches the database. `connections.models.transition` is the only writer of a status and refuses all else;
-pages, admin and documents read the same table. Whose turn it is: `connections.next_step`.
+Nothing here touches the database. `connections.models.state_columns` is the only writer of a state and refuses all
+else; pages, admin and documents read the same tables. Whose turn it is: `connections.next_step`.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from functools import cached_property
+from typing import Any, Generic, TypeVar
 
 
 class Owner(StrEnum):
@@ -30,12 +32,12 @@ class Actor(StrEnum):
     RECONCILER = "reconciler"
 
 
-class _Labelled(StrEnum):
+class State(StrEnum):
     """A stored value, which is part of the outside contract, with a label for people."""
 
     label: str
 
-    def __new__(cls, value: str, label: str = "") -> "_Labelled":
+    def __new__(cls, value: str, label: str = "") -> "State":
         member = str.__new__(cls, value)
         member._value_ = value
         member.label = label
@@ -46,7 +48,7 @@ class _Labelled(StrEnum):
         return [(member.value, member.label) for member in cls]
 
 
-class Status(_Labelled):
+class Status(State):
     DRAFT = "draft", "Draft"
     PENDING = "pending", "Waiting for approval"
     CHANGES_REQUESTED = "changes_requested", "Changes requested"
@@ -62,7 +64,11 @@ class Status(_Labelled):
     EXPIRED = "expired", "Expired"
 
 
-S = TypeVar("S", bound=_Labelled)
+S = TypeVar("S", bound=State)
+
+
+class IllegalTransition(Exception):
+    """The table has no such move, or not for this actor, or it needs a reason."""
 
 
 @dataclass(frozen=True)
@@ -75,13 +81,59 @@ class Transition(Generic[S]):
     needs_reason: bool = False
 
 
+@dataclass(frozen=True)
+class Machine(Generic[S]):
+    """Every allowed move of one column."""
+
+    name: str
+    column: str
+    moves: tuple[Transition[S], ...]
+
+    @property
+    def states(self) -> type[S]:
+        return type(self.moves[0].target)
+
+    @cached_property
+    def final(self) -> frozenset[S]:
+        return frozenset(set(self.states) - {move.source for move in self.moves})
+
+    def find(self, source: S | None, target: S) -> Transition[S] | None:
+        """The move from `source` (None: a new row) to `target`, or None where it is not allowed."""
+        return next((move for move in self.moves if (move.source, move.target) == (source, target)), None)
+
+    def check(self, source: S | None, target: S, actor: Actor, reason: str | None = None) -> None:
+        """Raises IllegalTransition. Without `reason` the caller answers for it."""
+        move = self.find(source, target)
+        if move is None or actor not in move.actors:
+            raise IllegalTransition(f"{actor} cannot move a {self.name} from {source} to {target}.")
+        if reason is not None and move.needs_reason and not reason.strip():
+            raise IllegalTransition(f"Moving a {self.name} from {source} to {target} needs a reason.")
+
+    def sources(self, target: S, actor: Actor) -> list[S]:
+        """The states from which `actor` may move a row to `target`. Raises IllegalTransition where there is none."""
+        mine = [move.source for move in self.moves if move.target is target and actor in move.actors]
+        if not (found := [source for source in mine if source is not None]):
+            raise IllegalTransition(f"{actor} cannot move any {self.name} to {target}.")
+        return found
+
+    def mermaid(self) -> Iterator[str]:
+        """The lines of a Mermaid state diagram (mermaid.js.org)."""
+        yield "stateDiagram-v2"
+        for move in self.moves:
+            source = "[*]" if move.source is None else move.source.name.lower()
+            yield f"    {source} --> {move.target.name.lower()}: {', '.join(sorted(move.actors))}"
+        for state in self.states:
+            if state in self.final:
+                yield f"    {state.name.lower()} --> [*]"
+
+
 def _move(source: S | None, target: S, *actors: Actor, needs_reason: bool = False) -> Transition[S]:
     return Transition(source, target, frozenset(actors), needs_reason)
 
 
 _S, _A = Status, Actor
 
-TRANSITIONS: tuple[Transition[Status], ...] = (
+_REQUEST: tuple[Transition[Status], ...] = (
     # What people decide.
     _move(None, _S.DRAFT, _A.REQUESTER),
     _move(None, _S.PENDING, _A.REQUESTER),
@@ -121,13 +173,13 @@ TRANSITIONS: tuple[Transition[Status], ...] = (
     _move(_S.ATTENTION, _S.FAILED, _A.OPERATOR, needs_reason=True),
 )
 
-_TABLE = {(move.source, move.target): move for move in TRANSITIONS}
+REQUEST = Machine("request", "status", _REQUEST)
 
 # A destination name is taken while one of these requests asks for it (`created` until it is seen gone at Fivetran).
 LIVE: frozenset[Status] = frozenset(
     {_S.PENDING, _S.CHANGES_REQUESTED, _S.APPROVED, _S.CLAIMED, _S.SENDING, _S.UNKNOWN, _S.ATTENTION}
 )
-FINAL: frozenset[Status] = frozenset(set(Status) - {move.source for move in TRANSITIONS})
+FINAL = REQUEST.final
 EDITABLE: frozenset[Status] = frozenset({_S.DRAFT, _S.PENDING, _S.CHANGES_REQUESTED})
 WITHDRAWABLE: frozenset[Status] = frozenset({_S.DRAFT, _S.PENDING, _S.CHANGES_REQUESTED, _S.APPROVED})
 # Every status behind an approval: rows in them carry an approver, a digest and an account.
@@ -136,13 +188,8 @@ DECIDED: frozenset[Status] = frozenset(
 )
 
 
-def find_transition(source: Status | None, target: Status) -> Transition[Status] | None:
-    """The transition from `source` (None: a new request) to `target`, or None where it is not allowed."""
-    return _TABLE.get((source, target))
-
-
 # --- changes of a connection that exists -----------------------------------------------------------------------------
-class ChangeStatus(_Labelled):
+class ChangeStatus(State):
     PENDING = "pending", "Waiting for approval"
     APPROVED = "approved", "Approved, in the queue"
     RUNNING = "running", "Telling Fivetran"
@@ -158,7 +205,7 @@ _ASKING = (Actor.REQUESTER, Actor.APPROVER, Actor.OPERATOR)
 
 # PATCH of fixed values and DELETE may be repeated, so an unclear ending needs no status of its own: it is tried again,
 # and after the last try looked up.
-CHANGE_TRANSITIONS: tuple[Transition[ChangeStatus], ...] = (
+_CHANGE: tuple[Transition[ChangeStatus], ...] = (
     _move(None, _C.PENDING, *_ASKING, needs_reason=True),
     _move(_C.PENDING, _C.APPROVED, _A.APPROVER),
     _move(_C.PENDING, _C.REJECTED, _A.APPROVER, needs_reason=True),
@@ -171,22 +218,18 @@ CHANGE_TRANSITIONS: tuple[Transition[ChangeStatus], ...] = (
     _move(_C.RUNNING, _C.FAILED, _A.WORKER),
 )
 
-_CHANGE_TABLE = {(move.source, move.target): move for move in CHANGE_TRANSITIONS}
+CHANGE = Machine("change", "status", _CHANGE)
 
 # One of these at a time for a connection.
 CHANGE_OPEN: frozenset[ChangeStatus] = frozenset({_C.PENDING, _C.APPROVED, _C.RUNNING})
-CHANGE_FINAL: frozenset[ChangeStatus] = frozenset(set(ChangeStatus) - {move.source for move in CHANGE_TRANSITIONS})
+CHANGE_FINAL = CHANGE.final
 CHANGE_WITHDRAWABLE: frozenset[ChangeStatus] = frozenset({_C.PENDING, _C.APPROVED})
 # Every status behind an approval: rows in them carry an approver, a digest and an account.
 CHANGE_DECIDED: frozenset[ChangeStatus] = frozenset({_C.APPROVED, _C.RUNNING, _C.DONE, _C.FAILED})
 
 
-def change_transition(source: ChangeStatus | None, target: ChangeStatus) -> Transition[ChangeStatus] | None:
-    return _CHANGE_TABLE.get((source, target))
-
-
 # --- what is kept beside the status of a created request -------------------------------------------------------------
-class HandoverState(_Labelled):
+class HandoverState(State):
     WAITING = "waiting", "Not opened yet"
     OPEN = "open", "Opened"
     RETURNED = "returned", "Back from Fivetran, being checked"
@@ -194,7 +237,7 @@ class HandoverState(_Labelled):
     REVOKED = "revoked", "Revoked"
 
 
-class TrustState(_Labelled):
+class TrustState(State):
     """A lost call is due again."""
 
     DUE = "due", "Waiting to be sent"
@@ -204,7 +247,7 @@ class TrustState(_Labelled):
     LAPSED = "lapsed", "Fivetran asked again"  # sent, yet a later run named it once more
 
 
-class SetupTestsState(_Labelled):
+class SetupTestsState(State):
     """A lost run is due again."""
 
     NONE = "none", "Not asked for"
@@ -220,9 +263,10 @@ TESTS_OPEN = (SetupTestsState.DUE, SetupTestsState.RUNNING)
 _H, _T, _R = HandoverState, TrustState, SetupTestsState
 _OVERSEEING = (_A.REQUESTER, _A.APPROVER, _A.OPERATOR)
 
-HANDOVER_TRANSITIONS: tuple[Transition[HandoverState], ...] = (
+_HANDOVER: tuple[Transition[HandoverState], ...] = (
     _move(None, _H.WAITING, *_OVERSEEING, _A.WORKER),
     _move(_H.WAITING, _H.OPEN, _A.SOURCE_OWNER),
+    _move(_H.OPEN, _H.OPEN, _A.SOURCE_OWNER),  # by another card
     _move(_H.OPEN, _H.RETURNED, _A.SOURCE_OWNER),
     # What came back was not enough, or another card was made.
     _move(_H.RETURNED, _H.OPEN, _A.RECONCILER, _A.SOURCE_OWNER),
@@ -233,7 +277,7 @@ HANDOVER_TRANSITIONS: tuple[Transition[HandoverState], ...] = (
     *(_move(live, _H.WAITING, *_OVERSEEING, _A.SOURCE_OWNER) for live in LIVE_HANDOVER),
     *(_move(over, _H.WAITING, *_OVERSEEING) for over in (_H.DONE, _H.REVOKED)),
 )
-TRUST_TRANSITIONS: tuple[Transition[TrustState], ...] = (
+_TRUST: tuple[Transition[TrustState], ...] = (
     _move(None, _T.DUE, _A.APPROVER, _A.OPERATOR),
     _move(_T.DUE, _T.RUNNING, _A.WORKER),
     _move(_T.DUE, _T.REFUSED, _A.WORKER),
@@ -242,13 +286,49 @@ TRUST_TRANSITIONS: tuple[Transition[TrustState], ...] = (
     _move(_T.RUNNING, _T.REFUSED, _A.WORKER),
     _move(_T.SENT, _T.LAPSED, _A.APPROVER, _A.OPERATOR),
 )
-TESTS_TRANSITIONS: tuple[Transition[SetupTestsState], ...] = (
+_SETUP_TESTS: tuple[Transition[SetupTestsState], ...] = (
     *(_move(None, first, _A.WORKER, _A.RECONCILER, _A.OPERATOR) for first in (_R.NONE, _R.DUE)),
     _move(None, _R.STORED, _A.WORKER),  # with the answer to the creation
     # Asked for; or after a hand-over or a trust that was sent, of which an earlier run cannot know.
     *(_move(idle, _R.DUE, *_OVERSEEING, _A.WORKER, _A.RECONCILER) for idle in (_R.NONE, _R.STORED)),
+    _move(_R.DUE, _R.DUE, _A.WORKER),  # at once, as if it had never been tried
     _move(_R.DUE, _R.RUNNING, _A.WORKER),
     _move(_R.RUNNING, _R.DUE, _A.WORKER, _A.SWEEPER),
     _move(_R.RUNNING, _R.STORED, _A.WORKER, _A.RECONCILER),
     _move(_R.DUE, _R.STORED, _A.RECONCILER),  # the connection is gone
 )
+
+HANDOVER = Machine("handover", "state", _HANDOVER)
+TRUST = Machine("trust", "state", _TRUST)
+SETUP_TESTS = Machine("setup_tests", "tests", _SETUP_TESTS)
+
+
+# --- the circuit breaker before the Fivetran account -----------------------------------------------------------------
+class BreakerReason(State):
+    """The labels are of the time when the breaker was called a gate, and people know them so."""
+
+    CLOSED = "", "Open"
+    RATE_LIMITED = "rate_limited", "Fivetran asked to wait"
+    AUTH = "auth", "Fivetran does not accept the API key"
+    OPEN = "unwell", "Fivetran gives no clear answers"
+    HALF_OPEN = "trial", "Fivetran answers again; one request goes ahead"
+
+
+_B = BreakerReason
+
+# The worker moves it by how a call ended, a page that asks Fivetran too; the reconciler by what the probe found.
+_BREAKER: tuple[Transition[BreakerReason], ...] = (
+    _move(None, _B.CLOSED, _A.WORKER),
+    # A key that is not accepted outweighs the rest: only a probe leaves it, never time.
+    *(_move(before, _B.RATE_LIMITED, _A.WORKER) for before in _B if before != "auth"),
+    *(_move(before, _B.AUTH, _A.WORKER, _A.RECONCILER) for before in _B),
+    *(_move(before, _B.OPEN, _A.WORKER) for before in (_B.CLOSED, _B.RATE_LIMITED, _B.HALF_OPEN)),
+    _move(_B.RATE_LIMITED, _B.CLOSED, _A.WORKER, _A.RECONCILER),
+    _move(_B.AUTH, _B.CLOSED, _A.RECONCILER),
+    _move(_B.OPEN, _B.CLOSED, _A.RECONCILER),
+    _move(_B.OPEN, _B.HALF_OPEN, _A.RECONCILER),
+    _move(_B.HALF_OPEN, _B.CLOSED, _A.WORKER),
+)
+BREAKER = Machine("breaker", "reason", _BREAKER)
+
+MACHINES: tuple[Machine[Any], ...] = (REQUEST, CHANGE, HANDOVER, TRUST, SETUP_TESTS, BREAKER)

@@ -50,8 +50,11 @@ def unlawful_imports(module: str, source: str, *, is_package: bool = False) -> I
 
 # --- a column that tells a state has named writers -------------------------------------------------------------------
 
-_MODELS = {"ConnectionRequest", "ConnectionChange", "Connection", "Handover", "Trust"}
+_MODELS = {"ConnectionRequest", "ConnectionChange", "Connection", "Handover", "Trust", "CircuitBreaker"}
 _WRITERS = {"update", "create", "acreate", "aupdate", "get_or_create", "update_or_create", *_MODELS}
+
+
+COMPUTED = "a name that is computed"
 
 
 def state_writes(source: str, column: str = "status") -> Iterator[str]:
@@ -61,7 +64,9 @@ def state_writes(source: str, column: str = "status") -> Iterator[str]:
     update_sql = re.compile(rf"\bupdate\b.*\bset\b.*\b{column}\b\s*=", re.IGNORECASE | re.DOTALL)
     for node in ast.walk(tree):
         where = f"{functions.get(id(node), 'the module')}:{getattr(node, 'lineno', 0)}"
-        if isinstance(node, ast.Call) and _called(node) in _WRITERS and column in _keywords(node):
+        if isinstance(node, ast.Call) and _is_anothers(node):
+            continue
+        if isinstance(node, ast.Call) and _called(node) in _WRITERS and {column, COMPUTED} & _keywords(node):
             yield f"{where}: {_called(node)}({column}=…)"
         elif isinstance(node, ast.Call) and _called(node) in {"bulk_update", "save", "setattr"}:
             if _mentions(node, column):
@@ -72,6 +77,14 @@ def state_writes(source: str, column: str = "status") -> Iterator[str]:
             yield f"{where}: SQL"
 
 
+def _is_anothers(node: ast.Call) -> bool:
+    """Whether the call is of the manager of a model without a state: `Event.objects.create(…)`."""
+    manager = node.func.value if isinstance(node.func, ast.Attribute) else None
+    if not (isinstance(manager, ast.Attribute) and manager.attr == "objects" and isinstance(manager.value, ast.Name)):
+        return False
+    return manager.value.id not in _MODELS
+
+
 def _called(node: ast.Call) -> str:
     """The last part of the name that is called: `update` for `a.b.update(…)`."""
     if isinstance(node.func, ast.Attribute):
@@ -80,11 +93,12 @@ def _called(node: ast.Call) -> str:
 
 
 def _keywords(node: ast.Call) -> set[str]:
-    """The keywords of a call, those in a `**{…}` and in `defaults={…}` included."""
+    """The keywords of a call, those in a `**{…}` and in `defaults={…}` included; COMPUTED for any that is."""
     named = {keyword.arg for keyword in node.keywords if keyword.arg}
     for keyword in node.keywords:
         if keyword.arg in {None, "defaults", "create_defaults"} and isinstance(keyword.value, ast.Dict):
-            named |= {str(key.value) for key in keyword.value.keys if isinstance(key, ast.Constant)}
+            keys = [key for key in keyword.value.keys if key is not None]
+            named |= {str(key.value) if isinstance(key, ast.Constant) else COMPUTED for key in keys}
     return named
 
 
@@ -102,13 +116,17 @@ def methods(source: str, of: str) -> set[str]:
     return {n.name for n in found.body if isinstance(n, ast.FunctionDef) and not n.name.startswith("_")}
 
 
-def reaching(source: str, of: set[str]) -> set[str]:
-    """The names in `of` and those of all functions in `source` that call one of them, through any number of others."""
-    inside = {
+def calls(source: str) -> dict[str, set[str]]:
+    """What each function in `source` calls itself."""
+    return {
         function.name: {_called(node) for node in ast.walk(function) if isinstance(node, ast.Call)}
         for function in _functions(ast.parse(source))
     }
-    found = set(of)
+
+
+def reaching(source: str, of: set[str]) -> set[str]:
+    """The names in `of` and those of all functions in `source` that call one of them, through any number of others."""
+    inside, found = calls(source), set(of)
     while more := {name for name, called in inside.items() if called & found} - found:
         found |= more
     return found

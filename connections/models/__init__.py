@@ -4,15 +4,8 @@ from connections.models.attempt import Attempt, Ending
 from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
 from connections.models.change import ChangeKind, ConnectionChange
-from connections.models.circuit_breaker import BreakerReason, CircuitBreaker, Pace
-from connections.models.connection import (
-    Connection,
-    SetupTest,
-    SetupTestRun,
-    status_columns,
-    store_run,
-    tests_in,
-)
+from connections.models.circuit_breaker import CircuitBreaker, Pace
+from connections.models.connection import Connection, SetupTest, SetupTestRun, status_columns, store_run, tests_in
 from connections.models.event import Event, EventKind
 from connections.models.handover import Handover, find_owner, owner_or, why_no_mail_reaches, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process
@@ -22,18 +15,21 @@ from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
+from connections.models.state_columns import move
 from connections.models.step import step_of, store_turn, with_step, with_turn
-from connections.models.transition import (
-    IllegalTransition,
-    StaleRow,
-    open_change,
-    open_request,
-    transition,
-    transition_change,
-)
+from connections.models.transition import StaleRow, open_change, open_request, transition, transition_change
 from connections.models.trust import Trust
 from connections.models.webhook import WebhookDelivery
-from connections.states import LIVE_HANDOVER, OPEN_TRUST, TESTS_OPEN, HandoverState, SetupTestsState, TrustState
+from connections.states import (
+    LIVE_HANDOVER,
+    OPEN_TRUST,
+    TESTS_OPEN,
+    BreakerReason,
+    HandoverState,
+    IllegalTransition,
+    SetupTestsState,
+    TrustState,
+)
 
 __all__ = [
     "LIVE_HANDOVER",
@@ -77,6 +73,7 @@ __all__ = [
     "transition",
     "transition_change",
     "known_account",
+    "move",
     "open_change",
     "find_owner",
     "owner_or",

@@ -2,7 +2,7 @@
 
 import random
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -10,13 +10,8 @@ from django.db.models import Case, DateTimeField, F, Q, When
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.utils import timezone
 
-
-class BreakerReason(models.TextChoices):
-    CLOSED = "", "Open"
-    RATE_LIMITED = "rate_limited", "Fivetran asked to wait"
-    AUTH = "auth", "Fivetran does not accept the API key"
-    OPEN = "unwell", "Fivetran gives no clear answers"
-    HALF_OPEN = "trial", "Fivetran answers again; one request goes ahead"
+from connections.models.state_columns import move
+from connections.states import Actor, BreakerReason
 
 
 class Pace(models.TextChoices):
@@ -32,13 +27,11 @@ RATE_WINDOW = timedelta(hours=1)  # of Fivetran's limit; what was read longer ag
 
 
 class BreakerQuerySet(models.QuerySet["CircuitBreaker"]):
-    def open(self, reason: BreakerReason, where: Q | None = None, **columns: object) -> bool:
+    def open(self, reason: BreakerReason, where: Q | None = None, **columns: Any) -> bool:
         """Open the breaker for `reason`; returns whether that was written."""
-        # A bad key outweighs a wait: only a probe leaves it, never time.
-        stronger = Q(reason=BreakerReason.AUTH) if reason is not BreakerReason.AUTH else Q(pk=None)
         since = Coalesce(F("open_since"), Now())
-        rows = self.filter(where or Q(), pk=1).exclude(stronger)
-        return rows.update(reason=reason, open_since=since, probes=0, **columns) == 1
+        rows = self.filter(where or Q(), pk=1)
+        return move(rows, reason, actor=Actor.WORKER, open_since=since, probes=0, **columns) == 1
 
     def ask_to_wait(self, retry_after: float | None) -> bool:
         """Open it for as long as a 429 asks for (seconds), and no shorter than an earlier 429 did."""
@@ -57,7 +50,7 @@ class BreakerQuerySet(models.QuerySet["CircuitBreaker"]):
 class CircuitBreaker(models.Model):
     """A single row (id 1) that all workers share; no process keeps anything about it."""
 
-    reason = models.CharField(max_length=20, choices=BreakerReason.choices, default=BreakerReason.CLOSED, blank=True)
+    reason = models.CharField(max_length=20, choices=BreakerReason.choices(), default=BreakerReason.CLOSED, blank=True)
     open_since = models.DateTimeField("closed since", null=True)
     not_before = models.DateTimeField(null=True)
     probes = models.PositiveSmallIntegerField(default=0)

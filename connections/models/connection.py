@@ -9,9 +9,10 @@ from django.db import models
 from django.db.models.functions import Coalesce, Now
 from django.utils.dateparse import parse_datetime
 
+from connections.models.state_columns import move
 from connections.models.trust import Trust
 from connections.spec.trust_candidates import LEFT_OUT, Candidate, candidates
-from connections.states import SetupTestsState, TrustState
+from connections.states import SETUP_TESTS, Actor, SetupTestsState, TrustState
 
 # Stated lengths: what is longer is cut, so that no answer can fill the database or a page.
 MAX_TESTS = 200
@@ -21,6 +22,14 @@ MAX_STATUS = 20_000
 # A certificate with its names and sums is 4,000 characters: a whole chain, as far as it is looked at, has room.
 MAX_DETAILS = 100_000
 MAX_RUN = 4_000_000  # of the details of all tests of one run
+# The columns of tests that are due now, as if they had never been tried.
+DUE_NOW: dict[str, Any] = {
+    "tests_next_try_at": Now(),
+    "tests_token": None,
+    "tests_lease_until": None,
+    "tests_attempts": 0,
+    "tests_note": "",
+}
 FINE = ("PASSED", "SKIPPED")  # the statuses of tests that ask nobody for anything
 
 
@@ -80,12 +89,14 @@ class ConnectionManager(models.Manager["Connection"]):
         request: Any,
         data: Mapping[str, Any],
         *,
+        actor: Actor,
         adopted: bool,
         tests: SetupTestsState = SetupTestsState.NONE,
         made_elsewhere: bool = False,
         baseline: Mapping[str, Any] | None = None,
     ) -> "Connection":
         """Store the connection of `request` as an answer's or item's `data` describes it."""
+        SETUP_TESTS.check(None, tests, actor)
         return self.create(
             request=request,
             adopted=adopted,
@@ -239,10 +250,10 @@ def store_run(
         )
     SetupTest.objects.bulk_create(kept)
     asks = any(test.status not in FINE for test in kept)
-    nothing_to_trust = {} if asks else {"trust_waiting": 0, "trust_since": None}
+    nothing_to_trust: dict[str, Any] = {} if asks else {"trust_waiting": 0, "trust_since": None}
     if not is_new:
         mine = Connection.objects.filter(pk=connection.pk)
-        mine.update(tests=SetupTestsState.STORED, tests_note="", **nothing_to_trust)
+        move(mine, SetupTestsState.STORED, actor=Actor.WORKER, tests_note="", **nothing_to_trust)
     connection.trust_waiting = 0
     if asks:
         connection.count_trust()

@@ -4,12 +4,12 @@ from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
 
 from connections.models.change import ConnectionChange
-from connections.models.circuit_breaker import BreakerReason, CircuitBreaker
+from connections.models.circuit_breaker import CircuitBreaker
 from connections.models.connection import Connection, SetupTestRun
 from connections.models.request import ConnectionRequest, ConnectionRequestQuerySet
 from connections.models.trust import Trust
 from connections.next_step import NextStep, next_step
-from connections.states import OPEN_TRUST, HandoverState, Status, TrustState
+from connections.states import OPEN_TRUST, BreakerReason, HandoverState, Status, TrustState
 
 _KEY_REFUSED = Exists(CircuitBreaker.objects.filter(pk=1, reason=BreakerReason.AUTH, paused_at=None))
 

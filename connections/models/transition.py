@@ -1,6 +1,7 @@
-"""The only writer of a status: one conditional UPDATE and one event, for requests and for changes of connections."""
+"""Every move of a request and of a change: one conditional UPDATE of the version that was read, and one event."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -12,17 +13,10 @@ from django.db.models.functions import Now
 from connections.models.change import ConnectionChange
 from connections.models.event import Event, EventKind
 from connections.models.request import ConnectionRequest
+from connections.models.state_columns import move
 from connections.models.step import store_turn
 from connections.next_step import next_step
-from connections.states import (
-    CHANGE_OPEN,
-    Actor,
-    ChangeStatus,
-    Status,
-    Transition,
-    change_transition,
-    find_transition,
-)
+from connections.states import CHANGE, CHANGE_OPEN, REQUEST, Actor, ChangeStatus, Machine, Status
 
 _EVENTS = {
     ChangeStatus.PENDING: EventKind.CHANGE_ASKED,
@@ -34,10 +28,6 @@ _EVENTS = {
     ChangeStatus.WITHDRAWN: EventKind.CHANGE_WITHDRAWN,
     ChangeStatus.EXPIRED: EventKind.CHANGE_EXPIRED,
 }
-
-
-class IllegalTransition(Exception):
-    """The tables of `connections.states` have no such move, or not for this actor, or it needs a reason."""
 
 
 class StaleRow(Exception):
@@ -58,7 +48,7 @@ def open_request(
     """Insert a new request with its first event, in one transaction. A created one is adopted by an operator (`by`).
     Raises IllegalTransition, IntegrityError.
     """
-    _check(find_transition(None, status), "request", None, status, actor, why)
+    REQUEST.check(None, status, actor, why)
     with database_transaction.atomic():
         turn = next_step(status).owner.value
         conn_request = ConnectionRequest.objects.create(status=status, requester=requester, turn=turn, **columns)
@@ -72,7 +62,7 @@ def open_change(*, conn_request: ConnectionRequest, requester: User, actor: Acto
     IntegrityError for a second open change.
     """
     reason, status = str(columns.get("reason", "")).strip(), ChangeStatus.PENDING
-    _check(change_transition(None, status), "change", None, status, actor, reason)
+    CHANGE.check(None, status, actor, reason)
     with database_transaction.atomic():
         change = ConnectionChange.objects.create(request=conn_request, requester=requester, status=status, **columns)
         _note_change(change, None, status, actor, requester, reason)
@@ -100,13 +90,13 @@ def transition(
     """
     source = conn_request.state
 
-    def note(version: int) -> None:
+    def event(version: int) -> None:
         _note_move(conn_request, source, target, version, actor, by, reason, detail)
 
     written = {**changes, **(columns or {})}
     code = written.get("failure_code", conn_request.failure_code)
     written["turn"] = next_step(target, failure_code=code).owner.value  # of a created one until its connection is known
-    _move(conn_request, source, target, find_transition(source, target), actor, reason, guard, written, note)
+    _move(REQUEST, conn_request, source, target, actor, reason, guard, written, event)
 
 
 def transition_change(
@@ -123,48 +113,37 @@ def transition_change(
     """Move `change` in the same way; the timeline shows `reason` or `why`."""
     source = change.state
 
-    def note(_version: int) -> None:
+    def event(_version: int) -> None:
         _note_change(change, source, target, actor, by, reason.strip() or why)
         store_turn(change.request_id)
 
-    _move(change, source, target, change_transition(source, target), actor, reason, guard, columns, note)
+    _move(CHANGE, change, source, target, actor, reason, guard, columns, event)
 
 
 def _move(
+    machine: Machine[Any],
     row: ConnectionRequest | ConnectionChange,
-    source: str,
-    target: str,
-    move: Transition[Any] | None,
+    source: Status | ChangeStatus,
+    target: Status | ChangeStatus,
     actor: Actor,
     reason: str,
     guard: Q | None,
     columns: Mapping[str, Any],
-    note: Callable[[int], None],
+    event: Callable[[int], None],
 ) -> None:
-    """One conditional UPDATE and, by `note`, one event. `guard` narrows the UPDATE (a token, a digest, a lease by
+    """One conditional UPDATE and, by `event`, one event. `guard` narrows the UPDATE (a token, a digest, a lease by
     `Now()`). Raises, with nothing written, IllegalTransition, StaleRow (not exactly one row matched), IntegrityError
     (the caller's transaction is lost too).
     """
-    name = "change" if isinstance(row, ConnectionChange) else "request"
-    _check(move, name, source, target, actor, reason)
+    machine.check(source, target, actor, reason)
     # The row must have the version that was read. Afterwards `row` has what was written.
-    written, version = {"status_since": Now(), **columns}, row.version + 1
-    seen = type(row)._default_manager.filter(guard or Q(), pk=row.pk, status=source, version=row.version)
-    with database_transaction.atomic(savepoint=False):
-        changed = seen.update(status=target, version=version, **written)
-        if changed == 1:
-            note(version)
-    if changed != 1:
-        raise StaleRow(f"{name.capitalize()} {row.pk} is no longer {source}, or no longer as it was seen.")
-    for column, value in {"status": str(target), "version": version, **written}.items():
+    version = row.version + 1
+    written = {"status_since": Now(), **columns, "version": version}
+    seen = type(row)._default_manager.filter(guard or Q(), pk=row.pk, version=row.version)
+    if move(seen, target, actor=actor, source=source, event=partial(event, version), **written) != 1:
+        raise StaleRow(f"{machine.name.capitalize()} {row.pk} is no longer {source}, or no longer as it was seen.")
+    for column, value in {"status": str(target), **written}.items():
         _take_over(row, column, value)
-
-
-def _check(move: Transition[Any] | None, name: str, source: str | None, target: str, actor: Actor, reason: str) -> None:
-    if move is None or actor not in move.actors:
-        raise IllegalTransition(f"{actor} cannot move a {name} from {source} to {target}.")
-    if move.needs_reason and not reason.strip():
-        raise IllegalTransition(f"Moving a {name} from {source} to {target} needs a reason.")
 
 
 def _take_over(row: models.Model, name: str, value: Any) -> None:

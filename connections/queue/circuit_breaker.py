@@ -3,6 +3,7 @@
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -14,8 +15,9 @@ from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import BreakerReason, CircuitBreaker, Pace
+from connections.models import BreakerReason, CircuitBreaker, Pace, move
 from connections.models.circuit_breaker import RATE_WINDOW
+from connections.states import Actor
 
 # A 429 counts for the whole account, and a creation that runs setup tests counts against Fivetran's hourly limit of
 # 2,500 (Fivetran, REST API rate limiting): hence the own budget below it.
@@ -29,6 +31,7 @@ RATE_FRESH = 10.0  # seconds: what this process read before that, another one ma
 LONGEST_WAIT = 2 * 3600 * 1.1  # seconds: the longest that a 429 may ask for, with the jitter
 _BREAKER = CircuitBreaker.objects.filter(pk=1)
 breaker_closed = Signal()  # calls may go again: whatever waits should be looked for at once
+_NOTHING: dict[str, Any] = {"open_since": None, "not_before": None}  # of a breaker that is closed
 _NOT_PAUSED = Q(paused_at=None)
 _HALF_OPEN = Q(reason=BreakerReason.HALF_OPEN, not_before__lte=Now())
 _WAITED = Q(reason=BreakerReason.RATE_LIMITED, not_before__lte=Now())
@@ -169,12 +172,13 @@ def extend(permit: Permit) -> None:
 
 def record_failure(error: FivetranError, *, read: bool = False) -> None:
     """Open the breaker where `error` concerns the whole account. `read`: the call would have changed nothing."""
-    current()
+    before = current().reason
     match error:
         case RateLimited():
-            _log(BreakerReason.RATE_LIMITED, CircuitBreaker.objects.ask_to_wait(error.retry_after))
+            if CircuitBreaker.objects.ask_to_wait(error.retry_after):
+                _log(before, BreakerReason.RATE_LIMITED)
         case Unauthorized():
-            _open(BreakerReason.AUTH, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
+            _open(before, BreakerReason.AUTH, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         case Refused():
             if not read:  # else it does not show that creations are answered again
                 record_success()
@@ -183,10 +187,10 @@ def record_failure(error: FivetranError, *, read: bool = False) -> None:
                 log.error("Fivetran's certificate was not accepted; nothing is sent to whoever answers there")
             # Nobody is there: one failure says so for all, and asking again does no harm.
             soon = Now() + timedelta(seconds=_probe_again())
-            _open(BreakerReason.OPEN, Q(reason=BreakerReason.CLOSED) | _WAITED, not_before=soon)
+            _open(before, BreakerReason.OPEN, Q(reason=BreakerReason.CLOSED) | _WAITED, not_before=soon)
             if not read:  # what the trial was to show is as open as before
                 trial = Q(reason=BreakerReason.HALF_OPEN)
-                _open(BreakerReason.OPEN, trial, not_before=soon, unclear_in_a_row=UNCLEAR_LIMIT)
+                _open(before, BreakerReason.OPEN, trial, not_before=soon, unclear_in_a_row=UNCLEAR_LIMIT)
         case _:
             if error.status is not None and 300 <= error.status < 400:
                 log.error("Fivetran's address answered with a redirect (%s), which is never followed", error.status)
@@ -194,7 +198,8 @@ def record_failure(error: FivetranError, *, read: bool = False) -> None:
             many = Q(unclear_in_a_row__gte=UNCLEAR_LIMIT) & (Q(reason=BreakerReason.CLOSED) | _WAITED)
             # Of a read it may be one connection's alone: it does not end the trial that another call is.
             trial = Q(pk=None) if read else Q(reason=BreakerReason.HALF_OPEN)
-            _open(BreakerReason.OPEN, many | trial, not_before=Now() + timedelta(seconds=settings.PROBE_SECONDS))
+            again = Now() + timedelta(seconds=settings.PROBE_SECONDS)
+            _open(before, BreakerReason.OPEN, many | trial, not_before=again)
 
 
 def record_success() -> None:
@@ -203,7 +208,7 @@ def record_success() -> None:
     doubted, over = ~Q(unclear_in_a_row=0), _WAITED | Q(reason=BreakerReason.HALF_OPEN)
     if _BREAKER.filter(doubted | over).exists():  # asked first: mostly there is nothing to write, and no row to lock
         _BREAKER.filter(doubted).update(unclear_in_a_row=0)
-        if _BREAKER.filter(over).update(reason=BreakerReason.CLOSED, not_before=None, open_since=None):
+        if move(_BREAKER.filter(over), BreakerReason.CLOSED, actor=Actor.WORKER, **_NOTHING):
             _announce()
 
 
@@ -211,12 +216,13 @@ def _announce() -> None:
     transaction.on_commit(lambda: breaker_closed.send_robust(sender=CircuitBreaker), robust=True)
 
 
-def _open(reason: BreakerReason, where: Q | None = None, **columns: object) -> None:
-    _log(reason, CircuitBreaker.objects.open(reason, where, **columns))
+def _open(before: str, reason: BreakerReason, where: Q | None = None, **columns: object) -> None:
+    if CircuitBreaker.objects.open(reason, where, **columns):
+        _log(before, reason)
 
 
-def _log(reason: BreakerReason, opened: bool) -> None:
-    if opened:
+def _log(before: str, reason: BreakerReason) -> None:
+    if before != reason:  # once a change: while Fivetran asks to wait, every look-up is asked so too
         log.warning("the circuit breaker is open, nothing is sent to Fivetran: %s", reason.label)
 
 
@@ -237,8 +243,8 @@ def longest_pause() -> float:
 def probe() -> None:
     """Where the breaker is open, see whether it may close: a wait is over, or Fivetran answers with the current key."""
     breaker = current()
-    if breaker.reason == BreakerReason.RATE_LIMITED and _BREAKER.filter(_WAITED).update(
-        reason=BreakerReason.CLOSED, open_since=None, not_before=None
+    if breaker.reason == BreakerReason.RATE_LIMITED and move(
+        _BREAKER.filter(_WAITED), BreakerReason.CLOSED, actor=Actor.RECONCILER, **_NOTHING
     ):
         _announce()
     if breaker.reason not in (BreakerReason.AUTH, BreakerReason.OPEN):
@@ -254,7 +260,7 @@ def probe() -> None:
     except FivetranError as error:
         log.warning("the probe failed: %s", type(error).__name__)
         if isinstance(error, Unauthorized):
-            _BREAKER.update(reason=BreakerReason.AUTH)
+            move(_BREAKER, BreakerReason.AUTH, actor=Actor.RECONCILER)
         if isinstance(error, RateLimited):  # the reason stays: only an answer lifts it, asked for not before that
             until = Now() + timedelta(seconds=error.retry_after or settings.PROBE_SECONDS)
             later = Greatest(F("not_before"), until, output_field=DateTimeField())
@@ -262,9 +268,9 @@ def probe() -> None:
         return
     # After unclear answers one goes ahead alone; after a bad key, or where nobody was there, all may go.
     unclear = Q(reason=BreakerReason.OPEN, unclear_in_a_row__gte=UNCLEAR_LIMIT)
-    _BREAKER.filter(unclear).update(reason=BreakerReason.HALF_OPEN, not_before=Now())
+    move(_BREAKER.filter(unclear), BreakerReason.HALF_OPEN, actor=Actor.RECONCILER, not_before=Now())
     answered = _BREAKER.filter(reason__in=[BreakerReason.AUTH, BreakerReason.OPEN])
-    answered.update(reason=BreakerReason.CLOSED, open_since=None, not_before=None)
+    move(answered, BreakerReason.CLOSED, actor=Actor.RECONCILER, **_NOTHING)
     _BREAKER.update(probes=0, unclear_in_a_row=0)
     log.info("Fivetran answered the probe")
     _announce()

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -42,9 +41,6 @@ LEASE = timedelta(seconds=150)  # longer than a call with its deadline and a loo
 START_SECONDS = 60.0  # in which the call must begin after the claim, so that it is over when the lease is
 
 
-_RELEASED: dict[str, Any] = {"token": None, "lease_until": None, "next_try_at": None}
-
-
 @dataclass(frozen=True)
 class Claim:
     """A claimed change, the token that proves it, and the clock's reading at the claim."""
@@ -69,7 +65,9 @@ class Claim:
         """Fivetran made it: store what `answer` says, or that the connection is deleted, and tell who asked."""
         change = self.change
         with outcome.atomic():
-            transition_change(change, ChangeStatus.DONE, actor=Actor.WORKER, guard=self.mine, note="", **_RELEASED)
+            transition_change(
+                change, ChangeStatus.DONE, actor=Actor.WORKER, guard=self.mine, note="", **outcome.NOT_HELD
+            )
             if change.kind == ChangeKind.DELETE:
                 connection_status.mark_deleted(self.request)
             elif answer is not None:
@@ -90,7 +88,7 @@ class Claim:
                 failure_code=code[:100],
                 failure_message=message,
                 note="",
-                **_RELEASED,
+                **outcome.NOT_HELD,
             )
             self._notify()
 

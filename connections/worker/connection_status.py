@@ -14,7 +14,6 @@ from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
 from connections.models import (
-    TESTS_OPEN,
     Attempt,
     Connection,
     ConnectionChange,
@@ -22,6 +21,7 @@ from connections.models import (
     Event,
     EventKind,
     SetupTestsState,
+    move,
     status_columns,
     store_turn,
 )
@@ -173,8 +173,10 @@ def mark_deleted(conn_request: ConnectionRequest) -> None:
         == 1
     ):
         # What was still to be tested never can be; a page would wait for it, and the sweeper enqueue, for ever.
-        connection.filter(tests__in=TESTS_OPEN).update(
-            tests=SetupTestsState.STORED,
+        move(
+            connection,
+            SetupTestsState.STORED,
+            actor=Actor.RECONCILER,
             tests_token=None,
             tests_lease_until=None,
             tests_note="The connection is no longer at Fivetran.",

@@ -2,6 +2,7 @@
 
 import logging
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db.models import F, Q, QuerySet
@@ -9,17 +10,8 @@ from django.db.models.functions import Now
 from django.db.transaction import atomic
 
 from connections import notifications
-from connections.models import (
-    LIVE_HANDOVER,
-    TESTS_OPEN,
-    Connection,
-    Event,
-    EventKind,
-    Handover,
-    HandoverState,
-    NoticeKind,
-    SetupTestsState,
-)
+from connections.models import Connection, Event, EventKind, Handover, HandoverState, NoticeKind, SetupTestsState, move
+from connections.models.connection import DUE_NOW
 from connections.states import Actor
 
 log = logging.getLogger(__name__)
@@ -32,13 +24,13 @@ def conclude(connection: Connection, setup_state: str) -> None:
     mine = Handover.objects.filter(request_id=connection.request_id)
     if setup_state != "connected":
         # The tests run so that people see why, and the link stays usable.
-        if mine.filter(state=HandoverState.RETURNED).update(state=HandoverState.OPEN) == 1:
+        if move(mine, HandoverState.OPEN, actor=Actor.RECONCILER) == 1:
             _run_tests(connection)
         return
     # The card's state stays: its owner may still be on the way back, and is then told that it is done.
-    if mine.filter(state__in=LIVE_HANDOVER).update(state=HandoverState.DONE, done_at=Now(), code_nonce="") == 1:
-        conn_request = connection.request
-        Event.objects.note(conn_request, EventKind.HANDOVER_DONE, actor=Actor.RECONCILER)
+    conn_request = connection.request
+    done = partial(Event.objects.note, conn_request, EventKind.HANDOVER_DONE, actor=Actor.RECONCILER)
+    if move(mine, HandoverState.DONE, actor=Actor.RECONCILER, event=done, done_at=Now(), code_nonce="") == 1:
         dedup_key = mine.values_list("mails", flat=True).get()
         notifications.notify(conn_request, NoticeKind.CONNECTED, conn_request.requester, dedup_key=dedup_key)
         _run_tests(connection)
@@ -46,8 +38,8 @@ def conclude(connection: Connection, setup_state: str) -> None:
 
 def _run_tests(connection: Connection) -> None:
     # Not where they are open: a run under way sees the same state.
-    idle = Connection.objects.filter(pk=connection.pk).exclude(tests__in=TESTS_OPEN)
-    idle.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_attempts=0, tests_note="")
+    mine = Connection.objects.filter(pk=connection.pk)
+    move(mine, SetupTestsState.DUE, actor=Actor.RECONCILER, **DUE_NOW)
 
 
 def sweep() -> None:

@@ -11,7 +11,7 @@ from django.db import IntegrityError, InterfaceError, InternalError, Operational
 from django.db import connection as database
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.db.transaction import atomic
+from django.db.transaction import atomic as atomic  # the others say outcome.atomic
 
 from connections import notifications
 from connections.fivetran.client import Answer
@@ -40,22 +40,6 @@ PERSIST_SECONDS = 60  # how long an answer is worth keeping while the database i
 PERSIST_PAUSE = 0.5
 # The database is away, full, locked or read-only (PostgreSQL's InternalError): nobody's row is wrong.
 DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
-
-__all__ = [
-    "DATABASE_DOWN",
-    "atomic",
-    "close",
-    "ending_of",
-    "pause_after",
-    "retry_while_database_down",
-    "released",
-    "tell_of_bad_key",
-    "to_attention",
-    "to_created",
-    "to_failed",
-    "to_unknown",
-    "waiting_note",
-]
 
 
 def retry_while_database_down(conn_request: ConnectionRequest, write: Callable[[], T]) -> T | None:
@@ -100,6 +84,8 @@ def released(pause: float) -> dict[str, Any]:
     }
 
 
+# The columns of a row that no worker holds and none is to take up.
+NOT_HELD: dict[str, Any] = {"token": None, "lease_until": None, "next_try_at": None}
 _ENDINGS: dict[type[FivetranError], Ending] = {
     NotSent: Ending.NOT_SENT,
     Refused: Ending.REFUSED,
@@ -159,16 +145,15 @@ def to_created(
                 actor=actor,
                 guard=guard,
                 connection_id=data["id"],
-                token=None,
-                lease_until=None,
-                next_try_at=None,
                 next_lookup_at=None,
                 note="",
+                **NOT_HELD,
                 **move,
             )
             connection = Connection.objects.record(
                 conn_request,
                 data,
+                actor=actor,
                 adopted=adopted,
                 tests=tests,
                 baseline=drift.baseline(conn_request.payload or {}, data, tidied=not adopted),
@@ -198,10 +183,8 @@ def to_failed(conn_request: ConnectionRequest, code: str, message: str, guard: Q
             guard=guard,
             failure_code=code,
             failure_message=message,
-            token=None,
-            lease_until=None,
-            next_try_at=None,
             note="",
+            **NOT_HELD,
         )
         notifications.notify(conn_request, NoticeKind.FAILED, conn_request.requester)
         # The code says whose turn it is.
@@ -228,10 +211,8 @@ def to_unknown(conn_request: ConnectionRequest, actor: Actor, why: str, guard: Q
         unknown_at=Now(),
         next_lookup_at=Now(),
         lookups=0,
-        token=None,
-        lease_until=None,
-        next_try_at=None,
         note=why[:500],
+        **NOT_HELD,
     )
 
 
@@ -244,10 +225,8 @@ def to_attention(conn_request: ConnectionRequest, actor: Actor, why: str, guard:
             actor=actor,
             guard=guard,
             detail={"why": why[:500]},
-            token=None,
-            lease_until=None,
-            next_try_at=None,
             next_lookup_at=None,
             note=why[:500],
+            **NOT_HELD,
         )
         notifications.notify(conn_request, NoticeKind.ATTENTION, *notifications.operators())

@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, store_turn
+from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, move, store_turn
 from connections.queue import circuit_breaker
 from connections.states import Actor
 from connections.worker import connection_status, outcome, store_test_run
@@ -45,9 +45,10 @@ def run_tests(request_id: int) -> bool:
     lease = timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1)
     # By the row's own columns alone: `due` looks at the request too, which makes the UPDATE's condition a subquery, and
     # PostgreSQL does not ask a subquery again after it has waited for another worker's claim.
-    mine = Connection.objects.filter(pk=connection.pk, tests=SetupTestsState.DUE, tests_token=connection.tests_token)
-    claimed = mine.update(
-        tests=SetupTestsState.RUNNING,
+    claimed = move(
+        Connection.objects.filter(pk=connection.pk, tests_token=connection.tests_token),
+        SetupTestsState.RUNNING,
+        actor=Actor.WORKER,
         tests_token=token,
         tests_lease_until=Now() + lease,
         tests_attempts=F("tests_attempts") + 1,
@@ -99,8 +100,10 @@ def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: 
     with outcome.atomic():
         circuit_breaker.record_failure(error)
         outcome.close(attempt, error)
-        Connection.objects.filter(pk=connection.pk, tests_token=token).update(
-            tests=SetupTestsState.STORED if final and not give_attempt_back else SetupTestsState.DUE,
+        move(
+            Connection.objects.filter(pk=connection.pk, tests_token=token),
+            SetupTestsState.STORED if final and not give_attempt_back else SetupTestsState.DUE,
+            actor=Actor.WORKER,
             tests_token=None,
             tests_lease_until=None,
             tests_attempts=F("tests_attempts") - (1 if give_attempt_back else 0),

@@ -21,6 +21,7 @@ from connections.models import (
     SetupTestsState,
     StaleRow,
     WebhookDelivery,
+    move,
     transition,
 )
 from connections.queue import circuit_breaker
@@ -92,8 +93,8 @@ def sweep() -> Due:
 
 def release_tests() -> None:
     """Make runs of the setup tests whose worker died due again."""
-    running = Connection.objects.filter(tests=SetupTestsState.RUNNING, tests_lease_until__lt=Now())
-    running.update(tests=SetupTestsState.DUE, tests_next_try_at=Now(), tests_token=None)
+    dead = Connection.objects.filter(tests_lease_until__lt=Now())
+    move(dead, SetupTestsState.DUE, actor=Actor.SWEEPER, tests_next_try_at=Now(), tests_token=None)
 
 
 def _each(act: Callable[[ConnectionRequest], None], status: Status, **older: object) -> None:

@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db.models import F, QuerySet
@@ -10,7 +11,18 @@ from django.db.models.functions import Now
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, Trust, TrustState, store_turn
+from connections.models import (
+    Attempt,
+    Connection,
+    Event,
+    EventKind,
+    SetupTestsState,
+    Trust,
+    TrustState,
+    move,
+    store_turn,
+)
+from connections.models.connection import DUE_NOW
 from connections.queue import circuit_breaker
 from connections.states import Actor, Status
 from connections.worker import account, outcome
@@ -25,8 +37,8 @@ def due() -> QuerySet[Trust]:
 
 
 def release() -> None:
-    dead = Trust.objects.filter(state=TrustState.RUNNING, lease_until__lt=Now())
-    dead.update(state=TrustState.DUE, next_try_at=Now(), token=None, lease_until=None)
+    dead = Trust.objects.filter(lease_until__lt=Now())
+    move(dead, TrustState.DUE, actor=Actor.SWEEPER, next_try_at=Now(), token=None, lease_until=None)
 
 
 def send_trust(trust_id: int) -> int | None:
@@ -49,8 +61,8 @@ def send_trust(trust_id: int) -> int | None:
         mine.update(next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS))
         return None
     token = uuid.uuid4()
-    claimed = mine.update(state=TrustState.RUNNING, token=token, lease_until=Now() + LEASE, attempts=F("attempts") + 1)
-    if claimed != 1:
+    held: dict[str, Any] = {"token": token, "lease_until": Now() + LEASE, "attempts": F("attempts") + 1}
+    if move(mine, TrustState.RUNNING, actor=Actor.WORKER, **held) != 1:
         return None
     row.attempts += 1
     return _send(row, token)
@@ -73,18 +85,13 @@ def _send(row: Trust, token: uuid.UUID) -> int | None:
         with outcome.atomic():
             outcome.close(attempt, answer)
             mine = Trust.objects.filter(pk=row.pk, token=token)
-            if mine.update(state=TrustState.SENT, token=None, lease_until=None, ended_at=Now(), message="") != 1:
+            told = partial(_note, row, EventKind.TRUST_SENT, _what(row))
+            ended: dict[str, Any] = {"token": None, "lease_until": None, "ended_at": Now(), "message": ""}
+            if move(mine, TrustState.SENT, actor=Actor.WORKER, event=told, **ended) != 1:
                 return  # another worker told Fivetran too, which changes nothing there
-            Event.objects.note(conn_request, EventKind.TRUST_SENT, actor=Actor.WORKER, detail={"why": _what(row)})
             # Due also where a run is under way: it began before Fivetran was told.
-            Connection.objects.filter(request_id=row.request_id, request__deleted_at_fivetran_at=None).update(
-                tests=SetupTestsState.DUE,
-                tests_next_try_at=Now(),
-                tests_token=None,
-                tests_lease_until=None,
-                tests_attempts=0,
-                tests_note="",
-            )
+            there = Connection.objects.filter(request_id=row.request_id, request__deleted_at_fivetran_at=None)
+            move(there, SetupTestsState.DUE, actor=Actor.WORKER, **DUE_NOW)
             store_turn(row.request_id)
         circuit_breaker.record_success()
 
@@ -102,8 +109,10 @@ def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranErr
         outcome.close(attempt, error)
         if not final:
             pause = timedelta(seconds=settings.PROBE_SECONDS)
-            mine.update(
-                state=TrustState.DUE,
+            move(
+                mine,
+                TrustState.DUE,
+                actor=Actor.WORKER,
                 token=None,
                 lease_until=None,
                 next_try_at=Now() + pause,
@@ -119,13 +128,16 @@ def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranErr
 
 def _refuse(mine: QuerySet[Trust], row: Trust, message: str) -> None:
     # Final, with the reason in words; another approval can be given.
-    changes = {"token": None, "lease_until": None, "ended_at": Now(), "message": message[:500]}
+    changes: dict[str, Any] = {"token": None, "lease_until": None, "ended_at": Now(), "message": message[:500]}
     with outcome.atomic():
-        if mine.update(state=TrustState.REFUSED, **changes) == 1:
-            why = f"{_what(row)}: {message}"
-            Event.objects.note(row.request, EventKind.TRUST_REFUSED, actor=Actor.WORKER, detail={"why": why[:600]})
+        refused = partial(_note, row, EventKind.TRUST_REFUSED, f"{_what(row)}: {message}")
+        if move(mine, TrustState.REFUSED, actor=Actor.WORKER, event=refused, **changes) == 1:
             Connection.objects.select_for_update().get(request=row.request_id).count_trust()
             store_turn(row.request_id)
+
+
+def _note(row: Trust, kind: EventKind, why: str) -> None:
+    Event.objects.note(row.request, kind, actor=Actor.WORKER, detail={"why": why[:600]})
 
 
 def _what(row: Trust) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import Case, F, Q, QuerySet, Value, When
+from django.db.models import Case, F, Q, QuerySet, When
 from django.db.models.functions import Coalesce, Now
 from django.urls import reverse
 from django.utils.crypto import constant_time_compare
@@ -28,13 +28,15 @@ from connections.models import (
     HandoverState,
     NoticeKind,
     StaleRow,
+    move,
     owner_or,
     store_turn,
     why_not_mailed,
 )
-from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, RETURNABLE, hashed, new_nonce
+from connections.models.handover import CARD_LIFE, CODE_LIFE, CODE_TRIES, hashed, new_nonce
 from connections.permissions import Person
 from connections.states import Actor
+from connections.workflow.changes import actor_of
 
 PASSED_ON_AN_HOUR = 5  # each mails an address that somebody typed
 CODES_AN_HOUR = 5
@@ -69,7 +71,7 @@ def note_opened(*, by: Person, handover: Handover, proof: str = "") -> None:
     permissions.check_is_source_owner(by, handover, proof)
     with transaction.atomic():
         if _as_seen(handover).filter(opened_at=None).update(opened_at=Now()) == 1:
-            _as_seen(handover).filter(state=HandoverState.WAITING).update(state=HandoverState.OPEN)
+            move(_as_seen(handover).filter(state=HandoverState.WAITING), HandoverState.OPEN, actor=Actor.SOURCE_OWNER)
             _note(handover, EventKind.HANDOVER_OPENED, by)
         if handover.card_at is not None:  # perhaps the owner entered everything at Fivetran and never came back
             stale = Connection.objects.filter(request=handover.request_id, check_due_at=None)
@@ -141,8 +143,10 @@ def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
     back = settings.PUBLIC_URL.rstrip("/") + reverse("connections:handover_return")
     uri = fivetran.mint(handover.request, f"{back}?state={handover.return_state(nonce)}")
     with transaction.atomic():
-        changed = _as_seen(handover).update(
-            state=HandoverState.OPEN,
+        changed = move(
+            _as_seen(handover),
+            HandoverState.OPEN,
+            actor=Actor.SOURCE_OWNER,
             opened_at=Coalesce(F("opened_at"), Now()),
             card_at=Now(),
             card_expires_at=Now() + CARD_LIFE,
@@ -164,16 +168,13 @@ def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
     # One that is done stays so; its owner may use the state up like any other.
     if handover.is_live or not permissions.is_source_owner(by, handover, proof):
         permissions.check_is_source_owner(by, handover, proof)
-    mine = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state__in=RETURNABLE)
+    mine = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce).exclude(return_hash="")
     current = mine.filter(return_hash=handover.return_hash, return_expires_at__gt=Now())
+    used_up: dict[str, Any] = {"returned_at": Now(), "return_hash": "", "return_expires_at": None}
     with transaction.atomic():
-        changed = current.exclude(return_hash="").update(
-            state=Case(When(state=HandoverState.DONE, then=F("state")), default=Value(HandoverState.RETURNED)),
-            returned_at=Now(),
-            return_hash="",
-            return_expires_at=None,
-        )
-        if changed != 1:
+        changed = move(current, HandoverState.RETURNED, actor=Actor.SOURCE_OWNER, **used_up)
+        # Fivetran may have told of the connection just now.
+        if not changed and current.filter(state=HandoverState.DONE).update(**used_up) != 1:
             raise StaleRow("This return was counted already.")
         Connection.objects.filter(request=handover.request_id).update(check_due_at=Now())
         _note(handover, EventKind.HANDOVER_RETURNED, by)
@@ -204,6 +205,7 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
         _renew(
             handover,
             HandoverState.WAITING,
+            _overseer(by, handover.request),
             owner=owner,
             address=address,
             sent_at=Now(),
@@ -253,17 +255,17 @@ def revoke(*, by: Person, handover: Handover) -> None:
     """Take the hand-over back: its link is invalid until it is given to somebody."""
     permissions.check_can_revoke(by, handover)
     with transaction.atomic():
-        _renew(handover, HandoverState.REVOKED, revoked_at=Now())
+        _renew(handover, HandoverState.REVOKED, _overseer(by, handover.request), revoked_at=Now())
         _note_overseen(handover, EventKind.HANDOVER_REVOKED, by, f"Of {handover.owner_name}", "")
 
 
-def _renew(handover: Handover, state: HandoverState, **columns: Any) -> None:
+def _renew(handover: Handover, state: HandoverState, actor: Actor, **columns: Any) -> None:
     """Make everything that was given out invalid. Raises StaleRow if the row changed since it was read."""
     rows = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state=handover.state)
     nothing = dict.fromkeys(("opened_at", "card_at", "card_expires_at", "card_expired_at", "returned_at", "done_at"))
     nothing |= dict.fromkeys(("revoked_at", "return_expires_at", "code_expires_at", "code_sent_at", "codes_since"))
     empty = {"return_hash": "", "code_nonce": "", "code_tries": 0, "codes_sent": 0}
-    if rows.update(**{**nothing, **empty, **columns}, nonce=new_nonce(), state=state) != 1:
+    if move(rows, state, actor=actor, nonce=new_nonce(), **{**nothing, **empty, **columns}) != 1:
         raise StaleRow("The hand-over changed in the meantime. Look at it again.")
     store_turn(handover.request_id)
     handover.refresh_from_db()
@@ -271,14 +273,14 @@ def _renew(handover: Handover, state: HandoverState, **columns: Any) -> None:
 
 def _note_overseen(handover: Handover, kind: EventKind, by: Person, why: str, before: str) -> None:
     """An event of whoever may redirect the hand-over, in their role."""
-    conn_request = handover.request
     person = by if isinstance(by, User) else None
-    actor = Actor.SOURCE_OWNER
-    if person is not None and person.pk == conn_request.requester_id:
-        actor = Actor.REQUESTER
-    elif person is not None and permissions.is_operator(person):
-        actor = Actor.OPERATOR
-    elif person is not None and permissions.is_approver(person):
-        actor = Actor.APPROVER
     detail = {"why": why} if person else {"why": why, "who": before}
-    Event.objects.note(conn_request, kind, actor=actor, by=person, detail=detail)
+    Event.objects.note(handover.request, kind, actor=_overseer(by, handover.request), by=person, detail=detail)
+
+
+def _overseer(by: Person, conn_request: ConnectionRequest) -> Actor:
+    """The role of whoever redirects a hand-over: its owner may do so too."""
+    if not isinstance(by, User):
+        return Actor.SOURCE_OWNER
+    actor = actor_of(by, conn_request)
+    return Actor.SOURCE_OWNER if actor is Actor.APPROVER and not permissions.is_approver(by) else actor

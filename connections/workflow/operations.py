@@ -76,6 +76,7 @@ def adopt(*, by: User, conn_request: ConnectionRequest, connection_id: str, reas
             connection = Connection.objects.record(
                 conn_request,
                 data,
+                actor=Actor.OPERATOR,
                 adopted=True,
                 tests=tests,
                 baseline=drift.baseline(conn_request.payload or {}, data, tidied=False),
@@ -125,6 +126,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
             Connection.objects.record(
                 conn_request,
                 data,
+                actor=Actor.OPERATOR,
                 adopted=True,
                 made_elsewhere=True,
                 baseline=drift.baseline(columns["payload"], data, tidied=True),

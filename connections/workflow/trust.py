@@ -16,6 +16,7 @@ from connections.models import (
     StaleRow,
     Trust,
     TrustState,
+    move,
     store_turn,
 )
 from connections.models.connection import FINE
@@ -38,8 +39,8 @@ def approve_trust(
         found = _standing(run, kind, hash, shown)
         if run is None or found is None:
             raise StaleRow(_CHANGED)
-        row = _row(by, conn_request, found, run)
         actor = Actor.APPROVER if permissions.is_approver(by) or not permissions.is_operator(by) else Actor.OPERATOR
+        row = _row(by, actor, conn_request, found, run)
         why = f"{found.kind.value.capitalize()} {found.name or found.type}, hash {found.hash}"
         # Locked last, as by the worker that tells Fivetran. Beside a run that is stored now, the later one counts.
         Connection.objects.select_for_update().get(request=conn_request).count_trust()
@@ -59,10 +60,12 @@ def _standing(
     return None
 
 
-def _row(by: User, conn_request: ConnectionRequest, found: trust_candidates.Candidate, run: SetupTestRun) -> Trust:
+def _row(
+    by: User, actor: Actor, conn_request: ConnectionRequest, found: trust_candidates.Candidate, run: SetupTestRun
+) -> Trust:
     # Fivetran was told of it before this run, and asks all the same: the earlier approval makes room.
     earlier = Trust.objects.filter(request=conn_request, kind=found.kind.value, hash=found.hash)
-    earlier.filter(state=TrustState.SENT, ended_at__lt=run.finished_at).update(state=TrustState.LAPSED)
+    move(earlier.filter(ended_at__lt=run.finished_at), TrustState.LAPSED, actor=actor)
     try:
         with transaction.atomic():
             return Trust.objects.create(

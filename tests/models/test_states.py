@@ -5,21 +5,21 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from connections.management.commands.state_diagram import MACHINES
 from connections.next_step import next_step
 from connections.states import (
+    BREAKER,
     DECIDED,
     EDITABLE,
     FINAL,
-    HANDOVER_TRANSITIONS,
+    HANDOVER,
     LIVE,
-    TESTS_TRANSITIONS,
-    TRANSITIONS,
-    TRUST_TRANSITIONS,
+    MACHINES,
+    REQUEST,
+    SETUP_TESTS,
+    TRUST,
     WITHDRAWABLE,
+    Machine,
     Status,
-    Transition,
-    find_transition,
 )
 from tests import processes
 
@@ -83,12 +83,13 @@ def specified() -> set[tuple[str, str, str, bool]]:
 
 
 def test_the_table_is_the_specification() -> None:
-    table = {(m.source or "-", m.target.value, ",".join(sorted(m.actors)), m.needs_reason) for m in TRANSITIONS}
+    table = {(m.source or "-", m.target.value, ",".join(sorted(m.actors)), m.needs_reason) for m in REQUEST.moves}
     assert table == specified()
 
 
-def test_no_move_stands_twice_in_the_table() -> None:
-    assert len({(move.source, move.target) for move in TRANSITIONS}) == len(TRANSITIONS)
+@pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
+def test_no_move_stands_twice_in_a_table(machine: Machine[Any]) -> None:
+    assert len({(move.source, move.target) for move in machine.moves}) == len(machine.moves)
 
 
 def test_every_status_reads_as_the_product_says() -> None:
@@ -98,19 +99,19 @@ def test_every_status_reads_as_the_product_says() -> None:
 def test_final_statuses_lead_nowhere_and_the_others_somewhere() -> None:
     assert {"created", "failed", "rejected", "withdrawn", "expired"} == FINAL
     for status in Status:
-        assert (status in FINAL) is (not [move for move in TRANSITIONS if move.source is status])
+        assert (status in FINAL) is (not [move for move in REQUEST.moves if move.source is status])
 
 
 def test_every_status_can_be_reached_from_the_beginning() -> None:
-    reached = {move.target for move in TRANSITIONS if move.source is None}
+    reached = {move.target for move in REQUEST.moves if move.source is None}
     for _ in Status:
-        reached |= {move.target for move in TRANSITIONS if move.source in reached}
+        reached |= {move.target for move in REQUEST.moves if move.source in reached}
     assert reached == set(Status)
 
 
 def test_sending_is_reached_only_from_a_claim_and_a_claim_only_from_an_approval() -> None:
-    assert [move.source for move in TRANSITIONS if move.target is Status.SENDING] == [Status.CLAIMED]
-    assert [move.source for move in TRANSITIONS if move.target is Status.CLAIMED] == [Status.APPROVED]
+    assert [move.source for move in REQUEST.moves if move.target is Status.SENDING] == [Status.CLAIMED]
+    assert [move.source for move in REQUEST.moves if move.target is Status.CLAIMED] == [Status.APPROVED]
 
 
 @pytest.mark.parametrize(
@@ -128,9 +129,9 @@ def test_the_named_groups_of_statuses(group: frozenset[Status], members: str) ->
 
 
 def test_a_move_is_found_or_not() -> None:
-    assert find_transition(None, Status.APPROVED) is None
-    assert find_transition(Status.SENDING, Status.WITHDRAWN) is None
-    found = find_transition(Status.PENDING, Status.REJECTED)
+    assert REQUEST.find(None, Status.APPROVED) is None
+    assert REQUEST.find(Status.SENDING, Status.WITHDRAWN) is None
+    found = REQUEST.find(Status.PENDING, Status.REJECTED)
     assert found is not None
     assert found.needs_reason
 
@@ -143,7 +144,7 @@ def picture(text: str, machine: str) -> str:
     return block.removeprefix("```mermaid\n").removesuffix("\n```")
 
 
-@pytest.mark.parametrize("machine", MACHINES)
+@pytest.mark.parametrize("machine", [machine.name for machine in MACHINES])
 def test_the_picture_in_the_document_is_the_one_the_command_prints(
     machine: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -157,12 +158,13 @@ def test_the_picture_is_a_requests_unless_another_machine_is_named(capsys: pytes
 
 
 # What is kept beside the status: from, to, and who may. "-" is a new row.
-BESIDE: dict[str, tuple[tuple[Transition[Any], ...], str]] = {
+BESIDE: dict[str, tuple[Machine[Any], str]] = {
     "hand-over": (
-        HANDOVER_TRANSITIONS,
+        HANDOVER,
         """
         -        waiting   requester,approver,operator,worker
         waiting  open      source owner
+        open     open      source owner
         open     returned  source owner
         returned open      source owner,reconciler
         waiting  done      reconciler
@@ -179,7 +181,7 @@ BESIDE: dict[str, tuple[tuple[Transition[Any], ...], str]] = {
         """,
     ),
     "trust": (
-        TRUST_TRANSITIONS,
+        TRUST,
         """
         -        due       approver,operator
         due      running   worker
@@ -191,17 +193,41 @@ BESIDE: dict[str, tuple[tuple[Transition[Any], ...], str]] = {
         """,
     ),
     "setup tests": (
-        TESTS_TRANSITIONS,
+        SETUP_TESTS,
         """
         -        none      worker,reconciler,operator
         -        due       worker,reconciler,operator
         -        stored    worker
         none     due       requester,approver,operator,worker,reconciler
         stored   due       requester,approver,operator,worker,reconciler
+        due      due       worker
         due      running   worker
         running  due       worker,sweeper
         running  stored    worker,reconciler
         due      stored    reconciler
+        """,
+    ),
+    "circuit breaker": (
+        BREAKER,
+        """
+        -            closed       worker
+        closed       rate_limited worker
+        closed       auth         worker,reconciler
+        closed       open         worker
+        rate_limited rate_limited worker
+        rate_limited auth         worker,reconciler
+        rate_limited open         worker
+        rate_limited closed       worker,reconciler
+        auth         auth         worker,reconciler
+        auth         closed       reconciler
+        open         rate_limited worker
+        open         auth         worker,reconciler
+        open         closed       reconciler
+        open         half_open    reconciler
+        half_open    rate_limited worker
+        half_open    auth         worker,reconciler
+        half_open    open         worker
+        half_open    closed       worker
         """,
     ),
 }
@@ -209,8 +235,11 @@ BESIDE: dict[str, tuple[tuple[Transition[Any], ...], str]] = {
 
 @pytest.mark.parametrize("name", BESIDE)
 def test_the_other_tables_are_their_specifications(name: str) -> None:
-    table, text = BESIDE[name]
+    machine, text = BESIDE[name]
     rows = [line.split(maxsplit=2) for line in text.strip().splitlines()]
     specified = {(source, target, frozenset(who.split(","))) for source, target, who in rows}
-    assert {(move.source or "-", move.target.value, frozenset(move.actors)) for move in table} == specified
-    assert len(table) == len(specified)
+    table = {
+        (move.source.name.lower() if move.source is not None else "-", move.target.name.lower(), frozenset(move.actors))
+        for move in machine.moves
+    }
+    assert table == specified

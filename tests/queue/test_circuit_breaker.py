@@ -213,3 +213,15 @@ def test_of_sweeps_that_piled_up_the_first_one_is_enough(settings: Any) -> None:
     Heartbeat.objects.filter(process=Process.WORKER).update(at=Now() - timedelta(minutes=5))
     assert not worker.note_alive()
     assert Heartbeat.objects.silent() == set()
+
+
+def test_a_breaker_that_is_open_is_told_of_once_a_change(fivetran: Fivetran, caplog: pytest.LogCaptureFixture) -> None:
+    def said() -> int:
+        return caplog.text.count("the circuit breaker is open")
+
+    for _ in range(3):
+        circuit_breaker.record_failure(asked_to_wait(5), read=True)
+    assert said() == 1
+    put(BreakerReason.CLOSED)
+    circuit_breaker.record_failure(asked_to_wait(5))
+    assert said() == 2

@@ -27,14 +27,13 @@ from connections.models import (
 )
 from connections.permissions import Denied
 from connections.states import (
+    CHANGE,
     CHANGE_DECIDED,
     CHANGE_FINAL,
     CHANGE_OPEN,
-    CHANGE_TRANSITIONS,
     Actor,
     ChangeStatus,
     Status,
-    change_transition,
 )
 from tests import factories
 
@@ -93,7 +92,7 @@ def change_in(status: ChangeStatus, by: User | None = None) -> ConnectionChange:
 def test_the_table_is_the_specification() -> None:
     rows = [line.split() for line in SPECIFICATION.strip().splitlines()]
     wanted = {(row[0], row[1], frozenset(row[2].split(",")), "reason" in row[3:]) for row in rows}
-    assert {(m.source or "-", m.target.value, m.actors, m.needs_reason) for m in CHANGE_TRANSITIONS} == wanted
+    assert {(m.source or "-", m.target.value, m.actors, m.needs_reason) for m in CHANGE.moves} == wanted
     assert {"pending", "approved", "running"} == CHANGE_OPEN
     assert {"done", "failed", "rejected", "withdrawn", "expired"} == CHANGE_FINAL
 
@@ -104,7 +103,7 @@ def test_only_the_moves_of_the_table_exist(source: ChangeStatus, target: ChangeS
     change = change_in(source)
     events = change.request.events.count()
     for actor in Actor:
-        move = change_transition(source, target)
+        move = CHANGE.find(source, target)
         if move is not None and actor in move.actors:
             continue
         with pytest.raises(IllegalTransition):

@@ -12,7 +12,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from connections import notifications, permissions, workflow
-from connections.models import Connection, ConnectionRequest, Notice, NoticeKind, Trust, TrustState, store_run
+from connections.models import (
+    Connection,
+    ConnectionRequest,
+    Notice,
+    NoticeKind,
+    SetupTestsState,
+    Trust,
+    TrustState,
+    store_run,
+)
 from connections.spec import trust_candidates
 from connections.worker import connection_status, store_test_run
 from tests import factories
@@ -86,6 +95,7 @@ def test_the_number_follows_the_newest_run_and_what_became_of_approvals(cast: Ca
     Trust.objects.filter(pk=given.pk).update(state=TrustState.REFUSED)
     store_run(conn_request.connection, {"setup_tests": failed(CERTIFICATE)})
     assert waiting(conn_request) == 1
+    Connection.objects.filter(request=conn_request).update(tests=SetupTestsState.RUNNING)
     store_run(conn_request.connection, {"setup_tests": failed(CERTIFICATE, status="PASSED")})
     assert waiting(conn_request) == 0
 
