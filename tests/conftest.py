@@ -4,7 +4,7 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from importlib import import_module
 from pathlib import Path
@@ -16,7 +16,9 @@ from django.db import connection, connections
 from django.test import Client
 
 from connections.demo.management.commands.seed_demo import create_people
+from connections.fivetran import rate_limit
 from tests import processes
+from tests.sandbox_client import Fivetran
 from tests.waiting import may_wait
 
 # Rooms whose tests draw pages and read forms: that every page's and every post's statements run on PostgreSQL too is
@@ -133,14 +135,29 @@ def live_broker(broker_url: str, settings: Any) -> Iterator[str]:
     app.pool.force_close_all()
 
 
+@pytest.fixture(scope="session")
+def sandbox_of_the_run() -> Iterator[Callable[[], processes.Sandbox]]:
+    """The stand-in for Fivetran; another one where a test has ended it."""
+    with ExitStack() as stack:
+        running: list[processes.Sandbox] = []
+
+        def alive() -> processes.Sandbox:
+            if not running or running[-1].process.popen.poll() is not None:
+                running.append(stack.enter_context(processes.sandbox()))
+            return running[-1]
+
+        yield alive
+
+
 @pytest.fixture
-def sandbox(settings: Any) -> Iterator[processes.Sandbox]:
-    """A fresh stand-in for Fivetran, which this process talks to as well."""
-    with processes.sandbox() as stand_in:
-        settings.FIVETRAN_BASE_URL = stand_in.url
-        settings.FIVETRAN_IS_LOCAL = True
-        yield stand_in
-        stand_in.process.kill()  # nobody waits for its orderly end
+def sandbox(sandbox_of_the_run: Callable[[], processes.Sandbox], settings: Any) -> processes.Sandbox:
+    """A stand-in for Fivetran as good as new, which this process talks to as well."""
+    stand_in = sandbox_of_the_run()
+    Fivetran(stand_in.url).call("", method="DELETE")
+    rate_limit._latest.clear()  # what the answers to another test said
+    settings.FIVETRAN_BASE_URL = stand_in.url
+    settings.FIVETRAN_IS_LOCAL = True
+    return stand_in
 
 
 @pytest.fixture

@@ -33,6 +33,7 @@ class Sandbox:
     ):
         """`state`: file to keep connections in (memory without); `extra_catalog`: a file with further services."""
         self.settings = settings or Settings()
+        self.started_with = self.settings.public()
         self.state = State(state)
         self.catalog = catalog.load(extra_catalog)
         self.account: dict[str, Any] = json.loads((catalog.DATA / "account.json").read_text(encoding="utf-8"))
@@ -42,6 +43,15 @@ class Sandbox:
         self.limits = Limits(self.settings)
         self.deliveries = Deliveries(self)
         self.root = ""  # http://127.0.0.1:<port>, known once the port is bound
+
+    def start_over(self) -> None:
+        """As at the first start, but for the key of the cards that are handed out and the numbers of the journal."""
+        self.holds.release()
+        self.canned.clear()
+        self.settings.change(self.started_with)
+        self.limits.clear()
+        self.state.clear()
+        self.journal.clear()
 
     def group(self, group_id: object) -> dict[str, Any] | None:
         return next((group for group in self.account["groups"] if group["id"] == group_id), None)

@@ -95,6 +95,12 @@ def clear_connections(call: Call) -> Answer:
 
 
 @_guarded
+def start_over(call: Call) -> Answer:
+    call.app.start_over()
+    return _plain({})
+
+
+@_guarded
 def settings(call: Call) -> Answer:
     return _plain(call.app.settings.public() | {"next_answers": len(call.app.canned)})
 

@@ -19,6 +19,11 @@ class Limits:
         self._hour: deque[float] = deque()
         self._windows: dict[str, deque[float]] = {"calls": deque(), "creations": deque()}
 
+    def clear(self) -> None:
+        with self._lock:
+            for window in (self._hour, *self._windows.values()):
+                window.clear()
+
     def spend(self, *, creation: bool) -> dict[str, str]:
         """Count one call; returns the rate-limit headers of its answer, or raises ApiError 429 with Retry-After."""
         with self._lock:

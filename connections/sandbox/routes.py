@@ -54,6 +54,7 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
     ("POST", cards.PATH, cards.submit),
     ("GET", "/", pages.start),
     ("GET", "/_sandbox/sandbox.css", pages.style),
+    ("DELETE", "/_sandbox/", control.start_over),
     ("GET", "/_sandbox/journal", control.journal),
     ("DELETE", "/_sandbox/journal", control.clear_journal),
     ("GET", "/_sandbox/connections", control.connections),

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from connections.sandbox.settings import Settings
 from tests.sandbox.api import Api, sandbox
 
 
@@ -17,9 +16,7 @@ def running_sandbox() -> Iterator[Api]:
 
 @pytest.fixture
 def api(running_sandbox: Api) -> Api:
-    """The sandbox without connections, journal, holds and queued answers, its settings the default ones but no wait."""
-    running_sandbox.control("POST", "release")
-    running_sandbox.settings(**Settings(test_seconds=0).public(), next_answers=[])
-    running_sandbox.control("DELETE", "connections")
-    running_sandbox.control("DELETE", "journal")
+    """The sandbox as at its start, but that nobody waits for setup tests."""
+    running_sandbox.control("DELETE", "")
+    running_sandbox.settings(test_seconds=0)
     return running_sandbox
