@@ -7,7 +7,8 @@ import hashlib
 from typing import Any
 
 from .calls import Call, invalid, not_found, success
-from .connections import existing, now
+from .clock import now
+from .connections import existing
 from .wire import Answer
 
 KINDS = {"certificates": "certificate", "fingerprints": "fingerprint"}
@@ -32,7 +33,7 @@ def approve(call: Call, connection_id: str, kinds: str) -> Answer:
         "id": base64.urlsafe_b64encode(body["hash"].encode()).decode().rstrip("="),
         "hash": body["hash"],
         "public_key": body.get("public_key") or "Sun RSA public key, 2048 bits",
-        "validated_date": now(),
+        "validated_date": now(call.app),
         "validated_by": call.app.account["account"]["user_id"],
     }
     if kind == "certificate":

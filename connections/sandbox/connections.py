@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import random
 import secrets
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from . import cards, faults, setup_tests, syncs
 from .calls import ApiError, Call, invalid, listing, not_found, success
+from .clock import now
 from .masking import masked_config
 from .state import NameTaken
 from .validation import OBJECTS, Wanted, card_config, check_creation, check_relations, typed, typed_config
@@ -67,13 +68,13 @@ def new_connection(app: Sandbox, wanted: Wanted) -> dict[str, Any]:
         values["_auth"] = ["external_secrets_keys_config"]
     values.pop("external_secrets_keys_config", None)
     return {
-        "id": new_id(app),
+        "id": new_id(app, wanted.group_id, wanted.name),
         "group_id": wanted.group_id,
         "service": wanted.service.id,
         "service_version": 1,
         "schema": wanted.name,
         "connected_by": app.account["account"]["user_id"],
-        "created_at": now(),
+        "created_at": now(app),
         **values,
         "status": first_status(values["paused"]),
         "config": masked_config(wanted.config, wanted.service),
@@ -96,19 +97,16 @@ def first_status(paused: bool) -> dict[str, Any]:
     }
 
 
-def new_id(app: Sandbox) -> str:
-    """Two words that no connection has yet; a number is added when the pair is taken."""
+def new_id(app: Sandbox, *of: str) -> str:
+    """Two words that no connection has yet; a number is added when the pair is taken. `of` what: for `id_seed`."""
+    seed = app.settings.id_seed
+    dice = random.Random(" ".join([str(seed), *of])) if seed else secrets.SystemRandom()  # noqa: S311  # no secret
     words = {part: text.split() for part, text in app.account["words"].items()}
-    pair = f"{secrets.choice(words['first'])}_{secrets.choice(words['second'])}"
+    pair = f"{dice.choice(words['first'])}_{dice.choice(words['second'])}"
     name = pair
     while app.state.connection(name):
-        name = f"{pair}_{secrets.randbelow(10**6)}"
+        name = f"{pair}_{dice.randrange(10**6)}"
     return name
-
-
-def now() -> str:
-    """ISO 8601, UTC, microseconds, as Fivetran writes it."""
-    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def shown(doc: dict[str, Any], *, detail: bool = True) -> dict[str, Any]:

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from . import syncs
 from .calls import ApiError, Call, invalid
-from .connections import first_status, new_id, now, shown
+from .clock import now
+from .connections import existing, first_status, new_id, shown
 from .wire import Answer
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -28,10 +30,10 @@ def guard(call: Call) -> None:
         raise ApiError(415, "UnsupportedMediaType", "Send JSON")
 
 
-def _guarded(view: Callable[[Call], Answer]) -> Callable[[Call], Answer]:
-    def guarded(call: Call) -> Answer:
+def _guarded(view: Callable[..., Answer]) -> Callable[..., Answer]:
+    def guarded(call: Call, **names: str) -> Answer:
         guard(call)
-        return view(call)
+        return view(call, **names)
 
     return guarded
 
@@ -67,10 +69,10 @@ def seed(call: Call) -> Answer:
         if not isinstance(body.get(name), str):
             raise invalid(f"Field '{name}' is required")
     doc: dict[str, Any] = {
-        "id": new_id(call.app),
+        "id": new_id(call.app, body["group_id"], body["schema"]),
         "service_version": 1,
         "connected_by": "_somebody_else",
-        "created_at": now(),
+        "created_at": now(call.app),
         "paused": False,
         "pause_after_trial": False,
         "sync_frequency": 360,
@@ -86,6 +88,13 @@ def seed(call: Call) -> Answer:
     }
     call.app.state.add_connection(doc, unique=False)
     return _plain(shown(doc), 201)
+
+
+@_guarded
+def sync(call: Call, connection_id: str) -> Answer:
+    """A sync that ends well at once, whatever the state of the connection."""
+    syncs.run(call.app, existing(call, connection_id)["id"])
+    return _plain({})
 
 
 @_guarded

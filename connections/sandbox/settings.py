@@ -19,6 +19,8 @@ class Settings:
     test_seconds: float = 1.5  # one whole run of setup tests
     first_sync_seconds: float = 0.0  # from being set up to the end of the first sync; 0: none ever runs by itself
     card_seconds: float = 86400.0  # life of a Connect Card address
+    behind_seconds: float = 0.0  # how far back the clock is by which things are created and synced
+    id_seed: int = 0  # not 0: ids follow from it and the name, so that a scenario has the same ones each time
     hold_seconds: float = 120.0  # longest time a socket is kept without an answer
     late_seconds: float = 3.0  # late_: from the client giving up to the effect
     slow_seconds: float = 5.0  # slow_: before the answer

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from .clock import now
 
 if TYPE_CHECKING:
     from .app import Sandbox
@@ -37,20 +38,20 @@ def _go_on(app: Sandbox, doc: dict[str, Any]) -> None:
     seen = doc.get("_waiting_since")
     # A sync has three visible steps: scheduled, syncing from half of the time on, then done.
     if seen is None:
-        app.state.alter_connection(doc["id"], lambda now: now.update(_waiting_since=time.time()))
+        app.state.alter_connection(doc["id"], lambda found: found.update(_waiting_since=time.time()))
     elif time.time() - seen >= app.settings.first_sync_seconds:
         run(app, doc["id"])
     elif doc["status"].get("sync_state") != "syncing" and time.time() - seen >= app.settings.first_sync_seconds / 2:
-        app.state.alter_connection(doc["id"], lambda now: now["status"].update(sync_state="syncing"))
+        app.state.alter_connection(doc["id"], lambda found: found["status"].update(sync_state="syncing"))
 
 
 def run(app: Sandbox, connection_id: str) -> None:
     """A whole sync that succeeds: no data is moved, but status, time and webhook are as after a real one."""
-    doc = app.state.alter_connection(connection_id, _done)
+    doc = app.state.alter_connection(connection_id, lambda found: _done(found, now(app)))
     if doc:
         app.deliveries.tell("sync_end", doc, {"status": "SUCCESSFUL"}, sync_id=str(uuid.uuid4()))
 
 
-def _done(doc: dict[str, Any]) -> None:
-    doc["succeeded_at"] = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+def _done(doc: dict[str, Any], ended: str) -> None:
+    doc["succeeded_at"] = ended
     doc["status"] |= {"sync_state": "paused" if doc.get("paused") else "scheduled", "is_historical_sync": False}

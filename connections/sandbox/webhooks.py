@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from .calls import Call, invalid, not_found, success
-from .connections import new_id, now
+from .clock import now
+from .connections import new_id
 from .masking import STARS
 from .wire import Answer
 
@@ -19,13 +20,13 @@ def create(call: Call, group_id: str | None = None) -> Answer:
         raise not_found("Group", group_id)
     body = call.json()
     doc: dict[str, Any] = {
-        "id": new_id(call.app),
+        "id": new_id(call.app, "webhook"),
         "type": "group" if group_id else "account",
         **({"group_id": group_id} if group_id else {}),
         "active": True,
         "secret": "",
         "_secret": "",
-        "created_at": now(),
+        "created_at": now(call.app),
         "created_by": call.app.account["account"]["user_id"],
         **_checked(body, required=True),
     }

@@ -11,6 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
+# Tells a caller that this is no Fivetran, wherever its address points: nobody's data is at stake here.
+OWN_NAME = {"Fivetran-Sandbox": "1"}
+
 
 class Gone(Exception):
     """The client has closed the connection."""
@@ -72,7 +75,8 @@ class Answer:
             phrase = HTTPStatus(self.status).phrase
         except ValueError:
             phrase = "Unknown"
-        headers = {"Content-Type": "application/json", "Content-Length": str(len(self.body))} | self.headers
+        usual = {"Content-Type": "application/json", "Content-Length": str(len(self.body)), **OWN_NAME}
+        headers = usual | self.headers
         lines = [f"HTTP/1.1 {self.status} {phrase}", *(f"{name}: {value}" for name, value in headers.items() if value)]
         return "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 

@@ -2,6 +2,7 @@
 
 import base64
 import threading
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -155,3 +156,34 @@ def test_the_time_of_tests_can_be_set(api: Api) -> None:
     assert api.create("orders").elapsed.total_seconds() >= 0.6
     api.settings(test_seconds=60)  # longer than the caller's patience
     assert api.create("others", run_setup_tests=False).status_code == 201
+
+
+# --- what a scenario is made with ------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", ["/", "/v1/groups", "/_sandbox/settings", "/nowhere"])
+def test_every_answer_says_that_it_is_the_sandbox(api: Api, path: str) -> None:
+    assert api.call("GET", path, auth=None).headers["Fivetran-Sandbox"] == "1"
+
+
+def test_a_clock_that_is_put_back_dates_what_is_made_and_synced(api: Api) -> None:
+    api.settings(behind_seconds=40 * 86_400)
+    made = api.create("orders").json()["data"]
+    api.control("POST", f"connections/{made['id']}/sync")
+    api.settings(behind_seconds=0)
+    found = api.get(f"/v1/connections/{made['id']}")
+    for moment in (found["created_at"], found["succeeded_at"]):
+        age = datetime.now(UTC) - datetime.fromisoformat(moment)
+        assert timedelta(days=40) <= age < timedelta(days=40, minutes=5)
+
+
+def test_ids_follow_from_a_seed_and_stay_different(api: Api) -> None:
+    def ids(seed: int) -> list[str]:
+        api.settings(id_seed=seed)
+        made = [api.create(name).json()["data"]["id"] for name in ("orders", "returns")]
+        api.control("DELETE", "connections")
+        return made
+
+    first = ids(seed=1)
+    assert ids(seed=1) == first
+    assert ids(seed=2) != first
+    assert ids(seed=0) != ids(seed=0)
+    assert len(set(first)) == 2
