@@ -12,6 +12,9 @@ from pathlib import Path
 BASE_DIR = Path(__file__).resolve().parents[2]
 SANDBOX_KEY, SANDBOX_SECRET = "sandbox-key", "sandbox-secret"  # noqa: S105  (known to everybody: it opens a sandbox)
 
+MAILS = "mails"  # the folder of the mails, in that of the data
+SETTINGS = "connections.demo.settings"
+
 # Short clocks: a request whose answer is lost settles within a minute while somebody looks on.
 CLOCKS = {
     "SUBMIT_CONNECT_TIMEOUT": "5",
@@ -63,6 +66,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
     if not is_set(environ, "SECRET_KEY"):
         environ["SECRET_KEY"] = _kept_secret(folder / "secret_key")
     environ["DEMO_STARTS"] = ",".join(starts)
+    environ["DJANGO_SETTINGS_MODULE"] = SETTINGS
     environ.setdefault("STATIC_ROOT", str(folder / "static"))
     environ.setdefault("LOG_LEVEL", "WARNING")
     environ.setdefault("WEB_CONCURRENCY", "1")  # one web process will do for a trial

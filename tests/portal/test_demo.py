@@ -5,47 +5,25 @@ import os
 import re
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 import requests
 
-from tests.processes import ROOT, Process, free_port, running, until
+from connections.states import Status
+from tests.processes import ROOT, Process, free_port, until
+from tests.trial import READY, demo, environment
 
 pytestmark = pytest.mark.slow
-READY = re.compile(r"The portal is ready: +(http://\S+)")
 NAMES = {"broker", "sandbox", "web", "worker", "scheduler"}
-
-
-def environment(folder: Path, **more: str) -> dict[str, str]:
-    """A trial of its own: own data, own ports."""
-    ours = ("SECRET_KEY", "FIVETRAN_", "DATABASE_URL", "PUBLIC_URL", "ALLOWED_HOSTS", "EMAIL_URL", "DJANGO_")
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
-    return {
-        **clean,
-        "DEMO_DATA": str(folder / "data"),
-        "DATABASE_URL": f"sqlite:///{folder / 'db.sqlite3'}",
-        "PORT": str(free_port()),
-        "SANDBOX_PORT": str(free_port()),
-        **more,
-    }
-
-
-@contextmanager
-def demo(env: dict[str, str], *, ready: bool = True) -> Iterator[Process]:
-    """The command behind `make run`; what is not ours in the environment stays away from it."""
-    scrubbed = {name: "" for name in os.environ if name not in env}
-    command = [sys.executable, "manage.py", "demo", "--end-with-parent"]
-    with running("demo", command, {**scrubbed, "DJANGO_SETTINGS_MODULE": "portal.settings", **env}) as process:
-        if ready:
-            process.wait_until(lambda: bool(READY.search(process.log.read_text())), 180)
-        yield process
 
 
 def family(process: Process) -> dict[str, psutil.Process]:
@@ -94,10 +72,24 @@ def log_in(address: str, username: str = "requester") -> requests.Session:
 
 @pytest.fixture(scope="module")
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Process, dict[str, str]]]:
-    """One running trial for the tests that only look."""
-    env = environment(tmp_path_factory.mktemp("trial"))
+    """One running trial, with its data, for the tests that only look."""
+    env = environment(tmp_path_factory.mktemp("trial"), EMPTY="")
+    with demo(env, ready=False) as interrupted:  # what it left half done is made anew
+        interrupted.wait_until(lambda: "Filling it" in interrupted.log.read_text(), 120)
+        time.sleep(1)
+        interrupted.popen.send_signal(signal.SIGINT)
+        assert interrupted.popen.wait(40) == 0
+        assert said_by(interrupted).splitlines()[-1].startswith("Stopped.")
+    began = time.monotonic()
     with demo(env) as process:
+        env["SECONDS"] = str(time.monotonic() - began)
         yield process, env
+
+
+def rows(env: dict[str, str], sql: str) -> list[tuple[Any, ...]]:
+    """What the trial's database answers."""
+    with closing(sqlite3.connect(env["DATABASE_URL"].removeprefix("sqlite:///"), timeout=20)) as database:
+        return database.execute(sql).fetchall()
 
 
 def test_it_says_where_it_is_and_how_to_log_in(trial: tuple[Process, dict[str, str]]) -> None:
@@ -109,6 +101,99 @@ def test_it_says_where_it_is_and_how_to_log_in(trial: tuple[Process, dict[str, s
     assert f"http://127.0.0.1:{env['SANDBOX_PORT']}/" in said
     assert "Traceback" not in said
     assert "Warning" not in said
+
+
+def test_a_first_start_is_quick(trial: tuple[Process, dict[str, str]]) -> None:
+    """15 s where nothing else runs; here other tests do."""
+    assert float(trial[1]["SECONDS"]) < 90
+
+
+def test_it_opens_on_a_company_at_work(trial: tuple[Process, dict[str, str]]) -> None:
+    _, env = trial
+    found = dict(rows(env, "SELECT status, count(*) FROM connections_connectionrequest GROUP BY 1"))
+    assert set(found) == set(Status)
+    assert sum(found.values()) == 40
+    session = log_in(f"http://127.0.0.1:{env['PORT']}", "auditor")
+    page = session.get(f"http://127.0.0.1:{env['PORT']}/requests/", timeout=20).text
+    session.close()
+    assert 'data-status="unknown"' in page and 'data-status="expired"' in page
+
+
+def test_what_is_on_its_way_is_held_in_place(trial: tuple[Process, dict[str, str]]) -> None:
+    """Longer than a claim lasts without a worker."""
+    _, env = trial
+    ends = "SELECT max(lease_until) FROM connections_connectionrequest WHERE status = 'claimed'"
+    [(first,)] = rows(env, ends)
+    until(lambda: rows(env, ends)[0][0] > first, 30)
+
+
+def click(address: str, username: str, **more: str) -> tuple[requests.Session, requests.Response]:
+    """Press a button of the log-in page."""
+    session = requests.Session()
+    session.trust_env = False
+    page = session.get(f"{address}/accounts/login/", timeout=20).text
+    assert f'value="{username}"' in page
+    form = {"username": username, "csrfmiddlewaretoken": session.cookies["csrftoken"], **more}
+    return session, session.post(f"{address}/demo/log-in/", form, timeout=20, allow_redirects=False)
+
+
+@pytest.mark.parametrize(
+    ("username", "role", "begins_at"),
+    [
+        ("requester", "Requester", "/"),
+        ("requester2", "Source owner", "/"),
+        ("approver", "Approver", "/approvals/"),
+        ("operator", "Operator", "/operations/"),
+        ("auditor", "Auditor", "/requests/"),
+        ("admin", "Administrator", "/admin/"),
+    ],
+)
+def test_one_click_logs_in_as_each_role(
+    trial: tuple[Process, dict[str, str]], username: str, role: str, begins_at: str
+) -> None:
+    address = f"http://127.0.0.1:{trial[1]['PORT']}"
+    session, answer = click(address, username)
+    assert (answer.status_code, answer.headers["Location"]) == (302, begins_at)
+    assert session.get(address + begins_at, timeout=20, allow_redirects=False).status_code == 200
+    session.close()
+    page = requests.get(f"{address}/accounts/login/", timeout=20).text
+    assert re.search(rf"<strong>{role}:</strong>", page)
+
+
+def test_one_click_leads_where_the_reader_wanted_to_go_and_nowhere_else(trial: tuple[Process, dict[str, str]]) -> None:
+    address = f"http://127.0.0.1:{trial[1]['PORT']}"
+    for wanted, leads in (("/requests/1/", "/requests/1/"), ("https://example.com/", "/")):
+        session, answer = click(address, "requester", next=wanted)
+        session.close()
+        assert answer.headers["Location"] == leads
+
+
+def test_one_click_needs_the_pages_token_and_knows_nobody_else(trial: tuple[Process, dict[str, str]]) -> None:
+    address = f"http://127.0.0.1:{trial[1]['PORT']}"
+    assert requests.post(f"{address}/demo/log-in/", {"username": "admin"}, timeout=20).status_code == 403
+    assert requests.get(f"{address}/demo/log-in/", timeout=20).status_code == 405
+    session, _ = click(address, "requester")
+    form = {"username": "sofia", "csrfmiddlewaretoken": session.cookies["csrftoken"]}
+    refused = session.post(f"{address}/demo/log-in/", form, timeout=20, allow_redirects=False)
+    session.close()
+    assert refused.headers["Location"] == "/accounts/login/"
+
+
+def test_the_mails_are_on_a_page(trial: tuple[Process, dict[str, str]]) -> None:
+    address = f"http://127.0.0.1:{trial[1]['PORT']}"
+    anonymous = requests.get(f"{address}/demo/mails/", timeout=20, allow_redirects=False)
+    assert anonymous.headers["Location"].startswith("/accounts/login/")
+    session, _ = click(address, "approver")
+    home = session.get(f"{address}/", timeout=20).text
+    assert 'href="/demo/mails/"' in home
+    found = session.get(f"{address}/demo/mails/?to=controller@parent.example.com", timeout=20).text
+    names = re.findall(r'href="(/demo/mails/[\w-]+/)"', found)
+    assert len(names) == 4, "one that asks for the credentials, and three reminders"
+    mail = session.get(address + names[0], timeout=20).text
+    assert "Your credentials are still needed" in mail
+    assert re.search(rf'href="{address}/handover/', mail)
+    assert session.get(f"{address}/demo/mails/secret_key/", timeout=20).status_code == 404
+    session.close()
 
 
 def test_everything_runs_and_everybody_can_log_in(trial: tuple[Process, dict[str, str]]) -> None:
@@ -284,6 +369,7 @@ def test_a_second_start_keeps_the_data_and_the_log_in(tmp_path: Path) -> None:
     address = f"http://127.0.0.1:{env['PORT']}"
     with demo(env):
         session = log_in(address)
+        assert rows(env, "SELECT count(*) FROM connections_connectionrequest") == [(0,)]
         pair = ("sandbox-key", "sandbox-secret")
         groups = requests.get(f"http://127.0.0.1:{env['SANDBOX_PORT']}/v1/groups", auth=pair, timeout=10).json()
     with demo(env):
@@ -300,6 +386,17 @@ def test_beside_another_api_nobody_gets_a_known_password(tmp_path: Path) -> None
     with demo(env) as process:
         said = process.log.read_text()
         assert "sandbox" not in family(process)
+        page = requests.get(f"http://127.0.0.1:{env['PORT']}/accounts/login/", timeout=20).text
+        assert "demo" not in page
     assert "demo-portal" not in said
     assert "createsuperuser" in said
     assert "could not be loaded" in said
+
+
+def test_beside_another_api_nothing_is_deleted(tmp_path: Path) -> None:
+    key = {"FIVETRAN_API_KEY": "k", "FIVETRAN_API_SECRET": "s"}
+    env = environment(tmp_path, FIVETRAN_BASE_URL="https://fivetran.invalid", **key)
+    with demo(env, "--reset", ready=False) as process:
+        assert process.popen.wait(90) == 1
+        said = said_by(process)
+    assert said.splitlines()[-1].endswith("does not say that it is the sandbox: nothing was deleted."), said

@@ -23,12 +23,14 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from kombu.exceptions import OperationalError
 
-from connections.demo import environment
+from connections.demo import clearing, environment, sandbox_control, seeding
 from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE, without_known_passwords
 from connections.demo.supervisor import Died, Supervisor, end_with_parent
 
 HOST = "127.0.0.1"
 SANDBOX = '{"first_sync_seconds": 5}'  # a connection that is set up has data while somebody still looks on
+HOLD_SECONDS = 5.0
+UNFINISHED = "unfinished"
 PATIENCE = 60.0  # seconds for one process to become ready; a cold disk is slow
 BROKER_PATIENCE = 10.0  # seconds for a broker that runs already
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the environment's proxy knows nothing of us
@@ -43,6 +45,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--end-with-parent", action="store_true", help="end when the calling process is killed")
+        parser.add_argument("--reset", action="store_true", help="delete the demo's data and start anew")
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Run until Ctrl-C, SIGTERM or the death of a process; raises CommandError for the last."""
@@ -53,14 +56,22 @@ class Command(BaseCommand):
         folder = environment.data_folder(os.environ)
         try:
             with _only_one(folder), contextlib.closing(self.supervisor):
-                self.start(folder, Path(os.environ["DEMO_SCRATCH"]))
-                while True:
-                    self.supervisor.watch(0.5)
+                self.start(folder, Path(os.environ["DEMO_SCRATCH"]), reset=options["reset"])
+                self.run()
         except Died as death:
             what, *last_lines = str(death).splitlines()
             raise CommandError("\n".join([f"{what} Everything else was stopped.", *last_lines])) from death
 
-    def start(self, folder: Path, scratch: Path) -> None:
+    def run(self) -> NoReturn:
+        """Watch the processes, and hold in place what the demo's worker holds."""
+        again = time.monotonic()
+        while True:
+            self.supervisor.watch(0.5)
+            if has_own_settings() and time.monotonic() > again:
+                seeding.hold_in_place()
+                again = time.monotonic() + HOLD_SECONDS
+
+    def start(self, folder: Path, scratch: Path, *, reset: bool = False) -> None:
         starts = os.environ.get("DEMO_STARTS", "").split(",")
         ports = {"PORT": settings.PORT}
         if "sandbox" in starts:
@@ -78,8 +89,17 @@ class Command(BaseCommand):
         self.wait_for_broker(PATIENCE if "broker" in starts else BROKER_PATIENCE)
         if "sandbox" in starts:
             self.supervisor.wait_until("sandbox", lambda: answers_http(settings.FIVETRAN_BASE_URL), PATIENCE)
+        if not sandbox_control.is_sandbox(settings.FIVETRAN_BASE_URL):
+            # What is started from here on has no log-in by one click.
+            os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+        unfinished = folder / UNFINISHED
+        if reset or (has_own_settings() and unfinished.exists()):
+            start_anew()
+        self.start_web()  # it takes some seconds: meanwhile the data is made
         self.load_catalog()
-        self.serve(scratch)
+        if has_own_settings():
+            self.fill(unfinished)
+        self.serve()
         if "sandbox" in starts:
             self.register_webhook()
         self.announce("sandbox" in starts)
@@ -111,24 +131,35 @@ class Command(BaseCommand):
         except CommandError as error:  # without the catalog the form still works
             _write(f"The list of services and destinations could not be loaded: {error}")
 
+    def fill(self, unfinished: Path) -> None:
+        """Make the demo's data where there is none, and hold what is on its way in place. The file `unfinished` is
+        there until all is made: what was interrupted is made anew by the next start.
+        """
+        if os.environ.get("EMPTY", "") in ("", "0") and not seeding.why_not():
+            _write("Filling it with six weeks of a company at work (EMPTY=1 make run leaves it empty)")
+            unfinished.touch()
+            seeding.seed()
+        unfinished.unlink(missing_ok=True)
+        seeding.hold_in_place()
+
     def register_webhook(self) -> None:
         try:
             call_command("register_webhook", verbosity=0)
         except CommandError as error:  # without the webhook, polling finds changes some seconds later
             _write(f"The sandbox will not tell what changes: {error}")
 
-    def serve(self, scratch: Path) -> None:
-        python = (sys.executable, "-m")
-        celery = (*python, "celery", "--quiet", "-A", "portal")
-        address = f"{HOST}:{settings.PORT}"
+    def start_web(self) -> None:
         # gunicorn's own children see to themselves when it is told to end
-        web = [*python, "gunicorn", "portal.wsgi", "--bind", address]
+        web = [sys.executable, "-m", "gunicorn", "portal.wsgi", "--bind", f"{HOST}:{settings.PORT}"]
         self.supervisor.start("web", web, on_orphaned=signal.SIGTERM)
+
+    def serve(self) -> None:
+        celery = (sys.executable, "-m", "celery", "--quiet", "-A", "portal")
         lean = ("--without-mingle", "--without-gossip", "--without-heartbeat")
         name = f"demo-{os.getpid()}@localhost"
         self.supervisor.start("worker", [*celery, "worker", "-c", "8", "-Q", "slow,control", "-n", name, *lean])
         self.supervisor.start("scheduler", [*celery, "beat"])
-        self.supervisor.wait_until("web", lambda: answers_http(f"http://{address}/healthz"), PATIENCE)
+        self.supervisor.wait_until("web", lambda: answers_http(f"http://{HOST}:{settings.PORT}/healthz"), PATIENCE)
         self.supervisor.wait_until("worker", lambda: self.worker_answers(name), PATIENCE)
 
     def worker_answers(self, name: str) -> bool:
@@ -142,7 +173,10 @@ class Command(BaseCommand):
     def announce(self, with_sandbox: bool) -> None:
         lines = ["", f"The portal is ready:  {settings.PUBLIC_URL}", ""]
         if settings.FIVETRAN_IS_LOCAL:
-            lines += [f"  log in as   {', '.join(PEOPLE)}", f"  password    {PASSWORD}"]
+            lines += [
+                f"  log in as   {', '.join(PEOPLE)}",
+                f"  password    {PASSWORD} (or one click on the log-in page)",
+            ]
         else:
             lines.append("  log in      with a user of yours; the first: .venv/bin/python manage.py createsuperuser")
         if with_sandbox:
@@ -152,6 +186,16 @@ class Command(BaseCommand):
         else:
             lines.append(f"  Fivetran    {settings.FIVETRAN_BASE_URL}")
         _write("\n".join([*lines, "", "Mail is printed here. Ctrl-C stops everything and keeps the data.", ""]))
+
+
+def has_own_settings() -> bool:
+    """Whether what is started has the demo's settings: beside the sandbox alone."""
+    return os.environ["DJANGO_SETTINGS_MODULE"] == environment.SETTINGS
+
+
+def start_anew() -> None:
+    clearing.clear()
+    call_command("seed_demo", verbosity=0)
 
 
 def _write(text: str) -> None:

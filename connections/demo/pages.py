@@ -1,0 +1,82 @@
+"""The pages that only the demo has: log-in by one click, and the mails."""
+
+from typing import Any
+
+from csp.decorators import csp_replace
+from django.contrib import messages
+from django.contrib.auth import login
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_POST, require_safe
+
+from connections import context_processors
+from connections.demo import mails
+from connections.demo.log_ins import LOG_INS
+from connections.demo.management.commands.seed_demo import PASSWORD
+
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
+_STYLES_ALONE = {
+    "default-src": ["'none'"],
+    "script-src": ["'none'"],
+    "style-src": ["'unsafe-inline'"],
+    "img-src": ["data:"],
+}
+
+
+def demo(request: HttpRequest) -> dict[str, Any]:
+    """For every page, after the portal's own: the way to the mails, and the log-in's buttons."""
+    offered = context_processors.portal(request)["navigation"]
+    return {"navigation": lambda: [*offered(), ("demo:mails", "Mails")], "demo_log_ins": _log_ins}
+
+
+def _log_ins() -> list[dict[str, str]]:
+    names = {person.username: person.get_full_name() for person in User.objects.filter(username__in=LOG_INS)}
+    return [{"username": key, "name": names[key], **LOG_INS[key].words} for key in LOG_INS if key in names]
+
+
+@login_not_required
+@require_POST
+def log_in(request: HttpRequest) -> HttpResponse:
+    """As one of the demo's people, who still has the password that everybody knows."""
+    chosen = LOG_INS.get(request.POST.get("username", ""))
+    person = User.objects.filter(username=request.POST.get("username", ""), is_active=True).first()
+    if chosen is None or person is None or not person.check_password(PASSWORD):
+        messages.error(request, "This log-in is closed: its password was changed. Log in with the password.")
+        return redirect("login")
+    login(request, person, backend=_BACKEND)
+    wanted = request.POST.get("next", "")
+    is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
+    return redirect(wanted if is_ours else chosen.begins_at)
+
+
+@require_safe
+def mail_list(request: HttpRequest) -> HttpResponse:
+    kept = mails.newest()
+    recipients = sorted({mail.recipient for mail in kept})
+    chosen = request.GET.get("to", "")
+    shown = [mail for mail in kept if chosen in ("", mail.recipient)][: mails.SHOWN]
+    return render(request, "demo/mails.html", {"mails": shown, "recipients": recipients, "chosen": chosen})
+
+
+@require_safe
+def mail(request: HttpRequest, name: str) -> HttpResponse:
+    found = _found(name)
+    context = {"mail": found, "text": found.part("plain"), "html": found.part("html")}
+    return render(request, "demo/mail.html", context)
+
+
+@csp_replace(_STYLES_ALONE)  # type: ignore[arg-type]
+@require_safe
+def mail_html(request: HttpRequest, name: str) -> HttpResponse:
+    """As a mail program shows it, alone on its page: its styles stand in it."""
+    return HttpResponse(_found(name).part("html"))
+
+
+def _found(name: str) -> mails.Mail:
+    found = mails.find(name)
+    if found is None:
+        raise Http404
+    return found
