@@ -1,9 +1,10 @@
 # make run    the portal with everything it needs, on this machine      make test   the whole suite
+#             (EMPTY=1: without the data of the demo)
 # make lint   formatter, linter, types, templates                       make bench  the benchmarks
-#             (BASE=<commit>: that commit measured in turn with this one)
+# make pictures  those of docs/, from the demo                          (BASE=<commit>: that commit, measured in turn)
 # make chaos  a run full of faults (SEED=7 REQUESTS=400 UNIQUE_NAMES=0)
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench chaos lock clean
+.PHONY: run test lint bench chaos pictures lock clean
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -23,10 +24,14 @@ lint: .venv/.dev-ready
 	@$(PY) -m ruff check .
 	@SECRET_KEY=not-used $(PY) -m mypy .
 	@.venv/bin/lint-imports --no-logo
-	@$(PY) -m djlint --quiet --check --lint templates
+	@$(PY) -m djlint --quiet --check --lint templates connections/demo/templates
+	@$(PY) -m tests.pictures --check
 
 bench: .venv/.dev-ready
 	@$(PY) -m tests.bench $(ARGS)
+
+pictures: .venv/.dev-ready
+	@$(PY) -m tests.pictures
 
 # make exports what is given on its command line, so SEED=7 arrives in the environment
 chaos: .venv/.dev-ready

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from django.urls import resolve
 
-from tests import settings_table
+from tests import pictures, settings_table
 from tests.processes import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -78,6 +78,27 @@ def test_the_readme_is_short_and_begins_with_the_two_commands() -> None:
     text = text_of(ROOT / "README.md")
     assert len(text.splitlines()) <= 120
     assert re.findall(r"^\$ (make \w+)", text, re.MULTILINE) == ["make run", "make test"]
+
+
+def test_the_pictures_are_small_and_each_is_in_a_document() -> None:
+    shown = {path for one in DOCUMENTS for path in re.findall(r"pictures/([\w-]+\.png)\)", text_of(one))}
+    assert {path.name for path in pictures.FOLDER.glob("*.png")} == set(pictures.PICTURES) == shown
+    assert [path.name for path in pictures.FOLDER.glob("*.png") if path.stat().st_size > 150_000] == []
+
+
+def test_pictures_older_than_templates_or_styles_are_said_to_be(tmp_path: Path) -> None:
+    page, style = tmp_path / "templates" / "a.html", tmp_path / "static" / "a.css"
+    for path in (page, style):
+        path.parent.mkdir()
+        path.write_text("1")
+    taken_of = pictures.digest(tmp_path, ("templates", "static"))
+    assert pictures.warning(f"{taken_of}\n", pictures.digest(tmp_path, ("templates", "static"))) == ""
+    for path in (page, style):
+        path.write_text("2")
+        assert "make pictures" in pictures.warning(taken_of, pictures.digest(tmp_path, ("templates", "static")))
+        path.write_text("1")
+    page.rename(page.with_name("b.html"))
+    assert pictures.warning(taken_of, pictures.digest(tmp_path, ("templates", "static")))
 
 
 def test_the_settings_in_the_document_are_those_that_the_code_reads() -> None:
