@@ -50,14 +50,29 @@ class Candidate:
         return facts_of_certificate(self.proof) if self.kind is TrustKind.CERTIFICATE else facts_of_key(self.proof)
 
     @property
+    def _said(self) -> str:
+        return self.sha256.replace(":", "").replace(" ", "").lower()
+
+    @property
+    def _hashed(self) -> dict[str, str]:
+        """SHA-256 -> of what, for a certificate."""
+        # Fivetran does not document over what it hashes, so the hash of the encoded text counts as well.
+        raw = base64_bytes(self.proof) or b""
+        texts = {"its encoded text": self.proof.encode(errors="replace"), "the certificate": raw}
+        return {hashlib.sha256(content).hexdigest(): what for what, content in texts.items()}
+
+    @property
+    def sha256_label(self) -> str:
+        """What Fivetran's own SHA-256 is of: another than the one computed here need not be a contradiction."""
+        what = self._hashed.get(self._said) if self.kind is TrustKind.CERTIFICATE else None
+        return f"SHA-256 of {what}, says Fivetran" if what else "SHA-256, says Fivetran"
+
+    @property
     def contradiction(self) -> str:
         """A sentence where Fivetran's own SHA-256 is not that of the bytes; else empty."""
-        said = self.sha256.replace(":", "").replace(" ", "").lower()
-        raw = base64_bytes(self.proof)
-        if self.kind is not TrustKind.CERTIFICATE or len(said) != 64 or raw is None:
+        if self.kind is not TrustKind.CERTIFICATE or len(self._said) != 64 or base64_bytes(self.proof) is None:
             return ""
-        # Fivetran does not document over what it hashes, so the hash of the encoded text counts as well.
-        if said in (hashlib.sha256(raw).hexdigest(), hashlib.sha256(self.proof.encode()).hexdigest()):
+        if self._said in self._hashed:
             return ""
         return (
             "The SHA-256 that Fivetran names is not that of this certificate. Do not approve it before this is clear."
@@ -120,8 +135,8 @@ def facts_of_certificate(proof: str) -> list[tuple[str, str]]:
     if not raw:
         return []
     sums = [
-        ("SHA-1, computed here", _pairs(hashlib.sha1(raw, usedforsecurity=False).hexdigest())),
-        ("SHA-256, computed here", _pairs(hashlib.sha256(raw).hexdigest())),
+        ("SHA-1 of the certificate, computed here", _pairs(hashlib.sha1(raw, usedforsecurity=False).hexdigest())),
+        ("SHA-256 of the certificate, computed here", _pairs(hashlib.sha256(raw).hexdigest())),
     ]
     return [*names_in_certificate(raw), *sums]
 

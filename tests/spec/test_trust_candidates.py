@@ -71,7 +71,7 @@ def test_nothing_that_comes_raises(details: Any) -> None:
     assert left_out(details) >= 0
     for one in candidates(details):
         assert one.hash and one.proof and len(one.digest) == 64
-        assert isinstance(one.facts, list) and isinstance(one.contradiction, str)
+        assert isinstance(one.facts, list) and isinstance(one.contradiction, str) and one.sha256_label
 
 
 @pytest.mark.parametrize("change", [{"hash": "x"}, {"encoded_cert": "MIJ"}, {"sha256": "3"}, {"name": "CN=y"}])
@@ -91,7 +91,9 @@ def test_a_certificate_of_an_authority_is_read(authority: bytes) -> None:
     assert "organizationName=Example Ltd" in facts["Subject"]
     assert " to " in facts["Valid"]
     raw = base64.b64decode("".join(authority.decode().splitlines()[1:-1]))
-    assert facts["SHA-256, computed here"].replace(":", "").lower() == hashlib.sha256(raw).hexdigest()
+    assert (
+        facts["SHA-256 of the certificate, computed here"].replace(":", "").lower() == hashlib.sha256(raw).hexdigest()
+    )
     [bare] = candidates({"hash": "h", "encoded_cert": base64.b64encode(raw).decode()})
     assert bare.facts == one.facts
 
@@ -104,6 +106,17 @@ def test_a_sum_that_is_not_that_of_the_bytes_is_named(authority: bytes) -> None:
     for said, expected in shapes.items():
         assert Candidate(TrustKind.CERTIFICATE, "h", text, sha256=said).contradiction == expected
     assert "Do not approve" in Candidate(TrustKind.CERTIFICATE, "h", text, sha256=other).contradiction
+
+
+def test_each_sum_says_what_it_is_of(authority: bytes) -> None:
+    text = authority.decode()
+    raw = base64.b64decode("".join(text.splitlines()[1:-1]))
+    of_bytes, of_text, other = (hashlib.sha256(content).hexdigest() for content in (raw, authority, b"other"))
+    labels = {of_bytes: "SHA-256 of the certificate, says Fivetran", other: "SHA-256, says Fivetran"}
+    labels[of_text] = "SHA-256 of its encoded text, says Fivetran"
+    for said, label in labels.items():
+        assert Candidate(TrustKind.CERTIFICATE, "h", text, sha256=said).sha256_label == label
+    assert Candidate(TrustKind.FINGERPRINT, "h", "ssh-rsa AAAA", sha256=other).sha256_label == labels[other]
 
 
 def test_a_host_key_is_shown_as_ssh_keygen_prints_it() -> None:

@@ -45,7 +45,7 @@ class Item:
 
     @property
     def hashes(self) -> list[tuple[str, str]]:
-        said = ("SHA-1, says Fivetran", self.candidate.sha1), ("SHA-256, says Fivetran", self.candidate.sha256)
+        said = ("SHA-1, says Fivetran", self.candidate.sha1), (self.candidate.sha256_label, self.candidate.sha256)
         return [*((label, value) for label, value in said if value), *self.candidate.facts]
 
     @property
