@@ -20,6 +20,7 @@ from connections.models import (
     ConnectionRequest,
     Event,
     EventKind,
+    Handover,
     SetupTestsState,
     move,
     status_columns,
@@ -115,7 +116,9 @@ def record_status(connection: Connection, data: Mapping[str, Any]) -> None:
 def locked() -> QuerySet[Connection]:
     """Connections with request and approved changes, locked where the database can: two readers write one event."""
     changes = Prefetch("request__changes", ConnectionChange.objects.agreed(), to_attr="agreed")
-    return Connection.objects.select_for_update(of=("self",)).select_related("request").prefetch_related(changes)
+    return (
+        Connection.objects.select_for_update(of=("self",)).select_related("request__handover").prefetch_related(changes)
+    )
 
 
 def apply_status(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
@@ -149,9 +152,18 @@ def _compare(row: Connection, data: Mapping[str, Any]) -> list[str]:
     live = {**row.live, "config": config}
     differs = drift.drift(approved, live, row.baseline, made_here=not row.made_elsewhere)
     found = [one for one in differs if one["field"] not in under_way]
-    row.drift = found + ([] if drift.has_config(data) else [one for one in known if drift.in_config(one)])
     before = {one["field"] for one in known}
+    if _is_handed_over(row):
+        found = [one for one in found if one["field"] in {*before, drift.TWINS}]
+    row.drift = found + ([] if drift.has_config(data) else [one for one in known if drift.in_config(one)])
     return [one["field"] for one in found if one["field"] not in before]
+
+
+def _is_handed_over(row: Connection) -> bool:
+    # Whoever enters credentials at Fivetran also corrects a host there, or saves half of it: what that comes to is
+    # compared once Fivetran calls the connection connected, which ends the hand-over.
+    waits: Handover | None = getattr(row.request, "handover", None)
+    return waits is not None and waits.is_live and row.setup_state != "connected"
 
 
 def note(row: Connection, events: Iterable[Happening]) -> None:
