@@ -35,6 +35,8 @@ _OWN_HOSTS = (
 )
 # The own ones always: people come by them, and the container's health check asks by PUBLIC_URL's.
 ALLOWED_HOSTS = list(dict.fromkeys([*_OWN_HOSTS, *read.hosts("ALLOWED_HOSTS")]))
+# Whose portal it is, for people outside who are asked for credentials; without a value its host is all that is known.
+COMPANY_NAME = read.text("COMPANY_NAME", str(urlsplit(PUBLIC_URL).hostname))
 CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS", [PUBLIC_URL])
 TRUSTED_PROXY_HOPS = read.whole("TRUSTED_PROXY_HOPS", 0)
 

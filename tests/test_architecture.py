@@ -273,7 +273,8 @@ def test_a_private_caller_counts_in_its_own_file_only() -> None:
 # --- one rule, one table of files and samples ------------------------------------------------------------------------
 
 # Mails are plain text, whatever Django calls their files: escaped, a name like O'Hara would come out as O&#x27;Hara.
-TEMPLATES = [path for path in sorted((ROOT / "templates").rglob("*.html")) if not path.stem.endswith("_email")]
+MAILS = sorted((ROOT / "templates" / "connections" / "mail").glob("*.html"))
+TEMPLATES = [path for path in sorted((ROOT / "templates").rglob("*.html")) if path not in MAILS]
 SCRIPTS = [path for path in sorted((ROOT / "connections" / "static").rglob("*.js")) if "vendor" not in path.parts]
 TESTS = python_files("tests")
 
@@ -318,6 +319,11 @@ RULES: dict[str, tuple[Check, list[Path], list[str]]] = {
             '<div hx-on:click="go()">',
             "{% if debug %}",
         ],
+    ),
+    "mails escape, and fetch nothing": (
+        architecture.unsafe_mail,
+        MAILS,
+        ["{{ reason|safe }}", '<img src="https://a.example/x.png">', "<p style='background: url(x)'>", "<script>go()"],
     ),
     "scripts make no HTML and no code from text": (
         architecture.unsafe_script,

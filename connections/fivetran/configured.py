@@ -2,11 +2,28 @@
 
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 
 from . import rate_limit
 from .client import FivetranClient
+
+_FIVETRAN = "fivetran.com"
+
+
+def card_host() -> str:
+    """Where Connect Cards are: Fivetran's site; for another API root that root's own host."""
+    root = urlsplit(settings.FIVETRAN_BASE_URL)
+    return _FIVETRAN if root.hostname == f"api.{_FIVETRAN}" else root.netloc
+
+
+def card_origins() -> list[str]:
+    """The sources of `form-action` (Content-Security-Policy) that let a form's answer lead to a Connect Card."""
+    if card_host() == _FIVETRAN:
+        return [f"https://{_FIVETRAN}", f"https://*.{_FIVETRAN}"]
+    root = urlsplit(settings.FIVETRAN_BASE_URL)
+    return [f"{root.scheme}://{root.netloc}", f"{root.scheme}://{root.hostname}:*"]
 
 
 def client(**overrides: Any) -> FivetranClient:

@@ -25,6 +25,7 @@ from connections.models import (
     NoticeKind,
 )
 from connections.notifications import mails
+from connections.notifications.layout import Mail
 from connections.notifications.mails import BAD_KEY_DEDUP_KEY as BAD_KEY_DEDUP_KEY
 from connections.notifications.mails import GATHERED
 from connections.spec import characters
@@ -178,6 +179,7 @@ def _send(notice: Notice, together: Sequence[Notice]) -> bool:
             message=mail.text,
             from_email=settings.DEFAULT_FROM_EMAIL,
             recipient_list=[address],
+            html_message=mail.html,
         )
     except Exception as error:  # noqa: BLE001  # smtplib, sockets: one bad notice must not stop the others
         log.warning("notice %s was not sent: %s", notice.pk, type(error).__name__)
@@ -213,14 +215,15 @@ def _withdrawn(together: Sequence[Notice]) -> set[int]:
     return set()
 
 
-def _made(standing: Sequence[Notice]) -> mails.Mail | None:
+def _made(standing: Sequence[Notice]) -> Mail | None:
     """The mail; None where it concerns nobody any more."""
     notice = standing[0]
     if len(standing) > 1:
         return mails.of_several(standing)
     if notice.kind in _TO_OWNERS:
         handover = _handover_of(notice)
-        return mails.of_handover(notice, handover) if handover else None
+        tell = mails.of_code if notice.kind == NoticeKind.HANDOVER_CODE else mails.of_handover
+        return tell(notice, handover) if handover else None
     if notice.request is None:
         return mails.of_reset(notice, notice.recipient) if notice.recipient and _awaits_reset(notice) else None
     if notice.kind in _OF_CHANGES:

@@ -1,10 +1,7 @@
-"""What each mail says, as plain text. A person's text stands on one line or is marked as theirs, so that nobody can
-take it for the portal's.
-"""
+"""What each mail says."""
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -12,15 +9,16 @@ from django.contrib.auth.tokens import default_token_generator
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
-from django.utils.text import wrap
 
+from connections.fivetran.configured import card_host
 from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
 from connections.next_step import NO_CLEAR_ANSWER, NextStep, next_step
-from connections.spec.characters import one_line, quoted
+from connections.notifications.layout import Mail, company, host
+from connections.people import display_name
+from connections.spec.characters import one_line
 from connections.spec.refusals import BAD_KEY, Refusal, refusal_of
 from connections.states import TESTS_OPEN, ChangeStatus
 
-Facts = Iterable[tuple[str, object]]
 BAD_KEY_DEDUP_KEY = 401  # of a notice that a request needs an operator: for the key, while the request waits
 LISTED = 20  # of what one mail tells together
 # kind -> what is told of several together, and the page on which they wait.
@@ -47,7 +45,7 @@ _SAID = {
     (NoticeKind.CREATED, "tests ran"): ("the connection exists at Fivetran; the page says how its setup tests went:"),
     (NoticeKind.CREATED, "lacks credentials"): (
         "the connection exists at Fivetran and waits for its credentials, which the source owner enters there; its "
-        "setup tests\nrun once they are there:"
+        "setup tests run once they are there:"
     ),
     (NoticeKind.CREATED, "tests run"): (
         "the connection exists at Fivetran; its setup tests run by themselves, and the page says how they went:"
@@ -55,7 +53,7 @@ _SAID = {
     (NoticeKind.CREATED, ""): "the connection exists at Fivetran; no setup tests have run:",
     (NoticeKind.FAILED, "for operators"): (
         "Fivetran refused the connection for a reason that is not yours, nothing was created. The operators were told "
-        "and look at\nit; you are told when you can submit it again:"
+        "and look at it; you are told when you can submit it again:"
     ),
     (NoticeKind.FAILED, ""): (
         "Fivetran refused the connection, nothing was created; the page says why and lets you correct a copy:"
@@ -65,7 +63,7 @@ _SAID = {
         "page:"
     ),
     (NoticeKind.ATTENTION, "for operators"): (
-        "Fivetran does not do what this request asks for{code}, and its requester cannot mend that:\n{act}"
+        "Fivetran does not do what this request asks for{code}, and its requester cannot mend that: {act}"
     ),
     (NoticeKind.ATTENTION, ""): "this request cannot go on by itself and needs an operator:",
     (NoticeKind.CONNECTED, ""): (
@@ -74,7 +72,7 @@ _SAID = {
     ),
     (NoticeKind.TRUST_NEEDED, ""): (
         "the source of this connection showed Fivetran a certificate or an SSH host key that nobody has approved yet. "
-        "Compare it\nwith whoever runs the source, outside the portal, then approve it on the page, or leave it:"
+        "Compare it with whoever runs the source, outside the portal, then approve it on the page, or leave it:"
     ),
     (NoticeKind.CHANGE_SUBMITTED, ""): ("somebody asks for a change of a connection and needs an approver's decision:"),
     (NoticeKind.CHANGE_DECIDED, ChangeStatus.REJECTED): "the change was rejected, nothing is changed:",
@@ -94,30 +92,35 @@ _SAID = {
 }
 _CODE = (
     "somebody opened the page on which the credentials of a source are handed over, and asked for this code:",
-    "  {} {}",
     "Enter it on that page. It is valid for 15 minutes and for one use. If it was not you, do nothing: without the "
-    "code nobody\ngets any further.",
+    "code nobody gets any further.",
 )
 _HANDOVER = (
-    "{} asked for a connection to a source that you look after. It exists at Fivetran and\nnow needs credentials, "
-    "which you enter at Fivetran itself. The portal never sees them."
+    "{} asked for a connection to a source that you look after. It exists at Fivetran and now needs credentials, which "
+    "you enter at Fivetran itself. The portal never sees them."
 )
-_FOR_YOU_ALONE = (
-    "The address is for you alone: it asks {}. It stays valid until the credentials are\nthere. If somebody else has "
-    "them, the page has a button to give it to them."
+_STEPS = (
+    "Open the page behind this address. It is for you alone: it asks {}.",
+    "Press “Open Connect Card”: you come to a page at {}, made for you and valid for a day.",
+    "Enter the credentials there. Fivetran keeps and tests them, and leads you back to the portal.",
+)
+_CHECKS = (
+    "The address leads to {host}, the connection portal of {company}. Your browser’s address bar must say the same.",
+    "Nobody needs your credentials by mail, by phone or in the portal: you enter them at {card_host} alone.",
+    "In doubt ask {who}. Take the telephone number or address from the company’s directory, not from this mail.",
+)
+_STAYS_VALID = (
+    "The address stays valid until the credentials are there. If somebody else has them, the page has a button to give "
+    "it to them."
 )
 _RESET = (
-    "somebody, probably you, asked to reset the password of your account of the connection portal.\nChoose a new one "
+    "somebody, probably you, asked to reset the password of your account of the connection portal. Choose a new one "
     "here; the link works once, and for an hour:",
     "If it was not you, do nothing: the password stays as it is.",
 )
 _PRESENT_STATE = "The page behind this address always shows the present state"
 _USERNAME = re.compile(r"[A-Za-z0-9_@.+-]{1,64}")
-
-
-class Mail(NamedTuple):
-    subject: str
-    text: str
+_REAL_NAME = re.compile(r"[^\W\d_]([^\W\d_]|['’-]){0,30}( [^\W\d_]([^\W\d_]|['’-]){0,30}){0,2}")
 
 
 def of_several(standing: Sequence[Notice]) -> Mail:
@@ -126,26 +129,36 @@ def of_several(standing: Sequence[Notice]) -> Mail:
     heading = words.format(f"{counted:,}")
     lines = [_line(notice) for notice in standing[:LISTED]]
     if len(standing) > LISTED:
-        lines.append(f"  and {len(standing) - LISTED} more")
-    closing = "The page behind this address always shows what still waits."
-    hello = f"Hello {getattr(standing[0].recipient, 'username', '')},"
-    return Mail(heading, _text(hello, f"{heading}:", "\n".join(lines), public(page), closing))
+        lines.append(f"and {len(standing) - LISTED} more")
+    return Mail(
+        heading,
+        f"{heading}:",
+        hello=_hello(standing[0].recipient),
+        listed=lines,
+        button="Look at them",
+        page=public(page),
+        closing="The page behind this address always shows what still waits.",
+    )
 
 
 def _line(notice: Notice) -> str:
     if notice.batch:
-        return f"  Batch #{notice.batch.pk}, asked for by {notice.batch.requester}"
-    return f"  Request #{notice.request_id}, asked for by {getattr(notice.request, 'requester', '')}"
+        return f"Batch #{notice.batch.pk}, asked for by {_named(notice.batch.requester)}"
+    return f"Request #{notice.request_id}, asked for by {_named(getattr(notice.request, 'requester', None))}"
 
 
 def of_batch(notice: Notice, batch: Batch) -> Mail:
     counted = batch.rows.count()
     submitted = notice.kind == NoticeKind.SUBMITTED
-    sentence = _SAID[NoticeKind(notice.kind), "batch"].format(counted)
-    facts = [_facts([("Asked by", batch.requester)])] if submitted else []
-    subject = f"{notice.get_kind_display()}: batch #{batch.pk} of {counted} requests"
-    page = public(f"batches/{batch.pk}/")
-    return Mail(subject, _text(_hello(notice.recipient), sentence, *facts, page, f"{_PRESENT_STATE} of each."))
+    return Mail(
+        f"{notice.get_kind_display()}: batch #{batch.pk} of {counted} requests",
+        _SAID[NoticeKind(notice.kind), "batch"].format(counted),
+        hello=_hello(notice.recipient),
+        facts=[("Asked by", _named(batch.requester))] if submitted else [],
+        button="Open the batch",
+        page=public(f"batches/{batch.pk}/"),
+        closing=f"{_PRESENT_STATE} of each.",
+    )
 
 
 def of_request(notice: Notice, conn_request: ConnectionRequest) -> Mail:
@@ -154,21 +167,28 @@ def of_request(notice: Notice, conn_request: ConnectionRequest) -> Mail:
     sentence = _SAID.get((kind, _known(kind, conn_request, refusal))) or _SAID[NoticeKind.ATTENTION, ""]
     if kind is NoticeKind.ATTENTION and refusal:
         code = f" ({one_line(conn_request.failure_code)})" if conn_request.failure_code else ""
-        sentence = sentence.format(code=code, act=wrap(refusal.act, 118))
+        sentence = sentence.format(code=code, act=refusal.act)
     facts = _of_connection(conn_request)
-    words: list[str] = []
+    quotes: list[tuple[str, str]] = []
     match kind:
         case NoticeKind.SUBMITTED:
-            facts.append(("Asked by", conn_request.requester))
-            words = [_words("Their reason", conn_request.reason)]
+            facts.append(("Asked by", _named(conn_request.requester)))
+            quotes = [("Their reason", conn_request.reason)]
         case NoticeKind.REJECTED | NoticeKind.CHANGES_REQUESTED:
-            facts.append(("Decided by", conn_request.decided_by))
-            words = [_words("Their reason", conn_request.decision_reason)]
+            facts.append(("Decided by", _named(conn_request.decided_by)))
+            quotes = [("Their reason", conn_request.decision_reason)]
         case NoticeKind.MENDED:
-            words = [_words("What the operator did", conn_request.failure_message)]
-    page = link(conn_request) + ("#trust" if kind is NoticeKind.TRUST_NEEDED else "")
-    text = _text(_hello(notice.recipient), sentence, _facts(facts, *words), page, f"{_PRESENT_STATE}.")
-    return Mail(f"{notice.get_kind_display()}: request #{notice.request_id}", text)
+            quotes = [("What the operator did", conn_request.failure_message)]
+    return Mail(
+        f"{notice.get_kind_display()}: request #{notice.request_id}",
+        sentence,
+        hello=_hello(notice.recipient),
+        facts=facts,
+        quotes=quotes,
+        button="Open the request",
+        page=link(conn_request) + ("#trust" if kind is NoticeKind.TRUST_NEEDED else ""),
+        closing=f"{_PRESENT_STATE}.",
+    )
 
 
 def _known(kind: NoticeKind, conn_request: ConnectionRequest, refusal: Refusal | None) -> str:
@@ -202,40 +222,59 @@ def of_change(notice: Notice, change: ConnectionChange) -> Mail:
         ("Service", conn_request.service_name),
         ("Destination", conn_request.group_name),
         ("Request", f"#{conn_request.pk}"),
-        ("Asked by", change.requester),
+        ("Asked by", _named(change.requester)),
     ]
-    words = []
+    quotes = []
     if notice.kind == NoticeKind.CHANGE_SUBMITTED:
-        words = [_words("Their reason", change.reason)]
+        quotes = [("Their reason", change.reason)]
     elif change.state is ChangeStatus.REJECTED:
-        facts.append(("Rejected by", change.decided_by))
-        words = [_words("Their reason", change.decision_reason)]
+        facts.append(("Rejected by", _named(change.decided_by)))
+        quotes = [("Their reason", change.decision_reason)]
     elif change.state is ChangeStatus.FAILED:
-        words = [_words("Fivetran said", change.failure_message)]
-    subject = f"{notice.get_kind_display()}: {change.get_kind_display()}, request #{notice.request_id}"
-    page = public(f"changes/{change.pk}/")
+        quotes = [("Fivetran said", change.failure_message)]
     kind, known = NoticeKind(notice.kind), change.failure_code or change.state
-    sentence = _SAID.get((kind, known)) or _SAID[kind, ""]
-    return Mail(subject, _text(_hello(notice.recipient), sentence, _facts(facts, *words), page, f"{_PRESENT_STATE}."))
+    return Mail(
+        f"{notice.get_kind_display()}: {change.get_kind_display()}, request #{notice.request_id}",
+        _SAID.get((kind, known)) or _SAID[kind, ""],
+        hello=_hello(notice.recipient),
+        facts=facts,
+        quotes=quotes,
+        button="Open the change",
+        page=public(f"changes/{change.pk}/"),
+        closing=f"{_PRESENT_STATE}.",
+    )
+
+
+def of_code(notice: Notice, handover: Handover) -> Mail:
+    before, after = _CODE
+    code = f"{handover.code[:4]} {handover.code[4:]}"
+    subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
+    return Mail(subject, before, hello=_hello(notice.recipient), code=code, closing=after)
 
 
 def of_handover(notice: Notice, handover: Handover) -> Mail:
-    conn_request, hello = handover.request, _hello(notice.recipient)
-    subject = f"{notice.get_kind_display()}: request #{notice.request_id}"
-    if notice.kind == NoticeKind.HANDOVER_CODE:
-        before, code, after = _CODE
-        return Mail(subject, _text(hello, before, code.format(handover.code[:4], handover.code[4:]), after))
+    """To the source owner, perhaps outside the company: who asks, for what, and how to see that it is no fraud."""
+    conn_request = handover.request
+    who = f"{_greets(conn_request.requester) or 'somebody'} of {company()}"
     reminder = notice.kind == NoticeKind.HANDOVER_REMINDER
-    facts = [*_of_connection(conn_request), ("Asked by", conn_request.requester)]
+    asks = "you to log in" if notice.recipient else "for a code that is mailed to you"
+    names = {"host": host(), "company": company(), "card_host": card_host(), "who": who}
     return Mail(
-        subject,
-        _text(
-            hello,
-            _HANDOVER.format("somebody still waits for you. They" if reminder else "somebody"),
-            _facts(facts, _words("Their reason", conn_request.reason)),
-            public(f"handover/{handover.token}/"),
-            _FOR_YOU_ALONE.format("you to log in" if notice.recipient else "for a code that is mailed to you"),
-        ),
+        f"{notice.get_kind_display()}: request #{notice.request_id}",
+        _HANDOVER.format(f"{who} still waits for you: they" if reminder else who),
+        hello=_hello(notice.recipient),
+        facts=[
+            ("Company", company()),
+            ("Asked by", _with_address(conn_request.requester)),
+            *_of_connection(conn_request),
+            ("Until", "the credentials are there, or the request is taken back"),
+        ],
+        quotes=[("Their reason", conn_request.reason)],
+        button="See what is needed",
+        page=public(f"handover/{handover.token}/"),
+        steps=[step.format(word) for step, word in zip(_STEPS, (asks, card_host(), ""), strict=True)],
+        checks=[check.format(**names) for check in _CHECKS],
+        closing=_STAYS_VALID,
     )
 
 
@@ -243,7 +282,14 @@ def of_reset(notice: Notice, person: User) -> Mail:
     known_as = urlsafe_base64_encode(force_bytes(person.pk))
     path = reverse("password_reset_confirm", args=[known_as, default_token_generator.make_token(person)])
     before, after = _RESET
-    return Mail(notice.get_kind_display(), "\n" + _text(_hello(person), before, public(path[1:]), after))
+    return Mail(
+        notice.get_kind_display(),
+        before,
+        hello=_hello(person),
+        button="Choose a new password",
+        page=public(path[1:]),
+        closing=after,
+    )
 
 
 def public(path: str) -> str:
@@ -264,19 +310,23 @@ def _of_connection(conn_request: ConnectionRequest) -> list[tuple[str, object]]:
     ]
 
 
-def _facts(facts: Facts, *words: str) -> str:
-    return "\n".join([*(f"  {label + ':':14}{one_line(str(value))}" for label, value in facts), *words])
+def _named(person: User | None) -> str:
+    return one_line(display_name(person), 60) if person else ""
 
 
-def _words(heading: str, text: str) -> str:
-    return f"  {heading} (these lines are not the portal's):\n{quoted(text)}"
+def _with_address(person: User) -> str:
+    return f"{_named(person)} ({one_line(person.email, 60)})" if person.email else _named(person)
 
 
-def _hello(person: Any) -> str:
-    """The greeting; without the name where that could read as a sentence."""
-    name = person.get_username() if person else ""
-    return f"Hello {name}," if _USERNAME.fullmatch(name) else "Hello,"
+def _greets(person: User | None) -> str:
+    """The name of `person` for a sentence of the portal's own; empty where it could read as a sentence itself."""
+    if person is None:
+        return ""
+    name, username = display_name(person), person.get_username()
+    if _REAL_NAME.fullmatch(name):
+        return name
+    return username if _USERNAME.fullmatch(username) else ""
 
 
-def _text(*paragraphs: str) -> str:
-    return "\n\n".join([*paragraphs, ""])
+def _hello(person: User | None) -> str:
+    return f"Hello {name}," if (name := _greets(person)) else "Hello,"
