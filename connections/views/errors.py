@@ -1,15 +1,17 @@
-"""Answers where something was not done: somebody was first, a limit was reached, the database is busy, a bug."""
+"""Answers where something was not done: somebody was first, a limit, a wrong method, a busy database, a bug."""
 
 import logging
 import secrets
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 
 from django.contrib import messages
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseServerError
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseServerError
 from django.shortcuts import render
 from django.template import loader
+from django.urls import Resolver404, resolve
 
 from connections.limits import LimitReached, TooMany
 from connections.models import StaleRow
@@ -69,16 +71,30 @@ def limited(answer: HttpResponse, reached: LimitReached) -> HttpResponse:
     return answer
 
 
-class LimitsInWords:
-    """Middleware: the page for a limit that no view has shown beside what was typed."""
+class RefusalsInWords:
+    """Middleware: the pages for a limit that no view has shown beside what was typed, and for a wrong method."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        answer = self.get_response(request)
+        if isinstance(answer, HttpResponseNotAllowed) and not answer.content:
+            page = render(request, "405.html", {"back": page_above(request.path)}, status=405)
+            page.headers["Allow"] = answer.headers["Allow"]
+            return page
+        return answer
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not isinstance(exception, LimitReached):
             return None
         return limited(render(request, "429.html", {"words": str(exception)}), exception)
+
+
+def page_above(path: str) -> str:
+    """The nearest address above `path` that is one of the portal's; a button's own is below that of its page."""
+    while (path := path.rstrip("/").rpartition("/")[0] + "/") != "/":
+        with suppress(Resolver404):
+            resolve(path)
+            return path
+    return "/"

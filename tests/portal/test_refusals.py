@@ -142,3 +142,22 @@ def test_a_worker_waits_longer(db: None) -> None:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA busy_timeout")
         assert cursor.fetchone() == (20_000,)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("path", "above"),
+    [
+        ("/requests/{pk}/approve/", "/requests/{pk}/"),
+        ("/accounts/logout/", "/"),
+        ("/admin/logout/", "/admin/"),
+        ("/operations/pause/", "/operations/"),
+    ],
+)
+def test_the_address_of_a_button_leads_to_its_page(as_user: Any, cast: dict[str, User], path: str, above: str) -> None:
+    pk = factories.submitted(cast["requester"]).pk
+    answer = as_user("admin").get(path.format(pk=pk))
+    assert answer.status_code == 405 and "POST" in answer["Allow"]
+    page = answer.content.decode()
+    assert "This is not an address to open" in page
+    assert f'<a class="btn btn-primary" href="{above.format(pk=pk)}">' in page

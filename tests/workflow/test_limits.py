@@ -33,7 +33,7 @@ from connections.models import (
 )
 from connections.spec.payloads import canonical
 from connections.states import Actor, Status
-from connections.views.errors import LimitsInWords
+from connections.views.errors import RefusalsInWords
 from connections.workflow import batches
 from tests import catalogs, factories
 from tests.forms.test_batch import filed
@@ -420,12 +420,12 @@ def test_what_no_view_shows_is_a_page_in_words(rf: RequestFactory) -> None:
     def view(_request: HttpRequest) -> HttpResponse:
         return HttpResponse()
 
-    request, guard = rf.get("/"), LimitsInWords(view)
+    request, guard = rf.get("/"), RefusalsInWords(view)
     request.user = AnonymousUser()
     answer = guard.process_exception(request, TooMany("You did this too often."))
     assert answer is not None and answer.status_code == 429 and "You did this too often." in said(answer)
     assert guard.process_exception(request, ValueError()) is None
-    assert "connections.views.errors.LimitsInWords" in settings.MIDDLEWARE
+    assert "connections.views.errors.RefusalsInWords" in settings.MIDDLEWARE
 
 
 # --- two at once -----------------------------------------------------------------------------------------------------
