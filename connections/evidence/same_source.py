@@ -10,6 +10,7 @@ from django.urls import reverse
 from connections import catalog, permissions
 from connections.catalog import LiveConnection
 from connections.models import ConnectionRequest
+from connections.people import display_name
 from connections.permissions import Person
 from connections.spec import source_key
 from connections.spec.source_key import Source
@@ -109,8 +110,9 @@ def _not_ours(found: Mapping[str, list[LiveConnection]]) -> dict[str, list[LiveC
 
 def found_request(conn_request: ConnectionRequest) -> Finding:
     group = conn_request.group_name or conn_request.group_id
-    words = f"Request {conn_request.pk} of {conn_request.requester} ({conn_request.state.label}), into {group}"
-    return Finding(f"{words} as {conn_request.schema}", reverse("connections:request", args=[conn_request.pk]))
+    who = display_name(conn_request.requester)
+    words = f"Request {conn_request.pk} of {who} ({conn_request.state.label}), into {group} as {conn_request.schema}"
+    return Finding(words, reverse("connections:request", args=[conn_request.pk]))
 
 
 def found_connection(one: LiveConnection, groups: Mapping[str, str]) -> Finding:
