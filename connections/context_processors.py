@@ -13,12 +13,15 @@ FIVETRAN_HOST = "api.fivetran.com"
 
 
 def portal(request: HttpRequest) -> dict[str, Any]:
-    """The API root while it is not Fivetran's own (for the thin bar on every page), and what the navigation offers.
+    """Whose portal it is and at which host; the API root while it is not Fivetran's own (for the thin bar on every
+    page), and what the navigation offers.
 
     The rights are asked lazily: a page without a reader, as a failed one, costs no query.
     """
     root = settings.FIVETRAN_BASE_URL
     return {
+        "company": settings.COMPANY_NAME,
+        "portal_host": urlsplit(settings.PUBLIC_URL).netloc,
         "other_api_root": "" if urlsplit(root).hostname == FIVETRAN_HOST else root,
         "reader_is_approver": lambda: permissions.is_approver(request.user),
         "navigation": lambda: list(_navigation(request.user)),

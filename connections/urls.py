@@ -7,7 +7,7 @@ from connections.views import accounts, catalog, webhooks
 from connections.views.approvals import inbox
 from connections.views.batches import batch_page, upload
 from connections.views.changes import change_page
-from connections.views.handover import owner_pages
+from connections.views.handover import connect_card, owner_pages, owners
 from connections.views.history import history
 from connections.views.home import home
 from connections.views.operations import adoption, operations_page
@@ -65,9 +65,10 @@ urlpatterns = [
     path("webhooks/fivetran/", webhooks.fivetran, name="webhook"),
     path("handover/<str:token>/", owner_pages.show, name="handover"),
     path("handover/<str:token>/progress/", owner_pages.progress, name="handover_progress"),
-    path("handover/<str:token>/send-code/", owner_pages.send_code, name="handover_send_code"),
-    path("handover/<str:token>/code/", owner_pages.enter_code, name="handover_code"),
-    path("handover/<str:token>/card/", owner_pages.card, name="handover_card"),
+    path("handover/<str:token>/send-code/", owners.send_code, name="handover_send_code"),
+    path("handover/<str:token>/code/", owners.enter_code, name="handover_code"),
+    path("handover/<str:token>/card/", connect_card.card, name="handover_card"),
+    path("handover/<str:token>/card/again/", connect_card.card_again, name="handover_card_again"),
     path("handover/<str:token>/pass-on/", owner_pages.pass_on, name="handover_give"),
     path("requests/<int:pk>/handover/begin/", handover_buttons.begin, name="handover_begin"),
     path("requests/<int:pk>/handover/pass-on/", handover_buttons.pass_on, name="handover_pass_on"),

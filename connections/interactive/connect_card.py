@@ -56,7 +56,9 @@ def mint(conn_request: ConnectionRequest, return_address: str) -> str:
         if isinstance(error, Unauthorized):
             again = Now() + timedelta(seconds=settings.PROBE_SECONDS)
             CircuitBreaker.objects.with_row().open(BreakerReason.AUTH, not_before=again)
-        raise Unreachable(_words(error)) from None
+        # What Fivetran refused it refuses again; anything else may pass, and the page tries it once more.
+        retry_after = None if isinstance(error, Refused | Unauthorized) else 0.0
+        raise Unreachable(_words(error), retry_after) from None
     complete(attempt, answer)
     uri = str(answer.data["connect_card"]["uri"])
     if not is_fivetrans(uri):
@@ -123,4 +125,4 @@ def _words(error: FivetranError) -> str:
         case Refused() | Unauthorized():
             return "Fivetran refused to make a Connect Card. The portal's operators have to look at it."
         case _:
-            return "Fivetran does not answer just now. Try again in a moment."
+            return "Fivetran does not answer just now."

@@ -15,7 +15,7 @@ class Unreachable(Exception):
 
     def __init__(self, words: str, retry_after: float | None = None) -> None:
         super().__init__(words)
-        self.retry_after = retry_after  # seconds, where it is known
+        self.retry_after = retry_after  # seconds, at least; None: trying again is of no use
 
 
 def existing(connection_id: str) -> dict[str, Any] | None:

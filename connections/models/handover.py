@@ -15,6 +15,7 @@ from django.utils.crypto import salted_hmac
 
 from connections.models.connection import Connection
 from connections.models.event import Event, EventKind
+from connections.people import display_name
 from connections.states import LIVE_HANDOVER, Actor, HandoverState
 
 # The link is a signature over id and nonce: a new nonce makes it invalid. The mailed code is derived from the row and
@@ -81,7 +82,7 @@ class HandoverManager(models.Manager["Handover"]):
         owner, address = owner_or(request.requester, request.source_owner)
         handover = self.create(request=request, owner=owner, address=address)
         Event.objects.note(
-            request, EventKind.HANDOVER_SENT, actor=Actor.WORKER, detail={"why": f"To {handover.owner_name}"}
+            request, EventKind.HANDOVER_SENT, actor=Actor.WORKER, detail={"why": f"To {handover.owner_shown}"}
         )
         return handover
 
@@ -168,6 +169,11 @@ class Handover(models.Model):
     @property
     def owner_name(self) -> str:
         return str(self.owner) if self.owner else self.address
+
+    @property
+    def owner_shown(self) -> str:
+        """The owner as people name them; `owner_name` is what finds them."""
+        return display_name(self.owner) if self.owner else self.address
 
     @property
     def is_live(self) -> bool:

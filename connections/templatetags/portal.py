@@ -6,7 +6,6 @@ from typing import Any
 
 from django import template
 from django.forms import BoundField
-from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -89,13 +88,6 @@ def polled(url: str, seconds: int, query: str = "") -> SafeString | str:
     """The attributes of a part that asks for its next version every so many seconds; none for 0."""
     asks = 'hx-get="{}{}" hx-trigger="every {}s" hx-swap="outerHTML" hx-target="this"'
     return format_html(asks, url, query, seconds) if seconds else ""
-
-
-@register.simple_tag
-def sent_again(name: str, token: str, seconds: float | None) -> SafeString | str:
-    """The attributes of a form that the page sends by itself after so many seconds; none for None."""
-    asks = 'hx-post="{}" hx-trigger="load delay:{}s, submit" hx-target="body"'
-    return format_html(asks, reverse(name, args=[token]), seconds) if seconds else ""
 
 
 _REMARKS = {

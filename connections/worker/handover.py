@@ -70,7 +70,7 @@ def unused_cards() -> QuerySet[Handover]:
 
 def remind(handover: Handover) -> None:
     if to_remind().filter(pk=handover.pk).update(last_notified_at=Now(), reminders=F("reminders") + 1) == 1:
-        why = f"Reminder {handover.reminders + 1} of {REMINDERS} to {handover.owner_name}"
+        why = f"Reminder {handover.reminders + 1} of {REMINDERS} to {handover.owner_shown}"
         Event.objects.note(handover.request, EventKind.HANDOVER_REMINDED, actor=Actor.SWEEPER, detail={"why": why})
         notifications.tell_owner(handover, NoticeKind.HANDOVER_REMINDER)
 

@@ -4,6 +4,7 @@ Verbs take keywords only, and `by=`, the person. They raise `permissions.Denied`
 was faster; read the row again) and `NameTaken`; the caller needs no other check.
 """
 
+from connections.interactive import card_host, card_origins
 from connections.models import known_account
 from connections.workflow.changes import (
     approve_change,

@@ -199,7 +199,7 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
     """
     permissions.check_can_pass_on(by, handover, proof)
     owner, address = _meant(by, handover.request, to)
-    before = handover.owner_name
+    before = handover.owner_shown
     with transaction.atomic():
         _check_passed_on(by, handover)  # needs no lock: of two at once, `_renew` finds a changed row for one
         _renew(
@@ -212,7 +212,7 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
             last_notified_at=Now(),
             reminders=0,
         )
-        why = f"From {before} to {handover.owner_name}"
+        why = f"From {before} to {handover.owner_shown}"
         _note_overseen(handover, EventKind.HANDOVER_PASSED_ON, by, why, before)
         notifications.tell_owner(handover, NoticeKind.HANDOVER)
         transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
@@ -236,7 +236,7 @@ def hand_over(*, by: User, conn_request: ConnectionRequest, to: str) -> Handover
             limits.check_action(by, limits.PASSED_ON)
             handover = Handover.objects.create(request=conn_request, owner=owner, address=address)
             store_turn(conn_request.pk)
-            _note_overseen(handover, EventKind.HANDOVER_SENT, by, f"To {handover.owner_name}", "")
+            _note_overseen(handover, EventKind.HANDOVER_SENT, by, f"To {handover.owner_shown}", "")
             notifications.tell_owner(handover, NoticeKind.HANDOVER)
             transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
     except IntegrityError:
@@ -256,7 +256,7 @@ def revoke(*, by: Person, handover: Handover) -> None:
     permissions.check_can_revoke(by, handover)
     with transaction.atomic():
         _renew(handover, HandoverState.REVOKED, _overseer(by, handover.request), revoked_at=Now())
-        _note_overseen(handover, EventKind.HANDOVER_REVOKED, by, f"Of {handover.owner_name}", "")
+        _note_overseen(handover, EventKind.HANDOVER_REVOKED, by, f"Of {handover.owner_shown}", "")
 
 
 def _renew(handover: Handover, state: HandoverState, actor: Actor, **columns: Any) -> None:

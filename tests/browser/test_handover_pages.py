@@ -57,8 +57,11 @@ def test_the_pages_of_a_hand_over(
     press(page, "Give it to somebody else")
     judge(page, "owner-error")
     page.goto(page_of(row))
+    answer = {"status": 429, "headers": {"Retry-After": "300"}, "body": {"code": "TooManyRequests", "message": "No"}}
+    fivetran.next({"method": "POST", "path": "/v1/connections/*", **answer})
     press(page, "Open Connect Card")
-    judge(page, "card")
+    judge(page, "waiting")
+    page.get_by_role("button", name="Stop trying").click()
     page.goto("/handover/return/?state=x")
     judge(page, "refused")
     overseer = open_as("approver", 1280)

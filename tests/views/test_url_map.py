@@ -14,6 +14,7 @@ from django.urls import URLPattern, get_resolver, reverse
 
 from connections import workflow
 from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Handover, Kind
+from connections.people import display_name
 from connections.states import Status
 from connections.workflow.handover import CODES_AN_HOUR
 from tests import factories
@@ -46,6 +47,7 @@ GETS: dict[str, tuple[str, str]] = {
         _OPEN,
     ),  # whoever has the link sees the page that asks for the code, and nothing of the request
     "handover_progress": ("link", _OWNER_ONLY),
+    "handover_card_again": ("link", "302 302 302 302 302 302 302 302"),  # the owner too, who asked for no card
     "password_change": ("", _PAGE),
     **dict.fromkeys(("handover_return", "password_reset", "healthz", "readyz"), ("", _OPEN)),
 }
@@ -282,7 +284,7 @@ def test_without_its_secret_there_is_no_webhook(world: World) -> None:
 
 
 def test_whoever_only_has_the_link_learns_nothing_of_the_request(world: World, cast: dict[str, User]) -> None:
-    """The page that asks for the code is open to all who have the link: it tells no name, reason or address."""
+    """The page that asks for the code is open to all who have the link: it tells who asks, and else no more."""
     conn_request = Handover.objects.select_related("request").get(address=OUTSIDE).request
     _code, _answer, body = told(world.clients["nobody"], "get", address(world, "handover", "link"))
     for text in (
@@ -291,6 +293,8 @@ def test_whoever_only_has_the_link_learns_nothing_of_the_request(world: World, c
         conn_request.connection_id,
         OUTSIDE,
         conn_request.group_name,
-        f">{cast['requester']}<",
+        conn_request.service_name,
+        cast["requester"].email,
     ):
         assert str(text) not in body, text
+    assert f"<bdi>{display_name(cast['requester'])}</bdi>" in body

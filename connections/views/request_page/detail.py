@@ -8,6 +8,7 @@ from django.views.decorators.http import require_POST, require_safe
 from connections import limits, workflow
 from connections.models import ConnectionRequest, StaleRow
 from connections.views.errors import limited
+from connections.views.handover.owners import leads_to_card
 from connections.views.request_page import queries
 from connections.views.request_page.page import RequestPage, page_of
 
@@ -21,6 +22,7 @@ def detail_of(request: HttpRequest, conn_request: ConnectionRequest) -> HttpResp
     return rendered(request, page_of(request.user, conn_request))
 
 
+@leads_to_card
 def rendered(request: HttpRequest, page: RequestPage, status: int = 200) -> HttpResponse:
     context = {"page": page, "row": page.row}
     return render(request, "connections/request_page/request.html", context, status=status)
