@@ -81,7 +81,10 @@ def _approved(verbs: Verbs, ask: Ask, *, after: timedelta) -> Part:
 
 
 def approved(verbs: Verbs, ask: Ask) -> Life:
-    yield from _approved(verbs, ask, after=timedelta(minutes=6))
+    conn_request = yield from _approved(verbs, ask, after=timedelta(minutes=6))
+    yield _SOON
+    spread = "Waiting its turn: the portal spreads creations over time."
+    ConnectionRequest.objects.filter(pk=conn_request.pk).update(note=spread)
 
 
 def claimed(verbs: Verbs, ask: Ask) -> Life:

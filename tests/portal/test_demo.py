@@ -17,6 +17,8 @@ from typing import Any
 import psutil
 import pytest
 import requests
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
 
 from connections.states import Status
 from tests.processes import ROOT, Process, free_port, until
@@ -194,6 +196,27 @@ def test_the_mails_are_on_a_page(trial: tuple[Process, dict[str, str]]) -> None:
     assert re.search(rf'href="{address}/handover/', mail)
     assert session.get(f"{address}/demo/mails/secret_key/", timeout=20).status_code == 404
     session.close()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_demos_own_pages_are_accessible_and_fit_a_phone(
+    trial: tuple[Process, dict[str, str]], page: Page, scheme: Any
+) -> None:
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": 320, "height": 800})
+    address = f"http://127.0.0.1:{trial[1]['PORT']}"
+
+    def is_fine() -> None:
+        assert Axe().run(page).violations_count == 0, Axe().run(page).generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+
+    page.goto(f"{address}/accounts/login/")
+    is_fine()
+    page.get_by_role("button", name="Approver: decide on what waits for you").click()
+    page.get_by_role("link", name="Mails").click()
+    is_fine()
+    page.locator(".demo-mails a").first.click()
+    is_fine()
 
 
 def test_everything_runs_and_everybody_can_log_in(trial: tuple[Process, dict[str, str]]) -> None:

@@ -17,7 +17,7 @@ from django.db import connection
 from connections.demo import clearing, sandbox_control, seeding
 from connections.demo.company import COLLEAGUES, TEAMS
 from connections.demo.management.commands.seed_demo import PEOPLE, create_people
-from connections.forms import Purpose, RequestForm
+from connections.forms import Purpose, RequestForm, presets
 from connections.forms.rows import unfolded
 from connections.models import (
     Batch,
@@ -169,6 +169,8 @@ def lawful() -> None:
         assert factories.stored_turn(conn_request.pk) == conn_request.turn
         form = RequestForm(unfolded(conn_request.values), purpose=Purpose.SUBMIT)
         assert form.is_valid(), (conn_request, form.errors)
+        imposed = presets.imposed_values(conn_request.preset)
+        assert imposed.items() <= conn_request.values.items(), conn_request
     for column in ("created_at", "submitted_at", "approved_at", "status_since"):
         late = ConnectionRequest.objects.filter(**{f"{column}__gt": datetime.now(UTC)})
         assert not late.exists(), column
