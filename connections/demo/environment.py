@@ -29,6 +29,7 @@ CLOCKS = {
 
 # One person tries out in an hour what a company asks for in a week.
 LIMITS = {"OPEN_REQUESTS": "500", "SUBMISSIONS_PER_MINUTE": "200"}
+COMPANY = {"COMPANY_NAME": "Example Ltd"}
 
 
 def data_folder(environ: MutableMapping[str, str]) -> Path:
@@ -72,7 +73,7 @@ def fill(environ: MutableMapping[str, str]) -> None:
     environ.setdefault("WEB_CONCURRENCY", "1")  # one web process will do for a trial
     # Celery warns of root, which is who one is in most containers; the trial's broker is a private socket.
     environ.setdefault("PYTHONWARNINGS", "ignore:You're running the worker with superuser")
-    for name, value in (CLOCKS | LIMITS).items():
+    for name, value in (CLOCKS | LIMITS | COMPANY).items():
         environ[name] = environ.get(name) or value
 
 
