@@ -8,6 +8,7 @@ from typing import Any
 from connections.evidence import agents, body, owners, same_source
 from connections.evidence.same_source import SameSource, same_source_of
 from connections.models import ConnectionChange, ConnectionRequest
+from connections.people import display_name
 from connections.permissions import Person
 from connections.spec import payloads
 
@@ -60,7 +61,7 @@ def evidence_of_body(conn_request: ConnectionRequest) -> list[Evidence]:
 
 
 def evidence_of_change(change: ConnectionChange) -> list[Evidence]:
-    texts = {"The reason": change.reason, "The name of who asks": str(change.requester)}
+    texts = {"The reason": change.reason, "The name of who asks": display_name(change.requester)}
     return [
         *(Evidence(Kind.RISK, words) for words in payloads.risks(change.body)),
         *(Evidence(Kind.HIDDEN, words) for words in body.hidden_in(texts, change.body)),
@@ -74,7 +75,7 @@ def text_evidence(conn_request: ConnectionRequest) -> list[Evidence]:
         "The destination's name": conn_request.group_name,
         "The source owner": conn_request.source_owner,
         "The reason": conn_request.reason,
-        "The requester's name": str(conn_request.requester),
+        "The requester's name": display_name(conn_request.requester),
     }
     return [
         *(Evidence(Kind.ADDRESS, words) for words in body.odd_addresses(asked)),

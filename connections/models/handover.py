@@ -60,7 +60,8 @@ def why_no_mail_reaches(owner: User | None, address: str) -> str:
         return "Enter a username of this portal, or an e-mail address"
     if owner is None or owner.email:
         return ""
-    return f"{owner} has no e-mail address in this portal, so no link can be mailed. Enter an e-mail address instead"
+    name = display_name(owner)
+    return f"{name} has no e-mail address in this portal, so no link can be mailed. Enter an e-mail address instead"
 
 
 def owner_or(requester: User, text: str) -> tuple[User | None, str]:

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from connections import workflow
-from connections.evidence import Kind, body, evidence_of, owners
+from connections.evidence import Kind, body, evidence_of, owners, text_evidence
 from connections.models import Batch, BatchRow, CatalogEntry, ChangeKind, ConnectionRequest
 from connections.models import Kind as OfCatalog
 from connections.states import Status
@@ -221,3 +221,12 @@ def test_a_batch_with_much_to_notice_says_that_there_is_more(as_user: Login, cas
         BatchRow.objects.create(batch=batch, request=conn_request, number=number)
     text = as_user("approver").get("/approvals/").content.decode()
     assert text.count('data-evidence="owner"') == 10 and "There may be more to notice" in text
+
+
+@pytest.mark.django_db
+def test_what_is_hidden_in_the_name_that_pages_show_is_named() -> None:
+    person = factories.person()
+    User.objects.filter(pk=person.pk).update(first_name="An\u200bna", last_name="Ek")
+    conn_request = ConnectionRequest.objects.get(pk=factories.submitted(person).pk)
+    [found] = text_evidence(conn_request)
+    assert "The requester's name" in found.words and "U+200B ZERO WIDTH SPACE" in found.words
