@@ -4,6 +4,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.admin.apps import AdminConfig
 from django.contrib.auth.signals import user_logged_in
 from django.contrib.staticfiles.apps import StaticFilesConfig
 from django.http import HttpRequest
@@ -15,6 +16,10 @@ class PortalConfig(AppConfig):
 
     def ready(self) -> None:
         user_logged_in.connect(limit_session, dispatch_uid="portal.limit_session")
+
+
+class PortalAdmin(AdminConfig):
+    default_site = "portal.admin_site.PortalAdminSite"
 
 
 def limit_session(sender: type, request: HttpRequest, **_kwargs: Any) -> None:

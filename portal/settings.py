@@ -45,7 +45,7 @@ INSTALLED_APPS = [
     "portal.apps.PortalConfig",
     "connections",
     *(["connections.demo"] if find_spec("connections.demo") else []),  # the image is without it
-    "django.contrib.admin",
+    "portal.apps.PortalAdmin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -2,10 +2,6 @@
 policy are edited.
 """
 
-from django.contrib import admin
-
 from connections.admin import changes, policy, presets, readonly, requests
 
 __all__ = ["changes", "policy", "presets", "requests", "readonly"]
-
-admin.site.site_header = admin.site.site_title = "Connection portal"

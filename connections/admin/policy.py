@@ -25,7 +25,7 @@ class ServiceRuleForm(_ModelForm):
         service: str = self.cleaned_data["service"].strip()
         known = CatalogEntry.objects.filter(kind=Kind.SERVICE)
         if service != self.instance.service and known.exists() and not known.filter(fivetran_id=service).exists():
-            raise ValidationError("Fivetran offers no service with this id. The catalog entries show them all.")
+            raise ValidationError("Fivetran offers no service with this id. “Offers of Fivetran” shows them all.")
         return service
 
 

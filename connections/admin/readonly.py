@@ -65,7 +65,7 @@ class Editable(Searched):
 
 class ReadOnlyInline(ReadOnly, _TabularInline):
     extra = 0
-    show_change_link = True
+    template = "admin/connections/_records.html"  # Django's own has heads without a word, and scrolls sideways
 
 
 class EventInline(ReadOnlyInline):

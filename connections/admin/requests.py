@@ -6,20 +6,25 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Model, QuerySet
+from django.db.models import Case, IntegerField, Model, QuerySet, When
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
+from django.utils.safestring import SafeString
 
 from connections import permissions, workflow
 from connections.admin.readonly import AttemptInline, EventInline, ReadOnlyAdmin
-from connections.evidence import evidence_of
+from connections.evidence import evidence_of, evidence_of_body
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, StaleRow, with_turn
 from connections.models.request import ConnectionRequestQuerySet
+from connections.people import display_name
 from connections.spec import characters, payloads
+from connections.states import Status
+from connections.views import labels
 from connections.views.request_page.queries import denied_reason
 
 _TEXTS = (
@@ -40,7 +45,7 @@ DIGEST = "digest_"  # the confirmation's hidden controls: digest_<id> holds what
 class Decision:
     action: str
     button: str
-    done: str
+    done: str  # said of one request; of several with "are" and "their requesters"
     carry_out: Callable[[User, ConnectionRequest, str, str], None]  # who, which, the digest as seen, the reason
     needs_reason: bool = True
 
@@ -48,14 +53,14 @@ class Decision:
 APPROVE = Decision(
     "approve",
     "Approve",
-    "is approved",
+    "approved",
     lambda by, conn_request, digest, _reason: workflow.approve(by=by, conn_request=conn_request, digest=digest),
     needs_reason=False,
 )
 REJECT = Decision(
     "reject",
     "Reject",
-    "is rejected",
+    "rejected",
     lambda by, conn_request, digest, reason: workflow.reject(
         by=by, conn_request=conn_request, reason=reason, digest=digest
     ),
@@ -63,10 +68,29 @@ REJECT = Decision(
 REQUEST_CHANGES = Decision(
     "request_changes",
     "Request changes",
-    "went back to its requester",
+    "sent back for changes",
     lambda by, conn_request, digest, reason: workflow.request_changes(
         by=by, conn_request=conn_request, reason=reason, digest=digest
     ),
+)
+
+
+@dataclass(frozen=True)
+class DecisionBar:
+    """The three buttons on a request's own page, which post to the list as the confirmation page does."""
+
+    form: ReasonForm
+    denied_reason: str
+    buttons = (
+        (APPROVE, "button default"),
+        (REJECT, "button decide-reject"),
+        (REQUEST_CHANGES, "button decide-changes"),
+    )
+
+
+# What waits for a decision is on top, what nobody has submitted yet at the end.
+_WAITING_FIRST = Case(
+    When(status=Status.PENDING, then=0), When(status=Status.DRAFT, then=2), default=1, output_field=IntegerField()
 )
 
 
@@ -74,20 +98,23 @@ REQUEST_CHANGES = Decision(
 class ConnectionRequestAdmin(ReadOnlyAdmin):
     # Each decision has a confirmation page with the body and its digest: nobody approves what they have not seen.
     drafts = True
-    list_display = ("id", "label", "whose_turn", "service_name", "group_name", "schema", "requester", "submitted_at")
+    list_display = ("number", "label", "wanted", "asked_by", "submitted", "whose_turn")
     list_filter = ("status", "submitted_at")
     list_select_related = ("requester",)
     search_fields = ("=id", "schema", "service", "group_id", "requester__username")
-    ordering = ("-id",)
+    ordering = (_WAITING_FIRST, "-id")
     actions = ("approve", "reject", "request_changes", "make_preset")
     inlines = (EventInline, AttemptInline)
     fieldsets = (
         (
             None,
-            {"fields": ("label", "whose_turn", "status_since", "requester", "reason", "source_owner", "submitted_at")},
+            {"fields": ("label", "whose_turn", "status_since", "asked_by", "reason", "source_owner", "submitted_at")},
         ),
-        ("To notice", {"fields": ("evidence",)}),
-        ("What will be sent", {"fields": ("service_name", "group_name", "schema", "body", "digest", "version")}),
+        ("To notice before deciding", {"fields": ("evidence",)}),
+        (
+            "What is asked for",
+            {"fields": ("service_name", "group_name", "schema", "in_words", "body", "digest", "version")},
+        ),
         (
             "Decision",
             {"fields": ("decided_by", "decided_at", "decision_reason", "approved_digest", "approved_account")},
@@ -102,20 +129,43 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
     def get_queryset(self, request: HttpRequest) -> ConnectionRequestQuerySet:
         return with_turn(super().get_queryset(request))
 
+    @admin.display(description="#", ordering="id")
+    def number(self, conn_request: ConnectionRequest) -> str:
+        return f"#{conn_request.pk}"
+
     @admin.display(description="status", ordering="status")
-    def label(self, conn_request: ConnectionRequest) -> str:
-        return conn_request.state.label
+    def label(self, conn_request: ConnectionRequest) -> SafeString:
+        return labels.status_tag(conn_request.status)
+
+    @admin.display(description="what is asked for", ordering="schema")
+    def wanted(self, conn_request: ConnectionRequest) -> str:
+        waits = conn_request.state is Status.PENDING
+        context = {"row": conn_request, "evidence": evidence_of_body(conn_request) if waits else []}
+        return render_to_string("admin/connections/connectionrequest/_wanted.html", context)
+
+    @admin.display(description="requester", ordering="requester__username")
+    def asked_by(self, conn_request: ConnectionRequest) -> str:
+        return characters.visible(display_name(conn_request.requester))
+
+    @admin.display(description="submitted", ordering="submitted_at", empty_value="—")
+    def submitted(self, conn_request: ConnectionRequest) -> str | None:
+        since = conn_request.submitted_at
+        return labels.relative(since, timezone.now()) if since else None
 
     @admin.display(description="whose turn")
     def whose_turn(self, conn_request: ConnectionRequest) -> str:
         turn: str = conn_request.turn_now  # type: ignore[attr-defined]  # read by get_queryset()
         return turn
 
+    @admin.display(description="in words")
+    def in_words(self, conn_request: ConnectionRequest) -> str:
+        return " · ".join(payloads.in_words(conn_request.values))
+
     @admin.display(description="body")
     def body(self, conn_request: ConnectionRequest) -> str:
         return render_to_string("admin/connections/_body.html", {"body": payloads.masked(conn_request.payload or {})})
 
-    @admin.display(description="to notice before deciding")
+    @admin.display(description="evidence")
     def evidence(self, conn_request: ConnectionRequest) -> str:
         return render_to_string("admin/connections/_evidence.html", {"evidence": conn_request.evidence})  # type: ignore[attr-defined]  # set by get_object()
 
@@ -127,6 +177,22 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
             for name in _TEXTS:
                 setattr(row, name, characters.visible(getattr(row, name)))
         return row
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
+        # What is still to come is no row of dashes.
+        known = {"Decision": obj and obj.decided_at, "At Fivetran": obj and obj.approved_at}
+        return [part for part in self.fieldsets if known.get(str(part[0]), True)]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        conn_request = context["original"]
+        context["title"] = f"Request #{conn_request.pk}"
+        context["subtitle"] = f"{conn_request.service_name} → {conn_request.group_name}: {conn_request.schema}"
+        if conn_request.state is Status.PENDING and permissions.is_approver(request.user):
+            denied = denied_reason(permissions.check_can_decide, request.user, conn_request)
+            context["decision"] = DecisionBar(ReasonForm(), denied)
+        return super().render_change_form(request, context, *args, **kwargs)
 
     def view_on_site(self, obj: Model) -> str:
         return reverse("connections:request", args=[obj.pk])
@@ -173,17 +239,32 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         if decision.needs_reason and not form.is_valid():
             return self._confirmation(request, rows, decision, form)
         reason = form.cleaned_data["decision_reason"] if decision.needs_reason else ""
+        done: list[str] = []
+        obstacles: list[str] = []
         for conn_request in rows:
             try:
                 decision.carry_out(permissions.logged_in(request.user), conn_request, seen[conn_request.pk], reason)
             except permissions.Denied as denied:
-                self.message_user(request, f"Request #{conn_request.pk}: {denied.reason}", messages.ERROR)
+                obstacles.append(f"Request #{conn_request.pk}: {denied.reason}")
             except StaleRow:
                 why = "it changed since you looked, so nothing was decided. Please look again."
-                self.message_user(request, f"Request #{conn_request.pk}: {why}", messages.WARNING)
+                obstacles.append(f"Request #{conn_request.pk}: {why}")
             else:
-                self.message_user(request, f"Request #{conn_request.pk} {decision.done}.", messages.SUCCESS)
+                done.append(f"#{conn_request.pk}")
+        self._say(request, decision, done, obstacles)
         return None
+
+    def _say(self, request: HttpRequest, decision: Decision, done: list[str], obstacles: list[str]) -> None:
+        """One message of what was done, however many requests there were, and one of what was not."""
+        waiting = ConnectionRequest.objects.filter(status=Status.PENDING).exclude(requester=request.user.pk).count()
+        left = f"{waiting} left to decide." if waiting else "Nothing is left to decide."
+        if len(done) == 1:
+            self.message_user(request, f"Request {done[0]} is {decision.done}. {left}", messages.SUCCESS)
+        elif done:
+            words = f"{len(done)} requests are {decision.done}: {', '.join(done)}. {left}"
+            self.message_user(request, words, messages.SUCCESS)
+        if obstacles:
+            self.message_user(request, " ".join(obstacles), messages.WARNING)
 
     def _confirmation(
         self, request: HttpRequest, rows: list[ConnectionRequest], decision: Decision, form: ReasonForm

@@ -57,6 +57,8 @@ class Attempt(models.Model):
     x_request_id = models.CharField(max_length=200, blank=True)
 
     class Meta:
+        verbose_name = "call to Fivetran"
+        verbose_name_plural = "calls to Fivetran"
         ordering = ["-id"]
 
     def __str__(self) -> str:

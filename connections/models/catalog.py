@@ -32,7 +32,8 @@ class CatalogEntry(models.Model):
 
     class Meta:
         ordering = ["name", "fivetran_id"]
-        verbose_name_plural = "catalog entries"
+        verbose_name = "offer of Fivetran"
+        verbose_name_plural = "offers of Fivetran"
         constraints = [models.UniqueConstraint(fields=["kind", "fivetran_id"], name="one_entry_per_thing")]
         indexes = [
             models.Index(fields=["kind", "name"], name="entry_by_name"),

@@ -68,7 +68,7 @@ class CircuitBreaker(models.Model):
     objects = BreakerQuerySet.as_manager()
 
     class Meta:
-        verbose_name = "API breaker"
+        verbose_name = verbose_name_plural = "circuit breaker"
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_gate")]
 
     def __str__(self) -> str:

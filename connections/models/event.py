@@ -84,6 +84,8 @@ class Event(models.Model):
     objects = EventManager()
 
     class Meta:
+        verbose_name = "event of a request"
+        verbose_name_plural = "events of requests"
         ordering = ["-id"]
         indexes = [models.Index(fields=["by", "at"], name="event_by_person")]
         constraints = [

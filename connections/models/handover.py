@@ -145,6 +145,7 @@ class Handover(models.Model):
     objects = HandoverManager()
 
     class Meta:
+        verbose_name = "hand-over"
         constraints = [
             models.CheckConstraint(
                 condition=Q(owner__isnull=False, address="") | (Q(owner__isnull=True) & ~Q(address="")),

@@ -43,6 +43,7 @@ class Notice(models.Model):
     error = models.CharField(max_length=300, blank=True)
 
     class Meta:
+        verbose_name = "mail"
         constraints = [
             models.UniqueConstraint(
                 fields=["request", "kind", "recipient", "version", "dedup_key"], name="one_notice_per_person"

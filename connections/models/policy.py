@@ -63,7 +63,7 @@ class PortalPolicy(models.Model):
     objects = PortalPolicyManager()
 
     class Meta:
-        verbose_name_plural = "portal policy"
+        verbose_name_plural = "rules for names and services"
         constraints = [models.CheckConstraint(condition=models.Q(pk=1), name="one_policy")]
 
     def __str__(self) -> str:

@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from playwright.sync_api import expect
 
 from connections.models import ConnectionRequest
+from connections.states import Status
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,6 +32,35 @@ def test_an_approver_approves_from_the_list(page: Any, live_server: Any) -> None
     page.get_by_role("button", name="Approve").click()
     page.get_by_text(f"Request #{conn_request.pk} is approved.").wait_for()
     assert ConnectionRequest.objects.get(pk=conn_request.pk).approved_by == approver
+
+
+def test_an_approver_approves_from_the_list_with_two_clicks(page: Any, live_server: Any) -> None:
+    conn_request, approver = factories.submitted(trust_certificates=True), factories.person("approver")
+    log_in(page, live_server, approver)
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(f"{live_server.url}/admin/connections/connectionrequest/")
+    page.get_by_role("link", name=f"#{conn_request.pk}", exact=True).click()
+    expect(page.get_by_text("Trusts any TLS certificate without review")).to_be_visible()
+    for name in ("Approve", "Reject", "Request changes"):  # at the top of the page, and at its end
+        expect(page.get_by_role("button", name=name, exact=True)).to_be_in_viewport()
+    page.keyboard.press("End")
+    expect(page.get_by_role("button", name="Approve", exact=True)).to_be_in_viewport()
+    page.get_by_role("button", name="Approve", exact=True).click()
+    page.get_by_text(f"Request #{conn_request.pk} is approved. Nothing is left to decide.").wait_for()
+    assert ConnectionRequest.objects.get(pk=conn_request.pk).approved_by == approver
+
+
+@pytest.mark.parametrize("path", ["", "{pk}/change/"])
+def test_no_column_is_cut_off(page: Any, live_server: Any, path: str) -> None:
+    long = "a_very_long_destination_schema_name_that_somebody"
+    pk = factories.request_in(Status.CREATED, config__schema=long).pk
+    factories.submitted(trust_certificates=True)
+    log_in(page, live_server, factories.person("superuser"))
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.goto(f"{live_server.url}/admin/connections/connectionrequest/{path.format(pk=pk)}")
+        wide = "[document.documentElement, ...document.querySelectorAll('.results, .records')]"
+        assert page.evaluate(f"{wide}.every(one => one.scrollWidth <= one.clientWidth)"), width
 
 
 def test_the_pages_with_scripts_of_their_own_keep_to_the_policy(page: Any, live_server: Any) -> None:

@@ -1,5 +1,6 @@
 """The Django admin: a window for those who may see everything, and the decisions by the same verbs as on the pages."""
 
+import re
 from typing import Any
 
 import pytest
@@ -183,7 +184,11 @@ def test_the_action_decides_nothing_yet_and_shows_body_and_digest() -> None:
 
 def test_the_confirmation_approves_what_it_showed() -> None:
     approver, one, two = factories.person("approver"), factories.submitted(), factories.submitted()
+    left = factories.submitted()
     page = text(confirm(client(approver), "approve", one, two))
+    assert f"2 requests are approved: #{one.pk}, #{two.pk}. 1 left to decide." in page
+    assert page.count('<li class="success">') == 1
+    assert fresh(left).status == Status.PENDING
     for conn_request in (one, two):
         stored = fresh(conn_request)
         assert (stored.status, stored.approved_by, stored.approved_digest) == (
@@ -191,7 +196,6 @@ def test_the_confirmation_approves_what_it_showed() -> None:
             approver,
             conn_request.digest,
         )
-        assert f"Request #{conn_request.pk} is approved." in page
 
 
 def test_the_form_of_the_confirmation_page_is_complete() -> None:
@@ -205,6 +209,90 @@ def test_the_form_of_the_confirmation_page_is_complete() -> None:
     assert f"Request #{conn_request.pk} is approved." in text(browser.post(url, form, follow=True))
     again = text(browser.post(url, form, follow=True))
     assert "There is nothing to decide: it is already “Approved, in the queue”" in again
+
+
+def bar(page: str) -> dict[str, str]:
+    """The controls of the bar on a request's own page, without its buttons; empty where there is no bar."""
+    _, found, form = page.partition('class="decide-bar"')
+    inputs = [part.split(">")[0] for part in form.split("</form>")[0].split("<input ")[1:]] if found else []
+    controls = {i.split('name="')[1].split('"')[0]: i.split('value="')[1].split('"')[0] for i in inputs}
+    controls.pop("csrfmiddlewaretoken", "")
+    return controls
+
+
+def test_the_page_of_a_request_decides_with_the_evidence_of_the_portals_page() -> None:
+    conn_request, approver = (
+        factories.submitted(trust_certificates=True, reason="Sales\u202e"),
+        factories.person("approver"),
+    )
+    browser, later = client(approver), factories.submitted()
+    page = text(browser.get(f"{LIST}{conn_request.pk}/change/"))
+    there = text(browser.get(f"/requests/{conn_request.pk}/"))
+    evidence = re.compile(r"<li class=\"risk\" data-evidence=\"([a-z-]+)\">.*?<bdi>(.*?)</bdi>", re.DOTALL)
+    assert set(evidence.findall(page)) == set(evidence.findall(there)) != set()
+    assert {kind for kind, _ in evidence.findall(page)} >= {"risk", "hidden"}
+    assert re.search(r'data-status="(\w+)"', page)[1] == "pending"  # type: ignore[index]
+    assert re.findall(r'name="action"\s+value="(\w+)"', page) == ["approve", "reject", "request_changes"]
+    after = text(browser.post(LIST, bar(page) | {"action": "approve"}, follow=True))
+    assert f"Request #{conn_request.pk} is approved. 1 left to decide." in after
+    stored = fresh(conn_request)
+    assert (stored.approved_by, stored.approved_digest, fresh(later).status) == (
+        approver,
+        conn_request.digest,
+        "pending",
+    )
+    assert bar(text(browser.get(f"{LIST}{conn_request.pk}/change/"))) == {}
+
+
+@pytest.mark.parametrize("action", ["reject", "request_changes"])
+def test_the_page_of_a_request_asks_for_the_reason_of_a_refusal(action: str) -> None:
+    conn_request, browser = factories.submitted(), client(factories.person("approver"))
+    controls = bar(text(browser.get(f"{LIST}{conn_request.pk}/change/"))) | {"action": action}
+    page = text(browser.post(LIST, controls | {"decision_reason": " "}, follow=True))
+    assert "Enter the reason" in page and 'name="decision_reason"' in page
+    browser.post(LIST, controls | {"decision_reason": "Another group"}, follow=True)
+    assert fresh(conn_request).decision_reason == "Another group"
+
+
+def test_the_page_of_a_request_decides_on_nothing_that_was_not_on_it() -> None:
+    conn_request, browser = factories.submitted(), client(factories.person("approver"))
+    controls = bar(text(browser.get(f"{LIST}{conn_request.pk}/change/")))
+    workflow.submit(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request)
+    assert "it changed since you looked" in text(browser.post(LIST, controls | {"action": "approve"}, follow=True))
+    assert fresh(conn_request).status == Status.PENDING
+
+
+def test_the_page_of_an_own_request_says_why_its_buttons_do_nothing() -> None:
+    own = factories.person("approver")
+    conn_request = factories.submitted(own)
+    page = text(client(own).get(f"{LIST}{conn_request.pk}/change/"))
+    assert "Nobody can decide on their own request." in page
+    assert page.count('disabled aria-describedby="why-decide"') == 3
+
+
+def test_staff_without_the_right_get_no_buttons() -> None:
+    staff, conn_request = factories.person("staff"), factories.submitted()
+    staff.groups.add(factories.group("Auditors"))
+    assert "decide-bar" not in text(client(staff).get(f"{LIST}{conn_request.pk}/change/"))
+
+
+def test_what_waits_for_a_decision_is_on_top_and_drafts_are_at_the_end() -> None:
+    root = factories.person("superuser")
+    wanted = [factories.submitted(), factories.submitted()]
+    later = factories.request_in(Status.CREATED)
+    draft = factories.draft(root)
+    page = text(client(root).get(LIST))
+    numbers = [int(number) for number in re.findall(r'name="_selected_action" value="(\d+)"', page)]
+    assert numbers == [wanted[1].pk, wanted[0].pk, later.pk, draft.pk]
+    assert re.findall(r'data-status="(\w+)"', page) == ["pending", "pending", "created", "draft"]
+
+
+def test_models_are_grouped_by_what_one_comes_for() -> None:
+    page = text(client(factories.person("superuser")).get("/admin/"))
+    assert re.findall(r"<caption>(.*?)</caption>", page) == ["Decide", "Policy", "Connections", "People", "Machinery"]
+    names = re.findall(r'<a href="/admin/\w+/\w+/"[^>]*>([^<]+)</a>', page.split("<caption>Machinery")[1])
+    assert names == ["Circuit breaker", "Mails", "Events of requests", "Calls to Fivetran"]
+    assert "Decide" in text(client(factories.person("approver")).get("/admin/"))
 
 
 @pytest.mark.parametrize(
