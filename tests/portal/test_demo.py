@@ -192,7 +192,9 @@ def test_the_mails_are_on_a_page(trial: tuple[Process, dict[str, str]]) -> None:
     names = re.findall(r'href="(/demo/mails/[\w-]+/)"', found)
     assert len(names) == 4, "one that asks for the credentials, and three reminders"
     mail = session.get(address + names[0], timeout=20).text
-    assert "Your credentials are still needed" in mail
+    assert "Your credentials are still needed" in mail and "Example Ltd" in mail
+    shown = session.get(f"{address}{names[0]}html/", timeout=20)
+    assert "<h1" in shown.text and "script-src 'none'" in shown.headers["Content-Security-Policy"]
     assert re.search(rf'href="{address}/handover/', mail)
     assert session.get(f"{address}/demo/mails/secret_key/", timeout=20).status_code == 404
     session.close()
