@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from django import forms
-from django.utils.text import Truncator
 
 from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
@@ -76,18 +75,13 @@ class Row:
     def is_good(self) -> bool:
         return not self.errors and not self.problems
 
-    @property
-    def wrong(self) -> str:
-        """The columns that are wrong, and what no cell is to blame for, in one line."""
-        names = [Truncator(name).chars(60) for name in self.errors]
-        return ", ".join([*names, " ".join(self.problems)] if self.problems else names)
-
     def refuse(self, name: str, sentence: str) -> None:
         self.errors.setdefault(name, []).append(sentence)
 
     @property
     def name_column(self) -> str:
-        return next((f.name for f in NAMING.values() if self.texts.get(f.name)), "config__schema")
+        # Of a name in two parts the last one is the one to change.
+        return next((f.name for f in reversed(NAMING.values()) if self.texts.get(f.name)), "config__schema")
 
     @cached_property
     def key(self) -> tuple[str, str]:

@@ -10,9 +10,9 @@ from typing import Any
 from connections.catalog.metadata import Config, Property, Shape, leaves, names_of_secrets, parse
 from connections.forms import rows
 from connections.spec.fields import Field, Section, Type
-from connections.spec.hosts_and_ports import address_rules
+from connections.spec.hosts_and_ports import address_rules, is_port
 from connections.spec.payloads import SECRETS_KEYS, SECRETS_MANAGER
-from connections.spec.rules import Effect, Rule, When
+from connections.spec.rules import NO_NUMBER, Effect, Rule, When
 from connections.spec.service_rules import FOLLOWING, curation, first_cells
 
 _WITH_MANAGER = (When(SECRETS_MANAGER, (None,), negate=True),)
@@ -78,6 +78,7 @@ def settings_in(pieces: Iterable[Piece]) -> Iterator[Setting]:
 class ServiceConfig:
     in_sight: tuple[Piece, ...] = ()
     others: tuple[Piece, ...] = ()
+    networking: tuple[Piece, ...] = ()  # those of one networking method, such as the host of an SSH tunnel
     rules: tuple[Rule, ...] = ()
     metadata: Config = Config()
     known: bool = False
@@ -85,12 +86,16 @@ class ServiceConfig:
 
     @cached_property
     def fields(self) -> tuple[Setting, ...]:
-        return tuple(settings_in((*self.in_sight, *self.others)))
+        return tuple(settings_in(self.pieces))
+
+    @property
+    def pieces(self) -> tuple[Piece, ...]:
+        return (*self.in_sight, *self.others, *self.networking)
 
     @cached_property
     def lists(self) -> dict[str, Rows]:
         """path -> every list of objects that is not itself inside one."""
-        return {piece.path: piece for piece in (*self.in_sight, *self.others) if isinstance(piece, Rows)}
+        return {piece.path: piece for piece in self.pieces if isinstance(piece, Rows)}
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -117,20 +122,31 @@ def config_for(
     # Each setting is drawn at least once; what is left of the server's limit goes to further entries of lists.
     room = Room(rows.CONTROLS - len(named) - sum(controls_of(part) for part in listed.values()))
     order = dict.fromkeys((*curated.in_sight, *(path for path, part in listed.items() if part.required)))
-    in_sight = tuple(piece_of(path, listed[path], texts, room) for path in order if path not in following)
+    in_sight = [piece_of(path, listed[path], texts, room) for path in order if path not in following]
     others = [piece_of(path, part, texts, room) for path, part in listed.items() if path not in {*order, *following}]
+    of_method = {rule.path for rule in curated.rules if is_of_networking(rule)}
     return ServiceConfig(
-        in_sight=in_sight,
-        others=(*others, *named),
+        in_sight=tuple(piece for piece in in_sight if piece.path not in of_method),
+        others=(*(piece for piece in others if piece.path not in of_method), *named),
+        networking=tuple(piece for piece in (*in_sight, *others) if piece.path in of_method),
         rules=(
             *curated.rules,
             *address_rules(service, {path: part.help for path, part in listed.items()}),
+            *(no_number(path) for path, part in listed.items() if part.shape is Shape.WHOLE and not is_port(path)),
             *(Rule(one.path, Effect.APPLIES, _WITH_MANAGER, "only with an external secrets manager") for one in named),
         ),
         metadata=metadata,
         known=True,
         lacking=tuple(dict.fromkeys(room.lacking)),
     )
+
+
+def no_number(path: str) -> Rule:
+    return Rule(path, Effect.REFUSED, (When(path, (), pattern=NO_NUMBER),), "enter a whole number")
+
+
+def is_of_networking(rule: Rule) -> bool:
+    return rule.effect is Effect.APPLIES and any(when.path == "networking_method" for when in rule.when)
 
 
 def controls_of(part: Property) -> int:

@@ -141,6 +141,13 @@ def control(field: Field, offer: Offer | None = None) -> forms.Field:
     return made
 
 
+def as_cards(made: forms.Field) -> None:
+    """Draw the choices of `made` as radio buttons, each on a card of its own."""
+    radios = forms.RadioSelect(attrs={"class": "form-check-input"})
+    radios.choices = made.widget.choices
+    made.widget = radios
+
+
 def refuse(made: forms.Field, words: str) -> None:
     def no(_value: Any) -> None:
         raise ValidationError(words)

@@ -1,5 +1,6 @@
-"""Where the controls stand: the first two groups open, each other group as one line that says what is chosen."""
+"""Where the controls stand: in three steps, of which the last keeps what is rarely changed behind one line."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from crispy_forms.layout import Div, Layout
@@ -8,47 +9,94 @@ from django.template.loader import render_to_string
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 
-from connections.forms.config import Piece, Rows, settings_in
+from connections.forms.config import Piece, Rows, Setting, settings_in
 from connections.forms.config_controls import UNLISTED
 from connections.forms.rows import CONTROLS
-from connections.spec.fields import FIELDS, Field, Section, Type
+from connections.spec.fields import FIELDS, NAMING, Field, Section, Type
 
 if TYPE_CHECKING:
     from connections.forms.request import RequestForm
 
-_OPEN = (Section.WHAT, Section.WHO)
+# In three steps, in the order of the page: the source and how Fivetran reaches it, the destination and why, the rest.
+_SOURCE = ("networking_method", "private_link_id", "proxy_agent_id")
+BELOW_METHOD = 3  # the place of a service's own settings for a networking method, after those of `_SOURCE`
+_SCHEDULE = ("schedule_type", "sync_frequency", "daily_sync_time")
+_ADVANCED = {
+    Section.WHEN: "When it begins",
+    Section.HOW: "Agents and trust",
+    Section.TOLD: "What to be told",
+    Section.SETUP: "Setup and hand-over",
+    Section.ADVANCED: "Rarely needed",
+}
 _NO_SERVICE = "The destination’s name is asked for as soon as a service is chosen."
 _UNKNOWN_NAMES = (
     "Fivetran has not told the portal yet how “{}” names its destination. Fill the schema (with a table or a table "
     "group name, if the service has one) or only the schema prefix."
 )
-_SAYS_ITSELF = {"sync_frequency", "schedule_type", "networking_method"}  # "every 6 hours" needs no name before it
+
+
+class Step(Div):
+    """One of the three; `mark` is what the review says of it: how many answers it lacks."""
+
+    template = "connections/request_form/_step.html"
+
+    def __init__(self, key: str, title: str, *fields: Any) -> None:
+        super().__init__(*fields)
+        self.key, self.title, self.mark = key, title, None
+
+    def render(self, form: Any, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> SafeString:
+        review = context.get("review")  # a form that is drawn alone has none
+        self.mark = review.marks[self.key] if review else None
+        rendered: SafeString = super().render(form, context, template_pack, **kwargs)
+        return rendered
 
 
 class Group(Div):
     template = "connections/request_form/_group.html"
 
-    def __init__(self, section: Section, *fields: Any) -> None:
+    def __init__(self, title: str, *fields: Any) -> None:
         super().__init__(*fields)
-        self.key, self.title = section.name.lower(), section.value
+        self.title = title
 
 
-class Closed(Group):
-    """A group behind one line that says what is chosen; open when something in it is unusual or refused."""
+class Advanced(Div):
+    """What most people leave as it is, behind one line; open when something in it is unusual or refused."""
 
     template = "connections/request_form/_closed.html"
 
-    def __init__(self, section: Section, *fields: Any, words: str, is_open: bool) -> None:
-        super().__init__(section, *fields)
-        self.words, self.is_open = words, is_open
+    def __init__(self, form: "RequestForm") -> None:
+        super().__init__(
+            *(
+                Group(title, *[Constant(field) if field.constant else field.name for field in advanced_in(section)])
+                for section, title in _ADVANCED.items()
+            )
+        )
+        self.key, self.title, self.words = "advanced", "Advanced", advanced_words(form)
+        self.is_open = stands_out(form, advanced_fields())
 
 
-class Names(Div):
-    template = "connections/request_form/_names.html"
+class OfReview(Div):
+    """A part that says what the review found; the browser draws it again with the review."""
+
+    def __init__(self, template: str, *fields: Any) -> None:
+        super().__init__(*fields)
+        self.template = template
 
     def render(self, form: Any, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> SafeString:
         review = context.get("review")
-        return render_to_string(self.template, {"names": review.names if review else None})
+        own = {"names": review.names, "schedule": review.schedule} if review else {"names": None, "schedule": ""}
+        fields = self.get_rendered_fields(form, context, template_pack, **kwargs)
+        return render_to_string(self.template, {**own, "fields": fields})
+
+
+class Gallery(Div):
+    """The services as tiles, where none is chosen."""
+
+    template = "connections/request_form/_gallery.html"
+
+    def render(self, form: Any, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> SafeString | str:
+        gallery = context.get("gallery")
+        return render_to_string(self.template, {"gallery": gallery}) if gallery else ""
 
 
 class Config(Div):
@@ -59,12 +107,30 @@ class Config(Div):
         sight = [placed(piece, form) for piece in config.in_sight]
         if config.others or config.secrets:
             sight.append(Source(form))
-        super().__init__(*[field.name for field in form.naming.fields], *sight)
+        super().__init__(*sight)
         self.naming, self.browser, self.most = form.naming, form.config_for_the_browser(), CONTROLS
         self.unlisted = UNLISTED
-        self.hint = "" if form.naming.known else _NO_SERVICE
-        if form.naming.service and not form.naming.known:
-            self.hint = _UNKNOWN_NAMES.format(Truncator(form.naming.service).chars(60))
+
+
+class OfService(Div):
+    """Further controls of the service, which the browser exchanges with those of `Config`."""
+
+    template = "connections/request_form/_of_service.html"
+
+    def __init__(self, key: str, *fields: Any, hint: str = "") -> None:
+        super().__init__(*fields)
+        self.key, self.hints = key, [hint] if hint else []
+
+
+def of_networking(form: "RequestForm") -> OfService:
+    return OfService("networking-fields", *[placed(piece, form) for piece in form.config.networking])
+
+
+def of_naming(form: "RequestForm") -> OfService:
+    hint = "" if form.naming.known else _NO_SERVICE
+    if form.naming.service and not form.naming.known:
+        hint = _UNKNOWN_NAMES.format(Truncator(form.naming.service).chars(60))
+    return OfService("name-fields", *[field.name for field in form.naming.fields], hint=hint)
 
 
 class Source(Div):
@@ -124,34 +190,70 @@ class Constant(Div):
 
 
 def request_layout(form: "RequestForm") -> Layout:
-    groups: list[Group] = []
-    for section in Section:
-        fields = [field for field in FIELDS if field.section is section]
-        shown: list[Any] = [Constant(field) if field.constant else field.name for field in fields]
-        if section is Section.WHAT:
-            shown += [Names(), Config(form)]
-        if section in _OPEN:
-            groups.append(Group(section, *shown))
-        else:
-            groups.append(Closed(section, *shown, words=in_words(form, section), is_open=stands_out(form, fields)))
-    return Layout(*groups)
+    return Layout(
+        Step("source", "Source", "service", Gallery(), Config(form), *_SOURCE, of_networking(form)),
+        Step(
+            "place",
+            "Where and why",
+            "group_id",
+            of_naming(form),
+            OfReview("connections/request_form/_names.html"),
+            "reason",
+            "source_owner",
+        ),
+        Step("options", "Options", OfReview("connections/request_form/_schedule.html", *_SCHEDULE), Advanced(form)),
+    )
 
 
 def config_layout(form: "RequestForm") -> Layout:
-    return Layout(Config(form))
+    return Layout(Config(form), of_networking(form), of_naming(form))
+
+
+def place_of(field: Field) -> tuple[str, int]:
+    """The step of `field`, and where it stands among all fields of the page."""
+    if field.path in NAMING:
+        return "place", 5
+    if isinstance(field, Setting):
+        return "source", 1
+    if field.path in ("service", *_SOURCE):
+        return "source", 2 if field.path in _SOURCE else 0
+    if field.path == "group_id" or field.section is Section.WHO:
+        return "place", 4 if field.path == "group_id" else 6
+    return "options", 7 if field.path in _SCHEDULE else 8
+
+
+def advanced_in(section: Section) -> list[Field]:
+    return [field for field in FIELDS if field.section is section and field.path not in (*_SOURCE, *_SCHEDULE)]
+
+
+def advanced_fields() -> list[Field]:
+    return [field for section in _ADVANCED for field in advanced_in(section) if not field.constant]
 
 
 def closed_words(form: "RequestForm") -> dict[str, str]:
     """Key of each closed group -> what is chosen in it."""
-    words = {section.name.lower(): in_words(form, section) for section in Section if section not in _OPEN}
-    return {**words, "source": source_words(form)}
+    return {"advanced": advanced_words(form), "source": source_words(form)}
 
 
-def in_words(form: "RequestForm", section: Section) -> str:
-    """In one line: "every 6 hours · automatic"."""
+def advanced_words(form: "RequestForm") -> str:
+    """In one line: "2 changed: create paused, data delay sensitivity: high; 10 at their defaults"."""
     values = form.values()
-    fields = (field for field in FIELDS if field.section is section and not field.constant)
-    return " · ".join(words for field in fields if (words := phrase_of(field, values.get(field.path))))
+    shown = [field for field in advanced_fields() if not form.why_hidden(field.path)]
+    changed = [field for field in shown if is_changed(form, field, values)]
+    rest = f"{len(shown) - len(changed)} at their defaults"
+    if not changed:
+        return f"({rest})"
+    said = [phrase_of(field, values.get(field.path)) or f"{lowered(field.label)} off" for field in changed]
+    return f"({len(changed)} changed: {', '.join(said)}; {rest})"
+
+
+def is_changed(form: "RequestForm", field: Field, values: Mapping[str, Any]) -> bool:
+    # What follows from the service or from another answer was not changed by anybody.
+    if field.path == "use_connect_card":
+        return bool(values.get(field.path)) is not form.suggests_card
+    if field.path in form.verdict.forced or field.path == "connect_card_config.redirect_uri":
+        return False
+    return values.get(field.path, field.default) not in (field.default, None)
 
 
 def phrase_of(field: Field, value: Any) -> str:
@@ -162,7 +264,7 @@ def phrase_of(field: Field, value: Any) -> str:
     if value in (None, "") or field.type is Type.URI:
         return ""
     label = str(dict(field.choices).get(value, value))
-    return lowered(label) if field.path in _SAYS_ITSELF else f"{lowered(field.label)}: {lowered(label)}"
+    return f"{lowered(field.label)}: {lowered(label)}"
 
 
 def lowered(words: str) -> str:
@@ -174,10 +276,7 @@ def stands_out(form: "RequestForm", fields: list[Field]) -> bool:
     values = form.values()
     if any(field.name in form.errors for field in fields):
         return True
-    fields = [field for field in fields if not field.constant and not is_as_preset(form, field)]
-    if form.suggests_card and values.get("use_connect_card"):
-        fields = [field for field in fields if field.path not in ("use_connect_card", "run_setup_tests")]
-    return any(values.get(field.path, field.default) not in (field.default, None) for field in fields)
+    return any(is_changed(form, field, values) for field in fields if not is_as_preset(form, field))
 
 
 def is_as_preset(form: "RequestForm", field: Field) -> bool:

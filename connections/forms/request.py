@@ -12,15 +12,15 @@ from django.urls import reverse
 from connections import catalog
 from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
 from connections.forms.config_controls import ANOTHER, TYPE_IT, Text, config_control, wrong_with
-from connections.forms.controls import control, own_return_address, refuse, truth
-from connections.forms.layout import config_layout, request_layout
+from connections.forms.controls import as_cards, control, own_return_address, refuse, truth
+from connections.forms.layout import BELOW_METHOD, config_layout, place_of, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, fitting, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
 from connections.forms.summary import Marked
 from connections.forms.typed_text import from_codes, is_separator, tidy
-from connections.spec.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Section, Type
+from connections.spec.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Type
 from connections.spec.payloads import SECRETS_KEYS, is_of_service, is_secret
 from connections.spec.rules import RULES, Effect, Rule, Verdict, as_json, check
 from connections.spec.service_rules import FOLLOWING, IN_SIGHT, method_of
@@ -97,17 +97,21 @@ class RequestForm(forms.Form):
     @cached_property
     def _in_order(self) -> dict[str, Field]:
         # The order of the page; the error summary lists the fields in this order too.
-        place = {section: number for number, section in enumerate(Section)}
-        ordered = sorted((*self.of_request, *self.of_service), key=lambda field: place[field.section])
+        below = {field.name for field in settings_in(self.config.networking)}
+        ordered = sorted(
+            (*self.of_request, *self.of_service), key=lambda f: BELOW_METHOD if f.name in below else place_of(f)[1]
+        )
         return {field.name: field for field in ordered}
 
     def _control(self, field: Field) -> forms.Field:
         offered = self.offers.get(field.path)
         if isinstance(field, Setting):
-            optional = field in self.config.in_sight and not self.may_be_needed(field)
+            optional = field in (*self.config.in_sight, *self.config.networking) and not self.may_be_needed(field)
             made = config_control(field, optional=optional, typing=field.name in self.typing)
         else:
             made = control(field, offered)
+            if field.path == "networking_method":
+                as_cards(made)
         if offered is not None and offered.note:
             made.help_text = f"{field.help} {offered.note}".strip()
         if applies := [r.reason for r in self.rules if r.path == field.path and r.effect in IN_SIGHT]:

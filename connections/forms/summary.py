@@ -1,9 +1,11 @@
 """The errors of a form as its page shows them: listed on top, and beside each control."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from django import forms
 from django.forms.boundfield import BoundField
+from django.forms.utils import flatatt
 from django.utils.html import format_html
 
 
@@ -19,12 +21,52 @@ class Summed(forms.Form):
         ]
 
 
+# Choice -> (icon, what it means), for a field whose choices are cards.
+_CARDS = {
+    "Directly": ("globe-alt", "Over the internet, from Fivetran’s own addresses."),
+    "PrivateLink": ("link", "Over a private link of your cloud."),
+    "SshTunnel": ("command-line", "Through a host of yours that Fivetran reaches by SSH."),
+    "ProxyAgent": ("server", "Through an agent inside your network."),
+}
+
+
+@dataclass(frozen=True)
+class Card:
+    value: str
+    label: str
+    icon: str
+    words: str
+    attributes: str
+
+
 class Marked(BoundField):
     """A control that looks refused while it has errors."""
 
     def build_widget_attrs(self, attrs: dict[str, Any], widget: forms.Widget | None = None) -> dict[str, Any]:
         marked = {"class": f"{self.field.widget.attrs['class']} is-invalid"} if self.errors else {}
         return super().build_widget_attrs(attrs, widget) | marked
+
+    @property
+    def template(self) -> str:
+        """How the request's form draws it."""
+        if hasattr(self.field, "fixed_words"):
+            return "connections/request_form/_fixed.html"
+        kinds = {forms.CheckboxInput: "_checkbox.html", forms.RadioSelect: "_cards.html"}
+        name = next((name for kind, name in kinds.items() if isinstance(self.field.widget, kind)), "_control.html")
+        return f"connections/request_form/{name}"
+
+    @property
+    def cards(self) -> list[Card]:
+        """Of a field with radio buttons; links to the control lead to the one that is chosen."""
+        described = {"aria-invalid": "true", "aria-describedby": f"{self.auto_id}_error"} if self.errors else {}
+        found = []
+        # What is not offered stands first: its error is above it.
+        for value, label in sorted(self.field.widget.choices, key=lambda choice: choice[0] in _CARDS):
+            icon, words = _CARDS.get(value, ("question-mark-circle", ""))
+            chosen = str(value) == str(self.value() or "")
+            own = {"id": self.auto_id if chosen else f"{self.auto_id}_{value}", "checked": chosen, **described}
+            found.append(Card(value, label, icon, words, flatatt({"class": "form-check-input", **own})))
+        return found
 
     @property
     def is_concealed(self) -> bool:

@@ -100,7 +100,7 @@ FIELDS: tuple[Field, ...] = (
         Type.ID,
         Section.WHAT,
         "Destination",
-        "The warehouse the data goes to. Its id is Fivetran's group id.",
+        "The warehouse the data goes to.",
         required=True,
         enter="Choose a destination",
         max_length=100,
@@ -140,8 +140,7 @@ FIELDS: tuple[Field, ...] = (
         Type.CHOICE,
         Section.WHEN,
         "Daily sync time",
-        "UTC by Fivetran's API file; check once against your account. Empty: Fivetran's own baseline time. Fivetran "
-        "starts up to 60 minutes later, by an offset of its own.",
+        "In UTC. Fivetran starts up to 60 minutes later. Empty: at a time that Fivetran chooses.",
         choices=_HOURS,
     ),
     Field(

@@ -22,11 +22,15 @@ HOST_ONLY = "a host is a name such as db.example.com: Fivetran may refuse a path
 PORT_APART = "the port goes into a setting of its own: Fivetran may refuse it here"
 
 
+def is_port(path: str) -> bool:
+    return bool(_PORT_NAME.search(path.rpartition(".")[2]))
+
+
 def address_rules(service: str, helps: Mapping[str, str]) -> Iterator[Rule]:
     """`helps`: path (`config.…`) -> Fivetran's description, for every setting of `service`."""
     for path, told in helps.items():
         name = path.rpartition(".")[2]
-        if _PORT_NAME.search(name):
+        if is_port(path):
             yield Rule(path, Effect.REFUSED, (When(path, (), pattern=_NO_PORT),), PORT)
             continue
         # Where Fivetran's own words speak of an address, it may take one: nothing is said.

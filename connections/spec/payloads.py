@@ -223,8 +223,10 @@ def schedule_in_words(values: Mapping[str, Any]) -> str:
 
 
 def copied(values: Mapping[str, Any], *, keep_names: bool) -> dict[str, Any]:
-    """Without masks, and with the destination names only on `keep_names`."""
-    return {path: value for path, value in values.items() if value != MASK and (keep_names or path not in NAMING)}
+    """Without masks, and without the first part of the destination's name unless `keep_names`: it must be another."""
+    parts = [path for path in NAMING if values.get(path)]
+    left_out = () if keep_names else parts[:1]
+    return {path: value for path, value in values.items() if value != MASK and path not in left_out}
 
 
 def described(data: Mapping[str, Any]) -> dict[str, Any]:

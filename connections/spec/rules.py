@@ -75,10 +75,21 @@ _CARD = (When("use_connect_card", (True,)),)
 
 # Sources: the request body's own field descriptions in Fivetran's API reference for POST /v1/connections, and its
 # Connect Card guide (which asks for run_setup_tests=false).
+# A text that is no whole number, in words that mean the same to Python and to a browser. A spreadsheet's "1 440" and
+# "6.0" are numbers.
+NO_NUMBER = r"^(?![ ]*[+-]?[0-9][0-9 '’\u00a0\u202f]*(?:[.,]0{1,2})?[ ]*$)."
+_NO_MINUTES = r"^(?![ ]*[0-9 '’\u00a0\u202f]*[1-9][0-9 '’\u00a0\u202f]*(?:[.,]0{1,2})?[ ]*$)."
+
 RULES: tuple[Rule, ...] = (
     Rule("daily_sync_time", Effect.APPLIES, _DAILY, "only when syncing daily (1440) and not on a manual schedule"),
     Rule("data_delay_threshold", Effect.APPLIES, _CUSTOM, "only with data delay sensitivity CUSTOM"),
     Rule("data_delay_threshold", Effect.REQUIRED, _CUSTOM, "CUSTOM needs a threshold"),
+    Rule(
+        "data_delay_threshold",
+        Effect.REFUSED,
+        (*_CUSTOM, When("data_delay_threshold", (), pattern=_NO_MINUTES)),
+        "enter the threshold in minutes, 1 or more",
+    ),
     Rule("private_link_id", Effect.APPLIES, _PRIVATE_LINK, "only with networking method PrivateLink"),
     Rule("private_link_id", Effect.REQUIRED, _PRIVATE_LINK, "PrivateLink needs a private link"),
     Rule("proxy_agent_id", Effect.APPLIES, _PROXY, "only with networking method ProxyAgent"),

@@ -63,7 +63,9 @@ def _rules(item: Mapping[str, Any]) -> Iterator[Rule]:
         # What prose says is advice, unless the entry calls it `certain`: Fivetran may take such a value all the same.
         yield Rule(f"config.{name}", Effect.APPLIES if item.get("certain") else Effect.ADVISED, when, item["reason"])
         if item.get("needed"):
-            yield Rule(f"config.{name}", Effect.REQUIRED, (*when, _WITHOUT_CARD), item["needed"])
+            # What only the source owner may know is asked for in the card; `with_card` is asked for here all the same.
+            conditions = when if item.get("with_card") else (*when, _WITHOUT_CARD)
+            yield Rule(f"config.{name}", Effect.REQUIRED, conditions, item["needed"])
 
 
 def _whens(conditions: Mapping[str, list[Any]], *, negate: bool) -> Iterator[When]:

@@ -12,10 +12,11 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition, require_POST, require_safe
 
 from connections import catalog, permissions
+from connections.catalog.search import aliases
 from connections.models import CatalogEntry, CatalogRefresh, Kind, PortalPolicy, ServiceRule, StaleRow, Stance
 from connections.workflow import operations
 
-_SHAPE = 1  # of a row in the JSON; a browser's copy of another shape is no longer valid
+_SHAPE = 2  # of a row in the JSON; a browser's copy of another shape is no longer valid
 _UNDER_WAY = timedelta(minutes=1)  # the longest time for which the page waits for an answer
 
 
@@ -34,7 +35,8 @@ def services_json(request: HttpRequest) -> HttpResponse:
     """Each service as [id, name, category, lifecycle, guide, recommended, note], in the order to show."""
     fetched_at = catalog.freshness(Kind.SERVICE).fetched_at
     rows = [[s.id, s.name, s.group, s.lifecycle, s.guide, s.recommended, s.note] for s in catalog.services()]
-    return JsonResponse({"fetched_at": fetched_at, "services": rows}, json_dumps_params={"separators": (",", ":")})
+    told = {"fetched_at": fetched_at, "services": rows, "aliases": aliases()}
+    return JsonResponse(told, json_dumps_params={"separators": (",", ":")})
 
 
 @require_safe

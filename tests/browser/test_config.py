@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from connections.models import CatalogEntry, ConnectionRequest, Kind
 from tests import catalogs
-from tests.browser.test_form import AXE, NEW, body, control, log_in
+from tests.browser.test_form import AXE, NEW, answer, body, control, log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,8 +57,7 @@ def test_a_database_follows_its_answers(form: Page) -> None:
     expect(control(form, "config__replication_slot")).to_be_hidden()
     assert control(form, "config__replication_slot").is_disabled()
     expect(control(form, "config__tunnel_host")).to_be_hidden()
-    form.locator("#group_how > summary").click()
-    control(form, "networking_method").select_option("SshTunnel")
+    answer(form, "networking_method", "SshTunnel")
     expect(control(form, "config__tunnel_host")).to_be_visible()
     control(form, "config__port").fill("5432")
     expect(form.locator("[data-review]")).to_contain_text("5432")
@@ -180,7 +179,7 @@ def test_an_agent_of_another_destination_is_not_offered(form: Page) -> None:
     data = {"online": True, "group_id": "decent_dropsy"}
     CatalogEntry.objects.create(kind=Kind.HYBRID_AGENT, fivetran_id="agent_two", name="Agent two", data=data)
     form.reload()
-    form.locator("#group_how > summary").click()
+    form.locator("#group_advanced > summary").click()
     agents = control(form, "hybrid_deployment_agent_id")
     two = agents.locator("option[value=agent_two]")
     expect(two).to_be_enabled()

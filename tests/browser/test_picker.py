@@ -73,9 +73,9 @@ def test_the_keyboard_alone_chooses(form: Page) -> None:
     expect(control(form, "service")).to_have_value("google_sheets")
     expect(control(form, "config__table")).to_be_visible()
     expect(form.get_by_role("status").filter(has_text="Google Sheets is chosen")).to_have_count(1)
-    assert form.url.endswith(NEW), "Enter chooses and sends nothing"
+    assert form.url.endswith(f"{NEW}?service=google_sheets"), "Enter chooses and sends nothing"
     form.keyboard.press("Tab")
-    assert form.evaluate("document.activeElement.name") == "group_id", "one control, one stop"
+    assert form.evaluate("document.activeElement.name") == "networking_method", "one control, one stop"
 
 
 @pytest.mark.parametrize(
@@ -88,6 +88,9 @@ def test_the_keyboard_alone_chooses(form: Page) -> None:
         ("ad_417", "Ads 417"),
         ("database", "Postgres"),
         ("gsheets", "Google Sheets"),
+        ("pg", "Postgres"),
+        ("postgras", "Postgres"),
+        ("sfdc", "Salesforce"),
     ],
 )
 def test_words_find_names_ids_and_categories(form: Page, words: str, first: str) -> None:

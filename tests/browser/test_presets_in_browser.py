@@ -104,6 +104,33 @@ def test_any_service_takes_four_clicks(home: Page) -> None:
     }
 
 
+def test_any_service_takes_four_clicks_by_its_tile(home: Page) -> None:
+    home.get_by_role("main").get_by_role("link", name="New request").click()
+    home.get_by_role("link", name="Google Sheets", exact=True).click()
+    expect(control(home, "config__table")).to_be_visible()
+    control(home, "group_id").select_option("projected_sickle")
+    for name, text in {"config__schema": "sales", "config__table": "orders", "reason": "Report"}.items():
+        control(home, name).fill(text)
+    home.get_by_role("button", name="Submit for approval").click()
+    home.wait_for_url(re.compile(r"/requests/\d+/$"))
+    done = effort(home)
+    assert len(done["clicks"]) + 1 <= 4, done
+    assert set(done["fields"]) <= {"config__schema", "config__table", "reason", "group_id"}
+
+
+def test_a_clone_takes_two_clicks_and_one_field(home: Page, cast: dict[str, User], live_server: Any) -> None:
+    held = factories.submitted(cast["requester"])
+    home.goto(f"{live_server.url}/requests/{held.pk}/")
+    home.get_by_role("button", name="Clone").click()
+    expect(home.get_by_text("Nothing is stored until you type or submit.")).to_be_visible()
+    control(home, "config__schema").fill("sales_again")
+    home.get_by_role("button", name="Submit for approval").click()
+    home.wait_for_url(re.compile(r"/requests/\d+/$"))
+    done = effort(home)
+    assert len(done["clicks"]) <= 2 and done["fields"] == ["config__schema"], done
+    assert ConnectionRequest.objects.filter(cloned_from=held, status=Status.PENDING).exists()
+
+
 # --- saved while typing ----------------------------------------------------------------------------------------------
 def test_a_form_that_is_only_looked_at_stores_nothing(home: Page, preset: Preset, live_server: Any) -> None:
     asked: list[str] = []

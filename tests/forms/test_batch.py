@@ -185,7 +185,7 @@ def test_two_rows_of_one_name_are_told_apart_by_destination() -> None:
     catalogs.offered()
     first, second, third = judged(line(1), line(1), line(1, group_id="decent_dropsy"))
     assert first.is_good and third.is_good
-    assert second.errors == {"config__schema": ["Row 1 has the same name in this destination"]}
+    assert second.errors == {"config__table": ["Row 1 has the same name in this destination"]}
 
 
 @pytest.mark.django_db

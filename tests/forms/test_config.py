@@ -120,12 +120,12 @@ def test_nothing_hidden_is_sent_and_drafts_keep_it(client: Client) -> None:
     assert 'value="bastion"' in page(client.get(f"/requests/{draft.pk}/edit/"))
 
 
-def test_a_tunnel_needs_its_host_unless_the_card_asks(client: Client) -> None:
+def test_a_tunnel_needs_its_host_and_the_rest_unless_the_card_asks(client: Client) -> None:
     tunnel = {**POSTGRES, "networking_method": "SshTunnel"}
     found = errors(tunnel)
     assert found["config__tunnel_host"] == ["Enter the tunnel host"] or "config__tunnel_host" in found
     assert {"config__tunnel_port", "config__tunnel_user"} <= set(found)
-    assert errors({**tunnel, "use_connect_card": "on"}) == {}
+    assert errors({**tunnel, "use_connect_card": "on"}) == {"config__tunnel_host": ["Enter the SSH host"]}
     filled = {"config__tunnel_host": "bastion", "config__tunnel_port": "22", "config__tunnel_user": "fivetran"}
     config = sent(client, {**tunnel, **filled})
     assert (config["connection_type"], config["tunnel_port"]) == ("SshTunnel", 22)

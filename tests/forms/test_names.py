@@ -158,7 +158,7 @@ def crm(by: User, status: Status = Status.PENDING, **changes: Any) -> Connection
 
 def same_source(client: Client, **posted: str) -> str:
     text = drawn(client, **{**POSTGRES, "config__schema_prefix": "mine", "config__host": "DB.example.com", **posted})
-    return text.partition("connected or asked for already:")[2].partition("What will be checked")[0].strip()
+    return text.partition("connected or asked for already:")[2].partition("What will be checked, and")[0].strip()
 
 
 def test_a_source_that_somebody_else_connected_is_said_without_a_name(
@@ -217,18 +217,27 @@ def test_another_source_is_no_warning(as_user: Any, cast: dict[str, User], offer
 # --- the review ------------------------------------------------------------------------------------------------------
 
 
-def test_every_line_leads_to_what_changes_it(as_user: Any, offered: None) -> None:
-    text = as_user("requester").post(REVIEW, FILLED).content.decode()
-    links = re.findall(r'href="#(id_\w+)">Change<span class="visually-hidden"> ([^<]+)</span>', text)
-    assert links[:5] == [
-        ("id_service", "service, destination and name"),
-        ("id_reason", "who and why"),
-        ("id_sync_frequency", "when it syncs"),
-        ("id_networking_method", "how it connects"),
-        ("id_run_setup_tests", "setup"),
-    ]
-    page = as_user("requester").get("/requests/new/").content.decode()
-    assert all(f'id="{control}"' in page for control, _ in links)
+def test_the_bar_names_what_is_missing_and_leads_there(as_user: Any, offered: None) -> None:
+    client = as_user("requester")
+    text = " ".join(client.post(REVIEW, {**FILLED, "reason": "", "group_id": ""}).content.decode().split())
+    bar = text.partition('data-into="missing">')[2].partition("</div>")[0]
+    assert "<strong>2 missing:</strong>" in bar
+    assert re.findall(r'href="#(id_\w+)">([^<]+)</a>', bar) == [("id_group_id", "destination"), ("id_reason", "reason")]
+    page = client.get("/requests/new/").content.decode()
+    assert 'id="id_group_id"' in page and 'id="id_reason"' in page
+    assert "Nothing is missing" in client.post(REVIEW, FILLED).content.decode()
+
+
+def test_a_step_ticks_itself(as_user: Any, offered: None) -> None:
+    def marks(**texts: str) -> list[str]:
+        text = " ".join(as_user("requester").post(REVIEW, {**FILLED, **texts}).content.decode().split())
+        parts = re.findall(r'data-into="mark_(\w+)"> ?<span class="form-step-mark( form-step-done)?', text)
+        return [key for key, done in parts if done]
+
+    assert marks() == ["source", "place", "options"]
+    assert marks(reason="") == ["source", "options"]
+    assert marks(networking_method="PrivateLink") == ["place", "options"]
+    assert marks(data_delay_sensitivity="CUSTOM") == ["source", "place"]
 
 
 def test_what_is_not_given_is_said(as_user: Any, offered: None) -> None:

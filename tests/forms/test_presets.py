@@ -66,10 +66,10 @@ def test_a_preset_begins_the_form_and_says_what_it_decides(client: Client) -> No
 def test_what_the_preset_says_is_nothing_unusual(client: Client) -> None:
     closed = r'<details class="form-group-closed"\s+id="group_{}"( open)?>'
     text = page(client.get(f"{NEW}?preset={make().pk}"))
-    assert "New request: Sheets, hourly" in text and "every hour" in text
-    assert [re.search(closed.format(key), text)[1] for key in ("when", "told")] == [None, None]  # type: ignore[index]
+    assert "New request: Sheets, hourly" in text and "Every hour, day and night." in text
+    assert [re.search(closed.format(key), text)[1] for key in ("advanced",)] == [None]  # type: ignore[index]
     text = page(client.get(f"{NEW}?preset={make(name='Other').pk}&data_delay_sensitivity=LOW"))
-    assert re.search(closed.format("told"), text)[1] == " open"  # type: ignore[index]
+    assert re.search(closed.format("advanced"), text)[1] == " open"  # type: ignore[index]
 
 
 def test_a_link_cannot_change_what_the_preset_decides(client: Client) -> None:

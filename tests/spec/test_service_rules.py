@@ -34,7 +34,8 @@ def test_tunnel_fields_only_with_a_tunnel() -> None:
     assert {"config.tunnel_host", "config.tunnel_port", "config.tunnel_user"} <= set(tunnel.required)
     assert tunnel.forced == {"config.connection_type": "SshTunnel"}
     card = check({"networking_method": "SshTunnel", "use_connect_card": True}, rules)
-    assert "config.tunnel_host" not in card.required, "the source owner may enter it in the card"
+    assert "config.tunnel_host" in card.required, "a tunnel without its host is none, whoever enters the rest"
+    assert "config.tunnel_port" not in card.required, "the source owner may enter it in the card"
 
 
 def test_a_replication_slot_only_with_its_method() -> None:

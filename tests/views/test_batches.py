@@ -81,6 +81,9 @@ def test_a_wrong_row_stops_all_and_nothing_is_lost(client: Client) -> None:
     shown, form = checked(client, given)
     assert form["table"] == given
     assert 'name="cell_2_sync_frequency"' in shown and "Choose one of" in shown
+    assert re.search(r'href="#id_cell_2_sync_frequency">Row 2, sync_frequency: Choose one of', shown)
+    heads = re.findall(r'<th scope="col">([^<]+)</th>', shown.partition('class="table list sheet"')[2])
+    assert heads[:2] == ["Row", "sync_frequency"]  # what is wrong stands first
     assert "Submit for approval" not in shown and "<title>Error: " in shown
     page(client.post(NEW, {**form, "action": "submit"}))
     assert not ConnectionRequest.objects.exists()

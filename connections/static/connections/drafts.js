@@ -8,7 +8,6 @@ const LONGEST = 10_000; // ms of typing without a pause
 const PATIENCE = 8000; // ms for an answer
 const RETRIES = [3000, 6000, 15_000, 30_000]; // ms, the last one again and again
 
-const clock = new Intl.DateTimeFormat([], { hour: "2-digit", minute: "2-digit" });
 const ANSWERED = [409, 422, 429]; // with words: it changed elsewhere, it is too large, there are too many
 const KEPT = "What you typed is kept in this tab.";
 
@@ -95,7 +94,21 @@ export class Autosave {
     knows(this.form, version);
     this.held = sent;
     this.saved(sent);
-    this.say(`Draft saved ${clock.format(new Date())}. It is on your home page until you submit it.`);
+    this.saidAt = Date.now();
+    this.sayAge();
+  }
+
+  // How long ago: of use to the eye, and no news for a screen reader.
+  sayAge() {
+    clearTimeout(this.aging);
+    const seconds = Math.round((Date.now() - this.saidAt) / 1000);
+    const age = seconds < 60 ? `${seconds} s ago` : `${Math.round(seconds / 60)} min ago`;
+    if (!this.age?.isConnected) {
+      this.age = Object.assign(document.createElement("span"), { ariaHidden: "true" });
+      this.said.replaceChildren("Draft saved ", this.age);
+    }
+    this.age.textContent = age;
+    this.aging = setTimeout(() => this.sayAge(), seconds < 60 ? 5000 : 60_000);
   }
 
   failed(trouble) {
@@ -126,6 +139,7 @@ export class Autosave {
   }
 
   say(words) {
+    clearTimeout(this.aging);
     if (this.said && this.said.textContent !== words) this.said.textContent = words;
   }
 }

@@ -11,6 +11,7 @@ const ofRequest = JSON.parse(document.getElementById("form-rules").textContent);
 let { rules, fields } = ofRequest; // with those of the chosen service: see readConfig
 const review = document.getElementById("review");
 const said = form.querySelector("[data-form-status]");
+const RETURN = "connect_card_config__redirect_uri"; // the only text that is there before anybody types
 const memory = new Memory(form);
 const autosave = new Autosave(form, {
   saved: (kept) => {
@@ -21,6 +22,7 @@ const autosave = new Autosave(form, {
 });
 const typed = {}; // what was typed in controls that a change of the service took away
 let original = "";
+let begun = {}; // the texts that the form began with
 let suggestsCard = false;
 let leaving = false;
 
@@ -32,7 +34,9 @@ function answer(name) {
   if (element.type === "checkbox") return element.dataset.chosen ? element.dataset.chosen === "true" : element.checked;
   if (element.value === "") return null;
   if (fields[name].type === "boolean") return element.value === "true";
-  return fields[name].type === "integer" ? Number(element.value) : element.value;
+  // What is no number stays a text, so that the rules can say so.
+  const isNumber = fields[name].type === "integer" && !Number.isNaN(Number(element.value));
+  return isNumber ? Number(element.value) : element.value;
 }
 
 function answers() {
@@ -103,6 +107,46 @@ function suggestCard() {
   ask(0);
 }
 
+// --- the gallery: a tile chooses at once, and the address names what is chosen ---
+function showGallery() {
+  const gallery = document.getElementById("gallery");
+  if (gallery) gallery.hidden = Boolean(control("service").value);
+  const presets = document.querySelector(".presets");
+  if (presets) presets.hidden = Boolean(control("service").value);
+}
+
+function choose(service) {
+  const select = control("service");
+  if (select.value === service) return;
+  select.value = service;
+  select.dispatchEvent(new Event("change", { bubbles: true }));
+}
+
+const named = () => new URLSearchParams(location.search).get("service") ?? "";
+
+function nameService() {
+  const { value } = control("service");
+  if (!form.dataset.address || value === named()) return;
+  const query = new URLSearchParams(location.search);
+  for (const name of ["q", "category", "service"]) query.delete(name);
+  if (value) query.set("service", value);
+  const address = `${form.dataset.address}${query.size ? `?${query}` : ""}`;
+  // Back leads from a chosen service to the gallery, not through all the services that were tried.
+  if (named()) history.replaceState(null, "", address);
+  else history.pushState(null, "", address);
+}
+
+document.addEventListener("click", (event) => {
+  const tile = event.target.closest("[data-choose]");
+  if (!tile || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  choose(tile.dataset.choose);
+  document.getElementById("id_service_search")?.focus();
+  scrollTo(0, 0);
+});
+addEventListener("popstate", () => form.dataset.address && choose(named()));
+document.addEventListener("htmx:afterSettle", showGallery);
+
 const of = (effect) => new Set(rules.filter((rule) => rule.effect === effect).map((rule) => rule.path));
 
 // What is idle or doubtful is said while it is typed; nothing moves before the control is left.
@@ -119,6 +163,7 @@ function apply({ first = false } = {}) {
   for (const path of of("forced")) force(path, verdict.forced[path], whyForced(path, now, rules));
   doubt(verdict);
   for (const path of of("refused")) narrow(path, now);
+  showGallery();
 }
 
 // A list offers only what goes with the other answers; what is chosen stays.
@@ -170,17 +215,18 @@ async function drawReview() {
     if (place && place.textContent !== part.textContent) place.replaceChildren(...part.childNodes);
     part.remove();
   }
-  const open = review.querySelector("details").open;
+  const open = [...review.querySelectorAll("details")].map((details) => details.open);
   review.replaceChildren(...drawn.childNodes);
-  review.querySelector("details").open = open;
+  review.querySelectorAll("details").forEach((details, at) => (details.open = open[at]));
   document.dispatchEvent(new Event("review-drawn"));
 }
 
 // The controls that follow from the service, drawn anew: for another service, or with an entry of a list more or less.
 async function swapConfig(action = "fields") {
   const holder = document.getElementById("config-fields");
+  const holders = [...document.querySelectorAll("[data-of-service]")];
   for (const name of Object.keys(typed)) if (/__\d+__/.test(name) && action !== "fields") delete typed[name];
-  const here = [...holder.querySelectorAll("input, select, textarea")].map((element) => [element.name, element.value]);
+  const here = holders.flatMap((one) => [...one.querySelectorAll("input, select, textarea")]).map((element) => [element.name, element.value]);
   // The server takes so many: of what was typed for other services, the first of it goes along.
   const drawnHere = new Set(here.map(([name]) => name));
   const before = Object.entries(typed).filter(([name, text]) => text && !drawnHere.has(name));
@@ -190,7 +236,7 @@ async function swapConfig(action = "fields") {
   const drawn = await fragment("config", holder.dataset.url, { method: "POST", body });
   if (!drawn) return false;
   const opened = document.querySelector("#group_source")?.open && action !== "fields";
-  document.getElementById("config-fields").replaceWith(drawn.querySelector("#config-fields"));
+  for (const one of drawn.querySelectorAll("[data-of-service]")) document.getElementById(one.id).replaceWith(one);
   if (opened) document.getElementById("group_source").open = true;
   readConfig();
   apply({ first: true });
@@ -219,19 +265,29 @@ form.addEventListener("click", async (event) => {
 });
 
 // --- typing ---
+// A choice is made again in a moment; a text is worth a draft. A draft that exists follows every change.
+function hasTyped() {
+  if (form.dataset.version || autosave.held) return true;
+  const typedIn = (one) => one.name && /^text(area)?$/.test(one.type) && one.value !== (begun[one.name] ?? "");
+  return [...form.elements].some((one) => typedIn(one) && one.value !== one.dataset.proposed);
+}
+
 form.addEventListener("input", () => {
   doubt(check(answers(), rules));
   memory.write();
-  autosave.typed();
+  if (hasTyped()) autosave.typed();
   ask(500);
 });
 form.addEventListener("change", (event) => {
   if (isAsked(event.target)) typeInto(event.target).focus();
   else judge(event.target);
   apply();
-  if (event.target.name === "service") swapConfig().then((drawn) => drawn && suggestCard());
+  if (event.target.name === "service") {
+    nameService();
+    swapConfig().then((drawn) => drawn && suggestCard());
+  }
   memory.write();
-  autosave.typed();
+  if (hasTyped()) autosave.typed();
   ask(150);
 });
 
@@ -244,7 +300,8 @@ document.addEventListener("click", (event) => {
   const group = target.closest("details");
   if (group) group.open = true;
   target.closest("[data-field]").hidden = false;
-  target.focus();
+  // Of radio buttons the chosen one takes the focus.
+  (target.closest("[data-field]").querySelector("input[type=radio]:checked") ?? target).focus();
   target.closest("[data-field]").scrollIntoView({ block: "nearest" });
 });
 
@@ -274,7 +331,7 @@ window.addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload(); // Back: the page as it is now, with what was typed
 });
 window.addEventListener("beforeunload", (event) => {
-  if (!leaving && JSON.stringify(texts(form)) !== original) event.preventDefault();
+  if (!leaving && hasTyped() && JSON.stringify(texts(form)) !== original) event.preventDefault();
 });
 
 addEventListener("online", () => said.textContent && ask(0));
@@ -285,6 +342,7 @@ function restore() {
   const now = JSON.stringify(texts(form));
   if (!entry || "posted" in form.dataset) return;
   if (entry.version) knows(form, entry.version); // browsers put texts back by themselves too, but not what they belong to
+  if (named()) delete entry.texts.service; // the address says which
   const before = JSON.stringify({ ...texts(form), ...entry.texts, form_token: control("form_token").value });
   if (before === now) return;
   for (const [name, text] of Object.entries(entry.texts)) if (name.startsWith("config__")) typed[name] = text;
@@ -306,7 +364,12 @@ document.querySelector("[data-discard]").addEventListener("click", async () => {
 for (const select of form.querySelectorAll("select")) if (isAsked(select)) typeInto(select); // as the browser put it back
 readConfig();
 form.dataset.version = control("version")?.value ?? "";
+begun = texts(form);
+if ("posted" in form.dataset) for (const one of form.querySelectorAll("[data-field] :is(input, textarea)")) begun[one.name] = one.name === RETURN ? one.value : "";
 original = JSON.stringify(texts(form));
 restore();
+// Back: the browser put the service back by itself, without the controls that follow from it.
+if (control("service").value !== document.getElementById("config-fields").dataset.service) swapConfig();
 apply({ first: true });
+if ("posted" in form.dataset && hasTyped()) autosave.typed(); // what was submitted and refused is not lost either
 document.querySelector("[data-error-summary], [data-banner]")?.focus();

@@ -11,6 +11,7 @@ export function texts(form) {
   const found = {};
   for (const control of form.elements) {
     if (!control.name || NEVER.has(control.name) || control.type === "submit") continue;
+    if (control.type === "radio" && !control.checked) continue;
     found[control.name] = control.type === "checkbox" ? control.checked : control.value;
   }
   return found;
@@ -31,7 +32,10 @@ export function fill(form, values) {
 export class Memory {
   constructor(form) {
     this.form = form;
-    this.key = PREFIX + location.pathname + location.search;
+    // The form is one, whichever service is chosen in it.
+    const query = new URLSearchParams(location.search);
+    for (const name of ["service", "q", "category"]) query.delete(name);
+    this.key = PREFIX + location.pathname + (query.size ? `?${query}` : "");
   }
 
   read() {

@@ -8,6 +8,7 @@ function use(button) {
   if (!control) return;
   control.value = button.dataset.useName;
   if ("byRule" in button.dataset) given = control.value;
+  control.dataset.proposed = control.value;
   control.dispatchEvent(new Event("input", { bubbles: true }));
 }
 

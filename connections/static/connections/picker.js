@@ -88,8 +88,9 @@ class Picker {
     try {
       const answer = await fetch(this.select.dataset.services, { headers: { Accept: "application/json" } });
       if (!answer.ok || answer.redirected) return;
-      const { services, fetched_at: fetchedAt } = await answer.json();
+      const { services, aliases, fetched_at: fetchedAt } = await answer.json();
       this.fetchedAt = fetchedAt;
+      this.aliases = aliases;
       const offered = new Set(this.entries.map((entry) => entry.id));
       const rows = services.map(([id, name, category, lifecycle, guide, recommended, note]) => ({ id, name, category, lifecycle, guide, recommended, note }));
       const known = new Set(rows.map((row) => row.id));
@@ -107,7 +108,7 @@ class Picker {
   // --- the list ---
   show({ all = false, move = 0 } = {}) {
     const words = all || this.input.value === this.chosenText ? "" : this.input.value;
-    const found = search(this.entries, words);
+    const found = search(this.entries, words, this.aliases);
     this.found = found.slice(0, SHOWN);
     const chosen = this.found.findIndex((entry) => entry.id === this.select.value);
     this.list.replaceChildren(...this.rows(words));

@@ -58,6 +58,11 @@ class Cell:
         return f"cell_{self.row}_{self.name}"
 
     @property
+    def target(self) -> str:
+        """The id of what a link to the cell leads to."""
+        return f"id_{self.control}" if self.is_control else f"id_{self.control}_error"
+
+    @property
     def look(self) -> str:
         return "sheet-wrong" if self.errors else "" if self.text else "sheet-empty"
 
@@ -126,6 +131,20 @@ class Sheet:
             ("submit", "Submit for approval", "btn-primary"),
             ("check", "Check again", "btn-outline-secondary"),
         ]
+
+    @property
+    def summary(self) -> list[tuple[str, str, str]]:
+        """(id, where, words) of what is wrong, each to be linked to."""
+        found = []
+        for row, cells in self.lines:
+            row_name = f"Row {row.number}"
+            found += [(f"row-{row.number}", row_name, words) for words in row.problems]
+            found += [
+                (cell.target, f"{row_name}, {Truncator(cell.name).chars(60)}", words)
+                for cell in cells
+                for words in cell.errors
+            ]
+        return found
 
     @property
     def lines(self) -> list[tuple[Row, list[Cell]]]:
@@ -197,6 +216,8 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
     wrong = {name for row in sheet.rows for name in row.errors}
     sheet.columns = [*table.columns, *(name for name in tables.COLUMNS if name in wrong - set(table.columns))]
     sheet.columns += sorted(wrong - set(sheet.columns))
+    # What is wrong stands first: of a wide table people see the left end.
+    sheet.columns.sort(key=lambda name: name not in wrong)
     return checked and not corrected and not table.left_out
 
 

@@ -15,6 +15,7 @@ from connections.permissions import Denied
 from connections.states import Status
 from connections.views.errors import limited
 from connections.views.request_form import prefill, prefill_link
+from connections.views.request_form.gallery import Gallery, gallery_of
 from connections.views.request_form.prefill import Page
 from connections.views.request_form.review_panel import Review, review_of, taken_words
 from connections.views.request_page import queries
@@ -31,7 +32,8 @@ def new(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
         return _posted(request, page)
     form = prefill.new_form(request, page)
-    return _show(request, page, form)
+    gallery = gallery_of(form, request.GET)
+    return _show(request, page, form, gallery)
 
 
 @require_http_methods(["GET", "POST"])
@@ -182,13 +184,14 @@ def _filed(request: HttpRequest, page: Page, stored: ConnectionRequest, *, submi
 
 
 def _say_taken(page: Page, form: RequestForm, holder: ConnectionRequest) -> None:
-    name = next((f.name for f in form.naming.fields if form.data.get(f.name)), None)
+    # Another table in the same schema is another name: the last part is the one to change.
+    name = next((f.name for f in reversed(form.naming.fields) if form.data.get(f.name)), None)
     form.add_error(name, taken_words(page.by, holder))
     if name and permissions.visible_to(page.by).filter(pk=holder.pk).exists():
         form.see(name, reverse("connections:request", args=[holder.pk]))
 
 
-def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
+def _show(request: HttpRequest, page: Page, form: RequestForm, gallery: Gallery | None = None) -> HttpResponse:
     if page.edited is None and not page.posted:
         try:
             permissions.check_can_file(page.by, page.preset)
@@ -199,5 +202,6 @@ def _show(request: HttpRequest, page: Page, form: RequestForm) -> HttpResponse:
         page.banners.append(words)
     shown: Review = review_of(form, by=page.by, edited=page.edited)
     link = prefill_link.link(form, str(page.preset.pk) if page.preset else "")
-    context = {"form": form, "page": page, "review": shown, "link": link, "presets": prefill.to_choose(page)}
+    context = {"form": form, "page": page, "review": shown, "link": link, "gallery": gallery}
+    context["presets"] = prefill.to_choose(page) if gallery else []
     return render(request, "connections/request_form/form.html", context)

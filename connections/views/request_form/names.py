@@ -30,10 +30,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Hint:
-    """A typed text that is no name, the id of its control, and the nearest name."""
+    """A name for the control with that id, and why it is offered."""
 
     control: str
-    typed: str
+    words: str
     better: str
 
 
@@ -58,6 +58,7 @@ class Names:
     off_rule: str = ""
     hints: tuple[Hint, ...] = ()
     taken: Taken = Taken()
+    free: str = ""
 
 
 def names_of(form: RequestForm, asked: Asked, *, by: User, edited: ConnectionRequest | None = None) -> Names:
@@ -68,6 +69,10 @@ def names_of(form: RequestForm, asked: Asked, *, by: User, edited: ConnectionReq
     longest = field.max_length if field else naming_rule.LONGEST_PART
     made = naming_rule.suggestion(policy.naming_template, values, longest=longest)
     usable = naming_rule.is_usable(typed)
+    held = taken(asked, by=by, edited=edited)
+    hints = [hint for one in form.naming.fields if (hint := hint_for(one, form.data.get(one.name, "")))]
+    if field and not typed and not policy.naming_template and (name := proposed(form, field, by)):
+        hints.append(Hint(f"id_{field.name}", "Proposed:", name))
     return Names(
         rule=policy.naming_template,
         help=policy.naming_help,
@@ -79,8 +84,9 @@ def names_of(form: RequestForm, asked: Asked, *, by: User, edited: ConnectionReq
         preview=made.name,
         suggestion=made.whole if made.whole != typed and naming_rule.is_usable(made.whole) else "",
         off_rule=typed if usable and not naming_rule.follows(policy.naming_template, typed, values) else "",
-        hints=tuple(hint for one in form.naming.fields if (hint := hint_for(one, form.data.get(one.name, "")))),
-        taken=taken(asked, by=by, edited=edited),
+        hints=tuple(hints),
+        taken=held,
+        free="" if held.words or form.missing or not asked.name else free_words(form, asked),
     )
 
 
@@ -100,13 +106,31 @@ def hint_for(field: Field, typed: str) -> Hint | None:
     better = naming_rule.normalized(typed)[: field.max_length].rstrip("_")
     if not typed or naming_rule.is_usable(typed) or not naming_rule.is_usable(better):
         return None
-    return Hint(f"id_{field.name}", typed[:80], better)
+    return Hint(f"id_{field.name}", f"“{typed[:80]}” cannot be a name.", better)
+
+
+def proposed(form: RequestForm, field: Field, by: User) -> str:
+    """The service's own name, with a number where that is taken; only a one-part name can be."""
+    name = naming_rule.normalized(form.data.get("service", ""))[: field.max_length - 3].rstrip("_")
+    group_id = form.data.get("group_id", "")
+    candidates = [name, *(f"{name}_{number}" for number in range(2, 6))]
+    free = (one for one in candidates if not group_id or not taken_name(group_id, one, by=by).words)
+    return next(free, "") if naming_rule.is_usable(name) else ""
+
+
+def free_words(form: RequestForm, asked: Asked) -> str:
+    group_id = str(asked.values.get("group_id") or "")
+    is_right = not any(one.name in form.errors for one in form.naming.fields)
+    return f"“{asked.name}” is free in {form.name_of('group_id') or group_id}" if group_id and is_right else ""
 
 
 # --- taken ----------------------------------------------------------------------------------------------------------
 def taken(asked: Asked, *, by: User, edited: ConnectionRequest | None = None) -> Taken:
     """By a request of the portal, else by a connection in Fivetran's last list."""
-    group_id, name = str(asked.values.get("group_id") or ""), asked.name
+    return taken_name(str(asked.values.get("group_id") or ""), asked.name, by=by, edited=edited)
+
+
+def taken_name(group_id: str, name: str, *, by: User, edited: ConnectionRequest | None = None) -> Taken:
     if not group_id or not name:
         return Taken()
     holding = ConnectionRequest.objects.holding(group_id, name).exclude(pk=edited.pk if edited else 0)

@@ -21,7 +21,7 @@ from connections.states import Status
 
 _NO_PRESET = "That preset is no longer offered. Below is what you typed, without it."
 _LOOKED_AT = "This request is waiting for approval. When you submit the changes, approvers have to look at it anew."
-_OF_REQUEST = "The values are those of request {}. Nothing is stored until you save or submit it."
+_OF_REQUEST = "The values are those of request {}. Nothing is stored until you type or submit."
 _OF_CONNECTION = (
     "The values are those of the connection <code>{}</code> as it is at Fivetran now. Secrets are never copied. "
     "Nothing is stored until you type or submit."
@@ -31,6 +31,7 @@ _NEW = (
     "You say what is to be connected, an approver decides, and the portal creates it at Fivetran. Passwords are never "
     "asked for here."
 )
+_OF_GALLERY = ("q", "category")  # parameters that fill in nothing
 _NAMED = 8  # settings that a sentence lists
 
 
@@ -80,6 +81,8 @@ class Page:
     @property
     def attributes(self) -> str:
         found: dict[str, Any] = {"data-posted": self.posted}
+        if not (self.posted or self.edited or self.origin or self.live_origin):
+            found["data-address"] = reverse("connections:new")  # it names the service that is chosen
         if self.is_draft:
             found["data-autosave"] = reverse("connections:autosave")
             found["data-discard"] = reverse("connections:discard_draft")
@@ -133,6 +136,8 @@ def number(text: str) -> int:
 def new_form(request: HttpRequest, page: Page) -> RequestForm:
     """As the query string wants it; the banners say what could not be done."""
     query = _read_once(request, page)
+    for name in _OF_GALLERY:
+        query.pop(name, None)
     wanted = query.pop("preset", "")
     page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
     if wanted and page.preset is None:

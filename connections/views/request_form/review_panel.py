@@ -1,19 +1,25 @@
-"""The panel beside the form: what will be asked for, in words and as the exact body. Only the server draws it."""
+"""What the form says of itself while it is filled in: what is missing, the summary beside it, the exact body. Only the
+server draws it.
+"""
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.utils import timezone
 
+from connections.catalog import Option
 from connections.evidence import SameSource, same_source_of
 from connections.forms import RequestForm
-from connections.forms.layout import closed_words
+from connections.forms.layout import closed_words, lowered, place_of
 from connections.models import ConnectionRequest
 from connections.spec import payloads
-from connections.spec.fields import FIELDS, Section, applicable
+from connections.spec.fields import Section, applicable
 from connections.views.request_form.names import Names, names_of, taken_words
+from connections.views.request_form.schedule import schedule_words
 
 __all__ = ["Review", "Row", "checks", "review_of", "syncs", "taken_words"]
 _COST = (
@@ -26,17 +32,25 @@ _DAY, _MONTH = 1440, 30  # minutes, days
 
 @dataclass(frozen=True)
 class Row:
-    """A section, what was answered in it, and the id of the control that changes the answer."""
+    """A section, and what was answered in it."""
 
     title: str
     words: str
-    control: str
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a step of the form begins: with its number, or done."""
+
+    number: int
+    lacking: int  # answers that are missing or refused
 
 
 @dataclass(frozen=True)
 class Review:
-    """`to_correct` has lists of (control's id, label); `closed` the lines of the closed groups."""
+    """`to_correct` has lists of (control's id, label); `closed` the lines of the closed groups; `marks` are by step."""
 
+    service: Option
     subject: str
     rows: list[Row]
     checks: list[str]
@@ -47,12 +61,15 @@ class Review:
     closed: dict[str, str]
     names: Names
     same_source: SameSource
+    marks: dict[str, Mark]
+    schedule: str
 
 
 def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None = None) -> Review:
     asked = payloads.Asked(form.values())
     values = asked.values
     return Review(
+        service=_service_of(form),
         subject=_subject_of(form, asked),
         rows=_rows_of(values),
         checks=checks(values),
@@ -63,14 +80,27 @@ def review_of(form: RequestForm, *, by: User, edited: ConnectionRequest | None =
         closed=closed_words(form),
         names=names_of(form, asked, by=by, edited=edited),
         same_source=same_source_of(asked.body, by=by, edited=edited),
+        marks=_marks_of(form),
+        schedule=schedule_words(values, timezone.get_current_timezone(), timezone.now()),
     )
+
+
+def _service_of(form: RequestForm) -> Option:
+    chosen = form.data.get("service", "")
+    return next((one for one in form.offers["service"].options if one.id == chosen), Option(chosen, chosen or "?"))
+
+
+def _marks_of(form: RequestForm) -> dict[str, Mark]:
+    wrong = form.missing.keys() | form.errors.keys()
+    lacking = Counter(place_of(field)[0] for field in (*form.of_request, *form.of_service) if field.name in wrong)
+    return {key: Mark(number, lacking[key]) for number, key in enumerate(("source", "place", "options"), 1)}
 
 
 def _to_correct(form: RequestForm) -> dict[str, list[tuple[str, str]]]:
     refused = [name for name in form.errors if name in form.fields and name not in form.missing]
     return {
-        "Still needed:": [(f"id_{name}", str(field.label)) for name, field in form.missing.items()],
-        "To be corrected:": [(f"id_{name}", form.plain_label(name)) for name in refused],
+        f"{len(form.missing)} missing:": [(f"id_{n}", lowered(str(field.label))) for n, field in form.missing.items()],
+        f"{len(refused)} to correct:": [(f"id_{name}", lowered(form.plain_label(name))) for name in refused],
     }
 
 
@@ -88,13 +118,7 @@ def _rows_of(values: Mapping[str, Any]) -> list[Row]:
     said = {Section.WHO: [reason if len(reason) <= _REASON_SHOWN else f"{reason[:_REASON_SHOWN]}…"] if reason else []}
     for section, words in payloads.phrases(values):
         said.setdefault(section, []).append(words)
-    first = {field.section: f"id_{field.name}" for field in reversed(FIELDS) if not field.constant}
-    first[Section.WHO] = "id_reason"
-    return [
-        Row(section.value, " · ".join(said[section]) or "Not provided", first[section])
-        for section in Section
-        if section in said
-    ]
+    return [Row(section.value, " · ".join(said[section]) or "Not provided") for section in Section if section in said]
 
 
 # --- what comes of it ------------------------------------------------------------------------------------------------
