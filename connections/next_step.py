@@ -16,19 +16,38 @@ OPERATORS_CODES = frozenset(
 
 
 class NextStep(Enum):
-    """Who acts next, and where the request stands; `{days}` is how long it may wait for people."""
+    """Who acts next, and where the request stands; `{days}` is how long it may wait for people.
+
+    `yours` says it to whoever acts, `to_requester` to the requester where it speaks of that person.
+    """
 
     owner: Owner
     sentence: str
+    yours: str
+    to_requester: str
 
-    def __init__(self, owner: Owner, sentence: str) -> None:
+    def __init__(self, owner: Owner, sentence: str, yours: str = "", to_requester: str = "") -> None:
         self.owner = owner
         self.sentence = sentence
+        self.yours = yours
+        self.to_requester = to_requester
+
+    def said_to(self, *, acts: bool, is_requester: bool) -> str:
+        return (acts and self.yours) or (is_requester and self.to_requester) or self.sentence
 
     # Named as the statuses.
     DRAFT = Owner.REQUESTER, "Nobody has been asked yet. Submit it when it is complete."
-    PENDING = Owner.APPROVER, "An approver looks at it next. The requester gets a mail with the decision."
-    CHANGES_REQUESTED = Owner.REQUESTER, "The requester changes what was asked for below, and submits it again."
+    PENDING = (
+        Owner.APPROVER,
+        "An approver looks at it next. The requester gets a mail with the decision.",
+        "You decide. What to notice and what will be sent stand below.",
+        "An approver looks at it next. You get a mail with the decision.",
+    )
+    CHANGES_REQUESTED = (
+        Owner.REQUESTER,
+        "The requester changes what was asked for below, and submits it again.",
+        "Change what the approver asked for, and submit it again.",
+    )
     APPROVED = Owner.PORTAL, "The portal sends it to Fivetran by itself. You may close this page."
     CLAIMED = Owner.PORTAL, "The portal is about to send it to Fivetran. You may close this page."
     SENDING = (
@@ -42,14 +61,22 @@ class NextStep(Enum):
     ATTENTION = (
         Owner.OPERATOR,
         "The portal cannot settle this alone. The operators were told; nothing more is sent until one of them decides.",
+        "The portal cannot settle this alone. Look at Fivetran, then adopt it, send it again or close it; nothing is "
+        "sent before that.",
     )
     CREATED = Owner.NOBODY, "The connection exists at Fivetran."
     FAILED = (
         Owner.REQUESTER,
+        "Fivetran refused it and created nothing. The requester corrects what it names, and submits a copy.",
         "Fivetran refused it and created nothing. Correct what it names, and submit a copy.",
     )
     REJECTED = Owner.NOBODY, "It was turned down; nothing was created. A copy can be changed and submitted."
-    WITHDRAWN = Owner.NOBODY, "The requester took it back; nothing was created."
+    WITHDRAWN = (
+        Owner.NOBODY,
+        "The requester took it back; nothing was created.",
+        "",
+        "You took it back; nothing was created.",
+    )
     EXPIRED = Owner.NOBODY, "Nobody acted on it for {days} days; nothing was created. A copy can be submitted."
 
     # More than the status alone tells.
@@ -58,6 +85,9 @@ class NextStep(Enum):
         Owner.OPERATOR,
         "Fivetran refused it for a reason that is not the requester's, and created nothing. The operators were told "
         "and look at it.",
+        "Fivetran refused it for a reason that is yours to mend, and created nothing. Then hand it back.",
+        "Fivetran refused it for a reason that is not yours, and created nothing. The operators were told and look at "
+        "it.",
     )
     REFUSAL_MENDED = (
         Owner.REQUESTER,
@@ -69,6 +99,7 @@ class NextStep(Enum):
     TRUST = (
         Owner.APPROVER,
         "The connection exists at Fivetran, but its source is not trusted yet: see “To be trusted”.",
+        "The connection exists at Fivetran, but its source is not trusted yet: compare what it showed, and approve it.",
     )
     TRUST_APPROVED = (
         Owner.PORTAL,
@@ -77,6 +108,7 @@ class NextStep(Enum):
     CREDENTIALS = (
         Owner.SOURCE_OWNER,
         "The connection exists at Fivetran and waits for its credentials, which the source owner enters there.",
+        "The connection exists at Fivetran and waits for its credentials: you enter them there.",
     )
     REVOKED = (
         Owner.REQUESTER,
@@ -92,6 +124,8 @@ class NextStep(Enum):
         Owner.SOURCE_OWNER,
         "The connection exists at Fivetran, but its setup is incomplete: it lacks credentials or something else that "
         "the setup tests name.",
+        "The connection exists at Fivetran, but its setup is incomplete: enter the credentials, or what else the setup "
+        "tests name.",
     )
     BROKEN = (
         Owner.SOURCE_OWNER,
@@ -100,6 +134,7 @@ class NextStep(Enum):
     CHANGE_PENDING = (
         Owner.APPROVER,
         "The connection exists at Fivetran. A change of it waits for an approver: see “Changes”.",
+        "The connection exists at Fivetran. A change of it waits for your decision: see “Changes”.",
     )
     CHANGE_APPROVED = (
         Owner.PORTAL,

@@ -24,7 +24,7 @@ RULES: list[tuple[str, dict[str, set[Any]], str, str]] = [
     ("attention", {}, "operator", "The portal cannot settle this alone."),
     ("failed", {"failure_code": {"Forbidden", "NotFound_Group"}}, "operator", "not the requester's"),
     ("failed", {"failure_code": {"mended_by_operator"}}, "requester", "An operator mended"),
-    ("failed", {}, "requester", "Correct what it names, and submit a copy."),
+    ("failed", {}, "requester", "corrects what it names, and submits a copy."),
     ("rejected", {}, "nobody", "turned down"),
     ("withdrawn", {}, "nobody", "took it back"),
     ("expired", {}, "nobody", "Nobody acted on it for {days} days"),
