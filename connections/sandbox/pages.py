@@ -66,6 +66,14 @@ def message_page(status: int, title: str, text: str) -> Answer:
     return html(_filled("message.html", title=escape(title), text=escape(text)), status)
 
 
+def dashboard(call: Call, connection_id: str) -> Answer:
+    return message_page(
+        200,
+        f"Connection {connection_id}",
+        "At Fivetran this is the page of the connection. The sandbox has no dashboard.",
+    )
+
+
 def card_page(
     *,
     action: str,

@@ -53,6 +53,7 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
     ("GET", cards.PATH, cards.show),
     ("POST", cards.PATH, cards.submit),
     ("GET", "/", pages.start),
+    ("GET", "/dashboard/connections/{connection_id}/status", pages.dashboard),
     ("GET", "/_sandbox/sandbox.css", pages.style),
     ("DELETE", "/_sandbox/", control.start_over),
     ("GET", "/_sandbox/journal", control.journal),
