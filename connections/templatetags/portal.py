@@ -76,11 +76,12 @@ def disabled_for(reason: str, element_id: str) -> SafeString | str:
 
 
 @register.simple_tag
-def live_part(name: str, swap: bool, headed: object = False) -> SafeString:
-    """The attributes of a part that the open page exchanges (`swap`); its heading names it."""
+def live_part(name: str, swap: bool, headed: object = False, look: str = "") -> SafeString:
+    """The attributes of a part that the open page exchanges (`swap`); its heading names it, and `look` is its class."""
     swapped = format_html(' hx-swap-oob="{}"', "true") if swap else ""
     named = format_html(' aria-labelledby="{}-heading"', name) if headed else ""
-    return format_html('id="{}"{}{}', name, swapped, named)
+    looks = format_html(' class="{}"', look) if headed and look else ""
+    return format_html('id="{}"{}{}{}', name, swapped, named, looks)
 
 
 @register.simple_tag
@@ -150,10 +151,4 @@ def visible(text: object) -> str:
 
 @register.filter
 def duration(milliseconds: int | None) -> str:
-    """As "340 ms", "12.4 s" or "3 min 20 s"; a dash where it is not known."""
-    if milliseconds is None:
-        return "—"
-    if milliseconds < 1000:
-        return f"{milliseconds} ms"
-    seconds = milliseconds / 1000
-    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"
+    return labels.duration(milliseconds)

@@ -115,3 +115,13 @@ def exact(moment: datetime, zone: tzinfo) -> str:
     """As "14 Nov 2026, 14:05 CET"."""
     there = moment.astimezone(zone)
     return f"{there.day} {MONTHS[there.month]} {there.year}, {there.hour:02d}:{there.minute:02d} {there.tzname()}"
+
+
+def duration(milliseconds: int | None) -> str:
+    """As "340 ms", "12.4 s" or "3 min 20 s"; a dash where it is not known."""
+    if milliseconds is None:
+        return "—"
+    if milliseconds < 1000:
+        return f"{milliseconds} ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f} s" if seconds < 60 else f"{int(seconds // 60)} min {int(seconds % 60)} s"

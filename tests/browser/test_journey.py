@@ -73,6 +73,7 @@ def test_a_lost_answer_is_settled_before_the_eyes_of_the_requester(portal: Fivet
     approver.get_by_role("button", name="Approve", exact=True).click()
     expect(status(requester)).to_have_attribute("data-status", "created", timeout=30_000)
     assert len(portal.posts()) == 1
+    requester.get_by_text("steps of the portal").click()
     expect(requester.get_by_text("Checking with Fivetran").first).to_be_visible()  # it stands in the timeline
 
 

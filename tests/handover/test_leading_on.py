@@ -30,7 +30,7 @@ def broken(by: User | None = None, **changes: Any) -> ConnectionRequest:
 def first_action(user: User, conn_request: ConnectionRequest) -> str:
     """The first button or link among what can be done."""
     page = logged_in(user).get(f"/requests/{conn_request.pk}/").content.decode()
-    main = page.partition('class="request-main"')[2]
+    main = page.partition('id="actions"')[2]
     found = re.search(r'<(?:button type="(?:submit|button)"|a class="btn)[^>]*>([^<]*)<', main)
     return found[1].strip() if found else ""
 

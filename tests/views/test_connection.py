@@ -150,5 +150,5 @@ def test_the_section_costs_no_query(as_user: AsUser, conn_request: ConnectionReq
 def test_a_request_without_a_connection_says_nothing(as_user: AsUser, cast: dict[str, Any]) -> None:
     conn_request = factories.submitted(by=cast["requester"])
     text = as_user("requester").get(f"/requests/{conn_request.pk}/").content.decode()
-    assert "First data" not in text
+    assert "data-first-data" not in text and 'data-step="first_data"\n        data-step-state="waiting"' in text
     assert "As of" not in text

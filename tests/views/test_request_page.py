@@ -23,6 +23,7 @@ from connections.models import (
     transition,
 )
 from connections.models.connection import store_run
+from connections.people import display_name
 from connections.states import Actor, Status
 from connections.templatetags import portal
 from connections.views import labels
@@ -236,7 +237,9 @@ def test_every_setup_test_is_shown_the_failed_ones_first(as_user: Login, cast: C
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
     assert "<script>alert" not in page
     assert "{{ 7*7 }}" in page
-    assert "Turn: requester, the source owner" in visible_text(page)
+    assert "Turn: yours" in visible_text(page)  # who asked has the credentials too, where nobody else is named
+    named = display_name(cast["requester"])
+    assert f"Turn: {named}, the source owner" in visible_text(page_of(as_user("auditor"), conn_request))
     assert re.search(r"<details[^>]*>\s*<summary><bdi>Long ", page)
     assert '"host"' in unescape(page)
 

@@ -159,12 +159,12 @@ CAME: dict[Callable[[Cast], Any], str] = {
     handed_back: "requester",
 }
 PAGE = {
-    "requester": "Turn: requester, the requester",
+    "requester": ", the requester",
     "source owner": ", the source owner",
     "approver": "Turn: an approver",
     "portal": "Turn: the portal",
     "operator": "Turn: an operator",
-    "nobody": "Turn: nobody: it is finished",
+    "nobody": "Turn: nobody since",
 }
 
 

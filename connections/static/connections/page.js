@@ -67,15 +67,17 @@ document.addEventListener("click", async (event) => {
   }
 });
 
-// --- the account menu closes as menus do ---------------------------------------------------------------------------
-const menu = document.querySelector(".user-menu");
+// --- menus close as menus do -----------------------------------------------------------------------------------------
+const openMenus = () => document.querySelectorAll(":is(.user-menu, [data-menu])[open]");
 document.addEventListener("click", (event) => {
-  if (menu?.open && !menu.contains(event.target)) menu.open = false;
+  for (const menu of openMenus()) if (!menu.contains(event.target)) menu.open = false;
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key !== "Escape" || !menu?.open) return;
-  menu.open = false;
-  menu.querySelector("summary").focus();
+  if (event.key !== "Escape") return;
+  for (const menu of openMenus()) {
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  }
 });
 
 document.querySelector("[data-error-summary]")?.focus();

@@ -36,7 +36,7 @@ class ChangePage:
     @property
     def tasks(self) -> list[str]:
         """The templates of what the reader can do, or has to know about it."""
-        shown = ("decide", self.decides), ("not_sent", self.typed), ("withdraw", self.withdraws)
+        shown = ("evidence", self.evidence), ("not_sent", self.typed), ("withdraw", self.withdraws)
         return [f"connections/changes/_{name}.html" for name, is_shown in shown if is_shown]
 
     @property

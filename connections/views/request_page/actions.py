@@ -1,19 +1,22 @@
 """What the reader of a request's page can do: decide, settle, and the buttons."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from django.conf import settings
 from django.forms.utils import flatatt
 from django.urls import reverse
 
 from connections import permissions
-from connections.evidence import Evidence
 from connections.forms import ReasonForm, SettleForm
 from connections.models import ChangeKind, ConnectionRequest
+from connections.next_step import NextStep
 from connections.permissions import Person
+from connections.spec.dashboard import connection_page
 from connections.spec.refusals import Refusal, refusal_of
 from connections.states import FINAL, Status
+from connections.views.request_page.head import may_act
 from connections.views.request_page.queries import connection_of, denied_reason, is_paused
 from connections.views.request_page.sections import Section
 
@@ -32,6 +35,10 @@ class Action:
     @property
     def slug(self) -> str:
         return self.name.lower().replace(" ", "-")
+
+    @property
+    def is_primary(self) -> bool:
+        return self.tone == "primary"
 
     @property
     def template(self) -> str:
@@ -103,75 +110,103 @@ def change_links(user: Person, conn_request: ConnectionRequest) -> list[Action]:
     return [*others, last]
 
 
+# --- what to do now --------------------------------------------------------------------------------------------------
 @dataclass(frozen=True)
 class Decision:
-    """`form` holds the reason that was typed, `evidence` what to notice."""
+    """`form` holds the reason that was typed."""
 
     row: ConnectionRequest
     denied_reason: str
-    evidence: list[Evidence]
     form: ReasonForm
 
     @property
     def template(self) -> str:
-        return f"connections/request_page/_{'reject_denied' if self.denied_reason else 'reject'}.html"
+        return f"connections/request_page/_{'decide_denied' if self.denied_reason else 'decide'}.html"
 
 
 @dataclass(frozen=True)
 class ForOperators:
-    row: ConnectionRequest
+    """`form` settles the request, or hands a `refusal` back to its requester."""
+
     form: SettleForm
     refusal: Refusal
-    evidence: list[Evidence]
+    template: str
 
 
 @dataclass(frozen=True)
 class Actions:
-    """`tasks` are for the reader to do now, `buttons` what else the reader can do."""
+    """`tasks` hold the one primary button, `buttons` what else the reader often does, `more` the rest in a menu."""
 
     tasks: list[Section]
     buttons: list[Action]
+    more: list[Action]
+    dashboard: str = ""  # the connection's page at Fivetran
+
+    @property
+    def links(self) -> list[str]:
+        return [self.dashboard] if self.dashboard else []
 
 
-def actions_of(
-    user: Person,
-    conn_request: ConnectionRequest,
-    evidence: list[Evidence],
-    *,
-    first: Section | None,
-    form: ReasonForm | None,
-    typed: str,
-) -> Actions:
-    """`first` leads to the credentials; `form` and `typed` are a decision that was sent and not taken."""
-    found = [
-        first,
-        Section("decide", decision(user, conn_request, evidence, form)),
-        for_operators(user, conn_request, evidence),
-        Section("not_sent", "" if awaits_decision_of(user, conn_request) else typed),
-    ]
-    return Actions([task for task in found if task and task.shown], actions(user, conn_request))
+def actions_of(user: Person, conn_request: ConnectionRequest, step: NextStep, first: Section) -> Actions:
+    """`first` leads to the credentials."""
+    found, leads = actions(user, conn_request), first.shown is not None
+    if not leads and may_act(user, conn_request, step):
+        found = [*review_of(conn_request, step), *with_primary(found, _PRIMARY.get(step, ""))]
+    in_sight = [one for one in found if one.is_primary or (one.name in _IN_SIGHT and not one.denied_reason)]
+    return Actions(
+        tasks=[first] if leads else [],
+        buttons=sorted(in_sight, key=lambda one: not one.is_primary),
+        more=[one for one in found if one not in in_sight],
+        dashboard=dashboard_of(conn_request),
+    )
+
+
+_IN_SIGHT = frozenset({"Edit", "Run setup tests again", "Clone", "Withdraw"})
+_PRIMARY = {
+    NextStep.DRAFT: "Edit",
+    NextStep.CHANGES_REQUESTED: "Edit",
+    NextStep.FAILED: "Clone",
+    NextStep.REFUSAL_MENDED: "Clone",
+}
+
+
+def with_primary(found: list[Action], name: str) -> list[Action]:
+    return [replace(one, tone="primary") if one.name == name else one for one in found]
+
+
+def review_of(conn_request: ConnectionRequest, step: NextStep) -> list[Action]:
+    # What is decided elsewhere than in the bar at the bottom.
+    if step is NextStep.TRUST:
+        return [Action("Review what is to be trusted", "#trust-heading", link=True, tone="primary")]
+    if step is NextStep.CHANGE_PENDING:
+        address = reverse("connections:change", args=[conn_request.open_change])  # type: ignore[attr-defined]  # annotated by find()
+        return [Action("Review the change", address, link=True, tone="primary")]
+    return []
+
+
+def dashboard_of(conn_request: ConnectionRequest) -> str:
+    if not conn_request.connection_id or conn_request.deleted_at_fivetran_at:
+        return ""
+    return connection_page(settings.FIVETRAN_BASE_URL, conn_request.connection_id)
 
 
 def awaits_decision_of(user: Person, conn_request: ConnectionRequest) -> bool:
     return conn_request.state is Status.PENDING and permissions.is_approver(user)
 
 
-def decision(
-    user: Person, conn_request: ConnectionRequest, evidence: list[Evidence], form: ReasonForm | None
-) -> Decision | None:
+def decision(user: Person, conn_request: ConnectionRequest, form: ReasonForm | None) -> Decision | None:
     """For approvers while the request waits."""
     if not awaits_decision_of(user, conn_request):
         return None
     denied = denied_reason(permissions.check_can_decide, user, conn_request)
-    return Decision(conn_request, denied, evidence, form or ReasonForm())
+    return Decision(conn_request, denied, form or ReasonForm())
 
 
-def for_operators(user: Person, conn_request: ConnectionRequest, evidence: list[Evidence]) -> Section | None:
+def for_operators(user: Person, conn_request: ConnectionRequest) -> ForOperators | None:
     if permissions.can_hand_back(user, conn_request):
-        name = "for_operators"
+        template = "connections/operations/_hand_back.html"
     elif permissions.can_settle(user, conn_request):
-        name = "settle"
+        template = "connections/operations/_form.html"
     else:
         return None
-    refusal, form = refusal_of(conn_request.failure_code), SettleForm(pk=conn_request.pk)
-    return Section(name, ForOperators(conn_request, form, refusal, evidence))
+    return ForOperators(SettleForm(pk=conn_request.pk), refusal_of(conn_request.failure_code), template)

@@ -1,16 +1,24 @@
 """The section "What is asked for": the request in words, and the exact body."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from connections import permissions
+from connections.catalog.metadata import words_of
 from connections.evidence import Evidence, evidence_of, evidence_of_body
+from connections.evidence.body import leaves
 from connections.models import ConnectionRequest
 from connections.permissions import Person
 from connections.spec import characters, drift, payloads
+from connections.spec.fields import BY_PATH, NAMING
 from connections.states import FINAL, Status
 from connections.views.request_page import connection_facts
 from connections.views.request_page.queries import connection_of
+
+_WAYS = ("private_link_id", "proxy_agent_id", "hybrid_deployment_agent_id", "external_secrets_manager_id")
+_NAMES = frozenset(path.removeprefix("config.") for path in NAMING)
 
 
 @dataclass(frozen=True)
@@ -33,10 +41,7 @@ class Named:
 
 @dataclass(frozen=True)
 class Asked:
-    """`evidence` is empty where it stands beside the decision."""
-
     row: ConnectionRequest
-    evidence: list[Evidence]
 
     @property
     def named(self) -> list[Named]:
@@ -46,6 +51,12 @@ class Asked:
             Named("Destination", row.group_name or "—", row.group_id),
             Named("Name there", row.schema or "—", row.schema or "—", look="name"),
         ]
+
+    @property
+    def settings(self) -> list[tuple[str, str]]:
+        """(label, value) of where the data comes from and on which way, each in full."""
+        found = [(BY_PATH[path].label, str(self.body[path])) for path in _WAYS if self.body.get(path) not in (None, "")]
+        return [*config_in_words(self.body.get("config")), *found]
 
     @property
     def phrases(self) -> list[str]:
@@ -62,9 +73,18 @@ class Asked:
     def heading(self) -> str:
         return heading_of(self.row)
 
-    @property
+    @cached_property
     def body(self) -> dict[str, Any]:
         return payloads.masked(self.row.payload or payloads.build_body(self.row.values))
+
+
+def config_in_words(config: Any) -> Iterator[tuple[str, str]]:
+    """Host, database, user and all else of the source; the names at the destination stand above already."""
+    for path, value in leaves(config if isinstance(config, Mapping) else {}):
+        if path in _NAMES or value in (None, ""):
+            continue
+        words = " / ".join(words_of(part) for part in path.split("."))
+        yield words, "yes" if value is True else "no" if value is False else str(value)
 
 
 def heading_of(conn_request: ConnectionRequest) -> str:

@@ -10,12 +10,15 @@ from connections.models import ConnectionRequest, StaleRow
 from connections.views.errors import limited
 from connections.views.handover.owners import leads_to_card
 from connections.views.request_page import queries
+from connections.views.request_page.inbox_left import Left, left_after
 from connections.views.request_page.page import RequestPage, page_of
 
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    return detail_of(request, queries.find(request.user, pk))
+    conn_request = queries.find(request.user, pk)
+    left = left_after(request, conn_request)
+    return rendered(request, page_of(request.user, conn_request), left=left)
 
 
 def detail_of(request: HttpRequest, conn_request: ConnectionRequest) -> HttpResponse:
@@ -23,8 +26,8 @@ def detail_of(request: HttpRequest, conn_request: ConnectionRequest) -> HttpResp
 
 
 @leads_to_card
-def rendered(request: HttpRequest, page: RequestPage, status: int = 200) -> HttpResponse:
-    context = {"page": page, "row": page.row}
+def rendered(request: HttpRequest, page: RequestPage, status: int = 200, left: Left | None = None) -> HttpResponse:
+    context = {"page": page, "row": page.row, "left": left}
     return render(request, "connections/request_page/request.html", context, status=status)
 
 

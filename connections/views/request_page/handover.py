@@ -9,6 +9,7 @@ from connections import permissions
 from connections.forms import PersonForm
 from connections.models import ConnectionRequest, Handover, HandoverState, find_owner, why_no_mail_reaches
 from connections.next_step import UNFINISHED
+from connections.people import display_name
 from connections.permissions import Person
 from connections.views.request_page.queries import denied_reason
 from connections.views.request_page.sections import Section
@@ -38,6 +39,10 @@ class Shown:
     def template(self) -> str:
         # What is over is folded.
         return f"connections/request_page/_handover_{'steps' if self.waits else 'over'}.html"
+
+    @property
+    def owner_template(self) -> str:
+        return f"connections/request_page/_owner_{'account' if self.row.owner else 'words'}.html"
 
     @property
     def redirects(self) -> list[str]:
@@ -115,6 +120,7 @@ class Lead:
     button: str
     url: str
     to: str
+    by: str  # who enters them, to the reader
     typed: bool = False  # whom to ask is typed: the one who is named cannot be asked
 
 
@@ -139,12 +145,13 @@ def lead(user: Person, conn_request: ConnectionRequest, *, busy: bool) -> Lead |
         button=f"Enter the credentials{again}" if mine else f"Hand over{' again' if handover else ''}",
         url=reverse(f"connections:{view}", args=[conn_request.pk]),
         to=to,
+        by="you" if mine else display_name(person) if person else to,
         # Others are not told who has an account.
         typed=permissions.sees_everything(user) and bool(why_no_mail_reaches(person, address)),
     )
 
 
-def first_action(user: Person, conn_request: ConnectionRequest, found: Shown | None, *, busy: bool) -> Section | None:
+def first_action(user: Person, conn_request: ConnectionRequest, found: Shown | None, *, busy: bool) -> Section:
     """What leads the reader to the credentials: the Connect Card for its owner, else a button that asks somebody."""
     if found is not None and found.link:
         return Section("open_card", found.link)

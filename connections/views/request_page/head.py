@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from connections import permissions
-from connections.models import Attempt, Connection, ConnectionRequest, step_of
+from connections.models import Attempt, ConnectionRequest, step_of
 from connections.next_step import NextStep
+from connections.people import display_name
 from connections.permissions import Person
 from connections.spec.refusals import refusal_of
 from connections.states import Owner, Status
-from connections.views.request_page.connection_facts import Facts
-from connections.views.request_page.queries import is_paused, source_owner
+from connections.views.request_page.queries import connection_of, handover_of, is_paused, source_owner
 from connections.views.request_page.sections import Section
 from connections.views.request_page.waiting import Waiting
 
@@ -22,7 +22,7 @@ TURNS = {
     Owner.APPROVER: "an approver",
     Owner.OPERATOR: "an operator",
     Owner.PORTAL: "the portal",
-    Owner.NOBODY: "nobody: it is finished",
+    Owner.NOBODY: "nobody",
 }
 _LOOKED_AT = "It is being looked at: the operators were told."
 
@@ -37,9 +37,6 @@ class Refused:
 
 @dataclass(frozen=True)
 class Head:
-    """`tags` stand beside the status: (colour, words, attributes)."""
-
-    tags: list[tuple[str, str, str]]
     turn: str
     next: str
     notices: list[Section]
@@ -48,22 +45,30 @@ class Head:
 def head(
     user: Person,
     conn_request: ConnectionRequest,
+    step: NextStep,
     *,
-    facts: Facts | None,
     waiting: Waiting | None,
     newest: Attempt | None,
     edited: bool,
 ) -> Head:
-    step = present_step(conn_request, facts.connection if facts else None)
+    """`newest` is the last call to Fivetran; `edited` says that the page shows an older body."""
+    acts, mine = may_act(user, conn_request, step), conn_request.requester_id == user.pk
+    sentence = step.said_to(acts=acts, is_requester=mine).format(days=settings.EXPIRE_DAYS)
     return Head(
-        tags=list(facts.tags) if facts else [],
-        turn=turn(user, conn_request, step),
-        next=step.sentence.format(days=settings.EXPIRE_DAYS),
+        turn="yours" if acts else turn(conn_request, step),
+        next=f"{sentence}{more_of(conn_request, step)}",
         notices=list(notices(conn_request, step, waiting, newest, edited=edited)),
     )
 
 
-def present_step(conn_request: ConnectionRequest, connection: Connection | None) -> NextStep:
+def more_of(conn_request: ConnectionRequest, step: NextStep) -> str:
+    connection = connection_of(conn_request)
+    awaited = step is NextStep.CONNECTED and connection is not None and not connection.first_data_at
+    return " Its first data has not arrived yet." if awaited else ""
+
+
+def present_step(conn_request: ConnectionRequest) -> NextStep:
+    connection = connection_of(conn_request)
     return step_of(conn_request, drifted=bool(connection and connection.drift), paused=is_paused(connection))
 
 
@@ -79,7 +84,7 @@ def notices(
     if conn_request.state is Status.ATTENTION and conn_request.note:
         yield Section("note", conn_request.note)
     if conn_request.decision_reason:
-        yield Section("decision", conn_request)
+        yield Section("wrote", conn_request)
 
 
 def refused(conn_request: ConnectionRequest, step: NextStep, newest: Attempt | None) -> Refused:
@@ -87,10 +92,8 @@ def refused(conn_request: ConnectionRequest, step: NextStep, newest: Attempt | N
     return Refused(conn_request.failure_code, conn_request.failure_message, newest.x_request_id if newest else "", act)
 
 
-def turn(user: Person, conn_request: ConnectionRequest, step: NextStep) -> str:
-    if may_act(user, conn_request, step):
-        return "yours"
-    who = {Owner.REQUESTER: str(conn_request.requester), Owner.SOURCE_OWNER: source_owner(conn_request)}
+def turn(conn_request: ConnectionRequest, step: NextStep) -> str:
+    who = {Owner.REQUESTER: display_name(conn_request.requester), Owner.SOURCE_OWNER: source_owner(conn_request)}
     return f"{who[step.owner]}, {TURNS[step.owner]}" if step.owner in who else TURNS[step.owner]
 
 
@@ -102,5 +105,23 @@ def may_act(user: Person, conn_request: ConnectionRequest, step: NextStep) -> bo
             return permissions.can_trust(user, conn_request)
         case NextStep.CHANGE_PENDING:
             return permissions.changes_waiting_for(user).filter(request=conn_request).exists()
-    mine = step.owner is Owner.REQUESTER and conn_request.requester_id == user.pk
-    return mine or (step.owner is Owner.OPERATOR and permissions.is_operator(user))
+    match step.owner:
+        case Owner.REQUESTER:
+            return conn_request.requester_id == user.pk
+        case Owner.SOURCE_OWNER:
+            return has_credentials(user, conn_request)
+        case Owner.OPERATOR:
+            return permissions.is_operator(user)
+    return False
+
+
+def has_credentials(user: Person, conn_request: ConnectionRequest) -> bool:
+    """Whether `user` is the source owner: whom the hand-over waits for, else whom the request names."""
+    if (handover := handover_of(conn_request)) is not None:
+        return handover.owner_id is not None and handover.owner_id == user.pk
+    named = conn_request.source_owner
+    return (
+        named.lower() in (user.get_username().lower(), getattr(user, "email", "").lower())
+        if named
+        else (conn_request.requester_id == user.pk)
+    )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,6 +12,7 @@ from connections import permissions
 from connections.evidence import Evidence
 from connections.forms import PersonForm, ReasonForm
 from connections.models import Attempt, ConnectionRequest
+from connections.next_step import NextStep
 from connections.permissions import Person
 from connections.states import TESTS_OPEN, Status
 from connections.views.changes import change_labels
@@ -22,11 +24,12 @@ from connections.views.request_page import (
     handover,
     people,
     polling,
+    steps,
     timeline,
     trust,
 )
-from connections.views.request_page.head import Head, head
-from connections.views.request_page.queries import SHOWN_DIGEST, connection_of, source_owner
+from connections.views.request_page.head import Head, head, present_step
+from connections.views.request_page.queries import SHOWN_DIGEST, connection_of
 from connections.views.request_page.results import Results
 from connections.views.request_page.sections import Section
 from connections.views.request_page.waiting import waiting_for
@@ -52,17 +55,23 @@ class Sent:
     handover: PersonForm | None = None
 
 
+_OF_THE_BODY = frozenset({"actions", "evidence", "decision"})
+
+
 @dataclass(frozen=True)
 class RequestPage:
     """`seen` tells one state of the page from the next, `shown` and `trusted` what an approver reads on it.
 
-    `poll` is in seconds, 0 for never. `sections` stand in the main column, `aside` beside them.
+    `poll` is in seconds, 0 for never. `sections` stand in the main column between `top` and the `bar` at the bottom,
+    `aside` beside them.
     """
 
     row: ConnectionRequest
     head: Head
+    top: list[Section]
     sections: list[Section]
     aside: list[Section]
+    bar: list[Section]
     poll: int
     seen: str
     shown: str
@@ -80,11 +89,21 @@ class RequestPage:
         return asked.heading_of(self.row)
 
     @property
+    def place(self) -> tuple[str, str, str, str]:
+        """As "to", "Warehouse_Production", "/", "shop_orders", as far as it was chosen."""
+        group, name = self.row.group_name, self.row.schema
+        return ("to" if group else "", group, "/" if name else "", name)
+
+    @property
+    def category(self) -> str:
+        return str(getattr(self.row, "service_type", None) or "")[:60]
+
+    @property
     def live_sections(self) -> Iterator[Section]:
         # A body that changed since the page was opened does not replace the one that an approver reads: the decision
         # keeps the old digest, which cannot approve any more, and the page says that it is out of date.
-        for section in (*self.sections, *self.aside):
-            if section.live and not (self.edited and section.name == "actions"):
+        for section in (*self.top, *self.sections, *self.aside, *self.bar):
+            if section.live and not (self.edited and section.name in _OF_THE_BODY):
                 yield section
 
 
@@ -101,6 +120,10 @@ class Read:
     to_trust: trust.Section | None
     handover: handover.Shown | None
     evidence: list[Evidence]
+
+    @cached_property
+    def first_action(self) -> Section:
+        return handover.first_action(self.user, self.row, self.handover, busy=self.busy)
 
     @property
     def busy(self) -> bool:
@@ -129,22 +152,18 @@ def page_of(
     """`open_page` for a live update of it, `sent` for the answer to a form."""
     sent, open_page = sent or Sent(), open_page or Open(conn_request.digest[:SHOWN_DIGEST])
     found, waiting = read(user, conn_request, open_page, sent), waiting_for(conn_request)
-    edited = open_page.is_older_than(conn_request)
+    step, edited = present_step(conn_request), open_page.is_older_than(conn_request)
+    newest = next(iter(found.attempts), None)
     return RequestPage(
         row=conn_request,
-        head=head(
-            user,
-            conn_request,
-            facts=found.facts,
-            waiting=waiting,
-            newest=next(iter(found.attempts), None),
-            edited=edited,
-        ),
+        head=head(user, conn_request, step, waiting=waiting, newest=newest, edited=edited),
+        top=top_of(found, step),
         sections=list(sections_of(found, sent)),
         aside=[
             Section("people", list(people.lines(user, conn_request))),
-            Section("timeline", timeline.entries(conn_request, found.attempts, found.runs)),
+            Section("timeline", timeline.grouped(timeline.entries(conn_request, found.attempts, found.runs))),
         ],
+        bar=[Section("decision", actions.decision(user, conn_request, sent.decision), look="action-bar")],
         poll=poll_of(found),
         seen=polling.fingerprint(conn_request, waiting),
         shown=open_page.digest,
@@ -154,23 +173,28 @@ def page_of(
     )
 
 
+def top_of(found: Read, step: NextStep) -> list[Section]:
+    todo = actions.actions_of(found.user, found.row, step, found.first_action)
+    return [
+        Section("actions", todo, look="request-actions"),
+        Section("steps", steps.steps_of(found.row, found.runs), look="panel"),
+    ]
+
+
 def sections_of(found: Read, sent: Sent) -> Iterator[Section]:
     """In one order for every state: nothing moves while somebody reads, whether the page follows or is loaded again."""
     user, row, facts = found.user, found.row, found.facts
-    first = handover.first_action(user, row, found.handover, busy=found.busy)
-    todo = actions.actions_of(user, row, found.evidence, first=first, form=sent.decision, typed=sent.typed)
-    yield Section("actions", todo)
+    yield Section("not-sent", "" if actions.awaits_decision_of(user, row) else sent.typed)
+    yield Section("evidence", found.evidence)
+    yield Section("for-operators", actions.for_operators(user, row))
     yield Section("trust", found.to_trust)
     yield Section("handover", found.handover)
-    acts = source_owner(row)
-    yield Section("results", facts and Results(facts, found.runs, found.cards, found.handover, acts))
+    yield Section("results", facts and Results(facts, found.runs, found.cards, found.handover, found.first_action))
     yield Section("at-fivetran", facts)
     yield Section("drift", facts and not facts.is_gone and facts.differences)
     yield Section("changes", changes_of(row) if permissions.sees_all_of(user, row) else [])
-    beside_the_decision = actions.awaits_decision_of(user, row)
-    yield Section("asked", asked.Asked(row, [] if beside_the_decision else found.evidence), live=False)
-    calls = timeline.Calls(found.attempts, is_open=row.state is not Status.CREATED)
-    yield Section("attempts", calls if calls.attempts else None)
+    yield Section("asked", asked.Asked(row), live=False)
+    yield Section("attempts", found.attempts and timeline.Calls(found.attempts))
 
 
 def poll_of(found: Read) -> int:

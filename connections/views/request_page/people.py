@@ -4,49 +4,63 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.auth.models import User
 from django.urls import reverse
 
 from connections import permissions
 from connections.models import ConnectionRequest
 from connections.permissions import Person
 from connections.spec import characters
-from connections.views.request_page.queries import connection_of, source_owner
+from connections.views.request_page.queries import connection_of, handover_of
 
 
 @dataclass(frozen=True)
 class Line:
-    """`address` makes a link of `words`; `marks` are their doubtful characters."""
+    """`by` is an account, `words` what is said without one; `marks` are the doubtful characters of either."""
 
     label: str
-    words: str
-    marks: list[str]
+    words: str = ""
+    by: User | None = None
     at: datetime | None = None
     address: str = ""
     more: str = ""
 
+    @property
+    def marks(self) -> list[str]:
+        return characters.doubtful(str(self.by) if self.by else self.words)
 
-def line(label: str, words: object, *, at: datetime | None = None, address: str = "", more: str = "") -> Line:
-    return Line(label, str(words), characters.doubtful(str(words)), at, address, more)
+    @property
+    def template(self) -> str:
+        kind = "link" if self.address else "account" if self.by else "words"
+        return f"connections/request_page/_person_{kind}.html"
 
 
 def lines(user: Person, conn_request: ConnectionRequest) -> Iterator[Line]:
-    yield line("Requester", conn_request.requester)
+    yield Line("Requester", by=conn_request.requester)
     if preset := conn_request.preset:
-        yield line("Preset", preset, more=f", decided by {preset.approvers}" if preset.approvers else "")
-    yield line("Source owner", source_owner(conn_request))
+        yield Line("Preset", str(preset), more=f", decided by {preset.approvers}" if preset.approvers else "")
+    yield owner_line(conn_request)
     yield from deciders(conn_request)
     place = getattr(conn_request, "batch_row", None) if permissions.sees_all_of(user, conn_request) else None
     if place is not None:
         address = reverse("connections:batch", args=[place.batch_id])
-        yield line("Asked for with others", f"Batch #{place.batch_id}", address=address, more=f", row {place.number}")
+        yield Line("Asked for with others", f"Batch #{place.batch_id}", address=address, more=f", row {place.number}")
     if pk := conn_request.cloned_from_id:
-        yield line("Copy of", f"#{pk}", address=reverse("connections:request", args=[pk]))
+        yield Line("Copy of", f"#{pk}", address=reverse("connections:request", args=[pk]))
+
+
+def owner_line(conn_request: ConnectionRequest) -> Line:
+    handover = handover_of(conn_request)
+    if handover is not None:
+        return Line("Source owner", handover.owner_name, handover.owner)
+    named = conn_request.source_owner
+    return Line("Source owner", named) if named else Line("Source owner", by=conn_request.requester)
 
 
 def deciders(conn_request: ConnectionRequest) -> Iterator[Line]:
     connection = connection_of(conn_request)
     if conn_request.approved_by:
         label = "Adopted by" if connection is not None and connection.made_elsewhere else "Approved by"
-        yield line(label, conn_request.approved_by, at=conn_request.approved_at)
+        yield Line(label, by=conn_request.approved_by, at=conn_request.approved_at)
     elif conn_request.decided_by:
-        yield line("Decided by", conn_request.decided_by, at=conn_request.decided_at)
+        yield Line("Decided by", by=conn_request.decided_by, at=conn_request.decided_at)

@@ -23,6 +23,7 @@ from connections.models import (
     Observation,
     with_step,
 )
+from connections.people import display_name
 from connections.permissions import Person
 from connections.states import CHANGE_OPEN
 
@@ -56,6 +57,7 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
         latest_change=Subquery(changes.values("pk")[:1]),
         open_change=Subquery(changes.filter(status__in=sorted(CHANGE_OPEN)).values("pk")[:1]),
+        service_type=Subquery(catalog_rows(Kind.SERVICE, "service").values(type=KT("data__type"))),
         guide=Subquery(catalog_rows(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
         group_told_at=Subquery(catalog_rows(Kind.GROUP, "group_id").values("detail_at")),
     )
@@ -84,7 +86,9 @@ def handover_of(conn_request: ConnectionRequest) -> Handover | None:
 def source_owner(conn_request: ConnectionRequest) -> str:
     """Whom the hand-over waits for, else whom the request names, else its requester."""
     handover = handover_of(conn_request)
-    return handover.owner_name if handover is not None else conn_request.source_owner or str(conn_request.requester)
+    if handover is None:
+        return conn_request.source_owner or display_name(conn_request.requester)
+    return display_name(handover.owner) if handover.owner else handover.owner_name
 
 
 def is_paused(connection: Connection | None) -> bool:

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 class Section:
     """`shown` is what the template lays out as `part`; without it the section is empty until something comes up.
 
-    The open page exchanges a section that is `live`, by its name.
+    The open page exchanges a section that is `live`, by its name. `look` is a class of the style sheets.
     """
 
     name: str
     shown: object
+    look: str = "panel"
     live: bool = True
 
     @property

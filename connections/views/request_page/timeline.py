@@ -4,8 +4,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.utils.html import format_html
 
 from connections.models import Attempt, Connection, ConnectionRequest, Ending, Event, EventKind, SetupTestRun
@@ -15,6 +17,7 @@ from connections.views.request_page import compare_runs
 
 MOST = 200  # entries of each kind that a page shows
 MOST_RUNS = 20
+MOST_PASSED = 5  # tests that passed which are shown one by one
 
 _ACTORS = {Actor.WORKER: "the portal", Actor.SWEEPER: "the portal", Actor.RECONCILER: "the portal"}
 _ROUTINE = frozenset(Attempt.Call) - {Attempt.Call.CREATE, Attempt.Call.LOOK_UP}
@@ -28,11 +31,42 @@ _WHY = {
 
 @dataclass(frozen=True)
 class Entry:
+    """`by` is the account of who did it; `machine` marks a step of the portal on the way of a request."""
+
     at: datetime
     title: str
     who: str = ""
     text: str = ""
     tone: str = "secondary"
+    by: User | None = None
+    machine: bool = False
+    is_call: bool = False
+
+    @property
+    def template(self) -> str:
+        return "connections/request_page/_entry.html"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Steps of the portal between two of people, told by the last of them; the others are folded."""
+
+    entries: list[Entry]
+
+    @property
+    def template(self) -> str:
+        return "connections/request_page/_entries.html"
+
+    @property
+    def last(self) -> Entry:
+        return next((entry for entry in self.entries if not entry.is_call), self.entries[0])
+
+    @property
+    def words(self) -> str:
+        took = self.last.at - self.entries[-1].at
+        calls = sum(entry.is_call for entry in self.entries)
+        told = [f"in {labels.duration(int(took.total_seconds() * 1000))}"]
+        return ", ".join([*told, *([f"{calls} call{'' if calls == 1 else 's'}"] if calls else [])])
 
 
 @dataclass(frozen=True)
@@ -45,16 +79,27 @@ class Run:
     changes: list[str]  # against the run before, in sentences; each test has its `mark`
 
     @property
+    def passed(self) -> list[Any]:
+        """The tests that passed, where they are so many that they are folded."""
+        found = [test for test in self.tests if test.status == "PASSED"]
+        return found if len(found) > MOST_PASSED else []
+
+    @property
+    def in_sight(self) -> list[Any]:
+        return [test for test in self.tests if test.status != "PASSED"] if self.passed else self.tests
+
+    @property
+    def none_in_sight(self) -> str:
+        return "" if self.passed else "Fivetran named no tests."
+
+    @property
     def asked_for(self) -> str:
         return format_html(" · asked for by <bdi>{}</bdi>", self.row.asked_by) if self.row.asked_by else ""
 
 
 @dataclass(frozen=True)
 class Calls:
-    """The calls to Fivetran; folded once the request is created."""
-
     attempts: list[Attempt]
-    is_open: bool
 
     @property
     def lines(self) -> list[tuple[Attempt, str]]:
@@ -101,6 +146,17 @@ def entries(conn_request: ConnectionRequest, attempts: Iterable[Attempt], runs: 
     return [entry for *_order, entry in found]
 
 
+def grouped(found: list[Entry]) -> list[Entry | Group]:
+    shown: list[Entry | Group] = []
+    for machine, part in groupby(found, key=lambda entry: entry.machine):
+        entries_of_part = list(part)
+        if machine and len(entries_of_part) > 1:
+            shown.append(Group(entries_of_part))
+        else:
+            shown += entries_of_part
+    return shown
+
+
 def is_routine(attempt: Attempt) -> bool:
     # Another entry says what came of such a call, or nothing did; the table of calls has it.
     well = attempt.ending == Ending.ANSWERED and attempt.http_status is not None and attempt.http_status < 300
@@ -109,10 +165,10 @@ def is_routine(attempt: Attempt) -> bool:
 
 def entry_of_event(event: Event) -> Entry:
     detail = event.detail if isinstance(event.detail, dict) else {}
-    who = str(event.by) if event.by else detail.get("who") or _ACTORS.get(Actor(event.actor), event.actor)
+    who = "" if event.by else detail.get("who") or _ACTORS.get(Actor(event.actor), event.actor)
     if event.kind != EventKind.MOVED:
         title, tone = labels.EVENTS[EventKind(event.kind)]
-        return Entry(event.at, title, who, event.reason or str(detail.get("why", "")), tone)
+        return Entry(event.at, title, who, event.reason or str(detail.get("why", "")), tone, event.by)
     target = Status(event.target)
     if event.source == target:
         title = "Changed and submitted again"
@@ -123,12 +179,15 @@ def entry_of_event(event: Event) -> Entry:
     else:
         title = "Adopted: it was made elsewhere" if detail.get("adopted") else target.label
     why = detail.get("why", "")
-    return Entry(event.at, title, who, event.reason or _WHY.get(str(why), str(why)), labels.tone(target))
+    text, machine = event.reason or _WHY.get(str(why), str(why)), Actor(event.actor) in _ACTORS
+    return Entry(event.at, title, who, text, labels.tone(target), event.by, machine)
 
 
 def entry_of_attempt(attempt: Attempt) -> Entry:
     tone = {Ending.ANSWERED: "success", Ending.OPEN: "info"}.get(Ending(attempt.ending), "warning")
-    return Entry(attempt.started_at, attempt.get_call_display(), text=answer_of(attempt), tone=tone)
+    return Entry(
+        attempt.started_at, attempt.get_call_display(), text=answer_of(attempt), tone=tone, machine=True, is_call=True
+    )
 
 
 def answer_of(attempt: Attempt) -> str:

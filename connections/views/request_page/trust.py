@@ -8,6 +8,7 @@ from django.utils.html import format_html
 
 from connections import permissions
 from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
+from connections.people import display_name
 from connections.permissions import Person
 from connections.spec import characters, trust_candidates
 from connections.views.request_page import timeline
@@ -130,7 +131,9 @@ def item_of(one: trust_candidates.Candidate, test: str, approvals: list[Trust], 
 
 
 def people_named(conn_request: ConnectionRequest) -> list[str]:
-    names = [characters.visible(str(person)) for person in permissions.trust_approvers(conn_request)[: _NAMED + 1]]
+    names = [
+        characters.visible(display_name(person)) for person in permissions.trust_approvers(conn_request)[: _NAMED + 1]
+    ]
     return [*names[:_NAMED], "others"] if len(names) > _NAMED else names
 
 
