@@ -104,13 +104,16 @@ def database(_journey: Journey) -> Iterator[tuple[str, str]]:
 def mails(journey: Journey) -> Iterator[tuple[str, str]]:
     """Every mail, whole: of this process and of the others."""
     for message in mail.outbox:
-        yield f"mail to {', '.join(message.to)}: {message.subject}", f"{message.message().as_string()} {message.body}"
+        html = " ".join(str(part.content) for part in getattr(message, "alternatives", ()))
+        text = f"{message.message().as_string()} {message.body} {html}"
+        yield f"mail to {', '.join(message.to)}: {message.subject}", text
     for file in journey.mailed.glob("*.log"):
         for raw in file.read_bytes().split(b"\n" + b"-" * 79 + b"\n"):
             if raw.strip():
                 parsed = email.message_from_bytes(raw.lstrip(), policy=email.policy.default)
-                text = f"{raw.decode(errors='replace')} {parsed.get_body().get_content()}"  # type: ignore[union-attr]
-                yield f"mail to {parsed['To']}: {parsed['Subject']}", text
+                bodies = [parsed.get_body((kind,)) for kind in ("plain", "html")]
+                texts = [str(body.get_content()) for body in bodies if body is not None]
+                yield f"mail to {parsed['To']}: {parsed['Subject']}", " ".join([raw.decode(errors="replace"), *texts])
 
 
 def pages(_journey: Journey) -> Iterator[tuple[str, str]]:
