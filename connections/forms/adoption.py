@@ -5,10 +5,11 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
-from connections.forms.summary import Summed
+from connections.forms.summary import Marked, Summed
 
 
 class AdoptForm(Summed):
+    bound_field_class = Marked
     owner = forms.CharField(
         label="Owner",
         help_text="The user name of who answers for it from now on: its requester here. Not you, for you approve it.",

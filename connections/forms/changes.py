@@ -7,7 +7,7 @@ from crispy_forms.helper import FormHelper
 from django import forms
 
 from connections.forms.controls import Chosen, control
-from connections.forms.summary import Summed
+from connections.forms.summary import Marked, Summed
 from connections.models import ChangeKind
 from connections.spec.fields import BY_PATH
 from connections.spec.payloads import SCHEDULE
@@ -19,6 +19,7 @@ _RULES = tuple(rule for rule in RULES if rule.path in SCHEDULE)
 class ChangeForm(Summed):
     """`now` are the present values (path -> value), `name` is the connection's."""
 
+    bound_field_class = Marked
     use_required_attribute = False
 
     def __init__(
