@@ -4,20 +4,23 @@ from django.contrib import admin
 from django.db.models import Model
 from django.template.loader import render_to_string
 from django.urls import reverse
+from django.utils.safestring import SafeString
 
-from connections.admin.readonly import ReadOnlyAdmin
+from connections.admin.readonly import Asked, ReadOnlyAdmin, waiting_first
 from connections.models import ConnectionChange
+from connections.views import labels
+from connections.views.changes import change_labels
 
 
 @admin.register(ConnectionChange)
-class ConnectionChangeAdmin(ReadOnlyAdmin):
-    list_display = ("id", "kind", "label", "request", "requester", "created_at", "decided_by")
+class ConnectionChangeAdmin(Asked, ReadOnlyAdmin):
+    list_display = ("id", "kind", "label", "request", "asked_by", "created_at", "decided_by")
     list_filter = ("status", "kind", "created_at")
     list_select_related = ("request", "requester", "decided_by")
     search_fields = ("=id", "=request__id", "request__schema", "requester__username")
-    ordering = ("-id",)
+    ordering = (waiting_first(), "-id")
     fieldsets = (
-        (None, {"fields": ("kind", "label", "status_since", "request", "requester", "reason", "created_at")}),
+        (None, {"fields": ("kind", "label", "status_since", "request", "asked_by", "reason", "created_at")}),
         ("What will be sent", {"fields": ("shown_body", "digest", "before", "version")}),
         (
             "Decision",
@@ -28,8 +31,8 @@ class ConnectionChangeAdmin(ReadOnlyAdmin):
     readonly_fields = tuple(str(name) for _title, part in fieldsets for name in part["fields"])
 
     @admin.display(description="status", ordering="status")
-    def label(self, row: ConnectionChange) -> str:
-        return row.state.label
+    def label(self, row: ConnectionChange) -> SafeString:
+        return labels.tag(change_labels.tone(row.status), row.state.label)
 
     @admin.display(description="body")
     def shown_body(self, row: ConnectionChange) -> str:

@@ -3,11 +3,25 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Case, IntegerField, QuerySet, When
 from django.http import HttpRequest
 
 from connections import permissions
-from connections.models import Attempt, CircuitBreaker, Connection, Event, Handover, Notice, SetupTest, SetupTestRun
+from connections.models import (
+    Attempt,
+    CircuitBreaker,
+    Connection,
+    ConnectionChange,
+    ConnectionRequest,
+    Event,
+    Handover,
+    Notice,
+    SetupTest,
+    SetupTestRun,
+)
+from connections.people import display_name
+from connections.spec import characters
+from connections.states import Status
 
 if TYPE_CHECKING:  # Django's classes take no parameters at run time
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -17,6 +31,13 @@ else:
 
 
 LONGEST_SEARCH = 200  # characters: Django splits a search in time that is the square of its length
+
+
+def waiting_first() -> Case:
+    """An order: what waits for a decision is on top, what nobody has submitted yet at the end."""
+    return Case(
+        When(status=Status.PENDING, then=0), When(status=Status.DRAFT, then=2), default=1, output_field=IntegerField()
+    )
 
 
 class Searched(_ModelAdmin):
@@ -55,6 +76,14 @@ class ReadOnlyAdmin(ReadOnly, Searched):
     def get_queryset(self, request: HttpRequest) -> Any:
         rows = super().get_queryset(request)
         return rows.filter(permissions.not_a_draft(request.user, self.to_request)) if self.drafts else rows
+
+
+class Asked:
+    """Of what somebody asks for: who, by the real name."""
+
+    @admin.display(description="requester", ordering="requester__username")
+    def asked_by(self, row: ConnectionRequest | ConnectionChange) -> str:
+        return characters.visible(display_name(row.requester))
 
 
 class Editable(Searched):

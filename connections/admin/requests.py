@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import Case, IntegerField, Model, QuerySet, When
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.loader import render_to_string
@@ -16,12 +16,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from connections import permissions, workflow
-from connections.admin.readonly import AttemptInline, EventInline, ReadOnlyAdmin
+from connections.admin.readonly import Asked, AttemptInline, EventInline, ReadOnlyAdmin, waiting_first
 from connections.evidence import evidence_of, evidence_of_body
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, StaleRow, with_turn
 from connections.models.request import ConnectionRequestQuerySet
-from connections.people import display_name
 from connections.spec import characters, payloads
 from connections.states import Status
 from connections.views import labels
@@ -88,21 +87,15 @@ class DecisionBar:
     )
 
 
-# What waits for a decision is on top, what nobody has submitted yet at the end.
-_WAITING_FIRST = Case(
-    When(status=Status.PENDING, then=0), When(status=Status.DRAFT, then=2), default=1, output_field=IntegerField()
-)
-
-
 @admin.register(ConnectionRequest)
-class ConnectionRequestAdmin(ReadOnlyAdmin):
+class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
     # Each decision has a confirmation page with the body and its digest: nobody approves what they have not seen.
     drafts = True
     list_display = ("number", "label", "wanted", "asked_by", "submitted", "whose_turn")
     list_filter = ("status", "submitted_at")
     list_select_related = ("requester",)
     search_fields = ("=id", "schema", "service", "group_id", "requester__username")
-    ordering = (_WAITING_FIRST, "-id")
+    ordering = (waiting_first(), "-id")
     actions = ("approve", "reject", "request_changes", "make_preset")
     inlines = (EventInline, AttemptInline)
     fieldsets = (
@@ -142,10 +135,6 @@ class ConnectionRequestAdmin(ReadOnlyAdmin):
         waits = conn_request.state is Status.PENDING
         context = {"row": conn_request, "evidence": evidence_of_body(conn_request) if waits else []}
         return render_to_string("admin/connections/connectionrequest/_wanted.html", context)
-
-    @admin.display(description="requester", ordering="requester__username")
-    def asked_by(self, conn_request: ConnectionRequest) -> str:
-        return characters.visible(display_name(conn_request.requester))
 
     @admin.display(description="submitted", ordering="submitted_at", empty_value="—")
     def submitted(self, conn_request: ConnectionRequest) -> str | None:

@@ -287,6 +287,17 @@ def test_what_waits_for_a_decision_is_on_top_and_drafts_are_at_the_end() -> None
     assert re.findall(r'data-status="(\w+)"', page) == ["pending", "pending", "created", "draft"]
 
 
+def test_changes_that_wait_are_on_top_with_their_status_in_colour() -> None:
+    done, waiting = (factories.request_in(Status.CREATED) for _ in range(2))
+    first = workflow.ask_for_change(by=waiting.requester, conn_request=waiting, kind=ChangeKind.PAUSE, reason="Month")
+    later = workflow.ask_for_change(by=done.requester, conn_request=done, kind=ChangeKind.PAUSE, reason="Month")
+    workflow.withdraw_change(by=done.requester, change=later)
+    page = text(client(factories.person("superuser")).get("/admin/connections/connectionchange/"))
+    numbers = [int(number) for number in re.findall(r"/connectionchange/(\d+)/change/", page)]
+    assert numbers == [first.pk, later.pk]
+    assert re.findall(r'<span class="tag tag-(\w+)">', page) == ["warning", "secondary"]
+
+
 def test_models_are_grouped_by_what_one_comes_for() -> None:
     page = text(client(factories.person("superuser")).get("/admin/"))
     assert re.findall(r"<caption>(.*?)</caption>", page) == ["Decide", "Policy", "Connections", "People", "Machinery"]
