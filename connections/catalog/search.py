@@ -15,6 +15,7 @@ from connections.catalog.offers import Service
 
 _FILE = Path(__file__).with_name("aliases.json")
 _LONGEST = 200  # characters of a search
+_MOST_WORDS, _LONGEST_WORD = 6, 30  # words, and characters of one, that are forgiven a typing error
 _FAR = 9  # more than any distance that counts
 _ALIAS = -2.0  # better than any place in a name; its targets follow in their order, then what begins as they do
 _TYPO = 6.0  # worse than any place in a name
@@ -63,6 +64,8 @@ def search(services: Sequence[Service], text: str) -> list[Service]:
 
 
 def ranked(entries: Sequence[Entry], words: Sequence[str], *, forgiving: bool) -> list[Service]:
+    if forgiving and len(words) > _MOST_WORDS:
+        return []
     scored = []
     for entry in entries:
         scores = [score(entry, word, forgiving=forgiving) for word in words]
@@ -112,10 +115,11 @@ def prepared(service: Service) -> Entry:
 def typos(typed: str, word: str) -> int:
     """How many letters are wrong, missing, too many or swapped; `_FAR` where it is another word."""
     most = 0 if len(typed) < 4 else 1 if len(typed) < 6 else 2
-    if not most or len(typed) - len(word) > most:
+    if not most or len(typed) > _LONGEST_WORD or len(typed) - len(word) > most:
         return _FAR
     # People are still typing: the beginning of a word counts as well.
-    found = min(distance(typed, word), distance(typed, word[: len(typed)]))
+    whole = _FAR if len(word) - len(typed) > most else distance(typed, word)
+    found = min(whole, distance(typed, word[: len(typed)]))
     return found if found <= most else _FAR
 
 

@@ -36,7 +36,7 @@ class Controls(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take down a control; a button and what is not ticked are not sent."""
         told = {name: value or "" for name, value in attrs}
-        ticked = told.get("type") != "checkbox" or "checked" in told
+        ticked = told.get("type") not in ("checkbox", "radio") or "checked" in told
         if tag in ("input", "textarea", "select") and "name" in told and ticked:
             self.sent[told["name"]] = told.get("value", "")
             self._select = told["name"] if tag == "select" else ""

@@ -2,6 +2,8 @@
 // connections/catalog/search.py does the same on the server, and tests/catalog/searches.json is run through both.
 
 const LONGEST = 200; // characters of a search; a pasted text is not searched for whole
+const MOST_WORDS = 6; // that are forgiven a typing error
+const LONGEST_WORD = 30; // characters of one
 const FAR = 9; // more than any distance that counts
 const ALIAS = -2; // better than any place in a name; its targets follow in their order, then what begins as they do
 const TYPO = 6; // worse than any place in a name
@@ -36,23 +38,29 @@ function ranked(entries, words, aliases, forgiving) {
   const scored = [];
   const whole = words.join(" ");
   const targets = words.map((word) => (Object.hasOwn(aliases, word) ? aliases[word] : []));
+  if (forgiving && words.length > MOST_WORDS) return [];
+  const known = words.map(() => new Map()); // words of names -> typing errors: many names share them
   for (const entry of entries) {
     let total = entry.lowId === whole || entry.lowName === whole ? -100 : 0;
-    words.forEach((word, at) => (total += score(entry, word, targets[at], forgiving)));
+    words.forEach((word, at) => (total += score(entry, word, targets[at], forgiving && known[at])));
     if (total < Infinity) scored.push([total - (entry.recommended ? 0.5 : 0), entry]);
   }
   return scored.sort((one, other) => one[0] - other[0]).map(([, entry]) => entry);
 }
 
 // 0 or less is best; Infinity where the word does not occur.
-function score(entry, word, targets, forgiving) {
+function score(entry, word, targets, known) {
   for (const [place, target] of targets.entries()) {
     if (entry.lowId === target) return ALIAS + place / 100;
     if (entry.lowId.startsWith(`${target}_`)) return ALIAS + 1 + place / 100;
   }
   const found = placeIn(entry, word);
-  if (found < Infinity || !forgiving) return found;
-  const distance = Math.min(FAR, ...entry.words.map((one) => typos(word, one)));
+  if (found < Infinity || !known) return found;
+  let distance = FAR;
+  for (const one of entry.words) {
+    if (!known.has(one)) known.set(one, typos(word, one));
+    distance = Math.min(distance, known.get(one));
+  }
   return distance < FAR ? TYPO + distance : Infinity;
 }
 
@@ -69,9 +77,10 @@ function placeIn(entry, word) {
 // How many letters are wrong, missing, too many or swapped; FAR where it is another word.
 function typos(typed, word) {
   const most = typed.length < 4 ? 0 : typed.length < 6 ? 1 : 2;
-  if (!most || (typed.length - word.length > most)) return FAR;
+  if (!most || typed.length > LONGEST_WORD || typed.length - word.length > most) return FAR;
   // People are still typing: the beginning of a word counts as well.
-  const found = Math.min(distance(typed, word), distance(typed, word.slice(0, typed.length)));
+  const whole = word.length - typed.length > most ? FAR : distance(typed, word);
+  const found = Math.min(whole, distance(typed, word.slice(0, typed.length)));
   return found <= most ? found : FAR;
 }
 
