@@ -8,8 +8,13 @@ from django.conf import settings
 from django.http import HttpRequest
 
 from connections import permissions
+from connections.models.capped_count import CountsForReader, in_words
 
 FIVETRAN_HOST = "api.fivetran.com"
+COUNTED = 99
+# A page that counts what waits in a query of its own keeps the number under this name in the request.
+WAITING = "approvals_waiting"
+_counts = CountsForReader(lambda user: [permissions.to_approve(user)], COUNTED)
 
 
 def portal(request: HttpRequest) -> dict[str, Any]:
@@ -24,14 +29,23 @@ def portal(request: HttpRequest) -> dict[str, Any]:
         "portal_host": urlsplit(settings.PUBLIC_URL).netloc,
         "other_api_root": "" if urlsplit(root).hostname == FIVETRAN_HOST else root,
         "reader_is_approver": lambda: permissions.is_approver(request.user),
-        "navigation": lambda: list(_navigation(request.user)),
+        "navigation": lambda: list(_navigation(request)),
     }
 
 
-def _navigation(user: permissions.Person) -> Iterator[tuple[str, str]]:
-    """(name of the address, words) of the pages that the navigation leads to."""
-    yield "connections:history", "Requests"
-    if permissions.is_approver(user):
-        yield "connections:approvals", "Approvals"
-    if permissions.is_operator(user):
-        yield "connections:operations", "Operations"
+def _navigation(request: HttpRequest) -> Iterator[tuple[str, str, str]]:
+    """(name of the address, words, how much waits there) of the pages that the navigation leads to."""
+    yield "connections:history", "Requests", ""
+    if permissions.is_approver(request.user):
+        yield "connections:approvals", "Approvals", _waiting(request)
+    if permissions.is_operator(request.user):
+        yield "connections:operations", "Operations", ""
+
+
+def _waiting(request: HttpRequest) -> str:
+    """How much waits for the approver: one query at most, and none on a page that has counted."""
+    count = getattr(request, WAITING, None)
+    if count is None:
+        reader = permissions.logged_in(request.user)
+        (count,) = _counts.of(reader, permissions.rights_of(reader))
+    return in_words(count, COUNTED) if count else ""

@@ -8,6 +8,7 @@ from connections.views.approvals import inbox
 from connections.views.batches import batch_page, upload
 from connections.views.changes import change_page
 from connections.views.handover import connect_card, owner_pages, owners
+from connections.views.history import export as export_file
 from connections.views.history import history
 from connections.views.home import home
 from connections.views.operations import adoption, operations_page
@@ -18,8 +19,9 @@ app_name = "connections"
 urlpatterns = [
     path("", home.home, name="home"),
     path("requests/", history.history, name="history"),
-    path("requests/export.csv", history.export_csv, name="export_csv"),
-    path("requests/export.json", history.export_json, name="export_json"),
+    path("requests/filter/", history.apply, name="filter"),
+    path("requests/export.csv", export_file.export_csv, name="export_csv"),
+    path("requests/export.json", export_file.export_json, name="export_json"),
     path("requests/new/", form.new, name="new"),
     path("requests/new/config/", form.config_fields, name="config_fields"),
     path("requests/new/services.json", catalog.services_json, name="services"),

@@ -105,6 +105,7 @@ class ConnectionManager(models.Manager["Connection"]):
             tests=tests,
             tests_next_try_at=Now() if tests is SetupTestsState.DUE else None,
             fivetran_created_at=moment_of(data.get("created_at")),
+            **(counted_tests(data) if tests is SetupTestsState.STORED else {}),
             **status_columns(data),
         )
 
@@ -142,6 +143,9 @@ class Connection(models.Model):
     # How many certificates and SSH host keys of the newest run wait for a person's approval, and since when some do.
     trust_waiting = models.PositiveSmallIntegerField(db_default=0)
     trust_since = models.DateTimeField(null=True)
+    # Of the newest run: its tests, and those of them that did not pass. So no list reads runs for that either.
+    tests_count = models.PositiveSmallIntegerField(db_default=0)
+    tests_open = models.PositiveSmallIntegerField(db_default=0)
 
     objects = ConnectionManager()
 
@@ -221,6 +225,12 @@ def tests_in(data: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [test for test in found if isinstance(test, dict)] if isinstance(found, list) else []
 
 
+def counted_tests(data: Mapping[str, Any]) -> dict[str, int]:
+    """The columns of `Connection` that count the setup tests in an answer's `data`."""
+    tests = tests_in(data)[:MAX_TESTS]
+    return {"tests_count": len(tests), "tests_open": sum(test.get("status") not in FINE for test in tests)}
+
+
 def store_run(
     connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None, is_new: bool = False
 ) -> bool:
@@ -253,7 +263,8 @@ def store_run(
     nothing_to_trust: dict[str, Any] = {} if asks else {"trust_waiting": 0, "trust_since": None}
     if not is_new:
         mine = Connection.objects.filter(pk=connection.pk)
-        move(mine, SetupTestsState.STORED, actor=Actor.WORKER, tests_note="", **nothing_to_trust)
+        columns = counted_tests(data) | nothing_to_trust
+        move(mine, SetupTestsState.STORED, actor=Actor.WORKER, tests_note="", **columns)
     connection.trust_waiting = 0
     if asks:
         connection.count_trust()

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Lower, Now
 
 from connections.states import DECIDED, LIVE, Owner, Status
 
@@ -113,12 +113,18 @@ class ConnectionRequest(models.Model):
         indexes = [
             models.Index(F("requester"), F("id").desc(), name="request_by_requester"),
             models.Index(fields=["requester", "status"], name="request_by_requesters_status"),
-            models.Index(F("status"), F("id").desc(), name="request_by_status"),
+            # The last column, so that connections that exist are counted by the index alone.
+            models.Index(F("status"), F("id").desc(), F("deleted_at_fivetran_at"), name="request_by_status"),
             models.Index(F("service"), F("id").desc(), name="request_by_service"),
             models.Index(F("group_id"), F("id").desc(), name="request_by_group"),
             models.Index(fields=["submitted_at"], name="request_by_submission"),
             models.Index(fields=["source_key"], name="request_by_source"),
             models.Index(fields=["next_try_at"], condition=Q(status=Status.APPROVED), name="request_due"),
+            # The other orders of the history.
+            models.Index(Lower("service_name"), F("id").desc(), name="request_by_service_name"),
+            models.Index(Lower("group_name"), F("id").desc(), name="request_by_group_name"),
+            models.Index(Lower("schema"), F("id").desc(), name="request_by_schema"),
+            models.Index(Coalesce("submitted_at", "created_at"), F("id").desc(), name="request_by_age"),
         ]
         constraints = [
             models.UniqueConstraint(fields=["requester", "idempotency_key"], name="one_request_per_form"),

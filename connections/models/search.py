@@ -31,10 +31,14 @@ class Stage:
 
 @dataclass(frozen=True)
 class Edge:
-    """Where a page begins: beyond the request `id`, towards older or newer ones."""
+    """Where a page begins: beyond the request `id`, towards older or newer ones; in another order than that of the ids
+    also `sort`, and the `value` by which that request is sorted.
+    """
 
     id: int
     newer: bool = False
+    sort: str = ""
+    value: str = ""
 
 
 def words_of(text: str) -> list[str]:
@@ -64,6 +68,12 @@ def stages(rows: ConnectionRequestQuerySet, words: list[str], edge: Edge | None)
         first, every = (_sqlite_looks if vendor == "sqlite" else _postgresql_looks)(rows, long, edge)
         yield Stage(first, complete=False)
         yield Stage(every, complete=True)
+
+
+def whole(rows: ConnectionRequestQuerySet, words: list[str]) -> Stage:
+    """The search for `words` whose rows may stand in any order."""
+    *_, last = stages(rows, words, None)
+    return last
 
 
 def _near(rows: ConnectionRequestQuerySet, edge: Edge | None, reach: int) -> ConnectionRequestQuerySet:

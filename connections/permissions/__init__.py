@@ -51,8 +51,17 @@ from connections.permissions.requests import (
     visible_to,
     waiting_for,
 )
-from connections.permissions.rights import Denied, Person, is_approver, is_operator, logged_in, sees_everything
+from connections.permissions.rights import (
+    Denied,
+    Person,
+    is_approver,
+    is_operator,
+    logged_in,
+    rights_of,
+    sees_everything,
+)
 from connections.permissions.trust import can_trust, check_can_trust, trust_approvers, trust_waiting_for
+from connections.permissions.turns import needing, own_waiting_for, to_approve, to_go_on_with
 
 __all__ = [
     "Denied",
@@ -97,10 +106,15 @@ __all__ = [
     "is_source_owner",
     "logged_in",
     "may_ask_for_change",
+    "needing",
     "not_a_draft",
     "oversees",
+    "own_waiting_for",
+    "rights_of",
     "sees_all_of",
     "sees_everything",
+    "to_approve",
+    "to_go_on_with",
     "trust_approvers",
     "trust_waiting_for",
     "visible_to",

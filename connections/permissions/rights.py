@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 
 from connections.models import ConnectionRequest
 
+_SEE_EVERYTHING = ("view_all_requests", "approve_request", "operate_portal")
 Person = User | AnonymousUser
 # Named, because `with_perm` needs the one backend that stores rights.
 BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -39,8 +40,13 @@ def is_operator(user: Person) -> bool:
     return has_right(user, "operate_portal")
 
 
+def rights_of(user: Person) -> tuple[bool, ...]:
+    """All that decides what `user` sees, besides who `user` is."""
+    return tuple(has_right(user, name) for name in (*_SEE_EVERYTHING, "approve_trust"))
+
+
 def sees_everything(user: Person) -> bool:
-    return any(has_right(user, name) for name in ("view_all_requests", "approve_request", "operate_portal"))
+    return any(has_right(user, name) for name in _SEE_EVERYTHING)
 
 
 def as_boolean(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:

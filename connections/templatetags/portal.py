@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -12,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from connections.spec import characters
 from connections.states import Status
+from connections.templatetags.icons import service_icon
 from connections.views import labels
 
 register = template.Library()
@@ -26,20 +28,29 @@ def status_label(status: str) -> SafeString:
 # One format for a row: a variable in a template's loop costs five times as much, and 700 of them were half the page.
 _ROW = """
 <tr data-request-id="{0}">
-  <td class="cell-status">{2}</td>
-  <th scope="row" class="cell-service"><a href="{1}{0}/"><span class="number">#{0}</span> {4}</a></th>
+  <td class="cell-tick"><input class="form-check-input" type="checkbox" name="id" value="{0}" form="export"
+    aria-label="Tick request {0}"></td>
+  <th scope="row"><div class="cell-service">{2}
+    <div><a href="{1}{0}/" class="row-link">{3} <span class="number">#{0}</span></a>
+    <div class="quiet">by <bdi>{4}</bdi></div></div></div></th>
   <td data-label="Destination"><bdi>{5}</bdi></td>
   <td data-label="Name"><bdi class="name">{6}</bdi></td>
-  <td data-label="Requester"><bdi>{7}</bdi></td>
-  <td data-label="Submitted">{8} <span class="exact"><time datetime="{9}" data-exact>{10}</time></span></td>
-  <td data-label="Whose turn">{3}</td>
+  {7}
+  <td data-label="Last sync">{8}</td>
+  <td data-label="Submitted">{9} <span class="exact"><time datetime="{10}" data-exact>{11}</time></span></td>
 </tr>"""
 
 
 @register.simple_tag
 def history_rows(rows: list[tuple[Any, ...]]) -> SafeString:
     # `views.history` prepares the rows; every text in them is escaped here.
-    return format_html_join("", _ROW, rows)
+    icons = ((pk, start, _icon(service, name), name, *cells) for pk, start, service, name, *cells in rows)
+    return format_html_join("", _ROW, icons)
+
+
+@lru_cache(maxsize=2048)
+def _icon(service: str, name: str) -> SafeString:
+    return service_icon(service, name, size="sm")
 
 
 @register.filter

@@ -239,7 +239,9 @@ def work(queries: list[str]) -> int:
 
 def test_fifty_rows_render_within_eight_times_an_f_string(reader: Reader) -> None:
     rows.seed(60)
-    page = history.read_page(ConnectionRequest.objects.all(), Filters(), None, UTC)
+    page = history.read_page(
+        ConnectionRequest.objects.all(), Filters(), None, UTC, User.objects.get(username="person0001")
+    )
     assert len(page.rows) == 50
     template = get_template("connections/history/_table.html")
     request = RequestFactory().get(LIST)

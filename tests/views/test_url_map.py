@@ -39,6 +39,7 @@ GETS: dict[str, tuple[str, str]] = {
     "change_new": ("created", "L L 200 404 200 200 403 200"),
     **dict.fromkeys(("change", "change_status"), ("change", _MINE)),
     "batch": ("batch", _MINE),
+    "filter": ("", "L L 302 302 302 302 302 302"),  # to the clean address of the list
     "approvals": ("", _DECIDES),
     **dict.fromkeys(("operations", "adopt_list"), ("", _OPERATES)),
     "adopt_one": ("stranger", _OPERATES),

@@ -1,0 +1,48 @@
+"""What waits for one person, of all kinds: requests, decisions, certificates, credentials."""
+
+from typing import Any
+
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from connections.models import ConnectionRequest, Handover
+from connections.models.request import ConnectionRequestQuerySet
+from connections.permissions.changes import changes_waiting_for
+from connections.permissions.requests import waiting_for
+from connections.permissions.rights import Person, is_operator
+from connections.permissions.trust import trust_waiting_for
+from connections.states import Owner, Status
+
+_COPIED = Exists(ConnectionRequest.objects.filter(cloned_from=OuterRef("pk")))
+_WAITS_FOR_REQUESTER = (
+    Q(turn=Owner.REQUESTER) & ~(Q(status=Status.FAILED) & Q(_COPIED))
+    # The requester stands for a source owner whom nobody has asked yet; who was asked has a list of hand-overs.
+    | Q(turn=Owner.SOURCE_OWNER, handover=None)
+)
+
+
+def own_waiting_for(user: Person) -> ConnectionRequestQuerySet:
+    """The requests of `user` that `user` has to go on with, drafts among them."""
+    return ConnectionRequest.objects.filter(_WAITS_FOR_REQUESTER, requester_id=user.pk)
+
+
+def to_approve(user: Person) -> QuerySet[Any, Any]:
+    """The ids of the requests with something to approve: the request itself, a change, a certificate."""
+    changes = changes_waiting_for(user).order_by().values("request")
+    return (
+        waiting_for(user).order_by().values("pk").union(changes, trust_waiting_for(user).order_by().values("request"))
+    )
+
+
+def to_go_on_with(user: Person) -> QuerySet[Any, Any]:
+    """The ids of the requests that wait for `user` as requester, source owner or operator; no drafts."""
+    own = own_waiting_for(user).exclude(status=Status.DRAFT).order_by().values("pk")
+    handovers = Handover.objects.live().filter(owner_id=user.pk).order_by().values("request")
+    if not is_operator(user):
+        return own.union(handovers)
+    stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).values("pk")
+    return own.union(handovers, stuck, ConnectionRequest.objects.refused_for_operators().values("pk"))
+
+
+def needing(user: Person) -> QuerySet[Any, Any]:
+    """The ids of the requests that wait for `user`, who may not see all of them."""
+    return to_go_on_with(user).union(to_approve(user))

@@ -1,0 +1,81 @@
+"""The tabs of the history: parts of what the reader may see, with their sizes."""
+
+from enum import StrEnum
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from connections import permissions
+from connections.context_processors import WAITING
+from connections.models import ConnectionRequest
+from connections.models.capped_count import CountsForReader
+from connections.models.request import ConnectionRequestQuerySet
+from connections.permissions import Person
+from connections.states import LIVE, Status
+
+COUNTED = 1000
+
+
+class Tab(StrEnum):
+    ALL = ""
+    NEEDS_ME = "needs-me"
+    WAITING = "waiting"
+    LIVE = "live"
+    FAILED = "failed"
+    DRAFTS = "drafts"
+
+
+LABELS = {
+    Tab.ALL: "All",
+    Tab.NEEDS_ME: "Needs me",
+    Tab.WAITING: "Waiting",
+    Tab.LIVE: "Live",
+    Tab.FAILED: "Failed",
+    Tab.DRAFTS: "Drafts",
+}
+NOTHING = {
+    Tab.NEEDS_ME: "Nothing waits for you.",
+    Tab.WAITING: "Nothing is on its way: every request is decided and settled.",
+    Tab.LIVE: "No connection exists yet.",
+    Tab.FAILED: "Fivetran refused nothing.",
+    Tab.DRAFTS: "You have no drafts.",
+}
+
+
+def rows_of(tab: Tab, visible: ConnectionRequestQuerySet, user: Person) -> ConnectionRequestQuerySet:
+    """The part of the `visible` requests of `user`."""
+    # Only a draft may be hidden from who sees everything: without that condition an index alone answers.
+    submitted = ConnectionRequest.objects.all() if permissions.sees_everything(user) else visible
+    match tab:
+        case Tab.NEEDS_ME:
+            return submitted.filter(pk__in=permissions.needing(user))
+        case Tab.WAITING:
+            return submitted.filter(status__in=sorted(LIVE))
+        case Tab.LIVE:
+            return submitted.filter(status=Status.CREATED, deleted_at_fivetran_at=None)
+        case Tab.FAILED:
+            return submitted.filter(status=Status.FAILED)
+        case Tab.DRAFTS:
+            return ConnectionRequest.objects.filter(status=Status.DRAFT, requester_id=user.pk)
+    return visible
+
+
+def _lists(user: User) -> list[QuerySet[Any, Any]]:
+    """Of the tabs; what needs the reader in two parts, because the navigation tells one of them."""
+    visible = permissions.visible_to(user)
+    of_tabs = [permissions.to_go_on_with(user) if tab is Tab.NEEDS_ME else rows_of(tab, visible, user) for tab in Tab]
+    return [*of_tabs, permissions.to_approve(user)]
+
+
+_counts = CountsForReader(_lists, COUNTED)
+
+
+def counts(request: HttpRequest) -> dict[Tab, int]:
+    """COUNTED + 1 stands for more. What needs the reader twice, as source owner and as approver, counts twice."""
+    reader = permissions.logged_in(request.user)
+    *found, to_approve = _counts.of(reader, permissions.rights_of(reader))
+    setattr(request, WAITING, to_approve)
+    sizes = dict(zip(Tab, found, strict=True))
+    return sizes | {Tab.NEEDS_ME: sizes[Tab.NEEDS_ME] + to_approve}
