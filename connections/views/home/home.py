@@ -3,33 +3,29 @@
 from collections.abc import Iterator
 from typing import Any
 
-from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models import Value
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from connections import limits, permissions
+from connections.context_processors import WAITING
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Handover
 from connections.permissions import Person
-from connections.states import Owner, Status
+from connections.states import Status
 from connections.views.approvals.inbox import TO_TRUST
-from connections.views.home import rows
+from connections.views.home import cards, numbers, rows, tiles
 from connections.views.request_form import prefill
 
 SHOWN = 10
 LISTED = 5  # requests to decide; the inbox has all
 COUNTED = 100
 
-_COPIED = Exists(ConnectionRequest.objects.filter(cloned_from=OuterRef("pk")))
-_WAITS_FOR_REQUESTER = (
-    Q(turn=Owner.REQUESTER) & ~(Q(status=Status.FAILED) & Q(_COPIED))
-    # The requester stands for a source owner whom nobody has asked yet; who was asked has a list of hand-overs.
-    | Q(turn=Owner.SOURCE_OWNER, handover=None)
-)
 _COLUMNS = (
     "id",
     "status",
+    "service",
     "service_name",
     "group_name",
     "schema",
@@ -37,39 +33,54 @@ _COLUMNS = (
     "deleted_at_fivetran_at",
     "connection__setup_state",
 )
+_OF_CONNECTION = ("connection__sync_state", "connection__succeeded_at", "connection__failed_at")
+LOOKED_AT = 40  # the reader's newest requests, among which the connections are
+CARDS = 6
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
-    mine_to_act = list(mine.filter(_WAITS_FOR_REQUESTER).values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED])
-    waiting = [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN]
-    recent = mine.exclude(status=Status.DRAFT).values(*_COLUMNS)[:SHOWN]
-    # Whether or not their owner may see the requests.
-    handovers = Handover.objects.live().filter(owner_id=request.user.pk)
-    handovers = handovers.select_related("request__requester").order_by("sent_at", "pk")[:SHOWN]
-    to_trust = permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN]
-    context: dict[str, Any] = {
-        "alerts": _for_operators() if permissions.is_operator(request.user) else [],
-        "presets": prefill.offered(),
-        "handovers": [rows.of_handover(handover) for handover in handovers],
-        "waiting": [*map(rows.of_trust, to_trust), *map(rows.of_request, waiting)],
-        "recent": [rows.of_request(row) for row in recent],
-        **drafts_of(request.user, mine_to_act),
-        **(_for_approvers(request.user) if permissions.is_approver(request.user) else {}),
-    }
+    context = _waiting(request) | {"figures": numbers.figures(), "tiles": tiles.offered(), "presets": prefill.offered()}
     context["sections"] = [f"connections/home/_{name}.html" for name in _sections(context)]
     return render(request, "connections/home/home.html", context)
 
 
+def _waiting(request: HttpRequest) -> dict[str, Any]:
+    """What waits for the reader, and the reader's own requests."""
+    mine = ConnectionRequest.objects.filter(requester_id=request.user.pk).order_by("-id")
+    mine_to_act = list(
+        permissions.own_waiting_for(request.user)
+        .order_by("-id")
+        .values(*_COLUMNS, "saved_at", "preset__name")[:COUNTED]
+    )
+    waiting = [row for row in mine_to_act if row["status"] != Status.DRAFT][:SHOWN]
+    newest = list(mine.exclude(status=Status.DRAFT).values(*_COLUMNS, *_OF_CONNECTION)[:LOOKED_AT])
+    # Whether or not their owner may see the requests.
+    handovers = Handover.objects.live().filter(owner_id=request.user.pk)
+    handovers = handovers.select_related("request__requester").order_by("sent_at", "pk")[:SHOWN]
+    to_trust = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
+    context: dict[str, Any] = {
+        "alerts": _for_operators() if permissions.is_operator(request.user) else [],
+        "handovers": [rows.of_handover(handover) for handover in handovers],
+        "waiting": [*map(rows.of_trust, to_trust), *map(rows.to_go_on_with, waiting)],
+        "recent": [rows.of_request(row) for row in newest[:SHOWN]],
+        "health": [cards.of_connection(row) for row in newest if cards.is_live(row)][:CARDS],
+        **drafts_of(request.user, mine_to_act),
+        **(_for_approvers(request.user) if permissions.is_approver(request.user) else {}),
+    }
+    setattr(request, WAITING, context.get("to_approve", 0) + len(to_trust))
+    return context | {"nothing_waits": not (context["waiting"] or context.get("decide_links"))}
+
+
 def _sections(context: dict[str, Any]) -> Iterator[str]:
     """The parts of the page in order, without those that would be empty."""
-    if "decide" in context:
-        yield "decide"
-    yield from (name for name in ("handovers", "presets") if context[name])
-    yield "waiting"
-    yield from (name for name in ("drafts",) if context[name])
-    yield "recent" if context["recent"] else "first"
+    # Somebody new reads first what this is, unless something waits already.
+    yield from ("first", "waiting") if not context["recent"] and context["nothing_waits"] else ("waiting",)
+    yield from (name for name in ("drafts", "health", "presets") if context[name])
+    if context["recent"]:
+        yield from ("tiles", "recent")
+    elif not context["nothing_waits"]:
+        yield "first"
 
 
 def drafts_of(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:
@@ -81,7 +92,7 @@ def drafts_of(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _for_approvers(user: Person) -> dict[str, Any]:
-    requests = permissions.waiting_for(user).values(*_COLUMNS, "requester__username")[: COUNTED + 1]
+    requests = permissions.waiting_for(user).values(*_COLUMNS, *rows.WHO)[: COUNTED + 1]
     changes = len(permissions.changes_waiting_for(user).values("id")[: COUNTED + 1])
     inbox = reverse("connections:approvals")
     links = (
@@ -89,7 +100,8 @@ def _for_approvers(user: Person) -> dict[str, Any]:
         (f"{inbox}#changes-heading", _waiting_in_words(changes, "change{} of a connection")),
     )
     return {
-        "decide": [rows.of_request(row) for row in requests[:LISTED]],
+        "to_approve": len(requests) + changes,
+        "decide": [rows.to_decide(row) for row in requests[:LISTED]],
         "decide_links": [link for link in links if link[1]],
     }
 

@@ -1,7 +1,7 @@
 """The lines of the lists on the first page, ready to be laid out."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,9 +10,9 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.models import Handover
-from connections.spec.characters import visible
 from connections.states import Status
 from connections.views import labels
+from connections.views.history.rows import in_pieces
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,22 @@ class Row:
     where: SafeString
     state: SafeString
     since: datetime
+    verb: str = ""
+
+
+_VERBS = {
+    Status.CHANGES_REQUESTED: "Correct",
+    Status.FAILED: "Correct",
+    Status.CREATED: "Enter credentials",
+}
+
+
+def to_go_on_with(row: dict[str, Any]) -> Row:
+    return replace(of_request(row), verb=_VERBS.get(Status(row["status"]), "Go on with"))
+
+
+def to_decide(row: dict[str, Any]) -> Row:
+    return replace(of_request(row), verb="Decide")
 
 
 def of_request(row: dict[str, Any], address: str = "connections:request") -> Row:
@@ -41,7 +57,7 @@ def of_request(row: dict[str, Any], address: str = "connections:request") -> Row
             ("to", row["group_name"]),
             ("as", row["schema"]),
             ("· from", draft.get("preset__name")),
-            ("· by", row.get("requester__username")),
+            ("· by", _name(row) if "requester__username" in row else ""),
         ),
         state=labels.state_tags(row["status"], setup_state),
         since=draft.get("saved_at") or row["status_since"],
@@ -58,6 +74,7 @@ def of_handover(handover: Handover) -> Row:
         where=_where(("as", conn_request.schema), ("· asked for by", str(conn_request.requester))),
         state=labels.tag("warning", handover.get_state_display()),
         since=handover.sent_at,
+        verb="Enter credentials",
     )
 
 
@@ -75,7 +92,16 @@ def of_trust(row: dict[str, Any]) -> Row:
         ),
         state=labels.tag("warning", f"To be trusted: {row['trust_waiting']}"),
         since=row["trust_since"],
+        verb="Compare and approve",
     )
+
+
+WHO = ("requester__username", "requester__first_name", "requester__last_name")
+
+
+def _name(row: dict[str, Any]) -> str:
+    username, first, last = (row[column] for column in WHO)
+    return f"{first} {last}".strip() or str(username)
 
 
 def _mark(name: str, value: object) -> SafeString:
@@ -84,6 +110,6 @@ def _mark(name: str, value: object) -> SafeString:
 
 def _where(*parts: tuple[str, str | None]) -> SafeString:
     named: Iterable[tuple[str, str, str]] = (
-        (words, "name" if words == "as" else "", visible(text)) for words, text in parts if text
+        (words, "name" if words == "as" else "", in_pieces(text)) for words, text in parts if text
     )
     return format_html_join(" ", '{} <bdi class="{}">{}</bdi>', named)

@@ -1,0 +1,53 @@
+"""How the portal does, in four numbers that cost two small queries a minute."""
+
+import time
+from functools import lru_cache
+from statistics import median
+
+from django.db.models import F
+
+from connections.models import ConnectionRequest
+from connections.models.capped_count import in_words
+from connections.states import Status
+
+KEPT = 60  # seconds
+COUNTED = 999
+SAMPLE = 100  # the newest requests that a median or a rate is taken from
+_QUEUE = (Status.APPROVED, Status.CLAIMED, Status.SENDING)
+
+
+def figures() -> list[tuple[str, str]]:
+    """(number, what it says)"""
+    return _figures(int(time.monotonic() // KEPT))
+
+
+@lru_cache(maxsize=2)
+def _figures(_minute: int) -> list[tuple[str, str]]:
+    requests = ConnectionRequest.objects.order_by("-id")
+    moments = requests.filter(decided_at__gte=F("submitted_at")).values_list("submitted_at", "decided_at")[:SAMPLE]
+    waits = [(decided - submitted).total_seconds() for submitted, decided in moments if decided and submitted]
+    ends = list(requests.filter(status__in=(Status.CREATED, Status.FAILED)).values_list("status", flat=True)[:SAMPLE])
+    created = sum(status == Status.CREATED for status in ends)
+    return [
+        (_count(Status.PENDING), "waiting for a decision"),
+        (span(median(waits)) if waits else "—", "usual time to a decision"),
+        (_count(*_QUEUE), "on their way to Fivetran"),
+        (f"{round(100 * created / len(ends))} %", f"of the last {len(ends)} were created")
+        if ends
+        else ("—", "created"),
+    ]
+
+
+def _rate(created: int, ended: int) -> tuple[str, str]:
+    return (f"{round(100 * created / ended)} %", f"of the last {ended} were created") if ended else ("—", "created")
+
+
+def _count(*statuses: Status) -> str:
+    ids = ConnectionRequest.objects.filter(status__in=statuses).values("pk")[: COUNTED + 1]
+    return in_words(ids.count(), COUNTED)
+
+
+def span(seconds: float) -> str:
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min"
+    return f"{round(seconds / 3600)} h" if seconds < 2 * 86400 else f"{round(seconds / 86400)} days"
