@@ -8,9 +8,11 @@ from connections.catalog.existing_connections import LiveConnection
 from connections.catalog.groups import Group, group_of, learn_group
 from connections.catalog.offers import (
     Freshness,
+    Listed,
     Option,
     Service,
     destinations,
+    every_service,
     freshness,
     freshness_of,
     group_names,
@@ -31,12 +33,14 @@ from connections.catalog.refresh import refresh_all, refresh_service
 __all__ = [
     "Credentials",
     "Freshness",
+    "Listed",
     "Group",
     "LiveConnection",
     "Option",
     "Service",
     "credentials_of",
     "destinations",
+    "every_service",
     "fitting_rules",
     "freshness",
     "freshness_of",

@@ -89,6 +89,22 @@ def services() -> list[Service]:
     return sorted(found, key=lambda one: (not one.recommended, rules.position(one.id) if one.recommended else 0))
 
 
+@dataclass(frozen=True)
+class Listed:
+    """A service of the gallery; `refusal` says why it cannot be asked for."""
+
+    service: Service
+    refusal: str
+
+
+def every_service() -> list[Listed]:
+    """By name, those that the company refuses too."""
+    rules = policy()
+    columns = ("fivetran_id", "name", KT("data__type"), KT("data__service_status"), KT("data__link_to_docs"))
+    rows = CatalogEntry.objects.filter(kind=Kind.SERVICE).values_list(*columns)
+    return [Listed(_service(rules, *row), rules.refusal(row[0])) for row in rows]
+
+
 def _service(
     rules: Policy, service: str, name: str, category: str | None, status: str | None, guide: str | None
 ) -> Service:

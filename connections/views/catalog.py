@@ -1,5 +1,7 @@
-"""What Fivetran offers: the list for the service picker, and the page about the age of the portal's copy."""
+"""What Fivetran offers: the list for the service picker, and the gallery with the age of the portal's copy."""
 
+from collections import Counter
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -8,15 +10,19 @@ from django.db.models import Count, Max
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import condition, require_POST, require_safe
 
 from connections import catalog, permissions
-from connections.catalog.search import aliases
+from connections.catalog.search import aliases, search
 from connections.models import CatalogEntry, CatalogRefresh, Kind, PortalPolicy, ServiceRule, StaleRow, Stance
+from connections.views import labels
 from connections.workflow import operations
 
 _SHAPE = 2  # of a row in the JSON; a browser's copy of another shape is no longer valid
+SHOWN = 200  # tiles on one page, which so weighs a tenth of what a page may
+_RECOMMENDED, _OTHER = "Recommended", "Other"
 _UNDER_WAY = timedelta(minutes=1)  # the longest time for which the page waits for an answer
 
 
@@ -44,7 +50,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     return render(
         request,
         "connections/catalog/catalog.html",
-        _catalog_state() | {"can_refresh": permissions.can_refresh(request.user)},
+        _catalog_state() | _gallery(request) | {"can_refresh": permissions.can_refresh(request.user)},
     )
 
 
@@ -59,6 +65,46 @@ def refresh(request: HttpRequest) -> HttpResponse:
     except StaleRow as moved:
         messages.info(request, str(moved))
     return redirect("connections:catalog")
+
+
+@dataclass(frozen=True)
+class Tile:
+    service: catalog.Service
+    tag: SafeString | str
+    refusal: str
+
+
+def _gallery(request: HttpRequest) -> dict[str, Any]:
+    """The services of one category, or those that a search finds: all at once would weigh too much."""
+    words = request.GET.get("q", "").strip()[:200].lower()
+    listed = catalog.every_service()
+    sizes = Counter(one.service.group or _OTHER for one in listed)
+    recommended = [one for one in listed if one.service.recommended]
+    first = _RECOMMENDED if recommended else next(iter(sorted(sizes)), "")
+    chosen = request.GET.get("category", "") or first
+    if words:
+        by_id = {one.service.id: one for one in listed}
+        found = [by_id[service.id] for service in search([one.service for one in listed], words)]
+    elif chosen == _RECOMMENDED:
+        found = recommended
+    else:
+        found = [one for one in listed if (one.service.group or _OTHER) == chosen]
+    categories = ([(_RECOMMENDED, len(recommended))] if recommended else []) + sorted(sizes.items())
+    current = "" if words else chosen
+    return {
+        "words": words,
+        "categories": [(one, size, "page" if one == current else "false") for one, size in categories],
+        "tiles": [_tile(one) for one in found[:SHOWN]],
+        "more": len(found) > SHOWN,
+    }
+
+
+def _tile(one: catalog.Listed) -> Tile:
+    if one.refusal:
+        return Tile(one.service, labels.tag("danger", "not allowed"), one.refusal)
+    if one.service.recommended:
+        return Tile(one.service, labels.tag("success", "recommended"), "")
+    return Tile(one.service, labels.tag("", one.service.lifecycle) if one.service.lifecycle else "", "")
 
 
 def _catalog_state() -> dict[str, Any]:
