@@ -62,6 +62,8 @@ def test_paste_correct_submit_and_decide(cast: dict[str, Any], open_as: OpenAs) 
     page.goto("/approvals/")
     look(page, "inbox")
     page.get_by_role("link", name=f"Batch #{batch.pk}").click()
+    expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
+    page.get_by_role("button", name="Tick all rows").click()
     expect(page.get_by_label("Reason to reject row 2")).to_be_hidden()
     page.get_by_label("Approve row 2").uncheck()
     page.get_by_label("Reason to reject row 2").fill("Wrong table")
@@ -74,6 +76,10 @@ def test_paste_correct_submit_and_decide(cast: dict[str, Any], open_as: OpenAs) 
     look(page, "deciding")
     page.get_by_role("button", name="Approve the ticked rows").click()
     expect(page.get_by_text("1 request was approved.")).to_be_visible()
+    assert [r.state for r in requests_of(batch)] == [Status.APPROVED, Status.PENDING, Status.PENDING]
+    expect(page.get_by_label("Reason to reject row 3")).to_have_value("No budget for this one")
+    page.get_by_role("button", name="Reject the rows with a reason").click()
+    expect(page.get_by_text("1 request was rejected.")).to_be_visible()
     assert [r.state for r in requests_of(batch)] == [Status.APPROVED, Status.PENDING, Status.REJECTED]
     look(page, "decided")
 
@@ -85,6 +91,7 @@ def test_a_decision_that_came_too_late(cast: dict[str, Any], open_as: OpenAs) ->
     first = requests_of(batch)[0]
     decision = {first.pk: batches.Decision(first.digest, approve=False, reason="Twice")}
     batches.decide_batch(by=cast["admin"], batch=batch, decisions=decision)
+    page.get_by_role("button", name="Tick all rows").click()
     page.get_by_role("button", name="Approve the ticked rows").click()
     expect(page.get_by_text("it is already “Rejected” by admin")).to_be_visible()
     look(page, "late")

@@ -255,6 +255,19 @@ def test_a_row_with_both_a_tick_and_a_reason_decides_nothing(as_user: Any, cast:
     assert ticks == form["approve"], "what was ticked is ticked, and what was not is not"
 
 
+def test_each_button_of_a_batch_does_what_it_says(as_user: Any, cast: dict[str, User]) -> None:
+    batch = filed(cast["requester"])
+    first, _, third = requests_of(batch)
+    approver, address = as_user("approver"), f"/batches/{batch.pk}/decide/"
+    assert not re.search(r'name="approve"[^>]*\schecked', page(approver.get(f"/batches/{batch.pk}/")))
+    form = posted(batch, **{f"reason_{third.pk}": "No budget"}) | {"approve": [str(first.pk)]}
+    shown = page(approver.post(address, form | {"verb": "approve"}))
+    assert [r.state for r in requests_of(batch)] == [Status.APPROVED, Status.PENDING, Status.PENDING]
+    assert "1 request was approved" in shown and 'value="No budget"' in shown
+    approver.post(address, form | {"verb": "reject"})
+    assert [r.state for r in requests_of(batch)] == [Status.APPROVED, Status.PENDING, Status.REJECTED]
+
+
 def test_a_body_that_changed_is_not_approved_and_no_longer_ticked(as_user: Any, cast: dict[str, User]) -> None:
     batch = filed(cast["requester"], 2)
     form, changed = posted(batch), requests_of(batch)[0]

@@ -57,12 +57,25 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     if any(d.reason and not ReasonForm({"decision_reason": d.reason}).is_valid() for d in decisions.values()):
         messages.warning(request, "Use 2,000 characters or fewer for a reason. Nothing was decided.")
         return _show(request, batch)
-    outcomes = batches.decide_batch(by=by, batch=batch, decisions=decisions)
+    chosen = of_verb(decisions, request.POST.get("verb", ""))
+    outcomes = batches.decide_batch(by=by, batch=batch, decisions=chosen)
     report(request, outcomes)
     if any(outcome.obstacle for outcome in outcomes) or not outcomes:
         obstacles = {outcome.request.pk: outcome.obstacle for outcome in outcomes}
         return _show(request, batch, obstacles, status=409 if outcomes else 200)
+    if any(decision.approve or decision.reason for pk, decision in decisions.items() if pk not in chosen):
+        messages.info(request, "What else you ticked or wrote is still below, for its own button.")
+        return _show(request, batch)
     return redirect("connections:batch", pk)
+
+
+def of_verb(decisions: Mapping[int, Decision], verb: str) -> dict[int, Decision]:
+    """What the pressed button stands for: it approves, or it rejects. A script that names none does both."""
+    return {
+        pk: one
+        for pk, one in decisions.items()
+        if verb not in ("approve", "reject") or one.approve is (verb == "approve")
+    }
 
 
 def requests(count: int) -> str:
@@ -134,11 +147,11 @@ def _shown(request: HttpRequest, batch: Batch, obstacles: Mapping[int, str]) -> 
 def _shown_row(
     request: HttpRequest, row: BatchRow, evidence: list[Evidence] | None, obstacle: str, open_bodies: bool
 ) -> Shown:
-    # With `evidence`, even none, the reader is asked to decide. All rows are ticked at first; a row whose body changed
-    # since the approver saw it is not.
+    # With `evidence`, even none, the reader is asked to decide. No row is ticked at first, and none whose body changed
+    # since the approver saw it.
     asked, posted = row.request, request.method == "POST"
     digest = request.POST.get(f"digest_{asked.pk}", asked.digest)
-    ticked = not posted or str(asked.pk) in request.POST.getlist("approve")
+    ticked = posted and str(asked.pk) in request.POST.getlist("approve")
     connection = queries.connection_of(asked)
     return Shown(
         number=row.number,
