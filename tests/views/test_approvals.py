@@ -9,6 +9,7 @@ from django.test import Client
 
 from connections import workflow
 from connections.models import ConnectionRequest
+from connections.people import display_name
 from connections.states import Status
 from tests import factories
 
@@ -35,7 +36,14 @@ def test_the_inbox_lists_who_what_where_risks_and_age_oldest_first(as_user: Logi
     factories.draft(cast["requester"])
     page = as_user("approver").get("/approvals/").content.decode()
     assert re.findall(r'data-request-id="(\d+)"', page) == [str(first.pk), str(second.pk)]
-    for words in ("requester", "Board report", "Warehouse", first.schema, "just now", "Syncs every minute"):
+    for words in (
+        display_name(cast["requester"]),
+        "Board report",
+        "Warehouse",
+        first.schema,
+        "just now",
+        "Syncs every minute",
+    ):
         assert words in page
     assert "Trusts any TLS certificate without review" in page
     assert f'href="/requests/{first.pk}/"' in page

@@ -11,6 +11,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from connections import permissions
+from connections.context_processors import WAITING
 from connections.evidence import Evidence, evidence_of, evidence_of_change
 from connections.models import ConnectionRequest
 from connections.models.request import ConnectionRequestQuerySet
@@ -43,6 +44,8 @@ def inbox(request: HttpRequest) -> HttpResponse:
         (change, change_labels.differences(change), evidence_of_change(change)) for change in changes[:SHOWN]
     ]
     context["to_trust"] = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
+    to_approve = [*context["requests"], *context["changes"], *context["to_trust"]]
+    setattr(request, WAITING, len(to_approve) + sum(batch["waiting"] for batch in context["batches"]))
     shown = (name for name in ("batches", "requests", "more", "changes", "to_trust") if context[name])
     context["sections"] = [f"connections/approvals/_{name}.html" for name in shown]
     return render(request, "connections/approvals/inbox.html", context)
