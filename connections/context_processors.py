@@ -14,6 +14,8 @@ FIVETRAN_HOST = "api.fivetran.com"
 COUNTED = 99
 # A page that counts what waits in a query of its own keeps the number under this name in the request.
 WAITING = "approvals_waiting"
+# The request's page asks the most, and tells beside its decision what is left.
+_WITHOUT_COUNT = ("connections:request",)
 _counts = CountsForReader(lambda user: [permissions.to_approve(user)], COUNTED)
 
 
@@ -44,6 +46,8 @@ def _navigation(request: HttpRequest) -> Iterator[tuple[str, str, str]]:
 
 def _waiting(request: HttpRequest) -> str:
     """How much waits for the approver: one query at most, and none on a page that has counted."""
+    if request.resolver_match and request.resolver_match.view_name in _WITHOUT_COUNT:
+        return ""
     count = getattr(request, WAITING, None)
     if count is None:
         reader = permissions.logged_in(request.user)

@@ -5,10 +5,20 @@ import secrets
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from urllib.parse import urlsplit, urlunsplit
 
 from django.contrib import messages
+from django.contrib.auth.middleware import LoginRequiredMiddleware
+from django.contrib.auth.views import redirect_to_login
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseServerError
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+    HttpResponseServerError,
+)
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.template import loader
 from django.urls import Resolver404, resolve
@@ -69,6 +79,22 @@ def limited(answer: HttpResponse, reached: LimitReached) -> HttpResponse:
     if isinstance(reached, TooMany) and reached.retry_seconds:
         answer.headers["Retry-After"] = str(reached.retry_seconds)
     return answer
+
+
+class LogInAndReturn(LoginRequiredMiddleware):
+    """A form that was sent after the session had ended: the log-in leads back to the page with the form, for the
+    address that the form is sent to has no page of its own.
+    """
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., HttpResponseBase]
+    ) -> HttpResponseRedirect:
+        if request.method in ("GET", "HEAD"):
+            return super().handle_no_permission(request, view_func)
+        came_from = urlsplit(request.META.get("HTTP_REFERER", ""))
+        here = came_from.netloc == request.get_host()
+        page = urlunsplit(("", "", came_from.path, came_from.query, "")) if here else ""
+        return redirect_to_login(page or page_above(request.path))
 
 
 class RefusalsInWords:

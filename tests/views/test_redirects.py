@@ -133,3 +133,13 @@ def test_no_address_leads_to_another_site(as_user: Any, role: str) -> None:
         answer = client.get(path, follow=False)
         assert answer.status_code in {200, 302, 301, 403, 404}, path
         assert host_of(answer.get("Location", "/")) == "testserver", (path, answer.get("Location"))
+
+
+def test_a_form_sent_after_the_session_ended_leads_back_to_its_page(client: Client) -> None:
+    """Its own address answers no GET, so the log-in must not lead there."""
+    page = "http://testserver/requests/7/?from=mail"
+    back = client.post("/requests/7/reject/", headers={"referer": page})
+    assert back["Location"] == "/accounts/login/?next=/requests/7/%3Ffrom%3Dmail"
+    for elsewhere in ({}, {"referer": "https://evil.example/requests/8/"}, {"referer": "//evil.example/"}):
+        assert client.post("/requests/7/reject/", headers=elsewhere)["Location"] == "/accounts/login/?next=/requests/7/"
+    assert client.get("/requests/7/")["Location"] == "/accounts/login/?next=/requests/7/"

@@ -67,6 +67,10 @@ document.addEventListener("click", async (event) => {
   }
 });
 
+document.querySelector("[data-tick-rows]")?.addEventListener("click", () => {
+  for (const box of document.querySelectorAll("[name=approve]:enabled")) box.checked = true;
+});
+
 // --- menus close as menus do -----------------------------------------------------------------------------------------
 const openMenus = () => document.querySelectorAll(":is(.user-menu, [data-menu])[open]");
 document.addEventListener("click", (event) => {
@@ -81,3 +85,24 @@ document.addEventListener("keydown", (event) => {
 });
 
 document.querySelector("[data-error-summary]")?.focus();
+
+// --- a reason that was typed when the session had ended is there again after the log-in ----------------------------------
+const REASON = "decision-reason";
+try {
+  const kept = JSON.parse(sessionStorage.getItem(REASON) ?? "null");
+  const box = document.querySelector("[name=decision_reason]");
+  if (kept && !location.pathname.startsWith("/accounts/")) {
+    const logsIn = document.referrer && new URL(document.referrer).pathname.startsWith("/accounts/login/");
+    if (logsIn && box && !box.value && kept.path === location.pathname) {
+      box.value = kept.text;
+      box.closest("details")?.setAttribute("open", "");
+    }
+    sessionStorage.removeItem(REASON);
+  }
+  document.addEventListener("submit", (event) => {
+    const text = event.target.elements.namedItem("decision_reason")?.value;
+    if (text) sessionStorage.setItem(REASON, JSON.stringify({ path: location.pathname, text }));
+  });
+} catch {
+  // Storage may be forbidden: then nothing is kept.
+}
