@@ -29,7 +29,7 @@ _STYLES_ALONE = {
 def demo(request: HttpRequest) -> dict[str, Any]:
     """For every page, after the portal's own: the way to the mails, and the log-in's buttons."""
     offered = context_processors.portal(request)["navigation"]
-    return {"navigation": lambda: [*offered(), ("demo:mails", "Mails")], "demo_log_ins": _log_ins}
+    return {"navigation": lambda: [*offered(), ("demo:mails", "Mails", "")], "demo_log_ins": _log_ins}
 
 
 def _log_ins() -> list[dict[str, str]]:
