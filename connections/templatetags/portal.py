@@ -15,6 +15,7 @@ from connections.spec import characters
 from connections.states import Status
 from connections.templatetags.icons import service_icon
 from connections.views import labels
+from connections.views.history import rows
 
 register = template.Library()
 MAX_JSON = 20_000  # characters of foreign data that a page shows
@@ -153,6 +154,11 @@ def doubtful(text: object) -> list[str]:
 @register.filter
 def hidden_marks(text: object) -> list[str]:
     return characters.hidden(str(text))
+
+
+@register.filter
+def in_pieces(text: object) -> SafeString:
+    return rows.in_pieces(str(text))
 
 
 @register.filter(is_safe=True)

@@ -45,20 +45,14 @@ def test_a_hostile_name_stays_text() -> None:
     hostile = User(username="x", first_name='<img src="x">', last_name="a\u202eb")
     shown = drawn("{% person who %}{{ who|person_name }}", who=hostile)
     assert "<img" not in shown and "\u202e" not in shown and "[U+202E]" in shown
-    assert "<b>" not in drawn("{% service_icon service name category %}", service="s", name="<b>x", category="<b>")
+    assert "<b>" not in drawn("{% service_icon service name %}", service="<b>", name="<b>x")
 
 
 def test_a_service_shows_its_kind_or_its_initials() -> None:
-    assert "<svg" in drawn("{% service_icon 'postgres' 'PostgreSQL' 'Database' %}")
-    assert ">GS</span>" in drawn("{% service_icon 'google_sheets' 'Google Sheets' 'Productivity' %}")
-    assert ">PO</span>" in drawn("{% service_icon 'postgres' '' '' 'lg' %}")
-
-
-def test_one_category_has_one_hue() -> None:
-    def hue(service: str, category: str) -> str:
-        return drawn("{% service_icon service '' category %}", service=service, category=category).split("hue-")[1][0]
-
-    assert hue("postgres", "Database") == hue("mysql", "Databases")
+    assert "<svg" in drawn("{% service_icon 'postgres' 'PostgreSQL' %}")
+    assert ">ON</span>" in drawn("{% service_icon 'oracle_netsuite_openair' 'Oracle NetSuite' %}")
+    assert ">ST</span>" in drawn("{% service_icon 'stripe' 'Stripe' %}")
+    assert ">ST</span>" in drawn("{% service_icon 'stripe' '' 'lg' %}")
 
 
 def test_an_icon_says_nothing_to_a_screen_reader() -> None:

@@ -95,10 +95,6 @@ class RequestPage:
         return ("to" if group else "", group, "/" if name else "", name)
 
     @property
-    def category(self) -> str:
-        return str(getattr(self.row, "service_type", None) or "")[:60]
-
-    @property
     def live_sections(self) -> Iterator[Section]:
         # A body that changed since the page was opened does not replace the one that an approver reads: the decision
         # keeps the old digest, which cannot approve any more, and the page says that it is out of date.

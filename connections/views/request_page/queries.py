@@ -57,7 +57,6 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
         latest_change=Subquery(changes.values("pk")[:1]),
         open_change=Subquery(changes.filter(status__in=sorted(CHANGE_OPEN)).values("pk")[:1]),
-        service_type=Subquery(catalog_rows(Kind.SERVICE, "service").values(type=KT("data__type"))),
         guide=Subquery(catalog_rows(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
         group_told_at=Subquery(catalog_rows(Kind.GROUP, "group_id").values("detail_at")),
     )
