@@ -1,5 +1,6 @@
 """What the form can offer, read from the cached copy; the only call to Fivetran is for a chosen service."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -105,6 +106,12 @@ def every_service() -> list[Listed]:
     return [Listed(_service(rules, *row), rules.refusal(row[0])) for row in rows]
 
 
+def _in_words(category: str) -> str:
+    """`HumanResources`, as Fivetran writes it, in words: `Human resources`."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", " ", category).split(" ")
+    return " ".join([words[0], *(word.lower() for word in words[1:])]) if len(words) > 1 else category
+
+
 def _service(
     rules: Policy, service: str, name: str, category: str | None, status: str | None, guide: str | None
 ) -> Service:
@@ -116,7 +123,7 @@ def _service(
         id=service,
         name=name,
         remark=", ".join(remark for remark in remarks if remark),
-        group=category[:60] if category and category[0].isalpha() else "",  # a list or a number is no name
+        group=_in_words(category[:60]) if category and category[0].isalpha() else "",  # a list or a number is no name
         lifecycle=lifecycle,
         guide=guide_at(guide),
         recommended=recommended,

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import Count, F, Min
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -60,8 +61,9 @@ def _requests(user: Person) -> dict[str, Any]:
     of_batches = _rows_of(waiting, [one["batch_row__batch"] for one in listed])
     evidence = evidence_of([*rows[:SHOWN], *of_batches], user)
     for one in listed:
-        mine = [conn_request.pk for conn_request in of_batches if conn_request.batch_of == one["batch_row__batch"]]  # type: ignore[attr-defined]  # annotated by _rows_of()
-        summed = summed_evidence(evidence[pk] for pk in mine)
+        mine = [conn_request for conn_request in of_batches if conn_request.batch_of == one["batch_row__batch"]]  # type: ignore[attr-defined]  # annotated by _rows_of()
+        summed = summed_evidence(evidence[conn_request.pk] for conn_request in mine)
+        one["requester"] = mine[0].requester if mine else User(username=one["requester__username"])
         one |= {"evidence": summed[:_OF_BATCH], "more": len(summed) > _OF_BATCH or len(mine) < one["waiting"]}
     return {
         "requests": [(conn_request, evidence[conn_request.pk]) for conn_request in rows[:SHOWN]],
