@@ -91,10 +91,17 @@ class LogInAndReturn(LoginRequiredMiddleware):
     ) -> HttpResponseRedirect:
         if request.method in ("GET", "HEAD"):
             return super().handle_no_permission(request, view_func)
+        address = self.get_login_url(view_func)  # the admin has a log-in of its own
+        return redirect_to_login(_page_before(request) or page_above(request.path), address)
+
+
+def _page_before(request: HttpRequest) -> str:
+    """The address of the portal's page that the browser says it comes from, else nothing."""
+    try:
         came_from = urlsplit(request.META.get("HTTP_REFERER", ""))
-        here = came_from.netloc == request.get_host()
-        page = urlunsplit(("", "", came_from.path, came_from.query, "")) if here else ""
-        return redirect_to_login(page or page_above(request.path))
+    except ValueError:  # it is no address
+        return ""
+    return urlunsplit(("", "", came_from.path, came_from.query, "")) if came_from.netloc == request.get_host() else ""
 
 
 class RefusalsInWords:

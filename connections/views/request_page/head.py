@@ -28,6 +28,12 @@ _LOOKED_AT = "It is being looked at: the operators were told."
 
 
 @dataclass(frozen=True)
+class Wrote:
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Refused:
     code: str
     message: str
@@ -84,7 +90,8 @@ def notices(
     if conn_request.state is Status.ATTENTION and conn_request.note:
         yield Section("note", conn_request.note)
     if conn_request.decision_reason:
-        yield Section("wrote", conn_request)
+        by = conn_request.decided_by
+        yield Section("wrote", Wrote(display_name(by) if by else "The approver", conn_request.decision_reason))
 
 
 def refused(conn_request: ConnectionRequest, step: NextStep, newest: Attempt | None) -> Refused:
