@@ -15,13 +15,13 @@ register = template.Library()
 
 HUES = 8  # `.hue-0` to `.hue-7` in portal.css
 # By the id of a service, which every page knows; of a kind whose picture says more than the letters of a name.
-_PICTURES = {
-    "circle-stack": r"postgres|mysql|maria|mongo|sql_?server|dynamodb|documentdb|cockroach|cosmos|firebase|db2|aurora"
-    r"|opensearch|elastic_cloud|_db$|^oracle$|^oracle_(hva|rac|rds|sap)",
-    "document-text": r"^(s3|gcs|box|dropbox|email|ftp|sftp)$|^s3_|google_(drive|sheets)|one_drive|share_point|blob_",
-    "bolt": r"kafka|kinesis|event_hub|^(segment|snowplow|webhooks)$",
-    "code-bracket": r"lambda|function$|connector_sdk",
-}
+_DATABASE = re.compile(
+    r"postgres|mysql|maria|mongo|sql_?server|dynamodb|documentdb|cockroach|cosmos|firebase|db2|aurora"
+    r"|opensearch|elastic_cloud|_db$|^oracle$|^oracle_(?:hva|rac|rds|sap)"
+)
+_FILE = re.compile(r"^(?:s3|gcs|box|dropbox|email|ftp|sftp)$|^s3_|google_(?:drive|sheets)|one_drive|share_point|blob_")
+_EVENT = re.compile(r"kafka|kinesis|event_hub|^(?:segment|snowplow|webhooks)$")
+_FUNCTION = re.compile(r"lambda|function$|connector_sdk")
 
 
 @register.simple_tag
@@ -35,10 +35,20 @@ def icon(name: str, size: int = 20) -> str:
 @lru_cache(maxsize=2_000)
 def service_icon(service: str, name: str, size: str = "") -> SafeString:
     """A tile for a service: its kind's picture or its initials, in a hue of its own; `size` is "", "sm" or "lg"."""
-    picture = next((picture for picture, ids in _PICTURES.items() if re.search(ids, service)), None)
+    picture = _picture(service)
     inside = icon(picture, 24) if picture else initials(name or service)
     hue = crc32(service.encode()) % HUES
     return format_html('<span class="service-icon hue-{}{}" aria-hidden="true">{}</span>', hue, _sized(size), inside)
+
+
+def _picture(service: str) -> str:
+    if _DATABASE.search(service):
+        return "circle-stack"
+    if _FILE.search(service):
+        return "document-text"
+    if _EVENT.search(service):
+        return "bolt"
+    return "code-bracket" if _FUNCTION.search(service) else ""
 
 
 def _sized(size: str) -> str:

@@ -115,10 +115,10 @@ def test_a_name_of_an_open_request_is_taken(as_user: Any, cast: dict[str, User],
     link = f'href="/requests/{held.pk}/"'
     mine = as_user("requester").post(REVIEW, FILLED).content.decode()
     assert "by another open request" in mine
-    assert "requester2" not in mine
+    assert "requester2" not in mine and "Jonas" not in mine
     assert link not in mine
     theirs = as_user("approver").post(REVIEW, FILLED).content.decode()
-    assert f"by request {held.pk} of requester2" in theirs
+    assert f"by request {held.pk} of Jonas Weber" in theirs
     assert link in theirs
 
 
@@ -167,14 +167,14 @@ def test_a_source_that_somebody_else_connected_is_said_without_a_name(
     crm(cast["requester2"], Status.CREATED)
     text = same_source(as_user("requester"))
     assert text.startswith("A connection or request of somebody else. Ask the platform team")
-    assert "requester2" not in text
+    assert "requester2" not in text and "Jonas" not in text
     assert "crm" not in text
 
 
 def test_who_may_see_it_learns_which_and_whose(as_user: Any, cast: dict[str, User], offered: None) -> None:
     conn_request = crm(cast["requester2"])
     text = same_source(as_user("approver"))
-    assert f"Request {conn_request.pk} of requester2 (Waiting for approval), into Warehouse as crm" in text
+    assert f"Request {conn_request.pk} of Jonas Weber (Waiting for approval), into Warehouse as crm" in text
     assert "somebody else" not in text
     page = as_user("approver").post(REVIEW, {**POSTGRES, "config__schema_prefix": "m", "config__host": HOST})
     assert f'href="/requests/{conn_request.pk}/"' in page.content.decode()
@@ -185,7 +185,7 @@ def test_one_s_own_is_named_and_the_others_counted(as_user: Any, cast: dict[str,
     crm(cast["requester2"], config__schema_prefix="crm2")
     crm(cast["requester2"], config__schema_prefix="crm3", service="postgres_rds")
     text = same_source(as_user("requester"))
-    assert f"Request {own.pk} of requester" in text
+    assert f"Request {own.pk} of Mara Lindqvist" in text
     assert "2 connections or requests of somebody else" in text
     assert f"Request {own.pk}" not in same_source(as_user("requester"), edited=str(own.pk))
 

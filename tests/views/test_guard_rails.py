@@ -23,16 +23,18 @@ from connections.models.search import Edge
 from connections.timezones import UTC
 from connections.views.history import history
 from connections.views.history.filters import Filters, cursor
+from connections.views.history.frame import frame_of
 from tests import factories
 from tests.bench import rows
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
 LIST = "/requests/"
-FEW, MANY = 1_200, 4_800
-MOST_READ = 1_101  # rows that a page may read without an index: its capped count, and the drafts of others between them
+FEW, MANY = 1_400, 9_600
+MOST_READ = 1_251  # rows that a page may read without an index: a capped count, and what it leaves out between them
 SEARCHED = 3_001  # rows that the first look of a search may walk through
-MOST_WORK = 12_000  # instructions of SQLite's virtual machine for a page; to read MANY rows takes more
+# Instructions of SQLite's virtual machine for a page with the counts of its tabs; to read MANY rows takes more.
+MOST_WORK = 30_000
 Reader = Callable[[str], Client]
 
 
@@ -80,7 +82,7 @@ def of_the_list(queries: list[str]) -> list[str]:
 # --- how many queries ------------------------------------------------------------------------------------------------
 
 
-def test_the_list_asks_five_queries_and_a_search_six_whatever_there_is(reader: Reader) -> None:
+def test_the_list_and_a_search_ask_six_queries_whatever_there_is(reader: Reader) -> None:
     client = reader("approver")
     counts: dict[str, set[int]] = {"list": set(), "search": set()}
     for added in (0, 1, 49, 1_150):
@@ -88,7 +90,7 @@ def test_the_list_asks_five_queries_and_a_search_six_whatever_there_is(reader: R
             rows.seed(added)
         counts["list"].add(len(asked(client, LIST)))
         counts["search"] |= {len(asked(client, f"{LIST}?q={word}")) for word in ("emea", "nowhere", rows.RARE, "em")}
-    assert max(counts["list"]) <= 5, counts
+    assert max(counts["list"]) <= 6, counts
     assert len(counts["list"]) == 1, "the number of queries depends on the number of rows"
     assert max(counts["search"]) <= 6, counts
 
@@ -205,8 +207,8 @@ def test_the_lists_work_does_not_grow_with_the_table(reader: Reader) -> None:
     rows.seed(MANY - FEW)
     after = {name: work(asked(clients[who], address)) for name, (who, address) in lists().items()}
     for name in ("page 1", "an older page"):
-        assert after[name] <= 1.1 * before[name], (name, before[name], after[name])
-    # With few rows the capped count of a filter has not reached its cap yet; at it, it costs what page 1's costs.
+        # With few rows the capped counts of some tabs and filters have not reached their cap yet.
+        assert after[name] <= 1.25 * before[name], (name, before[name], after[name])
     assert max(after.values()) <= MOST_WORK, after
     whole = work(["SELECT COUNT(*) FROM connections_connectionrequest WHERE reason LIKE '%x%'"])
     assert whole > MOST_WORK, "reading the whole table would be seen"
@@ -246,7 +248,8 @@ def test_fifty_rows_render_within_eight_times_an_f_string(reader: Reader) -> Non
     template = get_template("connections/history/_table.html")
     request = RequestFactory().get(LIST)
     request.user = User.objects.get(username="person0001")
-    ours: Callable[[], str] = lambda: template.render({"page": page}, request)  # noqa: E731
+    drawn = {"page": page, "frame": frame_of(request, Filters())}
+    ours: Callable[[], str] = lambda: template.render(drawn, request)  # noqa: E731
     assert ours().count("data-request-id") == 50
     ratios = []
     for _ in range(15):

@@ -44,7 +44,7 @@ class Drawn(HTMLParser):
         """Note a control, or the selected option of the one before it."""
         told = dict(attrs)
         name, value = told.get("name") or "", told.get("value") or ""
-        if tag == "input" and (told.get("type") != "checkbox" or "checked" in told):
+        if tag == "input" and (told.get("type") not in ("checkbox", "radio") or "checked" in told):
             self.texts[name] = value or ("on" if told.get("type") == "checkbox" else "")
         elif tag == "select":
             self._select = name

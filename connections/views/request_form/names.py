@@ -12,6 +12,7 @@ from connections import catalog, permissions
 from connections.catalog import LiveConnection
 from connections.forms import RequestForm
 from connections.models import ConnectionRequest, Kind, PortalPolicy
+from connections.people import display_name
 from connections.spec import naming_rule
 from connections.spec.fields import Field
 from connections.spec.payloads import Asked
@@ -146,7 +147,7 @@ def taken_words(by: User, holder: ConnectionRequest | None) -> str:
     if holder is None:
         return ""
     if permissions.visible_to(by).filter(pk=holder.pk).exists():
-        what = f"request {holder.pk} of {holder.requester} ({holder.state.label})"
+        what = f"request {holder.pk} of {display_name(holder.requester)} ({holder.state.label})"
     else:
         what = "an existing connection" if holder.connection_id else "another open request"
     return f"“{holder.schema}” is taken in this destination by {what}. Choose another name."

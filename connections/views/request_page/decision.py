@@ -9,6 +9,7 @@ from django.views.decorators.http import require_POST
 from connections import permissions, workflow
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, StaleRow
+from connections.people import display_name
 from connections.states import DECIDED, Status
 from connections.views.errors import decided
 from connections.views.request_page import queries
@@ -71,10 +72,9 @@ def _moved_on(request: HttpRequest, conn_request: ConnectionRequest, obstacle: S
     if conn_request.state is Status.PENDING:
         return "The request changed since you looked at it, so nothing was decided. Please look again."
     if conn_request.state in DECIDED and conn_request.approved_by:
-        return f"Already approved by {conn_request.approved_by}."
-    match conn_request.state:
-        case Status.REJECTED:
-            return f"Already rejected by {conn_request.decided_by}."
-        case Status.CHANGES_REQUESTED:
-            return f"Already sent back for changes by {conn_request.decided_by}."
+        return f"Already approved by {display_name(conn_request.approved_by)}."
+    if conn_request.state is Status.REJECTED and conn_request.decided_by:
+        return f"Already rejected by {display_name(conn_request.decided_by)}."
+    if conn_request.state is Status.CHANGES_REQUESTED and conn_request.decided_by:
+        return f"Already sent back for changes by {display_name(conn_request.decided_by)}."
     return f"There is nothing to decide any more: {conn_request.state.label}."
