@@ -76,6 +76,21 @@ def test_keys_move_and_never_fire_while_somebody_types(page: Page) -> None:
     page.wait_for_url("**/requests/*/")
 
 
+def test_keys_can_be_turned_off_and_on(page: Page) -> None:
+    page.goto("/requests/")
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_label("Turn these keys off in this browser").check()
+    page.get_by_role("button", name="Close").click()
+    page.reload()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search")).not_to_be_focused()
+    page.get_by_role("button", name="Keys").click()
+    page.get_by_label("Turn these keys off in this browser").uncheck()
+    page.get_by_role("button", name="Close").click()
+    page.keyboard.press("/")
+    expect(page.get_by_label("Search")).to_be_focused()
+
+
 def test_a_typed_reason_outlives_the_session(page: Page, cast: dict[str, Any]) -> None:
     conn_request = factories.submitted(cast["requester"])
     page.goto(f"/requests/{conn_request.pk}/")

@@ -344,7 +344,7 @@ def test_who_may_see_the_holder_reads_who_it_is(client: Client, as_user: Any, ca
     taken = factories.submitted(cast["requester"], config__schema="sales", config__table="orders")
     for person in ("requester", "approver"):
         text = page(as_user(person).post(NEW, COMPLETE))
-        assert f"request {taken.pk} of requester" in error_of(text, "config__table")
+        assert f"request {taken.pk} of Mara Lindqvist" in error_of(text, "config__table")
         assert f'href="/requests/{taken.pk}/"' in text
 
 

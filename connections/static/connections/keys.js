@@ -29,17 +29,43 @@ function approve() {
   else linkOf(current() ?? rows()[0])?.click();
 }
 
+// Who speaks to the computer would press them by a word: so they can be turned off (WCAG 2.1.4).
+const OFF = "keys-off";
+const turned = () => {
+  try {
+    return localStorage.getItem(OFF) === "yes";
+  } catch {
+    return false; // storage can be forbidden
+  }
+};
+const list = document.querySelector("#keys");
+const box = document.querySelector("[data-keys-off]");
+
+function show() {
+  box.checked = turned();
+  list.showModal();
+}
+
+document.querySelector("[data-keys]")?.addEventListener("click", show);
+box?.addEventListener("change", () => {
+  try {
+    localStorage.setItem(OFF, box.checked ? "yes" : "no");
+  } catch {
+    box.checked = false; // then the choice cannot be kept
+  }
+});
+
 const KEYS = {
   "/": search,
   j: () => move(1),
   k: () => move(-1),
   a: approve,
-  "?": () => document.querySelector("#keys")?.showModal(),
+  "?": show,
 };
 
 document.addEventListener("keydown", (event) => {
-  const act = KEYS[event.key];
-  if (!act || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+  const act = list && KEYS[event.key]; // a page without a reader has no list of keys
+  if (!act || turned() || event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
   if (event.target.closest?.(TYPING)) return;
   event.preventDefault();
   act();
