@@ -65,6 +65,9 @@ MIDDLEWARE = [
     "portal.fetch_metadata.OwnPages",  # before the static files, which carry its header, and before any view
     "portal.middleware.body_limit",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # Pages compress to a fifth. That a compressed length tells nothing of a secret (BREACH): no other site reads a page
+    # with a session (OwnPages, SameSite), each answer masks its CSRF token anew, and each length is padded at random.
+    "django.middleware.gzip.GZipMiddleware",
     "portal.middleware.no_store",
     "portal.concurrency.ConcurrencyLimits",
     "connections.health.anonymous_probes",
