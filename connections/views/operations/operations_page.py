@@ -24,6 +24,7 @@ from connections.workflow import operations
 
 SHOWN = 50
 COUNTED = 1000  # a count beyond this reads "1,000+"
+SECTIONS = ("sending", "queue", "attention", "refusals", "unknown")
 LATE = timedelta(minutes=5)  # the age of the oldest due row at which somebody should look
 
 
@@ -104,7 +105,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
     count = due[: COUNTED + 1].count()
     pause = failed if isinstance(failed, PauseForm) else PauseForm()
-    return {
+    board = {
         "breaker": _breaker_context(),
         "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
         "oldest": oldest,
@@ -119,6 +120,13 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         "form": failed or pause,
         "pause_form": pause,
     }
+    return board | {"sections": [f"connections/operations/_{name}.html" for name in _sections(board)]}
+
+
+def _sections(board: dict[str, Any]) -> list[str]:
+    """The parts of the page in order: what a person has to settle comes first."""
+    waiting = [name for name, rows in (("attention", board["attention"]), ("refusals", board["refused"])) if rows]
+    return [*waiting, *(name for name in SECTIONS if name not in waiting)]
 
 
 def form_of(conn_request: ConnectionRequest, failed: SettleForm | PauseForm | None) -> SettleForm:
