@@ -9,6 +9,13 @@ IDLE_TIMEOUT = 60  # seconds
 # What libpq takes in the query beside its options, and Django as settings of their own.
 _PLACES = {"host": "HOST", "port": "PORT", "user": "USER", "password": "PASSWORD", "dbname": "NAME"}
 _NUMBERS = ("port", "connect_timeout", "tcp_user_timeout", "keepalives")
+# Those whose values are words, which libpq would look at only when a connection is made.
+_WORDS = {
+    "sslmode": ("disable", "allow", "prefer", "require", "verify-ca", "verify-full"),
+    "gssencmode": ("disable", "prefer", "require"),
+    "channel_binding": ("disable", "prefer", "require"),
+    "target_session_attrs": ("any", "read-write", "read-only", "primary", "standby", "prefer-standby"),
+}
 _NEITHER = {"client_encoding", "fallback_application_name", "replication"}  # Django sets the first; the last is no SQL
 _DEFAULTS = {
     "connect_timeout": 5,
@@ -86,6 +93,12 @@ def libpq_options(query: list[tuple[str, str]]) -> tuple[dict[str, str], dict[st
             )
         if name.startswith(_NUMBERS) and not value.isdecimal():
             raise ImproperlyConfigured(f"DATABASE_URL has {name}={value!r}. Set it to a whole number.")
+        if name in _WORDS and value not in _WORDS[name]:
+            raise ImproperlyConfigured(
+                f"DATABASE_URL has {name}={value!r}. Set it to one of: {', '.join(_WORDS[name])}."
+            )
+        if name in options:
+            raise ImproperlyConfigured(f"DATABASE_URL has the option {name!r} more than once. Leave one.")
         if name in _PLACES:
             places[_PLACES[name]] = value
         else:

@@ -3,16 +3,18 @@ names a file wins over `NAME` (the way of Docker secrets).
 """
 
 import os
+import re
 from collections.abc import Callable
+from email.utils import parseaddr
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 import environ
-import idna
 from django.core.exceptions import ImproperlyConfigured
 
 from portal import database
+from portal.host_names import ascii_host, own_host
 
 env = environ.FileAwareEnv()
 LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -76,17 +78,22 @@ def names(name: str, default: list[str] | None = None) -> list[str]:
 
 def hosts(name: str) -> list[str]:
     """A list of host names written with commas, international ones in their ASCII form."""
-    return [ascii_host(name, item) for item in names(name)]
+    return [own_host(name, item) for item in names(name)]
 
 
-def ascii_host(name: str, host: str) -> str:
-    """`host` as browsers, mail programs and certificates spell it (IDNA 2008, UTS 46)."""
-    if host.isascii():
-        return host.lower()
-    try:
-        return idna.encode(host, uts46=True).decode()
-    except idna.IDNAError as error:
-        raise ImproperlyConfigured(f"{name} has {host!r}, which is no name of a host. Correct it.") from error
+def allowed_hosts(name: str) -> list[str]:
+    """As Django's ALLOWED_HOSTS: also * for every name, and .example.com for a name with all below it."""
+    found = []
+    for item in names(name):
+        point = "." if item.startswith(".") else ""
+        host = item if item == "*" else own_host(name, item.removeprefix("."))
+        found.append(f"[{host}]" if ":" in host else f"{point}{host}")
+    return found
+
+
+def origins(name: str, default: list[str]) -> list[str]:
+    """A list of addresses without paths, each as browsers write an origin."""
+    return [site(name, item) for item in names(name, default)]
 
 
 def is_loopback(url: str) -> bool:
@@ -94,16 +101,23 @@ def is_loopback(url: str) -> bool:
     return (urlsplit(url).hostname or "") in LOOPBACK_HOSTS
 
 
-def web_address(name: str, default: str, *, https_unless_loopback: bool = False) -> str:
-    """An http(s) URL without a trailing slash, query or fragment."""
-    value = text(name, default).rstrip("/")
+def choice(name: str, default: str, known: tuple[str, ...]) -> str:
+    value = text(name, default).upper()
+    if value not in known:
+        raise ImproperlyConfigured(f"{name} is {value!r}. Set it to one of: {', '.join(known)}.")
+    return value
+
+
+def web_address(name: str, value: str, example: str, *, https_unless_loopback: bool = False) -> str:
+    """`value` as an http(s) URL without a trailing slash, query or fragment."""
+    value = value.rstrip("/")
     try:
         parts = urlsplit(value)
         usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment or parts.username:
-        raise ImproperlyConfigured(f"{name} is {value!r}. Set it to an address such as {default}.")
+        raise ImproperlyConfigured(f"{name} is {value!r}. Set it to an address such as {example}.")
     if https_unless_loopback and parts.scheme != "https" and not is_loopback(value):
         raise ImproperlyConfigured(
             f"{name} is {value!r}. Use https: plain http is accepted only for this machine (127.0.0.1)."
@@ -115,19 +129,26 @@ def web_address(name: str, default: str, *, https_unless_loopback: bool = False)
     return f"{parts.scheme}://{host}{port}{parts.path}"
 
 
-def site(name: str, default: str) -> str:
-    value = web_address(name, default)
-    if urlsplit(value).path:
+def public_url(name: str, default: str) -> str:
+    return site(name, text(name, default), default)
+
+
+def site(name: str, value: str, example: str = "https://portal.example.com") -> str:
+    """The root of a host, in one of the names under which the portal can answer."""
+    found = urlsplit(web_address(name, value, example))
+    if found.path:
         raise ImproperlyConfigured(
-            f"{name} is {value!r}. Leave the path out: the portal answers at the root of a host, so give it one of its "
-            "own."
+            f"{name} is {value!r}. Leave the path out: the portal answers at the root of a host, and pages are trusted "
+            "by their host."
         )
-    return value
+    host = str(found.hostname)
+    known = own_host(name, host)
+    return found.geturl() if known == host else f"{found.scheme}://{found.netloc.replace(host, known, 1)}"
 
 
 def api_root(name: str, default: str) -> str:
     """Fivetran's API root: https, or http to loopback, without the `/v1` that the client adds."""
-    value = web_address(name, default, https_unless_loopback=True)
+    value = web_address(name, text(name, default), default, https_unless_loopback=True)
     if urlsplit(value).path.endswith("/v1"):
         raise ImproperlyConfigured(f"{name} is {value!r}. Leave out /v1: the portal adds it.")
     return value
@@ -166,7 +187,31 @@ def mail(name: str, default: str) -> dict[str, Any]:
         raise ImproperlyConfigured(
             f"{name} is not usable. Set it to an address such as smtp+tls://USER:PASSWORD@HOST:587."
         ) from error
+    # An option would be left out in silence: with ?tls=true the password would go over the net in plain text.
+    if options := settings.get("OPTIONS"):
+        raise ImproperlyConfigured(
+            f"{name} has the option {min(options).lower()!r}, which the portal cannot honour. Leave it out: "
+            "smtp+tls:// and smtp+ssl:// say how mails are encrypted."
+        )
+    writes_files = settings["EMAIL_BACKEND"].endswith("filebased.EmailBackend")
+    if settings["EMAIL_FILE_PATH"] and (settings["EMAIL_HOST"] or not writes_files):
+        raise ImproperlyConfigured(
+            f"{name} has a path where none can be. A folder for mails is filemail:////FOLDER, with four slashes."
+        )
     return settings
+
+
+def sender(name: str, default: str) -> str:
+    """An address of mail, with or without a name before it."""
+    value = text(name, default)
+    address = parseaddr(value)[1]
+    person, _, domain = address.rpartition("@")
+    if not person or re.search(r"\s", address) or not value.isprintable():
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}. Set it to an address such as portal@example.com or "
+            '"Connection portal" <portal@example.com>.'
+        )
+    return value.replace(address, f"{person}@{own_host(name, domain)}")
 
 
 def database_url(name: str, default: str, password_name: str) -> dict[str, Any]:

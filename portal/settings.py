@@ -28,16 +28,16 @@ SECRET_KEY = read.required(
     "For a trial without any configuration: make run.",
 )
 PORT = read.whole("PORT", 8000, minimum=1)
-PUBLIC_URL = read.site("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
+PUBLIC_URL = read.public_url("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
 _HTTPS = PUBLIC_URL.startswith("https:")
 _OWN_HOSTS = (
     ["127.0.0.1", "localhost", "[::1]"] if read.is_loopback(PUBLIC_URL) else [str(urlsplit(PUBLIC_URL).hostname)]
 )
 # The own ones always: people come by them, and the container's health check asks by PUBLIC_URL's.
-ALLOWED_HOSTS = list(dict.fromkeys([*_OWN_HOSTS, *read.hosts("ALLOWED_HOSTS")]))
+ALLOWED_HOSTS = list(dict.fromkeys([*_OWN_HOSTS, *read.allowed_hosts("ALLOWED_HOSTS")]))
 # Whose portal it is, for people outside who are asked for credentials; without a value its host is all that is known.
 COMPANY_NAME = read.text("COMPANY_NAME", str(urlsplit(PUBLIC_URL).hostname))
-CSRF_TRUSTED_ORIGINS = read.names("CSRF_TRUSTED_ORIGINS", [PUBLIC_URL])
+CSRF_TRUSTED_ORIGINS = read.origins("CSRF_TRUSTED_ORIGINS", [PUBLIC_URL])
 TRUSTED_PROXY_HOPS = read.whole("TRUSTED_PROXY_HOPS", 0)
 
 # --- what the site is made of --------------------------------------------------------------------------------------
@@ -328,10 +328,10 @@ EMAIL_USE_TLS = _MAIL.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_SSL", False)
 EMAIL_FILE_PATH = _MAIL["EMAIL_FILE_PATH"] or None
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = read.text("DEFAULT_FROM_EMAIL", f"portal@{urlsplit(PUBLIC_URL).hostname}")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = read.sender("DEFAULT_FROM_EMAIL", f"portal@{urlsplit(PUBLIC_URL).hostname}")
 
 # --- logs: one line a record, on standard error --------------------------------------------------------------------
-LOG_LEVEL = read.text("LOG_LEVEL", "INFO").upper()
+LOG_LEVEL = read.choice("LOG_LEVEL", "INFO", ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"))
 DEFAULT_EXCEPTION_REPORTER = "portal.reports.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.reports.NamesOnly"
 LOGGING: dict[str, Any] = {

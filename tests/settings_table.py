@@ -15,19 +15,22 @@ BLOCK = re.compile(r"(?<=<!-- settings -->\n)(.*?)(?=<!-- /settings -->)", re.DO
 HEAD = "| variable | takes | default | meaning |\n|---|---|---|---|\n"
 # The function of portal/environment.py that reads a variable -> what it takes.
 KINDS = {
+    "allowed_hosts": "hosts",
     "api_root": "address",
     "certificates": "file",
+    "choice": "word",
     "database_url": "address",
     "flag": "true, false",
     "fresh_pair": "text",
     "hosts": "hosts",
     "mail": "address",
-    "names": "addresses",
+    "origins": "addresses",
     "proxy": "address",
+    "public_url": "address",
     "redis_urls": "address",
     "required": "text",
     "seconds": "seconds",
-    "site": "address",
+    "sender": "mail address",
     "text": "text",
     "whole": "number",
 }

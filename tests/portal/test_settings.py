@@ -157,6 +157,23 @@ def test_an_international_name_is_its_ascii_form_everywhere(given: str) -> None:
     ]
 
 
+def test_what_is_compared_with_browsers_is_spelled_as_they_do() -> None:
+    names = ("PUBLIC_URL", "ALLOWED_HOSTS", "CSRF_TRUSTED_ORIGINS", "DEFAULT_FROM_EMAIL", "LOG_LEVEL")
+    environment = {**PRODUCTION, "PUBLIC_URL": "HTTPS://Portal.Example.com.:443", "LOG_LEVEL": "debug"}
+    environment |= {"ALLOWED_HOSTS": "*, .Example.com., 2001:DB8::1, [::1]"}
+    environment |= {"CSRF_TRUSTED_ORIGINS": "https://Bücher.Example/, http://Other.example:8080"}
+    environment["DEFAULT_FROM_EMAIL"] = 'Péter, "the portal" <Portal@Bücher.example>'
+    assert "DEFAULT_FROM_EMAIL" in run("", environment).stderr, "a comma is between two addresses"
+    environment["DEFAULT_FROM_EMAIL"] = "Péters Portal <Portal@Bücher.example>"
+    assert list(settings_of(environment, *names).values()) == [
+        "https://portal.example.com",
+        ["portal.example.com", "*", ".example.com", "[2001:db8::1]", "[::1]"],
+        ["https://xn--bcher-kva.example", "http://other.example:8080"],
+        "Péters Portal <Portal@xn--bcher-kva.example>",
+        "DEBUG",
+    ]
+
+
 def test_the_database_password_may_be_a_file_of_its_own(tmp_path: Any) -> None:
     (tmp_path / "password").write_text("p@ss/word\n")
     environment = {**PRODUCTION, "DATABASE_URL": "postgresql://portal@db/portal"}
@@ -213,6 +230,25 @@ def test_every_task_has_a_route() -> None:
         ("PUBLIC_URL", "http://portal.example.com:99999", "Set it to an address"),
         ("PUBLIC_URL", "https://example.com/portal", "Leave the path out"),
         ("PUBLIC_URL", "https://a\u2028b.example.com", "no name of a host"),
+        ("PUBLIC_URL", "https://portal_1.example.com", "no name of a host"),
+        ("PUBLIC_URL", "https://-.example", "no name of a host"),
+        ("PUBLIC_URL", "https://a b.example", "no name of a host"),
+        ("ALLOWED_HOSTS", "portal.example.com:443", "Write the name alone"),
+        ("ALLOWED_HOSTS", "good.example,https://portal.example.com", "Write the name alone"),
+        ("CONNECT_CARD_REDIRECT_HOSTS", "https://x.example/path", "Write the name alone"),
+        ("CONNECT_CARD_REDIRECT_HOSTS", "*.example.com", "Write the name alone"),
+        ("CSRF_TRUSTED_ORIGINS", "portal.example.com", "Set it to an address such as https://portal.example.com"),
+        ("CSRF_TRUSTED_ORIGINS", "https://portal.example.com/path", "Leave the path out"),
+        ("CSRF_TRUSTED_ORIGINS", "https://*.example.com", "no name of a host"),
+        ("DEFAULT_FROM_EMAIL", "Portal", "such as portal@example.com"),
+        ("DEFAULT_FROM_EMAIL", "Portal, Inc <portal@example.com>", "such as portal@example.com"),
+        ("DEFAULT_FROM_EMAIL", "portal@ex_ample.com", "no name of a host"),
+        ("LOG_LEVEL", "loud", "Set it to one of: CRITICAL, ERROR, WARNING, INFO, DEBUG"),
+        ("EMAIL_URL", "smtp://u:p@h:587/?tls=true", "option 'tls'"),
+        ("EMAIL_URL", "smtp://u:p@h:587/path", "a path where none can be"),
+        ("EMAIL_URL", "filemail://mails/here", "filemail:////FOLDER"),
+        ("DATABASE_URL", "postgresql://u@h/n?sslmode=maybe", "Set it to one of: disable"),
+        ("DATABASE_URL", "postgresql://u@h/n?sslmode=require&sslmode=disable", "'sslmode' more than once"),
         ("DATABASE_URL", "postgresql://u@h/n?conn_health_checks=false", "option 'conn_health_checks'"),
         ("DATABASE_URL", "postgresql://u@h/n?atomic_requests=false", "option 'atomic_requests'"),
         ("DATABASE_URL", "postgresql://u@h/n?pool=True", "option 'pool'"),
