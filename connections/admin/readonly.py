@@ -91,6 +91,18 @@ class Editable(Searched):
 
     list_per_page = 100
 
+    def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
+        # A control in a row of the list has no label beside it.
+        form: Any = super().get_changelist_form(request, **kwargs)
+
+        class Labelled(form):  # type: ignore[misc]
+            def __init__(self, *args: Any, **more: Any) -> None:
+                super().__init__(*args, **more)
+                for bound in self.visible_fields():
+                    bound.field.widget.attrs["aria-label"] = f"{bound.label} of {self.instance}"
+
+        return Labelled
+
 
 class ReadOnlyInline(ReadOnly, _TabularInline):
     extra = 0

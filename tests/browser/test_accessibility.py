@@ -78,14 +78,6 @@ PAGES = {
         "/operations/adopt/?q=zzz_nothing",
         "/operations/adopt/made_elsewhere/",
     ],
-    "admin": [
-        "/admin/",
-        "/admin/connections/connectionrequest/",
-        "/admin/connections/connectionrequest/{pending}/change/",
-        "/admin/connections/connectionrequest/{created}/change/",
-        "/admin/connections/connectionchange/",
-        "/admin/connections/connectionchange/{change}/change/",
-    ],
     "": ["/accounts/login/", "/accounts/password_reset/", "/handover/return/"],
 }
 
