@@ -95,7 +95,7 @@ class Editable(Searched):
         # A control in a row of the list has no label beside it.
         form: Any = super().get_changelist_form(request, **kwargs)
 
-        class Labelled(form):  # type: ignore[misc]
+        class Labelled(form):
             def __init__(self, *args: Any, **more: Any) -> None:
                 super().__init__(*args, **more)
                 for bound in self.visible_fields():
