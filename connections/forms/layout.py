@@ -196,6 +196,7 @@ def request_layout(form: "RequestForm") -> Layout:
             "place",
             "Where and why",
             "group_id",
+            OfReview("connections/request_form/_name_parts.html"),  # before the names, which it proposes
             of_naming(form),
             OfReview("connections/request_form/_names.html"),
             "reason",

@@ -74,6 +74,9 @@ def test_the_rule_its_words_and_its_parts_stand_on_the_page(as_user: Any, offere
     assert "<code>{team}_{service}</code>" in page
     assert "Ask &lt;data@example.com&gt; for" in page
     assert re.search(r'<label for="id_naming__team"[^>]*>Team \(for the name\)</label>', page)
+    assert page.index('id="id_naming__team"') < page.index(
+        'id="name-fields"'
+    )  # what proposes the name stands before it
     assert "<code data-name-preview>{team}_google_sheets</code>" in page
     assert "data-by-rule" not in page  # nothing whole to take over yet
 
