@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 # A worker whose consumer failed in a way that Celery does not repair (READONLY after a failover, a broker out of
 # memory) ends only when its running calls do, which may be a quarter of an hour. A supervisor can restart it only once
 # it has ended; the rows are safe, since a call that is cut off is looked up like one whose worker was killed.
-LONGEST_PAUSE = 4  # seconds between two tries to reach the broker; kombu's own grows to 30
+LONGEST_PAUSE = 2  # seconds between two tries to reach the broker; kombu's own grows to 30
 HEARTBEAT = 2.0  # seconds between two signs of life of the loop that hears messages
 DEAF_SECONDS = 45.0  # without a sign of life beside a broker that answers
 DEAF = 70  # the exit status (EX_SOFTWARE): other than 0, so that whoever supervises starts it again

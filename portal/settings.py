@@ -210,7 +210,7 @@ OBSERVE_INTERVAL = read.seconds("OBSERVE_INTERVAL", 300)
 NOTIFY_INTERVAL = 30
 ENQUEUE_TIMEOUT = 0.5  # for one message; nobody waits longer for a broker that hangs
 CATALOG_INTERVAL = 15 * 60
-PROBE_INTERVAL = 5  # whatever was away is missed no longer than that once it is back
+PROBE_INTERVAL = 2.5  # two of them, and what is sent then, pass within the 5 s after which all is to be as before
 
 
 def _every(task: str, interval: float) -> dict[str, Any]:

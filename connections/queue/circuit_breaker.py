@@ -23,7 +23,10 @@ from connections.states import Actor
 # 2,500 (Fivetran, REST API rate limiting): hence the own budget below it.
 log = logging.getLogger(__name__)
 UNCLEAR_LIMIT = 3  # unclear endings in a row after which nothing more is sent until a probe succeeds
-PROBE_AGAIN = 5.0  # seconds between two probes of a server that is away; the first one waits for PROBE_SECONDS
+# Seconds between two probes of a server that is away. Less than PROBE_INTERVAL, or a message that comes a moment early
+# finds nothing due, and the server is missed for another interval.
+PROBE_AGAIN = 2.0
+PROBE_TIMEOUT = 5.0
 CALLS_A_CREATION = 3  # of Fivetran's hourly limit: the look-up, the creation, and whatever is read afterwards
 RATE_STORED = 100  # parts of the limit: a smaller change is no reason to write
 RATE_AGE = timedelta(minutes=1)  # after which it is written though little changed
@@ -256,7 +259,9 @@ def probe() -> None:
     if taken.update(probes=probes, not_before=Now() + timedelta(seconds=wait)) != 1:
         return
     try:
-        configured.client(connect_timeout=PROBE_AGAIN, read_timeout=PROBE_AGAIN, get_deadline=2 * PROBE_AGAIN).probe()
+        configured.client(
+            connect_timeout=PROBE_TIMEOUT, read_timeout=PROBE_TIMEOUT, get_deadline=2 * PROBE_TIMEOUT
+        ).probe()
     except FivetranError as error:
         log.warning("the probe failed: %s", type(error).__name__)
         if isinstance(error, Unauthorized):

@@ -1,5 +1,6 @@
 """The breaker before the account: who may go, who waits and for how long, and what it takes to close and open it."""
 
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -44,6 +45,20 @@ def asked_to_wait(seconds: float) -> RateLimited:
     error = RateLimited("Too many requests", status=429)
     error.retry_after = seconds
     return error
+
+
+# --- who is away -----------------------------------------------------------------------------------------------------
+def test_a_message_that_comes_a_little_early_still_looks_for_who_is_away(
+    fivetran: Fivetran, approve: Approve, settings: Any
+) -> None:
+    """The scheduler's messages come every PROBE_INTERVAL, now a moment late and now a moment early."""
+    settings.FIVETRAN_BASE_URL = "http://127.0.0.1:9"
+    put(BreakerReason.OPEN)
+    for looks in (1, 2, 3):
+        circuit_breaker.probe()
+        assert CircuitBreaker.objects.get().probes == looks
+        time.sleep(settings.PROBE_INTERVAL - 0.3)  # the interval itself
+    assert 2 * settings.PROBE_INTERVAL <= 5
 
 
 # --- one alone ------------------------------------------------------------------------------------------------------
