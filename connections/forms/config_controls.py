@@ -14,17 +14,15 @@ from django.utils.safestring import SafeString
 
 from connections.catalog.metadata import Property, Shape
 from connections.forms.config import Setting
-from connections.forms.controls import Integer, Length, Select, truth
+from connections.forms.controls import Integer, Length, Select, Text, truth
 from connections.forms.rows import text_of
 from connections.forms.typed_text import (
     from_codes,
     in_names,
     is_separator,
-    odd_blanks_in,
     readings,
     refusal,
     trimmed,
-    unseen_in,
 )
 
 _SHORT, _LONG, _LINES, _LABEL = 2_000, 20_000, 1_000, 80  # characters of a line and of a longer text, lines
@@ -200,17 +198,6 @@ def json_array(text: str) -> list[str] | None:
 def is_storable(text: str) -> bool:
     # A JSON escape can write characters that no text in PostgreSQL can hold.
     return "\0" not in text and not any("\ud800" <= c <= "\udfff" for c in text)
-
-
-class Text(forms.CharField):
-    warning = ""
-
-    def keep(self, text: str) -> None:
-        # A one-line input would drop the line breaks.
-        if "\n" in text and not isinstance(self.widget, forms.Textarea):
-            self.widget = forms.Textarea(attrs={**self.widget.attrs, "rows": 3})
-        if odd := odd_blanks_in(text) or unseen_in(text):
-            self.warning = f"This holds more than it shows: {odd}."
 
 
 class Separator(forms.CharField):

@@ -15,7 +15,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.forms.offers import Offer
-from connections.forms.typed_text import is_grouped, readings, whole
+from connections.forms.typed_text import is_grouped, odd_blanks_in, readings, unseen_in, whole
 from connections.spec.fields import BY_PATH, NAME_PATTERN, NAMING, Field, Type
 from connections.spec.rules import RULES, Effect
 
@@ -169,7 +169,8 @@ def _lower(label: str) -> str:
 
 
 def text_field(field: Field, options: dict[str, Any]) -> forms.CharField:
-    kind = ReturnAddress if field.type is Type.URI else forms.CharField
+    sent = Text if not field.ours and field.path not in NAMING else forms.CharField
+    kind = ReturnAddress if field.type is Type.URI else sent
     made = kind(**options, validators=[Length(field.max_length)])
     if field.path == "reason":
         made.widget = forms.Textarea(attrs={"rows": 3})
@@ -182,6 +183,17 @@ def text_field(field: Field, options: dict[str, Any]) -> forms.CharField:
     elif field.type is Type.URI:
         made.validators.append(check_return_address)
     return made
+
+
+class Text(forms.CharField):
+    warning = ""
+
+    def keep(self, text: str) -> None:
+        # A one-line input would drop the line breaks.
+        if "\n" in text and not isinstance(self.widget, forms.Textarea):
+            self.widget = forms.Textarea(attrs={**self.widget.attrs, "rows": 3})
+        if odd := odd_blanks_in(text) or unseen_in(text):
+            self.warning = f"This holds more than it shows: {odd}."
 
 
 class ReturnAddress(forms.CharField):

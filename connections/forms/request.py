@@ -11,15 +11,15 @@ from django.urls import reverse
 
 from connections import catalog
 from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
-from connections.forms.config_controls import ANOTHER, TYPE_IT, Text, config_control, wrong_with
-from connections.forms.controls import as_cards, control, own_return_address, refuse, truth
+from connections.forms.config_controls import ANOTHER, TYPE_IT, config_control, wrong_with
+from connections.forms.controls import Text, as_cards, control, own_return_address, refuse, truth
 from connections.forms.layout import BELOW_METHOD, config_layout, place_of, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, fitting, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
 from connections.forms.summary import Marked
-from connections.forms.typed_text import from_codes, is_separator, tidy
+from connections.forms.typed_text import from_codes, is_separator, tidy, trimmed
 from connections.spec.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Type
 from connections.spec.payloads import SECRETS_KEYS, is_of_service, is_secret
 from connections.spec.rules import RULES, Effect, Rule, Verdict, as_json, check
@@ -130,7 +130,7 @@ class RequestForm(forms.Form):
     def _read(self, name: str, made: forms.Field) -> str:
         # A spreadsheet changes texts ("3:00" for 03:00): the control shows the value that was meant.
         text = typed = str(self.data.get(name, ""))
-        if text.isspace() and not is_separator(name) and not isinstance(made, Text):
+        if not trimmed(text) and not is_separator(name) and not isinstance(made, Text):
             text = ""
         if text and hasattr(made, "read"):
             text = made.read(text)

@@ -14,6 +14,10 @@ NUL_SIGN = "␀"  # stands for a NUL, which no PostgreSQL text can hold: shown t
 _SEPARATOR = re.compile(
     r"\A(?:[a-z0-9]+_)*(?:delimiter|separator|terminator|quote_char(?:acter)?|escape_char(?:acter)?|null_(?:sequence|string))"
 )
+# Texts of Fivetran's, which are sent as they are typed.
+_SENT = re.compile(
+    r"(?:config|external_secrets_keys_config)(?:__|\.)|destination_configuration(?:__|\.)|external_secrets_manager_id\Z"
+)
 _CODES = {"\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _MEANT = {code: character for character, code in _CODES.items()}
 _CODE = re.compile(r"(?<!\\)(\\+)([tnr])")
@@ -44,8 +48,8 @@ def tidy(name: str, text: str) -> str:
     text = str(text).replace("\0", NUL_SIGN)
     if is_separator(name):
         return control_codes(text)
-    # A setting of white space alone stays as it is: its control accepts or refuses it.
-    return trimmed(text) or (text if name.startswith(("config__", "config.")) and text.isspace() else "")
+    # Where nothing can be seen in a text that would be sent, it stays as it is: its control refuses it in words.
+    return trimmed(text) or (text if _SENT.match(name) else "")
 
 
 def one_line_end(text: str) -> str:

@@ -20,7 +20,7 @@ from tests import catalogs
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
-NEW = "/requests/new/"
+NEW, MANAGER = "/requests/new/", "external_secrets_manager_id"
 TEXT, LIST = {"type": "string"}, {"type": "array", "items": {"type": "string"}}
 BASE = {"service": "s3", "group_id": "projected_sickle", "reason": "Weekly sales report", "run_setup_tests": "on"}
 S3 = {**BASE, "config__schema": "files", "config__table_group_name": "invoices"}
@@ -125,6 +125,28 @@ def test_white_space_alone_is_refused_where_it_means_nothing(client: Client) -> 
     for form in (posted(prefix=" \t"), RequestForm.from_link(S3 | {"config__prefix": " "})):
         assert "Only white space" in refused(form, "config__prefix")
     assert body(posted(port=" ", hosts=" \n ")) == {}
+
+
+@pytest.mark.parametrize("name", ["config__prefix", "destination_configuration__virtual_warehouse", MANAGER])
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        (" ", "Only white space"),
+        ("\u00a0\t", "Only white space"),
+        ("\u200b", "ZERO WIDTH SPACE"),
+        ("\u3164 ", "HANGUL"),
+    ],
+)
+def test_a_text_that_shows_nothing_vanishes_by_no_way_in(client: Client, name: str, typed: str, words: str) -> None:
+    assert words in refused(RequestForm.from_post(S3 | {name: typed}, Purpose.SUBMIT), name)
+    assert words in refused(RequestForm.from_link(S3 | {name: typed}), name)
+    (row,) = judge(read_table(table({name: typed})))
+    cell = " ".join(row.errors.get(name, []))
+    assert words in cell or (typed.isspace() and not cell), "a cell of blanks is an empty one, as in any spreadsheet"
+
+
+def test_what_shows_nothing_is_nothing_where_no_text_is_sent(client: Client) -> None:
+    assert body(posted(port="\u200b", hosts="\u200b\n \u3164", modes=" \u200b")) == {}
 
 
 # --- lines -----------------------------------------------------------------------------------------------------------
