@@ -187,6 +187,12 @@ class ChangeStep(Enum):
     EXPIRED = Owner.NOBODY, "Nobody decided for {days} days; nothing was changed."
 
     # More than the status alone tells.
+    KEY_REFUSED = Owner.OPERATOR, "The portal tells Fivetran by itself. You may close this page."
+    REFUSED_FOR_OPERATORS = (
+        Owner.OPERATOR,
+        "Fivetran refused the change for a reason that is not theirs who asked, and changed nothing. The operators "
+        "were told and look at it; then it can be asked for again.",
+    )
     UNCLEAR = (
         Owner.NOBODY,
         "Nobody knows whether the change was made. Look at Fivetran before it is asked for again.",
@@ -200,13 +206,17 @@ class ChangeStep(Enum):
 NO_CLEAR_ANSWER = "no_clear_answer"  # the failure code of a change that Fivetran may have made
 
 
-def change_step(status: str, *, failure_code: str = "", deleted: bool = False) -> ChangeStep:
+def change_step(status: str, *, failure_code: str = "", deleted: bool = False, key_refused: bool = False) -> ChangeStep:
     """The next step of a change; `deleted` says that its connection is no longer at Fivetran."""
     match ChangeStatus(status):
+        case ChangeStatus.APPROVED if key_refused:
+            return ChangeStep.KEY_REFUSED
         case ChangeStatus.PENDING if deleted:
             return ChangeStep.POINTLESS
         case ChangeStatus.FAILED if failure_code == NO_CLEAR_ANSWER:
             return ChangeStep.UNCLEAR
+        case ChangeStatus.FAILED if refused_to(failure_code) is Owner.OPERATOR and not deleted:
+            return ChangeStep.REFUSED_FOR_OPERATORS
         case stands:
             return ChangeStep[stands.name]
 
@@ -261,5 +271,5 @@ def _after_refusal(code: str) -> NextStep:
 
 
 def refused_to(code: str) -> Owner:
-    """Whose turn it is after Fivetran refused a request with this code."""
+    """Whose turn it is after Fivetran refused something with this code."""
     return Owner.OPERATOR if code in OPERATORS_CODES or code.startswith(NOT_FOUND) else Owner.REQUESTER

@@ -113,9 +113,12 @@ CHANGES: dict[str, str] = dict.fromkeys(ChangeStatus, "nobody") | {
 
 @pytest.mark.parametrize("status", ChangeStatus)
 @pytest.mark.parametrize("deleted", [False, True])
-@pytest.mark.parametrize("failure_code", ["", "InvalidInput", "no_clear_answer"])
-def test_whose_turn_a_change_is(status: str, deleted: bool, failure_code: str) -> None:
-    step = change_step(status, failure_code=failure_code, deleted=deleted)
-    assert step.owner == CHANGES[status]
+@pytest.mark.parametrize("failure_code", ["", "InvalidInput", "no_clear_answer", "Forbidden", "NotFound_Group"])
+@pytest.mark.parametrize("key_refused", [False, True])
+def test_whose_turn_a_change_is(status: str, deleted: bool, failure_code: str, key_refused: bool) -> None:
+    step = change_step(status, failure_code=failure_code, deleted=deleted, key_refused=key_refused)
+    is_looked_at = status == "failed" and not deleted and failure_code in ("Forbidden", "NotFound_Group")
+    assert ("The operators were told" in step.sentence) is is_looked_at
+    assert step.owner == ("operator" if is_looked_at or (key_refused and status == "approved") else CHANGES[status])
     assert ("Nobody knows whether" in step.sentence) is (status == "failed" and failure_code == "no_clear_answer")
     assert ("can only be rejected or withdrawn" in step.sentence) is (status == "pending" and deleted)

@@ -16,7 +16,7 @@ from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
 from connections.models.state_columns import move
-from connections.models.step import step_of, store_turn, with_step, with_turn
+from connections.models.step import change_step_of, step_of, store_turn, with_change_step, with_step, with_turn
 from connections.models.transition import StaleRow, open_change, open_request, transition, transition_change
 from connections.models.trust import Trust
 from connections.models.webhook import WebhookDelivery
@@ -84,6 +84,8 @@ __all__ = [
     "store_turn",
     "with_turn",
     "tests_in",
+    "change_step_of",
+    "with_change_step",
     "with_step",
     "why_no_mail_reaches",
     "why_not_mailed",

@@ -3,12 +3,12 @@
 from django.db import transaction
 from django.db.models import Case, Exists, F, OuterRef, Subquery, Value, When
 
-from connections.models.change import ConnectionChange
+from connections.models.change import ConnectionChange, ConnectionChangeQuerySet
 from connections.models.circuit_breaker import CircuitBreaker
 from connections.models.connection import Connection, SetupTestRun
 from connections.models.request import ConnectionRequest, ConnectionRequestQuerySet
 from connections.models.trust import Trust
-from connections.next_step import NextStep, next_step
+from connections.next_step import ChangeStep, NextStep, change_step, next_step
 from connections.states import OPEN_TRUST, BreakerReason, HandoverState, Status, TrustState
 
 _KEY_REFUSED = Exists(CircuitBreaker.objects.filter(pk=1, reason=BreakerReason.AUTH, paused_at=None))
@@ -35,6 +35,20 @@ def with_step(rows: ConnectionRequestQuerySet) -> ConnectionRequestQuerySet:
         step_tests=F("connection__tests"),
         step_change=Subquery(ConnectionChange.objects.open().filter(request=OuterRef("pk")).values("status")[:1]),
         step_key_refused=_KEY_REFUSED,
+    )
+
+
+def with_change_step(rows: ConnectionChangeQuerySet) -> ConnectionChangeQuerySet:
+    """Adds `step_key_refused`, which no column of a change tells."""
+    return rows.annotate(step_key_refused=_KEY_REFUSED)
+
+
+def change_step_of(change: ConnectionChange) -> ChangeStep:
+    return change_step(
+        change.status,
+        failure_code=change.failure_code,
+        deleted=change.request.deleted_at_fivetran_at is not None,
+        key_refused=bool(getattr(change, "step_key_refused", False)),
     )
 
 

@@ -11,12 +11,20 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from connections.fivetran.configured import card_host
-from connections.models import Batch, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
-from connections.next_step import NO_CLEAR_ANSWER, NextStep, next_step
+from connections.models import (
+    Batch,
+    ConnectionChange,
+    ConnectionRequest,
+    Handover,
+    Notice,
+    NoticeKind,
+    change_step_of,
+)
+from connections.next_step import NO_CLEAR_ANSWER, ChangeStep, NextStep, next_step
 from connections.notifications.layout import Mail, company, host
 from connections.people import display_name
 from connections.spec.characters import one_line
-from connections.spec.refusals import BAD_KEY, Refusal, refusal_of
+from connections.spec.refusals import BAD_KEY, Refusal, act_on_change, refusal_of
 from connections.states import TESTS_OPEN, ChangeStatus
 
 BAD_KEY_DEDUP_KEY = 401  # of a notice that a request needs an operator: for the key, while the request waits
@@ -82,6 +90,13 @@ _SAID = {
         "nobody decided on this change for a long time, so it expired and nothing is changed:"
     ),
     (NoticeKind.CHANGE_ENDED, NO_CLEAR_ANSWER): "nobody knows whether the change was made: look at Fivetran:",
+    (NoticeKind.CHANGE_ENDED, "for operators"): (
+        "Fivetran refused a change of a connection, and who asked for it cannot mend that: {}"
+    ),
+    (NoticeKind.CHANGE_ENDED, "looked at"): (
+        "Fivetran refused the change for a reason that is not yours, nothing was changed. The operators were told and "
+        "look at it:"
+    ),
     (NoticeKind.CHANGE_ENDED, ""): "the change was not made; the page says why:",
     (NoticeKind.SUBMITTED, "batch"): (
         "somebody asks for {} connections in one table, and needs an approver's decision on them:"
@@ -232,10 +247,10 @@ def of_change(notice: Notice, change: ConnectionChange) -> Mail:
         quotes = [("Their reason", change.decision_reason)]
     elif change.state is ChangeStatus.FAILED:
         quotes = [("Fivetran said", change.failure_message)]
-    kind, known = NoticeKind(notice.kind), change.failure_code or change.state
+    kind, known = NoticeKind(notice.kind), _known_of_change(notice, change)
     return Mail(
         f"{notice.get_kind_display()}: {change.get_kind_display()}, request #{notice.request_id}",
-        _SAID.get((kind, known)) or _SAID[kind, ""],
+        (_SAID.get((kind, known)) or _SAID[kind, ""]).format(act_on_change(change.failure_code)),
         hello=_hello(notice.recipient),
         facts=facts,
         quotes=quotes,
@@ -243,6 +258,13 @@ def of_change(notice: Notice, change: ConnectionChange) -> Mail:
         page=public(f"changes/{change.pk}/"),
         closing=f"{_PRESENT_STATE}.",
     )
+
+
+def _known_of_change(notice: Notice, change: ConnectionChange) -> str:
+    if change_step_of(change) is ChangeStep.REFUSED_FOR_OPERATORS:
+        asked = notice.recipient_id in (change.requester_id, change.request.requester_id)
+        return "looked at" if asked else "for operators"
+    return change.failure_code or change.state
 
 
 def of_code(notice: Notice, handover: Handover) -> Mail:

@@ -59,6 +59,22 @@ _BY_STATUS = {
 }
 
 
+_OF_CHANGE = {
+    FORBIDDEN: (
+        "The portal's API key may not change or delete this connection. Give its user the right at Fivetran (Users and "
+        "roles: Manage for connections of this destination), or put another key in place."
+    ),
+    **{code: act.removesuffix(" Then hand the request back.") for code, act in _BY_CODE.items() if "proxy" in act},
+}
+_LOOK = "Fivetran no longer has what the change speaks of, or the portal's API key no longer sees it. Look there."
+_ASK_AGAIN = "Then tell who asked for the change: it can be asked for again."
+
+
+def act_on_change(code: str) -> str:
+    """What an operator does after Fivetran refused a change with this code, which `refused_to` gives to operators."""
+    return f"{_OF_CHANGE.get(code, _LOOK)} {_ASK_AGAIN}"
+
+
 def code_of(status: int | None, code: str) -> str:
     """The code to store for a refusal: Fivetran's, unless only the HTTP status tells who acts."""
     known = code in _BY_CODE or code.startswith(NOT_FOUND)

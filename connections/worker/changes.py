@@ -24,11 +24,12 @@ from connections.models import (
     IllegalTransition,
     NoticeKind,
     StaleRow,
+    change_step_of,
     transition_change,
 )
-from connections.next_step import NO_CLEAR_ANSWER
+from connections.next_step import NO_CLEAR_ANSWER, ChangeStep
 from connections.queue import circuit_breaker
-from connections.spec import drift, payloads
+from connections.spec import drift, payloads, refusals
 from connections.states import Actor, ChangeStatus, Status
 from connections.worker import account, connection_status, outcome
 
@@ -117,7 +118,9 @@ class Claim:
         )
 
     def _notify(self) -> None:
-        people = (self.change.requester, self.request.requester)
+        people = [self.change.requester, self.request.requester]
+        if change_step_of(self.change) is ChangeStep.REFUSED_FOR_OPERATORS:
+            people += notifications.operators()
         notifications.notify(self.request, NoticeKind.CHANGE_ENDED, *people, dedup_key=self.change.pk)
 
     def retry_while_database_down(self, write: Callable[[], None]) -> None:
@@ -230,7 +233,7 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
                 connection_status.mark_deleted(claim.request)
                 claim.without_connection(error.code, "The connection is no longer at Fivetran.")
             case Refused():
-                claim.failed(error.code, error.message)
+                claim.failed(refusals.code_of(error.status, error.code), error.message)
             case _:
                 claim.requeue(error, give_attempt_back=False)
 

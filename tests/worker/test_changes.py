@@ -1,17 +1,20 @@
 """An approved change reaches Fivetran once in effect, whatever the answers, and every ending has its words."""
 
+import html
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.core import mail
 from django.db import connection as database
 from django.db.models.functions import Now
 from django.test import Client
 
 from connections import notifications, worker, workflow
+from connections.fivetran.errors import Unauthorized
 from connections.models import (
     BreakerReason,
     ChangeKind,
@@ -23,6 +26,7 @@ from connections.models import (
     Notice,
     StaleRow,
 )
+from connections.queue import circuit_breaker
 from connections.states import ChangeStatus
 from connections.worker import changes
 from tests import factories
@@ -247,6 +251,48 @@ def test_a_refusal_is_the_end_and_says_why(fivetran: Fivetran, asked: Asked, sta
     assert change.failure_message == "Paused by your plan"
     assert kinds(change)[0] == EventKind.CHANGE_FAILED
     asked("pause", change.request)  # and another one may be asked for
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "stored", "act"),
+    [
+        (403, "Forbidden", "Forbidden", "may not change or delete this connection"),
+        (403, "SomethingNew", "Forbidden", "may not change or delete this connection"),
+        (405, "Odd", "MethodNotAllowed", "FIVETRAN_BASE_URL"),
+        (400, "NotFound_Group", "NotFound_Group", "no longer has what the change speaks of"),
+    ],
+)
+def test_what_operators_mend_is_their_turn(
+    fivetran: Fivetran, asked: Asked, status: int, code: str, stored: str, act: str
+) -> None:
+    change, operator = asked(), factories.person("operator")
+    mail.outbox.clear()
+    notifications.send_due()
+    mail.outbox.clear()
+    fivetran.next(answer(status, code))
+    assert apply(change).failure_code == stored
+    pages = {person: read_by(person, change) for person in (operator, change.requester)}
+    assert "Turn: <strong>yours</strong>" in pages[operator] and act in html.unescape(pages[operator])
+    assert "Turn: <strong>an operator</strong>" in pages[change.requester] and "look at it" in pages[change.requester]
+    assert act not in html.unescape(pages[change.requester])
+    notifications.send_due()
+    told = {message.to[0]: str(message.body) for message in mail.outbox}
+    assert act in " ".join(told[operator.email].split())
+    assert "a reason that is not yours" in " ".join(told[change.requester.email].split())
+
+
+def test_a_change_that_waits_for_a_good_key_is_the_operators_turn(fivetran: Fivetran, asked: Asked) -> None:
+    change = asked()
+    circuit_breaker.record_failure(Unauthorized("No"))
+    assert "Turn: <strong>an operator</strong>" in read_by(change.requester, change)
+    gate_opens()
+    assert "Turn: <strong>the portal</strong>" in read_by(change.requester, change)
+
+
+def read_by(person: User, change: ConnectionChange) -> str:
+    client = Client()
+    client.force_login(person)
+    return client.get(f"/changes/{change.pk}/").content.decode()
 
 
 def test_a_connection_that_is_gone_cannot_be_paused(fivetran: Fivetran, asked: Asked) -> None:

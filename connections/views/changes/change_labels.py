@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from connections.models import ChangeKind, ConnectionChange
-from connections.next_step import ChangeStep, change_step
 from connections.spec import payloads
 from connections.states import ChangeStatus
 
@@ -37,11 +36,6 @@ class Difference:
 def tone(status: str) -> str:
     """The colour's name in Bootstrap."""
     return _TONES.get(ChangeStatus(status), "secondary")
-
-
-def step_of(change: ConnectionChange) -> ChangeStep:
-    deleted = change.request.deleted_at_fivetran_at is not None
-    return change_step(change.status, failure_code=change.failure_code, deleted=deleted)
 
 
 def differences(change: ConnectionChange) -> list[Difference]:

@@ -10,7 +10,15 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from connections import limits, permissions, workflow
 from connections.forms import ReasonForm
 from connections.forms.changes import ChangeForm
-from connections.models import ChangeKind, ConnectionChange, ConnectionRequest, IllegalTransition, StaleRow
+from connections.models import (
+    ChangeKind,
+    ConnectionChange,
+    ConnectionRequest,
+    IllegalTransition,
+    StaleRow,
+    change_step_of,
+    with_change_step,
+)
 from connections.next_step import ChangeStep
 from connections.permissions import Denied, Person
 from connections.states import ChangeStatus
@@ -83,7 +91,7 @@ def _ask(request: HttpRequest, conn_request: ConnectionRequest, form: ChangeForm
 
 # --- the page --------------------------------------------------------------------------------------------------------
 def find(user: Person, pk: int) -> ConnectionChange:
-    rows = permissions.changes_visible_to(user)
+    rows = with_change_step(permissions.changes_visible_to(user))
     related = ("request__requester", "request__preset__approvers", "requester", "decided_by", "approved_by")
     return get_object_or_404(rows.select_related(*related), pk=pk)
 
@@ -175,9 +183,7 @@ def _decide_or_explain(
 
     def moved_on(obstacle: StaleRow | Denied) -> str:
         if isinstance(obstacle, Denied):
-            if not entitled or (
-                before is ChangeStatus.PENDING and change_labels.step_of(change) is not ChangeStep.POINTLESS
-            ):
+            if not entitled or (before is ChangeStatus.PENDING and change_step_of(change) is not ChangeStep.POINTLESS):
                 raise obstacle
             return obstacle.reason
         change.refresh_from_db()

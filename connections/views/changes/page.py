@@ -9,9 +9,10 @@ from django.urls import reverse
 from connections import permissions
 from connections.evidence import Evidence, evidence_of_change
 from connections.forms import ReasonForm
-from connections.models import ChangeKind, ConnectionChange
+from connections.models import ChangeKind, ConnectionChange, change_step_of
 from connections.next_step import ChangeStep
 from connections.permissions import Person
+from connections.spec import refusals
 from connections.states import CHANGE_FINAL, ChangeStatus
 from connections.views.changes import change_labels
 from connections.views.request_page import queries
@@ -32,6 +33,7 @@ class ChangePage:
     withdraws: bool
     evidence: list[Evidence]
     form: ReasonForm
+    act: str  # what an operator does after a refusal
 
     @property
     def tasks(self) -> list[str]:
@@ -46,6 +48,7 @@ class ChangePage:
         shown = (
             ("note", change.note),
             ("failed", change.state is ChangeStatus.FAILED),
+            ("act", self.act),
             ("decided", change.decided_by),
             ("reason", change.decision_reason),
         )
@@ -94,7 +97,7 @@ class ChangePage:
 
     @property
     def poll(self) -> int:
-        return pause_for(self.step.owner)
+        return 0 if self.change.state in CHANGE_FINAL else pause_for(self.step.owner)
 
     @property
     def status_url(self) -> str:
@@ -103,25 +106,28 @@ class ChangePage:
 
 def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = None) -> ChangePage:
     step, decides = (
-        change_labels.step_of(change),
+        change_step_of(change),
         change.state is ChangeStatus.PENDING and permissions.is_approver(user),
     )
     rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
     own = change.requester_id == user.pk
+    operates = step is ChangeStep.REFUSED_FOR_OPERATORS and permissions.is_operator(user)
     return ChangePage(
         change=change,
         step=step,
-        turn="yours" if rejects else TURNS[step.owner],
+        turn="yours" if rejects or operates else TURNS[step.owner],
         decides=decides,
         denied_reason=queries.denied_reason(permissions.check_can_approve_change, user, change) if decides else "",
         rejects=rejects,
         withdraws=own and not queries.denied_reason(permissions.check_can_withdraw_change, user, change),
         evidence=evidence_of_change(change) if decides else [],
         form=form or ReasonForm(),
+        act=refusals.act_on_change(change.failure_code) if operates else "",
     )
 
 
 def fingerprint(change: ConnectionChange) -> str:
     """A text that changes when a live part of the page would look different, ages aside."""
-    marks = [change.version, change.status, change.note, change.request.deleted_at_fivetran_at]
+    step = change_step_of(change).name
+    marks = [change.version, change.status, step, change.note, change.request.deleted_at_fivetran_at]
     return blake2s(repr(marks).encode(), digest_size=9).hexdigest()
