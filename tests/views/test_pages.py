@@ -203,6 +203,15 @@ def test_home_of_somebody_new_says_what_to_do(as_user: Login) -> None:
     assert "Nothing waits for you." in page
 
 
+def test_home_of_who_reads_all_and_has_none_shows_the_newest(as_user: Login, cast: Cast) -> None:
+    kept, draft = factories.submitted(cast["requester"]), factories.draft(cast["requester"])
+    page = as_user("auditor").get("/").content.decode()
+    newest = page[page.index("everybody-heading") :]
+    assert f'data-request-id="{kept.pk}"' in newest and f'data-request-id="{draft.pk}"' not in page
+    assert "Ask for the first one" not in page
+    assert "everybody-heading" not in as_user("requester2").get("/").content.decode()
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_home_costs_few_queries(as_user: Login, cast: Cast, role: str, django_assert_max_num_queries: Any) -> None:
     for _ in range(15):

@@ -25,10 +25,14 @@ TO_TRUST = (
     "trust_waiting",
     "trust_since",
     "request_id",
+    "request__service",
     "request__service_name",
     "request__group_name",
     "request__schema",
+    "request__requester_id",
     "request__requester__username",
+    "request__requester__first_name",
+    "request__requester__last_name",
 )
 _OF_BATCH = 10  # things to notice that the inbox tells of a batch
 _LOOKED_AT = 500  # rows of batches whose evidence is gathered for the inbox
@@ -44,12 +48,30 @@ def inbox(request: HttpRequest) -> HttpResponse:
     context["changes"] = [
         (change, change_labels.differences(change), evidence_of_change(change)) for change in changes[:SHOWN]
     ]
-    context["to_trust"] = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
+    context["to_trust"] = to_trust(request.user, SHOWN)
     to_approve = [*context["requests"], *context["changes"], *context["to_trust"]]
     setattr(request, WAITING, len(to_approve) + sum(batch["waiting"] for batch in context["batches"]))
     shown = (name for name in ("batches", "requests", "more", "changes", "to_trust") if context[name])
     context["sections"] = [f"connections/approvals/_{name}.html" for name in shown]
     return render(request, "connections/approvals/inbox.html", context)
+
+
+def to_trust(user: Person, most: int) -> list[dict[str, Any]]:
+    """The connections with a certificate or key that `user` may approve, each with its `requester`."""
+    rows = permissions.trust_waiting_for(user).values(*TO_TRUST)[:most]
+    start = "request__requester"
+    return [
+        row
+        | {
+            "requester": User(
+                pk=row[f"{start}_id"],
+                username=row[f"{start}__username"],
+                first_name=row[f"{start}__first_name"],
+                last_name=row[f"{start}__last_name"],
+            )
+        }
+        for row in rows
+    ]
 
 
 def _requests(user: Person) -> dict[str, Any]:

@@ -36,7 +36,7 @@ COLUMNS = (
     "connection__succeeded_at",
     "connection__failed_at",
 )
-_NOTHING = format_html('<span class="quiet">{}</span>', "—")
+_NOTHING = format_html('<span class="quiet no-value">{}</span>', "—")
 IN_ONE_PIECE = 20  # characters of a name that fit in a line of its column
 
 

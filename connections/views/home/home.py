@@ -14,7 +14,7 @@ from connections.context_processors import WAITING
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Handover
 from connections.permissions import Person
 from connections.states import Status
-from connections.views.approvals.inbox import TO_TRUST
+from connections.views.approvals import inbox
 from connections.views.home import cards, numbers, rows, tiles
 from connections.views.request_form import prefill
 
@@ -58,12 +58,13 @@ def _waiting(request: HttpRequest) -> dict[str, Any]:
     # Whether or not their owner may see the requests.
     handovers = Handover.objects.live().filter(owner_id=request.user.pk)
     handovers = handovers.select_related("request__requester").order_by("sent_at", "pk")[:SHOWN]
-    to_trust = list(permissions.trust_waiting_for(request.user).values(*TO_TRUST)[:SHOWN])
+    to_trust = inbox.to_trust(request.user, SHOWN)
     context: dict[str, Any] = {
         "alerts": _for_operators() if permissions.is_operator(request.user) else [],
         "handovers": [rows.of_handover(handover) for handover in handovers],
         "waiting": [*map(rows.of_trust, to_trust), *map(rows.to_go_on_with, waiting)],
         "recent": [rows.of_request(row) for row in newest[:SHOWN]],
+        "everybody": [] if newest else _of_everybody(request.user),
         "health": [cards.of_connection(row) for row in newest if cards.is_live(row)][:CARDS],
         **drafts_of(request.user, mine_to_act),
         **(_for_approvers(request.user) if permissions.is_approver(request.user) else {}),
@@ -74,13 +75,24 @@ def _waiting(request: HttpRequest) -> dict[str, Any]:
 
 def _sections(context: dict[str, Any]) -> Iterator[str]:
     """The parts of the page in order, without those that would be empty."""
-    # Somebody new reads first what this is, unless something waits already.
-    yield from ("first", "waiting") if not context["recent"] and context["nothing_waits"] else ("waiting",)
-    yield from (name for name in ("drafts", "health", "presets") if context[name])
+    # Somebody new reads first what this is, unless something waits already, or others' requests are theirs to read.
+    is_new = not (context["recent"] or context["everybody"])
+    yield from ("first", "waiting") if is_new and context["nothing_waits"] else ("waiting",)
+    yield from (name for name in ("drafts", "health", "everybody", "presets") if context[name])
     if context["recent"]:
         yield from ("tiles", "recent")
+    elif context["everybody"] or context.get("decide_links"):
+        yield "tiles"
     elif not context["nothing_waits"]:
         yield "first"
+
+
+def _of_everybody(user: Person) -> list[rows.Row]:
+    """The newest requests, for who has none and reads others'; approvers read first what waits for them."""
+    if not permissions.sees_everything(user) or permissions.is_approver(user):
+        return []
+    submitted = ConnectionRequest.objects.exclude(status=Status.DRAFT).order_by("-id")
+    return [rows.of_request(row) for row in submitted.values(*_COLUMNS, *rows.WHO)[:SHOWN]]
 
 
 def drafts_of(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:
@@ -94,10 +106,10 @@ def drafts_of(user: Person, to_act: list[dict[str, Any]]) -> dict[str, Any]:
 def _for_approvers(user: Person) -> dict[str, Any]:
     requests = permissions.waiting_for(user).values(*_COLUMNS, *rows.WHO)[: COUNTED + 1]
     changes = len(permissions.changes_waiting_for(user).values("id")[: COUNTED + 1])
-    inbox = reverse("connections:approvals")
+    address = reverse("connections:approvals")
     links = (
-        (inbox, _waiting_in_words(len(requests), "request{}")),
-        (f"{inbox}#changes-heading", _waiting_in_words(changes, "change{} of a connection")),
+        (address, _waiting_in_words(len(requests), "request{}")),
+        (f"{address}#changes-heading", _waiting_in_words(changes, "change{} of a connection")),
     )
     return {
         "to_approve": len(requests) + changes,

@@ -10,6 +10,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.models import Handover
+from connections.people import display_name
 from connections.states import Status
 from connections.views import labels
 from connections.views.history.rows import in_pieces
@@ -27,6 +28,7 @@ class Row:
     state: SafeString
     since: datetime
     verb: str = ""
+    service: str = ""
 
 
 _VERBS = {
@@ -61,6 +63,7 @@ def of_request(row: dict[str, Any], address: str = "connections:request") -> Row
         ),
         state=labels.state_tags(row["status"], setup_state),
         since=draft.get("saved_at") or row["status_since"],
+        service=row["service"],
     )
 
 
@@ -71,10 +74,11 @@ def of_handover(handover: Handover) -> Row:
         number=conn_request.pk,
         title=conn_request.service_name,
         url=reverse("connections:handover", args=[handover.token]),
-        where=_where(("as", conn_request.schema), ("· asked for by", str(conn_request.requester))),
+        where=_where(("as", conn_request.schema), ("· asked for by", display_name(conn_request.requester))),
         state=labels.tag("warning", handover.get_state_display()),
         since=handover.sent_at,
         verb="Enter credentials",
+        service=conn_request.service,
     )
 
 
@@ -88,11 +92,12 @@ def of_trust(row: dict[str, Any]) -> Row:
         where=_where(
             ("to", row["request__group_name"]),
             ("as", row["request__schema"]),
-            ("· by", row["request__requester__username"]),
+            ("· by", display_name(row["requester"])),
         ),
         state=labels.tag("warning", f"To be trusted: {row['trust_waiting']}"),
         since=row["trust_since"],
         verb="Compare and approve",
+        service=row["request__service"],
     )
 
 

@@ -16,6 +16,7 @@ from connections.forms import Purpose, RequestForm, presets
 from connections.forms.strangers import named, strangers, words_of_path
 from connections.forms.typed_text import tidy
 from connections.models import ConnectionRequest, Preset
+from connections.people import display_name
 from connections.spec import characters
 from connections.states import Status
 
@@ -67,7 +68,8 @@ class Page:
             return _LOOKED_AT
         if self.edited and self.edited.decision_reason:
             reason = Truncator(self.edited.decision_reason).chars(2000)
-            return format_html("Asked for by {}: <q>{}</q>", str(self.edited.decided_by), reason)
+            who = display_name(self.edited.decided_by) if self.edited.decided_by else "an approver"
+            return format_html("Asked for by {}: <q>{}</q>", characters.visible(who), reason)
         if self.origin:
             return _OF_REQUEST.format(self.origin.pk)
         if self.live_origin:

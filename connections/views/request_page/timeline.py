@@ -11,6 +11,8 @@ from django.contrib.auth.models import User
 from django.utils.html import format_html
 
 from connections.models import Attempt, Connection, ConnectionRequest, Ending, Event, EventKind, SetupTestRun
+from connections.people import display_name
+from connections.spec import characters
 from connections.states import Actor, Status
 from connections.views import labels
 from connections.views.request_page import compare_runs
@@ -94,7 +96,9 @@ class Run:
 
     @property
     def asked_for(self) -> str:
-        return format_html(" · asked for by <bdi>{}</bdi>", self.row.asked_by) if self.row.asked_by else ""
+        if self.row.asked_by is None:
+            return ""
+        return format_html(" · asked for by <bdi>{}</bdi>", characters.visible(display_name(self.row.asked_by)))
 
 
 @dataclass(frozen=True)
