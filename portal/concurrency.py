@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.http import HttpRequest, HttpResponse
 from django.template import loader
@@ -58,28 +59,44 @@ class LimitedHasher(PBKDF2PasswordHasher):
             return super().encode(password, salt, iterations)
 
 
-class ConcurrencyLimits:
-    """Middleware: the limits of REQUESTS_AT_ONCE and of one session; 503 for requests over one of them."""
+class AddressLimits:
+    """Middleware: the limits of REQUESTS_AT_ONCE; 503 for requests over one of them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self._get_response = get_response
-        self._addresses = {start: AtMost(*limit) for start, limit in settings.REQUESTS_AT_ONCE.items()}
-        self._sessions = AtMost(*settings.SESSION_REQUESTS_AT_ONCE)
+        self._limits = {start: AtMost(*limit) for start, limit in settings.REQUESTS_AT_ONCE.items()}
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with ExitStack() as places:
             try:
-                for start, limit in self._addresses.items():
+                for start, limit in self._limits.items():
                     if request.path_info.startswith(start):
                         places.enter_context(limit.place())
-                if session := request.COOKIES.get(settings.SESSION_COOKIE_NAME):
-                    places.enter_context(self._sessions.place(session))
             except TooBusy:
                 return busy()
             return self._get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         return busy() if isinstance(exception, TooBusy) else None
+
+
+class PersonLimit:
+    """Middleware: the limit of PERSON_REQUESTS_AT_ONCE; 503 for requests over it."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+        self._people = AtMost(*settings.PERSON_REQUESTS_AT_ONCE)
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        # By the person, who may log in often and so have many sessions; a session without a log-in stands for itself.
+        who = request.session.get(SESSION_KEY) or request.session.session_key
+        with ExitStack() as places:
+            try:
+                if who:
+                    places.enter_context(self._people.place(who))
+            except TooBusy:
+                return busy()
+            return self._get_response(request)
 
 
 def busy() -> HttpResponse:

@@ -69,9 +69,10 @@ MIDDLEWARE = [
     # with a session (OwnPages, SameSite), each answer masks its CSRF token anew, and each length is padded at random.
     "django.middleware.gzip.GZipMiddleware",
     "portal.middleware.no_store",
-    "portal.concurrency.ConcurrencyLimits",
+    "portal.concurrency.AddressLimits",
     "connections.health.anonymous_probes",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "portal.concurrency.PersonLimit",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "portal.middleware.idle_limit",
@@ -269,7 +270,7 @@ SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE_LIMIT.total_seconds())
 PASSWORDS_AT_ONCE = 1, 2
 PASSWORD_HASHERS = ["portal.concurrency.LimitedHasher"]
 REQUESTS_AT_ONCE = {"/webhooks/": (1, 2), "/handover/": (2, 1)}  # strangers reach these too
-SESSION_REQUESTS_AT_ONCE = 2, 4  # a browser opens six connections
+PERSON_REQUESTS_AT_ONCE = 2, 4  # a browser opens six connections
 
 # --- what browsers are told ----------------------------------------------------------------------------------------
 _SELF, _NOTHING = ["'self'"], ["'none'"]

@@ -7,6 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import requests
@@ -114,11 +115,12 @@ def flood(threads: int, once: Callable[[], requests.Response]) -> Iterator[Count
             one.join()
 
 
-def of_one_employee(visitor: Visitor) -> Callable[[], requests.Response]:
-    """Submissions of new requests by one person who is logged in."""
+def of_one_employee(*browsers: Visitor) -> Callable[[], requests.Response]:
+    """Submissions of new requests by one person who is logged in, in one browser or in several."""
+    turns = count()
 
     def once() -> requests.Response:
         form = complete(f"flood_{uuid.uuid4().hex[:12]}")
-        return visitor.post("/requests/new/", form | {"form_token": str(uuid.uuid4())})
+        return browsers[next(turns) % len(browsers)].post("/requests/new/", form | {"form_token": str(uuid.uuid4())})
 
     return once

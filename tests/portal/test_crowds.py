@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,11 +13,16 @@ from typing import Any
 import pytest
 import requests
 import trustme
+from django.conf import settings
+from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
 
 from connections.demo.management.commands.seed_demo import PASSWORD
-from portal.concurrency import AtMost, TooBusy
+from portal.concurrency import AtMost, PersonLimit, TooBusy
+from portal.sessions import SessionStore
 from tests import catalogs, nginx, processes
 from tests.conftest import missing
 from tests.faults.broker import own_broker
@@ -55,6 +61,34 @@ def test_a_place_is_given_back_after_an_error() -> None:
     for _ in range(3):
         with pytest.raises(ZeroDivisionError), limit.place():
             raise ZeroDivisionError
+
+
+def _request_of(person: str) -> HttpRequest:
+    """In a session of its own, which nobody stored."""
+    request = RequestFactory().get("/")
+    request.session = SessionStore()
+    request.session[SESSION_KEY] = person
+    return request
+
+
+def test_one_person_has_one_limit_in_all_browsers_together() -> None:
+    """Else whoever logs in often enough takes every thread."""
+    done = threading.Event()
+    running, waiting = settings.PERSON_REQUESTS_AT_ONCE
+
+    def page(_request: HttpRequest) -> HttpResponse:
+        assert done.wait(30)
+        return HttpResponse()
+
+    limit = PersonLimit(page)
+    with ThreadPoolExecutor(running + waiting + 1) as pool:
+        held = [pool.submit(limit, _request_of("1")) for _ in range(running + waiting)]
+        processes.until(lambda: limit._people._entered["1"] == running + waiting)
+        assert limit(_request_of("1")).status_code == 503
+        other = pool.submit(limit, _request_of("2"))
+        processes.until(lambda: limit._people._runs["2"] == 1)
+        done.set()
+        assert {answer.result(30).status_code for answer in [*held, other]} == {200}
 
 
 @pytest.fixture
@@ -155,7 +189,7 @@ def test_floods_of_strangers_leave_threads_for_everybody_else(
 def test_others_work_on_while_everything_goes_on_at_once(
     neighbours: tuple[dict[str, str], Callable[[], None]], tmp_path: Path, in_front: str, healthy: float, works: float
 ) -> None:
-    """50 slow connections, a flood of one employee, resets with a mail server that hangs, and a frozen broker."""
+    """50 slow connections, one employee in four browsers, resets with a mail server that hangs, a frozen broker."""
     env, freeze = neighbours
     with ExitStack() as stack:
         if in_front == "nginx":
@@ -165,14 +199,14 @@ def test_others_work_on_while_everything_goes_on_at_once(
         else:
             address, ca, wrap = stack.enter_context(processes.web(env)), "", None
         employee, approver = (Visitor(address, ca=ca).log_in(name) for name in ("requester2", "approver"))
-        flooding = Visitor(address, FLOOD_FROM, ca).log_in("requester")
+        flooding = [Visitor(address, FLOOD_FROM, ca).log_in("requester") for _ in range(4)]
         stranger = Visitor(address, STRANGERS_FROM, ca)
         stranger.get("/accounts/password_reset/")
         freeze()
         work(employee, approver, "before_all")  # what a process does once
         quiet = max(work(employee, approver, "before"))
         slow = stack.enter_context(crowd(address, 50, SLOW, SLOW_FROM, wrap))
-        flooded = stack.enter_context(flood(12, of_one_employee(flooding)))
+        flooded = stack.enter_context(flood(12, of_one_employee(*flooding)))
         stack.enter_context(flood(4, lambda: stranger.post("/accounts/password_reset/", {"email": "r@example.com"})))
         time.sleep(2)
         asked: list[float] = []
