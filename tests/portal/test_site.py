@@ -2,10 +2,10 @@
 
 import base64
 import logging
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -353,15 +353,19 @@ def test_the_demo_seed_refuses_beside_a_real_account(db: None, settings: Any) ->
     assert not User.objects.exists()
 
 
+@pytest.mark.parametrize("root", ["https://api.fivetran.com", "http://127.0.0.1:1"])
 def test_beside_a_real_account_the_demos_people_cannot_log_in(
-    cast: dict[str, User], settings: Any, tmp_path: Path
+    cast: dict[str, User], settings: Any, monkeypatch: pytest.MonkeyPatch, root: str
 ) -> None:
+    """Nor beside a server of this machine that does not say that it is the sandbox."""
     client = Client()
     client.force_login(cast["operator"])
     cast["approver"].set_password("of-their-own")
     cast["approver"].save()
-    settings.FIVETRAN_IS_LOCAL, settings.STATIC_ROOT = False, tmp_path
-    Command(stdout=StringIO()).prepare()
+    settings.FIVETRAN_BASE_URL = root
+    monkeypatch.setenv("DJANGO_SETTINGS_MODULE", "connections.demo.settings")
+    Command(stdout=StringIO()).let_in()
+    assert os.environ["DJANGO_SETTINGS_MODULE"] == "portal.settings"
     assert not any(user.check_password(PASSWORD) for user in User.objects.all())
     assert User.objects.get(username="approver").check_password("of-their-own")
     assert not is_logged_in(client)

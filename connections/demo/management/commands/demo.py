@@ -89,9 +89,7 @@ class Command(BaseCommand):
         self.wait_for_broker(PATIENCE if "broker" in starts else BROKER_PATIENCE)
         if "sandbox" in starts:
             self.supervisor.wait_until("sandbox", lambda: answers_http(settings.FIVETRAN_BASE_URL), PATIENCE)
-        if not sandbox_control.is_sandbox(settings.FIVETRAN_BASE_URL):
-            # What is started from here on has no log-in by one click.
-            os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+        self.let_in()
         unfinished = folder / UNFINISHED
         if reset or (has_own_settings() and unfinished.exists()):
             start_anew()
@@ -107,9 +105,15 @@ class Command(BaseCommand):
     def prepare(self) -> None:
         call_command("migrate", verbosity=0, interactive=False)
         call_command("collectstatic", verbosity=0, interactive=False)
-        if settings.FIVETRAN_IS_LOCAL:
+
+    def let_in(self) -> None:
+        """The demo's people log in beside the sandbox alone: on this machine may also be a way to a real account."""
+        if sandbox_control.is_sandbox(settings.FIVETRAN_BASE_URL):
             call_command("seed_demo", verbosity=0)
-        elif closed := without_known_passwords():
+            return
+        # What is started from here on has no log-in by one click.
+        os.environ["DJANGO_SETTINGS_MODULE"] = "portal.settings"
+        if closed := without_known_passwords():
             _write(f"Beside another API nobody logs in with the demo's password any more: {', '.join(closed)}.")
 
     def wait_for_broker(self, seconds: float) -> None:
@@ -172,7 +176,7 @@ class Command(BaseCommand):
 
     def announce(self, with_sandbox: bool) -> None:
         lines = ["", f"The portal is ready:  {settings.PUBLIC_URL}", ""]
-        if settings.FIVETRAN_IS_LOCAL:
+        if has_own_settings():
             lines += [
                 f"  log in as   {', '.join(PEOPLE)}",
                 f"  password    {PASSWORD} (or one click on the log-in page)",
