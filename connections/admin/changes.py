@@ -6,8 +6,9 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.safestring import SafeString
 
-from connections.admin.readonly import Asked, ReadOnlyAdmin, waiting_first
+from connections.admin.readonly import Asked, ReadOnlyAdmin
 from connections.models import ConnectionChange
+from connections.models.request import WAITING_FIRST
 from connections.views import labels
 from connections.views.changes import change_labels
 
@@ -18,7 +19,7 @@ class ConnectionChangeAdmin(Asked, ReadOnlyAdmin):
     list_filter = ("status", "kind", "created_at")
     list_select_related = ("request", "requester", "decided_by")
     search_fields = ("=id", "=request__id", "request__schema", "requester__username")
-    ordering = (waiting_first(), "-id")
+    ordering = (WAITING_FIRST.asc(), "-id")
     fieldsets = (
         (None, {"fields": ("kind", "label", "status_since", "request", "asked_by", "reason", "created_at")}),
         ("What will be sent", {"fields": ("shown_body", "digest", "before", "version")}),

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Case, IntegerField, QuerySet, When
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from connections import permissions
@@ -21,7 +21,6 @@ from connections.models import (
 )
 from connections.people import display_name
 from connections.spec import characters
-from connections.states import Status
 
 if TYPE_CHECKING:  # Django's classes take no parameters at run time
     _ModelAdmin = admin.ModelAdmin[Any]
@@ -31,13 +30,6 @@ else:
 
 
 LONGEST_SEARCH = 200  # characters: Django splits a search in time that is the square of its length
-
-
-def waiting_first() -> Case:
-    """An order: what waits for a decision is on top, what nobody has submitted yet at the end."""
-    return Case(
-        When(status=Status.PENDING, then=0), When(status=Status.DRAFT, then=2), default=1, output_field=IntegerField()
-    )
 
 
 class Searched(_ModelAdmin):

@@ -16,11 +16,11 @@ from django.utils import timezone
 from django.utils.safestring import SafeString
 
 from connections import permissions, workflow
-from connections.admin.readonly import Asked, AttemptInline, EventInline, ReadOnlyAdmin, waiting_first
+from connections.admin.readonly import Asked, AttemptInline, EventInline, ReadOnlyAdmin
 from connections.evidence import evidence_of, evidence_of_body
 from connections.forms import ReasonForm
 from connections.models import ConnectionRequest, StaleRow, with_turn
-from connections.models.request import ConnectionRequestQuerySet
+from connections.models.request import WAITING_FIRST, ConnectionRequestQuerySet
 from connections.spec import characters, payloads
 from connections.states import Status
 from connections.views import labels
@@ -95,7 +95,7 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
     list_filter = ("status", "submitted_at")
     list_select_related = ("requester",)
     search_fields = ("=id", "schema", "service", "group_id", "requester__username")
-    ordering = (waiting_first(), "-id")
+    ordering = (WAITING_FIRST.asc(), "-id")
     actions = ("approve", "reject", "request_changes", "make_preset")
     inlines = (EventInline, AttemptInline)
     fieldsets = (

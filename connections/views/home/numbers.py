@@ -38,10 +38,6 @@ def _figures(_minute: int) -> list[tuple[str, str]]:
     ]
 
 
-def _rate(created: int, ended: int) -> tuple[str, str]:
-    return (f"{round(100 * created / ended)} %", f"of the last {ended} were created") if ended else ("—", "created")
-
-
 def _count(*statuses: Status) -> str:
     ids = ConnectionRequest.objects.filter(status__in=statuses).values("pk")[: COUNTED + 1]
     return in_words(ids.count(), COUNTED)
