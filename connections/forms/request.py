@@ -183,11 +183,14 @@ class RequestForm(forms.Form):
             words = f"{reason[:1].upper()}{reason[1:]}"
             if (rows := self.config.lists.get(path)) is not None:
                 self.notes[rows.name] = words
-            elif (made := self.fields.get(path.replace(".", "__"))) is not None:
-                name = path.replace(".", "__")
-                made.note = words  # type: ignore[attr-defined]
-                before = made.widget.attrs.get("aria-describedby", f"id_{name}_helptext")
-                made.widget.attrs["aria-describedby"] = f"id_{name}_note {before}"
+            else:
+                self._remark(path.replace(".", "__"), words)
+
+    def _remark(self, name: str, words: str) -> None:
+        if (made := self.fields.get(name)) is not None:
+            made.note = words  # type: ignore[attr-defined]
+            before = made.widget.attrs.get("aria-describedby", f"id_{name}_helptext")
+            made.widget.attrs["aria-describedby"] = f"id_{name}_note {before}"
 
     def why_hidden(self, path: str) -> str:
         """Why the field, or the list that it is in, does not apply; empty where it does."""
@@ -259,6 +262,8 @@ class RequestForm(forms.Form):
     def _judge_hidden(self, field: Field, reason: str) -> None:
         if self.purpose is not Purpose.LINK or is_idle(field, self.data.get(field.name, "")):
             self.errors.pop(field.name, None)
+            if field.name in self.given and not is_idle(field, self.data.get(field.name, "")):
+                self._remark(field.name, f"Not sent: this counts {reason}")  # seen where no script hides the control
         elif field.name in self.given:
             self.add_error(field.name, f"This applies {reason}")
 

@@ -27,6 +27,8 @@ def own_waiting_for(user: Person) -> ConnectionRequestQuerySet:
 
 def to_approve(user: Person) -> QuerySet[Any, Any]:
     """The ids of the requests with something to approve: the request itself, a change, a certificate."""
+    # Not those whose stored turn is an approver's: a request has one turn, and while that is its source owner's, a
+    # change of it waits for an approver all the same.
     changes = changes_waiting_for(user).order_by().values("request")
     return (
         waiting_for(user).order_by().values("pk").union(changes, trust_waiting_for(user).order_by().values("request"))

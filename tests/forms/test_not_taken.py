@@ -1,6 +1,7 @@
 """What a link or a form brings and no request takes is named: nothing that somebody typed vanishes without a word."""
 
 import html
+import re
 from typing import Any
 
 import pytest
@@ -151,6 +152,15 @@ def test_a_daily_time_without_daily_syncs_is_named_once_it_is_dropped(client: Cl
     assert "Not taken" not in draft and '<option value="05:00" selected>' in draft, "a draft keeps it"
     sent = after(client, daily)
     assert "Not taken, because it does not apply to what was chosen: Daily sync time (“05:00”)." in sent
+
+
+def test_beside_a_daily_time_it_is_said_that_it_will_not_be_sent(client: Client) -> None:
+    hourly = {**SHEETS, "sync_frequency": "60", "daily_sync_time": "05:00"}
+    again = page(client.post(NEW, {**hourly, "reason": ""}))
+    words = "Not sent: this counts only when syncing daily (1440) and not on a manual schedule"
+    assert re.search(rf'id="id_daily_sync_time_note"\s+data-note>{re.escape(words)}<', again)
+    assert re.search(r'aria-describedby="id_daily_sync_time_note [^>]*name="daily_sync_time"', again)
+    assert "Not sent" not in page(client.post(NEW, {**hourly, "sync_frequency": "1440", "reason": ""}))
 
 
 def test_of_a_secret_the_name_alone(client: Client) -> None:

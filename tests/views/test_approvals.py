@@ -8,10 +8,11 @@ import pytest
 from django.test import Client
 
 from connections import workflow
-from connections.models import ConnectionRequest
+from connections.models import ChangeKind, ConnectionRequest
 from connections.people import display_name
-from connections.states import Status
+from connections.states import Owner, Status
 from tests import factories
+from tests.handover import handed_over
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 Cast = dict[str, Any]
@@ -48,6 +49,13 @@ def test_the_inbox_lists_who_what_where_risks_and_age_oldest_first(as_user: Logi
     assert "Trusts any TLS certificate without review" in page
     assert f'href="/requests/{first.pk}/"' in page
     assert "<button" not in page[page.index("<main") : page.index("</main")]  # Approve stands by the body alone
+
+
+def test_a_change_waits_in_the_inbox_while_the_turn_is_somebody_elses(as_user: Login, cast: Cast) -> None:
+    owed = handed_over(cast["requester"], "requester2").request
+    asked = workflow.ask_for_change(by=cast["requester"], conn_request=owed, kind=ChangeKind.PAUSE, reason="Not yet")
+    assert factories.stored_turn(owed.pk) == Owner.SOURCE_OWNER
+    assert f'href="/changes/{asked.pk}/"' in as_user("approver").get("/approvals/").content.decode()
 
 
 def test_an_approvers_own_request_is_not_in_the_inbox(as_user: Login, cast: Cast) -> None:

@@ -152,7 +152,7 @@ const of = (effect) => new Set(rules.filter((rule) => rule.effect === effect).ma
 // What is idle or doubtful is said while it is typed; nothing moves before the control is left.
 function doubt(verdict) {
   const doubts = { ...verdict.no_effect, ...verdict.warned, ...verdict.refused };
-  const doubted = ["no_effect", "advised", "warned", "refused"].flatMap((effect) => [...of(effect)]);
+  const doubted = ["applies", "no_effect", "advised", "warned", "refused"].flatMap((effect) => [...of(effect)]);
   for (const path of new Set(doubted)) note(nameOf(path), doubts[path]);
 }
 
