@@ -167,17 +167,23 @@ _BY_CHANGE: dict[str | None, NextStep] = {
 
 
 class ChangeStep(Enum):
-    """Who acts next on a change of a connection; `{days}` as above."""
+    """Who acts next on a change of a connection; `{days}` and `yours` as above."""
 
     owner: Owner
     sentence: str
+    yours: str
 
-    def __init__(self, owner: Owner, sentence: str) -> None:
+    def __init__(self, owner: Owner, sentence: str, yours: str = "") -> None:
         self.owner = owner
         self.sentence = sentence
+        self.yours = yours or sentence
 
     # Named as the statuses.
-    PENDING = Owner.APPROVER, "An approver looks at it next. Who asked gets a mail with the decision."
+    PENDING = (
+        Owner.APPROVER,
+        "An approver looks at it next. Who asked gets a mail with the decision.",
+        "You decide. What would change and the exact call stand below.",
+    )
     APPROVED = Owner.PORTAL, "The portal tells Fivetran by itself. You may close this page."
     RUNNING = Owner.PORTAL, "The portal is telling Fivetran. You may close this page."
     DONE = Owner.NOBODY, "Fivetran has made the change."

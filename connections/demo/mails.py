@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage as Read
 from email.utils import format_datetime
+from itertools import groupby
 from pathlib import Path
 
 from django.conf import settings
@@ -70,6 +71,11 @@ def _folder() -> Path:
 def newest() -> list[Mail]:
     names = sorted((path.name for path in _folder().glob(f"*{ENDING}")), reverse=True)
     return [_read(name.removesuffix(ENDING)) for name in names[:KEPT]]
+
+
+def gathered(found: list[Mail]) -> list[list[Mail]]:
+    """What went to several people at once is together: each approver gets a mail of their own."""
+    return [list(same) for _, same in groupby(found, key=lambda mail: (mail.subject, mail.sent_at))]
 
 
 def find(name: str) -> Mail | None:

@@ -60,7 +60,8 @@ def mail_list(request: HttpRequest) -> HttpResponse:
     recipients = sorted({mail.recipient for mail in kept})
     chosen = request.GET.get("to", "")
     shown = [mail for mail in kept if chosen in ("", mail.recipient)][: mails.SHOWN]
-    return render(request, "demo/mails.html", {"mails": shown, "recipients": recipients, "chosen": chosen})
+    context = {"gathered": mails.gathered(shown), "recipients": recipients, "chosen": chosen}
+    return render(request, "demo/mails.html", context)
 
 
 @require_safe

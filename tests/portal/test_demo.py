@@ -191,6 +191,9 @@ def test_the_mails_are_on_a_page(trial: tuple[Process, dict[str, str]]) -> None:
     found = session.get(f"{address}/demo/mails/?to=controller@parent.example.com", timeout=20).text
     names = re.findall(r'href="(/demo/mails/[\w-]+/)"', found)
     assert len(names) == 4, "one that asks for the credentials, and three reminders"
+    everybody = session.get(f"{address}/demo/mails/", timeout=20).text
+    lines = [re.findall(r"<bdi>([^<]*)</bdi>", line) for line in everybody.split("<li>")]
+    assert ["admin@example.com", "approver@example.com"] in map(sorted, lines), "one mail to two people is one line"
     mail = session.get(address + names[0], timeout=20).text
     assert "Your credentials are still needed" in mail and "Example Ltd" in mail
     shown = session.get(f"{address}{names[0]}html/", timeout=20)

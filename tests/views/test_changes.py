@@ -239,6 +239,14 @@ def test_approving_what_was_shown(as_user: Login, change: ConnectionChange) -> N
     assert "already “Approved, in the queue”" in text(again)
 
 
+def test_after_a_decision_the_next_one_is_a_click_away(as_user: Login, cast: Cast, change: ConnectionChange) -> None:
+    waiting = factories.submitted(cast["requester"])
+    address, sent = f"/changes/{change.pk}/approve/", {"digest": change.digest}
+    page = as_user("approver").post(address, sent, follow=True).content.decode()
+    assert f'href="/requests/{waiting.pk}/">1 left, next: #{waiting.pk} Google Sheets</a>' in page
+    assert "left, next" not in as_user("approver").get(f"/changes/{change.pk}/").content.decode(), "only once"
+
+
 @pytest.mark.parametrize("kind", [ChangeKind.PAUSE, ChangeKind.DELETE])
 def test_of_what_is_gone_a_change_can_only_be_rejected(
     as_user: Login, cast: Cast, conn_request: ConnectionRequest, kind: ChangeKind

@@ -16,6 +16,7 @@ from connections.states import LIVE, Status
 from connections.views.history import frame, pickers
 from connections.worker import connection_status
 from tests import catalogs, factories
+from tests.handover import handed_over
 from tests.views.test_history import LIST, body_of, crowd, ids, link  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
@@ -53,6 +54,14 @@ def test_each_tab_lists_as_many_as_it_tells(as_user: Callable[..., Client], cast
             assert told[tab.replace("-", " ").capitalize()] == str(len(statuses)), (name, tab)
     assert sizes(as_user("requester").get(LIST))["All"] == str(len(rows) + 1)
     assert sizes(as_user("requester").get(LIST, {"q": "x"}))["Live"] == "", "sizes are those of whole tabs"
+
+
+def test_what_needs_one_person_twice_counts_once(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:
+    # A certificate to approve, and credentials to enter, of one connection.
+    handover = handed_over(by=cast["requester"], source_owner=cast["approver"].username)
+    Connection.objects.filter(request=handover.request).update(trust_waiting=1, trust_since=Now())
+    assert sizes(as_user("approver").get(LIST))["Needs me"] == "1"
+    assert ids(as_user("approver").get(LIST, {"tab": "needs-me"})) == [handover.request_id]
 
 
 def test_what_waits_is_in_the_navigation_for_approvers(as_user: Callable[..., Client], cast: dict[str, Any]) -> None:

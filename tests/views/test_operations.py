@@ -210,7 +210,10 @@ def test_the_page_says_what_waits_and_who_is_silent(operator: User) -> None:
     page = client.get(reverse("connections:operations")).content.decode()
     assert "never heard of" in page and "Nothing needs a person" in page
     factories.approved()
-    ConnectionRequest.objects.update(approved_at=Now() - timedelta(hours=1))
+    ConnectionRequest.objects.update(approved_at=Now() - timedelta(hours=1), next_try_at=Now() + timedelta(minutes=1))
+    page = client.get(reverse("connections:operations")).content.decode()
+    assert "1 hour ago" in page and "waits long" not in page, "it is told to wait"
+    ConnectionRequest.objects.update(next_try_at=Now() - timedelta(hours=1))
     worker.note_alive()
     Heartbeat.objects.filter(process=Process.SCHEDULER).update(at=Now() - timedelta(hours=1))
     CircuitBreaker.objects.update_or_create(

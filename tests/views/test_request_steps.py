@@ -16,7 +16,7 @@ from connections.spec.dashboard import connection_page
 from connections.states import Actor, Status
 from connections.worker import connection_status, outcome
 from tests import factories
-from tests.handover import handed_over
+from tests.handover import CARD, handed_over
 from tests.handover.test_leading_on import broken
 from tests.views.test_request_page import page_of, poll_url, visible_text
 from tests.views.test_whose_turn import asked_change, asks_trust, connected, gone
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.django_db
 Cast = dict[str, Any]
 Login = Callable[..., Client]
 NAMES = ["requested", "approved", "created", "credentials", "tests", "first_data"]
-WAITING = ["waiting"] * 3
+WAITING = ["skipped", "waiting", "waiting"]  # nobody is asked for credentials
 
 
 def steps(page: str) -> list[str]:
@@ -44,14 +44,14 @@ def step(page: str, name: str) -> str:
 
 
 STEPS: dict[Status, list[str]] = {
-    Status.DRAFT: ["current", "waiting", "waiting", *WAITING],
+    Status.DRAFT: ["current", *["waiting"] * 5],
     Status.PENDING: ["done", "current", "waiting", *WAITING],
     Status.CHANGES_REQUESTED: ["current", "waiting", "waiting", *WAITING],
     Status.APPROVED: ["done", "done", "current", *WAITING],
     Status.CLAIMED: ["done", "done", "current", *WAITING],
     Status.SENDING: ["done", "done", "current", *WAITING],
     Status.UNKNOWN: ["done", "done", "current", *WAITING],
-    Status.ATTENTION: ["done", "done", "failed", *WAITING],
+    Status.ATTENTION: ["done", "done", "current", *WAITING],
     Status.FAILED: ["done", "done", "failed", "skipped", "skipped", "skipped"],
     Status.REJECTED: ["done", "failed", "skipped", "skipped", "skipped", "skipped"],
     Status.WITHDRAWN: ["done", "skipped", "skipped", "skipped", "skipped", "skipped"],
@@ -64,6 +64,13 @@ STEPS: dict[Status, list[str]] = {
 def test_the_steps_of_each_status(as_user: Login, cast: Cast, status: Status) -> None:
     conn_request = factories.request_in(status, by=cast["requester"], approver=cast["approver"])
     assert steps(page_of(as_user("requester"), conn_request)) == STEPS[status]
+
+
+def test_credentials_are_a_step_to_come_where_somebody_is_asked_for_them(as_user: Login, cast: Cast) -> None:
+    page = page_of(as_user("requester"), factories.submitted(cast["requester"], **CARD))
+    assert steps(page) == ["done", "current", *["waiting"] * 4]
+    plain = page_of(as_user("requester"), factories.submitted(cast["requester"]))
+    assert step(plain, "credentials") == "Credentials not needed"
 
 
 def test_a_step_says_who_and_when(as_user: Login, cast: Cast) -> None:
@@ -117,7 +124,12 @@ PRIMARY: dict[str, tuple[str, Callable[[Cast], ConnectionRequest], list[str]]] =
     ),
     "broken": ("requester", lambda cast: broken(cast["requester"]), ["Enter the credentials"]),
     "owner": ("requester", lambda cast: handed_over(by=cast["requester"]).request, ["Open Connect Card"]),
-    "trust": ("approver", asks_trust, ["Review what is to be trusted"]),
+    "trust": ("approver", asks_trust, ["Approve certificate"]),
+    "settle": (
+        "operator",
+        lambda cast: factories.request_in(Status.ATTENTION, cast["requester"], cast["approver"]),
+        ["Settle this request"],
+    ),
     "change": ("approver", asked_change, ["Review the change"]),
     "live": ("requester", connected, []),
 }

@@ -71,6 +71,16 @@ def test_everybody_sees_it_whole_and_some_can_approve(as_user: Login, cast: Cast
     assert interval(page_of(as_user(name), conn_request)) == 5
 
 
+def test_a_sole_one_is_approved_in_the_bar_and_several_beside_what_each_shows(as_user: Login, cast: Cast) -> None:
+    def in_bar(details: Any) -> list[int]:
+        page = page_of(as_user("approver"), created(cast, details))
+        bar = page.partition('<section id="decision"')[2].partition("</section>")[0]
+        return [bar.count("Approve certificate"), page.count("Approve certificate")]
+
+    assert in_bar(CERTIFICATE) == [1, 1]
+    assert in_bar(chain(2)) == [0, 2]
+
+
 def test_who_asked_reads_why_not_and_who_can(as_user: Login, cast: Cast) -> None:
     conn_request = created(cast, KEY, by="operator")
     page = page_of(as_user("operator"), conn_request)

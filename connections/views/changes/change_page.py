@@ -26,6 +26,7 @@ from connections.views.changes import change_labels
 from connections.views.changes.page import fingerprint, page_of
 from connections.views.errors import decided, limited
 from connections.views.request_page import queries
+from connections.views.request_page.inbox_left import Left, left_after
 
 
 # --- asking ----------------------------------------------------------------------------------------------------------
@@ -98,7 +99,8 @@ def find(user: Person, pk: int) -> ConnectionChange:
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    return rendered(request, find(request.user, pk))
+    change = find(request.user, pk)
+    return rendered(request, change, left=left_after(request, change))
 
 
 @require_safe
@@ -112,10 +114,14 @@ def status(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def rendered(
-    request: HttpRequest, change: ConnectionChange, form: ReasonForm | None = None, status: int = 200
+    request: HttpRequest,
+    change: ConnectionChange,
+    form: ReasonForm | None = None,
+    status: int = 200,
+    left: Left | None = None,
 ) -> HttpResponse:
     page = page_of(request.user, change, form)
-    context = {"page": page, "change": change, "row": change.request}
+    context = {"page": page, "change": change, "row": change.request, "left": left}
     return render(request, "connections/changes/change.html", context, status=status)
 
 

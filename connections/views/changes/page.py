@@ -73,7 +73,8 @@ class ChangePage:
 
     @property
     def next(self) -> str:
-        return self.step.sentence.format(days=settings.EXPIRE_DAYS)
+        said = self.step.yours if self.rejects else self.step.sentence
+        return said.format(days=settings.EXPIRE_DAYS)
 
     @property
     def deletes(self) -> bool:

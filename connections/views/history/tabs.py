@@ -63,9 +63,9 @@ def rows_of(tab: Tab, visible: ConnectionRequestQuerySet, user: Person) -> Conne
 
 
 def _lists(user: User) -> list[QuerySet[Any, Any]]:
-    """Of the tabs; what needs the reader in two parts, because the navigation tells one of them."""
+    """Of the tabs, and the part of what needs the reader that the navigation tells."""
     visible = permissions.visible_to(user)
-    of_tabs = [permissions.to_go_on_with(user) if tab is Tab.NEEDS_ME else rows_of(tab, visible, user) for tab in Tab]
+    of_tabs = [permissions.needing(user) if tab is Tab.NEEDS_ME else rows_of(tab, visible, user) for tab in Tab]
     return [*of_tabs, permissions.to_approve(user)]
 
 
@@ -73,9 +73,8 @@ _counts = CountsForReader(_lists, COUNTED)
 
 
 def counts(request: HttpRequest) -> dict[Tab, int]:
-    """COUNTED + 1 stands for more. What needs the reader twice, as source owner and as approver, counts twice."""
+    """COUNTED + 1 stands for more."""
     reader = permissions.logged_in(request.user)
     *found, to_approve = _counts.of(reader, permissions.rights_of(reader))
     setattr(request, WAITING, to_approve)
-    sizes = dict(zip(Tab, found, strict=True))
-    return sizes | {Tab.NEEDS_ME: sizes[Tab.NEEDS_ME] + to_approve}
+    return dict(zip(Tab, found, strict=True))

@@ -25,7 +25,7 @@ from connections.workflow import operations
 SHOWN = 50
 COUNTED = 1000  # a count beyond this reads "1,000+"
 SECTIONS = ("sending", "queue", "attention", "refusals", "unknown")
-LATE = timedelta(minutes=5)  # the age of the oldest due row at which somebody should look
+LATE = timedelta(minutes=5)  # since the oldest row was due, when somebody should look
 
 
 @require_safe
@@ -99,7 +99,8 @@ def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str)
 def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
     """`failed` takes the place of the empty form of its request, or of the pause."""
     due = ConnectionRequest.objects.filter(status=Status.APPROVED)
-    oldest = due.order_by("approved_at").values_list("approved_at", flat=True).first()
+    oldest, next_try_at = due.order_by("approved_at").values_list("approved_at", "next_try_at").first() or (None, None)
+    due_at = max(filter(None, (oldest, next_try_at)), default=None)  # a row that is told to wait is not late
     stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
     refused = stuck.refused_for_operators()
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
@@ -109,7 +110,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         "breaker": _breaker_context(),
         "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
         "oldest": oldest,
-        "late": labels.tag("danger", "waits long") if oldest and timezone.now() - oldest > LATE else "",
+        "late": labels.tag("danger", "waits long") if due_at and timezone.now() - due_at > LATE else "",
         "attention": [(conn_request, form_of(conn_request, failed)) for conn_request in attention],
         "refused": [
             (conn_request, form_of(conn_request, failed), refusal_of(conn_request.failure_code))

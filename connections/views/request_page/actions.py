@@ -161,7 +161,7 @@ def actions_of(user: Person, conn_request: ConnectionRequest, step: NextStep, fi
     )
 
 
-_IN_SIGHT = frozenset({"Edit", "Run setup tests again", "Clone", "Withdraw"})
+_IN_SIGHT = frozenset({"Review what is to be trusted", "Edit", "Run setup tests again", "Clone", "Withdraw"})
 _PRIMARY = {
     NextStep.DRAFT: "Edit",
     NextStep.CHANGES_REQUESTED: "Edit",
@@ -175,9 +175,11 @@ def with_primary(found: list[Action], name: str) -> list[Action]:
 
 
 def review_of(conn_request: ConnectionRequest, step: NextStep) -> list[Action]:
-    # What is decided elsewhere than in the bar at the bottom.
+    # What is decided elsewhere than in the bar at the bottom, or needs a look at more than the bar shows.
     if step is NextStep.TRUST:
-        return [Action("Review what is to be trusted", "#trust-heading", link=True, tone="primary")]
+        return [Action("Review what is to be trusted", "#trust-heading", link=True, tone="outline-primary")]
+    if step is NextStep.ATTENTION:
+        return [Action("Settle this request", "#for-operators-heading", link=True, tone="primary")]
     if step is NextStep.CHANGE_PENDING:
         address = reverse("connections:change", args=[conn_request.open_change])  # type: ignore[attr-defined]  # annotated by find()
         return [Action("Review the change", address, link=True, tone="primary")]

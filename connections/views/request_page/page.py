@@ -159,7 +159,13 @@ def page_of(
             Section("people", list(people.lines(user, conn_request))),
             Section("timeline", timeline.grouped(timeline.entries(conn_request, found.attempts, found.runs))),
         ],
-        bar=[Section("decision", actions.decision(user, conn_request, sent.decision), look="action-bar")],
+        bar=[
+            Section(
+                "decision",
+                actions.decision(user, conn_request, sent.decision) or trust.decision(found.to_trust),
+                look="action-bar",
+            )
+        ],
         poll=poll_of(found),
         seen=polling.fingerprint(conn_request, waiting),
         shown=open_page.digest,

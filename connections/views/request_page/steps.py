@@ -150,15 +150,18 @@ def created(row: ConnectionRequest) -> Step:
         case Status.FAILED:
             return Step("created", StepState.FAILED, row.status_since, who="Fivetran", note="refused")
         case Status.ATTENTION:
-            return Step("created", StepState.FAILED, row.status_since, note="needs an operator")
+            # Nothing is known to have failed: an operator finds out whether it was created.
+            return Step("created", StepState.CURRENT, row.status_since, note="needs an operator")
     return Step("created", StepState.CURRENT, note=_ON_ITS_WAY.get(row.state, ""))
 
 
 def at_fivetran(progress: Progress) -> Iterator[Step]:
     connection = progress.connection
     if connection is None:
-        for name in ("credentials", "tests", "first_data"):
-            yield Step(name, StepState.WAITING)
+        # Without a hand-over nobody is asked: the credentials come with the body, or none are needed.
+        asks = progress.is_over or row_asks_for_credentials(progress.row)
+        yield Step("credentials", StepState.WAITING) if asks else Step("credentials", StepState.SKIPPED)
+        yield from (Step(name, StepState.WAITING) for name in ("tests", "first_data"))
         return
     yield credentials(progress.row, connection)
     yield tests(connection, progress.runs)
@@ -167,6 +170,10 @@ def at_fivetran(progress: Progress) -> Iterator[Step]:
     yield Step(
         "first_data", StepState.DONE if arrived else StepState.CURRENT, arrived, note=paused if not arrived else ""
     )
+
+
+def row_asks_for_credentials(row: ConnectionRequest) -> bool:
+    return not row.payload or "connect_card_config" in row.payload
 
 
 def credentials(row: ConnectionRequest, connection: Connection) -> Step:

@@ -70,6 +70,15 @@ class Item:
 
 
 @dataclass(frozen=True)
+class Decision:
+    """What stands in the bar at the bottom."""
+
+    item: Item
+    denied_reason: str = ""
+    template: str = "connections/request_page/_decide_trust.html"
+
+
+@dataclass(frozen=True)
 class Section:
     """The candidates of the newest run; `denied_reason` says why the reader cannot approve, `people` who can,
     `left_out` how many more Fivetran named than are shown.
@@ -93,6 +102,12 @@ class Section:
         return format_html("{} Who can: <bdi>{}</bdi>.", self.denied_reason, ", ".join(self.people))
 
     @property
+    def sole(self) -> Item | None:
+        """The only thing that the reader can approve: its button stands in the bar at the bottom."""
+        left = [item for item in self.items if item.row is None]
+        return left[0] if len(left) == len(self.items) == 1 and not self.denied_reason and not self.changed else None
+
+    @property
     def counted(self) -> str:
         return "something" if len(self.items) == 1 else f"{len(self.items)} things"
 
@@ -110,6 +125,10 @@ def section(user: Person, conn_request: ConnectionRequest, runs: list[timeline.R
     reason = denied_reason(permissions.check_can_trust, user, conn_request)
     more = sum(trust_candidates.left_out(test.details) for test in runs[0].tests if test.status not in _FINE)
     return Section(items, reason, people_named(conn_request) if reason else [], marker, left_out=more)
+
+
+def decision(found: Section | None) -> Decision | None:
+    return Decision(found.sole) if found is not None and found.sole is not None else None
 
 
 def standing(run: timeline.Run) -> Iterable[tuple[trust_candidates.Candidate, str]]:
