@@ -26,6 +26,7 @@ class Settings:
     slow_seconds: float = 5.0  # slow_: before the answer
     drip_seconds: float = 0.4  # drip_: between two bytes
     retry_after: int = 2  # busy_ and the limits below
+    data_delay_sensitivity: str = "NORMAL"  # of a body without one: newer definitions of the API say LOW
     busy_times: int = 2  # busy_: refusals before the 201
     bomb_bytes: int = 64 * 1024 * 1024  # bomb_: size of the body
     rate_limit_per_minute: int = 0  # all calls; 0 is off

@@ -38,7 +38,6 @@ DEFAULTS: dict[str, Any] = {
     "paused": False,
     "pause_after_trial": False,
     "sync_frequency": 360,
-    "data_delay_sensitivity": "NORMAL",
     "data_delay_threshold": 0,
     "schedule_type": "auto",
     "networking_method": "Directly",
@@ -70,7 +69,7 @@ def check_creation(app: Sandbox, body: dict[str, Any]) -> Wanted:
         raise invalid(f"Unsupported connector service '{body['service']}'")
     if app.group(body["group_id"]) is None:
         raise not_found("Group", body["group_id"])
-    values = DEFAULTS | typed(body)
+    values = DEFAULTS | {"data_delay_sensitivity": app.settings.data_delay_sensitivity} | typed(body)
     check_relations(app, values)
     config = typed_config(values.pop("config", {}), service)
     for key in service.naming:

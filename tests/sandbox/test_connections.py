@@ -136,6 +136,14 @@ def test_names_are_brought_into_fivetrans_form(api: Api, typed: str, named: str)
     assert kept.json()["data"]["schema"] == typed
 
 
+def test_the_default_that_differs_between_definitions_is_a_setting(api: Api) -> None:
+    for default in ("NORMAL", "LOW"):
+        assert api.call("POST", "/_sandbox/settings", json={"data_delay_sensitivity": default}).status_code == 200
+        assert api.create(f"by_{default.lower()}").json()["data"]["data_delay_sensitivity"] == default
+    body = {"data_delay_sensitivity": "NORMAL"}
+    assert api.create("asked_for", **body).json()["data"]["data_delay_sensitivity"] == "NORMAL"
+
+
 def test_changing(api: Api) -> None:
     path = f"/v1/connections/{api.create('orders').json()['data']['id']}"
     changed = api.call("PATCH", path, json={"paused": True, "run_setup_tests": False}).json()["data"]

@@ -158,6 +158,24 @@ def test_drift_is_found_once_named_and_forgotten_when_it_is_over(fivetran: Fivet
     assert conn_request.events.filter(kind=EventKind.DRIFT_FOUND).count() == 2
 
 
+def test_a_moved_connection_with_a_schedule_of_its_own_is_different_and_not_gone(
+    fivetran: Fivetran, approve: Approve, client: Client
+) -> None:
+    conn_request = created(approve)
+    custom = {"schedule_type": "CRON", "cron": "0 3 * * *"}
+    fivetran.next(pretend(conn_request, group_id="moved_here", sync_frequency=None, schedule=custom))
+    assert observe() == []
+    conn_request.refresh_from_db()
+    assert conn_request.deleted_at_fivetran_at is None
+    assert {one["field"]: one["live"] for one in Connection.objects.get().drift} == {
+        "group_id": "moved_here",
+        "schedule": "CRON 0 3 * * *",
+    }
+    client.force_login(conn_request.requester)
+    page = client.get(f"/requests/{conn_request.pk}/").content.decode()
+    assert "moved_here" in page and "by the cron expression 0 3 * * *" in page
+
+
 def test_a_second_connection_of_the_name_is_shown_until_it_is_gone(
     fivetran: Fivetran, approve: Approve, client: Client
 ) -> None:
