@@ -34,8 +34,8 @@ def body_limit(get_response: GetResponse) -> GetResponse:
         length = str(request.META.get("CONTENT_LENGTH") or "")
         if not length.isdecimal() or (len(length) < 19 and int(length) <= settings.REQUEST_BODY_LIMIT):
             return get_response(request)  # as Django sees it, what is no number is no body
-        limit = settings.REQUEST_BODY_LIMIT // 1024
-        return HttpResponse(loader.get_template("413.html").render({"limit": limit}), status=413)
+        most = f"{settings.REQUEST_BODY_LIMIT // 1024} kB with its file"
+        return HttpResponse(loader.get_template("413.html").render({"most": most}), status=413)
 
     return middleware
 

@@ -9,4 +9,5 @@ urlpatterns = [
     path("admin/", admin.site.urls),
 ]
 
+handler400 = "connections.views.errors.misunderstood"
 handler500 = "connections.views.errors.failure"

@@ -7,13 +7,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from urllib.parse import urlsplit, urlunsplit
 
+from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
+from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.db import OperationalError
 from django.http import (
     HttpRequest,
     HttpResponse,
+    HttpResponseBadRequest,
     HttpResponseNotAllowed,
     HttpResponseRedirect,
     HttpResponseServerError,
@@ -31,6 +34,17 @@ log = logging.getLogger(__name__)
 # PostgreSQL: lock_not_available, query_canceled, deadlock_detected
 _BUSY_STATES = frozenset({"55P03", "57014", "40P01"})
 RETRY_SECONDS = 5
+
+
+def misunderstood(_request: HttpRequest, exception: Exception) -> HttpResponse:
+    # Made without the request, in which anything may be what was not understood.
+    if isinstance(exception, RequestDataTooBig):
+        most = f"{settings.DATA_UPLOAD_MAX_MEMORY_SIZE // 1024} kB of text"
+    elif isinstance(exception, TooManyFieldsSent):
+        most = f"{settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:,} fields"
+    else:
+        return HttpResponseBadRequest(loader.get_template("400.html").render())
+    return HttpResponse(loader.get_template("413.html").render({"most": most}), status=413)
 
 
 def failure(request: HttpRequest) -> HttpResponse:

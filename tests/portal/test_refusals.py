@@ -81,6 +81,25 @@ def test_a_fault_of_ours_keeps_its_traceback() -> None:
     assert record.exc_info  # for other handlers
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"reason": "x" * 1_100_000}, "A form may have 1024 kB of text."),
+        ({f"config__x{number}": "1" for number in range(1_100)}, "A form may have 1,000 fields."),
+    ],
+)
+@pytest.mark.parametrize("path", ["/requests/new/", "/requests/new/review/", "/requests/batch/", "/accounts/login/"])
+def test_a_form_that_holds_too_much_is_answered_with_how_much(
+    cast: dict[str, User], path: str, data: dict[str, str], words: str
+) -> None:
+    client = Client(raise_request_exception=False)
+    client.force_login(cast["requester"])
+    answer = client.post(path, data)
+    page = answer.content.decode()
+    assert answer.status_code == 413 and words in page and "what you typed is still there" in page
+
+
 # --- a database that is held -----------------------------------------------------------------------------------------
 def busy(text: str, sqlstate: str = "") -> OperationalError:
     """As Django raises it."""
