@@ -285,4 +285,6 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
 def shown_digests(request: HttpRequest) -> dict[int, str]:
     """id -> digest of what the confirmation page showed."""
     names = {name.removeprefix(DIGEST): name for name in request.POST if name.startswith(DIGEST)}
-    return {int(number): request.POST[name] for number, name in names.items() if number.isdecimal()}
+    # A number of more digits is none of a row, and SQLite would take it for an error.
+    numbers = {number: name for number, name in names.items() if number.isdecimal() and len(number) < 18}
+    return {int(number): request.POST[name] for number, name in numbers.items()}

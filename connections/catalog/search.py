@@ -16,6 +16,7 @@ from connections.catalog.offers import Service
 _FILE = Path(__file__).with_name("aliases.json")
 _LONGEST = 200  # characters of a search
 _MOST_WORDS, _LONGEST_WORD = 6, 30  # words, and characters of one, that are forgiven a typing error
+_MOST_TYPOS = 2
 _FAR = 9  # more than any distance that counts
 _ALIAS = -2.0  # better than any place in a name; its targets follow in their order, then what begins as they do
 _TYPO = 6.0  # worse than any place in a name
@@ -68,9 +69,13 @@ def ranked(entries: Sequence[Entry], words: Sequence[str], *, forgiving: bool) -
         return []
     scored = []
     for entry in entries:
-        scores = [score(entry, word, forgiving=forgiving) for word in words]
-        if None not in scores:
-            total = sum(one for one in scores if one is not None)
+        total = 0.0
+        for word in words:
+            found = score(entry, word, forgiving=forgiving)
+            if found is None:  # the other words are not looked for: there may be hundreds
+                break
+            total += found
+        else:
             same = " ".join(words) in (entry.name, entry.service.id)
             scored.append((total - (100 if same else 0) - (0.5 if entry.service.recommended else 0), entry.service))
     return [service for _, service in sorted(scored, key=lambda one: one[0])]
@@ -114,8 +119,10 @@ def prepared(service: Service) -> Entry:
 # --- forgiveness -----------------------------------------------------------------------------------------------------
 def typos(typed: str, word: str) -> int:
     """How many letters are wrong, missing, too many or swapped; `_FAR` where it is another word."""
-    most = 0 if len(typed) < 4 else 1 if len(typed) < 6 else 2
+    most = 0 if len(typed) < 4 else 1 if len(typed) < 6 else _MOST_TYPOS
     if not most or len(typed) > _LONGEST_WORD or len(typed) - len(word) > most:
+        return _FAR
+    if len(set(typed).difference(word)) > most:  # each letter that the word lacks is a mistake of its own
         return _FAR
     # People are still typing: the beginning of a word counts as well.
     whole = _FAR if len(word) - len(typed) > most else distance(typed, word)
@@ -125,7 +132,7 @@ def typos(typed: str, word: str) -> int:
 
 @lru_cache(maxsize=20_000)
 def distance(one: str, other: str) -> int:
-    """Damerau and Levenshtein's, in its restricted form ("optimal string alignment")."""
+    """Damerau and Levenshtein's, in its restricted form ("optimal string alignment"); `_FAR` where it is too far."""
     before: list[int] = []
     above = list(range(len(other) + 1))
     for i, letter in enumerate(one, 1):
@@ -135,6 +142,8 @@ def distance(one: str, other: str) -> int:
             if i > 1 and j > 1 and letter == other[j - 2] and one[i - 2] == opposite:
                 cost = min(cost, before[j - 2] + 1)
             row.append(cost)
+        if min(row) > _MOST_TYPOS < min(above):  # a swap reaches over one row
+            return _FAR
         before, above = above, row
     return above[-1]
 

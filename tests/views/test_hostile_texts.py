@@ -1,5 +1,6 @@
 """What reads a text from outside takes linear time: each entry of the product, and each page that is posted to."""
 
+import random
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -11,7 +12,8 @@ from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.test import Client, RequestFactory
 
-from connections.catalog import Option, metadata
+from connections.catalog import Option, Service, metadata
+from connections.catalog.search import search as search_services
 from connections.fivetran import answers, errors
 from connections.forms import batch
 from connections.forms import typed_text as typed
@@ -60,7 +62,18 @@ def _offer(text: str) -> None:
     assert Offer(tuple(Option("id", name) for name in text.split(",")[:2_000]), known=True).choices
 
 
+def _words(count: int, length: int) -> list[str]:
+    """No two alike, each of letters that are near each other's, as in a language."""
+    by = random.Random(length)
+    return ["".join(by.choices("etaoinshrdlucmfwygpbvk", k=length)) for _ in range(count)]
+
+
+SERVICES = [
+    Service("_".join(three), " ".join(three).title()) for three in zip(*[iter(_words(3_000, 9))] * 3, strict=True)
+]
+
 ENTRIES: dict[str, Callable[[str], Any]] = {
+    "search": lambda text: search_services(SERVICES, text),
     "tidied": lambda text: tidied({text: "x", f"config__{text}": "", "config__files__0__a": "b"}),
     "add": lambda text: tidied({"config__files__0__a": "b"}, f"add:config__{text}"),
     "remove": lambda text: tidied({"config__files__0__a": "b"}, f"remove:config__{text}"),
@@ -131,6 +144,12 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
 def test_an_entry_takes_linear_time(entry: str, length: int) -> None:
     took = {text[:40]: seconds(ENTRIES[entry], text, refusals=REFUSALS) for text in texts(length)}
     assert {text: time for text, time in took.items() if time >= LIMIT} == {}
+
+
+@pytest.mark.parametrize("length", [4, 6, 8, 10, 12, 30])
+def test_a_search_that_finds_nothing_is_no_dearer(length: int) -> None:
+    """Each word is forgiven its typing errors, and so compared with every word of every service."""
+    assert seconds(partial(search_services, SERVICES), " ".join(_words(6, length))) < LIMIT
 
 
 # --- the pages -------------------------------------------------------------------------------------------------------
