@@ -18,6 +18,7 @@ WAITING_FIRST = Func(
     template=f"CASE %(expressions)s WHEN '{Status.PENDING}' THEN 0 WHEN '{Status.DRAFT}' THEN 2 ELSE 1 END",
     output_field=models.SmallIntegerField(),
 )
+LEFT_THE_QUEUE = (Status.CREATED, Status.FAILED, Status.WITHDRAWN, Status.ATTENTION)
 _UNNAMED = sorted({Status.DRAFT, Status.WITHDRAWN})
 
 
@@ -133,6 +134,11 @@ class ConnectionRequest(models.Model):
             models.Index(Lower("schema"), F("id").desc(), name="request_by_schema"),
             models.Index(Coalesce("submitted_at", "created_at"), F("id").desc(), name="request_by_age"),
             models.Index(WAITING_FIRST, F("id").desc(), name="request_waiting_first"),  # the admin's
+            models.Index(
+                fields=["status_since"],
+                condition=Q(status__in=LEFT_THE_QUEUE, approved_at__isnull=False),
+                name="request_left_the_queue",
+            ),
         ]
         constraints = [
             models.UniqueConstraint(fields=["requester", "idempotency_key"], name="one_request_per_form"),

@@ -19,12 +19,13 @@ from connections.spec.refusals import refusal_of
 from connections.states import Status
 from connections.views import labels
 from connections.views.errors import decided
+from connections.views.operations import charts
 from connections.views.request_page import queries
 from connections.workflow import operations
 
 SHOWN = 50
 COUNTED = 1000  # a count beyond this reads "1,000+"
-SECTIONS = ("sending", "queue", "attention", "refusals", "unknown")
+SECTIONS = ("sending", "queue", "day", "attention", "refusals", "unknown")
 LATE = timedelta(minutes=5)  # since the oldest row was due, when somebody should look
 
 
@@ -106,6 +107,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
     count = due[: COUNTED + 1].count()
     pause = failed if isinstance(failed, PauseForm) else PauseForm()
+    hours = charts.last_day(timezone.now())
     board = {
         "breaker": _breaker_context(),
         "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
@@ -117,6 +119,8 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
             for conn_request in refused[:SHOWN]
         ],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
+        "hours": hours,
+        "charts": charts.charts(hours),
         "processes": _processes_context(),
         "form": failed or pause,
         "pause_form": pause,

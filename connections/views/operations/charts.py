@@ -1,0 +1,116 @@
+"""The last day in three charts: what was created, what was on its way, and how long the oldest of that had waited.
+
+Read from the requests alone: a request is on its way from its approval until it is created, refused, withdrawn, or
+needs an operator.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+from django.utils.formats import time_format
+
+from connections.models import ConnectionRequest
+from connections.models.request import LEFT_THE_QUEUE
+from connections.states import Status
+from connections.views.home.numbers import span
+
+HOURS = 24
+MOST = 10_000  # requests; of a day with more, the newest
+STEP, TALLEST = 10, 48  # of the picture's own units: from one bar to the next, and the highest bar
+_HOUR = timedelta(hours=1)
+_THERE = (Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN)
+
+
+@dataclass(frozen=True)
+class Bar:
+    x: int
+    y: float
+    height: float
+    words: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    said: str
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True)
+class Hour:
+    """`oldest` in seconds, at its end as `waiting` is."""
+
+    start: datetime
+    created: int
+    waiting: int
+    oldest: float
+
+    @property
+    def words(self) -> str:
+        return time_format(timezone.localtime(self.start), "H:i")
+
+    @property
+    def oldest_words(self) -> str:
+        return span(self.oldest) if self.waiting else "—"
+
+
+def last_day(now: datetime) -> tuple[Hour, ...]:
+    first = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * _HOUR
+    requests = ConnectionRequest.objects.exclude(approved_at=None).order_by()
+    ended = requests.filter(status__in=LEFT_THE_QUEUE, status_since__gte=first).order_by("-status_since")
+    left = list(ended.values_list("approved_at", "status_since", "status")[:MOST])
+    there = requests.filter(status__in=_THERE).values_list("approved_at", flat=True)[:MOST]
+    stays = [(approved, gone) for approved, gone, _ in left if approved] + [(one, None) for one in there if one]
+    created = Counter((gone - first) // _HOUR for _, gone, status in left if status == Status.CREATED)
+    starts = [first + number * _HOUR for number in range(HOURS)]
+    return tuple(
+        Hour(start, created[number], *_waiting_at(min(start + _HOUR, now), stays))
+        for number, start in enumerate(starts)
+    )
+
+
+def _waiting_at(moment: datetime, stays: Iterable[tuple[datetime, datetime | None]]) -> tuple[int, float]:
+    """How many were on their way, and for how many seconds the oldest of them."""
+    since = [approved for approved, gone in stays if approved <= moment and (gone is None or gone > moment)]
+    return len(since), (moment - min(since)).total_seconds() if since else 0
+
+
+def charts(hours: tuple[Hour, ...]) -> tuple[Chart, ...]:
+    busiest = max(hours, key=lambda hour: hour.created)
+    fullest = max(hours, key=lambda hour: hour.waiting)
+    slowest = max(hours, key=lambda hour: hour.oldest)
+    total = sum(hour.created for hour in hours)
+    return (
+        Chart(
+            "Created in each hour",
+            f"{total} in a day, at most {busiest.created} in the hour from {busiest.words}" if total else "None.",
+            _bars([(hour.created, f"{hour.words}: {hour.created}") for hour in hours]),
+        ),
+        Chart(
+            "On their way",
+            f"{hours[-1].waiting} now, at most {fullest.waiting} after {fullest.words}"
+            if fullest.waiting
+            else "None: each was settled within its hour.",
+            _bars([(hour.waiting, f"{hour.words}: {hour.waiting}") for hour in hours]),
+        ),
+        Chart(
+            "Age of the oldest of them",
+            f"{hours[-1].oldest_words} now, at most {slowest.oldest_words} after {slowest.words}"
+            if slowest.oldest
+            else "None waited.",
+            _bars([(hour.oldest, f"{hour.words}: {hour.oldest_words}") for hour in hours]),
+        ),
+    )
+
+
+def _bars(values: list[tuple[float, str]]) -> tuple[Bar, ...]:
+    highest = max(value for value, _ in values) or 1
+    # What is not nothing can be seen.
+    heights = [max(2, round(TALLEST * value / highest, 1)) if value else 0 for value, _ in values]
+    return tuple(
+        Bar(number * STEP, TALLEST - height, height, words)
+        for number, (height, (_, words)) in enumerate(zip(heights, values, strict=True))
+    )
