@@ -11,6 +11,7 @@ from connections.models import ConnectionRequest, Handover
 from tests import catalogs, factories
 from tests.forms.test_request_form import COMPLETE, NEW, page
 from tests.handover import handed_over, logged_in, page_of, proved
+from tests.handover.test_leading_on import broken
 
 pytestmark = pytest.mark.django_db
 CARD = {"use_connect_card": "on", "run_setup_tests": "false"}
@@ -72,3 +73,15 @@ def test_passing_on_answers_every_name_alike(cast: dict[str, User]) -> None:
         now = Handover.objects.get(pk=row.pk)
         assert str(now.owner) == ("requester2" if name == "requester2" else "requester")
     assert len(pages) == len(banners) == 1 and "NAME gets the link by mail" in banners.pop()
+
+
+@pytest.mark.parametrize("name", [*NAMES, "requester2@example.com", "ada@elsewhere.example"])
+def test_the_page_that_leads_on_shows_its_requester_what_was_typed(cast: dict[str, User], name: str) -> None:
+    """And not the real name behind it, which only a user has."""
+    conn_request = broken(cast["requester"], source_owner=name)
+    text = page(logged_in(cast["requester"]).get(f"/requests/{conn_request.pk}/"))
+    assert f"The credentials are entered at Fivetran, by <bdi>{name}</bdi>" in text
+    assert cast["requester2"].get_full_name() not in text
+    known = cast["requester2"].get_full_name() if name.startswith("requester2") else name
+    if name not in NAMES[1:]:  # nobody can be mailed under these: an approver types another one
+        assert f"by <bdi>{known}</bdi>" in page(logged_in(cast["approver"]).get(f"/requests/{conn_request.pk}/"))
