@@ -157,9 +157,9 @@ def of_several(standing: Sequence[Notice]) -> Mail:
 
 
 def _line(notice: Notice) -> str:
-    if notice.batch:
-        return f"Batch #{notice.batch.pk}, asked for by {_named(notice.batch.requester)}"
-    return f"Request #{notice.request_id}, asked for by {_named(getattr(notice.request, 'requester', None))}"
+    what = f"Batch #{notice.batch.pk}" if notice.batch else f"Request #{notice.request_id}"
+    who = _greets((notice.batch or notice.request).requester)  # type: ignore[union-attr]  # one of both is there
+    return f"{what}, asked for by {who}" if who else what
 
 
 def of_batch(notice: Notice, batch: Batch) -> Mail:

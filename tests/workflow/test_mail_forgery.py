@@ -17,6 +17,7 @@ from django.db.models.functions import Now
 from connections import notifications, workflow
 from connections.demo.supervisor import _Lines
 from connections.models import Batch, ChangeKind, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
+from connections.notifications import mails
 from connections.spec.characters import QUOTE, is_invisible
 from connections.states import Status
 from connections.workflow import batches
@@ -112,6 +113,23 @@ def test_nor_does_a_mail_about_a_batch(kind: NoticeKind) -> None:
     notifications.notify(conn_request, kind, by, batch=Batch.objects.get())
     assert notifications.send_due() == 1
     judged(mail.outbox[0])
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("kind", list(mails.GATHERED))
+def test_nor_does_a_mail_about_several(kind: NoticeKind) -> None:
+    """Whose name could be a sentence is named on the page alone."""
+    decides = factories.person("approver")
+    batches.file_batch(by=hostile(), filings=[factories.filing(reason=HOSTILE)], token=uuid.uuid4())
+    told_of = [factories.submitted(hostile()), factories.submitted(factories.person(username="ada"))]
+    Notice.objects.all().delete()
+    for conn_request in told_of:
+        notifications.notify(conn_request, kind, decides)
+    notifications.notify(ConnectionRequest.objects.earliest("pk"), kind, decides, batch=Batch.objects.get())
+    assert notifications.send_due() == 1
+    judged(mail.outbox[0])
+    assert f"  Request #{told_of[0].pk}\n  Request #{told_of[1].pk}, asked for by ada\n" in mail.outbox[0].body
+    assert "forged" not in str(mail.outbox[0].alternatives).lower()
 
 
 @pytest.mark.django_db
