@@ -127,9 +127,10 @@ def test_nor_does_a_mail_about_several(kind: NoticeKind) -> None:
         notifications.notify(conn_request, kind, decides)
     notifications.notify(ConnectionRequest.objects.earliest("pk"), kind, decides, batch=Batch.objects.get())
     assert notifications.send_due() == 1
-    judged(mail.outbox[0])
-    assert f"  Request #{told_of[0].pk}\n  Request #{told_of[1].pk}, asked for by ada\n" in mail.outbox[0].body
-    assert "forged" not in str(mail.outbox[0].alternatives).lower()
+    message: Any = mail.outbox[0]
+    judged(message)
+    assert f"  Request #{told_of[0].pk}\n  Request #{told_of[1].pk}, asked for by ada\n" in message.body
+    assert "forged" not in str(message.alternatives).lower()
 
 
 @pytest.mark.django_db
