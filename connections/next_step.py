@@ -196,7 +196,7 @@ class ChangeStep(Enum):
     KEY_REFUSED = Owner.OPERATOR, "The portal tells Fivetran by itself. You may close this page."
     REFUSED_FOR_OPERATORS = (
         Owner.OPERATOR,
-        "Fivetran refused the change for a reason that is not theirs who asked, and changed nothing. The operators "
+        "Fivetran refused the change for a reason that whoever asked cannot mend, and changed nothing. The operators "
         "were told and look at it; then it can be asked for again.",
     )
     UNCLEAR = (

@@ -16,6 +16,7 @@ from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.interactive.lookup import SECONDS, Unreachable
 from connections.models import Attempt, BreakerReason, CircuitBreaker, ConnectionRequest, Ending, Handover
+from connections.spec.refusals import code_of
 
 log = logging.getLogger(__name__)
 CARDS_AN_HOUR = 20  # each is a call of the account's budget
@@ -58,7 +59,8 @@ def mint(conn_request: ConnectionRequest, return_address: str) -> str:
             CircuitBreaker.objects.with_row().open(BreakerReason.AUTH, not_before=again)
         # What Fivetran refused it refuses again; anything else may pass, and the page tries it once more.
         retry_after = None if isinstance(error, Refused | Unauthorized) else 0.0
-        raise Unreachable(_words(error), retry_after) from None
+        code = code_of(error.status, error.code) if isinstance(error, Refused | Unauthorized) else ""
+        raise Unreachable(_words(error), retry_after, code) from None
     complete(attempt, answer)
     uri = str(answer.data["connect_card"]["uri"])
     if not is_fivetrans(uri):
@@ -123,6 +125,6 @@ def _words(error: FivetranError) -> str:
         case Refused(status=404):
             return "Fivetran does not know this connection any more. Tell the person who asked for it."
         case Refused() | Unauthorized():
-            return "Fivetran refused to make a Connect Card. The portal's operators have to look at it."
+            return "Fivetran refused to make a Connect Card. The portal's operators were told and look at it."
         case _:
             return "Fivetran does not answer just now."

@@ -13,8 +13,9 @@ _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 class Unreachable(Exception):
     """Fivetran gave no usable answer in time."""
 
-    def __init__(self, words: str, retry_after: float | None = None) -> None:
+    def __init__(self, words: str, retry_after: float | None = None, code: str = "") -> None:
         super().__init__(words)
+        self.code = code  # of what Fivetran refused
         self.retry_after = retry_after  # seconds, at least; None: trying again is of no use
 
 

@@ -24,9 +24,10 @@ from connections.next_step import NO_CLEAR_ANSWER, ChangeStep, NextStep, next_st
 from connections.notifications.layout import Mail, company, host
 from connections.people import display_name
 from connections.spec.characters import one_line
-from connections.spec.refusals import BAD_KEY, Refusal, act_on_change, refusal_of
-from connections.states import TESTS_OPEN, ChangeStatus
+from connections.spec.refusals import BAD_KEY, FORBIDDEN_CALL, Refusal, act_on_change, refusal_of
+from connections.states import TESTS_OPEN, ChangeStatus, Owner
 
+FORBIDDEN_DEDUP_KEY = 403  # as the next one: for a call for a connection that exists
 BAD_KEY_DEDUP_KEY = 401  # of a notice that a request needs an operator: for the key, while the request waits
 LISTED = 20  # of what one mail tells together
 # kind -> what is told of several together, and the page on which they wait.
@@ -224,6 +225,8 @@ def _operators_refusal(notice: Notice, conn_request: ConnectionRequest) -> Refus
     """The refusal that operators mend, where this mail is about one."""
     if notice.kind == NoticeKind.ATTENTION and notice.dedup_key == BAD_KEY_DEDUP_KEY:
         return refusal_of(BAD_KEY)
+    if notice.kind == NoticeKind.ATTENTION and notice.dedup_key == FORBIDDEN_DEDUP_KEY:
+        return Refusal(Owner.OPERATOR, FORBIDDEN_CALL)
     told = notice.kind in (NoticeKind.ATTENTION, NoticeKind.FAILED)
     step = next_step(conn_request.status, failure_code=conn_request.failure_code)
     return refusal_of(conn_request.failure_code) if told and step is NextStep.REFUSED_FOR_OPERATORS else None

@@ -66,6 +66,12 @@ _OF_CHANGE = {
     ),
     **{code: act.removesuffix(" Then hand the request back.") for code, act in _BY_CODE.items() if "proxy" in act},
 }
+# A call for a connection that exists: its setup tests, a Connect Card, what was approved as trusted.
+FORBIDDEN_CALL = (
+    "The portal's API key may not test this connection, make a Connect Card for it or approve what it trusts. Give its "
+    "user the right at Fivetran (Users and roles: Manage for connections of this destination), or put another key in "
+    "place."
+)
 _LOOK = "Fivetran no longer has what the change speaks of, or the portal's API key no longer sees it. Look there."
 _ASK_AGAIN = "Then tell who asked for the change: it can be asked for again."
 

@@ -10,10 +10,12 @@ from django.db import connection as database
 from django.db.models import F
 from django.db.models.functions import Now
 
+from connections import notifications
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, move, store_turn
 from connections.queue import circuit_breaker
+from connections.spec import refusals
 from connections.states import Actor
 from connections.worker import connection_status, outcome, store_test_run
 
@@ -111,5 +113,7 @@ def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: 
             tests_note=error.message[:500],
         )
         store_turn(connection.request_id)
+        if isinstance(error, Refused):
+            notifications.tell_of_refusal(connection.request, refusals.code_of(error.status, error.code))
         if isinstance(error, Refused) and error.status == 404:
             Connection.objects.filter(pk=connection.pk).update(check_due_at=Now())  # is it still there?

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 
+from connections import notifications
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import (
@@ -24,6 +25,7 @@ from connections.models import (
 )
 from connections.models.connection import DUE_NOW
 from connections.queue import circuit_breaker
+from connections.spec import refusals
 from connections.states import Actor, Status
 from connections.worker import account, outcome
 
@@ -122,6 +124,8 @@ def _not_sent(row: Trust, token: uuid.UUID, attempt: Attempt, error: FivetranErr
             return
         refused = isinstance(error, Refused)
         _refuse(mine, row, error.message if refused else f"No clear answer {MAX_ATTEMPTS} times: {error.message}")
+        if refused:
+            notifications.tell_of_refusal(row.request, refusals.code_of(error.status, error.code))
         if refused and error.status == 404:
             Connection.objects.filter(request=row.request_id).update(check_due_at=Now())  # is it still there?
 

@@ -141,7 +141,11 @@ def issue_card(*, by: Person, handover: Handover, proof: str = "") -> str:
     permissions.check_is_source_owner(by, handover, proof)
     nonce = new_nonce()
     back = settings.PUBLIC_URL.rstrip("/") + reverse("connections:handover_return")
-    uri = fivetran.mint(handover.request, f"{back}?state={handover.return_state(nonce)}")
+    try:
+        uri = fivetran.mint(handover.request, f"{back}?state={handover.return_state(nonce)}")
+    except fivetran.Unreachable as refused:
+        notifications.tell_of_refusal(handover.request, refused.code)
+        raise
     with transaction.atomic():
         changed = move(
             _as_seen(handover),

@@ -1,13 +1,16 @@
 """No Connect Card just now: the page says so, counts down, and asks Fivetran again by itself, with no script needed."""
 
+import html
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.core import mail
 from django.db.models.functions import Now
 
+from connections import notifications
 from connections.models import Attempt, BreakerReason, CircuitBreaker, Ending, Handover
 from connections.views.handover.connect_card import PAUSES
 from tests import factories
@@ -105,6 +108,20 @@ def test_waiting_uses_none_of_the_cards_of_an_hour(fivetran: Fivetran, approve: 
     for _ in range(30):
         Attempt.objects.create(request=row.request, call=Attempt.Call.CARD, ending=Ending.RATE_LIMITED)
     open_card(client, row)
+
+
+def test_a_refusal_that_operators_mend_tells_them_once(
+    fivetran: Fivetran, approve: Any, olga: User, settings: Any
+) -> None:
+    settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
+    operator, row, client = factories.person("operator"), begun(approve), logged_in(olga)
+    for _ in range(2):
+        answer_once(fivetran, 403, "Forbidden")
+        page = html.unescape(client.post(page_of(row, "card/")).content.decode())
+        assert "The portal's operators were told and look at it." in page
+    notifications.send_due()
+    [told] = [str(message.body) for message in mail.outbox if message.to == [operator.email]]
+    assert "may not test this connection, make a Connect Card" in " ".join(told.split())
 
 
 def test_a_refused_key_counts_for_the_gate_too(fivetran: Fivetran, approve: Any, olga: User) -> None:

@@ -16,6 +16,8 @@ from connections.models import (
     Connection,
     ConnectionRequest,
     EventKind,
+    Notice,
+    NoticeKind,
     SetupTestsState,
     StaleRow,
     Trust,
@@ -162,6 +164,20 @@ def test_a_refusal_is_said_and_it_can_be_approved_again(fivetran: Fivetran, appr
     assert factories.stored_turn(conn_request.pk) == "approver"
     again = approved(conn_request)
     assert worker.send_trust(again.pk) == conn_request.pk
+
+
+def test_operators_are_told_of_a_refusal_that_they_mend(fivetran: Fivetran, approve: Approve) -> None:
+    operator, conn_request = factories.person("operator"), created(approve)
+    refusal = {"status": 403, "body": {"code": "Forbidden", "message": "No"}}
+    fivetran.next({"path": f"/v1/connections/{conn_request.connection_id}/certificates", **refusal})
+    worker.send_trust(approved(conn_request).pk)
+    notices = Notice.objects.filter(request=conn_request, recipient=operator, kind=NoticeKind.ATTENTION)
+    assert notices.count() == 1
+    notices.delete()
+    Connection.objects.update(tests="due", tests_next_try_at=Now())
+    fivetran.next({"path": f"/v1/connections/{conn_request.connection_id}/test", **refusal})
+    worker.run_tests(conn_request.pk)
+    assert notices.count() == 1
 
 
 def test_without_a_clear_answer_it_is_told_again(fivetran: Fivetran, approve: Approve) -> None:
