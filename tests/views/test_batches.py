@@ -159,7 +159,7 @@ def test_a_table_as_large_as_allowed_arrives_and_one_beyond_is_answered_in_words
     answer = client.post(NEW, {"table": beyond, "action": "check"})
     shown = answer.content.decode()
     assert answer.status_code == 422 and "Send it in parts" in shown and typed(shown) == beyond
-    assert client.post(NEW, {"table": "x" * 1100 * 1024}).status_code == 400
+    assert client.post(NEW, {"table": "x" * 1100 * 1024}).status_code == 413
 
 
 def test_a_taken_name_is_said_on_its_cell(client: Client, cast: dict[str, User]) -> None:
