@@ -74,6 +74,9 @@ REQUEST_CHANGES = Decision(
 )
 
 
+EVIDENCE = "To notice before deciding"
+
+
 @dataclass(frozen=True)
 class DecisionBar:
     """The three buttons on a request's own page, which post to the list as the confirmation page does."""
@@ -103,7 +106,7 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
             None,
             {"fields": ("label", "whose_turn", "status_since", "asked_by", "reason", "source_owner", "submitted_at")},
         ),
-        ("To notice before deciding", {"fields": ("evidence",)}),
+        (EVIDENCE, {"fields": ("evidence",)}),
         (
             "What is asked for",
             {"fields": ("service_name", "group_name", "schema", "in_words", "body", "digest", "version")},
@@ -169,7 +172,8 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
         # What is still to come is no row of dashes.
-        known = {"Decision": obj and obj.decided_at, "At Fivetran": obj and obj.approved_at}
+        waits = obj and obj.state is Status.PENDING
+        known = {EVIDENCE: waits, "Decision": obj and obj.decided_at, "At Fivetran": obj and obj.approved_at}
         return [part for part in self.fieldsets if known.get(str(part[0]), True)]
 
     def render_change_form(

@@ -59,9 +59,12 @@ def label(status: str) -> str:
     return Status(status).label if status in Status._value2member_map_ else status
 
 
+_AGES = {"age": labels.relative, "since": labels.since}
+
+
 @register.simple_tag
 def moment(value: datetime | None, style: str = "both") -> SafeString | str:
-    """`<time>` with the age and the exact time ("both"), or only `exact` or `age`."""
+    """`<time>` with the age and the exact time ("both"), or only `exact` or `age`, or `since` when it is so."""
     if value is None:
         return ""
     # The browser replaces the text by the time in its own zone.
@@ -70,8 +73,8 @@ def moment(value: datetime | None, style: str = "both") -> SafeString | str:
     stamp = format_html('<time datetime="{}" data-exact>{}</time>', value.isoformat(), full)
     if style == "exact":
         return stamp
-    if style == "age":
-        return format_html('<time datetime="{}">{}</time>', value.isoformat(), labels.relative(value, timezone.now()))
+    if style in _AGES:
+        return format_html('<time datetime="{}">{}</time>', value.isoformat(), _AGES[style](value, timezone.now()))
     return format_html('{} <span class="exact">{}</span>', labels.relative(value, timezone.now()), stamp)
 
 

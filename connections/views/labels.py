@@ -111,6 +111,14 @@ def relative(moment: datetime, now: datetime) -> str:
     return f"{day.day} {MONTHS[day.month]} {day.year}"
 
 
+def since(moment: datetime, now: datetime) -> str:
+    """As "just now", "for 2 hours" or "since 14 Nov 2026"."""
+    words = relative(moment, now)
+    if words.endswith(" ago"):
+        return f"for {words.removesuffix(' ago')}"
+    return f"since {words}" if words[:1].isdigit() else words
+
+
 def exact(moment: datetime, zone: tzinfo) -> str:
     """As "14 Nov 2026, 14:05 CET"."""
     there = moment.astimezone(zone)

@@ -233,6 +233,7 @@ def test_the_page_of_a_request_decides_with_the_evidence_of_the_portals_page() -
     assert {kind for kind, _ in evidence.findall(page)} >= {"risk", "hidden"}
     assert re.search(r'data-status="(\w+)"', page)[1] == "pending"  # type: ignore[index]
     assert re.findall(r'name="action"\s+value="(\w+)"', page) == ["approve", "reject", "request_changes"]
+    assert re.search(r"\d{1,2} [A-Z][a-z]{2} 20\d\d, \d\d:\d\d", page) and "p.m." not in page and "a.m." not in page
     after = text(browser.post(LIST, bar(page) | {"action": "approve"}, follow=True))
     assert f"Request #{conn_request.pk} is approved. 1 left to decide." in after
     stored = fresh(conn_request)

@@ -74,8 +74,16 @@ def test_the_top_says_status_turn_and_what_happens_next(as_user: Login, cast: Ca
         assert re.search(r'data-status="(\w+)"', page)[1] == status.value  # type: ignore[index]
         assert status.label in page
         assert payload(page)["service"] == "google_sheets"
-        assert "since just now" in visible_text(page)
+        assert "just now" in visible_text(page)
         assert "Turn:" in page
+
+
+def test_the_top_says_for_how_long_it_is_so(as_user: Login, cast: Cast) -> None:
+    conn_request, now = factories.submitted(cast["requester"]), timezone.now()
+    for ago, words in ((timedelta(days=2), "for 2 days"), (timedelta(days=400), "since ")):
+        ConnectionRequest.objects.update(status_since=now - ago)
+        found = re.search(r"<time[^>]*>((?:for|since) [^<]*)</time>", page_of(as_user("auditor"), conn_request))
+        assert found and found[1].startswith(words)
 
 
 TURNS = {

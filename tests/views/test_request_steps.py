@@ -73,6 +73,12 @@ def test_credentials_are_a_step_to_come_where_somebody_is_asked_for_them(as_user
     assert step(plain, "credentials") == "Credentials not needed"
 
 
+def test_the_step_of_an_approval_says_whom_it_waits_for(as_user: Login, cast: Cast) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    assert step(page_of(as_user("approver"), conn_request), "approved") == "Approved waits for you"
+    assert step(page_of(as_user("requester"), conn_request), "approved") == "Approved waits for an approver"
+
+
 def test_a_step_says_who_and_when(as_user: Login, cast: Cast) -> None:
     page = page_of(as_user("requester"), factories.approved(cast["requester"], cast["approver"]))
     assert step(page, "requested") == "Requested done you just now"

@@ -9,7 +9,7 @@ from django.utils.safestring import SafeString
 
 from connections.spec.characters import visible
 from connections.states import Status
-from connections.views.history.rows import health, last_sync
+from connections.views.history.rows import health, in_pieces, last_sync
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class Card:
     url: str
     service: str
     service_name: str
-    name: str
+    name: SafeString
     state: SafeString | str
     synced: SafeString | str
 
@@ -31,7 +31,7 @@ def of_connection(row: dict[str, Any]) -> Card:
         url=reverse("connections:request", args=[row["id"]]),
         service=row["service"],
         service_name=visible(row["service_name"]),
-        name=visible(row["schema"]),
+        name=in_pieces(row["schema"]),
         state=health(row["connection__setup_state"], row["connection__sync_state"], drifted=False),
         synced=last_sync(row["connection__succeeded_at"], row["connection__failed_at"], timezone.now()),
     )

@@ -177,9 +177,10 @@ def page_of(
 
 def top_of(found: Read, step: NextStep) -> list[Section]:
     todo = actions.actions_of(found.user, found.row, step, found.first_action)
+    decides = step is NextStep.PENDING and permissions.can_decide(found.user, found.row)
     return [
         Section("actions", todo, look="request-actions"),
-        Section("steps", steps.steps_of(found.row, found.runs), look="panel"),
+        Section("steps", steps.steps_of(found.row, found.runs, acts=decides), look="panel"),
     ]
 
 

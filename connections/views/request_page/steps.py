@@ -98,10 +98,13 @@ class Progress:
         )
 
 
-def steps_of(conn_request: ConnectionRequest, runs: list[Run]) -> list[Step]:
-    """At most one is current; what comes after the present one waits, or is left out where nothing more can come."""
+def steps_of(conn_request: ConnectionRequest, runs: list[Run], *, acts: bool) -> list[Step]:
+    """At most one is current; what comes after the present one waits, or is left out where nothing more can come.
+
+    `acts`: the present step is the reader's.
+    """
     progress = Progress(conn_request, runs)
-    found = [requested(conn_request), approved(conn_request), created(conn_request), *at_fivetran(progress)]
+    found = [requested(conn_request), approved(conn_request, acts=acts), created(conn_request), *at_fivetran(progress)]
     later, never = (StepState.SKIPPED, "not reached") if progress.is_over else (StepState.WAITING, "")
     shown: list[Step] = []
     for step in found:
@@ -120,7 +123,7 @@ def requested(row: ConnectionRequest) -> Step:
     return Step("requested", StepState.DONE, row.submitted_at, row.requester)
 
 
-def approved(row: ConnectionRequest) -> Step:
+def approved(row: ConnectionRequest, *, acts: bool) -> Step:
     connection = connection_of(row)
     if connection is not None and connection.made_elsewhere:
         return Step("approved", StepState.DONE, row.approved_at, row.approved_by, note="adopted")
@@ -131,7 +134,7 @@ def approved(row: ConnectionRequest) -> Step:
             return Step("approved", StepState.FAILED, row.decided_at, row.decided_by, note="rejected")
         case Status.WITHDRAWN | Status.EXPIRED:
             return Step("approved", StepState.SKIPPED, row.status_since, note=row.state.label.lower())
-    return Step("approved", StepState.CURRENT, note="waits for an approver")
+    return Step("approved", StepState.CURRENT, note="waits for you" if acts else "waits for an approver")
 
 
 _ON_ITS_WAY = {
