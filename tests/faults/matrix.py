@@ -267,7 +267,7 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
             "tests/forms/test_request_form.py::test_secrets_are_refused",
         ],
     ),
-    66: ("a long history", ["tests/views/test_history.py::test_the_list_costs_few_queries_however_many_rows"]),
+    66: ("a long history", ["tests/views/test_history_cost.py::test_the_list_costs_few_queries_however_many_rows"]),
     67: ("people who leave", [f"{_CLOCKS}::test_people_who_leave"]),
     68: ("no room for logs", [f"{_AROUND}::test_no_room_for_logs"]),
 }

@@ -17,7 +17,8 @@ from connections.views.history import frame, pickers
 from connections.worker import connection_status
 from tests import catalogs, factories
 from tests.handover import handed_over
-from tests.views.test_history import LIST, body_of, crowd, ids, link  # noqa: F401
+from tests.views.test_history import LIST, ids, link
+from tests.views.test_history_export import body_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
