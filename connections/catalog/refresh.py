@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 # The budget: 800 services, 150 destinations and their groups, the links and agents take 8 list calls. The metadata of
 # services is a call each, so a large catalog has it fetched when a service is first chosen. A refresh stays below 20
 # calls.
-SMALL = 60  # services; the metadata of so few is fetched ahead, all of it
+SMALL = 150  # services; the metadata of so few is fetched ahead, all of it
 RECOMMENDED_AHEAD = 8  # services of a larger catalog whose metadata one refresh fetches ahead
 STALE = timedelta(days=7)  # the age at which metadata is fetched again
 RETRY = timedelta(seconds=60)  # the wait after a fetch of metadata that failed

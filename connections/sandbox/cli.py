@@ -12,8 +12,11 @@ from pathlib import Path
 
 from . import syncs
 from .app import Sandbox
+from .catalog import DATA
 from .server import Server
 from .settings import Settings
+
+OTHERS = DATA / "others.json"  # services by name and category, with little or none of their settings
 
 
 def parser(prog: str | None = None) -> argparse.ArgumentParser:

@@ -12,6 +12,8 @@ import pytest
 import requests
 
 from connections import sandbox as package
+from connections.sandbox import catalog
+from connections.sandbox.cli import OTHERS
 from tests import processes
 from tests.sandbox.api import Api, sandbox
 
@@ -191,6 +193,18 @@ def test_manage_py_starts_it_where_nothing_is_configured() -> None:
         assert root.startswith("http://127.0.0.1:") and not root.endswith(":8100")
         process.terminate()
         assert process.wait(timeout=10) == 0
+
+
+def test_beside_the_services_with_settings_the_demo_lists_others_by_category() -> None:
+    own, known = catalog.load(), catalog.load(OTHERS)
+    assert len(known.services) > 3 * len(own.services)
+    for service in known:
+        written = own.get(service.id)
+        if written is None:
+            assert service.about["name"] != service.id and service.about["type"] != "API", service.id
+            assert set(service.naming) <= set(service.config), service.id
+        else:
+            assert service == written, f"{service.id} has settings of its own"
 
 
 def test_a_catalog_from_a_file(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from kombu.exceptions import OperationalError
 from connections.demo import clearing, environment, sandbox_control, seeding
 from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE, without_known_passwords
 from connections.demo.supervisor import Died, Supervisor, end_with_parent
+from connections.sandbox.cli import OTHERS
 
 HOST = "127.0.0.1"
 SANDBOX = '{"first_sync_seconds": 5}'  # a connection that is set up has data while somebody still looks on
@@ -84,7 +85,8 @@ class Command(BaseCommand):
         if "sandbox" in starts:
             state = str(folder / "sandbox.json")
             module = ("-m", "connections.sandbox", "--port", str(ports["SANDBOX_PORT"]), "--state", state)
-            self.supervisor.start("sandbox", [sys.executable, *module, "--settings", SANDBOX])
+            more = ("--settings", SANDBOX, "--catalog", str(OTHERS))
+            self.supervisor.start("sandbox", [sys.executable, *module, *more])
         self.prepare()
         self.wait_for_broker(PATIENCE if "broker" in starts else BROKER_PATIENCE)
         if "sandbox" in starts:

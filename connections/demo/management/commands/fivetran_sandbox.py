@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         # Django's commands have a --settings of their own. SANDBOX_PORT moves the sandbox, as under `make run`.
         cli.add_options(parser, settings_flag="--sandbox-settings")
-        parser.set_defaults(port=int(os.environ.get("SANDBOX_PORT") or parser.get_default("port")))
+        parser.set_defaults(port=int(os.environ.get("SANDBOX_PORT") or parser.get_default("port")), catalog=cli.OTHERS)
 
     def handle(self, *args: Any, **options: Any) -> None:
         sys.exit(cli.run(argparse.Namespace(**options | {"settings": options["sandbox_settings"]})))
