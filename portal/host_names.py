@@ -6,8 +6,9 @@ from ipaddress import ip_address
 import idna
 from django.core.exceptions import ImproperlyConfigured
 
+_LONGEST = 253  # characters of a name (RFC 1035), outside the expression, which would look ahead at each of them
 # Django answers requests under no other names; an underscore is in none of them.
-_NAME = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*")
 
 
 def ascii_host(name: str, host: str) -> str:
@@ -24,7 +25,8 @@ def own_host(name: str, host: str) -> str:
     """A host that is compared with what browsers say; an address of IPv6 without its brackets."""
     bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     found = ascii_host(name, bare).removesuffix(".")  # Django compares names without the point at their end
-    if not _NAME.fullmatch(found) and not _is_ipv6(found):
+    is_name = len(found) <= _LONGEST and _NAME.fullmatch(found)
+    if not is_name and not _is_ipv6(found):
         raise ImproperlyConfigured(
             f"{name} has {host!r}, which is no name of a host. Write the name alone, such as portal.example.com, "
             "without https://, port or path."
