@@ -5,6 +5,7 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
+from connections.forms.layout import form_helper
 from connections.forms.summary import Marked, Summed
 
 
@@ -37,9 +38,4 @@ class AdoptForm(Summed):
 
     @property
     def helper(self) -> FormHelper:
-        helper = FormHelper()
-        helper.form_tag = False
-        helper.disable_csrf = True
-        helper.form_show_errors = False
-        helper.field_template = "connections/request_form/_field.html"
-        return helper
+        return form_helper()

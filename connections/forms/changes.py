@@ -7,6 +7,7 @@ from crispy_forms.helper import FormHelper
 from django import forms
 
 from connections.forms.controls import Chosen, control
+from connections.forms.layout import form_helper
 from connections.forms.summary import Marked, Summed
 from connections.models import ChangeKind
 from connections.spec.fields import BY_PATH
@@ -79,12 +80,7 @@ class ChangeForm(Summed):
 
     @property
     def helper(self) -> FormHelper:
-        helper = FormHelper()
-        helper.form_tag = False
-        helper.disable_csrf = True
-        helper.form_show_errors = False
-        helper.field_template = "connections/request_form/_field.html"
-        return helper
+        return form_helper()
 
 
 def text_field(label: str, help_text: str, enter: str, **options: Any) -> forms.CharField:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from crispy_forms.helper import FormHelper
 from crispy_forms.layout import Div, Layout
 from crispy_forms.utils import TEMPLATE_PACK
 from django.template.loader import render_to_string
@@ -285,3 +286,13 @@ def is_as_preset(form: "RequestForm", field: Field) -> bool:
     control = form.fields[field.name]
     text: str | None = getattr(control, "preset_text", None)
     return hasattr(control, "fixed_words") or (text is not None and text == form.data.get(field.name))
+
+
+def form_helper(layout: Layout | None = None) -> FormHelper:
+    helper = FormHelper()
+    helper.form_tag = False
+    helper.disable_csrf = True
+    helper.form_show_errors = False  # the page's own summary names them all
+    helper.field_template = "connections/request_form/_field.html"
+    helper.layout = layout
+    return helper

@@ -13,7 +13,7 @@ from connections import catalog
 from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
 from connections.forms.config_controls import ANOTHER, TYPE_IT, config_control, wrong_with
 from connections.forms.controls import Text, as_cards, control, own_return_address, refuse, truth
-from connections.forms.layout import BELOW_METHOD, config_layout, place_of, request_layout
+from connections.forms.layout import BELOW_METHOD, config_layout, form_helper, place_of, request_layout
 from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, fitting, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
@@ -390,16 +390,6 @@ def is_idle(field: Field, text: str) -> bool:
 
 def types_of(fields: Iterable[Field]) -> dict[str, dict[str, str]]:
     return {field.name: {"path": field.path, "type": field.type.value} for field in fields}
-
-
-def form_helper(layout: Any) -> FormHelper:
-    helper = FormHelper()
-    helper.form_tag = False
-    helper.disable_csrf = True
-    helper.form_show_errors = False  # the page's own summary names them all
-    helper.field_template = "connections/request_form/_field.html"
-    helper.layout = layout
-    return helper
 
 
 def default_texts() -> dict[str, str]:

@@ -158,8 +158,8 @@ def claim_others(due: QuerySet[Notice], notice: Notice) -> list[Notice]:
     if notice.kind not in GATHERED or notice.recipient_id is None:
         return []
     with transaction.atomic():
-        mine = list(_alike(due, notice).exclude(pk=notice.pk).select_for_update(skip_locked=True).values_list("pk"))
-        ids = [pk for (pk,) in mine]
+        mine = _alike(due, notice).exclude(pk=notice.pk).select_for_update(skip_locked=True)
+        ids = list(mine.values_list("pk", flat=True))
         Notice.objects.filter(pk__in=ids).update(tries=F("tries") + 1, next_try_at=Now() + LEASE)
     others = Notice.objects.filter(pk__in=ids).select_related("request__requester", "recipient", "batch__requester")
     return list(others.order_by("id"))

@@ -20,6 +20,8 @@ from connections.spec import payloads
 from connections.states import Status
 from connections.worker import account
 from tests import catalogs, factories, processes
+from tests.conftest import missing
+from tests.faults.broker import Broker, own_broker
 from tests.sandbox_client import Fivetran
 
 # A busy machine stalls for a second or two: what is not the fault of a test takes longer than that to run out.
@@ -43,6 +45,16 @@ CANARIES = (
 on_postgresql = pytest.mark.skipif(
     connection.vendor != "postgresql", reason="SQLite has no server, no sessions to end and no rows to lock"
 )
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    """A broker that the test may break, end or demote."""
+    try:
+        with own_broker() as broker:
+            yield broker
+    except processes.Missing as reason:
+        missing(str(reason))
 
 
 @pytest.fixture

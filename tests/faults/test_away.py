@@ -12,7 +12,7 @@ import pytest
 from connections.models import ConnectionRequest
 from tests import processes
 from tests.conftest import missing
-from tests.faults.broker import Broker, own_broker
+from tests.faults.broker import Broker
 from tests.faults.conftest import exactly_one, moved_to, on_postgresql, reconnected, settles
 from tests.processes import seconds, until
 from tests.sandbox_client import Fivetran
@@ -20,16 +20,6 @@ from tests.sandbox_client import Fivetran
 AWAY = 75.0
 BACK = 5.0
 pytestmark = [pytest.mark.slow, pytest.mark.workers]
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    """A broker that the test may end."""
-    try:
-        with own_broker() as broker:
-            yield broker
-    except processes.Missing as reason:
-        missing(str(reason))
 
 
 @pytest.fixture

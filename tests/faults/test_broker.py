@@ -1,7 +1,7 @@
 """The broker killed, emptied, hung, full and locked: approvals are saved at once, and everything is sent in the end."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,9 +12,8 @@ from django.urls import reverse
 from connections import tasks
 from connections.models import ConnectionRequest
 from connections.states import Status
-from tests import factories, processes
-from tests.conftest import missing
-from tests.faults.broker import Broker, own_broker
+from tests import factories
+from tests.faults.broker import Broker
 from tests.faults.conftest import CANARIES, exactly_one, settles, status
 from tests.processes import Process, quickest, seconds, until
 from tests.sandbox_client import Fivetran
@@ -23,16 +22,6 @@ Approve = Callable[..., ConnectionRequest]
 Machinery = Callable[..., Process]
 AT_ONCE = 1.0  # seconds in which the click on Approve is answered, whatever the broker does
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    """A broker that the test may break."""
-    try:
-        with own_broker() as broker:
-            yield broker
-    except processes.Missing as reason:
-        missing(str(reason))
 
 
 @pytest.fixture

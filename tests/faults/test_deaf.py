@@ -1,30 +1,18 @@
 """A worker that hears nothing any more although the broker answers: it ends by itself, whatever its calls do."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
 from connections.models import ConnectionRequest
 from portal.consumer import DEAF, DEAF_SECONDS
-from tests import processes
-from tests.conftest import missing
-from tests.faults.broker import Broker, own_broker
+from tests.faults.broker import Broker
 from tests.faults.conftest import exactly_one, settles
 from tests.processes import Process, until
 from tests.sandbox_client import Fivetran
 
 pytestmark = pytest.mark.slow
 MINUTE = 60.0
-
-
-@pytest.fixture
-def broker() -> Iterator[Broker]:
-    """A broker that the test may demote."""
-    try:
-        with own_broker() as broker:
-            yield broker
-    except processes.Missing as reason:
-        missing(str(reason))
 
 
 @pytest.fixture

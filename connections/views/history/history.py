@@ -52,13 +52,13 @@ def history(request: HttpRequest) -> HttpResponse:
         setattr(request, WAITING, 0)  # a search may ask twice: the number in the navigation would be one query more
     visible = permissions.visible_to(reader)
     page = read_page(visible, chosen, edge, zone_of(request), reader, size=counts.get(chosen.tab))
-    frame, parts = frame_of(request, chosen), ("table", "pages") if page.rows else ("none",)
+    frame = frame_of(request, chosen)
     context = {
         "frame": frame,
         "tabs": frame.tabs(chosen, counts),
         "pairs": list(chosen.pairs()),
         "page": page,
-        "parts": [f"connections/history/_{name}.html" for name in parts],
+        "parts": [f"connections/history/_{name}.html" for name in (("table", "pages") if page.rows else ("none",))],
         "none": None if page.rows else _none(chosen, edge, permissions.sees_everything(reader)),
         "short_reach": search.SHORT_NEWEST,
     }
@@ -98,7 +98,8 @@ def read_page(
 ) -> Page:
     """One query, or two where the words are rare (`connections.models.search`). `size` is the tab's, if known."""
     narrowed = chosen.rows(visible, zone, reader)
-    words, found = search.words_of(chosen.q), list[tuple[Any, ...]]()
+    words = search.words_of(chosen.q)
+    found: list[tuple[Any, ...]] = []
     looks = [search.whole(narrowed, words)] if chosen.sort.key else search.stages(narrowed, words, edge)
     stage = search.Stage(narrowed, complete=True)
     for stage in looks:
