@@ -231,6 +231,7 @@ def test_every_task_has_a_route() -> None:
         ("PUBLIC_URL", "https://example.com/portal", "Leave the path out"),
         ("PUBLIC_URL", "https://a\u2028b.example.com", "no name of a host"),
         ("PUBLIC_URL", "https://portal_1.example.com", "no name of a host"),
+        ("PUBLIC_URL", f"https://{'.'.join(['a' * 50] * 6)}", "no name of a host"),
         ("PUBLIC_URL", "https://-.example", "no name of a host"),
         ("PUBLIC_URL", "https://a b.example", "no name of a host"),
         ("ALLOWED_HOSTS", "portal.example.com:443", "Write the name alone"),
