@@ -116,7 +116,7 @@ MOVES = {
 WRITERS: dict[str, dict[str, set[str]]] = {
     "status": MOVES | {"models/transition.py": {"open_request", "open_change"}},
     "state": MOVES,  # begins with the default of the column
-    "tests": MOVES | {"models/connection.py": {"record"}},
+    "tests": MOVES | {"models/connection.py": {"described"}},
     # Of the circuit breaker; the others are why somebody did something.
     "reason": MOVES | {"models/event.py": {"note"}, "permissions/rights.py": {"__init__"}},
     "turn": MOVES

@@ -1,5 +1,6 @@
 """What becomes of each request. A life is the steps of one request, and before each of them the time that passes."""
 
+import uuid
 from collections.abc import Callable, Generator, Iterator
 from datetime import timedelta
 
@@ -90,7 +91,7 @@ def approved(verbs: Verbs, ask: Ask) -> Life:
 def claimed(verbs: Verbs, ask: Ask) -> Life:
     conn_request = yield from _approved(verbs, ask, after=timedelta(minutes=7))
     yield _SOON
-    claim_row(conn_request)
+    claim_row(conn_request.pk, uuid.uuid4())
 
 
 def sending(verbs: Verbs, ask: Ask) -> Life:
@@ -112,8 +113,7 @@ def attention(verbs: Verbs, ask: Ask) -> Life:
     conn_request = yield from _approved(verbs, ask, after=_deliberation(ask))
     yield _hours(1)
     ConnectionRequest.objects.filter(pk=conn_request.pk).update(attempts_used=MAX_ATTEMPTS)
-    conn_request.refresh_from_db()
-    claim_row(conn_request)
+    claim_row(conn_request.pk, uuid.uuid4())
 
 
 def refused(verbs: Verbs, ask: Ask) -> Life:

@@ -80,10 +80,11 @@ class Verbs:
     def send(self, conn_request: ConnectionRequest) -> tuple[Claim, Attempt]:
         """Up to the moment at which the call begins."""
         permit = circuit_breaker.acquire()
-        claim = claim_row(conn_request)
+        claim = claim_row(conn_request.pk, uuid.uuid4())
         committed = commit_sending(claim, permit) if claim else None
         if claim is None or committed is None:
             raise RuntimeError(f"{conn_request} was not sent")
+        conn_request.refresh_from_db()
         return claim, committed[0]
 
     def look(self, conn_request: ConnectionRequest) -> None:

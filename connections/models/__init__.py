@@ -17,7 +17,7 @@ from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
 from connections.models.state_columns import move
 from connections.models.step import change_step_of, step_of, store_turn, with_change_step, with_step, with_turn
-from connections.models.transition import StaleRow, open_change, open_request, transition, transition_change
+from connections.models.transition import StaleRow, claim, open_change, open_request, transition, transition_change
 from connections.models.trust import Trust
 from connections.models.webhook import WebhookDelivery
 from connections.states import (
@@ -34,6 +34,7 @@ from connections.states import (
 __all__ = [
     "LIVE_HANDOVER",
     "CircuitBreaker",
+    "claim",
     "Attempt",
     "Batch",
     "BatchRow",

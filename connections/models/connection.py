@@ -84,7 +84,7 @@ def _details(value: Any, longest: int) -> Any:
 
 
 class ConnectionManager(models.Manager["Connection"]):
-    def record(
+    def described(
         self,
         request: Any,
         data: Mapping[str, Any],
@@ -95,9 +95,9 @@ class ConnectionManager(models.Manager["Connection"]):
         made_elsewhere: bool = False,
         baseline: Mapping[str, Any] | None = None,
     ) -> "Connection":
-        """Store the connection of `request` as an answer's or item's `data` describes it."""
+        """The connection of `request` as an answer's or item's `data` describes it, not stored yet."""
         SETUP_TESTS.check(None, tests, actor)
-        return self.create(
+        return self.model(
             request=request,
             adopted=adopted,
             made_elsewhere=made_elsewhere,

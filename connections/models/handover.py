@@ -13,10 +13,8 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils.crypto import salted_hmac
 
-from connections.models.connection import Connection
-from connections.models.event import Event, EventKind
 from connections.people import display_name
-from connections.states import LIVE_HANDOVER, Actor, HandoverState
+from connections.states import LIVE_HANDOVER, HandoverState
 
 # The link is a signature over id and nonce: a new nonce makes it invalid. The mailed code is derived from the row and
 # SECRET_KEY. Of the state that a Connect Card returns only a hash is stored, of the card's address nothing.
@@ -73,19 +71,14 @@ def owner_or(requester: User, text: str) -> tuple[User | None, str]:
 
 
 class HandoverManager(models.Manager["Handover"]):
-    def begin(self, connection: Connection) -> "Handover | None":
-        """A new hand-over with its event, in the caller's transaction; None where no Connect Card is wanted or the
-        connection is connected already.
+    def begun(self, request: Any, setup_state: str) -> "Handover | None":
+        """A new hand-over with its first mail, not stored yet; None where no Connect Card is wanted, or the connection
+        is connected already.
         """
-        request: Any = connection.request
-        if not (request.payload or {}).get("connect_card_config") or connection.setup_state == "connected":
+        if not (request.payload or {}).get("connect_card_config") or setup_state == "connected":
             return None
         owner, address = owner_or(request.requester, request.source_owner)
-        handover = self.create(request=request, owner=owner, address=address)
-        Event.objects.note(
-            request, EventKind.HANDOVER_SENT, actor=Actor.WORKER, detail={"why": f"To {handover.owner_shown}"}
-        )
-        return handover
+        return self.model(request=request, owner=owner, address=address, mails=1)
 
     def by_token(self, token: str) -> "Handover | None":
         """The hand-over that a link's `token` opens; None for a forged token and for one that was replaced."""

@@ -1,19 +1,18 @@
 """Every move of a request and of a change: one conditional UPDATE of the version that was read, and one event."""
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import models
 from django.db import transaction as database_transaction
-from django.db.models import Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from connections.models.change import ConnectionChange
 from connections.models.event import Event, EventKind
 from connections.models.request import ConnectionRequest
-from connections.models.state_columns import move
+from connections.models.state_columns import move_one
 from connections.models.step import store_turn
 from connections.next_step import next_step
 from connections.states import CHANGE, CHANGE_OPEN, REQUEST, Actor, ChangeStatus, Machine, Status
@@ -52,7 +51,7 @@ def open_request(
     with database_transaction.atomic():
         turn = next_step(status).owner.value
         conn_request = ConnectionRequest.objects.create(status=status, requester=requester, turn=turn, **columns)
-        _note_move(conn_request, None, status, 1, actor, by or requester, why, detail)
+        _moved(conn_request.pk, None, status, 1, actor, by or requester, why, detail).save()
     conn_request.refresh_from_db()
     return conn_request
 
@@ -82,21 +81,30 @@ def transition(
     guard: Q | None = None,
     detail: dict[str, Any] | None = None,
     columns: Mapping[str, Any] | None = None,
+    insert: Sequence[models.Model] = (),
     **changes: Any,
 ) -> None:
     """Move the request from the status it was read with to `target`; see `_move`.
 
-    `changes`, and `columns` for names that are parameters here, are written too.
+    `changes`, and `columns` for names that are parameters here, are written too, and `insert` is inserted.
     """
     source = conn_request.state
-
-    def event(version: int) -> None:
-        _note_move(conn_request, source, target, version, actor, by, reason, detail)
-
+    event = _moved(conn_request.pk, source, target, conn_request.version + 1, actor, by, reason, detail)
     written = {**changes, **(columns or {})}
+    # Of a created one until its connection is known.
     code = written.get("failure_code", conn_request.failure_code)
-    written["turn"] = next_step(target, failure_code=code).owner.value  # of a created one until its connection is known
-    _move(REQUEST, conn_request, source, target, actor, reason, guard, written, event)
+    written.setdefault("turn", next_step(target, failure_code=code).owner.value)
+    _move(REQUEST, conn_request, source, target, actor, reason, guard, written, [event, *insert])
+
+
+def claim(request_id: int, guard: Q, **columns: Any) -> ConnectionRequest | None:
+    """Claim an approved request for a worker, without having read it; returns it as written, or None."""
+    source, target, actor = Status.APPROVED, Status.CLAIMED, Actor.WORKER
+    event = _moved(request_id, source, target, F("version"), actor)
+    written: dict[str, Any] = {**columns, "turn": next_step(target).owner.value, "status_since": Now()}
+    written["version"] = F("version") + 1
+    rows: QuerySet[ConnectionRequest] = ConnectionRequest.objects.filter(guard, pk=request_id)
+    return move_one(rows, target, actor=actor, source=source, insert=[event], **written)
 
 
 def transition_change(
@@ -112,12 +120,10 @@ def transition_change(
 ) -> None:
     """Move `change` in the same way; the timeline shows `reason` or `why`."""
     source = change.state
-
-    def event(_version: int) -> None:
+    with database_transaction.atomic():
+        _move(CHANGE, change, source, target, actor, reason, guard, columns)
         _note_change(change, source, target, actor, by, reason.strip() or why)
         store_turn(change.request_id)
-
-    _move(CHANGE, change, source, target, actor, reason, guard, columns, event)
 
 
 def _move(
@@ -129,45 +135,38 @@ def _move(
     reason: str,
     guard: Q | None,
     columns: Mapping[str, Any],
-    event: Callable[[int], None],
+    insert: Sequence[models.Model] = (),
 ) -> None:
-    """One conditional UPDATE and, by `event`, one event. `guard` narrows the UPDATE (a token, a digest, a lease by
-    `Now()`). Raises, with nothing written, IllegalTransition, StaleRow (not exactly one row matched), IntegrityError
-    (the caller's transaction is lost too).
+    """One conditional UPDATE with one event. `guard` narrows the UPDATE (a token, a digest, a lease by `Now()`).
+    Raises, with nothing written, IllegalTransition, StaleRow (not exactly one row matched), IntegrityError (the
+    caller's transaction is lost too).
     """
     machine.check(source, target, actor, reason)
     # The row must have the version that was read. Afterwards `row` has what was written.
-    version = row.version + 1
-    written = {"status_since": Now(), **columns, "version": version}
-    seen = type(row)._default_manager.filter(guard or Q(), pk=row.pk, version=row.version)
-    if move(seen, target, actor=actor, source=source, event=partial(event, version), **written) != 1:
+    written = {"status_since": Now(), **columns, "version": row.version + 1}
+    seen: QuerySet[Any] = type(row)._default_manager.filter(guard or Q(), pk=row.pk, version=row.version)
+    read = ("status", *written)
+    moved = move_one(seen, target, actor=actor, source=source, insert=insert, read=read, **written)
+    if moved is None:
         raise StaleRow(f"{machine.name.capitalize()} {row.pk} is no longer {source}, or no longer as it was seen.")
-    for column, value in {"status": str(target), **written}.items():
-        _take_over(row, column, value)
-
-
-def _take_over(row: models.Model, name: str, value: Any) -> None:
-    """Give `row` a column as it was written, or have Django read an expression when it is asked for."""
-    column: Any = row._meta.get_field(name)
-    if hasattr(value, "resolve_expression") or isinstance(column, models.JSONField):
-        row.__dict__.pop(column.attname, None)
-    else:
-        setattr(row, name, value)
+    for field in moved._meta.concrete_fields:
+        if field.attname in moved.__dict__:
+            setattr(row, field.attname, getattr(moved, field.attname))
 
 
 # --- events ----------------------------------------------------------------------------------------------------------
-def _note_move(
-    conn_request: ConnectionRequest,
+def _moved(
+    request_id: int,
     source: Status | None,
     target: Status,
-    version: int,
+    version: int | F,
     actor: Actor,
-    by: User | None,
-    reason: str,
-    detail: dict[str, Any] | None,
-) -> None:
-    Event.objects.create(
-        request=conn_request,
+    by: User | None = None,
+    reason: str = "",
+    detail: dict[str, Any] | None = None,
+) -> Event:
+    return Event(
+        request_id=request_id,
         kind=EventKind.MOVED,
         source=source or "",
         target=target,

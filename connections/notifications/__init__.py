@@ -8,18 +8,21 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.mail import send_mail
 from django.db import transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import F, Max, Model, QuerySet
 from django.db.models.functions import Now
 
 from connections.models import (
     Batch,
     ConnectionChange,
     ConnectionRequest,
+    Event,
+    EventKind,
     Handover,
     Notice,
     NoticeKind,
@@ -30,7 +33,7 @@ from connections.notifications.mails import BAD_KEY_DEDUP_KEY as BAD_KEY_DEDUP_K
 from connections.notifications.mails import GATHERED
 from connections.spec import characters
 from connections.spec.refusals import BAD_KEY, FORBIDDEN
-from connections.states import ChangeStatus, Status
+from connections.states import Actor, ChangeStatus, Status
 
 log = logging.getLogger(__name__)
 TRIES = 5
@@ -77,6 +80,21 @@ def tell_of_refusal(conn_request: ConnectionRequest, code: str) -> None:
     if code in (BAD_KEY, FORBIDDEN):
         key = BAD_KEY_DEDUP_KEY if code == BAD_KEY else mails.FORBIDDEN_DEDUP_KEY
         notify(conn_request, NoticeKind.ATTENTION, *operators(), dedup_key=key)
+
+
+def of_creation(conn_request: ConnectionRequest, setup_state: str) -> list[Model]:
+    """What is inserted with the move to `created`: a notice to the requester and, where a Connect Card is wanted, the
+    hand-over with its event and mail. Whoever is not active gets no mail.
+    """
+    about: dict[str, Any] = {"request": conn_request, "version": F("version")}
+    rows: list[Model] = [Notice(kind=NoticeKind.CREATED, recipient_id=conn_request.requester_id, **about)]
+    if (handover := Handover.objects.begun(conn_request, setup_state)) is not None:
+        sent: dict[str, Any] = {"kind": EventKind.HANDOVER_SENT, "actor": Actor.WORKER}
+        to = {"recipient": handover.owner, "address": handover.address, "dedup_key": handover.mails}
+        rows.append(handover)
+        rows.append(Event(**sent, detail={"why": f"To {handover.owner_shown}"}, **about))
+        rows.append(Notice(kind=NoticeKind.HANDOVER, **to, **about))
+    return rows
 
 
 def tell_address(conn_request: ConnectionRequest, kind: NoticeKind, address: str, *, dedup_key: int = 0) -> None:

@@ -41,6 +41,15 @@ def visible_to(user: Person) -> ConnectionRequestQuerySet:
     return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(waiting, approved))
 
 
+def can_see(user: Person, conn_request: ConnectionRequest) -> bool:
+    """Whether `visible_to` holds `conn_request`, which was read already: of one's own no right is asked for."""
+    if conn_request.requester_id == user.pk:
+        return user.is_active
+    if sees_everything(user):
+        return conn_request.submitted_at is not None
+    return visible_to(user).filter(pk=conn_request.pk).exists()
+
+
 def sees_all_of(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether the batch and the changes of a request that `user` sees exist for `user` too."""
     return conn_request.requester_id == user.pk or sees_everything(user)

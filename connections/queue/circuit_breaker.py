@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, Exists, F, Q
+from django.db.models import DateTimeField, Exists, F, Q, QuerySet
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Greatest, Now
 from django.dispatch import Signal
@@ -71,8 +71,10 @@ class Permit:
     wait_until: datetime | CombinedExpression | None = None
 
 
-def acquire() -> Permit:
-    """Take a permit in the budget of CREATIONS_PER_MINUTE, if the circuit breaker lets calls through."""
+def acquire(due: QuerySet[Any] | None = None) -> Permit:
+    """Take a permit in the budget of CREATIONS_PER_MINUTE, if the circuit breaker lets calls through; `due` is what the
+    call is for.
+    """
     row = _row_if_closed()
     if row is None:
         return Permit()
@@ -80,6 +82,8 @@ def acquire() -> Permit:
     if row.pace is Pace.LOOK_UPS:
         return Permit(wait_until=Now() + RATE_AGE)
     if row.reason == BreakerReason.HALF_OPEN:
+        if due is not None and not due.exists():  # the one place is for a call that is made
+            return Permit()
         # One call goes ahead, and the others wait for its end. A worker that dies before it holds them no longer.
         until = Now() + timedelta(seconds=settings.CLAIM_LEASE)
         alone = _BREAKER.filter(_HALF_OPEN).update(not_before=until) == 1
@@ -100,10 +104,11 @@ def acquire() -> Permit:
 
 
 def _row_if_closed() -> CircuitBreaker | None:
-    if (row := _BREAKER.filter(_CLOSED).first()) is None:
-        current()  # without a row nothing was ever closed
-        row = _BREAKER.filter(_CLOSED).first()
-    return row
+    row = current()
+    if row.paused_at is not None:
+        return None
+    # Which moments are over, only the database can say.
+    return row if row.reason == BreakerReason.CLOSED or _BREAKER.filter(_CLOSED).exists() else None
 
 
 def _interval(row: CircuitBreaker) -> float:
@@ -208,9 +213,11 @@ def record_failure(error: FivetranError, *, read: bool = False) -> None:
 def record_success() -> None:
     """A call that changes something was answered clearly: creations work again."""
     # Reads do not come here: while creations fail, lists may be answered all the time.
-    doubted, over = ~Q(unclear_in_a_row=0), _WAITED | Q(reason=BreakerReason.HALF_OPEN)
-    if _BREAKER.filter(doubted | over).exists():  # asked first: mostly there is nothing to write, and no row to lock
-        _BREAKER.filter(doubted).update(unclear_in_a_row=0)
+    row = current()
+    if row.unclear_in_a_row:
+        _BREAKER.update(unclear_in_a_row=0)
+    if row.reason in (BreakerReason.RATE_LIMITED, BreakerReason.HALF_OPEN):
+        over = _WAITED | Q(reason=BreakerReason.HALF_OPEN)
         if move(_BREAKER.filter(over), BreakerReason.CLOSED, actor=Actor.WORKER, **_NOTHING):
             _announce()
 

@@ -15,7 +15,7 @@ from django.db.models.functions import Coalesce, Now
 from connections.fivetran import configured
 from connections.fivetran.client import boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, ConnectionRequest, EventKind, IllegalTransition, StaleRow, transition
+from connections.models import Attempt, ConnectionRequest, EventKind, IllegalTransition, StaleRow, claim, transition
 from connections.queue import circuit_breaker
 from connections.spec import payloads, refusals
 from connections.states import Actor, Status
@@ -35,25 +35,22 @@ def submit(request_id: int) -> bool:
     if not isinstance(request_id, int):  # anybody who reaches the broker can enqueue
         log.warning("ignored a message with an id that is no number")
         return False
-    conn_request = ConnectionRequest.objects.due().select_related("requester").filter(pk=request_id).first()
-    if conn_request is None:
-        return False
-    permit = circuit_breaker.acquire()
+    due = ConnectionRequest.objects.due().filter(pk=request_id)
+    permit = circuit_breaker.acquire(due)
     if not permit.taken:
         if permit.wait_until is not None:  # it does not fit into the rate budget: postponed, its status stays
-            waiting = ConnectionRequest.objects.filter(pk=conn_request.pk, status=Status.APPROVED)
-            note = "Waiting its turn: the portal spreads creations over time."
-            waiting.update(next_try_at=permit.wait_until, note=note)
+            due.update(next_try_at=permit.wait_until, note="Waiting its turn: the portal spreads creations over time.")
         return False
+    token = uuid.uuid4()
     try:
-        return _send(conn_request, permit)
+        return _send(request_id, token, permit)
     except StaleRow:
         log.info("request %s moved on while it was being sent", request_id)
     except outcome.DATABASE_DOWN:
         log.warning("the database went away while request %s was being sent; the sweeper heals it", request_id)
     except Exception as error:
         log.exception("request %s cannot be processed", request_id)
-        _escalate(conn_request, f"The portal could not process this request ({type(error).__name__}).")
+        _escalate(request_id, token, f"The portal could not process this request ({type(error).__name__}).")
     return False
 
 
@@ -75,12 +72,12 @@ class Claim:
         return Q(token=self.token)  # no row matches any more once another worker has claimed it
 
 
-def _send(conn_request: ConnectionRequest, permit: circuit_breaker.Permit) -> bool:
-    """Send `conn_request` in five steps; each of the first three ends it without a call where something is wrong."""
+def _send(request_id: int, token: uuid.UUID, permit: circuit_breaker.Permit) -> bool:
+    """Send the request in five steps; each of the first three ends it without a call where something is wrong."""
     committed = None
     try:
         # 1. Claim the row, so that no other worker sends it.
-        claim = claim_row(conn_request)
+        claim = claim_row(request_id, token)
         if claim is None:
             return False
         # 2. Ask Fivetran whether the account is the approved one and the name is free.
@@ -95,6 +92,7 @@ def _send(conn_request: ConnectionRequest, permit: circuit_breaker.Permit) -> bo
         if committed is None:
             circuit_breaker.release(permit)
     attempt, started = committed
+    conn_request = claim.request
     # 4. Call. It must begin soon after the commit, so that it is over when the sweeper looks at the row.
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
@@ -105,40 +103,39 @@ def _send(conn_request: ConnectionRequest, permit: circuit_breaker.Permit) -> bo
         return False
 
     # 5. Write the answer down.
+    def answered() -> None:
+        circuit_breaker.record_success()
+        outcome.close(attempt, answer)
+
     def conclude() -> bool:
-        with outcome.atomic():
-            circuit_breaker.record_success()
-            outcome.close(attempt, answer)
-            return outcome.to_created(conn_request, Actor.WORKER, answer.data, guard=claim.mine)
+        return outcome.to_created(conn_request, Actor.WORKER, answer.data, guard=claim.mine, answered=answered)
 
     return outcome.retry_while_database_down(conn_request, conclude) is not False
 
 
-def claim_row(conn_request: ConnectionRequest) -> Claim | None:
-    """Claim the row; None where it must not be sent and an operator has to look."""
-    if payloads.digest(conn_request.payload or {}) != conn_request.approved_digest:
-        _escalate(conn_request, "The body is not the one that was approved.")
-        return None
-    if conn_request.attempts_used >= MAX_ATTEMPTS:
-        _escalate(conn_request, f"{MAX_ATTEMPTS} attempts were used up.")
-        return None
-    token = uuid.uuid4()
-    transition(
-        conn_request,
-        Status.CLAIMED,
-        actor=Actor.WORKER,
-        guard=Q(next_try_at__lte=Now()),
+def claim_row(request_id: int, token: uuid.UUID) -> Claim | None:
+    """Claim the row; None where it is not due, or must not be sent and an operator has to look."""
+    claimed = claim(
+        request_id,
+        Q(next_try_at__lte=Now(), attempts_used__lt=MAX_ATTEMPTS),
         token=token,
         lease_until=Now() + timedelta(seconds=settings.CLAIM_LEASE),
         attempts_used=F("attempts_used") + 1,
         note="",
     )
-    return Claim(conn_request, token, conn_request.first_sent_at)
+    if claimed is None:
+        if spent := ConnectionRequest.objects.due().filter(pk=request_id, attempts_used__gte=MAX_ATTEMPTS).first():
+            outcome.to_attention(spent, Actor.WORKER, f"{MAX_ATTEMPTS} attempts were used up.", Q(token=None))
+        return None
+    if payloads.digest(claimed.payload or {}) != claimed.approved_digest:
+        outcome.to_attention(claimed, Actor.WORKER, "The body is not the one that was approved.", Q(token=token))
+        return None
+    return Claim(claimed, token, claimed.first_sent_at)
 
 
-def _escalate(conn_request: ConnectionRequest, why: str) -> None:
-    mine = Q(token=None) | Q(token=conn_request.token)  # another worker's row is left alone
-    conn_request.refresh_from_db()  # what failed may have been rolled back
+def _escalate(request_id: int, token: uuid.UUID, why: str) -> None:
+    mine = Q(token=None) | Q(token=token)  # another worker's row is left alone
+    conn_request = ConnectionRequest.objects.get(pk=request_id)
     try:
         outcome.to_attention(conn_request, Actor.WORKER, why, mine)
     except (IllegalTransition, StaleRow):
@@ -210,19 +207,19 @@ def commit_sending(claim: Claim, permit: circuit_breaker.Permit) -> tuple[Attemp
     """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit, or None with
     the row in the queue again.
     """
+    attempt = Attempt(request=claim.request, call=Attempt.Call.CREATE)
+    circuit_breaker.extend(permit)
     try:
-        with outcome.atomic():
-            transition(
-                claim.request,
-                Status.SENDING,
-                actor=Actor.WORKER,
-                guard=claim.mine & Q(lease_until__gt=Now()) & circuit_breaker.still_allows(permit),
-                sent_at=Now(),
-                first_sent_at=Coalesce(F("first_sent_at"), Now()),
-                deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * UNKNOWN_MARGIN),
-            )
-            attempt = Attempt.objects.create(request=claim.request, call=Attempt.Call.CREATE)
-            circuit_breaker.extend(permit)
+        transition(
+            claim.request,
+            Status.SENDING,
+            actor=Actor.WORKER,
+            guard=claim.mine & Q(lease_until__gt=Now()) & circuit_breaker.still_allows(permit),
+            insert=[attempt],
+            sent_at=Now(),
+            first_sent_at=Coalesce(F("first_sent_at"), Now()),
+            deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * UNKNOWN_MARGIN),
+        )
     except StaleRow:
         why = "nothing was sent: the circuit breaker was opened meanwhile, or the look-up took too long"
         _release(claim, why=why, pause=0)

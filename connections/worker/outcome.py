@@ -22,9 +22,11 @@ from connections.models import (
     ConnectionRequest,
     Ending,
     Handover,
+    HandoverState,
     IllegalTransition,
     NoticeKind,
     SetupTestsState,
+    status_columns,
     store_turn,
     tests_in,
     transition,
@@ -94,6 +96,9 @@ _ENDINGS: dict[type[FivetranError], Ending] = {
 }
 
 
+_OF_AN_ENDING = ("ending", "http_status", "code", "message", "x_request_id", "duration_ms")
+
+
 def ending_of(error: FivetranError) -> Ending:
     return _ENDINGS.get(type(error), Ending.UNKNOWN)
 
@@ -106,7 +111,7 @@ def close(attempt: Attempt, result: Answer | FivetranError) -> None:
     attempt.message = result.message
     attempt.x_request_id = result.request_id
     attempt.duration_ms = result.duration_ms
-    attempt.save()
+    attempt.save(update_fields=_OF_AN_ENDING if attempt.pk else None)
 
 
 def waiting_note(error: FivetranError) -> str:
@@ -128,48 +133,59 @@ def to_created(
     *,
     guard: Q | None = None,
     adopted: bool = False,
-    **move: Any,
+    answered: Callable[[], None] = lambda: None,
 ) -> bool:
-    """The connection exists: store its id, Fivetran's status and the setup tests in the answer. Returns whether such a
-    test asks for something. A connection that another request holds leads to `unknown`.
+    """The connection exists: store its id, Fivetran's status and the setup tests in the answer, with what `answered`
+    writes. Returns whether such a test asks for something. A connection that another request holds leads to `unknown`.
     """
-    asked_for, asks = bool((conn_request.payload or {}).get("run_setup_tests")), False
-    # Tests that the body asks for are owed until their result is stored; a connection that was found brings none.
-    brought = asked_for and not adopted and tests_in(data)
-    tests = SetupTestsState.STORED if brought else SetupTestsState.DUE if asked_for else SetupTestsState.NONE
     try:
         with atomic():
-            transition(
-                conn_request,
-                Status.CREATED,
-                actor=actor,
-                guard=guard,
-                connection_id=data["id"],
-                next_lookup_at=None,
-                note="",
-                **NOT_HELD,
-                **move,
-            )
-            connection = Connection.objects.record(
-                conn_request,
-                data,
-                actor=actor,
-                adopted=adopted,
-                tests=tests,
-                baseline=drift.baseline(conn_request.payload or {}, data, tidied=not adopted),
-            )
-            if brought:
-                asks = store_test_run.store(conn_request, connection, data, is_new=True)
-            notifications.notify(conn_request, NoticeKind.CREATED, conn_request.requester)
-            if (handover := Handover.objects.begin(connection)) is not None:
-                notifications.tell_owner(handover, NoticeKind.HANDOVER)
-            store_turn(conn_request.pk)
+            answered()
+            return _store_created(conn_request, actor, data, guard, adopted)
     except IntegrityError:
         log.warning("request %s: connection id is attached to another request", conn_request.pk)
-        conn_request.refresh_from_db()
         note = "Fivetran answered with a connection that belongs to another request."
-        to_unknown(conn_request, actor, note, guard)
+        with atomic():
+            answered()
+            to_unknown(conn_request, actor, note, guard)
         return False
+
+
+def _store_created(
+    conn_request: ConnectionRequest, actor: Actor, data: Mapping[str, Any], guard: Q | None, adopted: bool
+) -> bool:
+    # Tests that the body asks for are owed until their result is stored; a connection that was found brings none.
+    asked_for, asks = bool((conn_request.payload or {}).get("run_setup_tests")), False
+    brought = asked_for and not adopted and bool(tests_in(data))
+    tests = SetupTestsState.STORED if brought else SetupTestsState.DUE if asked_for else SetupTestsState.NONE
+    setup_state = status_columns(data)["setup_state"]
+    told = notifications.of_creation(conn_request, setup_state)
+    handed_over = HandoverState.WAITING if any(isinstance(row, Handover) for row in told) else None
+    step = next_step(Status.CREATED, setup_state=setup_state, handover=handed_over, tests=tests)
+    connection = Connection.objects.described(
+        conn_request,
+        data,
+        actor=actor,
+        adopted=adopted,
+        tests=tests,
+        baseline=drift.baseline(conn_request.payload or {}, data, tidied=not adopted),
+    )
+    transition(
+        conn_request,
+        Status.CREATED,
+        actor=actor,
+        guard=guard,
+        connection_id=data["id"],
+        next_lookup_at=None,
+        note="",
+        turn=step.owner.value,
+        insert=[connection, *told],
+        **NOT_HELD,
+    )
+    if brought:
+        asks = store_test_run.store(conn_request, connection, data, is_new=True)
+    if asks and connection.trust_waiting:
+        store_turn(conn_request.pk)
     return asks
 
 

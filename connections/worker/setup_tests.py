@@ -38,7 +38,7 @@ def run_tests(request_id: int) -> bool:
     connection = due.select_related("request").first()
     if connection is None:
         return False
-    permit = circuit_breaker.acquire()
+    permit = circuit_breaker.acquire(due)
     if not permit.taken:
         if permit.wait_until is not None:
             due.update(tests_next_try_at=permit.wait_until)

@@ -18,7 +18,6 @@ from connections.models import (
     ConnectionRequest,
     Event,
     EventKind,
-    Handover,
     IllegalTransition,
     Kind,
     NoticeKind,
@@ -69,21 +68,19 @@ def adopt(*, by: User, conn_request: ConnectionRequest, connection_id: str, reas
             raise DoesNotFit(f"Its {key} is {str(data.get(key))[:100]}, and {expected} was asked for.")
     asked_for_tests = bool((conn_request.payload or {}).get("run_setup_tests"))
     tests = SetupTestsState.DUE if asked_for_tests else SetupTestsState.NONE
+    connection = Connection.objects.described(
+        conn_request,
+        data,
+        actor=Actor.OPERATOR,
+        adopted=True,
+        tests=tests,
+        baseline=drift.baseline(conn_request.payload or {}, data, tidied=False),
+    )
+    settled: dict[str, Any] = {"connection_id": data["id"], "note": ""}
+    settled["insert"] = [connection, *notifications.of_creation(conn_request, connection.setup_state)]
     try:
         with transaction.atomic():
-            settled: dict[str, Any] = {"connection_id": data["id"], "note": ""}
             transition(conn_request, Status.CREATED, actor=Actor.OPERATOR, by=by, reason=reason, **settled)
-            connection = Connection.objects.record(
-                conn_request,
-                data,
-                actor=Actor.OPERATOR,
-                adopted=True,
-                tests=tests,
-                baseline=drift.baseline(conn_request.payload or {}, data, tidied=False),
-            )
-            notifications.notify(conn_request, NoticeKind.CREATED, conn_request.requester)
-            if (begun := Handover.objects.begin(connection)) is not None:
-                notifications.tell_owner(begun, NoticeKind.HANDOVER)
             store_turn(conn_request.pk)
             transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, conn_request.pk), robust=True)
     except IntegrityError:
@@ -123,14 +120,14 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 saved_at=Now(),
                 **columns,
             )
-            Connection.objects.record(
+            Connection.objects.described(
                 conn_request,
                 data,
                 actor=Actor.OPERATOR,
                 adopted=True,
                 made_elsewhere=True,
                 baseline=drift.baseline(columns["payload"], data, tidied=True),
-            )
+            ).save()
             store_turn(conn_request.pk)
             notifications.notify(conn_request, NoticeKind.CREATED, owner)
             transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)

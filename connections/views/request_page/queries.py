@@ -7,13 +7,14 @@ from typing import TypeVar, cast
 from django.contrib.auth.models import User
 from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
 
 from connections import permissions
 from connections.models import (
     Attempt,
     CatalogEntry,
+    CircuitBreaker,
     Connection,
     ConnectionChange,
     ConnectionRequest,
@@ -28,6 +29,7 @@ from connections.permissions import Person
 from connections.states import CHANGE_OPEN
 
 Subject = TypeVar("Subject")
+_BREAKER = CircuitBreaker.objects.filter(pk=1)
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
 
@@ -37,8 +39,9 @@ def reader(request: HttpRequest) -> User:
 
 
 def find(user: Person, pk: int) -> ConnectionRequest:
-    # Marks of its latest changes come with it: an open page that shows the present state seldom costs another query.
-    rows = permissions.visible_to(user).select_related(
+    """Raises Http404 where the request does not exist for `user`."""
+    # All that tells whether something is new comes with it: an open page that shows the present state costs no other.
+    rows = ConnectionRequest.objects.select_related(
         "requester",
         "decided_by",
         "approved_by",
@@ -59,8 +62,12 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         open_change=Subquery(changes.filter(status__in=sorted(CHANGE_OPEN)).values("pk")[:1]),
         guide=Subquery(catalog_rows(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
         group_told_at=Subquery(catalog_rows(Kind.GROUP, "group_id").values("detail_at")),
+        **{f"breaker_{name}": Subquery(_BREAKER.values(name)) for name in ("paused_at", "reason", "not_before")},
     )
-    return get_object_or_404(with_step(rows), pk=pk)
+    found = get_object_or_404(with_step(rows), pk=pk)
+    if not permissions.can_see(user, found):
+        raise Http404
+    return found
 
 
 def catalog_rows(kind: Kind, column: str) -> QuerySet[CatalogEntry]:

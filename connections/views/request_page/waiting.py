@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.utils import timezone
 
-from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest
+from connections.models import BreakerReason, ConnectionRequest
 from connections.states import Status
 
 
@@ -30,18 +30,17 @@ def waiting_for(conn_request: ConnectionRequest) -> Waiting | None:
         return Waiting("The portal looks again whether it exists at Fivetran", lookup_at)
     if conn_request.state is not Status.APPROVED:
         return None
-    if held_back := held_back_by(CircuitBreaker.objects.filter(pk=1).first()):
+    if held_back := _held_back(conn_request):
         return held_back
     return Waiting(conn_request.note, ahead(conn_request.next_try_at)) if conn_request.note else None
 
 
-def held_back_by(breaker: CircuitBreaker | None) -> Waiting | None:
-    if breaker is None:
-        return None
-    if breaker.paused_at:
+def _held_back(conn_request: ConnectionRequest) -> Waiting | None:
+    """By the circuit breaker, as `queries.find` has read it."""
+    if conn_request.breaker_paused_at:  # type: ignore[attr-defined]
         return _PAUSED
-    until = ahead(breaker.not_before)
-    match breaker.reason:
+    until = ahead(conn_request.breaker_not_before)  # type: ignore[attr-defined]
+    match conn_request.breaker_reason:  # type: ignore[attr-defined]
         case BreakerReason.RATE_LIMITED if until:
             return Waiting("Fivetran asked us to wait. The request goes on by itself", until)
         case BreakerReason.AUTH:
