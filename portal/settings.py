@@ -10,12 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bootstrap_wrapper import get_bootstrap_dir
-from celery.schedules import schedule
 from kombu.entity import Exchange, Queue
 
 from portal import database
 from portal import environment as read
-from portal.clock import steady
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -174,19 +172,6 @@ CELERY_TASK_DEFAULT_QUEUE = "control"
 CELERY_TASK_DEFAULT_EXCHANGE = "control"
 CELERY_TASK_DEFAULT_ROUTING_KEY = "control"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
-CELERY_TASK_ROUTES = {
-    "submit": {"queue": "slow"},
-    "run_tests": {"queue": "slow"},
-    "sweep": {"queue": "control"},
-    "reconcile": {"queue": "control"},
-    "check": {"queue": "control"},
-    "observe": {"queue": "control"},
-    "apply_change": {"queue": "control"},
-    "send_trust": {"queue": "control"},
-    "probe": {"queue": "control"},
-    "notify": {"queue": "control"},
-    "refresh_catalog": {"queue": "control"},
-}
 
 # --- the product: Fivetran and the clocks (seconds) ----------------------------------------------------------------
 FIVETRAN_BASE_URL = read.api_root("FIVETRAN_BASE_URL", "https://api.fivetran.com")
@@ -213,22 +198,7 @@ NOTIFY_INTERVAL = 30
 ENQUEUE_TIMEOUT = 0.5  # for one message; nobody waits longer for a broker that hangs
 CATALOG_INTERVAL = 15 * 60
 PROBE_INTERVAL = 2.5  # two of them, and what is sent then, pass within the 5 s after which all is to be as before
-
-
-def _every(task: str, interval: float) -> dict[str, Any]:
-    # By a clock that nobody sets, and without an age at which a message is dropped: the worker's host would judge it by
-    # its own clock. Of the messages that pile up, the first one does the work.
-    return {"task": task, "schedule": schedule(timedelta(seconds=interval), nowfun=steady)}
-
-
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file, in which an earlier clock would stand
-CELERY_BEAT_SCHEDULE = {
-    "sweep": _every("sweep", SWEEP_INTERVAL),
-    "probe": _every("probe", PROBE_INTERVAL),
-    "observe": _every("observe", OBSERVE_INTERVAL),
-    "notify": _every("notify", NOTIFY_INTERVAL),
-    "refresh catalog": _every("refresh_catalog", CATALOG_INTERVAL),
-}
 
 # --- log-in --------------------------------------------------------------------------------------------------------
 AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]

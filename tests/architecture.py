@@ -51,7 +51,7 @@ def unlawful_imports(module: str, source: str, *, is_package: bool = False) -> I
 # --- a column that tells a state has named writers -------------------------------------------------------------------
 
 _MODELS = {"ConnectionRequest", "ConnectionChange", "Connection", "Handover", "Trust", "CircuitBreaker"}
-_WRITERS = {"update", "create", "acreate", "aupdate", "get_or_create", "update_or_create", *_MODELS}
+_WRITERS = {"update", "update_one", "create", "acreate", "aupdate", "get_or_create", "update_or_create", *_MODELS}
 
 
 COMPUTED = "a name that is computed"
@@ -96,7 +96,7 @@ def _keywords(node: ast.Call) -> set[str]:
     """The keywords of a call, those in a `**{…}` and in `defaults={…}` included; COMPUTED for any that is."""
     named = {keyword.arg for keyword in node.keywords if keyword.arg}
     for keyword in node.keywords:
-        if keyword.arg in {None, "defaults", "create_defaults"} and isinstance(keyword.value, ast.Dict):
+        if keyword.arg in {None, "columns", "defaults", "create_defaults"} and isinstance(keyword.value, ast.Dict):
             keys = [key for key in keyword.value.keys if key is not None]
             named |= {str(key.value) if isinstance(key, ast.Constant) else COMPUTED for key in keys}
     return named

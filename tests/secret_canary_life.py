@@ -169,7 +169,7 @@ def hinted(journey: Journey, fivetran: Fivetran, conn_request: ConnectionRequest
     listed = [told | {"paused": True, "networking_method": "SshTunnel"}]
     fivetran.next(answer("/v1/connections", {"items": listed, "next_cursor": None}))
     Observation.objects.all().delete()
-    worker.observe()
+    worker.run("observe")
     row = Connection.objects.get(request=conn_request)
     assert row.live.get("networking_method") == "SshTunnel", row.live
     assert "config.table" in [one["field"] for one in row.drift], row.drift

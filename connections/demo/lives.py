@@ -9,11 +9,11 @@ from connections.demo import asked, sandbox_control
 from connections.demo.asked import Ask
 from connections.demo.verbs import Verbs, key_of
 from connections.models import ChangeKind, ConnectionRequest
+from connections.queue.retry import MAX_ATTEMPTS
 from connections.states import Actor
 from connections.worker import outcome
-from connections.worker.create import MAX_ATTEMPTS, claim_row
-from connections.worker.handover import sweep as remind_owners
-from connections.worker.sweep import expire
+from connections.worker.create import claim_row, expire
+from connections.worker.handover import tidy as remind_owners
 from connections.workflow import batches
 
 # How long to wait, or the working day and the time to wait for.

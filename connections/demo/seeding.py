@@ -49,7 +49,7 @@ def seed() -> int:
     _make_room()
     with sandbox_control.changed_settings(**_QUICK, behind_seconds=0.0), clock.put_back() as now:
         _tell(_turns(Verbs(people)), now)
-    worker.observe()
+    worker.run("observe")
     refresh_kind(configured.client(), Kind.CONNECTION)
     hold_in_place()
     return ConnectionRequest.objects.count()

@@ -14,7 +14,7 @@ from connections.demo.asked import Ask
 from connections.fivetran import configured
 from connections.forms import RequestForm
 from connections.models import Attempt, ChangeKind, Connection, ConnectionRequest, Handover, Preset
-from connections.queue import circuit_breaker
+from connections.queue import rate_budget
 from connections.worker.create import Claim, claim_row, commit_sending
 from connections.workflow import Filing
 
@@ -70,16 +70,16 @@ class Verbs:
         by = self.people[ask.by]
         change = workflow.ask_for_change(by=by, conn_request=conn_request, kind=kind, reason=reason, values=values)
         workflow.approve_change(by=self.approver_of(ask), change=change, digest=change.digest)
-        worker.apply_change(change.pk)
+        worker.run("apply_change", change.pk)
 
     # --- workers -----------------------------------------------------------------------------------------------------
     def create(self, conn_request: ConnectionRequest) -> None:
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
         conn_request.refresh_from_db()
 
     def send(self, conn_request: ConnectionRequest) -> tuple[Claim, Attempt]:
         """Up to the moment at which the call begins."""
-        permit = circuit_breaker.acquire()
+        permit = rate_budget.acquire()
         claim = claim_row(conn_request.pk, uuid.uuid4())
         committed = commit_sending(claim, permit) if claim else None
         if claim is None or committed is None:
@@ -90,10 +90,10 @@ class Verbs:
     def look(self, conn_request: ConnectionRequest) -> None:
         """Read the connection from Fivetran."""
         Connection.objects.filter(request=conn_request).update(check_due_at=Now())
-        worker.check(conn_request.pk)
+        worker.run("check", conn_request.pk)
 
     def run_tests(self, conn_request: ConnectionRequest) -> None:
-        worker.run_tests(conn_request.pk)
+        worker.run("run_tests", conn_request.pk)
 
     # --- the source owner --------------------------------------------------------------------------------------------
     def open_link(self, conn_request: ConnectionRequest) -> str:

@@ -5,6 +5,7 @@ from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
 from connections.models.change import ChangeKind, ConnectionChange
 from connections.models.circuit_breaker import CircuitBreaker, Pace
+from connections.models.conditional_update import update_one
 from connections.models.connection import Connection, SetupTest, SetupTestRun, status_columns, store_run, tests_in
 from connections.models.event import Event, EventKind
 from connections.models.handover import Handover, find_owner, owner_or, why_no_mail_reaches, why_not_mailed
@@ -15,7 +16,7 @@ from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
-from connections.models.state_columns import move
+from connections.models.state_columns import move, move_one
 from connections.models.step import change_step_of, step_of, store_turn, with_change_step, with_step, with_turn
 from connections.models.transition import StaleRow, claim, open_change, open_request, transition, transition_change
 from connections.models.trust import Trust
@@ -72,9 +73,11 @@ __all__ = [
     "Trust",
     "TrustState",
     "transition",
+    "update_one",
     "transition_change",
     "known_account",
     "move",
+    "move_one",
     "open_change",
     "find_owner",
     "owner_or",

@@ -64,6 +64,7 @@ class CircuitBreaker(models.Model):
     paused_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     paused_at = models.DateTimeField(null=True)
     paused_reason = models.TextField(blank=True)
+    paused_jobs = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))  # kinds, by name
 
     objects = BreakerQuerySet.as_manager()
 

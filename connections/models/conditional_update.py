@@ -13,7 +13,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 def update_one(
-    rows: QuerySet[M], columns: Mapping[str, Any], *, insert: Sequence[models.Model] = (), read: Collection[str] = ()
+    rows: QuerySet[M], *, columns: Mapping[str, Any], insert: Sequence[models.Model] = (), read: Collection[str] = ()
 ) -> M | None:
     """Update the one row of `rows` and insert `insert` with it; returns the row with the fields `read` as written (all
     where none is named), or None, with nothing inserted, where there is no such row.
@@ -22,7 +22,7 @@ def update_one(
     """
     using = rows.db
     database = connections[using]
-    query: Any = rows.query.chain(UpdateQuery)
+    query: Any = rows.order_by().query.chain(UpdateQuery)
     query.add_update_values(columns)
     update, params = query.get_compiler(using).as_sql()
     update = f"{update} RETURNING {_names(rows.model, read, database)}"
@@ -32,7 +32,7 @@ def update_one(
             with transaction.atomic(using, savepoint=False):
                 row = next(iter(rows.model._default_manager.using(using).raw(update, params)), None)
                 return row and _insert_after(row, insert)
-        inserts = [_insert(instance, database) for instance in insert]
+        inserts = [_insert(instance, query.get_compiler(using)) for instance in insert]
         sql = update
         if insert:
             parts = [f"inserted_{at} AS ({text})" for at, (text, _values) in enumerate(inserts)]
@@ -43,8 +43,9 @@ def update_one(
     if row is not None:
         for at, instance in enumerate(insert):
             instance.pk, instance._state.adding, instance._state.db = row.__dict__.pop(f"inserted_{at}"), False, using
-            # The database's own values are read when they are asked for.
-            instance.__dict__ = {k: v for k, v in instance.__dict__.items() if not isinstance(v, DatabaseDefault | F)}
+            # What the database made of an expression is read when it is asked for.
+            for name in [name for name, value in instance.__dict__.items() if hasattr(value, "resolve_expression")]:
+                del instance.__dict__[name]
     return row
 
 
@@ -63,9 +64,9 @@ def _insert_after(row: M, insert: Sequence[models.Model]) -> M:
     return row
 
 
-def _insert(instance: models.Model, database: BaseDatabaseWrapper) -> tuple[str, list[Any]]:
+def _insert(instance: models.Model, compiler: Any) -> tuple[str, list[Any]]:
     """The INSERT with the values from `updated`, and its parameters."""
-    quote = database.ops.quote_name
+    quote = compiler.connection.ops.quote_name
     names: list[str] = []
     values: list[str] = []
     params: list[Any] = []
@@ -76,9 +77,13 @@ def _insert(instance: models.Model, database: BaseDatabaseWrapper) -> tuple[str,
         names.append(quote(str(field.column)))
         if isinstance(value, F):
             values.append(f"updated.{quote(value.name)}")  # type: ignore[attr-defined]  # F has it
+        elif hasattr(value, "resolve_expression"):
+            sql, of_expression = compiler.compile(value)
+            values.append(sql)
+            params.extend(of_expression)
         else:
             values.append("%s")
-            params.append(field.get_db_prep_save(value, database))
+            params.append(field.get_db_prep_save(value, compiler.connection))
     table, key = quote(instance._meta.db_table), quote(str(instance._meta.pk.column))
     sql = f"INSERT INTO {table} ({', '.join(names)}) SELECT {', '.join(values)} FROM updated RETURNING {key}"  # noqa: S608  # names of the models
     return sql, params

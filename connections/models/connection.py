@@ -97,7 +97,7 @@ class ConnectionManager(models.Manager["Connection"]):
     ) -> "Connection":
         """The connection of `request` as an answer's or item's `data` describes it, not stored yet."""
         SETUP_TESTS.check(None, tests, actor)
-        return self.model(
+        return Connection(
             request=request,
             adopted=adopted,
             made_elsewhere=made_elsewhere,

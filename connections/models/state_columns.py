@@ -48,7 +48,7 @@ def move_one(
     """The same for the one row of `rows`; see `update_one` for `insert`, `read` and what is returned."""
     machine = _MACHINES[type(target)]
     movable = _movable(rows, machine, target, actor, source)
-    return update_one(movable, {machine.column: target, **columns}, insert=insert, read=read)
+    return update_one(movable, columns={machine.column: target, **columns}, insert=insert, read=read)
 
 
 def _movable(

@@ -126,6 +126,16 @@ def operators() -> QuerySet[User]:
     return holders.filter(is_active=True)
 
 
+def gave_up() -> QuerySet[Notice]:
+    """Mails whose tries are used up, newest first; not those to somebody who forgot a password and has asked again."""
+    unsent = Notice.objects.filter(sent_at=None, tries__gte=TRIES).exclude(request=None)
+    return unsent.select_related("request").order_by("-pk")
+
+
+def again(notice: Notice) -> None:
+    Notice.objects.filter(pk=notice.pk, sent_at=None, tries__gte=TRIES).update(tries=0, next_try_at=Now())
+
+
 def send_due(limit: int = 100, seconds: float = SENDING_SECONDS) -> int:
     """Send up to `limit` unsent mails, for `seconds` and until the mail server is away; returns how many went out."""
     # One sender in a process: the mail server may hang, and other tasks need the threads.

@@ -1,14 +1,26 @@
-"""What workers do with approved requests. The row is the queue: every function may be called at any time, by any number
-of workers, for any id, and does nothing unless the row says so.
+"""What workers do with approved requests. The row is the queue: every job may run at any time, any number of times, for
+any id, and does nothing unless the row says so.
 """
 
-from connections.queue.circuit_breaker import breaker_closed, probe
-from connections.worker.changes import apply_change
-from connections.worker.connection_status import check
-from connections.worker.create import next_due, submit
+from connections.queue.job import Message
+from connections.queue.run import run as _run
+from connections.queue.sweep import Due
+from connections.worker import sweep as _sweep
 from connections.worker.database_clock import heed as heed_clock
-from connections.worker.poll_connections import observe
-from connections.worker.reconcile import reconcile
-from connections.worker.setup_tests import run_tests
-from connections.worker.sweep import Due, note_alive, sweep
-from connections.worker.trust import send_trust
+from connections.worker.jobs import JOBS
+from connections.worker.sweep import note_alive
+
+_BY_NAME = {job.name: job for job in JOBS}
+
+
+def run(name: str, *arguments: object) -> list[Message]:
+    """Do the job of this name; returns the messages that follow."""
+    return list(_run(_BY_NAME[name], *arguments))
+
+
+def sweep() -> Due:
+    return _sweep.sweep(JOBS)
+
+
+def messages(due: Due) -> list[Message]:
+    return _sweep.messages(due, JOBS)

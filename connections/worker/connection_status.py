@@ -1,15 +1,16 @@
 """Reading connections from Fivetran. Only its answer counts, never what a webhook or a person says."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, QuerySet
 from django.db.models.functions import Now
 
+from connections import notifications
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
@@ -25,12 +26,14 @@ from connections.models import (
     move,
     status_columns,
     store_turn,
+    update_one,
 )
 from connections.next_step import next_step
-from connections.queue import circuit_breaker
-from connections.spec import drift, payloads
+from connections.queue import call
+from connections.queue.job import Message
+from connections.spec import drift, payloads, refusals
 from connections.states import Actor, ChangeStatus, Status
-from connections.worker import account, handover, outcome
+from connections.worker import account, handover
 
 log = logging.getLogger(__name__)
 LEASE = timedelta(seconds=120)  # longer than a GET with its repetitions; a check that died is then due again
@@ -49,53 +52,60 @@ Happening = tuple[EventKind, str]  # an event, and what the timeline says of it
 
 
 def due() -> QuerySet[Connection]:
-    existing = Connection.objects.filter(request__status=Status.CREATED, request__deleted_at_fivetran_at=None)
-    return existing.filter(check_due_at__lte=Now()).order_by("check_due_at")
+    there = ConnectionRequest.objects.filter(
+        pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None
+    )
+    return Connection.objects.filter(Exists(there), check_due_at__lte=Now()).order_by("check_due_at")
 
 
-def check(request_id: int) -> bool:
-    """Ask Fivetran for the connection of this request if that is due and no other worker asks (GET, repeatable).
-
-    Returns whether its setup tests are due now.
-    """
-    if not isinstance(request_id, int) or not circuit_breaker.may_call():
-        return False
-    connection = due().filter(request_id=request_id).select_related("request").first()
+def check_connection(request_id: int) -> Sequence[Message]:
+    """Ask Fivetran for the connection of this request if that is due and no other worker asks (GET, repeatable)."""
+    claimed = {"check_due_at": Now() + LEASE}
+    connection = update_one(due().filter(request_id=request_id), columns=claimed)
     if connection is None:
-        return False
+        return ()
+    conn_request, client = connection.request, configured.client()
     mine = Connection.objects.filter(pk=connection.pk)
-    if mine.filter(check_due_at__lte=Now()).update(check_due_at=Now() + LEASE) != 1:
-        return False
-    conn_request = connection.request
-    attempt = Attempt(request=conn_request, call=Attempt.Call.STATUS)
-    client = configured.client()
-    try:
+
+    def ask() -> Answer:
         if not account.same(client, conn_request.approved_account):
-            mine.update(check_due_at=None)  # every connection of another account is absent from this one
-            return False
-        answer = client.get_connection(str(conn_request.connection_id))
-    except FivetranError as error:
-        outcome.retry_while_database_down(conn_request, partial(_conclude, connection, attempt, error))
-    else:
-        outcome.retry_while_database_down(conn_request, partial(_conclude, connection, attempt, answer))
-    return mine.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now()).exists()
+            raise _OtherAccount
+        return client.get_connection(str(conn_request.connection_id))
+
+    try:
+        call.record(conn_request, Attempt.Call.STATUS, ask, partial(_store, connection), read=True)
+    except _OtherAccount:
+        mine.update(check_due_at=None)  # every connection of another account is absent from this one
+        return ()
+    tests_due = mine.filter(tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
+    return [("run_tests", request_id)] if tests_due.exists() else ()
 
 
-def _conclude(connection: Connection, attempt: Attempt, result: Answer | FivetranError) -> None:
+class _OtherAccount(Exception):
+    pass
+
+
+def _store(connection: Connection, result: Answer | FivetranError) -> None:
     # The row while it is as the claim left it: a hint that came meanwhile made it due at once, and it stays so.
     claimed = Connection.objects.filter(pk=connection.pk, check_due_at__gt=Now())
-    with outcome.atomic():
-        if isinstance(result, Answer):
-            outcome.close(attempt, result)
-            claimed.update(check_due_at=None)
-            record_status(connection, result.data)
-            return
-        circuit_breaker.record_failure(result, read=True)
-        outcome.close(attempt, result)
-        again = None if isinstance(result, Refused) else Now() + timedelta(seconds=settings.PROBE_SECONDS)
-        claimed.update(check_due_at=again)  # a refusal stays one: it is not asked for again
-        if says_deleted(result):
-            mark_deleted(connection.request)
+    if isinstance(result, Answer):
+        claimed.update(check_due_at=None)
+        record_status(connection, result.data)
+        return
+    again = None if isinstance(result, Refused) else Now() + timedelta(seconds=settings.PROBE_SECONDS)
+    claimed.update(check_due_at=again)  # a refusal stays one: it is not asked for again
+    if says_deleted(result):
+        mark_deleted(connection.request)
+
+
+def heed_refusal(conn_request: ConnectionRequest, error: Refused) -> None:
+    """Of another call for the connection: operators are told of what they mend, and whether it is still there is asked.
+
+    In a transaction.
+    """
+    notifications.tell_of_refusal(conn_request, refusals.code_of(error.status, error.code))
+    if error.status == 404:
+        Connection.objects.filter(request=conn_request).update(check_due_at=Now())
 
 
 def says_deleted(error: FivetranError) -> bool:

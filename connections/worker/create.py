@@ -12,51 +12,48 @@ from django.db import connection as database
 from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
+from connections import catalog, notifications
 from connections.fivetran import configured
 from connections.fivetran.client import boottime
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, ConnectionRequest, EventKind, IllegalTransition, StaleRow, claim, transition
-from connections.queue import circuit_breaker
+from connections.models import (
+    Attempt,
+    ConnectionRequest,
+    EventKind,
+    IllegalTransition,
+    NoticeKind,
+    StaleRow,
+    claim,
+    transition,
+)
+from connections.queue import call, circuit_breaker, rate_budget, retry, sweep
+from connections.queue.retry import MAX_ATTEMPTS
 from connections.spec import payloads, refusals
 from connections.states import Actor, Status
-from connections.worker import account, lookup, outcome
+from connections.worker import account, database_clock, lookup, outcome
 
 log = logging.getLogger(__name__)
 # `sending` is committed before the call, and nothing is sent again from there: every ending that does not prove that
 # nothing was created goes to `unknown`, which only a look-up leaves (`connections.worker.reconcile`).
-MAX_ATTEMPTS = 5
-UNKNOWN_MARGIN = 1.1  # of the call's deadline: after that no sender is left, whatever became of it
 
 
-def submit(request_id: int) -> bool:
-    """Send this approved request, if it is due, calls are let through and no other worker has claimed it. Returns
-    whether a setup test that ran with it asks for something, or may do so.
-    """
-    if not isinstance(request_id, int):  # anybody who reaches the broker can enqueue
-        log.warning("ignored a message with an id that is no number")
-        return False
+def submit(request_id: int) -> None:
+    """Send this approved request, if it is due, calls are let through and no other worker has claimed it."""
     due = ConnectionRequest.objects.due().filter(pk=request_id)
-    permit = circuit_breaker.acquire(due)
+    permit = rate_budget.acquire(due, "submit")
     if not permit.taken:
         if permit.wait_until is not None:  # it does not fit into the rate budget: postponed, its status stays
             due.update(next_try_at=permit.wait_until, note="Waiting its turn: the portal spreads creations over time.")
-        return False
+        return
     token = uuid.uuid4()
     try:
-        return _send(request_id, token, permit)
-    except StaleRow:
-        log.info("request %s moved on while it was being sent", request_id)
-    except outcome.DATABASE_DOWN:
-        log.warning("the database went away while request %s was being sent; the sweeper heals it", request_id)
+        if _send(request_id, token, permit):
+            catalog.learn_group(request_id)
+    except (StaleRow, *call.DATABASE_DOWN):
+        raise
     except Exception as error:
         log.exception("request %s cannot be processed", request_id)
         _escalate(request_id, token, f"The portal could not process this request ({type(error).__name__}).")
-    return False
-
-
-def next_due() -> int | None:
-    """The approved request that is due next, if any."""
-    return ConnectionRequest.objects.due().values_list("pk", flat=True).first()
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,10 @@ class Claim:
         return Q(token=self.token)  # no row matches any more once another worker has claimed it
 
 
-def _send(request_id: int, token: uuid.UUID, permit: circuit_breaker.Permit) -> bool:
-    """Send the request in five steps; each of the first three ends it without a call where something is wrong."""
+def _send(request_id: int, token: uuid.UUID, permit: rate_budget.Permit) -> bool:
+    """Send the request in five steps; each of the first three ends it without a call where something is wrong. Returns
+    whether a setup test that ran with it asks for something, or may do so.
+    """
     committed = None
     try:
         # 1. Claim the row, so that no other worker sends it.
@@ -90,27 +89,27 @@ def _send(request_id: int, token: uuid.UUID, permit: circuit_breaker.Permit) -> 
             return False
     finally:
         if committed is None:
-            circuit_breaker.release(permit)
+            rate_budget.release(permit)
     attempt, started = committed
     conn_request = claim.request
     # 4. Call. It must begin soon after the commit, so that it is over when the sweeper looks at the row.
     database.close()  # the call may last for minutes; afterwards a fresh connection writes the result
     try:
-        begin_by = started + (UNKNOWN_MARGIN - 1) * settings.SUBMIT_DEADLINE
+        begin_by = started + (call.UNKNOWN_MARGIN - 1) * settings.SUBMIT_DEADLINE
         answer = client.create_connection(conn_request.payload or {}, give_up_at=begin_by)
     except FivetranError as error:
-        outcome.retry_while_database_down(conn_request, partial(_conclude_error, claim, attempt, error))
+        call.retry_while_database_down(conn_request, partial(_conclude_error, claim, attempt, error))
         return False
 
     # 5. Write the answer down.
     def answered() -> None:
         circuit_breaker.record_success()
-        outcome.close(attempt, answer)
+        call.close(attempt, answer)
 
     def conclude() -> bool:
         return outcome.to_created(conn_request, Actor.WORKER, answer.data, guard=claim.mine, answered=answered)
 
-    return outcome.retry_while_database_down(conn_request, conclude) is not False
+    return call.retry_while_database_down(conn_request, conclude) is not False
 
 
 def claim_row(request_id: int, token: uuid.UUID) -> Claim | None:
@@ -160,12 +159,12 @@ def _may_send(claim: Claim, client: Any) -> bool:
     except FivetranError as error:
         circuit_breaker.record_failure(error)
         outcome.tell_of_bad_key(conn_request, error)
-        clear, pause = isinstance(error, (NotSent, RateLimited, Unauthorized)), outcome.pause_after(error)
+        clear, pause = retry.had_no_effect(error), retry.pause_after(error)
         if not clear:
             # Perhaps Fivetran gives no clear answer for this row alone: it is asked ever rarer, so that others have
             # their turn, and after MAX_ATTEMPTS an operator looks.
             pause *= 2 ** (conn_request.attempts_used - 1)
-        note = outcome.waiting_note(error)
+        note = retry.waiting_note(error)
         _release(claim, why=type(error).__name__, pause=pause, give_attempt_back=clear, note=note)
         return False
     if not same:
@@ -203,22 +202,22 @@ def _release(claim: Claim, *, why: str, pause: float, give_attempt_back: bool = 
     )
 
 
-def commit_sending(claim: Claim, permit: circuit_breaker.Permit) -> tuple[Attempt, float] | None:
+def commit_sending(claim: Claim, permit: rate_budget.Permit) -> tuple[Attempt, float] | None:
     """Commit `sending` and the open attempt; returns it with the clock's reading right after the commit, or None with
     the row in the queue again.
     """
     attempt = Attempt(request=claim.request, call=Attempt.Call.CREATE)
-    circuit_breaker.extend(permit)
+    rate_budget.extend(permit)
     try:
         transition(
             claim.request,
             Status.SENDING,
             actor=Actor.WORKER,
-            guard=claim.mine & Q(lease_until__gt=Now()) & circuit_breaker.still_allows(permit),
+            guard=claim.mine & Q(lease_until__gt=Now()) & rate_budget.still_allows(permit),
             insert=[attempt],
             sent_at=Now(),
             first_sent_at=Coalesce(F("first_sent_at"), Now()),
-            deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * UNKNOWN_MARGIN),
+            deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * call.UNKNOWN_MARGIN),
         )
     except StaleRow:
         why = "nothing was sent: the circuit breaker was opened meanwhile, or the look-up took too long"
@@ -234,24 +233,24 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
             with outcome.atomic():
                 circuit_breaker.record_failure(error)  # before the row is due again
                 outcome.tell_of_bad_key(conn_request, error)
-                outcome.close(attempt, error)
+                call.close(attempt, error)
                 transition(
                     conn_request,
                     Status.APPROVED,
                     actor=Actor.WORKER,
                     guard=claim.mine,
                     detail={"why": type(error).__name__},
-                    **outcome.released(outcome.pause_after(error)),
+                    **outcome.released(retry.pause_after(error)),
                     attempts_used=F("attempts_used") - 1,
                     first_sent_at=claim.sent_before,  # proved to have had no effect, so it was not a sending
-                    note=outcome.waiting_note(error),
+                    note=retry.waiting_note(error),
                 )
         case Refused(name_taken=True) if claim.sent_before is not None:
             _to_unknown(claim, attempt, error, "The name is taken, perhaps by an earlier attempt.")
         case Refused():
             with outcome.atomic():
                 circuit_breaker.record_success()
-                outcome.close(attempt, error)
+                call.close(attempt, error)
                 code = "name_taken" if error.name_taken else refusals.code_of(error.status, error.code)
                 outcome.to_failed(conn_request, code, error.message, claim.mine)
         case _:
@@ -261,5 +260,42 @@ def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> Non
 def _to_unknown(claim: Claim, attempt: Attempt, error: FivetranError, why: str) -> None:
     with outcome.atomic():
         circuit_breaker.record_failure(error)
-        outcome.close(attempt, error)
+        call.close(attempt, error)
         outcome.to_unknown(claim.request, Actor.WORKER, why, claim.mine)
+
+
+# --- what the sweeper does -------------------------------------------------------------------------------------------
+def tidy() -> None:
+    """Release dead claims, turn dead calls to `unknown`, and expire what nobody decided."""
+    rows = ConnectionRequest.objects.order_by("id")
+    old = Now() - timedelta(days=settings.EXPIRE_DAYS)
+    sweep.each(rows.filter(status=Status.CLAIMED, lease_until__lt=Now()), release)
+    sweep.each(rows.filter(status=Status.SENDING, deadline_at__lt=Now()), give_up_call)
+    for status in (Status.PENDING, Status.CHANGES_REQUESTED):
+        sweep.each(rows.filter(status=status, status_since__lt=old), expire)
+
+
+def release(conn_request: ConnectionRequest) -> None:
+    """Put a claim whose lease is over back into the queue: nothing was sent."""
+    transition(
+        conn_request,
+        Status.APPROVED,
+        actor=Actor.SWEEPER,
+        guard=Q(lease_until__lt=Now()),
+        detail={"why": "the worker was lost before sending"},
+        **outcome.released(0),
+    )
+
+
+def give_up_call(conn_request: ConnectionRequest) -> None:
+    """Turn a call whose deadline is over to `unknown`: the worker died in it, and the connection may exist."""
+    database_clock.heed()  # once more: it may have been set since the sweep began
+    why = "The worker was lost while Fivetran was answering."
+    outcome.to_unknown(conn_request, Actor.SWEEPER, why, Q(deadline_at__lt=Now()))
+
+
+@outcome.atomic
+def expire(conn_request: ConnectionRequest) -> None:
+    why = f"Nobody decided in {settings.EXPIRE_DAYS} days."
+    transition(conn_request, Status.EXPIRED, actor=Actor.SWEEPER, reason=why)
+    notifications.notify(conn_request, NoticeKind.EXPIRED, conn_request.requester)

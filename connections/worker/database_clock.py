@@ -32,9 +32,9 @@ from connections.models import (
 )
 from connections.models.handover import CARD_LIFE, CODE_LIFE
 from connections.models.observation import LEASE as LIST_LEASE
-from connections.queue import circuit_breaker
+from connections.queue import call, circuit_breaker, rate_budget, retry
 from connections.states import ChangeStatus, Status
-from connections.worker import changes, connection_status, create, trust
+from connections.worker import changes, connection_status, trust
 
 # All stored moments are by the database's clock. Set back, it leaves moments too far ahead; set ahead, it ends leases
 # of workers that are busy. A worker notices by the clock of its own host that nobody can set.
@@ -76,7 +76,7 @@ def _is_past() -> float:
 
 
 def _call() -> float:
-    return float(settings.SUBMIT_DEADLINE) * create.UNKNOWN_MARGIN
+    return float(settings.SUBMIT_DEADLINE) * call.UNKNOWN_MARGIN
 
 
 def _claim() -> float:
@@ -90,12 +90,12 @@ def _probe() -> float:
 def _turn() -> float:
     """The longest pause before the next attempt: by the probes, or until the rate budget has room."""
     per_minute: int = settings.CREATIONS_PER_MINUTE
-    return max(_probe() * 2.0**create.MAX_ATTEMPTS, 60 / per_minute if per_minute else 0)
+    return max(_probe() * 2.0**retry.MAX_ATTEMPTS, 60 / per_minute if per_minute else 0)
 
 
 def _slot() -> float:
     per_minute: int = settings.CREATIONS_PER_MINUTE
-    return circuit_breaker.tolerance() + (60 / per_minute if per_minute else 0)
+    return rate_budget.tolerance() + (60 / per_minute if per_minute else 0)
 
 
 def _look() -> float:

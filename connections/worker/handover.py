@@ -1,6 +1,5 @@
 """Hand-overs: closed by what Fivetran says, however that became known. The owner's return is only a hint."""
 
-import logging
 from datetime import timedelta
 from functools import partial
 
@@ -12,11 +11,10 @@ from django.db.transaction import atomic
 from connections import notifications
 from connections.models import Connection, Event, EventKind, Handover, HandoverState, NoticeKind, SetupTestsState, move
 from connections.models.connection import DUE_NOW
+from connections.queue import sweep
 from connections.states import Actor
 
-log = logging.getLogger(__name__)
 REMINDERS = 3
-BATCH = 500  # rows of one kind a sweep
 
 
 def conclude(connection: Connection, setup_state: str) -> None:
@@ -42,15 +40,10 @@ def _run_tests(connection: Connection) -> None:
     move(mine, SetupTestsState.DUE, actor=Actor.RECONCILER, **DUE_NOW)
 
 
-def sweep() -> None:
+def tidy() -> None:
     """Remind owners who have not acted, REMINDERS times at most, and note cards that expired unused."""
-    for rows, act in ((to_remind().select_related("request", "owner"), remind), (unused_cards(), note_expired_card)):
-        for handover in rows[:BATCH]:
-            try:
-                with atomic():
-                    act(handover)
-            except Exception:  # one row's error does not stop the others
-                log.exception("the sweeper could not deal with the hand-over of request %s", handover.request_id)
+    sweep.each(to_remind().select_related("request", "owner"), remind)
+    sweep.each(unused_cards(), note_expired_card)
 
 
 def to_remind() -> QuerySet[Handover]:
@@ -68,6 +61,7 @@ def unused_cards() -> QuerySet[Handover]:
     return unused.select_related("request").order_by("card_expires_at")
 
 
+@atomic
 def remind(handover: Handover) -> None:
     if to_remind().filter(pk=handover.pk).update(last_notified_at=Now(), reminders=F("reminders") + 1) == 1:
         why = f"Reminder {handover.reminders + 1} of {REMINDERS} to {handover.owner_shown}"
@@ -75,6 +69,7 @@ def remind(handover: Handover) -> None:
         notifications.tell_owner(handover, NoticeKind.HANDOVER_REMINDER)
 
 
+@atomic
 def note_expired_card(handover: Handover) -> None:
     if unused_cards().filter(pk=handover.pk).update(card_expired_at=Now()) == 1:
         why = "The owner opens another one with the same link."

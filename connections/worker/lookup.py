@@ -9,7 +9,7 @@ from django.utils.dateparse import parse_datetime
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError
 from connections.models import Attempt, ConnectionRequest, Ending
-from connections.worker import outcome
+from connections.queue import call
 
 SHOWN = 3  # connections that are named where several have one name
 CLOCK_TOLERANCE = timedelta(minutes=5)  # between Fivetran's clock and the database's
@@ -28,7 +28,7 @@ def look_up(client: FivetranClient, conn_request: ConnectionRequest, *, note: bo
         ]
     except FivetranError as error:
         if note:
-            outcome.close(attempt, error)
+            call.close(attempt, error)
         raise
     if note:
         attempt.ending = Ending.ANSWERED

@@ -1,29 +1,22 @@
 """Storing how a call ended: one transaction with the row, its event, its attempt and its notices."""
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, TypeVar
 
-from django.conf import settings
-from django.db import IntegrityError, InterfaceError, InternalError, OperationalError
-from django.db import connection as database
+from django.db import IntegrityError
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.db.transaction import atomic as atomic  # the others say outcome.atomic
 
 from connections import notifications
-from connections.fivetran.client import Answer
-from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
+from connections.fivetran.errors import FivetranError, Unauthorized
 from connections.models import (
-    Attempt,
     Connection,
     ConnectionRequest,
-    Ending,
     Handover,
     HandoverState,
-    IllegalTransition,
     NoticeKind,
     SetupTestsState,
     status_columns,
@@ -38,42 +31,6 @@ from connections.worker import store_test_run
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-PERSIST_SECONDS = 60  # how long an answer is worth keeping while the database is away; then the look-up heals it
-PERSIST_PAUSE = 0.5
-# The database is away, full, locked or read-only (PostgreSQL's InternalError): nobody's row is wrong.
-DATABASE_DOWN = (OperationalError, InterfaceError, InternalError)
-
-
-def retry_while_database_down(conn_request: ConnectionRequest, write: Callable[[], T]) -> T | None:
-    """Run `write`; while the database does not answer again on fresh connections, for PERSIST_SECONDS. Returns what
-    `write` returns; None where the try before was committed after all.
-    """
-    end = time.monotonic() + PERSIST_SECONDS
-    again = False
-    while True:
-        try:
-            if again:  # the commit that seemed to fail may have come through: then `write` finds the row moved on
-                conn_request.refresh_from_db()
-            return write()
-        except IllegalTransition:
-            if not again:
-                raise
-            log.info("request %s was written down by the try before", conn_request.pk)
-            return None
-        except DATABASE_DOWN:
-            if time.monotonic() > end:
-                raise
-            log.warning("the database does not take the result; trying again")
-            again = True
-            database.close()
-            time.sleep(PERSIST_PAUSE)  # a fixed pause between tries of a bounded loop
-
-
-def pause_after(error: FivetranError) -> float:
-    """Seconds until a row that was not sent is due again."""
-    # None where the breaker holds all rows: then this one keeps its place in the queue.
-    held = isinstance(error, (RateLimited, Unauthorized)) or (isinstance(error, NotSent) and not error.late)
-    return 0 if held else settings.PROBE_SECONDS
 
 
 def released(pause: float) -> dict[str, Any]:
@@ -88,42 +45,6 @@ def released(pause: float) -> dict[str, Any]:
 
 # The columns of a row that no worker holds and none is to take up.
 NOT_HELD: dict[str, Any] = {"token": None, "lease_until": None, "next_try_at": None}
-_ENDINGS: dict[type[FivetranError], Ending] = {
-    NotSent: Ending.NOT_SENT,
-    Refused: Ending.REFUSED,
-    RateLimited: Ending.RATE_LIMITED,
-    Unauthorized: Ending.UNAUTHORIZED,
-}
-
-
-_OF_AN_ENDING = ("ending", "http_status", "code", "message", "x_request_id", "duration_ms")
-
-
-def ending_of(error: FivetranError) -> Ending:
-    return _ENDINGS.get(type(error), Ending.UNKNOWN)
-
-
-def close(attempt: Attempt, result: Answer | FivetranError) -> None:
-    """Complete the attempt that was stored before the call."""
-    attempt.ending = ending_of(result) if isinstance(result, FivetranError) else Ending.ANSWERED
-    attempt.http_status = result.status
-    attempt.code = result.code
-    attempt.message = result.message
-    attempt.x_request_id = result.request_id
-    attempt.duration_ms = result.duration_ms
-    attempt.save(update_fields=_OF_AN_ENDING if attempt.pk else None)
-
-
-def waiting_note(error: FivetranError) -> str:
-    match error:
-        case RateLimited():
-            return "Fivetran asked us to wait."
-        case Unauthorized():
-            return "Fivetran does not accept the portal's API key; an operator has to look."
-        case NotSent(certificate=True):
-            return "Fivetran's certificate was not accepted; nothing was sent."
-        case _:
-            return "Fivetran could not be reached; nothing was sent. The portal tries again by itself."
 
 
 def to_created(

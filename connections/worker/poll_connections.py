@@ -11,7 +11,8 @@ from connections.fivetran import configured
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError
 from connections.models import Connection, Observation, status_columns, store_turn
-from connections.queue import circuit_breaker
+from connections.queue import circuit_breaker, rate_budget
+from connections.queue.job import Message
 from connections.spec import drift
 from connections.states import Status
 from connections.worker import account, connection_status, outcome
@@ -35,10 +36,8 @@ _ALSO_READ = [
 ]
 
 
-def observe() -> list[int]:
-    """Store what changed in Fivetran's list; returns the ids of the requests whose connection is not in it."""
-    if not circuit_breaker.may_call():
-        return []
+def observe() -> list[Message]:
+    """Store what changed in Fivetran's list; then the connections that are not in it are asked for one by one."""
     started = Observation.objects.begin()
     if started is None:
         return []
@@ -54,7 +53,7 @@ def observe() -> list[int]:
         stored = known.order_by("seen_at").values(*_ALSO_READ, *_COMPARED)
         rows = list(_of_this_account(client, stored))
         _store([row for row in rows if row["request__connection_id"] in listed], listed, started)
-        circuit_breaker.record_rate_limit(circuit_breaker.current())
+        rate_budget.record_rate_limit(circuit_breaker.current())
         complete = True
     except FivetranError as error:
         circuit_breaker.record_failure(error, read=True)
@@ -67,7 +66,7 @@ def observe() -> list[int]:
     if absent:
         keys = [row["pk"] for row in absent]
         Connection.objects.filter(pk__in=keys, check_due_at=None).update(check_due_at=Now())
-    return [row["request_id"] for row in absent]
+    return [("check", row["request_id"]) for row in absent]
 
 
 def _name_twins(listed: Mapping[str, dict[str, Any]]) -> None:

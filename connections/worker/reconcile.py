@@ -5,17 +5,17 @@ from contextlib import suppress
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError
-from connections.models import ConnectionRequest, IllegalTransition, StaleRow, transition
-from connections.queue import circuit_breaker
+from connections.models import ConnectionRequest, IllegalTransition, StaleRow, transition, update_one
+from connections.queue import call, circuit_breaker
+from connections.queue.retry import MAX_ATTEMPTS
 from connections.states import Actor, Status
 from connections.worker import database_clock, lookup, outcome
-from connections.worker.create import MAX_ATTEMPTS
 
 log = logging.getLogger(__name__)
 # Look-ups after the first, as parts of SETTLE_SECONDS: an effect may show up as late as that.
@@ -24,25 +24,23 @@ LEAST_LOOKUPS = 3
 GIVE_UP_AFTER = timedelta(hours=24)
 
 
+def due() -> QuerySet[ConnectionRequest]:
+    rows: QuerySet[ConnectionRequest] = ConnectionRequest.objects.filter(status=Status.UNKNOWN)
+    return rows.filter(next_lookup_at__lte=Now()).order_by("next_lookup_at")
+
+
 def reconcile(request_id: int) -> None:
     """Look once for the connection of an `unknown` request that is due: adopt, wait, send again or ask an operator."""
-    if not isinstance(request_id, int) or not circuit_breaker.may_look():
-        return
-    unknown = ConnectionRequest.objects.filter(pk=request_id, status=Status.UNKNOWN)
     # While one worker looks, no other does; after one that died in its look, the next comes when the lease is over.
-    lease = timedelta(seconds=settings.CLAIM_LEASE)
-    if unknown.filter(next_lookup_at__lte=Now()).update(next_lookup_at=Now() + lease) != 1:
-        return
-    conn_request = unknown.first()
+    claimed = {"next_lookup_at": Now() + timedelta(seconds=settings.CLAIM_LEASE)}
+    conn_request = update_one(due().filter(pk=request_id), columns=claimed)
     if conn_request is None:
         return
     mine = Q(version=conn_request.version)
     try:
         _settle(conn_request, mine)
-    except StaleRow:
-        log.info("request %s moved on while it was looked up", request_id)
-    except outcome.DATABASE_DOWN:
-        log.warning("the database went away while request %s was looked up", request_id)
+    except (StaleRow, *call.DATABASE_DOWN):
+        raise
     except Exception as error:
         log.exception("request %s cannot be settled", request_id)
         why = f"The portal could not settle this request ({type(error).__name__})."

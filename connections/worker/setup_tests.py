@@ -1,119 +1,112 @@
 """Running the setup tests of a created connection. Fivetran lets them be repeated, so a lost run is due again."""
 
-import logging
-import uuid
 from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
 from django.db import connection as database
-from django.db.models import F
+from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
 
-from connections import notifications
+from connections import catalog
 from connections.fivetran import configured
-from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, Connection, Event, EventKind, SetupTestsState, move, store_turn
-from connections.queue import circuit_breaker
-from connections.spec import refusals
+from connections.fivetran.client import Answer
+from connections.fivetran.errors import FivetranError, Refused
+from connections.models import (
+    Attempt,
+    Connection,
+    ConnectionRequest,
+    Event,
+    EventKind,
+    SetupTestsState,
+    move,
+    store_turn,
+)
+from connections.models.connection import DUE_NOW
+from connections.queue import call, rate_budget, retry
+from connections.queue.claim import Claim, Columns, claim
 from connections.states import Actor
-from connections.worker import connection_status, outcome, store_test_run
+from connections.worker import connection_status, store_test_run
 
-log = logging.getLogger(__name__)
-MAX_ATTEMPTS = 5
+COLUMNS = Columns("tests_next_try_at", "tests_token", "tests_lease_until", "tests_attempts", "tests_note")
 
 
-def run_tests(request_id: int) -> bool:
-    """Run the tests of the request's connection if they are due, no other worker runs them and calls are let through.
-    Returns whether one of them asks for something, or may do so.
-    """
-    if not isinstance(request_id, int):
-        return False
-    due = Connection.objects.filter(
-        request_id=request_id,
-        tests=SetupTestsState.DUE,
-        tests_next_try_at__lte=Now(),
-        request__deleted_at_fivetran_at=None,
-    )
-    connection = due.select_related("request").first()
-    if connection is None:
-        return False
-    permit = circuit_breaker.acquire(due)
+def due() -> QuerySet[Connection]:
+    there = ConnectionRequest.objects.filter(pk=OuterRef("request_id"), deleted_at_fivetran_at=None)
+    return Connection.objects.filter(Exists(there), tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
+
+
+def gave_up() -> QuerySet[Connection]:
+    there = Connection.objects.filter(tests=SetupTestsState.STORED, request__deleted_at_fivetran_at=None)
+    return there.filter(tests_attempts__gte=retry.MAX_ATTEMPTS).exclude(tests_note="").select_related("request")
+
+
+def again(connection: Connection) -> None:
+    move(Connection.objects.filter(pk=connection.pk), SetupTestsState.DUE, actor=Actor.OPERATOR, **DUE_NOW)
+    store_turn(connection.request_id)
+
+
+def release() -> None:
+    """Make runs whose worker died due again."""
+    dead = Connection.objects.filter(tests_lease_until__lt=Now())
+    move(dead, SetupTestsState.DUE, actor=Actor.SWEEPER, **COLUMNS.due_again())
+
+
+def run_tests(request_id: int) -> None:
+    """Run the tests of the request's connection if they are due, nobody else runs them and calls are let through."""
+    mine = due().filter(request_id=request_id)
+    permit = rate_budget.acquire(mine, "run_tests")
     if not permit.taken:
         if permit.wait_until is not None:
-            due.update(tests_next_try_at=permit.wait_until)
-        return False
-    token = uuid.uuid4()
-    lease = timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1)
-    # By the row's own columns alone: `due` looks at the request too, which makes the UPDATE's condition a subquery, and
-    # PostgreSQL does not ask a subquery again after it has waited for another worker's claim.
-    claimed = move(
-        Connection.objects.filter(pk=connection.pk, tests_token=connection.tests_token),
-        SetupTestsState.RUNNING,
-        actor=Actor.WORKER,
-        tests_token=token,
-        tests_lease_until=Now() + lease,
-        tests_attempts=F("tests_attempts") + 1,
-    )
-    if claimed != 1:
-        circuit_breaker.release(permit)
-        return False
-    connection.tests_attempts += 1
-    circuit_breaker.extend(permit)
-    return _run(connection, token)
+            mine.update(tests_next_try_at=permit.wait_until)
+        return
+    held = claim(mine, SetupTestsState.RUNNING, COLUMNS, timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1))
+    if held is None:
+        rate_budget.release(permit)
+        return
+    rate_budget.extend(permit)
+    if _run(held):
+        catalog.learn_group(request_id)
 
 
-def _run(connection: Connection, token: uuid.UUID) -> bool:
-    conn_request = connection.request
+def _run(held: Claim[Connection]) -> bool:
+    """Returns whether a test asks for something, or may do so."""
+    conn_request = held.row.request
     body = conn_request.payload or {}
-    attempt = Attempt.objects.create(request=conn_request, call=Attempt.Call.TESTS)
-    database.close()  # the tests may last for minutes
-    try:
-        answer = configured.client().run_setup_tests(
+
+    def ask() -> Answer:
+        database.close()  # the tests may last for minutes
+        return configured.client().run_setup_tests(
             str(conn_request.connection_id),
             trust_certificates=bool(body.get("trust_certificates")),
             trust_fingerprints=bool(body.get("trust_fingerprints")),
         )
-    except FivetranError as error:
-        outcome.retry_while_database_down(conn_request, partial(_not_run, connection, token, attempt, error))
+
+    return call.record(conn_request, Attempt.Call.TESTS, ask, partial(_store, held)) is not False
+
+
+def _store(held: Claim[Connection], result: Answer | FivetranError) -> bool:
+    mine, conn_request = Connection.objects.filter(pk=held.row.pk, tests_token=held.token), held.row.request
+    if isinstance(result, FivetranError):
+        _not_run(held, result)
         return False
-
-    def store() -> bool:
-        with outcome.atomic():
-            outcome.close(attempt, answer)
-            mine = Connection.objects.filter(pk=connection.pk, tests_token=token)
-            if mine.update(tests_token=None, tests_lease_until=None) != 1:
-                return False  # another run took over; this one's result is in the attempts
-            connection_status.record_status(connection, answer.data)
-            last = conn_request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
-            asked_by_id = last.by_id if last is not None else None
-            asks = store_test_run.store(conn_request, connection, answer.data, asked_by_id=asked_by_id)
-            Event.objects.note(conn_request, EventKind.TESTS_STORED, actor=Actor.WORKER)
-        circuit_breaker.record_success()
-        return asks
-
-    return outcome.retry_while_database_down(conn_request, store) is not False
+    if mine.update(tests_token=None, tests_lease_until=None) != 1:
+        return False  # another run took over; this one's result is in the attempts
+    connection_status.record_status(held.row, result.data)
+    last = conn_request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
+    asked_by_id = last.by_id if last is not None else None
+    asks = store_test_run.store(conn_request, held.row, result.data, asked_by_id=asked_by_id)
+    Event.objects.note(conn_request, EventKind.TESTS_STORED, actor=Actor.WORKER)
+    return asks
 
 
-def _not_run(connection: Connection, token: uuid.UUID, attempt: Attempt, error: FivetranError) -> None:
-    """Try again later; after a refusal, or MAX_ATTEMPTS, say why and leave it to the button."""
-    final = isinstance(error, Refused) or connection.tests_attempts >= MAX_ATTEMPTS
-    give_attempt_back = isinstance(error, (NotSent, RateLimited, Unauthorized))
-    with outcome.atomic():
-        circuit_breaker.record_failure(error)
-        outcome.close(attempt, error)
-        move(
-            Connection.objects.filter(pk=connection.pk, tests_token=token),
-            SetupTestsState.STORED if final and not give_attempt_back else SetupTestsState.DUE,
-            actor=Actor.WORKER,
-            tests_token=None,
-            tests_lease_until=None,
-            tests_attempts=F("tests_attempts") - (1 if give_attempt_back else 0),
-            tests_next_try_at=Now() + timedelta(seconds=settings.PROBE_SECONDS),
-            tests_note=error.message[:500],
-        )
-        store_turn(connection.request_id)
-        if isinstance(error, Refused):
-            notifications.tell_of_refusal(connection.request, refusals.code_of(error.status, error.code))
-        if isinstance(error, Refused) and error.status == 404:
-            Connection.objects.filter(pk=connection.pk).update(check_due_at=Now())  # is it still there?
+def _not_run(held: Claim[Connection], error: FivetranError) -> None:
+    """Try again later; after a refusal, or the last try, say why and leave it to the button."""
+    mine = Connection.objects.filter(pk=held.row.pk, tests_token=held.token)
+    if retry.is_final(error, held.row.tests_attempts):
+        move(mine, SetupTestsState.STORED, actor=Actor.WORKER, **COLUMNS.ended(error.message))
+    else:
+        move(mine, SetupTestsState.DUE, actor=Actor.WORKER, **COLUMNS.put_back(error, settings.PROBE_SECONDS))
+    store_turn(held.row.request_id)
+    if isinstance(error, Refused):
+        connection_status.heed_refusal(held.row.request, error)

@@ -79,7 +79,7 @@ def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
     )
     # Once for the whole batch.
     notifications.notify(requests[0], NoticeKind.SUBMITTED, *permissions.approvers_for(by), batch=batch)
-    transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
+    transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
     return batch
 
 
@@ -101,8 +101,8 @@ def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -
 
     def enqueue_approved() -> None:
         # Until the broker turns out to be away: the next sweep enqueues the rest.
-        if all(tasks.enqueue(tasks.submit, request_id) for request_id in approved):
-            tasks.enqueue(tasks.notify)
+        if all(tasks.enqueue("submit", request_id) for request_id in approved):
+            tasks.enqueue("notify")
 
     transaction.on_commit(enqueue_approved, robust=True)
     return outcomes

@@ -118,7 +118,7 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
         columns = approval(by, digest)
         transition_change(change, ChangeStatus.APPROVED, actor=Actor.APPROVER, by=by, guard=Q(digest=digest), **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
-        transaction.on_commit(partial(tasks.enqueue, tasks.apply_change, change.pk), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, "apply_change", change.pk), robust=True)
 
 
 def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
@@ -137,4 +137,4 @@ def actor_of(by: User, conn_request: ConnectionRequest) -> Actor:
 
 def _tell(change: ConnectionChange, kind: NoticeKind, *people: User) -> None:
     notifications.notify(change.request, kind, *people, dedup_key=change.pk)
-    transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
+    transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)

@@ -42,7 +42,7 @@ def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce:
         )
         if announce:
             notifications.notify(conn_request, NoticeKind.APPROVED, conn_request.requester)
-            transaction.on_commit(partial(tasks.enqueue, tasks.submit, conn_request.pk), robust=True)
+            transaction.on_commit(partial(tasks.enqueue, "submit", conn_request.pk), robust=True)
 
 
 def reject(*, by: User, conn_request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
@@ -67,4 +67,4 @@ def _decide(by: User, conn_request: ConnectionRequest, target: Status, kind: Not
     with transaction.atomic():
         transition(conn_request, target, actor=Actor.APPROVER, by=by, reason=reason, **decision(by, reason))
         notifications.notify(conn_request, kind, conn_request.requester)
-        transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)

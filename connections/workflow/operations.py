@@ -82,7 +82,7 @@ def adopt(*, by: User, conn_request: ConnectionRequest, connection_id: str, reas
         with transaction.atomic():
             transition(conn_request, Status.CREATED, actor=Actor.OPERATOR, by=by, reason=reason, **settled)
             store_turn(conn_request.pk)
-            transaction.on_commit(partial(tasks.enqueue, tasks.run_tests, conn_request.pk), robust=True)
+            transaction.on_commit(partial(tasks.enqueue, "run_tests", conn_request.pk), robust=True)
     except IntegrityError:
         raise DoesNotFit("This connection belongs to another request already.") from None
 
@@ -130,7 +130,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
             ).save()
             store_turn(conn_request.pk)
             notifications.notify(conn_request, NoticeKind.CREATED, owner)
-            transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
+            transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
     except IntegrityError:
         raise DoesNotFit(_held(columns)) from None
     return conn_request
@@ -189,7 +189,7 @@ def send_again(*, by: User, conn_request: ConnectionRequest, reason: str) -> Non
     with transaction.atomic():
         queued: dict[str, Any] = {"next_try_at": Now(), "attempts_used": 0, "note": ""}
         transition(conn_request, Status.APPROVED, actor=Actor.OPERATOR, by=by, reason=_reason(reason), **queued)
-        transaction.on_commit(partial(tasks.enqueue, tasks.submit, conn_request.pk), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, "submit", conn_request.pk), robust=True)
 
 
 def close(*, by: User, conn_request: ConnectionRequest, reason: str) -> None:
@@ -217,7 +217,7 @@ def hand_back(*, by: User, conn_request: ConnectionRequest, reason: str) -> None
             conn_request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code
         )
         notifications.notify(conn_request, NoticeKind.MENDED, conn_request.requester)
-        transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
 
 
 def pause(*, by: User, reason: str) -> bool:
@@ -233,7 +233,7 @@ def resume(*, by: User) -> bool:
     permissions.check_can_operate(by)
     paused = CircuitBreaker.objects.filter(pk=1, paused_at__isnull=False)
     resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
-    transaction.on_commit(partial(tasks.enqueue, tasks.sweep, True), robust=True)
+    transaction.on_commit(partial(tasks.enqueue, "sweep", True), robust=True)
     return resumed
 
 
@@ -245,7 +245,7 @@ def refresh_catalog(*, by: User) -> bool:
     recently = Q(asked_at__gt=Now() - REFRESH_AGAIN, asked_at__lte=Now())
     if not mine.exclude(recently).update(asked_at=Now()):
         raise StaleRow("Fivetran was asked less than a minute ago. Wait a moment before you ask again.")
-    if tasks.enqueue(tasks.refresh_catalog):
+    if tasks.enqueue("refresh_catalog"):
         return True
     mine.update(asked_at=row.asked_at)
     return False

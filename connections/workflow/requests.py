@@ -145,7 +145,7 @@ def submit(
             conn_request = _to_pending(by, filing, conn_request)
             if announce:
                 notifications.notify(conn_request, NoticeKind.SUBMITTED, *approvers)
-                transaction.on_commit(partial(tasks.enqueue, tasks.notify), robust=True)
+                transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
     except (IntegrityError, limits.TooMany) as error:
         first = _existing(by, filing) if conn_request is None else None
         if first is not None:

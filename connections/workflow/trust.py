@@ -46,7 +46,7 @@ def approve_trust(
         Connection.objects.select_for_update().get(request=conn_request).count_trust()
         store_turn(conn_request.pk)
         Event.objects.note(conn_request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
-        transaction.on_commit(partial(tasks.enqueue, tasks.send_trust, row.pk), robust=True)
+        transaction.on_commit(partial(tasks.enqueue, "send_trust", row.pk), robust=True)
 
 
 def _standing(

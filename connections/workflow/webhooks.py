@@ -68,7 +68,7 @@ def take_webhook(*, body: bytes, signature: str) -> None:
         connection = wanted.first()
         if connection is not None:
             Connection.objects.filter(pk=connection.pk).update(check_due_at=Now())
-            transaction.on_commit(partial(tasks.enqueue, tasks.check, connection.request_id), robust=True)
+            transaction.on_commit(partial(tasks.enqueue, "check", connection.request_id), robust=True)
 
 
 def read_event(body: bytes) -> Mapping[str, Any]:

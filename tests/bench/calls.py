@@ -122,5 +122,5 @@ def released_at_once(worker: Process, ids: Sequence[int]) -> Callable[[], None]:
     os.killpg(worker.popen.pid, signal.SIGSTOP)
     with app.connection_for_write() as to:
         for pk in ids:
-            tasks.submit.apply_async((pk,), connection=to)
+            tasks.TASKS["submit"].apply_async((pk,), connection=to)
     return lambda: os.killpg(worker.popen.pid, signal.SIGCONT)

@@ -59,7 +59,7 @@ def _one() -> float:
 
     def until_created() -> None:
         end = time.monotonic() + 20
-        assert tasks.enqueue(tasks.submit, pk)
+        assert tasks.enqueue("submit", pk)
         while row.get() != "created":
             assert time.monotonic() < end and row.get() != "failed", row.get()
             time.sleep(0.0005)

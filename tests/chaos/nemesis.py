@@ -13,8 +13,8 @@ from django.db import connection
 
 from connections import tasks
 from connections.models import ConnectionRequest
+from connections.queue.publisher import enqueue_many
 from connections.states import Status
-from connections.worker import sweep
 from tests import processes
 from tests.faults.broker import Broker
 
@@ -138,7 +138,7 @@ class Nemesis:
             case "messages enqueued thrice":
                 return self._ring_thrice()
             case "another sweeper":
-                return tasks.enqueue_due(sweep())
+                return bool(tasks.sweep())
             case "database session ended":
                 return self._end_session()
             case _:
@@ -168,8 +168,8 @@ class Nemesis:
         """Every message of what is under way, three times: the broker may deliver twice, and anybody may enqueue."""
         under_way = ConnectionRequest.objects.filter(status__in=[Status.APPROVED, Status.SENDING, Status.UNKNOWN])
         ids = list(under_way.order_by("pk").values_list("pk", flat=True)[:10])
-        messages = [(task, pk) for pk in ids for task in (tasks.submit, tasks.reconcile)]
-        return bool(messages) and tasks.enqueue_many(messages * 3)
+        messages = [(job, pk) for pk in ids for job in ("submit", "reconcile")]
+        return bool(messages) and enqueue_many(messages * 3)
 
     def _freeze(self) -> bool:
         now = time.monotonic()

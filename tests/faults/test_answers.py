@@ -93,7 +93,7 @@ def test_asked_to_wait(fivetran: Fivetran, approve: Approve, clocks: Any, case: 
     conn_request = approve("asked_to_wait")
     before = timezone.now()
     started = time.monotonic()
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert time.monotonic() - started < 20  # far less than most of the waits that were asked for
     row = circuit_breaker.current()
     assert row.reason == BreakerReason.RATE_LIMITED
@@ -164,7 +164,7 @@ def test_the_key_is_refused_in_the_middle_and_replaced(
 def test_the_group_was_deleted(fivetran: Fivetran, approve: Approve, clocks: Any) -> None:
     """Fault 51: the refusal names the group, and the requester may clone."""
     conn_request = approve("gone_group")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     assert conn_request.state is Status.FAILED and conn_request.group_id in conn_request.failure_message
     assert permissions.can_clone(conn_request.requester, conn_request)
@@ -191,7 +191,7 @@ def test_setup_tests_without_measure(fivetran: Fivetran, approve: Approve, clock
         "setup_tests": [odd, *many],
     }
     fivetran.next({"path": "/v1/connections", "status": 201, "body": {"code": "Success", "data": data}})
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     assert conn_request.state is Status.CREATED
     run = conn_request.connection.runs.get()
@@ -210,10 +210,10 @@ def test_a_run_of_tests_rung_twice(fivetran: Fivetran, approve: Approve, clocks:
     from connections import workflow
 
     conn_request = approve("tests_twice")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     workflow.rerun_tests(by=conn_request.requester, conn_request=conn_request)
     for _ in range(2):
-        worker.run_tests(conn_request.pk)
+        worker.run("run_tests", conn_request.pk)
     assert conn_request.connection.runs.count() == 2
     exactly_one(fivetran, conn_request)

@@ -39,7 +39,7 @@ def click(group: str, live_broker: str) -> "Click":
     approver: User = factories.person("approver")
     client = Client()
     client.force_login(approver)
-    until(lambda: tasks.enqueue(tasks.notify))  # a message of this process was enqueued before: their code is loaded
+    until(lambda: tasks.enqueue("notify"))  # a message of this process was enqueued before: their code is loaded
 
     def approve(schema: str) -> tuple[list[ConnectionRequest], float]:
         clicked: list[ConnectionRequest] = []

@@ -40,7 +40,7 @@ def test_a_worker_whose_clock_is_wrong(fivetran: Fivetran, approve: Approve, min
 
     def wrong() -> None:
         with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes), tick=True):
-            worker.submit(conn_request.pk)
+            worker.run("submit", conn_request.pk)
         connections.close_all()
 
     thread = threading.Thread(target=wrong)
@@ -48,11 +48,11 @@ def test_a_worker_whose_clock_is_wrong(fivetran: Fivetran, approve: Approve, min
     until(fivetran.holding)
     with time_machine.travel(datetime.now(UTC) + timedelta(minutes=minutes), tick=True):
         worker.sweep()
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
         assert status(conn_request) is Status.SENDING
     fivetran.release()
     thread.join()
-    worker.submit(other.pk)
+    worker.run("submit", other.pk)
     assert {status(conn_request), status(other)} == {Status.CREATED}
     exactly_one(fivetran, conn_request, other)
     assert len(fivetran.posts()) == 2
@@ -65,13 +65,13 @@ def test_a_clock_that_jumps_back_during_a_call(fivetran: Fivetran, approve: Appr
         setattr(clocks, name, float(value))
     conn_request = approve("lost_jump")
     with time_machine.travel(datetime.now(UTC), tick=True) as traveller:
-        thread = threading.Thread(target=lambda: (worker.submit(conn_request.pk), connections.close_all()))
+        thread = threading.Thread(target=lambda: (worker.run("submit", conn_request.pk), connections.close_all()))
         thread.start()
         until(fivetran.connections)
         traveller.shift(timedelta(hours=-1))
         thread.join(timeout=clocks.SUBMIT_DEADLINE + 5)
         assert not thread.is_alive() and status(conn_request) is Status.UNKNOWN
-        worker.reconcile(conn_request.pk)
+        worker.run("reconcile", conn_request.pk)
     assert status(conn_request) is Status.CREATED
     exactly_one(fivetran, conn_request)
 
@@ -86,7 +86,7 @@ def test_people_who_leave(fivetran: Fivetran, approve: Approve) -> None:
         person.save()
         with pytest.raises(ProtectedError):
             person.delete()
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert status(conn_request) is Status.CREATED
     exactly_one(fivetran, conn_request)
     auditor = Client()

@@ -169,7 +169,7 @@ def test_a_withdrawal_and_a_claim_at_once(fivetran: Fivetran, approve: Approve) 
 
         def claim(row: ConnectionRequest = conn_request, barrier: threading.Barrier = barrier) -> None:
             barrier.wait()
-            worker.submit(row.pk)
+            worker.run("submit", row.pk)
             connections.close_all()
 
         thread = threading.Thread(target=claim)
@@ -192,11 +192,11 @@ def test_two_runs_of_tests_claimed_at_once(fivetran: Fivetran, approve: Approve)
     from connections.models import Connection, SetupTestsState
 
     conn_request = approve("claimed_tests")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     workflow.rerun_tests(by=conn_request.requester, conn_request=ConnectionRequest.objects.get(pk=conn_request.pk))
 
     def run() -> None:
-        worker.run_tests(conn_request.pk)
+        worker.run("run_tests", conn_request.pk)
         connections.close_all()
 
     with session() as first, session() as watcher:

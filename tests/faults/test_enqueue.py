@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import redis
 
-from connections import tasks, worker
+from connections import tasks
 from connections.models import ConnectionRequest
+from connections.queue import publisher
 from connections.states import Status
 from portal.celery import app
 from tests.faults.conftest import status
@@ -99,7 +100,7 @@ def test_the_broker_goes_away_after_it_was_asked(door: Callable[[str], Door], la
 
     def enqueue() -> None:
         door(later)
-        assert tasks.enqueue(tasks.notify) is False
+        assert tasks.enqueue("notify") is False
 
     assert quickest(lambda: seconds(enqueue), ANSWERED) < ANSWERED
 
@@ -109,12 +110,12 @@ def test_connections_that_were_forgotten_on_the_way_cost_one_message(door: Calla
 
     def enqueue() -> float:
         way = door("passed")
-        until(lambda: tasks.enqueue(tasks.notify))
+        until(lambda: tasks.enqueue("notify"))
         way.forget()
         enqueued: list[bool] = []
-        took = seconds(lambda: enqueued.append(tasks.enqueue(tasks.notify)))
+        took = seconds(lambda: enqueued.append(tasks.enqueue("notify")))
         assert enqueued == [False]
-        until(lambda: tasks.enqueue(tasks.notify))
+        until(lambda: tasks.enqueue("notify"))
         return took
 
     assert quickest(enqueue, ANSWERED) < ANSWERED
@@ -129,14 +130,14 @@ def test_a_message_takes_the_connection_of_the_last_one_while_it_is_fresh(
         def connected() -> int:
             return int(broker.info("stats")["total_connections_received"])
 
-        assert tasks.enqueue(tasks.notify)
+        assert tasks.enqueue("notify")
         before = connected()
-        assert tasks.enqueue(tasks.notify) and connected() == before
+        assert tasks.enqueue("notify") and connected() == before
         broker.client_kill_filter(_type="normal", skipme=True)
-        assert tasks.enqueue(tasks.notify) and connected() > before
+        assert tasks.enqueue("notify") and connected() > before
         before = connected()
-        tasks._publishing._used_at -= tasks.KEPT_SECONDS  # as if so long ago: this clock can be set by nobody
-        assert tasks.enqueue(tasks.notify) and connected() > before
+        publisher._publishing._used_at -= publisher.KEPT_SECONDS  # as if so long ago: this clock can be set by nobody
+        assert tasks.enqueue("notify") and connected() > before
         assert broker.llen("control") == 4
 
 
@@ -147,10 +148,10 @@ def test_messages_do_not_pile_up_while_nobody_hears_them(
     requests = [approve(f"unheard_{n}") for n in range(5)]
     with redis.Redis.from_url(live_broker) as broker:
         for _ in range(3):
-            tasks.enqueue_due(worker.sweep())
+            tasks.sweep()
             assert broker.llen("slow") == len(requests)
         broker.flushall()
-        tasks.enqueue_due(worker.sweep())
+        tasks.sweep()
         assert broker.llen("slow") == len(requests)
 
 
@@ -163,7 +164,7 @@ def test_what_lost_its_message_is_rung_for_before_what_came_later(
         broker.flushall()
         for number in range(3):
             approve(f"later_{number}")
-        tasks.enqueue_due(worker.sweep())
+        tasks.sweep()
         enqueued = [json.loads(base64.b64decode(json.loads(item)["body"]))[0] for item in broker.lrange("slow", 0, 1)]
     assert sorted(enqueued) == [[conn_request.pk] for conn_request in lost]
 
@@ -173,9 +174,9 @@ def test_a_worker_looks_for_the_next_one_only_where_no_message_waits(
 ) -> None:
     """Faults 12 and 13: a message that was lost costs no sweep, and messages that are there no vain look-ups."""
     first, second = approve("with_a_message"), approve("with_another")
-    tasks.submit(first.pk)
+    tasks.TASKS["submit"](first.pk)
     assert (status(first), status(second)) == (Status.CREATED, Status.APPROVED)
     with redis.Redis.from_url(live_broker) as broker:
         broker.flushall()
-    tasks.submit(first.pk)
+    tasks.TASKS["submit"](first.pk)
     assert status(second) is Status.CREATED

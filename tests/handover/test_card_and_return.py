@@ -45,7 +45,7 @@ def olga(transactional_db: None) -> User:
 def begun(approve: Any, source_owner: str = "olga", schema: str = "handed") -> Handover:
     """A hand-over whose connection exists at the stand-in."""
     request = approve(schema, **CARD, source_owner=source_owner)
-    worker.submit(request.pk)
+    worker.run("submit", request.pk)
     return Handover.objects.select_related("request__requester", "request__connection", "owner").get(request=request)
 
 
@@ -59,7 +59,7 @@ def open_card(client: Client, row: Handover) -> str:
 
 def test_the_card_shows_what_the_request_asked_for(fivetran: Fivetran, approve: Any, olga: User) -> None:
     request = approve("all_fields", **CARD, connect_card_config__all_fields=True, source_owner="olga")
-    worker.submit(request.pk)
+    worker.run("submit", request.pk)
     row = Handover.objects.select_related("request__requester", "request__connection", "owner").get(request=request)
     open_card(logged_in(olga), row)
     found = fivetran.call("journal")
@@ -120,15 +120,15 @@ def test_from_the_button_to_connected(fivetran: Fivetran, approve: Any, olga: Us
     row.refresh_from_db()
     assert row.state == HandoverState.RETURNED
     assert "The portal asks Fivetran how it went" in client.get(page_of(row)).content.decode()
-    assert worker.check(row.request_id) is True  # and the tests are due
+    assert worker.run("check", row.request_id) == [("run_tests", row.request_id)]  # and the tests are due
     row.refresh_from_db()
     assert row.state == HandoverState.DONE and row.done_at
     assert Notice.objects.get(kind=NoticeKind.CONNECTED).recipient == row.request.requester
-    assert worker.sweep().run_tests == [row.request_id]
-    worker.run_tests(row.request_id)
+    assert worker.sweep()["run_tests"] == [row.request_id]
+    worker.run("run_tests", row.request_id)
     connection = Connection.objects.get()
     assert (connection.setup_state, connection.tests, connection.runs.count()) == ("connected", "stored", 1)
-    assert worker.sweep().run_tests == []  # once
+    assert worker.sweep()["run_tests"] == []  # once
     for kind in (EventKind.HANDOVER_DONE, EventKind.HANDOVER_RETURNED, EventKind.CARD_ISSUED):
         assert kinds(row).count(kind) == 1
 
@@ -137,7 +137,7 @@ def test_an_owner_without_an_account_goes_the_same_way(fivetran: Fivetran, appro
     row = begun(approve, OUTSIDE)
     client = proved(row)
     assert client.get(fill(open_card(client, row), **GIVEN)).status_code == 302
-    worker.check(row.request_id)
+    worker.run("check", row.request_id)
     assert "Connected." in client.get(page_of(row)).content.decode()
     event = row.request.events.get(kind=EventKind.HANDOVER_RETURNED)
     assert (event.by, event.detail["who"]) == (None, OUTSIDE)
@@ -161,7 +161,7 @@ def test_who_comes_back_after_fivetran_was_heard_of_reads_that_it_is_done(
     client = proved(row) if owner == OUTSIDE else logged_in(olga)
     back = fill(open_card(client, row), **GIVEN)
     Connection.objects.update(check_due_at=Now())
-    worker.check(row.request_id)  # a webhook, the list, another tab: faster than the browser
+    worker.run("check", row.request_id)  # a webhook, the list, another tab: faster than the browser
     row.refresh_from_db()
     assert row.state == HandoverState.DONE
     if owner == "olga":
@@ -185,15 +185,15 @@ def test_after_a_return_without_success_the_tests_say_why_and_the_link_goes_on(
     row = begun(lambda _schema, **changes: factories.approved(**changes, **stripe))
     client = logged_in(olga)
     client.get(way_back(open_card(client, row)))  # back without having entered anything
-    assert worker.check(row.request_id) is True
+    assert worker.run("check", row.request_id) == [("run_tests", row.request_id)]
     row.refresh_from_db()
     assert row.state == HandoverState.OPEN
-    worker.run_tests(row.request_id)
+    worker.run("run_tests", row.request_id)
     text = client.get(page_of(row)).content.decode()
     assert "does not call the connection connected yet" in text and "data-test-status" in text
     assert Notice.objects.filter(kind=NoticeKind.CONNECTED).count() == 0
     assert client.get(fill(open_card(client, row), api_key="sk_x")).status_code == 302
-    worker.check(row.request_id)
+    worker.run("check", row.request_id)
     row.refresh_from_db()
     assert row.state == HandoverState.DONE
 
@@ -208,7 +208,7 @@ def test_who_never_came_back_is_noticed_when_the_page_is_opened_again(
     assert Connection.objects.get().check_due_at is None  # Fivetran was asked a moment ago
     Connection.objects.update(seen_at=Now() - timedelta(minutes=2))
     client.get(page_of(row))
-    worker.check(row.request_id)
+    worker.run("check", row.request_id)
     row.refresh_from_db()
     assert row.state == HandoverState.DONE
 
@@ -219,7 +219,7 @@ def test_a_run_of_the_tests_that_finds_it_connected_is_the_end_too(
     row = begun(approve)
     fill(open_card(logged_in(olga), row), **GIVEN)
     Connection.objects.update(tests="due", tests_next_try_at=Now())
-    worker.run_tests(row.request_id)
+    worker.run("run_tests", row.request_id)
     row.refresh_from_db()
     connection = Connection.objects.get()
     assert (row.state, connection.tests, connection.runs.count()) == (HandoverState.DONE, "stored", 1)
@@ -396,8 +396,8 @@ def test_who_comes_back_after_the_proof_has_ended_enters_a_code_and_is_back(
 
 def test_the_return_of_who_enters_no_code_is_not_lost(fivetran: Fivetran, approve: Any, time_machine: Any) -> None:
     row, client, back = come_back_late(approve, time_machine)
-    assert worker.sweep().check == [row.request_id]
-    worker.check(row.request_id)
+    assert worker.sweep()["check"] == [row.request_id]
+    worker.run("check", row.request_id)
     row.refresh_from_db()
     assert row.state == HandoverState.DONE and row.returned_at is None
     assert "There is nothing left to do for you here" in client.get(back, follow=True).content.decode()

@@ -23,8 +23,8 @@ def test_what_is_entered_counts_as_drift_only_once_the_hand_over_is_done(
 
     def looked() -> Connection:
         Connection.objects.update(check_due_at=Now())
-        worker.check(row.request_id)
-        worker.observe()
+        worker.run("check", row.request_id)
+        worker.run("observe")
         return Connection.objects.get()
 
     payload = row.request.payload or {}

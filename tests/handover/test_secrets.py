@@ -46,7 +46,7 @@ def test_the_canaries_are_found_nowhere(
 ) -> None:
     with caplog.at_level(logging.DEBUG):
         request = approve("canary", **CARD, source_owner=OUTSIDE)
-        worker.submit(request.pk)
+        worker.run("submit", request.pk)
         row = Handover.objects.select_related("request__requester", "request__connection", "owner").get()
         client = Client()
         client.post(page_of(row, "send-code/"))
@@ -57,8 +57,8 @@ def test_the_canaries_are_found_nowhere(
         back = way_back(card)
         if outcome == "came back":
             client.get(fill(card, **GIVEN))
-            worker.check(request.pk)
-            worker.run_tests(request.pk)
+            worker.run("check", request.pk)
+            worker.run("run_tests", request.pk)
         worker.sweep()
         notifications.send_due()
     query = urllib.parse.parse_qs(urllib.parse.urlsplit(card).query)

@@ -129,7 +129,7 @@ def settled(*requests: ConnectionRequest) -> None:
     def now() -> list[Status]:
         states = [ConnectionRequest.objects.get(pk=r.pk).state for r in requests]
         if Status.UNKNOWN in states:
-            tasks.enqueue(tasks.sweep)
+            tasks.enqueue("sweep")
             time.sleep(0.5)
         return states
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from connections.demo import environment as demo
@@ -190,8 +191,6 @@ def test_sqlite_waits_instead_of_failing() -> None:
 
 
 def test_celery_treats_the_message_as_a_doorbell() -> None:
-    from django.conf import settings
-
     from portal.celery import app
 
     assert app.conf.task_acks_late is False
@@ -202,21 +201,18 @@ def test_celery_treats_the_message_as_a_doorbell() -> None:
     assert app.conf.accept_content == ["json"]
     assert app.conf.broker_transport_options["socket_timeout"] == 5
     assert {queue.name for queue in app.conf.task_queues} == {"slow", "control"}
-    assert {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()} == {
-        "sweep",
-        "notify",
-        "observe",
-        "refresh_catalog",
-        "probe",
-    }
 
 
-def test_every_task_has_a_route() -> None:
+def test_tasks_lanes_and_schedules_are_those_of_the_jobs() -> None:
     from portal.celery import app
 
+    jobs = {job.name: job for job in import_module("connections.worker").JOBS}
     import_module("connections.tasks")
-    ours = {name for name in app.tasks if not name.startswith("celery.")}
-    assert ours == set(app.conf.task_routes)
+    assert {name for name in app.tasks if not name.startswith("celery.")} == set(jobs)
+    assert app.conf.task_routes == {name: {"queue": job.lane.value} for name, job in jobs.items()}
+    scheduled = {entry["task"]: entry["schedule"].seconds for entry in app.conf.beat_schedule.values()}
+    assert set(scheduled) == {"sweep", "notify", "observe", "refresh_catalog", "probe"}
+    assert scheduled == {name: getattr(settings, job.every) for name, job in jobs.items() if job.every}
 
 
 @pytest.mark.parametrize(

@@ -241,11 +241,11 @@ def test_a_form_needs_its_token(cast: dict[str, User]) -> None:
     assert log_in(client, "requester", PASSWORD).status_code == 403
 
 
-def test_an_upload_beyond_the_limit_is_a_clean_400(as_user: AsUser) -> None:
+def test_an_upload_beyond_the_limit_is_a_clean_413(as_user: AsUser) -> None:
     response = as_user("requester").post(
         "/requests/new/", {"reason": "x" * (django_settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)}
     )
-    assert response.status_code == 400
+    assert response.status_code == 413
 
 
 # --- logs ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from django.db.models.functions import Now
 from connections import worker
 from connections.fivetran.errors import RateLimited, Unknown
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process
-from connections.queue import circuit_breaker
+from connections.queue import circuit_breaker, rate_budget
+from connections.queue.job import Needs
 from connections.states import Status
 from tests import factories, statements
 from tests.sandbox_client import Fivetran
@@ -68,12 +69,12 @@ def test_a_trial_that_made_no_call_is_the_next_ones(fivetran: Fivetran, approve:
     fivetran.seed(group_id=stranger.group_id, service="google_sheets", schema=stranger.schema)
     ConnectionRequest.objects.filter(pk=changed.pk).update(payload={"service": "google_sheets"})
     put(BreakerReason.HALF_OPEN)
-    worker.submit(stranger.pk)
+    worker.run("submit", stranger.pk)
     assert fresh(stranger).state is Status.FAILED
-    worker.submit(changed.pk)
+    worker.run("submit", changed.pk)
     assert fresh(changed).state is Status.ATTENTION
     assert circuit_breaker.current().reason == BreakerReason.HALF_OPEN
-    worker.submit(next_one.pk)
+    worker.run("submit", next_one.pk)
     assert fresh(next_one).state is Status.CREATED
     assert circuit_breaker.current().reason == BreakerReason.CLOSED
 
@@ -84,7 +85,7 @@ def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(se
     late = factories.approved()
     put(BreakerReason.HALF_OPEN)
     with statements.before(BREAKER_WRITTEN, partial(put, BreakerReason.HALF_OPEN, due=False)) as found:
-        worker.submit(late.pk)  # somebody else is on the way since the row was read
+        worker.run("submit", late.pk)  # somebody else is on the way since the row was read
     assert found and fresh(late).state is Status.APPROVED
     assert fresh(late).next_try_at == late.next_try_at
 
@@ -93,7 +94,7 @@ def test_who_comes_too_late_for_the_trial_keeps_the_moment_at_which_it_is_due(se
 def test_a_short_wait_ends_a_trial_as_a_short_wait(settings: Any) -> None:
     settings.SUBMIT_DEADLINE = AN_HOUR
     put(BreakerReason.HALF_OPEN)
-    assert circuit_breaker.acquire().alone
+    assert rate_budget.acquire().alone
     circuit_breaker.record_failure(asked_to_wait(300))
     assert circuit_breaker.current().reason == BreakerReason.RATE_LIMITED
     assert 0 < seconds_left() < 400
@@ -112,17 +113,17 @@ def test_look_ups_that_are_answered_do_not_speak_for_creations(
 ) -> None:
     settings.PROBE_SECONDS = 30
     for number in range(circuit_breaker.UNCLEAR_LIMIT):
-        assert circuit_breaker.may_call()
+        assert circuit_breaker.allows(Needs.CALLING)
         conn_request = approve(f"error_{number}")
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
         assert fresh(conn_request).state is Status.UNKNOWN
         ConnectionRequest.objects.filter(pk=conn_request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
-        worker.reconcile(conn_request.pk)
+        worker.run("reconcile", conn_request.pk)
         assert fresh(conn_request).lookups == 1
     assert circuit_breaker.current().reason == BreakerReason.OPEN
     put(BreakerReason.HALF_OPEN)
     ConnectionRequest.objects.update(next_lookup_at=Now() - timedelta(seconds=1))
-    worker.reconcile(conn_request.pk)
+    worker.run("reconcile", conn_request.pk)
     assert circuit_breaker.current().reason == BreakerReason.HALF_OPEN
 
 
@@ -130,7 +131,7 @@ def test_look_ups_that_are_answered_do_not_speak_for_creations(
 def test_unclear_endings_close_it_after_a_wait_that_is_over_too() -> None:
     put(BreakerReason.RATE_LIMITED)
     for _ in range(circuit_breaker.UNCLEAR_LIMIT):
-        assert circuit_breaker.may_call()
+        assert circuit_breaker.allows(Needs.CALLING)
         circuit_breaker.record_failure(Unknown("no answer"))
     assert circuit_breaker.current().reason == BreakerReason.OPEN
 
@@ -148,34 +149,34 @@ def test_a_probe_that_is_asked_to_wait_waits(fivetran: Fivetran, reason: Breaker
             "body": {"code": "TooManyRequests", "message": "Too many"},
         }
     )
-    worker.probe()
+    worker.run("probe")
     assert circuit_breaker.current().reason == reason  # only an answer lifts it
     assert seconds_left() > AN_HOUR - 60
 
 
 def test_nobody_looks_anything_up_before_the_wait_is_over(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("lost_one")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.UNKNOWN
     put(BreakerReason.RATE_LIMITED, due=False)
     asked = len(fivetran.call("journal"))
-    assert worker.sweep().reconcile == []
-    worker.reconcile(conn_request.pk)
+    assert worker.sweep()["reconcile"] == []
+    worker.run("reconcile", conn_request.pk)
     assert len(fivetran.call("journal")) == asked
     put(BreakerReason.RATE_LIMITED)
-    assert worker.sweep().reconcile == [conn_request.pk]
-    worker.reconcile(conn_request.pk)
+    assert worker.sweep()["reconcile"] == [conn_request.pk]
+    worker.run("reconcile", conn_request.pk)
     assert fresh(conn_request).state is Status.CREATED
 
 
 def test_who_was_asked_to_wait_keeps_its_place(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
     settings.PROBE_SECONDS = 30
     first, second = approve("busy_first"), approve("sheets_second")
-    worker.submit(first.pk)
+    worker.run("submit", first.pk)
     assert fresh(first).state is Status.APPROVED
-    assert worker.sweep().submit == []
+    assert worker.sweep()["submit"] == []
     put(BreakerReason.RATE_LIMITED)
-    assert worker.sweep().submit == [first.pk, second.pk]
+    assert worker.sweep()["submit"] == [first.pk, second.pk]
 
 
 # --- the database in between ----------------------------------------------------------------------------------------
@@ -193,7 +194,7 @@ def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
 ) -> None:
     conn_request = approve(name)
     with statements.before("connections_circuitbreaker", statements.away, when=lambda: bool(fivetran.posts())) as found:
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     assert len(found) > 1 and fresh(conn_request).state is ENDINGS[name]
     moves = conn_request.events.order_by("version").values_list("version", flat=True)
     assert list(moves) == list(range(1, fresh(conn_request).version + 1))
@@ -202,7 +203,7 @@ def test_a_result_is_written_once_though_the_gate_could_not_be_at_first(
 def test_a_commit_that_only_seemed_to_fail_is_not_made_twice(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("busy_b")
     with statements.before('UPDATE "connections_attempt"', statements.lose_the_answer_to_commit) as tries:
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     assert len(tries) == 2 and fresh(conn_request).state is Status.APPROVED
 
 
@@ -214,7 +215,7 @@ def test_what_changed_hands_is_not_set_aside(approve: Approve, settings: Any) ->
         raise ValueError("this worker was held up, and another one has the row")
 
     settings.FIVETRAN_CREDENTIALS = held_up
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.CLAIMED
 
 

@@ -11,7 +11,8 @@ from django.test.utils import CaptureQueriesContext
 from connections import worker
 from connections.fivetran import configured, rate_limit
 from connections.models import CircuitBreaker, ConnectionRequest, Pace
-from connections.queue import circuit_breaker
+from connections.queue import circuit_breaker, rate_budget
+from connections.queue.job import Needs
 from connections.states import Status
 from tests import factories
 from tests.sandbox_client import Fivetran
@@ -28,7 +29,7 @@ def read(fivetran: Fivetran, remaining: int, limit: int = 20_000) -> CircuitBrea
     """The circuit breaker's row once an answer said so."""
     fivetran.settings(hourly_limit=limit, hourly_remaining=remaining)
     configured.client().probe()
-    circuit_breaker.record_rate_limit(circuit_breaker.current())
+    rate_budget.record_rate_limit(circuit_breaker.current())
     return circuit_breaker.current()
 
 
@@ -50,35 +51,36 @@ def test_what_is_left_decides_the_pace(fivetran: Fivetran, remaining: int, pace:
 
 def test_the_rest_is_spread_over_the_hour(fivetran: Fivetran, settings: Any) -> None:
     settings.SWEEP_INTERVAL = 30
-    assert all(circuit_breaker.acquire().taken for _ in range(60))  # CREATIONS_PER_MINUTE is off
+    assert all(rate_budget.acquire().taken for _ in range(60))  # CREATIONS_PER_MINUTE is off
     read(fivetran, 900)
     taken = 0
-    while circuit_breaker.acquire().taken:
+    while rate_budget.acquire().taken:
         taken += 1
     # An hour has places for 300 creations of three calls: one each 12 s, of which those of two sweeps go at once.
-    assert taken == 6 and circuit_breaker.permits(500) <= 1
-    assert circuit_breaker.acquire().wait_until is not None
+    assert taken == 6 and rate_budget.permits(500) <= 1
+    assert rate_budget.acquire().wait_until is not None
 
 
 def test_the_last_calls_are_for_look_ups(fivetran: Fivetran, approve: Approve) -> None:
     unclear, waiting = approve("lost_one"), approve("sheets_waits")
-    worker.submit(unclear.pk)
+    worker.run("submit", unclear.pk)
     assert fresh(unclear).state is Status.UNKNOWN
     read(fivetran, 100)
-    worker.submit(waiting.pk)
+    worker.run("submit", waiting.pk)
     assert fresh(waiting).state is Status.APPROVED
     due = worker.sweep()
-    assert (due.submit, due.reconcile, circuit_breaker.may_change(), circuit_breaker.may_call()) == (
+    allowed = [circuit_breaker.allows(needs) for needs in (Needs.CHANGING, Needs.CALLING)]
+    assert (due["submit"], due["reconcile"], *allowed) == (
         [],
         [unclear.pk],
         False,
         True,
     )
-    worker.reconcile(unclear.pk)
+    worker.run("reconcile", unclear.pk)
     assert fresh(unclear).state is Status.CREATED
     read(fivetran, 15_000)
     ConnectionRequest.objects.filter(pk=waiting.pk).update(next_try_at=fresh(waiting).status_since)
-    worker.submit(waiting.pk)
+    worker.run("submit", waiting.pk)
     assert fresh(waiting).state is Status.CREATED
 
 

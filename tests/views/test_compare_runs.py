@@ -138,4 +138,4 @@ def test_clicks_at_the_same_time_make_one_run(groups: None) -> None:
         thread.join()
     assert sorted(told) == ["asked", *["too late"] * 5]
     assert conn_request.events.filter(kind=EventKind.TESTS_REQUESTED).count() == 1
-    assert worker.sweep().run_tests == [conn_request.pk]
+    assert worker.sweep()["run_tests"] == [conn_request.pk]

@@ -198,7 +198,7 @@ def test_a_request_for_every_service_is_filed_approved_and_sent_as_typed(
     assert len(asked) == len(services)
     for conn_request in asked:
         workflow.approve(by=cast["approver"], conn_request=conn_request, digest=conn_request.digest)
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     statuses = ConnectionRequest.objects.in_bulk()
     beyond = {
         conn_request.pk for conn_request in asked if BEYOND in json.dumps(conn_request.payload)

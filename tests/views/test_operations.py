@@ -59,7 +59,7 @@ def test_adopt_links_an_existing_connection_and_runs_its_tests(fivetran: Fivetra
     assert conn_request.connection.adopted and conn_request.connection.tests == SetupTestsState.DUE
     event = conn_request.events.first()
     assert event is not None and (event.by, event.reason) == (operator, "Looked: it is ours")
-    worker.run_tests(conn_request.pk)
+    worker.run("run_tests", conn_request.pk)
     conn_request.connection.refresh_from_db()
     assert conn_request.connection.tests == SetupTestsState.STORED
 
@@ -109,7 +109,7 @@ def test_send_again_puts_it_into_the_queue_with_all_attempts(fivetran: Fivetran,
     conn_request = stuck(group_id=catalog.destinations()[0].id)
     ConnectionRequest.objects.filter(pk=conn_request.pk).update(attempts_used=5)
     assert post(operator, "send_again", conn_request.pk, decision_reason="Looked: not there").status_code == 302
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.state is Status.CREATED
     assert len(fivetran.connections()) == 1
@@ -180,15 +180,15 @@ def test_nobody_else_operates(groups: None, role: str) -> None:
 def test_pause_stops_the_sending_and_resume_lets_it_go_on(fivetran: Fivetran, operator: User) -> None:
     conn_request = factories.approved(group_id=catalog.destinations()[0].id)
     post(operator, "pause", decision_reason="Warehouse maintenance")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request.refresh_from_db()
-    assert conn_request.status == Status.APPROVED and worker.sweep().submit == []
+    assert conn_request.status == Status.APPROVED and worker.sweep()["submit"] == []
     client = Client()
     client.force_login(operator)
     assert "Warehouse maintenance" in client.get(reverse("connections:operations")).content.decode()
     post(operator, "resume")
-    assert worker.sweep().submit == [conn_request.pk]
-    worker.submit(conn_request.pk)
+    assert worker.sweep()["submit"] == [conn_request.pk]
+    worker.run("submit", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.status == Status.CREATED
 

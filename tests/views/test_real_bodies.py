@@ -144,7 +144,7 @@ def test_real_bodies_are_sent_as_they_stand(as_user: Any, whole: Fivetran) -> No
             continue
         assert made.status == Status.PENDING
         approver.post(f"/requests/{made.pk}/approve/", {"digest": made.digest})
-        worker.submit(made.pk)
+        worker.run("submit", made.pk)
         posts = whole.posts()
         assert len(posts) == sent + 1, "sent once"
         sent += 1

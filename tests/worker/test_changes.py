@@ -27,6 +27,7 @@ from connections.models import (
     StaleRow,
 )
 from connections.queue import circuit_breaker
+from connections.queue.retry import MAX_ATTEMPTS
 from connections.states import ChangeStatus
 from connections.worker import changes
 from tests import factories
@@ -44,7 +45,7 @@ def asked(approve: Approve) -> Asked:
     def make(kind: str = "pause", conn_request: ConnectionRequest | None = None, **more: Any) -> ConnectionChange:
         if conn_request is None:
             conn_request = approve(f"changed_{kind}")
-            worker.submit(conn_request.pk)
+            worker.run("submit", conn_request.pk)
             conn_request.refresh_from_db()
         change = workflow.ask_for_change(
             by=conn_request.requester, conn_request=conn_request, kind=ChangeKind(kind), reason="Month's end", **more
@@ -56,7 +57,7 @@ def asked(approve: Approve) -> Asked:
 
 
 def apply(change: ConnectionChange) -> ConnectionChange:
-    worker.apply_change(change.pk)
+    worker.run("apply_change", change.pk)
     change.refresh_from_db()
     return change
 
@@ -111,7 +112,7 @@ def test_pause_then_unpause_and_a_schedule_make_up_what_is_approved_now(fivetran
 
 def test_what_was_changed_by_request_is_no_drift(fivetran: Fivetran, asked: Asked) -> None:
     conn_request = apply(asked("pause")).request
-    worker.observe()
+    worker.run("observe")
     assert Connection.objects.get().drift == []
     assert EventKind.DRIFT_FOUND not in conn_request.events.values_list("kind", flat=True)
 
@@ -173,7 +174,7 @@ def test_an_unclear_ending_is_tried_again(fivetran: Fivetran, asked: Asked, how:
     fivetran.next({"path": PATH, "method": "PATCH", "effect": effect, **how})
     apply(change)
     assert (change.state, change.attempts_used) == (ChangeStatus.APPROVED, 1)
-    assert worker.sweep().change == [change.pk]
+    assert worker.sweep()["apply_change"] == [change.pk]
     assert apply(change).state is ChangeStatus.DONE
     assert fivetran.connections()[0]["paused"] is True
     assert kinds(change).count(EventKind.CHANGE_APPLIED) == 1
@@ -184,19 +185,19 @@ def test_after_the_last_try_what_fivetran_shows_decides(
     fivetran: Fivetran, asked: Asked, effect: bool, end: ChangeStatus
 ) -> None:
     change = asked()
-    fivetran.next(answer(500, effect=effect, times=changes.MAX_ATTEMPTS))
-    for _ in range(changes.MAX_ATTEMPTS):
+    fivetran.next(answer(500, effect=effect, times=MAX_ATTEMPTS))
+    for _ in range(MAX_ATTEMPTS):
         gate_opens()
         assert apply(change).state is ChangeStatus.APPROVED
     gate_opens()
     assert apply(change).state is end
-    assert len(sent(fivetran)) == changes.MAX_ATTEMPTS
+    assert len(sent(fivetran)) == MAX_ATTEMPTS
     assert bool(change.failure_message) is (end is ChangeStatus.FAILED)
 
 
 def test_what_fivetran_leaves_open_does_not_contradict(fivetran: Fivetran, asked: Asked) -> None:
     change = asked("schedule", values={"schedule_type": "manual", "sync_frequency": 1440})
-    ConnectionChange.objects.update(attempts_used=changes.MAX_ATTEMPTS)
+    ConnectionChange.objects.update(attempts_used=MAX_ATTEMPTS)
     there = {**fivetran.connections()[0], "schedule_type": "manual", "sync_frequency": None}
     fivetran.next({"path": PATH, "method": "GET", "status": 200, "body": {"code": "Success", "data": there}})
     assert apply(change).state is ChangeStatus.DONE
@@ -208,7 +209,7 @@ def test_what_is_under_way_is_nobodys_change_outside_the_portal(fivetran: Fivetr
     assert apply(change).state is ChangeStatus.APPROVED
     Connection.objects.update(check_due_at=Now())
     gate_opens()
-    worker.check(change.request_id)
+    worker.run("check", change.request_id)
     connection = Connection.objects.get()
     assert connection.is_paused and connection.drift == [] and EventKind.DRIFT_FOUND not in kinds(change)
 
@@ -216,7 +217,7 @@ def test_what_is_under_way_is_nobodys_change_outside_the_portal(fivetran: Fivetr
 def test_a_deletion_without_clear_answers_is_settled_by_looking(fivetran: Fivetran, asked: Asked) -> None:
     change = asked("delete")
     fivetran.next({"path": PATH, "method": "DELETE", "status": 500, "effect": True})
-    ConnectionChange.objects.update(attempts_used=changes.MAX_ATTEMPTS - 1)
+    ConnectionChange.objects.update(attempts_used=MAX_ATTEMPTS - 1)
     assert apply(change).state is ChangeStatus.APPROVED
     assert apply(change).state is ChangeStatus.DONE
     assert len(sent(fivetran, "DELETE")) == 1
@@ -225,7 +226,7 @@ def test_a_deletion_without_clear_answers_is_settled_by_looking(fivetran: Fivetr
 def test_looking_ends_too(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
     fivetran.next({"path": PATH, "method": "GET", "status": 500, "body": "x", "times": 30})
-    ConnectionChange.objects.update(attempts_used=changes.MAX_ATTEMPTS)
+    ConnectionChange.objects.update(attempts_used=MAX_ATTEMPTS)
     for _ in range(changes.MAX_LOOKUPS):
         assert change.state is ChangeStatus.APPROVED
         gate_opens()
@@ -322,22 +323,22 @@ def test_a_closed_gate_keeps_it(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
     CircuitBreaker.objects.update(paused_at=Now())
     assert apply(change).state is ChangeStatus.APPROVED
-    assert worker.sweep().change == []
+    assert worker.sweep()["apply_change"] == []
     assert sent(fivetran) == []
 
 
 @pytest.mark.parametrize("message", ["1", None, 0, 10**9])
 def test_a_message_for_nothing_does_nothing(fivetran: Fivetran, message: Any) -> None:
-    worker.apply_change(message)
+    worker.run("apply_change", message)
 
 
 # --- workers that die, and two at once -------------------------------------------------------------------------------
 def test_what_a_dead_worker_held_is_due_again(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
     changes.claim_row(ConnectionChange.objects.get(pk=change.pk))
-    assert worker.sweep().change == []
+    assert worker.sweep()["apply_change"] == []
     ConnectionChange.objects.update(lease_until=Now() - timedelta(seconds=1))
-    assert worker.sweep().change == [change.pk]
+    assert worker.sweep()["apply_change"] == [change.pk]
     assert apply(change).state is ChangeStatus.DONE
 
 
@@ -367,7 +368,7 @@ def test_two_workers_send_once(fivetran: Fivetran, asked: Asked) -> None:
 
     def work(_: int) -> None:
         try:
-            worker.apply_change(change.pk)
+            worker.run("apply_change", change.pk)
         finally:
             database.close()
 

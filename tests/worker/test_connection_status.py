@@ -15,7 +15,7 @@ Approve = Callable[..., ConnectionRequest]
 def created(approve: Approve, schema: str = "seen", **changes: Any) -> ConnectionRequest:
     """A request whose connection exists at the stand-in."""
     conn_request = approve(schema, **changes)
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.connection_id
     return conn_request
@@ -34,18 +34,18 @@ def kinds(conn_request: ConnectionRequest) -> list[str]:
 def test_without_a_hint_nothing_is_asked(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = created(approve)
     asked = conn_request.attempts.count()
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     assert conn_request.attempts.count() == asked
-    assert worker.sweep().check == []
+    assert worker.sweep()["check"] == []
 
 
 def test_a_hint_is_followed_once_and_a_change_is_an_event(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = created(approve)
     Connection.objects.update(setup_state="incomplete")
     hint(conn_request)
-    assert worker.sweep().check == [conn_request.pk]
-    worker.check(conn_request.pk)
-    worker.check(conn_request.pk)
+    assert worker.sweep()["check"] == [conn_request.pk]
+    worker.run("check", conn_request.pk)
+    worker.run("check", conn_request.pk)
     connection = Connection.objects.get()
     assert (connection.setup_state, connection.check_due_at) == ("connected", None)
     assert kinds(conn_request).count(EventKind.SETUP_STATE_CHANGED) == 1
@@ -56,7 +56,7 @@ def test_a_connection_that_is_gone_is_marked_and_frees_its_name(fivetran: Fivetr
     conn_request = created(approve)
     fivetran.call("connections", method="DELETE")
     hint(conn_request)
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.deleted_at_fivetran_at and kinds(conn_request)[0] == EventKind.GONE
     assert not ConnectionRequest.objects.holding(conn_request.group_id, conn_request.schema).exists()
@@ -68,7 +68,7 @@ def test_without_an_answer_it_is_asked_again_later(fivetran: Fivetran, approve: 
     settings.PROBE_SECONDS = 30
     fivetran.next({"method": "GET", "path": "/v1/connections/*", "status": 503, "body": "<html>", "times": 3})
     hint(conn_request)
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     connection = Connection.objects.get()
     assert connection.check_due_at is not None and connection.setup_state == "connected"
     conn_request.refresh_from_db()
@@ -81,7 +81,7 @@ def test_a_hint_never_makes_a_connection_of_another_account_gone(
     conn_request = created(approve)
     ConnectionRequest.objects.update(approved_account="https://api.fivetran.com another_account")
     hint(conn_request)
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     conn_request.refresh_from_db()
-    assert conn_request.deleted_at_fivetran_at is None and worker.sweep().check == []
+    assert conn_request.deleted_at_fivetran_at is None and worker.sweep()["check"] == []
     assert not conn_request.attempts.filter(call="status").exists()

@@ -23,6 +23,7 @@ from connections.models import (
     transition,
 )
 from connections.queue import circuit_breaker
+from connections.queue.job import Needs
 from connections.spec import payloads
 from connections.states import Actor, Status
 from tests.sandbox_client import Fivetran
@@ -37,7 +38,7 @@ def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
 
 def test_a_created_connection_is_stored_with_its_status_and_tests(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("sheets_one")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     [there] = fivetran.connections()
     assert (conn_request.status, conn_request.connection_id) == (Status.CREATED, there["id"])
@@ -53,7 +54,7 @@ def test_a_created_connection_is_stored_with_its_status_and_tests(fivetran: Five
 
 def test_exactly_the_approved_body_is_sent(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("sheets_body", sync_frequency=60, paused=True)
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     [post] = fivetran.posts()
     assert payloads.digest(post["body"]) == conn_request.approved_digest
 
@@ -62,7 +63,7 @@ def test_what_was_approved_with_other_line_ends_is_sent_as_it_was_approved(
     fivetran: Fivetran, approve: Approve
 ) -> None:
     conn_request = approve("sheets_lines", config__note="a\r\nb")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     [post] = fivetran.posts()
     assert post["body"]["config"]["note"] == "a\r\nb" and payloads.digest(post["body"]) == conn_request.approved_digest
 
@@ -70,7 +71,7 @@ def test_what_was_approved_with_other_line_ends_is_sent_as_it_was_approved(
 def test_a_second_message_changes_nothing(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("sheets_twice")
     for _ in range(3):
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     assert len(fivetran.posts()) == 1
 
 
@@ -81,7 +82,7 @@ def test_ten_messages_at_once_make_one_call(fivetran: Fivetran, approve: Approve
     def enqueue() -> None:
         barrier.wait()
         try:
-            worker.submit(conn_request.pk)
+            worker.run("submit", conn_request.pk)
         finally:
             databases.close_all()
 
@@ -95,9 +96,9 @@ def test_ten_messages_at_once_make_one_call(fivetran: Fivetran, approve: Approve
 
 @pytest.mark.parametrize("message", ["abc", None, 10**9, -1, [1], {"id": 1}, 1.5])
 def test_a_forged_message_does_nothing(fivetran: Fivetran, approve: Approve, message: Any) -> None:
-    worker.submit(message)
-    worker.run_tests(message)
-    worker.reconcile(message)
+    worker.run("submit", message)
+    worker.run("run_tests", message)
+    worker.run("reconcile", message)
     assert fivetran.posts() == []
 
 
@@ -107,13 +108,13 @@ def test_what_is_not_approved_is_never_sent(fivetran: Fivetran, group: str) -> N
     for status in Status:
         if status not in (Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN):
             conn_request = factories.request_in(status, group_id=group)
-            worker.submit(conn_request.pk)
+            worker.run("submit", conn_request.pk)
     assert fivetran.posts() == []
 
 
 def test_a_refusal_shows_code_message_and_x_request_id(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("refused_one")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     assert conn_request.state is Status.FAILED
     assert conn_request.failure_code == "InvalidInput" and conn_request.failure_message
@@ -124,8 +125,8 @@ def test_a_refusal_shows_code_message_and_x_request_id(fivetran: Fivetran, appro
 @pytest.mark.parametrize("prefix", ["forbidden_", "gone_"])
 def test_a_definite_refusal_fails_the_request_alone(fivetran: Fivetran, approve: Approve, prefix: str) -> None:
     refused, other = approve(f"{prefix}a"), approve("sheets_other")
-    worker.submit(refused.pk)
-    worker.submit(other.pk)
+    worker.run("submit", refused.pk)
+    worker.run("submit", other.pk)
     assert fresh(refused).state is Status.FAILED
     assert fresh(other).state is Status.CREATED
 
@@ -133,7 +134,7 @@ def test_a_definite_refusal_fails_the_request_alone(fivetran: Fivetran, approve:
 def test_a_name_that_a_stranger_holds_is_refused_before_anything_is_sent(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("taken_by_a_stranger_there".removeprefix("taken_"))
     fivetran.seed(group_id=conn_request.group_id, service="google_sheets", schema=conn_request.schema)
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     assert (conn_request.state, conn_request.failure_code) == (Status.FAILED, "name_taken")
     assert fivetran.posts() == []
@@ -144,15 +145,15 @@ def test_a_429_closes_the_gate_for_all_and_burns_no_attempt(
 ) -> None:
     settings.PROBE_SECONDS = 30
     busy, other = approve("busy_one"), approve("sheets_patient")
-    worker.submit(busy.pk)
+    worker.run("submit", busy.pk)
     busy = fresh(busy)
     assert (busy.state, busy.attempts_used, busy.first_sent_at) == (Status.APPROVED, 0, None)
     assert busy.attempts.get().ending == Ending.RATE_LIMITED
     assert circuit_breaker.current().reason == BreakerReason.RATE_LIMITED
-    worker.submit(other.pk)
+    worker.run("submit", other.pk)
     assert fresh(other).state is Status.APPROVED
     CircuitBreaker.objects.update(not_before=Now() - timedelta(seconds=1))
-    worker.submit(other.pk)
+    worker.run("submit", other.pk)
     assert fresh(other).state is Status.CREATED
 
 
@@ -161,7 +162,7 @@ def test_busy_twice_then_created(fivetran: Fivetran, approve: Approve) -> None:
     for _ in range(3):
         CircuitBreaker.objects.update(not_before=Now() - timedelta(seconds=1))
         ConnectionRequest.objects.update(next_try_at=Now() - timedelta(seconds=1))
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.CREATED
     assert len(fivetran.posts()) == 3 and len(fivetran.connections()) == 1
 
@@ -170,17 +171,17 @@ def test_a_bad_key_stops_the_queue_and_a_probe_reopens_it(fivetran: Fivetran, ap
     requests = [approve(f"sheets_{n}") for n in range(3)]
     fivetran.settings(reject_all=True)
     for conn_request in requests:
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     assert {fresh(conn_request).state for conn_request in requests} == {Status.APPROVED}
     assert circuit_breaker.current().reason == BreakerReason.AUTH
     fivetran.settings(reject_all=False)
-    worker.submit(requests[0].pk)
+    worker.run("submit", requests[0].pk)
     assert fivetran.connections() == []  # the circuit breaker is open until somebody has asked
-    assert worker.sweep().probe
-    worker.probe()
-    assert circuit_breaker.may_call()
+    assert ("probe",) in worker.messages(worker.sweep())
+    worker.run("probe")
+    assert circuit_breaker.allows(Needs.CALLING)
     for conn_request in requests:
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     assert {fresh(conn_request).state for conn_request in requests} == {Status.CREATED}
 
 
@@ -188,15 +189,15 @@ def test_fivetran_away_sends_nothing_and_burns_no_attempt(fivetran: Fivetran, ap
     conn_request = approve("sheets_away")
     settings.FIVETRAN_BASE_URL, right = "http://127.0.0.1:9", settings.FIVETRAN_BASE_URL
     ConnectionRequest.objects.update(approved_account="http://127.0.0.1:9")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     assert (conn_request.state, conn_request.attempts_used) == (Status.APPROVED, 0) and conn_request.note
     settings.FIVETRAN_BASE_URL = right
     ConnectionRequest.objects.update(approved_account=right)
-    assert worker.sweep().submit == []  # nobody else runs into it
-    worker.probe()
-    assert worker.sweep().submit == [conn_request.pk]  # at once, whatever it waited for
-    worker.submit(conn_request.pk)
+    assert worker.sweep()["submit"] == []  # nobody else runs into it
+    worker.run("probe")
+    assert worker.sweep()["submit"] == [conn_request.pk]  # at once, whatever it waited for
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.CREATED
 
 
@@ -205,8 +206,8 @@ def test_a_changed_body_is_set_aside(fivetran: Fivetran, approve: Approve) -> No
     ConnectionRequest.objects.filter(pk=conn_request.pk).update(
         payload={**(conn_request.payload or {}), "paused": True}
     )
-    worker.submit(conn_request.pk)
-    worker.submit(other.pk)
+    worker.run("submit", conn_request.pk)
+    worker.run("submit", other.pk)
     assert fresh(conn_request).state is Status.ATTENTION and "not the one that was approved" in fresh(conn_request).note
     assert fresh(other).state is Status.CREATED
     assert len(fivetran.posts()) == 1
@@ -216,7 +217,7 @@ def test_a_changed_body_is_set_aside(fivetran: Fivetran, approve: Approve) -> No
 def test_another_account_never_gets_it(fivetran: Fivetran, approve: Approve, account: str) -> None:
     conn_request = approve("sheets_account")
     ConnectionRequest.objects.update(approved_account=account.format(root=fivetran.url))
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.ATTENTION
     assert fivetran.posts() == []
 
@@ -224,7 +225,7 @@ def test_another_account_never_gets_it(fivetran: Fivetran, approve: Approve, acc
 def test_used_up_attempts_need_a_person(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("sheets_tired")
     ConnectionRequest.objects.update(attempts_used=5)
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.ATTENTION
     assert Notice.objects.filter(request=conn_request, kind="attention").exists() is False  # nobody is an operator here
 
@@ -239,7 +240,7 @@ def test_a_poison_row_is_set_aside_and_the_others_go_on(fivetran: Fivetran, appr
     # What was sent before, as the row says, is there: to take it on, one has to read the body.
     fivetran.seed(group_id=poison.group_id, service=poison.service, schema=poison.schema)
     for conn_request in (before, poison, *after, poison):
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     assert fresh(poison).state is Status.ATTENTION and "could not process" in fresh(poison).note
     assert {fresh(conn_request).state for conn_request in (before, *after)} == {Status.CREATED}
     assert len(fivetran.posts()) == 4
@@ -252,7 +253,7 @@ def test_a_late_worker_cannot_write_over_another(fivetran: Fivetran, approve: Ap
     )
     late = fresh(conn_request)
     worker.sweep()
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     with pytest.raises(Exception, match="no longer"):
         transition(late, Status.SENDING, actor=Actor.WORKER, sent_at=Now(), first_sent_at=Now())
     assert fresh(conn_request).state is Status.CREATED and len(fivetran.posts()) == 1
@@ -261,14 +262,14 @@ def test_a_late_worker_cannot_write_over_another(fivetran: Fivetran, approve: Ap
 def test_the_rate_budget_spreads_creations(fivetran: Fivetran, approve: Approve, settings: Any) -> None:
     settings.CREATIONS_PER_MINUTE, settings.SWEEP_INTERVAL = 2, 0
     first, second = approve("sheets_slot_1"), approve("sheets_slot_2")
-    worker.submit(first.pk)
-    worker.submit(second.pk)
+    worker.run("submit", first.pk)
+    worker.run("submit", second.pk)
     assert (fresh(first).state, fresh(second).state) == (Status.CREATED, Status.APPROVED)
     waiting = ConnectionRequest.objects.filter(pk=second.pk, next_try_at__gt=Now() + timedelta(seconds=20))
     assert waiting.exists() and fresh(second).note
     CircuitBreaker.objects.update(next_slot_at=F("next_slot_at") - timedelta(seconds=60))
     ConnectionRequest.objects.update(next_try_at=Now())
-    worker.submit(second.pk)
+    worker.run("submit", second.pk)
     assert fresh(second).state is Status.CREATED
 
 
@@ -277,7 +278,7 @@ def test_a_refusal_that_operators_mend_tells_them(fivetran: Fivetran, approve: A
     from tests import factories
 
     operator, conn_request = factories.person("operator"), approve(schema)
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     assert (conn_request.status, conn_request.failure_code) == (Status.FAILED, code)
     assert Notice.objects.filter(request=conn_request, kind="attention", recipient=operator).count() == 1
@@ -287,6 +288,6 @@ def test_a_bad_key_tells_the_operators(fivetran: Fivetran, approve: Approve) -> 
     from tests import factories
 
     operator, conn_request = factories.person("operator"), approve("unauthorized_one")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.APPROVED
     assert Notice.objects.filter(request=conn_request, kind="attention", recipient=operator).count() == 1

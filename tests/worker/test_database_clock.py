@@ -164,4 +164,4 @@ def test_the_sweeper_finds_what_waits_for_the_day_after_tomorrow(settings: Any) 
         )
     database_clock.put_right()
     due = worker.sweep()
-    assert due.submit == [waiting.pk] and due.reconcile == [looked_up.pk]
+    assert due["submit"] == [waiting.pk] and due["reconcile"] == [looked_up.pk]

@@ -37,7 +37,7 @@ def patch(fivetran: Fivetran, conn_request: ConnectionRequest, **fields: Any) ->
 def observe() -> list[int]:
     """The next turn, as if its time had come."""
     Observation.objects.update(next_at=None)
-    return worker.observe()
+    return [key for _job, key in worker.run("observe")]
 
 
 def lists(fivetran: Fivetran) -> int:
@@ -76,13 +76,13 @@ def test_one_list_serves_all_schedulers(fivetran: Fivetran, approve: Approve, se
     settings.OBSERVE_INTERVAL = 300
     before = lists(fivetran)
     for _ in range(3):
-        worker.observe()
+        worker.run("observe")
     assert lists(fivetran) == before + 1
     Observation.objects.update(next_at=Now(), lease_until=Now() + timedelta(seconds=60))
-    worker.observe()
+    worker.run("observe")
     assert lists(fivetran) == before + 1
     Observation.objects.update(lease_until=Now() - timedelta(seconds=1))
-    worker.observe()
+    worker.run("observe")
     assert lists(fivetran) == before + 2
 
 
@@ -205,14 +205,14 @@ def test_drift_of_the_configuration_comes_of_a_look_and_outlives_lists(fivetran:
     observe()
     assert Connection.objects.get().drift == []  # a list tells no configuration
     hint(conn_request)
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     observe()
     seen = Connection.objects.get()
     assert seen.drift == [{"field": "config.sheet_id"}]
     assert "canary" not in str(Connection.objects.values()) + str(conn_request.events.values())
     ConnectionRequest.objects.update(payload=conn_request.payload)
     hint(conn_request)
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     assert Connection.objects.get().drift == []
 
 
@@ -223,12 +223,12 @@ def test_who_is_not_in_the_list_is_asked_for_and_only_then_gone(fivetran: Fivetr
     assert observe() == [conn_request.pk]
     conn_request.refresh_from_db()
     assert conn_request.deleted_at_fivetran_at is None
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.deleted_at_fivetran_at is None  # the list was wrong, the connection is there
     delete(fivetran, conn_request)
     assert observe() == [conn_request.pk]
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.deleted_at_fivetran_at
     assert kinds(conn_request)[0] == EventKind.GONE
@@ -244,12 +244,12 @@ def test_tests_that_were_still_to_run_end_with_the_connection(fivetran: Fivetran
     conn_request = created(approve)
     Connection.objects.update(tests="due", tests_next_try_at=Now())
     delete(fivetran, conn_request)
-    worker.run_tests(conn_request.pk)
+    worker.run("run_tests", conn_request.pk)
     assert Connection.objects.get().check_due_at is not None  # a 404 is a hint
     Connection.objects.update(tests="due", tests_next_try_at=Now())
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     assert Connection.objects.get().tests == "stored"
-    assert worker.sweep().run_tests == []
+    assert worker.sweep()["run_tests"] == []
 
 
 def test_connections_of_another_account_are_left_alone(fivetran: Fivetran, approve: Approve) -> None:

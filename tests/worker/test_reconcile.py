@@ -27,7 +27,7 @@ def fresh(conn_request: ConnectionRequest) -> ConnectionRequest:
 def look(conn_request: ConnectionRequest) -> ConnectionRequest:
     """Make the next look-up due, and look."""
     ConnectionRequest.objects.filter(pk=conn_request.pk).update(next_lookup_at=Now() - timedelta(seconds=1))
-    worker.reconcile(conn_request.pk)
+    worker.run("reconcile", conn_request.pk)
     return fresh(conn_request)
 
 
@@ -41,7 +41,7 @@ def let_it_settle(conn_request: ConnectionRequest) -> ConnectionRequest:
 def test_an_effect_without_a_usable_answer_is_adopted(fivetran: Fivetran, approve: Approve, prefix: str) -> None:
     fivetran.settings(hold_seconds=3, bomb_bytes=4 * 1024 * 1024)
     conn_request = approve(f"{prefix}a")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     assert conn_request.state is Status.UNKNOWN and conn_request.note
     assert conn_request.attempts.get().ending == Ending.UNKNOWN
@@ -50,7 +50,7 @@ def test_an_effect_without_a_usable_answer_is_adopted(fivetran: Fivetran, approv
     [there] = fivetran.connections()
     assert (conn_request.state, conn_request.connection_id) == (Status.CREATED, there["id"])
     assert conn_request.connection.adopted and conn_request.connection.tests == SetupTestsState.DUE
-    worker.run_tests(conn_request.pk)
+    worker.run("run_tests", conn_request.pk)
     connection = fresh(conn_request).connection
     assert (connection.tests, connection.setup_state) == (SetupTestsState.STORED, "connected")
     assert len(fivetran.posts()) == 1
@@ -62,20 +62,20 @@ def test_without_an_effect_it_is_sent_again_only_after_the_settle_time(
 ) -> None:
     fivetran.settings(hold_seconds=3)
     conn_request = approve(f"{prefix}b")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     for _ in range(4):
         assert look(conn_request).state is Status.UNKNOWN
     assert len(fivetran.posts()) == 1
     conn_request = look(let_it_settle(conn_request))
     assert conn_request.state is Status.APPROVED
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert len(fivetran.posts()) == 2
 
 
 def test_an_effect_that_shows_up_late_is_adopted(fivetran: Fivetran, approve: Approve) -> None:
     fivetran.settings(late_seconds=0.5)
     conn_request = approve("late_a")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert look(conn_request).state is Status.UNKNOWN
     until(fivetran.connections)
     assert look(conn_request).state is Status.CREATED
@@ -87,7 +87,7 @@ def test_an_effect_that_shows_up_late_is_adopted(fivetran: Fivetran, approve: Ap
 )
 def test_what_does_not_fit_is_never_adopted(fivetran: Fivetran, approve: Approve, stranger: dict[str, Any]) -> None:
     conn_request = approve("error_strange")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     fivetran.seed(
         **{"group_id": conn_request.group_id, "service": "google_sheets", "schema": conn_request.schema, **stranger}
     )
@@ -99,7 +99,7 @@ def test_what_does_not_fit_is_never_adopted(fivetran: Fivetran, approve: Approve
 def test_two_of_a_name_need_a_person(fivetran: Fivetran, approve: Approve) -> None:
     fivetran.settings(unique_names=False)
     conn_request = approve("error_twins")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     for _ in range(2):
         fivetran.seed(group_id=conn_request.group_id, service="google_sheets", schema=conn_request.schema)
     conn_request = look(conn_request)
@@ -113,7 +113,7 @@ def test_a_look_up_that_fails_leaves_it_unknown(
 ) -> None:
     settings.PROBE_SECONDS = 30
     conn_request = approve("error_blind")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     fivetran.next({"method": "GET", "path": "/v1/connections*", "times": 3, **answer})
     before = fresh(conn_request).lookups
     conn_request = look(conn_request)
@@ -121,10 +121,10 @@ def test_a_look_up_that_fails_leaves_it_unknown(
     # It asks again later, not at once and not much later; then Fivetran answers, and the look counts.
     later = ConnectionRequest.objects.filter(pk=conn_request.pk, next_lookup_at__gt=Now() + timedelta(seconds=10))
     assert later.filter(next_lookup_at__lt=Now() + timedelta(minutes=2)).exists()
-    assert conn_request.pk not in worker.sweep().reconcile
+    assert conn_request.pk not in worker.sweep()["reconcile"]
     fivetran.next()
     ConnectionRequest.objects.filter(pk=conn_request.pk).update(next_lookup_at=Now())
-    assert conn_request.pk in worker.sweep().reconcile
+    assert conn_request.pk in worker.sweep()["reconcile"]
     assert look(conn_request).lookups == before + 1
 
 
@@ -133,7 +133,7 @@ def test_a_poison_row_is_left_to_a_person_and_the_others_are_settled(fivetran: F
     fivetran.settings(hold_seconds=3)
     before, poison, after = requests = [approve(f"cut_{n}") for n in range(3)]
     for conn_request in requests:
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     assert {fresh(conn_request).state for conn_request in requests} == {Status.UNKNOWN}
     body: Any = ["no", "object"]
     digest = payloads.digest(body)
@@ -145,13 +145,13 @@ def test_a_poison_row_is_left_to_a_person_and_the_others_are_settled(fivetran: F
 
 def test_a_name_refused_after_an_unclear_attempt_is_looked_up_not_failed(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("error_then_taken")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     for _ in range(3):
         look(conn_request)
     look(let_it_settle(conn_request))
     taken = {"code": "SchemaExists", "message": "already exists"}
     fivetran.next({"path": "/v1/connections", "status": 400, "body": taken})
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.UNKNOWN
 
 
@@ -164,7 +164,7 @@ def test_a_dead_sender_is_found_by_its_deadline(fivetran: Fivetran, approve: App
     assert fresh(conn_request).state is Status.SENDING
     ConnectionRequest.objects.filter(pk=conn_request.pk).update(deadline_at=Now() - timedelta(seconds=1))
     due = worker.sweep()
-    assert fresh(conn_request).state is Status.UNKNOWN and conn_request.pk in due.reconcile
+    assert fresh(conn_request).state is Status.UNKNOWN and conn_request.pk in due["reconcile"]
 
 
 def test_the_sweeper_rings_for_what_is_due_and_expires_the_old(fivetran: Fivetran, approve: Approve) -> None:
@@ -172,38 +172,38 @@ def test_the_sweeper_rings_for_what_is_due_and_expires_the_old(fivetran: Fivetra
 
     due_now, pending = approve("sheets_due"), factories.submitted()
     ConnectionRequest.objects.filter(pk=pending.pk).update(status_since=Now() - timedelta(days=31))
-    assert worker.sweep().submit == [due_now.pk]
+    assert worker.sweep()["submit"] == [due_now.pk]
     assert fresh(pending).state is Status.EXPIRED
 
 
 def test_three_unclear_endings_close_the_gate(fivetran: Fivetran, approve: Approve) -> None:
     for number in range(3):
-        worker.submit(approve(f"error_{number}").pk)
+        worker.run("submit", approve(f"error_{number}").pk)
     conn_request = approve("sheets_after")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.APPROVED
-    worker.probe()
-    worker.submit(conn_request.pk)
+    worker.run("probe")
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.CREATED
 
 
 def test_setup_tests_of_any_shape_are_kept(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("odd_shapes")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     tests = list(fresh(conn_request).connection.runs.get().setup_tests.all())
     assert tests and any(test.status not in {"PASSED", "FAILED", "WARNING", "SKIPPED"} for test in tests)
 
 
 def test_after_unclear_endings_one_request_goes_ahead_alone(fivetran: Fivetran, approve: Approve) -> None:
     for number in range(3):
-        worker.submit(approve(f"error_{number}").pk)
+        worker.run("submit", approve(f"error_{number}").pk)
     trial, other = approve("error_trial"), approve("sheets_other")
-    worker.probe()
-    worker.submit(trial.pk)
+    worker.run("probe")
+    worker.run("submit", trial.pk)
     assert fresh(trial).state is Status.UNKNOWN
-    worker.submit(other.pk)
+    worker.run("submit", other.pk)
     assert fresh(other).state is Status.APPROVED  # one unclear answer was enough to close it again
-    worker.probe()
-    worker.submit(other.pk)
+    worker.run("probe")
+    worker.run("submit", other.pk)
     assert fresh(other).state is Status.CREATED
     assert circuit_breaker.current().reason == BreakerReason.CLOSED

@@ -29,7 +29,7 @@ def test_tests_that_did_not_come_with_the_201_are_due(answered: Any) -> None:
     connection = created(answered)
     assert connection.tests == SetupTestsState.DUE and connection.tests_next_try_at is not None
     assert not connection.runs.exists()
-    assert worker.sweep().run_tests == [connection.request_id]
+    assert worker.sweep()["run_tests"] == [connection.request_id]
 
 
 def test_tests_that_came_are_stored_and_tests_nobody_asked_for_are_not_run() -> None:

@@ -42,10 +42,10 @@ def test_a_creation(
     fivetran: Fivetran, approve: Callable[..., ConnectionRequest], settings: Any, budget: int, tested: bool
 ) -> None:
     settings.CREATIONS_PER_MINUTE = budget
-    worker.submit(approve("before").pk)  # the key's account is asked for once
+    worker.run("submit", approve("before").pk)  # the key's account is asked for once
     conn_request = approve("counted", run_setup_tests=tested)
     with statements() as found:
-        worker.submit(conn_request.pk)
+        worker.run("submit", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.state is Status.CREATED
     assert len(found) <= CREATION, "\n".join(found)

@@ -63,12 +63,12 @@ def held(fivetran: Fivetran, call: dict[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def begun(work: Callable[[int], object], row: int) -> Iterator[None]:
-    """`work` goes on in a thread, as in a worker; the end of the block waits for its end."""
+def begun(job: str, row: int) -> Iterator[None]:
+    """`job` goes on in a thread, as in a worker; the end of the block waits for its end."""
 
     def run() -> None:
         try:
-            work(row)
+            worker.run(job, row)
         finally:
             connections.close_all()
 
@@ -91,7 +91,7 @@ def test_a_key_that_cannot_be_read_stops_the_queue_and_fails_nothing(
     fivetran: Fivetran, approve: Approve, settings: Any
 ) -> None:
     created = approve("sheets_there")
-    worker.submit(created.pk)
+    worker.run("submit", created.pk)
     change = workflow.ask_for_change(
         by=created.requester, conn_request=fresh(created), kind=ChangeKind.PAUSE, reason="x"
     )
@@ -103,26 +103,26 @@ def test_a_key_that_cannot_be_read_stops_the_queue_and_fails_nothing(
         raise ImproperlyConfigured("FIVETRAN_API_KEY_FILE names a file that cannot be read")
 
     read, settings.FIVETRAN_CREDENTIALS = settings.FIVETRAN_CREDENTIALS, unreadable
-    worker.submit(waiting.pk)
+    worker.run("submit", waiting.pk)
     waiting = fresh(waiting)
     assert (waiting.state, waiting.attempts_used) == (Status.APPROVED, 0)
     assert circuit_breaker.current().reason == BreakerReason.AUTH
     put(BreakerReason.CLOSED)
-    worker.apply_change(change.pk)
+    worker.run("apply_change", change.pk)
     change.refresh_from_db()
     assert change.status == ChangeStatus.APPROVED
 
     settings.FIVETRAN_CREDENTIALS = read
     put(BreakerReason.AUTH)
-    worker.probe()
-    worker.submit(waiting.pk)
+    worker.run("probe")
+    worker.run("submit", waiting.pk)
     assert fresh(waiting).state is Status.CREATED
 
 
 def test_a_key_of_another_account_that_comes_while_looking_sends_nothing(
     fivetran: Fivetran, approve: Approve, settings: Any
 ) -> None:
-    worker.submit(approve("sheets_before").pk)  # whose account it is, is known by now
+    worker.run("submit", approve("sheets_before").pk)  # whose account it is, is known by now
     conn_request, posts, (key, secret) = approve("sheets_swapped"), fivetran.posts(), settings.FIVETRAN_CREDENTIALS()
     looks = len(fivetran.looks())
 
@@ -131,7 +131,7 @@ def test_a_key_of_another_account_that_comes_while_looking_sends_nothing(
 
     settings.FIVETRAN_CREDENTIALS = replaced
     fivetran.next({"method": "GET", "path": "/v1/account/info", "status": 200, "body": SOMEBODY_ELSE})
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.ATTENTION and "another Fivetran account" in fresh(conn_request).note
     assert fivetran.posts() == posts
 
@@ -141,7 +141,7 @@ def submit_unseen(conn_request: ConnectionRequest, fivetran: Fivetran) -> Connec
     """Submit what was sent before, with a key that may not list; the row afterwards."""
     ConnectionRequest.objects.filter(pk=conn_request.pk, first_sent_at=None).update(first_sent_at=Now())
     fivetran.next(FORBIDDEN)
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     return fresh(conn_request)
 
 
@@ -176,16 +176,16 @@ def test_one_row_without_a_clear_look_up_gives_way_and_ends_with_a_person(
     for _ in range(5):
         put(BreakerReason.HALF_OPEN)
         fivetran.next({**LOOK_UP, "status": 500, "body": {}, "times": 3})
-        worker.submit(broken.pk)
+        worker.run("submit", broken.pk)
         assert fresh(broken).state is Status.APPROVED and circuit_breaker.current().reason == BreakerReason.OPEN
         again, now = ConnectionRequest.objects.filter(pk=broken.pk).values_list("next_try_at", Now()).get()
         pauses.append(round((again - now).total_seconds()))
         put(BreakerReason.HALF_OPEN)
-        assert worker.sweep().submit == [other.pk]
+        assert worker.sweep()["submit"] == [other.pk]
         ConnectionRequest.objects.filter(pk=broken.pk).update(next_try_at=Now())
     assert pauses == [30, 60, 120, 240, 480]
     put(BreakerReason.CLOSED)
-    worker.submit(broken.pk)
+    worker.run("submit", broken.pk)
     assert fresh(broken).state is Status.ATTENTION and fivetran.posts() == []
 
 
@@ -194,11 +194,11 @@ def test_an_unclear_look_at_one_connection_does_not_end_a_trial(
 ) -> None:
     settings.PROBE_SECONDS = 30
     conn_request = approve("sheets_sick")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     Connection.objects.update(check_due_at=Now())
     put(BreakerReason.HALF_OPEN)
     fivetran.next({**LOOK_UP, "path": "/v1/connections/*", "status": 500, "body": {}, "times": 3})
-    worker.check(conn_request.pk)
+    worker.run("check", conn_request.pk)
     assert (
         circuit_breaker.current().reason == BreakerReason.HALF_OPEN and circuit_breaker.current().unclear_in_a_row == 1
     )
@@ -210,7 +210,7 @@ def test_what_was_not_sent_when_the_gate_closed_waits(
     fivetran: Fivetran, approve: Approve, patient: None, reason: str
 ) -> None:
     conn_request = approve("sheets_held")
-    with held(fivetran, LOOK_UP), begun(worker.submit, conn_request.pk):
+    with held(fivetran, LOOK_UP), begun("submit", conn_request.pk):
         until(fivetran.holding)
         if reason == "pause":
             operations.pause(by=factories.person("operator"), reason="")
@@ -221,7 +221,7 @@ def test_what_was_not_sent_when_the_gate_closed_waits(
     assert (conn_request.state, conn_request.attempts_used, conn_request.first_sent_at) == (Status.APPROVED, 0, None)
     assert fivetran.posts() == []
     CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, not_before=None, paused_at=None)
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     assert fresh(conn_request).state is Status.CREATED
 
 
@@ -231,7 +231,7 @@ def test_the_one_on_trial_goes_on_and_is_waited_for_as_long_as_its_call_may_last
     settings.CLAIM_LEASE, settings.SUBMIT_DEADLINE = 60, AN_HOUR
     conn_request, waits = approve("sheets_trial"), []
     put(BreakerReason.HALF_OPEN)
-    with held(fivetran, LOOK_UP), begun(worker.submit, conn_request.pk):
+    with held(fivetran, LOOK_UP), begun("submit", conn_request.pk):
         until(fivetran.holding)
         waits.append(seconds_left())
         fivetran.hold("effect")
@@ -259,7 +259,7 @@ def test_housekeeping_that_fails_does_not_keep_the_messages_from_ringing(fivetra
     conn_request = approve("sheets_due")
     housekeeping = 'FROM "connections_handover"|UPDATE "connections_trust'
     with statements.before(housekeeping, statements.away, times=9) as failed:
-        assert worker.sweep().submit == [conn_request.pk]
+        assert worker.sweep()["submit"] == [conn_request.pk]
     assert {re.search("handover|trust", statement)[0] for statement in failed} == {"handover", "trust"}  # type: ignore[index]
 
 
@@ -274,13 +274,13 @@ def test_old_digests_are_forgotten_some_at_a_time(db: None) -> None:
 def test_resume_is_heard_right_after_a_sweep(fivetran: Fivetran, approve: Approve, live_broker: str) -> None:
     conn_request, operator = approve("sheets_resumed"), factories.person("operator")
     operations.pause(by=operator, reason="")
-    tasks.sweep()
+    tasks.TASKS["sweep"]()
     heard = list(Heartbeat.objects.values_list("process", "at"))
     with redis.Redis.from_url(live_broker) as broker:
         broker.flushall()
         operations.resume(by=operator)
         assert messages(broker, "control") == [("sweep", [True])]
-        tasks.sweep(True)
+        tasks.TASKS["sweep"](True)
         assert ("submit", [conn_request.pk]) in messages(broker, "slow")
     assert (
         list(Heartbeat.objects.values_list("process", "at")) == heard
@@ -290,10 +290,10 @@ def test_resume_is_heard_right_after_a_sweep(fivetran: Fivetran, approve: Approv
 # --- what is gone, and what is counted once -------------------------------------------------------------------------
 def test_a_run_of_tests_ends_with_its_connection(fivetran: Fivetran, approve: Approve, patient: None) -> None:
     conn_request = approve("sheets_gone")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
     fivetran.next({**RUN_TESTS, "status": 429, "body": {"code": "TooManyRequests", "message": "Too many"}})
-    with held(fivetran, RUN_TESTS), begun(worker.run_tests, conn_request.pk):
+    with held(fivetran, RUN_TESTS), begun("run_tests", conn_request.pk):
         until(fivetran.holding)
         with transaction.atomic():
             connection_status.mark_deleted(fresh(conn_request))
@@ -302,15 +302,15 @@ def test_a_run_of_tests_ends_with_its_connection(fivetran: Fivetran, approve: Ap
     assert (connection.tests, connection.tests_token) == (SetupTestsState.STORED, None)
     put(BreakerReason.CLOSED)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())  # whatever else made it due
-    assert worker.sweep().run_tests == []
+    assert worker.sweep()["run_tests"] == []
 
 
 def test_one_unclear_call_counts_once_while_the_database_hiccups(fivetran: Fivetran, approve: Approve) -> None:
     conn_request = approve("sheets_counted")
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     Connection.objects.update(tests=SetupTestsState.DUE, tests_next_try_at=Now())
     fivetran.next({"method": "POST", "path": "/v1/connections/*", "status": 500, "body": {}})
     with statements.before('UPDATE "connections_attempt"', statements.away, times=3) as tries:
-        worker.run_tests(conn_request.pk)
+        worker.run("run_tests", conn_request.pk)
     assert len(tries) == 4
     assert circuit_breaker.current().unclear_in_a_row == 1 and circuit_breaker.current().reason == BreakerReason.CLOSED

@@ -36,7 +36,7 @@ KINDS = {"cert_x": trust_candidates.TrustKind.CERTIFICATE, "finger_x": trust_can
 def created(approve: Approve, schema: str = "cert_x", **changes: object) -> ConnectionRequest:
     """A request whose connection exists, with the setup tests that its name provokes."""
     conn_request = approve(schema, **changes)
-    worker.submit(conn_request.pk)
+    worker.run("submit", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.connection_id
     return conn_request
@@ -68,14 +68,14 @@ def test_it_is_told_and_the_tests_pass(fivetran: Fivetran, approve: Approve, sch
     conn_request = created(approve, schema)
     row = approved(conn_request, role)
     assert (row.kind, row.state, row.requester_id) == (KINDS[schema].value, TrustState.DUE, conn_request.requester_id)
-    assert worker.sweep().trust == [row.pk]
-    assert worker.send_trust(row.pk) == conn_request.pk
-    assert worker.send_trust(row.pk) is None
+    assert worker.sweep()["send_trust"] == [row.pk]
+    assert worker.run("send_trust", row.pk) == [("run_tests", conn_request.pk)]
+    assert worker.run("send_trust", row.pk) == []
     row.refresh_from_db()
     assert (row.state, row.token, row.lease_until) == (TrustState.SENT, None, None)
     assert factories.stored_turn(conn_request.pk) == "portal"
-    assert worker.sweep().run_tests == [conn_request.pk]
-    worker.run_tests(conn_request.pk)
+    assert worker.sweep()["run_tests"] == [conn_request.pk]
+    worker.run("run_tests", conn_request.pk)
     connection = Connection.objects.get(request=conn_request)
     assert connection.setup_state == "connected"
     assert factories.stored_turn(conn_request.pk) == "nobody"
@@ -139,7 +139,7 @@ def test_a_second_approval_of_the_same_is_refused_until_fivetran_asks_again(
     row = approved(conn_request)
     with pytest.raises(StaleRow, match="approved already"):
         approved(conn_request)
-    worker.send_trust(row.pk)
+    worker.run("send_trust", row.pk)
     with pytest.raises(StaleRow, match="approved already"):
         approved(conn_request)
     one = asked(conn_request)
@@ -157,26 +157,26 @@ def test_a_refusal_is_said_and_it_can_be_approved_again(fivetran: Fivetran, appr
     refusal = {"code": "InvalidInput", "message": "No such certificate"}
     path = f"/v1/connections/{conn_request.connection_id}/certificates"
     fivetran.next({"path": path, "status": 400, "body": refusal})
-    assert worker.send_trust(row.pk) is None
+    assert worker.run("send_trust", row.pk) == []
     row.refresh_from_db()
     assert (row.state, row.message) == (TrustState.REFUSED, "No such certificate")
     assert kinds(conn_request)[0] == EventKind.TRUST_REFUSED
     assert factories.stored_turn(conn_request.pk) == "approver"
     again = approved(conn_request)
-    assert worker.send_trust(again.pk) == conn_request.pk
+    assert worker.run("send_trust", again.pk) == [("run_tests", conn_request.pk)]
 
 
 def test_operators_are_told_of_a_refusal_that_they_mend(fivetran: Fivetran, approve: Approve) -> None:
     operator, conn_request = factories.person("operator"), created(approve)
     refusal = {"status": 403, "body": {"code": "Forbidden", "message": "No"}}
     fivetran.next({"path": f"/v1/connections/{conn_request.connection_id}/certificates", **refusal})
-    worker.send_trust(approved(conn_request).pk)
+    worker.run("send_trust", approved(conn_request).pk)
     notices = Notice.objects.filter(request=conn_request, recipient=operator, kind=NoticeKind.ATTENTION)
     assert notices.count() == 1
     notices.delete()
     Connection.objects.update(tests="due", tests_next_try_at=Now())
     fivetran.next({"path": f"/v1/connections/{conn_request.connection_id}/test", **refusal})
-    worker.run_tests(conn_request.pk)
+    worker.run("run_tests", conn_request.pk)
     assert notices.count() == 1
 
 
@@ -185,10 +185,10 @@ def test_without_a_clear_answer_it_is_told_again(fivetran: Fivetran, approve: Ap
     row = approved(conn_request)
     path = f"/v1/connections/{conn_request.connection_id}/certificates"
     fivetran.next({"path": path, "effect": True, "delivery": "drop"})
-    assert worker.send_trust(row.pk) is None
+    assert worker.run("send_trust", row.pk) == []
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.DUE, 1)
-    assert worker.send_trust(row.pk) == conn_request.pk
+    assert worker.run("send_trust", row.pk) == [("run_tests", conn_request.pk)]
     assert [a.ending for a in conn_request.attempts.filter(call="trust")] == ["answered", "unknown"]
 
 
@@ -199,7 +199,7 @@ def test_after_five_unclear_answers_a_person_has_to_say_so_again(fivetran: Fivet
     for _ in range(5):
         CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, unclear_in_a_row=0, not_before=None)
         fivetran.next({"path": path, "status": 502, "body": "<html>"})
-        worker.send_trust(row.pk)
+        worker.run("send_trust", row.pk)
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.REFUSED, 5)
 
@@ -210,28 +210,28 @@ def test_a_closed_gate_and_an_unreachable_fivetran_only_postpone(
     conn_request = created(approve)
     row = approved(conn_request)
     CircuitBreaker.objects.update_or_create(pk=1, defaults={"paused_at": Now()})
-    assert worker.send_trust(row.pk) is None
-    assert worker.sweep().trust == []
+    assert worker.run("send_trust", row.pk) == []
+    assert worker.sweep()["send_trust"] == []
     assert not conn_request.attempts.filter(call="trust").exists()
     CircuitBreaker.objects.update(paused_at=None)
     address, settings.FIVETRAN_BASE_URL = settings.FIVETRAN_BASE_URL, "http://127.0.0.1:9"
     ConnectionRequest.objects.update(approved_account=settings.FIVETRAN_BASE_URL)
-    assert worker.send_trust(row.pk) is None
+    assert worker.run("send_trust", row.pk) == []
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.DUE, 0)
     settings.FIVETRAN_BASE_URL = address
     ConnectionRequest.objects.update(approved_account=address)
-    worker.probe()
-    assert worker.send_trust(row.pk) == conn_request.pk
+    worker.run("probe")
+    assert worker.run("send_trust", row.pk) == [("run_tests", conn_request.pk)]
 
 
 def test_what_a_dead_worker_left_is_told_again(fivetran: Fivetran, approve: Approve) -> None:
     row = approved(created(approve))
     dead = {"state": TrustState.RUNNING, "token": uuid.uuid4()}
     Trust.objects.update(**dead, lease_until=Now() + timedelta(seconds=60))
-    assert worker.sweep().trust == []
+    assert worker.sweep()["send_trust"] == []
     Trust.objects.update(lease_until=Now() - timedelta(seconds=1))
-    assert worker.sweep().trust == [row.pk]
+    assert worker.sweep()["send_trust"] == [row.pk]
 
 
 def test_a_run_that_began_before_does_not_keep_the_tests_from_running_again(
@@ -240,7 +240,7 @@ def test_a_run_that_began_before_does_not_keep_the_tests_from_running_again(
     conn_request = created(approve)
     row = approved(conn_request)
     Connection.objects.update(tests=SetupTestsState.RUNNING, tests_token=uuid.uuid4(), tests_lease_until=Now())
-    worker.send_trust(row.pk)
+    worker.run("send_trust", row.pk)
     assert Connection.objects.get().tests == SetupTestsState.DUE
 
 
@@ -248,7 +248,7 @@ def test_a_key_of_another_account_is_told_nothing(fivetran: Fivetran, approve: A
     conn_request = created(approve)
     row = approved(conn_request)
     ConnectionRequest.objects.update(approved_account=f"{fivetran.url} somebody_else")
-    assert worker.send_trust(row.pk) is None
+    assert worker.run("send_trust", row.pk) == []
     row.refresh_from_db()
     assert (row.state, row.attempts) == (TrustState.REFUSED, 0) and "another account's" in row.message
     assert not conn_request.attempts.filter(call="trust").exists() and fresh_gone(conn_request) is None
@@ -263,9 +263,9 @@ def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approv
     conn_request = created(approve)
     row = approved(conn_request)
     fivetran.call("connections", method="DELETE")
-    worker.send_trust(row.pk)
-    assert worker.sweep().check == [conn_request.pk]  # a 404 of this call may have other reasons
-    worker.check(conn_request.pk)
+    worker.run("send_trust", row.pk)
+    assert worker.sweep()["check"] == [conn_request.pk]  # a 404 of this call may have other reasons
+    worker.run("check", conn_request.pk)
     conn_request.refresh_from_db()
     assert conn_request.deleted_at_fivetran_at and factories.stored_turn(conn_request.pk) == "nobody"
     with pytest.raises(Denied, match="no connection"):
@@ -274,11 +274,11 @@ def test_a_connection_that_is_gone_is_marked(fivetran: Fivetran, approve: Approv
 
 @pytest.mark.parametrize("argument", [None, "1", [], {}, 10**9])
 def test_a_message_with_nonsense_does_nothing(fivetran: Fivetran, argument: Any) -> None:
-    assert worker.send_trust(argument) is None
+    assert worker.run("send_trust", argument) == []
 
 
 def test_the_task_needs_no_broker(fivetran: Fivetran, approve: Approve) -> None:
     row = approved(created(approve))
-    tasks.send_trust(row.pk)
+    tasks.TASKS["send_trust"](row.pk)
     row.refresh_from_db()
     assert row.state == TrustState.SENT

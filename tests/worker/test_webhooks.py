@@ -72,7 +72,7 @@ def test_a_signed_delivery_is_a_hint_in_either_case(request_row: ConnectionReque
     body = body_of(request_row)
     assert deliver(body, case(signature(body))) == 200
     assert is_due()
-    assert worker.sweep().check == [request_row.pk]
+    assert worker.sweep()["check"] == [request_row.pk]
 
 
 def test_nothing_of_a_delivery_is_kept(request_row: ConnectionRequest, caplog: Any) -> None:
@@ -216,7 +216,7 @@ def test_a_change_at_fivetran_comes_in_by_itself(
     assert "already, and active" in register()
     assert WebhookDelivery.objects.count() == 1, "Fivetran's trial was signed as we check it"
     request = approve("told")
-    worker.submit(request.pk)
+    worker.run("submit", request.pk)
     request.refresh_from_db()
     until(lambda: WebhookDelivery.objects.count() >= 2)
     Connection.objects.update(check_due_at=None)
@@ -224,13 +224,13 @@ def test_a_change_at_fivetran_comes_in_by_itself(
     auth = ("sandbox-key", "sandbox-secret")
     requests.patch(api, json={"paused": True, "run_setup_tests": False}, auth=auth, timeout=10)
     until(is_due)
-    worker.check(request.pk)
+    worker.run("check", request.pk)
     assert Connection.objects.get().drift == [{"field": "paused", "approved": False, "live": True}]
     until(lambda: WebhookDelivery.objects.count() >= 4)
     Connection.objects.update(check_due_at=None)
     requests.delete(api, auth=auth, timeout=10)
     until(is_due)
-    worker.check(request.pk)
+    worker.run("check", request.pk)
     request.refresh_from_db()
     assert request.deleted_at_fivetran_at
 

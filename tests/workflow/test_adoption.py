@@ -124,7 +124,7 @@ def test_an_adopted_connection_can_be_changed_like_any_other(fivetran: Fivetran,
         by=cast["requester"], conn_request=conn_request, kind=ChangeKind.PAUSE, reason="Nobody reads it"
     )
     workflow.approve_change(by=cast["approver"], change=change, digest=change.digest)
-    worker.apply_change(change.pk)
+    worker.run("apply_change", change.pk)
     change.refresh_from_db()
     assert change.state is ChangeStatus.DONE
     assert fivetran.connections()[0]["paused"] is True

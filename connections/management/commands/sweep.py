@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from connections import tasks, worker
+from connections import tasks
 
 
 class Command(BaseCommand):
@@ -13,9 +13,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         # Safe at any time, and several times at once. A broker that does not answer is no error: the next round
         # enqueues.
-        due = worker.sweep()
-        tasks.enqueue_due(due)
+        due = tasks.sweep()
         if options["verbosity"]:
-            self.stdout.write(
-                f"Due: {len(due.submit)} to send, {len(due.reconcile)} to look up, {len(due.run_tests)} to test."
-            )
+            found = [f"{len(due[name])} {words}" for name, words in _WORDS.items()]
+            self.stdout.write(f"Due: {', '.join(found)}.")
+
+
+_WORDS = {"submit": "to send", "reconcile": "to look up", "run_tests": "to test"}
