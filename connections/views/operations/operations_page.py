@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST, require_safe
@@ -21,11 +23,11 @@ from connections.views import labels
 from connections.views.errors import decided
 from connections.views.operations import charts
 from connections.views.request_page import queries
-from connections.workflow import operations
+from connections.workflow import jobs, operations
 
 SHOWN = 50
 COUNTED = 1000  # a count beyond this reads "1,000+"
-SECTIONS = ("sending", "queue", "day", "attention", "refusals", "unknown")
+SECTIONS = ("sending", "queue", "day", "jobs", "attention", "refusals", "unknown")
 LATE = timedelta(minutes=5)  # since the oldest row was due, when somebody should look
 
 
@@ -74,6 +76,27 @@ def resume(request: HttpRequest) -> HttpResponse:
     return redirect("connections:operations")
 
 
+@require_POST
+def pause_kind(request: HttpRequest, name: str) -> HttpResponse:
+    return _on_kind(request, partial(jobs.pause_kind, name=name), "Work of this kind is paused.")
+
+
+@require_POST
+def resume_kind(request: HttpRequest, name: str) -> HttpResponse:
+    return _on_kind(request, partial(jobs.resume_kind, name=name), "Work of this kind goes on.")
+
+
+@require_POST
+def try_again(request: HttpRequest, name: str, key: int) -> HttpResponse:
+    return _on_kind(request, partial(jobs.try_again, name=name, key=key), "It is tried again.")
+
+
+def _on_kind(request: HttpRequest, verb: Callable[..., None], done: str) -> HttpResponse:
+    by, back = permissions.logged_in(request.user), redirect("connections:operations")
+    permissions.check_can_operate(by)
+    return decided(request, lambda: verb(by=by), done=done, back=back)
+
+
 def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str) -> HttpResponse:
     """Do `verb`, or show the page again with what was typed and what is wrong with it."""
     permissions.check_can_operate(request.user)
@@ -118,6 +141,8 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
             (conn_request, form_of(conn_request, failed), refusal_of(conn_request.failure_code))
             for conn_request in refused[:SHOWN]
         ],
+        "kinds": [_kind_context(kind) for kind in jobs.kinds()],
+        "gave_up": [_gave_up_context(row) for row in jobs.gave_up()],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "hours": hours,
         "charts": charts.charts(hours),
@@ -136,6 +161,26 @@ def _sections(board: dict[str, Any]) -> list[str]:
 
 def form_of(conn_request: ConnectionRequest, failed: SettleForm | PauseForm | None) -> SettleForm:
     return failed if isinstance(failed, SettleForm) and failed.pk == conn_request.pk else SettleForm(pk=conn_request.pk)
+
+
+def _kind_context(kind: jobs.Kind) -> dict[str, Any]:
+    verb = "resume" if kind.paused else "pause"
+    return {
+        "kind": kind,
+        "due": f"{kind.waiting} due" if kind.waiting else "",
+        "tag": labels.tag("warning", "paused") if kind.paused else "",
+        "url": reverse(f"connections:{verb}_kind", args=[kind.name]),
+        "button": verb.title(),
+    }
+
+
+def _gave_up_context(row: jobs.GaveUp) -> dict[str, Any]:
+    return {
+        "row": row,
+        "about": f"#{row.request.pk} {row.request.service_name}",
+        "page": reverse("connections:request", args=[row.request.pk]),
+        "url": reverse("connections:try_again", args=[row.job, row.key]),
+    }
 
 
 def _breaker_context() -> dict[str, Any]:
