@@ -95,10 +95,12 @@ def record(
         result = error
 
     def write() -> T:
+        # A row of a try that was rolled back is none: what only reads gets a new one.
+        made = Attempt(request=conn_request, call=call) if read else attempt
         with atomic():
             if isinstance(result, FivetranError):
                 circuit_breaker.record_failure(result, read=read)
-            close(attempt, result)
+            close(made, result)
             stored = store(result)
         if isinstance(result, Answer) and not read:
             circuit_breaker.record_success()

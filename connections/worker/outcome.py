@@ -65,6 +65,7 @@ def to_created(
             return _store_created(conn_request, actor, data, guard, adopted)
     except IntegrityError:
         log.warning("request %s: connection id is attached to another request", conn_request.pk)
+        conn_request.refresh_from_db()  # it may have been moved in memory
         note = "Fivetran answered with a connection that belongs to another request."
         with atomic():
             answered()

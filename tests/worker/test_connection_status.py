@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 
 from connections import worker
 from connections.models import Connection, ConnectionRequest, EventKind
+from tests import statements
 from tests.sandbox_client import Fivetran
 
 Approve = Callable[..., ConnectionRequest]
@@ -37,6 +38,17 @@ def test_without_a_hint_nothing_is_asked(fivetran: Fivetran, approve: Approve) -
     worker.run("check", conn_request.pk)
     assert conn_request.attempts.count() == asked
     assert worker.sweep()["check"] == []
+
+
+def test_an_answer_is_stored_by_a_later_try_where_the_database_was_away(fivetran: Fivetran, approve: Approve) -> None:
+    conn_request = created(approve)
+    Connection.objects.update(setup_state="incomplete")
+    hint(conn_request)
+    with statements.before('SET "check_due_at" = NULL', statements.away) as found:
+        worker.run("check", conn_request.pk)
+    connection = Connection.objects.get()
+    assert len(found) == 2 and (connection.setup_state, connection.check_due_at) == ("connected", None)
+    assert [attempt.ending for attempt in conn_request.attempts.filter(call="status")] == ["answered"]
 
 
 def test_a_hint_is_followed_once_and_a_change_is_an_event(fivetran: Fivetran, approve: Approve) -> None:
