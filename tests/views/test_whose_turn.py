@@ -164,7 +164,7 @@ PAGE = {
     "approver": "Turn: an approver",
     "portal": "Turn: the portal",
     "operator": "Turn: an operator",
-    "nobody": "Turn: nobody since",
+    "nobody": "Turn: nobody",
 }
 
 

@@ -91,7 +91,7 @@ def _of_everybody(user: Person) -> list[rows.Row]:
     """The newest requests, for who has none and reads others'; approvers read first what waits for them."""
     if not permissions.sees_everything(user) or permissions.is_approver(user):
         return []
-    submitted = ConnectionRequest.objects.exclude(status=Status.DRAFT).order_by("-id")
+    submitted = permissions.visible_to(user).exclude(status=Status.DRAFT).order_by("-id")
     return [rows.of_request(row) for row in submitted.values(*_COLUMNS, *rows.WHO)[:SHOWN]]
 
 
