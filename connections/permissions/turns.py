@@ -35,10 +35,16 @@ def to_approve(user: Person) -> QuerySet[Any, Any]:
     )
 
 
-def to_go_on_with(user: Person) -> QuerySet[Any, Any]:
-    """The ids of the requests that wait for `user` as requester, source owner or operator; no drafts."""
+def to_go_on_with(user: Person, *, nothing_to_approve: bool = False) -> QuerySet[Any, Any]:
+    """The ids of the requests that wait for `user` as requester, source owner or operator; no drafts. With
+    `nothing_to_approve` without those that `to_approve` has too, so that both together count what needs `user`.
+    """
     own = own_waiting_for(user).exclude(status=Status.DRAFT).order_by().values("pk")
-    handovers = Handover.objects.live().filter(owner_id=user.pk).order_by().values("request")
+    owned = Handover.objects.live().filter(owner_id=user.pk)
+    if nothing_to_approve:
+        changes, trust = changes_waiting_for(user).order_by(), trust_waiting_for(user).order_by()
+        owned = owned.exclude(request__in=changes.values("request")).exclude(request__in=trust.values("request"))
+    handovers = owned.order_by().values("request")
     if not is_operator(user):
         return own.union(handovers)
     stuck = ConnectionRequest.objects.filter(status=Status.ATTENTION).values("pk")

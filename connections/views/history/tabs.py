@@ -63,9 +63,10 @@ def rows_of(tab: Tab, visible: ConnectionRequestQuerySet, user: Person) -> Conne
 
 
 def _lists(user: User) -> list[QuerySet[Any, Any]]:
-    """Of the tabs, and the part of what needs the reader that the navigation tells."""
+    """Of the tabs; what needs the reader in two parts, each counted to its cap: the navigation tells the second."""
     visible = permissions.visible_to(user)
-    of_tabs = [permissions.needing(user) if tab is Tab.NEEDS_ME else rows_of(tab, visible, user) for tab in Tab]
+    rest = permissions.to_go_on_with(user, nothing_to_approve=True)
+    of_tabs = [rest if tab is Tab.NEEDS_ME else rows_of(tab, visible, user) for tab in Tab]
     return [*of_tabs, permissions.to_approve(user)]
 
 
@@ -77,4 +78,5 @@ def counts(request: HttpRequest) -> dict[Tab, int]:
     reader = permissions.logged_in(request.user)
     *found, to_approve = _counts.of(reader, permissions.rights_of(reader))
     setattr(request, WAITING, to_approve)
-    return dict(zip(Tab, found, strict=True))
+    sizes = dict(zip(Tab, found, strict=True))
+    return sizes | {Tab.NEEDS_ME: sizes[Tab.NEEDS_ME] + to_approve}
