@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
+from django.core.exceptions import EmptyResultSet
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F, QuerySet
@@ -24,7 +25,10 @@ def update_one(
     database = connections[using]
     query: Any = rows.order_by().query.chain(UpdateQuery)
     query.add_update_values(columns)
-    update, params = query.get_compiler(using).as_sql()
+    try:
+        update, params = query.get_compiler(using).as_sql()
+    except EmptyResultSet:  # a condition that no row can meet
+        return None
     update = f"{update} RETURNING {_names(rows.model, read, database)}"
     with transaction.mark_for_rollback_on_error(using):
         # SQLite takes no UPDATE inside WITH.
@@ -72,8 +76,10 @@ def _insert(instance: models.Model, compiler: Any) -> tuple[str, list[Any]]:
     params: list[Any] = []
     for field in instance._meta.concrete_fields:
         value = getattr(instance, field.attname)
-        if isinstance(value, DatabaseDefault) or (field.primary_key and value is None):
-            continue  # the database's own
+        if field.primary_key and value is None:
+            continue
+        if isinstance(value, DatabaseDefault):
+            value = value.get_source_expressions()[0]  # as a statement of the ORM writes it
         names.append(quote(str(field.column)))
         if isinstance(value, F):
             values.append(f"updated.{quote(value.name)}")  # type: ignore[attr-defined]  # F has it

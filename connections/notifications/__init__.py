@@ -128,12 +128,13 @@ def operators() -> QuerySet[User]:
 
 def gave_up() -> QuerySet[Notice]:
     """Mails whose tries are used up, newest first; not those to somebody who forgot a password and has asked again."""
-    unsent = Notice.objects.filter(sent_at=None, tries__gte=TRIES).exclude(request=None)
+    # Not while the last try may be going on.
+    unsent = Notice.objects.filter(sent_at=None, tries__gte=TRIES, next_try_at__lte=Now()).exclude(request=None)
     return unsent.select_related("request").order_by("-pk")
 
 
-def again(notice: Notice) -> None:
-    Notice.objects.filter(pk=notice.pk, sent_at=None, tries__gte=TRIES).update(tries=0, next_try_at=Now())
+def again(notice: Notice, _by: User) -> None:
+    gave_up().filter(pk=notice.pk).update(tries=0, next_try_at=Now())
 
 
 def send_due(limit: int = 100, seconds: float = SENDING_SECONDS) -> int:

@@ -47,7 +47,7 @@ def allows(needs: Needs, job: str = "") -> bool:
         return True
     if needs is Needs.READING:
         return row.reason != BreakerReason.RATE_LIMITED or _BREAKER.filter(WAITED).exists()
-    return closed_row(row) is not None and (needs is Needs.CALLING or row.pace is not Pace.LOOK_UPS)
+    return closed_row(row) is not None and (needs is not Needs.CHANGING or row.pace is not Pace.LOOK_UPS)
 
 
 def closed_row(row: CircuitBreaker | None = None) -> CircuitBreaker | None:
@@ -56,7 +56,7 @@ def closed_row(row: CircuitBreaker | None = None) -> CircuitBreaker | None:
     if row.paused_at is not None:
         return None
     # Which moments are over, only the database can say.
-    return row if row.reason == BreakerReason.CLOSED or _BREAKER.filter(_CLOSED).exists() else None
+    return row if row.reason == BreakerReason.CLOSED else _BREAKER.filter(_CLOSED).first()
 
 
 def record_failure(error: FivetranError, *, read: bool = False) -> None:

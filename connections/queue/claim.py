@@ -37,9 +37,9 @@ class Columns:
         """Due after `pause` seconds, with no worker."""
         return {self.token: None, self.lease_until: None, self.next_try_at: Now() + timedelta(seconds=pause)}
 
-    def put_back(self, error: FivetranError, pause: float) -> dict[str, Any]:
-        """Due again after `error`, with a note of it. An attempt that had no effect does not count."""
-        back = 1 if retry.had_no_effect(error) else 0
+    def put_back(self, error: FivetranError, pause: float, *, sent: bool = True) -> dict[str, Any]:
+        """Due again after `error`, with a note of it. An attempt without effect, or not even `sent`, does not count."""
+        back = 1 if not sent or retry.had_no_effect(error) else 0
         note = retry.waiting_note(error) if back else error.message
         return {**self.due_again(pause), self.attempts: F(self.attempts) - back, self.note: note[:500]}
 

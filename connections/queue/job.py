@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 Message = tuple[Any, ...]  # the name of a job, and the arguments
@@ -22,7 +23,7 @@ class Needs(Enum):
     READING = "Fivetran has not asked to wait: neither an operator's pause nor a doubt about creations stops look-ups"
     CALLING = "calls are let through"
     CHANGING = "the same, and the rest of the rate limit is not kept for look-ups"
-    PERMIT = "the same, and the budget of calls: the job takes a permit of it"
+    PERMIT = "calls are let through, and the budget has room: the job takes a permit of it"
 
 
 @dataclass(frozen=True)
@@ -45,5 +46,10 @@ class Job:
     tidy: tuple[Callable[[], object], ...] = ()  # what the sweeper does for it: what a dead worker left, what is over
     gave_up: Callable[[], QuerySet[Any]] | None = None  # rows whose tries are used up, with `request`
     why: str = "note"  # the column that says why
-    again: Callable[[Any], object] | None = None  # has such a row tried again
+    again: Callable[[Any, User], object] | None = None  # has such a row tried again, for an operator
     can_pause: bool = True
+
+    @property
+    def asks_first(self) -> bool:
+        """Whether the circuit breaker is asked before the work begins, and not by the work itself or not at all."""
+        return self.needs is not Needs.PERMIT and (self.can_pause or self.needs is not Needs.NOTHING)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from connections.models import StaleRow
 from connections.queue import circuit_breaker
 from connections.queue.call import DATABASE_DOWN
-from connections.queue.job import Job, Message, Needs
+from connections.queue.job import Job, Message
 
 log = logging.getLogger(__name__)
 
@@ -18,9 +18,9 @@ def run(job: Job, *arguments: object) -> Iterable[Message]:
     if job.rows is not None and not (len(arguments) == 1 and isinstance(arguments[0], int)):
         log.warning("ignored a message without an id")  # anybody who reaches the broker can enqueue
         return ()
-    if job.needs is not Needs.PERMIT and not circuit_breaker.allows(job.needs, job.name):
-        return ()
     try:
+        if job.asks_first and not circuit_breaker.allows(job.needs, job.name):
+            return ()
         return job.work(*arguments) or ()
     except StaleRow:
         log.info("%s %s: the row moved on meanwhile", job.name, arguments)

@@ -100,11 +100,11 @@ class Claim:
         else:
             self.failed(code, message)
 
-    def put_back(self, error: FivetranError) -> None:
+    def put_back(self, error: FivetranError, *, sent: bool = True) -> None:
         """Due again after a pause; the attempt counts only where the effect is unclear."""
         again = "Fivetran gave no clear answer. The portal sends it once more."
-        note = retry.waiting_note(error) if retry.had_no_effect(error) else again
-        columns = {**COLUMNS.put_back(error, settings.PROBE_SECONDS), "note": note}
+        note = again if sent and not retry.had_no_effect(error) else retry.waiting_note(error)
+        columns = {**COLUMNS.put_back(error, settings.PROBE_SECONDS, sent=sent), "note": note}
         transition_change(self.change, ChangeStatus.APPROVED, actor=Actor.WORKER, guard=self.mine, why=note, **columns)
 
     def _notify(self) -> None:
@@ -163,7 +163,7 @@ def _may_send(claim: Claim) -> bool:
             return True
     except FivetranError as error:
         circuit_breaker.record_failure(error, read=True)
-        claim.put_back(error)
+        claim.put_back(error, sent=False)
         return False
     claim.failed("other_account", "It was approved for another Fivetran account. Nothing was sent.")
     return False

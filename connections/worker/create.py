@@ -2,6 +2,7 @@
 
 import logging
 import uuid
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -47,13 +48,15 @@ def submit(request_id: int) -> None:
         return
     token = uuid.uuid4()
     try:
-        if _send(request_id, token, permit):
-            catalog.learn_group(request_id)
+        asks = _send(request_id, token, permit)
     except (StaleRow, *call.DATABASE_DOWN):
         raise
     except Exception as error:
         log.exception("request %s cannot be processed", request_id)
         _escalate(request_id, token, f"The portal could not process this request ({type(error).__name__}).")
+        return
+    if asks:
+        catalog.learn_group(request_id)
 
 
 @dataclass(frozen=True)
@@ -207,18 +210,20 @@ def commit_sending(claim: Claim, permit: rate_budget.Permit) -> tuple[Attempt, f
     the row in the queue again.
     """
     attempt = Attempt(request=claim.request, call=Attempt.Call.CREATE)
-    rate_budget.extend(permit)
     try:
-        transition(
-            claim.request,
-            Status.SENDING,
-            actor=Actor.WORKER,
-            guard=claim.mine & Q(lease_until__gt=Now()) & rate_budget.still_allows(permit),
-            insert=[attempt],
-            sent_at=Now(),
-            first_sent_at=Coalesce(F("first_sent_at"), Now()),
-            deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * call.UNKNOWN_MARGIN),
-        )
+        # Together, or a worker that dies between them would keep the one place of a trial for the length of a call.
+        with outcome.atomic() if permit.alone else nullcontext():
+            rate_budget.extend(permit)
+            transition(
+                claim.request,
+                Status.SENDING,
+                actor=Actor.WORKER,
+                guard=claim.mine & Q(lease_until__gt=Now()) & rate_budget.still_allows(permit),
+                insert=[attempt],
+                sent_at=Now(),
+                first_sent_at=Coalesce(F("first_sent_at"), Now()),
+                deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * call.UNKNOWN_MARGIN),
+            )
     except StaleRow:
         why = "nothing was sent: the circuit breaker was opened meanwhile, or the look-up took too long"
         _release(claim, why=why, pause=0)

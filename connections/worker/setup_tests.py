@@ -4,6 +4,7 @@ from datetime import timedelta
 from functools import partial
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import connection as database
 from django.db.models import Exists, OuterRef, QuerySet
 from django.db.models.functions import Now
@@ -41,8 +42,10 @@ def gave_up() -> QuerySet[Connection]:
     return there.filter(tests_attempts__gte=retry.MAX_ATTEMPTS).exclude(tests_note="").select_related("request")
 
 
-def again(connection: Connection) -> None:
-    move(Connection.objects.filter(pk=connection.pk), SetupTestsState.DUE, actor=Actor.OPERATOR, **DUE_NOW)
+def again(connection: Connection, by: User) -> None:
+    mine, actor = Connection.objects.filter(pk=connection.pk), Actor.OPERATOR
+    asked = partial(Event.objects.note, connection.request, EventKind.TESTS_REQUESTED, actor=actor, by=by)
+    move(mine, SetupTestsState.DUE, actor=actor, event=asked, **DUE_NOW)
     store_turn(connection.request_id)
 
 

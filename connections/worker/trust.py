@@ -59,7 +59,7 @@ def send_trust(trust_id: int) -> Sequence[Message]:
         is_same = account.same(client, conn_request.approved_account)
     except FivetranError as error:
         circuit_breaker.record_failure(error, read=True)
-        _put_back(held, error)
+        _put_back(held, error, sent=False)
         return ()
     if not is_same:
         _refuse(held, "The API key is another account's. Nothing was sent.", attempts=F("attempts") - 1)
@@ -96,9 +96,9 @@ def _not_sent(held: Claim[Trust], error: FivetranError) -> None:
         connection_status.heed_refusal(held.row.request, error)
 
 
-def _put_back(held: Claim[Trust], error: FivetranError) -> None:
+def _put_back(held: Claim[Trust], error: FivetranError, *, sent: bool = True) -> None:
     mine = Trust.objects.filter(pk=held.row.pk, token=held.token)
-    move(mine, TrustState.DUE, actor=Actor.WORKER, **COLUMNS.put_back(error, settings.PROBE_SECONDS))
+    move(mine, TrustState.DUE, actor=Actor.WORKER, **COLUMNS.put_back(error, settings.PROBE_SECONDS, sent=sent))
 
 
 def _refuse(held: Claim[Trust], message: str, **columns: Any) -> None:

@@ -1,5 +1,6 @@
 """The kinds of background work for operators: which wait, which are paused, and what used up its tries."""
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -10,6 +11,7 @@ from django.db import transaction
 from connections import permissions, tasks
 from connections.models import CircuitBreaker, ConnectionRequest, StaleRow
 
+log = logging.getLogger(__name__)
 COUNTED = 1000  # a count beyond this reads "1,000+"
 LISTED = 20  # rows of a kind that used up their tries
 
@@ -34,7 +36,8 @@ class GaveUp:
 
 
 def kinds() -> list[Kind]:
-    paused = _breaker().paused_jobs
+    row = CircuitBreaker.objects.filter(pk=1).first()
+    paused = row.paused_jobs if row else []
     return [Kind(job.name, job.label, _waiting(job), job.name in paused) for job in tasks.JOBS if job.can_pause]
 
 
@@ -52,7 +55,7 @@ def gave_up() -> Iterator[GaveUp]:
 
 
 def pause_kind(*, by: User, name: str) -> None:
-    """Do no work of this kind until somebody resumes it. Raises StaleRow for a kind that cannot be paused."""
+    """Begin no work of this kind until somebody resumes it. Raises StaleRow for a kind that cannot be paused."""
     _set_paused(by, name, paused=True)
 
 
@@ -69,7 +72,7 @@ def try_again(*, by: User, name: str, key: int) -> None:
     if row is None or job.again is None:
         raise StaleRow("It is not in the list any more.")
     with transaction.atomic():
-        job.again(row)
+        job.again(row, by)
         transaction.on_commit(partial(tasks.enqueue, "sweep", True), robust=True)
 
 
@@ -80,15 +83,13 @@ def _job(name: str) -> tasks.Job:
     return job
 
 
-def _breaker() -> CircuitBreaker:
-    return CircuitBreaker.objects.get_or_create(pk=1)[0]
-
-
 def _set_paused(by: User, name: str, *, paused: bool) -> None:
     permissions.check_can_operate(by)
     job = _job(name)
-    _breaker()
+    if paused:
+        CircuitBreaker.objects.get_or_create(pk=1)
     with transaction.atomic():
-        row = CircuitBreaker.objects.select_for_update().get(pk=1)
-        left = set(row.paused_jobs) | {job.name} if paused else set(row.paused_jobs) - {job.name}
-        CircuitBreaker.objects.filter(pk=1).update(paused_jobs=sorted(left))
+        for row in CircuitBreaker.objects.select_for_update().filter(pk=1):
+            left = set(row.paused_jobs) | {job.name} if paused else set(row.paused_jobs) - {job.name}
+            CircuitBreaker.objects.filter(pk=row.pk).update(paused_jobs=sorted(left))
+    log.warning("user %s has the work %s %s", by.pk, job.name, "paused" if paused else "resumed")

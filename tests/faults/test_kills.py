@@ -229,7 +229,7 @@ def test_a_worker_frozen_past_its_deadline_writes_nothing(
     settles(conn_request)
     version = fresh(conn_request).version
     os.killpg(frozen.popen.pid, signal.SIGCONT)
-    until(lambda: "moved on while it was being sent" in frozen.log.read_text())
+    until(lambda: "the row moved on meanwhile" in frozen.log.read_text())
     assert fresh(conn_request).version == version
     exactly_one(fivetran, conn_request)
     assert len(fivetran.posts()) == 1

@@ -150,11 +150,12 @@ DOES: dict[str, str] = {
     **dict.fromkeys(("batch_decide", "approve_trust", "refresh_catalog", "handover_pass_on"), "approver"),
     **dict.fromkeys(("handover_revoke", "run_tests", "pause", "resume", "send_again", "close"), "operator"),
     **dict.fromkeys(("adopt", "adopt_one", "hand_back"), "operator"),
+    **dict.fromkeys(("pause_kind", "resume_kind", "try_again"), "operator"),
     **dict.fromkeys(("handover_code", "handover_send_code"), "nobody"),
     **dict.fromkeys(("handover_give", "handover_card", "handover"), "source owner"),
 }
 # Without Fivetran, without something to trust, or because it is all over in a moment: nothing is stored there.
-STORES_NOTHING = {"config_fields", "review", "webhook", "handover", "adopt", "adopt_one", "resume"}
+STORES_NOTHING = {"config_fields", "review", "webhook", "handover", "adopt", "adopt_one", "resume", "resume_kind"}
 STORES_NOTHING |= {"refresh_catalog", "approve_trust", "handover_send_code", "discard_draft"}
 STORES_NOTHING |= {"password_change", "password_reset"}  # without what they ask for
 

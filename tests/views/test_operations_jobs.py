@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
@@ -86,6 +87,14 @@ def test_a_mail_that_was_given_up_is_sent_when_an_operator_says_so(operator: Use
         assert "It is tried again." in post(operator, "try_again", "notify", notice.pk).content.decode()
     assert notifications.send_due() > 0
     assert "SMTPServerDisconnected" not in page(operator)
+
+
+def test_a_mail_whose_last_try_may_be_going_on_is_not_sent_beside_it(operator: User) -> None:
+    factories.submitted()
+    Notice.objects.update(tries=notifications.TRIES, next_try_at=Now() + notifications.LEASE)
+    assert not notifications.gave_up().exists()
+    post(operator, "try_again", "notify", Notice.objects.all()[0].pk)
+    assert set(Notice.objects.values_list("tries", flat=True)) == {notifications.TRIES}
 
 
 def test_setup_tests_that_were_given_up_are_due_again(operator: User) -> None:

@@ -12,8 +12,8 @@ from django.db import transaction
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
-from connections import workflow
-from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Handover, Kind
+from connections import notifications, workflow
+from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Handover, Kind, Notice
 from connections.people import display_name
 from connections.states import Status
 from connections.workflow.handover import CODES_AN_HOUR
@@ -77,6 +77,9 @@ POSTS: dict[str, tuple[str, dict[str, str], str]] = {
     "adopt_one": ("stranger", {}, _OPERATES),
     "pause": ("", _WHY, "L L 403 403 403 302 403 302"),
     "resume": ("", {}, "L L 403 403 403 302 403 302"),
+    "pause_kind": ("work", {}, "L L 403 403 403 302 403 302"),
+    "resume_kind": ("work", {}, "L L 403 403 403 302 403 302"),
+    "try_again": ("given up", {}, "L L 403 403 403 302 403 302"),
     "adopt": ("attention", {}, _OPERATES),
     **dict.fromkeys(("send_again", "close"), ("attention", _WHY, "L L 403 403 403 302 403 302")),
     "password_change": ("", {}, _PAGE),
@@ -120,10 +123,13 @@ def world(cast: dict[str, User]) -> World:
     for name, user in cast.items():
         clients[name].force_login(user)
     CatalogEntry.objects.create(kind=Kind.CONNECTION, fivetran_id="nobodys_own", name="a.b", data={})
+    pending = factories.submitted(mine)
+    given_up = Notice.objects.filter(request=pending)[0]
+    Notice.objects.filter(pk=given_up.pk).update(tries=notifications.TRIES)
     rows: dict[str, list[Any]] = {
         "": [],
         "draft": [factories.draft(mine).pk],
-        "pending": [factories.submitted(mine).pk],
+        "pending": [pending.pk],
         "attention": [factories.request_in(Status.ATTENTION, mine, decides).pk],
         "refused": [refused.pk],
         "created": [handover.request_id],
@@ -133,6 +139,8 @@ def world(cast: dict[str, User]) -> World:
         "forged link": [f"{handover.token[:-1]}{'a' if handover.token[-1] != 'a' else 'b'}"],
         "file": [handover.request_id, "sh"],
         "stranger": ["nobodys_own"],
+        "work": ["submit"],
+        "given up": ["notify", given_up.pk],
     }
     return World(rows, clients)
 

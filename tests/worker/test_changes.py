@@ -29,7 +29,7 @@ from connections.models import (
 from connections.queue import circuit_breaker
 from connections.queue.retry import MAX_ATTEMPTS
 from connections.states import ChangeStatus
-from connections.worker import changes
+from connections.worker import account, changes
 from tests import factories
 from tests.sandbox_client import Fivetran
 
@@ -178,6 +178,20 @@ def test_an_unclear_ending_is_tried_again(fivetran: Fivetran, asked: Asked, how:
     assert apply(change).state is ChangeStatus.DONE
     assert fivetran.connections()[0]["paused"] is True
     assert kinds(change).count(EventKind.CHANGE_APPLIED) == 1
+
+
+def test_an_account_that_fivetran_does_not_tell_costs_no_attempt(
+    fivetran: Fivetran, approve: Approve, asked: Asked
+) -> None:
+    change = asked()
+    account._known.clear()  # as in a process that was started since
+    fivetran.next({"path": "/v1/account/info", "method": "GET", "status": 500, "times": 3 * (MAX_ATTEMPTS + 1)})
+    for _ in range(MAX_ATTEMPTS + 1):
+        apply(change)
+        CircuitBreaker.objects.update(reason=BreakerReason.CLOSED, unclear_in_a_row=0, not_before=None)
+    assert (change.state, change.attempts_used) == (ChangeStatus.APPROVED, 0) and "nothing was sent" in change.note
+    fivetran.settings(next_answers=[])
+    assert apply(change).state is ChangeStatus.DONE
 
 
 @pytest.mark.parametrize(("effect", "end"), [(True, ChangeStatus.DONE), (False, ChangeStatus.FAILED)])

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import redis
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
 from django.db.models.functions import Now
 
 from connections import permissions, tasks, worker, workflow
@@ -261,6 +261,13 @@ def test_housekeeping_that_fails_does_not_keep_the_messages_from_ringing(fivetra
     with statements.before(housekeeping, statements.away, times=9) as failed:
         assert worker.sweep()["submit"] == [conn_request.pk]
     assert {re.search("handover|trust", statement)[0] for statement in failed} == {"handover", "trust"}  # type: ignore[index]
+
+
+def test_the_first_probe_after_the_database_was_away_asks_for_a_sweep(db: None) -> None:
+    with statements.before("connections_circuitbreaker", statements.away), pytest.raises(OperationalError):
+        worker.run("probe")
+    assert worker.run("probe") == [("sweep", True)]
+    assert worker.run("probe") == []
 
 
 def test_old_digests_are_forgotten_some_at_a_time(db: None) -> None:

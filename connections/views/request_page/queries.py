@@ -30,6 +30,7 @@ from connections.states import CHANGE_OPEN
 
 Subject = TypeVar("Subject")
 _BREAKER = CircuitBreaker.objects.filter(pk=1)
+_BREAKER_COLUMNS = ("paused_at", "paused_jobs", "reason", "not_before")
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
 
@@ -62,7 +63,7 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         open_change=Subquery(changes.filter(status__in=sorted(CHANGE_OPEN)).values("pk")[:1]),
         guide=Subquery(catalog_rows(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
         group_told_at=Subquery(catalog_rows(Kind.GROUP, "group_id").values("detail_at")),
-        **{f"breaker_{name}": Subquery(_BREAKER.values(name)) for name in ("paused_at", "reason", "not_before")},
+        **{f"breaker_{name}": Subquery(_BREAKER.values(name)) for name in _BREAKER_COLUMNS},
     )
     found = get_object_or_404(with_step(rows), pk=pk)
     if not permissions.can_see(user, found):

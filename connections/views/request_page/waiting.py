@@ -37,7 +37,7 @@ def waiting_for(conn_request: ConnectionRequest) -> Waiting | None:
 
 def _held_back(conn_request: ConnectionRequest) -> Waiting | None:
     """By the circuit breaker, as `queries.find` has read it."""
-    if conn_request.breaker_paused_at:  # type: ignore[attr-defined]
+    if conn_request.breaker_paused_at or "submit" in (conn_request.breaker_paused_jobs or ()):  # type: ignore[attr-defined]
         return _PAUSED
     until = ahead(conn_request.breaker_not_before)  # type: ignore[attr-defined]
     match conn_request.breaker_reason:  # type: ignore[attr-defined]
