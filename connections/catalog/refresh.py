@@ -19,8 +19,8 @@ from connections.models import CatalogEntry, CatalogRefresh, Kind, ServiceRule, 
 
 log = logging.getLogger(__name__)
 # The budget: 800 services, 150 destinations and their groups, the links and agents take 8 list calls. The metadata of
-# services is a call each, so a large catalog has it fetched when a service is first chosen. A refresh stays below 20
-# calls.
+# services is a call each, so a large catalog has it fetched when a service is first chosen. A refresh of a
+# large catalog stays below 20 calls.
 SMALL = 150  # services; the metadata of so few is fetched ahead, all of it
 RECOMMENDED_AHEAD = 8  # services of a larger catalog whose metadata one refresh fetches ahead
 STALE = timedelta(days=7)  # the age at which metadata is fetched again

@@ -16,7 +16,7 @@ from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.interactive.lookup import SECONDS, Unreachable
 from connections.models import Attempt, BreakerReason, CircuitBreaker, ConnectionRequest, Ending, Handover
-from connections.spec.refusals import code_of
+from connections.spec.refusals import TOLD, code_of
 
 log = logging.getLogger(__name__)
 CARDS_AN_HOUR = 20  # each is a call of the account's budget
@@ -124,7 +124,9 @@ def _words(error: FivetranError) -> str:
     match error:
         case Refused(status=404):
             return "Fivetran does not know this connection any more. Tell the person who asked for it."
-        case Refused() | Unauthorized():
+        case Refused() | Unauthorized() if code_of(error.status, error.code) in TOLD:
             return "Fivetran refused to make a Connect Card. The portal's operators were told and look at it."
+        case Refused() | Unauthorized():
+            return "Fivetran refused to make a Connect Card. Ask the portal's operators to look at it."
         case _:
             return "Fivetran does not answer just now."

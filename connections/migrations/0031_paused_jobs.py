@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connections", "0030_left_the_queue"),
+        ("connections", "0030_last_move"),
     ]
 
     operations = [

@@ -136,8 +136,7 @@ class ConnectionRequest(models.Model):
             models.Index(WAITING_FIRST, F("id").desc(), name="request_waiting_first"),  # the admin's
             models.Index(
                 fields=["status_since"],
-                condition=Q(status__in=LEFT_THE_QUEUE, approved_at__isnull=False),
-                name="request_left_the_queue",
+                name="request_by_last_move",
             ),
         ]
         constraints = [

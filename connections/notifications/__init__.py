@@ -32,7 +32,7 @@ from connections.notifications.layout import Mail
 from connections.notifications.mails import BAD_KEY_DEDUP_KEY as BAD_KEY_DEDUP_KEY
 from connections.notifications.mails import GATHERED
 from connections.spec import characters
-from connections.spec.refusals import BAD_KEY, FORBIDDEN
+from connections.spec.refusals import BAD_KEY, TOLD
 from connections.states import Actor, ChangeStatus, Status
 
 log = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def notify(
 
 def tell_of_refusal(conn_request: ConnectionRequest, code: str) -> None:
     """Operators are told, once, where Fivetran refused a call for a connection with a code that they mend."""
-    if code in (BAD_KEY, FORBIDDEN):
+    if code in TOLD:
         key = BAD_KEY_DEDUP_KEY if code == BAD_KEY else mails.FORBIDDEN_DEDUP_KEY
         notify(conn_request, NoticeKind.ATTENTION, *operators(), dedup_key=key)
 

@@ -145,14 +145,18 @@ def probe() -> None:
     wait = _probe_again() if breaker.reason == BreakerReason.OPEN else float(settings.PROBE_SECONDS)
     taken = _BREAKER.filter(reason=breaker.reason, not_before__lte=Now(), probes=breaker.probes)
     probes = min(breaker.probes + 1, 32_000)
-    if taken.update(probes=probes, not_before=Now() + timedelta(seconds=wait)) != 1:
+    # Until this one is over no other begins: an answer that comes late would outweigh a newer one.
+    longest = max(wait, 2 * PROBE_TIMEOUT)
+    if taken.update(probes=probes, not_before=Now() + timedelta(seconds=longest)) != 1:
         return
+    mine = _BREAKER.filter(reason=breaker.reason, probes=probes)
     try:
         configured.client(
             connect_timeout=PROBE_TIMEOUT, read_timeout=PROBE_TIMEOUT, get_deadline=2 * PROBE_TIMEOUT
         ).probe()
     except FivetranError as error:
         log.warning("the probe failed: %s", type(error).__name__)
+        mine.update(not_before=Now() + timedelta(seconds=wait))
         if isinstance(error, Unauthorized):
             move(_BREAKER, BreakerReason.AUTH, actor=Actor.RECONCILER)
         if isinstance(error, RateLimited):  # the reason stays: only an answer lifts it, asked for not before that

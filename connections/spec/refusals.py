@@ -6,6 +6,7 @@ from connections.next_step import MENDED, NOT_FOUND, refused_to
 from connections.states import Owner
 
 FORBIDDEN, BAD_KEY = "Forbidden", "AuthFailed"
+TOLD = (FORBIDDEN, BAD_KEY)  # of these operators are told also where a call for an existing connection is refused
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import json
 import re
 import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from html import escape
 from statistics import median
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.db import connection
+from django.db.models.functions import Now
 from django.template.loader import get_template
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
@@ -235,6 +237,24 @@ def work(queries: list[str]) -> int:
     finally:
         connection.connection.set_progress_handler(None, 0)
     return steps
+
+
+def test_the_operators_page_reads_the_last_day_alone() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("PostgreSQL tells its plans")
+    rows.seed(FEW)
+    operator = Client()
+    operator.force_login(factories.person("operator"))
+
+    def of_the_day() -> int:
+        ConnectionRequest.objects.exclude(status="approved").update(status_since=Now() - timedelta(days=2))
+        [query] = [sql for sql in asked(operator, "/operations/") if '"status_since" >=' in sql]
+        return work([query])
+
+    before = of_the_day()
+    rows.seed(MANY - FEW)
+    after = of_the_day()
+    assert after <= 1.25 * before, (before, after)
 
 
 def test_the_admins_list_finds_what_waits_by_an_index() -> None:

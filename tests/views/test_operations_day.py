@@ -42,8 +42,8 @@ def test_the_charts_say_it_in_words_and_bars() -> None:
     stay(Status.CREATED, 130, 15)
     created, waiting, oldest = charts(last_day(NOW))
     assert created.said == "1 in a day, at most 1 in the hour from 12:00"
-    assert waiting.said == "0 now, at most 1 after 10:00"
-    assert oldest.said == "— now, at most 2 h after 11:00"
+    assert waiting.said == "0 now; at the ends of hours at most 1, after 10:00"
+    assert oldest.said == "— now; at the ends of hours at most 2 h, after 11:00"
     assert [(bar.y, bar.height) for bar in created.bars[-2:]] == [(TALLEST, 0), (0, TALLEST)]
     assert created.bars[-1].words == "12:00: 1"
 
@@ -51,8 +51,8 @@ def test_the_charts_say_it_in_words_and_bars() -> None:
 def test_nothing_is_said_to_be_nothing() -> None:
     assert [chart.said for chart in charts(last_day(NOW))] == [
         "None.",
-        "None: each was settled within its hour.",
-        "None waited.",
+        "None at the end of an hour.",
+        "None waited at the end of an hour.",
     ]
 
 

@@ -86,7 +86,9 @@ def _requests(user: Person) -> dict[str, Any]:
         mine = [conn_request for conn_request in of_batches if conn_request.batch_of == one["batch_row__batch"]]  # type: ignore[attr-defined]  # annotated by _rows_of()
         summed = summed_evidence(evidence[conn_request.pk] for conn_request in mine)
         one["requester"] = mine[0].requester if mine else User(username=one["requester__username"])
-        one |= {"evidence": summed[:_OF_BATCH], "more": len(summed) > _OF_BATCH or len(mine) < one["waiting"]}
+        more = len(summed) > _OF_BATCH or len(mine) < one["waiting"]
+        rest = "There may be more to notice: open the batch." if more else "" if summed else "nothing"
+        one |= {"evidence": summed[:_OF_BATCH], "rest": rest}
     return {
         "requests": [(conn_request, evidence[conn_request.pk]) for conn_request in rows[:SHOWN]],
         "more": len(rows) > SHOWN,

@@ -18,7 +18,7 @@ from connections.states import Status
 from connections.views.home.numbers import span
 
 HOURS = 24
-MOST = 10_000  # requests; of a day with more, the newest
+MOST = 10_000  # requests; of a day with more, the newest moves
 STEP, TALLEST = 10, 48  # of the picture's own units: from one bar to the next, and the highest bar
 _HOUR = timedelta(hours=1)
 _THERE = (Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN)
@@ -59,12 +59,14 @@ class Hour:
 
 def last_day(now: datetime) -> tuple[Hour, ...]:
     first = now.replace(minute=0, second=0, microsecond=0) - (HOURS - 1) * _HOUR
-    requests = ConnectionRequest.objects.exclude(approved_at=None).order_by()
-    ended = requests.filter(status__in=LEFT_THE_QUEUE, status_since__gte=first).order_by("-status_since")
-    left = list(ended.values_list("approved_at", "status_since", "status")[:MOST])
-    there = requests.filter(status__in=_THERE).values_list("approved_at", flat=True)[:MOST]
-    stays = [(approved, gone) for approved, gone, _ in left if approved] + [(one, None) for one in there if one]
-    created = Counter((gone - first) // _HOUR for _, gone, status in left if status == Status.CREATED)
+    # The status is looked at here: with it in the query SQLite reads all of that status instead of the last day's.
+    moved = ConnectionRequest.objects.filter(status_since__gte=first).order_by("-status_since")
+    columns = ("approved_at", "status_since", "status", "connection__made_elsewhere")
+    left = [row for row in moved.values_list(*columns)[:MOST] if row[0] and row[2] in LEFT_THE_QUEUE and not row[3]]
+    waiting = ConnectionRequest.objects.filter(status__in=_THERE).order_by("approved_at")
+    there = waiting.values_list("approved_at", flat=True)[:MOST]
+    stays = [(approved, gone) for approved, gone, *_ in left] + [(one, None) for one in there if one]
+    created = Counter((gone - first) // _HOUR for _, gone, status, _ in left if status == Status.CREATED)
     starts = [first + number * _HOUR for number in range(HOURS)]
     return tuple(
         Hour(start, created[number], *_waiting_at(min(start + _HOUR, now), stays))
@@ -91,16 +93,16 @@ def charts(hours: tuple[Hour, ...]) -> tuple[Chart, ...]:
         ),
         Chart(
             "On their way",
-            f"{hours[-1].waiting} now, at most {fullest.waiting} after {fullest.words}"
+            f"{hours[-1].waiting} now; at the ends of hours at most {fullest.waiting}, after {fullest.words}"
             if fullest.waiting
-            else "None: each was settled within its hour.",
+            else "None at the end of an hour.",
             _bars([(hour.waiting, f"{hour.words}: {hour.waiting}") for hour in hours]),
         ),
         Chart(
             "Age of the oldest of them",
-            f"{hours[-1].oldest_words} now, at most {slowest.oldest_words} after {slowest.words}"
+            f"{hours[-1].oldest_words} now; at the ends of hours at most {slowest.oldest_words}, after {slowest.words}"
             if slowest.oldest
-            else "None waited.",
+            else "None waited at the end of an hour.",
             _bars([(hour.oldest, f"{hour.words}: {hour.oldest_words}") for hour in hours]),
         ),
     )

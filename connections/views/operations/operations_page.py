@@ -123,8 +123,9 @@ def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str)
 def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
     """`failed` takes the place of the empty form of its request, or of the pause."""
     due = ConnectionRequest.objects.filter(status=Status.APPROVED)
-    oldest, next_try_at = due.order_by("approved_at").values_list("approved_at", "next_try_at").first() or (None, None)
-    due_at = max(filter(None, (oldest, next_try_at)), default=None)  # a row that is told to wait is not late
+    oldest = due.order_by("approved_at").values_list("approved_at", flat=True).first()
+    # A row that is told to wait is not late.
+    late = due.filter(approved_at__lt=timezone.now() - LATE, next_try_at__lt=timezone.now() - LATE)
     stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
     refused = stuck.refused_for_operators()
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
@@ -135,7 +136,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         "breaker": _breaker_context(),
         "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
         "oldest": oldest,
-        "late": labels.tag("danger", "waits long") if due_at and timezone.now() - due_at > LATE else "",
+        "late": labels.tag("danger", "waits long") if late.exists() else "",
         "attention": [(conn_request, form_of(conn_request, failed)) for conn_request in attention],
         "refused": [
             (conn_request, form_of(conn_request, failed), refusal_of(conn_request.failure_code))

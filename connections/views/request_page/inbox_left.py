@@ -29,6 +29,7 @@ def left_after(request: HttpRequest, decided: ConnectionRequest | ConnectionChan
         return None
     requests, changes = _requests(request.user), _changes(request.user)
     waiting = [*requests, *changes] if isinstance(decided, ConnectionRequest) else [*changes, *requests]
+    waiting += _to_trust(request.user)
     if not waiting:
         return Left("Nothing is left to decide", reverse("connections:approvals"))
     count = len(waiting) if len(waiting) <= COUNTED else f"{COUNTED}+"
@@ -38,6 +39,14 @@ def left_after(request: HttpRequest, decided: ConnectionRequest | ConnectionChan
 def _requests(user: Person) -> list[Left]:
     rows = permissions.waiting_for(user).values_list("pk", "service_name")[: COUNTED + 1]
     return [Left(f"#{pk} {visible(service)}", reverse("connections:request", args=[pk])) for pk, service in rows]
+
+
+def _to_trust(user: Person) -> list[Left]:
+    rows = permissions.trust_waiting_for(user).values_list("request", "request__service_name")[: COUNTED + 1]
+    return [
+        Left(f"certificates of #{pk} {visible(service)}", reverse("connections:request", args=[pk]))
+        for pk, service in rows
+    ]
 
 
 def _changes(user: Person) -> list[Left]:

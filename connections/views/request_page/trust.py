@@ -54,6 +54,12 @@ class Item:
         return f"connections/request_page/_trust_{'approved' if self.row else 'approve'}.html"
 
     @property
+    def warns(self) -> bool:
+        """Whether something about it is to be noticed before it is approved."""
+        doubtful = any(characters.doubtful(value) for _, value in self.hashes)
+        return bool(self.candidate.contradiction or self.refused or doubtful)
+
+    @property
     def progress(self) -> str:
         if not self.on_its_way:
             return "Fivetran knows, and the setup tests run again by themselves."
@@ -103,9 +109,12 @@ class Section:
 
     @property
     def sole(self) -> Item | None:
-        """The only thing that the reader can approve: its button stands in the bar at the bottom."""
-        left = [item for item in self.items if item.row is None]
-        return left[0] if len(left) == len(self.items) == 1 and not self.denied_reason and not self.changed else None
+        """The only thing that the reader can approve, with nothing to notice about it: its button stands in the bar at
+        the bottom. A warning must be read before the button.
+        """
+        plain = [item for item in self.items if item.row is None and not item.warns]
+        alone = len(plain) == len(self.items) == 1 and not self.left_out
+        return plain[0] if alone and not self.denied_reason and not self.changed else None
 
     @property
     def counted(self) -> str:
