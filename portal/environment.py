@@ -203,7 +203,8 @@ def mail(name: str, default: str) -> dict[str, Any]:
 
 def sender(name: str, default: str) -> str:
     """An address of mail, with or without a name before it."""
-    value = text(name, default)
+    # An IPv6 address is no domain of mail.
+    value = text(name, "portal@localhost" if default.count(":") > 1 else default)
     address = parseaddr(value)[1]
     person, _, domain = address.rpartition("@")
     if not person or re.search(r"\s", address) or not value.isprintable():

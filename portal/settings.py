@@ -300,12 +300,10 @@ EMAIL_USE_TLS = _MAIL.get("EMAIL_USE_TLS", False)
 EMAIL_USE_SSL = _MAIL.get("EMAIL_USE_SSL", False)
 EMAIL_FILE_PATH = _MAIL["EMAIL_FILE_PATH"] or None
 EMAIL_TIMEOUT = 10
-_MAIL_HOST = urlsplit(PUBLIC_URL).hostname or ""
-_MAIL_HOST = "localhost" if ":" in _MAIL_HOST else _MAIL_HOST  # an IPv6 address
-DEFAULT_FROM_EMAIL = SERVER_EMAIL = read.sender("DEFAULT_FROM_EMAIL", f"portal@{_MAIL_HOST}")
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = read.sender("DEFAULT_FROM_EMAIL", f"portal@{urlsplit(PUBLIC_URL).hostname}")
 
 # --- logs: one line a record, on standard error --------------------------------------------------------------------
-LOG_LEVEL = read.choice("LOG_LEVEL", "INFO", ("CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG"))
+LOG_LEVEL = read.choice("LOG_LEVEL", "INFO", ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG"))
 DEFAULT_EXCEPTION_REPORTER = "portal.reports.Reporter"
 DEFAULT_EXCEPTION_REPORTER_FILTER = "portal.reports.NamesOnly"
 LOGGING: dict[str, Any] = {
