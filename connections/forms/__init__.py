@@ -3,5 +3,3 @@
 from connections.forms.decisions import PauseForm, ReasonForm, SettleForm
 from connections.forms.handover import CodeForm, PersonForm
 from connections.forms.request import Purpose, RequestForm
-
-__all__ = ["CodeForm", "PauseForm", "PersonForm", "Purpose", "ReasonForm", "RequestForm", "SettleForm"]

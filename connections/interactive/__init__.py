@@ -5,5 +5,3 @@ Connect Card.
 from connections.fivetran.configured import card_host, card_origins
 from connections.interactive.connect_card import mint
 from connections.interactive.lookup import Unreachable, existing
-
-__all__ = ["Unreachable", "card_host", "card_origins", "existing", "mint"]

@@ -28,7 +28,7 @@ from connections.spec.fields import FIELDS, NAMING
 from connections.views.batches.batch_page import requests
 from connections.views.errors import limited
 from connections.views.request_form.form import form_token
-from connections.views.request_form.review_panel import taken_words
+from connections.views.request_form.names import taken_words
 from connections.views.request_page import queries
 from connections.workflow import Filing, batches
 from connections.workflow.batches import RowTaken

@@ -16,8 +16,9 @@ from connections.states import Status
 from connections.views.errors import limited
 from connections.views.request_form import prefill, prefill_link
 from connections.views.request_form.gallery import Gallery, gallery_of
+from connections.views.request_form.names import taken_words
 from connections.views.request_form.prefill import Page
-from connections.views.request_form.review_panel import Review, review_of, taken_words
+from connections.views.request_form.review_panel import Review, review_of
 from connections.views.request_page import queries
 from connections.workflow import Filing, NameTaken
 

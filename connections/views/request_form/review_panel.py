@@ -18,10 +18,9 @@ from connections.forms.layout import closed_words, lowered, place_of
 from connections.models import ConnectionRequest
 from connections.spec import payloads
 from connections.spec.fields import Section, applicable
-from connections.views.request_form.names import Names, names_of, taken_words
+from connections.views.request_form.names import Names, names_of
 from connections.views.request_form.schedule import schedule_words
 
-__all__ = ["Review", "Row", "checks", "review_of", "syncs", "taken_words"]
 _COST = (
     "As a rule Fivetran bills a row once a month, however often it syncs (monthly active rows). Each sync still reads "
     "the source and writes to the destination, which may cost there."
