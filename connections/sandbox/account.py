@@ -1,7 +1,5 @@
 """What the account has: groups, destinations, connector types, private links, proxies, agents."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from typing import Any

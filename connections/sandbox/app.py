@@ -1,7 +1,5 @@
 """The sandbox as a whole: what it knows, and from a request to its answer."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hmac

@@ -1,7 +1,5 @@
 """Certificates and fingerprints of a connection: list, approve, retrieve, revoke."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from typing import Any

@@ -1,7 +1,5 @@
 """One call as the routes see it, Fivetran's envelope, and its errors."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import json
@@ -54,7 +52,7 @@ def success(data: Any = None, message: str | None = None, status: int = 200) -> 
 class Call:
     """A request that was read from its socket."""
 
-    app: Sandbox
+    app: "Sandbox"
     method: str
     target: str
     headers: Any  # email.message.Message: case-insensitive

@@ -1,7 +1,5 @@
 """The Connect Card: the page on which somebody hands over a source's credentials without the caller seeing them."""
 
-from __future__ import annotations
-
 import json
 import secrets
 import time
@@ -23,7 +21,7 @@ PATH = "/connect-card/setup"
 AUTHORIZED = "auth.authorized"  # the check box that stands for a sign-in at the source
 
 
-def mint(app: Sandbox, doc: dict[str, Any]) -> dict[str, str]:
+def mint(app: "Sandbox", doc: dict[str, Any]) -> dict[str, str]:
     """A new `connect_card`: token and address, valid for one day unless the settings say otherwise."""
     config = doc["connect_card_config"]
     claims = {"sub": doc["id"], "jti": secrets.token_hex(8), "redirect_uri": config["redirect_uri"]}

@@ -2,8 +2,6 @@
 are written by hand in ``data/*.json``; ``--catalog`` adds all services of one file.
 """
 
-from __future__ import annotations
-
 import gzip
 import json
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The sandbox's clock, which a setting puts back: so a scenario has connections that were made weeks ago."""
 
-from __future__ import annotations
-
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -9,7 +7,7 @@ if TYPE_CHECKING:
     from .app import Sandbox
 
 
-def now(app: Sandbox) -> str:
+def now(app: "Sandbox") -> str:
     """ISO 8601, UTC, microseconds, as Fivetran writes it."""
     moment = datetime.now(UTC) - timedelta(seconds=app.settings.behind_seconds)
     return moment.isoformat(timespec="microseconds").replace("+00:00", "Z")

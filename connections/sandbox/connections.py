@@ -1,7 +1,5 @@
 """Connections: creation, reading, changing, testing, syncing."""
 
-from __future__ import annotations
-
 import random
 import secrets
 import time
@@ -55,13 +53,13 @@ def make(call: Call, wanted: Wanted) -> Answer:
     return success(data, "Connection has been created", 201)
 
 
-def name_taken(app: Sandbox, name: str) -> ApiError:
+def name_taken(app: "Sandbox", name: str) -> ApiError:
     # The real status is not recorded in Fivetran's documents, hence the setting.
     message = f'An integration with schema "{name}" already exists, please choose a different schema'
     return ApiError(app.settings.duplicate_status, "SchemaExists", message)
 
 
-def new_connection(app: Sandbox, wanted: Wanted) -> dict[str, Any]:
+def new_connection(app: "Sandbox", wanted: Wanted) -> dict[str, Any]:
     """A new connection as it is stored; keys beginning with _ are never shown, secrets are not kept."""
     values = {name: value for name, value in wanted.values.items() if name not in (*TRANSIENT, "auth")}
     if values.get("external_secrets_keys_config"):
@@ -97,7 +95,7 @@ def first_status(paused: bool) -> dict[str, Any]:
     }
 
 
-def new_id(app: Sandbox, *of: str) -> str:
+def new_id(app: "Sandbox", *of: str) -> str:
     """Two words that no connection has yet; a number is added when the pair is taken. `of` what: for `id_seed`."""
     seed = app.settings.id_seed
     dice = random.Random(" ".join([str(seed), *of])) if seed else secrets.SystemRandom()  # noqa: S311  # no secret

@@ -1,7 +1,5 @@
 """The sandbox's own addresses below /_sandbox: for tests and for people, without a key, on loopback only."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from typing import Any

@@ -2,8 +2,6 @@
 which repeats a delivery for 24 hours and then switches the webhook off.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 import json
@@ -36,7 +34,7 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Stay)
 class Deliveries:
     """The deliveries of one sandbox, in order, by a thread of their own: no answer waits for a receiver."""
 
-    def __init__(self, app: Sandbox) -> None:
+    def __init__(self, app: "Sandbox") -> None:
         self._app = app
         self._waiting: queue.Queue[tuple[dict[str, Any], bytes]] = queue.Queue(MOST_WAITING)
         self._lock = threading.Lock()

@@ -1,7 +1,5 @@
 """What the faults of POST /v1/connections do, before the connection exists or to its answer afterwards."""
 
-from __future__ import annotations
-
 import json
 import threading
 import time
@@ -26,24 +24,24 @@ MEGABYTE = b"x" * (1024 * 1024)
 # --- before the effect -----------------------------------------------------------------------------------------------
 
 
-def times_called(call: Call, wanted: Wanted) -> int:
+def times_called(call: Call, wanted: "Wanted") -> int:
     """How often this name was called in this group, this call included."""
     return call.app.state.count(f"{wanted.group_id}/{wanted.name}")
 
 
-def never_first(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def never_first(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     return never(call, Answer()) if times_called(call, wanted) == 1 else None
 
 
-def drop_first(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def drop_first(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     return Answer(deliver=wire.hang_up) if times_called(call, wanted) == 1 else None
 
 
-def error_first(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def error_first(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     return error(call, Answer()) if times_called(call, wanted) == 1 else None
 
 
-def late(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def late(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     """No answer the first time; the effect comes some seconds after the caller gave up."""
     if times_called(call, wanted) > 1:
         return None
@@ -64,51 +62,51 @@ def late(call: Call, wanted: Wanted, make: Make) -> Answer | None:
     return Answer(deliver=deliver)
 
 
-def busy(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def busy(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     if times_called(call, wanted) > call.app.settings.busy_times:
         return None
     message = "Max 20000 api calls allowed in one-hour rolling time period"
     raise too_many(message, call.app.settings.retry_after)
 
 
-def limited(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def limited(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     raise too_many("Max 20000 api calls allowed in one-hour rolling time period", None)
 
 
-def unauthorized(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def unauthorized(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     if times_called(call, wanted) > 1:
         return None
     raise ApiError(401, "AuthFailed", "Invalid authorization credentials")
 
 
-def forbidden(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def forbidden(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     # Fivetran's code for it is not recorded.
     raise ApiError(403, "Forbidden", "The API key is not allowed to create connections in this group")
 
 
-def refused(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def refused(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     raise ApiError(400, "InvalidInput", f"Field '{wanted.service.naming[0]}' has a value that is not allowed")
 
 
-def gone(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def gone(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     raise ApiError(404, "NotFound_Group", f"Cannot find group with id '{wanted.group_id}'")
 
 
-def taken(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def taken(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     message = f'An integration with schema "{wanted.name}" already exists, please choose a different schema'
     raise ApiError(call.app.settings.duplicate_status, "SchemaExists", message)
 
 
-def conflict(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def conflict(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     raise ApiError(409, "Conflict", "Another operation on this group is in progress")
 
 
-def redirect(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def redirect(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     # 307 would carry the body to the other address; the journal shows who follows.
     return Answer(307, b"", {"Location": f"{call.app.root}/_sandbox/elsewhere", "Content-Type": ""})
 
 
-def down(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+def down(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     return Answer(503, UNAVAILABLE, {"Content-Type": "text/html"})
 
 

@@ -1,7 +1,5 @@
 """Setup tests that fail on demand. Each takes the connection, the passed results and whether its trust is given."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 from typing import Any

@@ -2,8 +2,6 @@
 this table. The name is `config.schema` or `config.schema_prefix`; the longest prefix that fits counts.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -90,7 +88,7 @@ def find(name: str) -> Fault | None:
 
 
 def with_tests(
-    app: Sandbox,
+    app: "Sandbox",
     doc: dict[str, Any],
     fault: Fault,
     passed: list[dict[str, Any]],

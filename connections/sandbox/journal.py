@@ -1,7 +1,5 @@
 """The journal of all calls, and the holds: points where a test can stop a call."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque

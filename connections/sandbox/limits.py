@@ -1,7 +1,5 @@
 """Rate limits: the headers of every answer, and real 429s when a test or a person switched them on."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections import deque

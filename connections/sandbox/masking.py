@@ -1,7 +1,5 @@
 """Secrets never leave the sandbox, and none is stored: six stars replace a secret as soon as it arrives."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

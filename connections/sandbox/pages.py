@@ -1,7 +1,5 @@
 """The pages a person sees: the start page and the Connect Card. Templates are in data/; everything is escaped."""
 
-from __future__ import annotations
-
 from html import escape
 from string import Template
 from typing import Any

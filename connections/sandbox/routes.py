@@ -1,7 +1,5 @@
 """Which function answers which method and path."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from urllib.parse import unquote

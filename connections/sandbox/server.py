@@ -1,7 +1,5 @@
 """HTTP/1.1 over sockets of our own: reading calls, sending answers, noting the phases of both in the journal."""
 
-from __future__ import annotations
-
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any

@@ -1,7 +1,5 @@
 """What can be changed while the sandbox runs, through ``POST /_sandbox/settings`` or ``--settings``."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Setup tests: what a run of them finds, and what it does to the connection."""
 
-from __future__ import annotations
-
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +14,7 @@ BAD = ("FAILED", "JOB_FAILED")
 
 
 def run(
-    app: Sandbox, doc: dict[str, Any], *, trust_certificates: bool = False, trust_fingerprints: bool = False
+    app: "Sandbox", doc: dict[str, Any], *, trust_certificates: bool = False, trust_fingerprints: bool = False
 ) -> None:
     """Run the tests of a connection, as long as the settings say, and put results and new state into `doc`."""
     time.sleep(app.settings.test_seconds)  # as long as real tests take is what the portal must bear
@@ -30,7 +28,7 @@ def run(
     settle(doc)
 
 
-def tell(app: Sandbox, doc: dict[str, Any]) -> None:
+def tell(app: "Sandbox", doc: dict[str, Any]) -> None:
     """Deliver how the tests of a connection ended."""
     # Call it once the connection is stored: the receiver may ask at once.
     connected = doc["status"]["setup_state"] == "connected"

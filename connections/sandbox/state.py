@@ -2,8 +2,6 @@
 of faults.
 """
 
-from __future__ import annotations
-
 import json
 import secrets
 import sqlite3

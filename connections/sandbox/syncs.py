@@ -1,7 +1,5 @@
 """Simulated syncs: the first one some seconds after a connection was set up, others when they are requested."""
 
-from __future__ import annotations
-
 import threading
 import time
 import uuid
@@ -15,12 +13,12 @@ if TYPE_CHECKING:
 TICK = 0.25
 
 
-def start(app: Sandbox) -> None:
+def start(app: "Sandbox") -> None:
     """Watch for connections whose first sync is due, as long as the process lives."""
     threading.Thread(target=_watch, args=(app,), daemon=True).start()
 
 
-def _watch(app: Sandbox) -> None:
+def _watch(app: "Sandbox") -> None:
     while True:
         time.sleep(TICK)  # the clock of the pretended syncs, in a thread of its own
         if app.settings.first_sync_seconds > 0:
@@ -34,7 +32,7 @@ def waits(doc: dict[str, Any]) -> bool:
     return doc["status"].get("setup_state") == "connected" and not doc.get("paused") and not doc.get("succeeded_at")
 
 
-def _go_on(app: Sandbox, doc: dict[str, Any]) -> None:
+def _go_on(app: "Sandbox", doc: dict[str, Any]) -> None:
     seen = doc.get("_waiting_since")
     # A sync has three visible steps: scheduled, syncing from half of the time on, then done.
     if seen is None:
@@ -45,7 +43,7 @@ def _go_on(app: Sandbox, doc: dict[str, Any]) -> None:
         app.state.alter_connection(doc["id"], lambda found: found["status"].update(sync_state="syncing"))
 
 
-def run(app: Sandbox, connection_id: str) -> None:
+def run(app: "Sandbox", connection_id: str) -> None:
     """A whole sync that succeeds: no data is moved, but status, time and webhook are as after a real one."""
     doc = app.state.alter_connection(connection_id, lambda found: _done(found, now(app)))
     if doc:

@@ -1,7 +1,5 @@
 """Connect Card tokens: JSON Web Tokens signed with HMAC SHA-256 (RFC 7519, RFC 7515)."""
 
-from __future__ import annotations
-
 import base64
 import binascii
 import hashlib

@@ -2,8 +2,6 @@
 Fivetran.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -59,7 +57,7 @@ class Wanted:
     first_name: str  # its first part, which may ask for a failure
 
 
-def check_creation(app: Sandbox, body: dict[str, Any]) -> Wanted:
+def check_creation(app: "Sandbox", body: dict[str, Any]) -> Wanted:
     """The body of a creation with types settled and defaults filled in; ApiError for what Fivetran would refuse."""
     for name in ("group_id", "service"):
         if not isinstance(body.get(name), str) or not body[name]:
@@ -113,7 +111,7 @@ def typed(body: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def check_relations(app: Sandbox, values: dict[str, Any]) -> None:
+def check_relations(app: "Sandbox", values: dict[str, Any]) -> None:
     """Refuse values that do not fit together, or that name what the account does not have."""
     if "daily_sync_time" in values:
         if not HOUR.match(values["daily_sync_time"]):
@@ -131,7 +129,7 @@ def check_relations(app: Sandbox, values: dict[str, Any]) -> None:
             raise invalid("Field 'run_setup_tests' must be false when connect_card_config is set")
 
 
-def _check_network(app: Sandbox, values: dict[str, Any]) -> None:
+def _check_network(app: "Sandbox", values: dict[str, Any]) -> None:
     method, account = values["networking_method"], app.account
     for name, needed in (("private_link_id", "PrivateLink"), ("proxy_agent_id", "ProxyAgent")):
         if name in values and method != needed:

@@ -1,7 +1,5 @@
 """Webhooks of the account and of groups; what they deliver is in `deliveries`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from .calls import Call, invalid, not_found, success

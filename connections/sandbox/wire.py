@@ -1,7 +1,5 @@
 """How an answer leaves the socket: whole, or in one of the ways in which answers fail."""
 
-from __future__ import annotations
-
 import select
 import socket
 import struct

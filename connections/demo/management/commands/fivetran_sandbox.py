@@ -1,7 +1,5 @@
 """`manage.py fivetran_sandbox`: the sandbox of Fivetran's API, as ``python -m connections.sandbox`` starts it."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys
