@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from . import catalog, routes
+from . import catalog, control, routes
 from .calls import ApiError, Call
 from .deliveries import Deliveries
 from .journal import Holds, Journal
@@ -78,6 +78,8 @@ class Sandbox:
             if is_api:
                 self._check_key(call)
                 limit_headers = self.limits.spend(creation=_runs_tests(call))
+            if call.path.startswith("/_sandbox/"):
+                control.guard(call)
             path = OLD_SPELLING.sub(r"\1/connections", call.path)
             view, names = routes.find(call.method, path)
             if is_api:

@@ -1,9 +1,9 @@
 """Certificates and fingerprints of a connection: list, approve, retrieve, revoke."""
 
-import base64
 import hashlib
 from typing import Any
 
+from . import tokens
 from .calls import Call, invalid, not_found, success
 from .clock import now
 from .connections import existing
@@ -28,7 +28,7 @@ def approve(call: Call, connection_id: str, kinds: str) -> Answer:
         if not isinstance(body.get(name), str) or not body[name]:
             raise invalid(f"Field '{name}' is required")
     doc: dict[str, Any] = {
-        "id": base64.urlsafe_b64encode(body["hash"].encode()).decode().rstrip("="),
+        "id": tokens.encode(body["hash"].encode()),
         "hash": body["hash"],
         "public_key": body.get("public_key") or "Sun RSA public key, 2048 bits",
         "validated_date": now(call.app),

@@ -1,12 +1,12 @@
 """One call as the routes see it, Fivetran's envelope, and its errors."""
 
-import base64
 import binascii
 import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlsplit
 
+from . import tokens
 from .journal import Entry
 from .wire import Answer
 
@@ -94,7 +94,7 @@ class Call:
         if not cursor:
             return 0, int(limit)
         try:
-            skip = json.loads(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))["skip"]
+            skip = json.loads(tokens.decode(cursor))["skip"]
         except (ValueError, KeyError, TypeError, binascii.Error):
             raise invalid("Invalid cursor value") from None
         if not isinstance(skip, int) or skip < 0:
@@ -110,6 +110,5 @@ def listing(items: list[Any], skip: int, limit: int) -> Answer:
     """A page of at most `limit` items; one more in `items` says that there is a next page."""
     data: dict[str, Any] = {"items": items[:limit]}
     if len(items) > limit:
-        opaque = base64.urlsafe_b64encode(json.dumps({"skip": skip + limit}).encode())
-        data["next_cursor"] = opaque.decode().rstrip("=")
+        data["next_cursor"] = tokens.encode(json.dumps({"skip": skip + limit}).encode())
     return success(data)

@@ -3,7 +3,6 @@
 import json
 import secrets
 import time
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -32,16 +31,8 @@ def mint(app: "Sandbox", doc: dict[str, Any]) -> dict[str, str]:
     return {"token": token, "uri": f"{app.root}{PATH}?{query}"}
 
 
-def show(call: Call) -> Answer:
-    return _opened(call, lambda doc, claims: _form(call, doc, claims))
-
-
-def submit(call: Call) -> Answer:
-    """Save & Test: redirects to redirect_uri only when the tests passed."""
-    return _opened(call, lambda doc, claims: _save(call, doc, claims))
-
-
-def _opened(call: Call, then: Callable[[dict[str, Any], dict[str, Any]], Answer]) -> Answer:
+def card(call: Call) -> Answer:
+    """A GET shows the form. A POST (Save & Test) redirects to redirect_uri only when the tests passed."""
     app = call.app
     try:
         claims = tokens.read(call.query.get("auth", ""), app.state.signing_key())
@@ -54,8 +45,10 @@ def _opened(call: Call, then: Callable[[dict[str, Any], dict[str, Any]], Answer]
         return message_page(403, "This Connect Card cannot be used", "The return address was changed.")
     if claims["jti"] in doc.get("_used_cards", ()):
         return message_page(403, "This Connect Card cannot be used", "It was used already. Ask for a new one.")
-    call.entry.facts["effect"] = doc["id"] if call.method == "POST" else None
-    return then(doc, claims)
+    if call.method != "POST":
+        return _form(call, doc, claims)
+    call.entry.facts["effect"] = doc["id"]
+    return _save(call, doc, claims)
 
 
 def _save(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:

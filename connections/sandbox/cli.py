@@ -5,7 +5,6 @@ import json
 import signal
 import sys
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
 from . import syncs
@@ -17,13 +16,6 @@ from .settings import Settings
 OTHERS = DATA / "others.json"  # services by name and category, with little or none of their settings
 
 
-def parser(prog: str | None = None) -> argparse.ArgumentParser:
-    """The options, shared with ``manage.py fivetran_sandbox``."""
-    options = argparse.ArgumentParser(prog=prog or "python -m connections.sandbox", description=__doc__)
-    add_options(options)
-    return options
-
-
 def add_options(options: argparse.ArgumentParser, settings_flag: str = "--settings") -> None:
     options.add_argument("--port", type=int, default=8100, help="port on 127.0.0.1; 0 takes a free one and prints it")
     options.add_argument("--state", type=Path, help="file that keeps connections over a restart (memory without)")
@@ -33,12 +25,14 @@ def add_options(options: argparse.ArgumentParser, settings_flag: str = "--settin
     options.add_argument(settings_flag, default="{}", help="JSON object of settings, e.g. '{\"test_seconds\": 0}'")
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGTERM or SIGINT; returns 0 then, 2 when it could not start."""
-    return run(parser().parse_args(arguments))
+def main() -> int:
+    options = argparse.ArgumentParser(prog="python -m connections.sandbox", description=__doc__)
+    add_options(options)
+    return run(options.parse_args())
 
 
 def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM or SIGINT; returns 0 then, 2 when it could not start."""
     settings = Settings(unique_names=not options.duplicate_names)
     try:
         settings.change(json.loads(options.settings))

@@ -6,11 +6,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from . import cards, faults, setup_tests, syncs
-from .calls import ApiError, Call, invalid, listing, not_found, success
+from .calls import Call, invalid, listing, not_found, success
 from .clock import now
 from .masking import masked_config
 from .state import NameTaken
-from .validation import OBJECTS, Wanted, card_config, check_creation, check_relations, typed, typed_config
+from .validation import OBJECTS, Wanted, card_config, check_creation, check_relations, name_taken, typed, typed_config
 from .wire import Answer
 
 if TYPE_CHECKING:
@@ -51,12 +51,6 @@ def make(call: Call, wanted: Wanted) -> Answer:
     if "connect_card_config" in doc:
         data["connect_card"] = cards.mint(app, doc)
     return success(data, "Connection has been created", 201)
-
-
-def name_taken(app: "Sandbox", name: str) -> ApiError:
-    # The real status is not recorded in Fivetran's documents, hence the setting.
-    message = f'An integration with schema "{name}" already exists, please choose a different schema'
-    return ApiError(app.settings.duplicate_status, "SchemaExists", message)
 
 
 def new_connection(app: "Sandbox", wanted: Wanted) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """The sandbox's own addresses below /_sandbox: for tests and for people, without a key, on loopback only."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,15 +27,6 @@ def guard(call: Call) -> None:
         raise ApiError(415, "UnsupportedMediaType", "Send JSON")
 
 
-def _guarded(view: Callable[..., Answer]) -> Callable[..., Answer]:
-    def guarded(call: Call, **names: str) -> Answer:
-        guard(call)
-        return view(call, **names)
-
-    return guarded
-
-
-@_guarded
 def journal(call: Call) -> Answer:
     """Query: since, method, path. A list, oldest first."""
     since = call.query.get("since", "0")
@@ -46,20 +36,17 @@ def journal(call: Call) -> Answer:
     return _plain(call.app.journal.shown(since=int(since), method=query.get("method", ""), path=query.get("path", "")))
 
 
-@_guarded
 def clear_journal(call: Call) -> Answer:
     call.app.journal.clear()
     return _plain({})
 
 
-@_guarded
 def connections(call: Call) -> Answer:
     """Query: `group_id` and `schema`."""
     docs = call.app.state.list_connections(group_id=call.query.get("group_id"), schema=call.query.get("schema"))
     return _plain([shown(doc) for doc in docs])
 
 
-@_guarded
 def seed(call: Call) -> Answer:
     """A connection made by somebody else; any field may be given, group_id, service and schema must be."""
     body = call.json()
@@ -88,31 +75,26 @@ def seed(call: Call) -> Answer:
     return _plain(shown(doc), 201)
 
 
-@_guarded
 def sync(call: Call, connection_id: str) -> Answer:
     """A sync that ends well at once, whatever the state of the connection."""
     syncs.run(call.app, existing(call, connection_id)["id"])
     return _plain({})
 
 
-@_guarded
 def clear_connections(call: Call) -> Answer:
     call.app.state.clear()
     return _plain({})
 
 
-@_guarded
 def start_over(call: Call) -> Answer:
     call.app.start_over()
     return _plain({})
 
 
-@_guarded
 def settings(call: Call) -> Answer:
     return _plain(call.app.settings.public() | {"next_answers": len(call.app.canned)})
 
 
-@_guarded
 def change_settings(call: Call) -> Answer:
     """Any of the settings; `next_answers` adds to the queue, an empty list clears it."""
     body = call.json()
@@ -128,12 +110,10 @@ def change_settings(call: Call) -> Answer:
     return settings(call)
 
 
-@_guarded
 def held(call: Call) -> Answer:
     return _plain(call.app.holds.shown())
 
 
-@_guarded
 def hold(call: Call) -> Answer:
     """Body: {phase, method, path}. Stop matching calls (POST /v1/connections by default) at a phase."""
     body = call.json()
@@ -144,7 +124,6 @@ def hold(call: Call) -> Answer:
     return held(call)
 
 
-@_guarded
 def release(call: Call) -> Answer:
     """Let waiting calls go on: those of a phase, or all."""
     call.app.holds.release(call.json().get("phase") if call.raw else None)

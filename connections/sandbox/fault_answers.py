@@ -4,44 +4,67 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 from . import wire
 from .calls import ApiError, Call, envelope
 from .limits import too_many
-from .wire import Answer, Note, Wire
+from .validation import Wanted, name_taken
+from .wire import Answer, Delivery, Note, Wire
 
-if TYPE_CHECKING:
-    from .validation import Wanted
-
-Make = Callable[[Call, "Wanted"], Answer]
-BAD_GATEWAY = b"<html><head><title>502 Bad Gateway</title></head><body><h1>502 Bad Gateway</h1></body></html>"
-UNAVAILABLE = b"<html><head><title>503</title></head><body><h1>503 Service Temporarily Unavailable</h1></body></html>"
+Make = Callable[[Call, Wanted], Answer]
+Before = Callable[[Call, Wanted, Make], Answer | None]  # may answer instead of creating; None goes on as usual
+After = Callable[[Call, Answer], Answer]  # changes the answer once the connection exists
 MEGABYTE = b"x" * (1024 * 1024)
+TOO_MANY = "Max 20000 api calls allowed in one-hour rolling time period"
 
 # The table in `faults.py` says in a sentence what each of these does.
+
+
+def always(answer: After) -> Before:
+    """Answers every call so, and creates nothing."""
+    return lambda call, wanted, make: answer(call, Answer())
+
+
+def first(answer: After) -> Before:
+    """Answers the first call for a name so, and creates nothing."""
+    return lambda call, wanted, make: answer(call, Answer()) if times_called(call, wanted) == 1 else None
+
+
+def error(status: int, code: str, message: str) -> After:
+    return lambda call, answer: envelope(status, code, message)
+
+
+def html(status: int, words: str) -> After:
+    page = f"<html><head><title>{status}</title></head><body><h1>{status} {words}</h1></body></html>"
+    return lambda call, answer: Answer(status, page.encode(), {"Content-Type": "text/html"})
+
+
+def leaving(delivery: Delivery) -> After:
+    """The usual answer, which leaves the socket in another way."""
+
+    def after(call: Call, answer: Answer) -> Answer:
+        answer.deliver = delivery
+        return answer
+
+    return after
+
+
+SERVER_ERROR = error(500, "InternalError", "Internal server error")
+UNAUTHORIZED = error(401, "AuthFailed", "Invalid authorization credentials")
+# Fivetran's code for it is not recorded.
+FORBIDDEN = error(403, "Forbidden", "The API key is not allowed to create connections in this group")
+CONFLICT = error(409, "Conflict", "Another operation on this group is in progress")
+LIMITED = error(429, "TooManyRequests", TOO_MANY)
 
 # --- before the effect -----------------------------------------------------------------------------------------------
 
 
-def times_called(call: Call, wanted: "Wanted") -> int:
+def times_called(call: Call, wanted: Wanted) -> int:
     """How often this name was called in this group, this call included."""
     return call.app.state.count(f"{wanted.group_id}/{wanted.name}")
 
 
-def never_first(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    return never(call, Answer()) if times_called(call, wanted) == 1 else None
-
-
-def drop_first(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    return Answer(deliver=wire.hang_up) if times_called(call, wanted) == 1 else None
-
-
-def error_first(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    return error(call, Answer()) if times_called(call, wanted) == 1 else None
-
-
-def late(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
+def late(call: Call, wanted: Wanted, make: Make) -> Answer | None:
     """No answer the first time; the effect comes some seconds after the caller gave up."""
     if times_called(call, wanted) > 1:
         return None
@@ -62,52 +85,27 @@ def late(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
     return Answer(deliver=deliver)
 
 
-def busy(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
+def busy(call: Call, wanted: Wanted, make: Make) -> Answer | None:
     if times_called(call, wanted) > call.app.settings.busy_times:
         return None
-    message = "Max 20000 api calls allowed in one-hour rolling time period"
-    raise too_many(message, call.app.settings.retry_after)
+    raise too_many(TOO_MANY, call.app.settings.retry_after)
 
 
-def limited(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    raise too_many("Max 20000 api calls allowed in one-hour rolling time period", None)
-
-
-def unauthorized(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    if times_called(call, wanted) > 1:
-        return None
-    raise ApiError(401, "AuthFailed", "Invalid authorization credentials")
-
-
-def forbidden(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    # Fivetran's code for it is not recorded.
-    raise ApiError(403, "Forbidden", "The API key is not allowed to create connections in this group")
-
-
-def refused(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
+def refused(call: Call, wanted: Wanted, make: Make) -> Answer | None:
     raise ApiError(400, "InvalidInput", f"Field '{wanted.service.naming[0]}' has a value that is not allowed")
 
 
-def gone(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
+def gone(call: Call, wanted: Wanted, make: Make) -> Answer | None:
     raise ApiError(404, "NotFound_Group", f"Cannot find group with id '{wanted.group_id}'")
 
 
-def taken(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    message = f'An integration with schema "{wanted.name}" already exists, please choose a different schema'
-    raise ApiError(call.app.settings.duplicate_status, "SchemaExists", message)
+def taken(call: Call, wanted: Wanted, make: Make) -> Answer | None:
+    raise name_taken(call.app, wanted.name)
 
 
-def conflict(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    raise ApiError(409, "Conflict", "Another operation on this group is in progress")
-
-
-def redirect(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
+def redirect(call: Call, wanted: Wanted, make: Make) -> Answer | None:
     # 307 would carry the body to the other address; the journal shows who follows.
     return Answer(307, b"", {"Location": f"{call.app.root}/_sandbox/elsewhere", "Content-Type": ""})
-
-
-def down(call: Call, wanted: "Wanted", make: Make) -> Answer | None:
-    return Answer(503, UNAVAILABLE, {"Content-Type": "text/html"})
 
 
 # --- after the effect ------------------------------------------------------------------------------------------------
@@ -119,26 +117,6 @@ def never(call: Call, answer: Answer) -> Answer:
 
 def slow(call: Call, answer: Answer) -> Answer:
     time.sleep(call.app.settings.slow_seconds)  # the fault is slowness itself
-    return answer
-
-
-def drop(call: Call, answer: Answer) -> Answer:
-    answer.deliver = wire.hang_up
-    return answer
-
-
-def reset(call: Call, answer: Answer) -> Answer:
-    answer.deliver = wire.reset
-    return answer
-
-
-def cut(call: Call, answer: Answer) -> Answer:
-    answer.deliver = wire.cut
-    return answer
-
-
-def short(call: Call, answer: Answer) -> Answer:
-    answer.deliver = wire.short
     return answer
 
 
@@ -169,11 +147,3 @@ def bomb(call: Call, answer: Answer) -> Answer:
     answer.headers["Content-Length"] = str(len(front) + max(fill, 0) + len(back))
     answer.body, answer.stream = front, chunks()
     return answer
-
-
-def html(call: Call, answer: Answer) -> Answer:
-    return Answer(502, BAD_GATEWAY, {"Content-Type": "text/html"})
-
-
-def error(call: Call, answer: Answer) -> Answer:
-    return envelope(500, "InternalError", "Internal server error")

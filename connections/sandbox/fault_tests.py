@@ -15,7 +15,7 @@ def expected_hash(connection_id: str) -> str:
 def certificate(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
     """Validate Certificate with `details` as an array, as on Fivetran's page on certificates."""
     if trusted:
-        return [_test("Validate Certificate"), *passed]
+        return [result("Validate Certificate"), *passed]
     encoded = base64.b64encode(f"certificate of {doc['id']}".encode()).decode()
     details = [
         {
@@ -27,14 +27,14 @@ def certificate(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
             "sha256": hashlib.sha256(encoded.encode()).hexdigest(),
         }
     ]
-    bad = _test("Validate Certificate", "FAILED", "No trust anchors for this connection") | {"details": details}
+    bad = result("Validate Certificate", "FAILED", "No trust anchors for this connection") | {"details": details}
     return [bad, *_skipped(passed)]
 
 
 def fingerprint(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
     """SSH Tunnel Connection with `details` as an object, as on Fivetran's page on fingerprints."""
     if trusted:
-        return [_test("SSH Tunnel Connection"), *passed]
+        return [result("SSH Tunnel Connection"), *passed]
     public_key = base64.b64encode(f"ssh host key of {doc['id']}".encode()).decode()
     details = {
         "hash": expected_hash(doc["id"]),
@@ -42,20 +42,20 @@ def fingerprint(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
         "type": "ssh-rsa",
         "name": "bastion.example.com",
     }
-    bad = _test("SSH Tunnel Connection", "FAILED", "The ssh key might have changed") | {"details": details}
+    bad = result("SSH Tunnel Connection", "FAILED", "The ssh key might have changed") | {"details": details}
     return [bad, *_skipped(passed)]
 
 
 def failed(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
     details = "Authentication failed (401 Unauthorized). Verify the provided credentials and permissions."
-    bad = _test("Validate Login", "FAILED", "Invalid login credentials") | {"details": details}
+    bad = result("Validate Login", "FAILED", "Invalid login credentials") | {"details": details}
     return [bad, *_skipped([test for test in passed if test["title"] != "Validate Login"])]
 
 
 def warned(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
     return [
         *passed,
-        _test("Checking quota", "WARNING", "The source allows 100 calls a day; a first sync may take days"),
+        result("Checking quota", "WARNING", "The source allows 100 calls a day; a first sync may take days"),
     ]
 
 
@@ -63,16 +63,16 @@ def odd(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
     """Shapes that the documents do not promise: unknown status, details of every type, HTML, right-to-left text."""
     return [
         *passed,
-        _test("Checking something new", "PENDING_REVIEW", "A status that no document names"),
-        _test("Details as text", "WARNING", "See details") | {"details": "plain text <b>with</b> markup"},
-        _test("Details as a list", "WARNING", "See details") | {"details": ["one", 2, None, {"three": 3}]},
-        _test("Details as a number", "PASSED") | {"details": 42},
-        _test(
+        result("Checking something new", "PENDING_REVIEW", "A status that no document names"),
+        result("Details as text", "WARNING", "See details") | {"details": "plain text <b>with</b> markup"},
+        result("Details as a list", "WARNING", "See details") | {"details": ["one", 2, None, {"three": 3}]},
+        result("Details as a number", "PASSED") | {"details": 42},
+        result(
             "<script>alert('title')</script>", "FAILED", "<script>alert('message')</script><img src=x onerror=alert(1)>"
         ),
-        _test("Right to left", "WARNING", "\u202eتعذر الاتصال\u202c (connection refused)"),
+        result("Right to left", "WARNING", "\u202eتعذر الاتصال\u202c (connection refused)"),
         {"title": "No message at all", "status": "PASSED"},
-        _test("Job", "JOB_FAILED", "The job that runs this test did not start"),
+        result("Job", "JOB_FAILED", "The job that runs this test did not start"),
     ]
 
 
@@ -82,13 +82,13 @@ def huge(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
         "The source answered slowly and Fivetran tried again, which may happen when a firewall inspects the traffic. "
         * 4
     )
-    many = [_test(f"Checking table {number:02} of 60", "PASSED", long) for number in range(1, 60)]
-    return [*many, _test("Checking an unbreakable name", "WARNING", "x" * 600)]
+    many = [result(f"Checking table {number:02} of 60", "PASSED", long) for number in range(1, 60)]
+    return [*many, result("Checking an unbreakable name", "WARNING", "x" * 600)]
 
 
-def _test(title: str, status: str = "PASSED", message: str = "") -> dict[str, Any]:
+def result(title: str, status: str = "PASSED", message: str = "") -> dict[str, Any]:
     return {"title": title, "status": status, "message": message}
 
 
 def _skipped(results: Results) -> Results:
-    return [result | {"status": "SKIPPED"} for result in results]
+    return [one | {"status": "SKIPPED"} for one in results]

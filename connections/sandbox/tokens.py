@@ -16,17 +16,17 @@ class BadToken(Exception):
 
 
 def sign(claims: dict[str, Any], key: bytes) -> str:
-    signed = f"{_encode(json.dumps(HEADER).encode())}.{_encode(json.dumps(claims).encode())}"
-    return f"{signed}.{_encode(_mac(signed, key))}"
+    signed = f"{encode(json.dumps(HEADER).encode())}.{encode(json.dumps(claims).encode())}"
+    return f"{signed}.{encode(_mac(signed, key))}"
 
 
 def read(token: str, key: bytes) -> dict[str, Any]:
     """The claims of a token; BadToken when the signature is wrong or `exp` is past."""
     signed, _, signature = token.rpartition(".")
     try:
-        if not hmac.compare_digest(_decode(signature), _mac(signed, key)):
+        if not hmac.compare_digest(decode(signature), _mac(signed, key)):
             raise BadToken("This address was changed, or is not one of ours.")
-        claims: dict[str, Any] = json.loads(_decode(signed.partition(".")[2]))
+        claims: dict[str, Any] = json.loads(decode(signed.partition(".")[2]))
     except (ValueError, binascii.Error):
         raise BadToken("This address was changed, or is not one of ours.") from None
     if claims["exp"] <= time.time():
@@ -38,9 +38,9 @@ def _mac(text: str, key: bytes) -> bytes:
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
 
 
-def _encode(raw: bytes) -> str:
+def encode(raw: bytes) -> str:
     return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
-def _decode(text: str) -> bytes:
+def decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -57,6 +57,12 @@ class Wanted:
     first_name: str  # its first part, which may ask for a failure
 
 
+def name_taken(app: "Sandbox", name: str) -> ApiError:
+    # The real status is not recorded in Fivetran's documents, hence the setting.
+    message = f'An integration with schema "{name}" already exists, please choose a different schema'
+    return ApiError(app.settings.duplicate_status, "SchemaExists", message)
+
+
 def check_creation(app: "Sandbox", body: dict[str, Any]) -> Wanted:
     """The body of a creation with types settled and defaults filled in; ApiError for what Fivetran would refuse."""
     for name in ("group_id", "service"):
