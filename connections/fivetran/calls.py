@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -86,7 +87,7 @@ class Caller:
             request.data = json.dumps(body, allow_nan=False).encode()
             request.headers = {"Content-Type": "application/json"}
         # A kept connection that the server drops just now fails like one dropped after reading: hence a fresh one.
-        with Wire() as wire:
+        with closing(self._wire("changing")) as wire:
             ending = self._ending(wire, request, usable, timing, POST_BODY_CAP, without_data=without_data)
         if isinstance(ending, FivetranError):
             raise ending
@@ -98,7 +99,7 @@ class Caller:
         for repeats_left in reversed(range(GET_TRIES)):
             timing = Timing(self._quick.connect, self._quick.read, max(until - boottime(), 0.001))
             request = requests.Request("GET", f"{self.base_url}/v1{path}", params=dict(params))
-            ending = self._ending(self._wire(), request, usable, timing, GET_BODY_CAP)
+            ending = self._ending(self._wire("reading"), request, usable, timing, GET_BODY_CAP)
             if not isinstance(ending, FivetranError):
                 return ending
             pause = random.uniform(0.1, 0.5) * 2 ** (GET_TRIES - 1 - repeats_left)  # noqa: S311
@@ -175,11 +176,11 @@ class Caller:
             without_data=without_data,
         )
 
-    def _wire(self) -> Wire:
-        # A session for each thread; a new one after a fork, whose sockets would be shared with the parent.
+    def _wire(self, what: str) -> Wire:
+        # Two sessions for each thread; new ones after a fork, whose sockets would be shared with the parent.
         if getattr(self._local, "pid", None) != os.getpid():
-            self._local.wire, self._local.pid = Wire(), os.getpid()
-        wire: Wire = self._local.wire
+            self._local.wires, self._local.pid = {"reading": Wire(), "changing": Wire()}, os.getpid()
+        wire: Wire = self._local.wires[what]
         return wire
 
 

@@ -5,13 +5,13 @@ from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
 from connections.models.change import ChangeKind, ConnectionChange
 from connections.models.circuit_breaker import CircuitBreaker, Pace
-from connections.models.conditional_update import update_one
 from connections.models.connection import Connection, SetupTest, SetupTestRun, status_columns, store_run, tests_in
 from connections.models.event import Event, EventKind
 from connections.models.handover import Handover, find_owner, owner_or, why_no_mail_reaches, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind
 from connections.models.observation import Observation
+from connections.models.one_row import read_one, update_one
 from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest

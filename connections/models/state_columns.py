@@ -1,13 +1,13 @@
 """The only writer of a state: one conditional UPDATE that makes only moves of the tables in `connections.states`."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
-from django.db.models import Model, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.db.transaction import atomic
 
-from connections.models.conditional_update import update_one
+from connections.models.one_row import update_one
 from connections.states import MACHINES, Actor, Machine, State
 
 M = TypeVar("M", bound=Model)
@@ -29,32 +29,32 @@ def move(
     """
     machine = _MACHINES[type(target)]
     with atomic(savepoint=False) if event else nullcontext():
-        moved = _movable(rows, machine, target, actor, source).update(**{machine.column: target}, **columns)
+        movable = rows.filter(_from(machine, target, actor, source))
+        moved = movable.update(**{machine.column: target}, **columns)
         if moved and event:
             event()
     return moved
 
 
 def move_one(
-    rows: QuerySet[M],
+    model: type[M],
+    where: Q,
     target: State,
     *,
     actor: Actor,
     source: State | None = None,
     insert: Sequence[Model] = (),
-    read: Collection[str] = (),
+    into: M | None = None,
     **columns: Any,
 ) -> M | None:
-    """The same for the one row of `rows`; see `update_one` for `insert`, `read` and what is returned."""
+    """The same for the one row that fits `where`; see `update_one` for `insert`, `into` and what is returned."""
     machine = _MACHINES[type(target)]
-    movable = _movable(rows, machine, target, actor, source)
-    return update_one(movable, columns={machine.column: target, **columns}, insert=insert, read=read)
+    movable = where & _from(machine, target, actor, source)
+    return update_one(model, movable, columns={machine.column: target, **columns}, insert=insert, into=into)
 
 
-def _movable(
-    rows: QuerySet[M], machine: Machine[Any], target: State, actor: Actor, source: State | None
-) -> QuerySet[M]:
+def _from(machine: Machine[Any], target: State, actor: Actor, source: State | None) -> Q:
     if source is not None:
         machine.check(source, target, actor)
-        return rows.filter(**{machine.column: source})
-    return rows.filter(**{f"{machine.column}__in": machine.sources(target, actor)})
+        return Q((machine.column, source))
+    return Q((f"{machine.column}__in", machine.sources(target, actor)))

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import models
 from django.db import transaction as database_transaction
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from connections.models.change import ConnectionChange
@@ -27,6 +27,8 @@ _EVENTS = {
     ChangeStatus.WITHDRAWN: EventKind.CHANGE_WITHDRAWN,
     ChangeStatus.EXPIRED: EventKind.CHANGE_EXPIRED,
 }
+
+_NOW = Now()
 
 
 class StaleRow(Exception):
@@ -101,10 +103,10 @@ def claim(request_id: int, guard: Q, **columns: Any) -> ConnectionRequest | None
     """Claim an approved request for a worker, without having read it; returns it as written, or None."""
     source, target, actor = Status.APPROVED, Status.CLAIMED, Actor.WORKER
     event = _moved(request_id, source, target, F("version"), actor)
-    written: dict[str, Any] = {**columns, "turn": next_step(target).owner.value, "status_since": Now()}
+    written: dict[str, Any] = {**columns, "turn": next_step(target).owner.value, "status_since": _NOW}
     written["version"] = F("version") + 1
-    rows: QuerySet[ConnectionRequest] = ConnectionRequest.objects.filter(guard, pk=request_id)
-    return move_one(rows, target, actor=actor, source=source, insert=[event], **written)
+    mine = Q(pk=request_id) & guard
+    return move_one(ConnectionRequest, mine, target, actor=actor, source=source, insert=[event], **written)
 
 
 def transition_change(
@@ -143,15 +145,10 @@ def _move(
     """
     machine.check(source, target, actor, reason)
     # The row must have the version that was read. Afterwards `row` has what was written.
-    written = {"status_since": Now(), **columns, "version": row.version + 1}
-    seen: QuerySet[Any] = type(row)._default_manager.filter(guard or Q(), pk=row.pk, version=row.version)
-    read = ("status", *written)
-    moved = move_one(seen, target, actor=actor, source=source, insert=insert, read=read, **written)
-    if moved is None:
+    written = {"status_since": _NOW, **columns, "version": row.version + 1}
+    seen = Q(pk=row.pk, version=row.version) & (guard or Q())
+    if not move_one(type(row), seen, target, actor=actor, source=source, insert=insert, into=row, **written):
         raise StaleRow(f"{machine.name.capitalize()} {row.pk} is no longer {source}, or no longer as it was seen.")
-    for field in moved._meta.concrete_fields:
-        if field.attname in moved.__dict__:
-            setattr(row, field.attname, getattr(moved, field.attname))
 
 
 # --- events ----------------------------------------------------------------------------------------------------------

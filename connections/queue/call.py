@@ -7,11 +7,12 @@ from typing import TypeVar
 
 from django.db import InterfaceError, InternalError, OperationalError
 from django.db import connection as database
+from django.db.models import Q
 from django.db.transaction import atomic
 
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, ConnectionRequest, Ending, IllegalTransition
+from connections.models import Attempt, ConnectionRequest, Ending, IllegalTransition, update_one
 from connections.queue import circuit_breaker
 
 log = logging.getLogger(__name__)
@@ -56,22 +57,26 @@ _ENDINGS: dict[type[FivetranError], Ending] = {
 }
 
 
-_OF_AN_ENDING = ("ending", "http_status", "code", "message", "x_request_id", "duration_ms")
-
-
 def ending_of(error: FivetranError) -> Ending:
     return _ENDINGS.get(type(error), Ending.UNKNOWN)
 
 
 def close(attempt: Attempt, result: Answer | FivetranError) -> None:
     """Complete the attempt that was stored before the call."""
-    attempt.ending = ending_of(result) if isinstance(result, FivetranError) else Ending.ANSWERED
-    attempt.http_status = result.status
-    attempt.code = result.code
-    attempt.message = result.message
-    attempt.x_request_id = result.request_id
-    attempt.duration_ms = result.duration_ms
-    attempt.save(update_fields=_OF_AN_ENDING if attempt.pk else None)
+    ended = {
+        "ending": ending_of(result) if isinstance(result, FivetranError) else Ending.ANSWERED,
+        "http_status": result.status,
+        "code": result.code,
+        "message": result.message,
+        "x_request_id": result.request_id,
+        "duration_ms": result.duration_ms,
+    }
+    if attempt.pk:
+        update_one(Attempt, Q(pk=attempt.pk), columns=ended, into=attempt)
+        return
+    for name, value in ended.items():
+        setattr(attempt, name, value)
+    attempt.save()
 
 
 def record(

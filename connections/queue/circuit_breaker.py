@@ -12,7 +12,7 @@ from django.db.models.functions import Greatest, Now
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import BreakerReason, CircuitBreaker, Pace, move
+from connections.models import BreakerReason, CircuitBreaker, Pace, move, read_one
 from connections.queue.job import Needs
 from connections.queue.publisher import enqueue
 from connections.states import Actor
@@ -26,7 +26,8 @@ UNCLEAR_LIMIT = 3  # unclear endings in a row after which nothing more is sent u
 PROBE_AGAIN = 2.0
 PROBE_TIMEOUT = 5.0
 LONGEST_WAIT = 2 * 3600 * 1.1  # seconds: the longest that a 429 may ask for, with the jitter
-_BREAKER = CircuitBreaker.objects.filter(pk=1)
+_ONE = Q(pk=1)
+_BREAKER = CircuitBreaker.objects.filter(_ONE)
 _NOTHING: dict[str, Any] = {"open_since": None, "not_before": None}  # of a breaker that is closed
 NOT_PAUSED = Q(paused_at=None)
 HALF_OPEN = Q(reason=BreakerReason.HALF_OPEN, not_before__lte=Now())
@@ -35,7 +36,7 @@ _CLOSED = NOT_PAUSED & (Q(reason=BreakerReason.CLOSED) | WAITED | HALF_OPEN)
 
 
 def current() -> CircuitBreaker:
-    return CircuitBreaker.objects.get_or_create(pk=1)[0]
+    return read_one(CircuitBreaker, _ONE) or CircuitBreaker.objects.get_or_create(pk=1)[0]
 
 
 def allows(needs: Needs, job: str = "") -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Generic, TypeVar
 
-from django.db.models import F, Model, QuerySet
+from django.db.models import F, Model, Q
 from django.db.models.functions import Now
 
 from connections.fivetran.client import boottime
@@ -53,12 +53,12 @@ class Claim(Generic[M]):
     started: float = field(default_factory=boottime)
 
 
-def claim(rows: QuerySet[M], target: State, columns: Columns, lease: timedelta) -> Claim[M] | None:
-    """Claim the one row of `rows`; None where it is not due, or another worker has it.
+def claim(model: type[M], due: Q, target: State, columns: Columns, lease: timedelta) -> Claim[M] | None:
+    """Claim the one row that fits `due`; None where it is not due, or another worker has it.
 
-    What makes a row due must stand in `rows` by its own columns: after a wait for another worker's claim PostgreSQL
+    What makes a row due must stand in `due` by its own columns: after a wait for another worker's claim PostgreSQL
     asks those again, and no subquery.
     """
     token = uuid.uuid4()
-    row = move_one(rows, target, actor=Actor.WORKER, **columns.held(token, lease))
+    row = move_one(model, due, target, actor=Actor.WORKER, **columns.held(token, lease))
     return None if row is None else Claim(row, token)

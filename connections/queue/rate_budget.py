@@ -117,8 +117,12 @@ def permits(most: int) -> int:
 
 def still_allows(permit: Permit) -> Q:
     """A condition of a WHERE that fails if the breaker opened since `acquire`."""
-    trial = Q(reason=BreakerReason.HALF_OPEN) if permit.alone else Q(pk=None)
-    return Q(Exists(_BREAKER.filter(NOT_PAUSED & (Q(reason=BreakerReason.CLOSED) | WAITED | trial))))
+    return _ALLOWS_A_TRIAL if permit.alone else _ALLOWS
+
+
+_LETS_THROUGH = Q(reason=BreakerReason.CLOSED) | WAITED
+_ALLOWS = Q(Exists(_BREAKER.filter(NOT_PAUSED & _LETS_THROUGH)))
+_ALLOWS_A_TRIAL = Q(Exists(_BREAKER.filter(NOT_PAUSED & (_LETS_THROUGH | Q(reason=BreakerReason.HALF_OPEN)))))
 
 
 def extend(permit: Permit) -> None:

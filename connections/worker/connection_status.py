@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef, Prefetch, QuerySet
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet
 from django.db.models.functions import Now
 
 from connections import notifications
@@ -51,17 +51,18 @@ TAKEN = [
 Happening = tuple[EventKind, str]  # an event, and what the timeline says of it
 
 
+_THERE = ConnectionRequest.objects.filter(pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None)
+DUE = Q(Exists(_THERE), check_due_at__lte=Now())
+
+
 def due() -> QuerySet[Connection]:
-    there = ConnectionRequest.objects.filter(
-        pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None
-    )
-    return Connection.objects.filter(Exists(there), check_due_at__lte=Now()).order_by("check_due_at")
+    return Connection.objects.filter(DUE).order_by("check_due_at")
 
 
 def check_connection(request_id: int) -> Sequence[Message]:
     """Ask Fivetran for the connection of this request if that is due and no other worker asks (GET, repeatable)."""
     claimed = {"check_due_at": Now() + LEASE}
-    connection = update_one(due().filter(request_id=request_id), columns=claimed)
+    connection = update_one(Connection, Q(request_id=request_id) & DUE, columns=claimed)
     if connection is None:
         return ()
     conn_request, client = connection.request, configured.client()

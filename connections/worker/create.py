@@ -5,12 +5,13 @@ import uuid
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from django.conf import settings
 from django.db import connection as database
 from django.db.models import F, Q
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 
 from connections import catalog, notifications
@@ -36,6 +37,16 @@ from connections.worker import account, database_clock, lookup, outcome
 log = logging.getLogger(__name__)
 # `sending` is committed before the call, and nothing is sent again from there: every ending that does not prove that
 # nothing was created goes to `unknown`, which only a look-up leaves (`connections.worker.reconcile`).
+
+# Constants, because each new expression would have to be compared with those of the statements that are compiled.
+_NOW = Now()
+_FIRST, _ONE_MORE = Coalesce(F("first_sent_at"), _NOW), F("attempts_used") + 1
+_DUE, _HELD = Q(next_try_at__lte=_NOW, attempts_used__lt=MAX_ATTEMPTS), Q(lease_until__gt=_NOW)
+
+
+@lru_cache(maxsize=64)
+def _after(seconds: float) -> CombinedExpression:
+    return _NOW + timedelta(seconds=seconds)
 
 
 def submit(request_id: int) -> None:
@@ -119,10 +130,10 @@ def claim_row(request_id: int, token: uuid.UUID) -> Claim | None:
     """Claim the row; None where it is not due, or must not be sent and an operator has to look."""
     claimed = claim(
         request_id,
-        Q(next_try_at__lte=Now(), attempts_used__lt=MAX_ATTEMPTS),
+        _DUE,
         token=token,
-        lease_until=Now() + timedelta(seconds=settings.CLAIM_LEASE),
-        attempts_used=F("attempts_used") + 1,
+        lease_until=_after(settings.CLAIM_LEASE),
+        attempts_used=_ONE_MORE,
         note="",
     )
     if claimed is None:
@@ -218,11 +229,11 @@ def commit_sending(claim: Claim, permit: rate_budget.Permit) -> tuple[Attempt, f
                 claim.request,
                 Status.SENDING,
                 actor=Actor.WORKER,
-                guard=claim.mine & Q(lease_until__gt=Now()) & rate_budget.still_allows(permit),
+                guard=claim.mine & _HELD & rate_budget.still_allows(permit),
                 insert=[attempt],
-                sent_at=Now(),
-                first_sent_at=Coalesce(F("first_sent_at"), Now()),
-                deadline_at=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE * call.UNKNOWN_MARGIN),
+                sent_at=_NOW,
+                first_sent_at=_FIRST,
+                deadline_at=_after(settings.SUBMIT_DEADLINE * call.UNKNOWN_MARGIN),
             )
     except StaleRow:
         why = "nothing was sent: the circuit breaker was opened meanwhile, or the look-up took too long"

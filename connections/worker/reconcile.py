@@ -24,16 +24,18 @@ LEAST_LOOKUPS = 3
 GIVE_UP_AFTER = timedelta(hours=24)
 
 
+DUE = Q(status=Status.UNKNOWN, next_lookup_at__lte=Now())
+
+
 def due() -> QuerySet[ConnectionRequest]:
-    rows: QuerySet[ConnectionRequest] = ConnectionRequest.objects.filter(status=Status.UNKNOWN)
-    return rows.filter(next_lookup_at__lte=Now()).order_by("next_lookup_at")
+    return ConnectionRequest.objects.filter(DUE).order_by("next_lookup_at")
 
 
 def reconcile(request_id: int) -> None:
     """Look once for the connection of an `unknown` request that is due: adopt, wait, send again or ask an operator."""
     # While one worker looks, no other does; after one that died in its look, the next comes when the lease is over.
     claimed = {"next_lookup_at": Now() + timedelta(seconds=settings.CLAIM_LEASE)}
-    conn_request = update_one(due().filter(pk=request_id), columns=claimed)
+    conn_request = update_one(ConnectionRequest, Q(pk=request_id) & DUE, columns=claimed)
     if conn_request is None:
         return
     mine = Q(version=conn_request.version)

@@ -6,7 +6,7 @@ from functools import partial
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection as database
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from connections import catalog
@@ -32,9 +32,12 @@ from connections.worker import connection_status, store_test_run
 COLUMNS = Columns("tests_next_try_at", "tests_token", "tests_lease_until", "tests_attempts", "tests_note")
 
 
+_THERE = ConnectionRequest.objects.filter(pk=OuterRef("request_id"), deleted_at_fivetran_at=None)
+DUE = Q(Exists(_THERE), tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
+
+
 def due() -> QuerySet[Connection]:
-    there = ConnectionRequest.objects.filter(pk=OuterRef("request_id"), deleted_at_fivetran_at=None)
-    return Connection.objects.filter(Exists(there), tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
+    return Connection.objects.filter(DUE)
 
 
 def gave_up() -> QuerySet[Connection]:
@@ -63,7 +66,13 @@ def run_tests(request_id: int) -> None:
         if permit.wait_until is not None:
             mine.update(tests_next_try_at=permit.wait_until)
         return
-    held = claim(mine, SetupTestsState.RUNNING, COLUMNS, timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1))
+    held = claim(
+        Connection,
+        Q(request_id=request_id) & DUE,
+        SetupTestsState.RUNNING,
+        COLUMNS,
+        timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1),
+    )
     if held is None:
         rate_budget.release(permit)
         return

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
@@ -36,12 +36,12 @@ LEASE = timedelta(seconds=120)  # longer than a short call; one that died is the
 COLUMNS = Columns(note="message")
 
 
+_THERE = ConnectionRequest.objects.filter(pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None)
+DUE = Q(Exists(_THERE), state=TrustState.DUE, next_try_at__lte=Now())
+
+
 def due() -> QuerySet[Trust]:
-    there = ConnectionRequest.objects.filter(
-        pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None
-    )
-    rows = Trust.objects.filter(Exists(there), state=TrustState.DUE, next_try_at__lte=Now())
-    return rows.order_by("next_try_at", "id")
+    return Trust.objects.filter(DUE).order_by("next_try_at", "id")
 
 
 def release() -> None:
@@ -51,7 +51,7 @@ def release() -> None:
 
 def send_trust(trust_id: int) -> Sequence[Message]:
     """Tell Fivetran of this approval if it is due and no other worker does; then the setup tests are due."""
-    held = claim(due().filter(pk=trust_id), TrustState.RUNNING, COLUMNS, LEASE)
+    held = claim(Trust, Q(pk=trust_id) & DUE, TrustState.RUNNING, COLUMNS, LEASE)
     if held is None:
         return ()
     row, conn_request, client = held.row, held.row.request, configured.client()
