@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+import psutil
 import redis
 
 from connections.demo import environment as demo
@@ -386,9 +387,29 @@ class PostgresServer:
         """Returns when it answers."""
         self.run("pg_ctl", "-w", "-l", str(self.home / "log"), "-o", self.options, "start")
 
-    def stop(self) -> None:
-        """End it and every session at once."""
-        self.run("pg_ctl", "-m", "immediate", "stop")
+    def stop(self, mode: str = "immediate") -> None:
+        """End it and every session: at once, or (`fast`) with all written down, as before a planned restart."""
+        self.run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def kill(self) -> None:
+        """SIGKILL to the server and all its processes, as a machine that goes down does; `start` recovers."""
+        number = self.home / "data" / "postmaster.pid"
+        server = psutil.Process(int(number.read_text().split()[0]))
+        killed = [server, *server.children(recursive=True)]
+        for process in killed:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        until(lambda: all(map(_has_ended, killed)))
+        # Perhaps nobody has asked yet how it ended: then its number still counts as a process that holds the locks.
+        for lock in (number, *self.home.glob(".s.PGSQL.*.lock")):
+            lock.unlink()
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 @contextlib.contextmanager

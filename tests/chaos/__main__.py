@@ -5,6 +5,7 @@ worst case), DATABASE (postgresql where there is one, else sqlite), WORKERS (3).
 count; the exit status is 0 only if duplicates, lost and wrong are 0.
 """
 
+import logging
 import os
 import secrets
 import subprocess
@@ -19,25 +20,27 @@ from tests.faults.broker import own_broker
 
 
 @contextmanager
-def database(wanted: str) -> Iterator[str]:
-    """A fresh database's DATABASE_URL; SQLite where PostgreSQL is missing and was not asked for."""
+def database(wanted: str) -> Iterator[tuple[str, processes.PostgresServer | None]]:
+    """A fresh database's DATABASE_URL, and its server; SQLite has none, for where PostgreSQL is missing."""
     with ExitStack() as stack:
         if wanted != "sqlite":
             try:
-                yield stack.enter_context(processes.postgres())
-                return
+                server = stack.enter_context(processes.postgres_server())
             except (processes.Missing, subprocess.CalledProcessError) as error:
                 if wanted:
                     sys.exit(str(error))
+            else:
+                yield server.url, server
+                return
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="portal-chaos-"))
-        yield f"sqlite:///{folder}/chaos.sqlite3"
+        yield f"sqlite:///{folder}/chaos.sqlite3", None
 
 
 def main() -> int:
     """Run it; returns the exit status."""
     chosen = options()
     with ExitStack() as stack:
-        database_url = stack.enter_context(database(chosen.database))
+        database_url, server = stack.enter_context(database(chosen.database))
         broker = stack.enter_context(own_broker())
         sandbox = stack.enter_context(processes.sandbox())
         environment = {
@@ -52,9 +55,10 @@ def main() -> int:
         import django
 
         django.setup()
+        logging.getLogger("psycopg").setLevel(logging.CRITICAL)  # that the database is away is one of the faults
         from tests.chaos.run import run  # needs Django's settings
 
-        return run(chosen, stack, environment, broker=broker, sandbox=sandbox)
+        return run(chosen, stack, environment, server=server, broker=broker, sandbox=sandbox)
 
 
 if __name__ == "__main__":

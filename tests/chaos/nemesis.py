@@ -1,12 +1,9 @@
 """The drawer of faults: kills, freezes and empties what the portal stands on, by a seeded dice."""
 
-import os
 import random
-import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack, suppress
+from collections.abc import Callable
 
 import psycopg
 from django.db import connection
@@ -15,8 +12,9 @@ from connections import tasks
 from connections.models import ConnectionRequest
 from connections.queue.publisher import enqueue_many
 from connections.states import Status
-from tests import processes
+from tests.chaos.workers import Worker
 from tests.faults.broker import Broker
+from tests.processes import PostgresServer
 
 # Fault -> how often, of the sum.
 WEIGHTS = {
@@ -24,7 +22,9 @@ WEIGHTS = {
     "main process killed": 8,
     "worker told to end": 8,
     "worker frozen": 16,
+    "worker starved": 10,
     "database session ended": 24,
+    "database server crashed": 4,
     "broker killed": 4,
     "broker emptied": 5,
     "broker hung": 5,
@@ -32,81 +32,29 @@ WEIGHTS = {
     "messages enqueued thrice": 10,
     "another sweeper": 6,
 }
+# Those that ask the database themselves.
+OF_THE_DATABASE = ("database session ended", "database server crashed", "messages enqueued thrice", "another sweeper")
 PAUSE = (0.3, 1.1)  # seconds between two faults
 FREEZE = (1.0, 6.0)
+STARVE = (4.0, 9.0)  # longer than a claim's lease and a call's deadline
 HANG = (1.0, 4.0)
 PATIENCE = (0.5, 3.0)  # of whoever told a worker to end
 RESTART = (0.2, 1.2)
+CRASHED = (0.2, 3.0)
 LAST_WORDS = 400  # characters of the log of a worker that ended by itself
 REST = 8.0  # seconds in which a worker that was frozen is not frozen again: SETTLE covers one freeze, not a row of them
-
-
-class Worker:
-    """A place for a worker process, with what the nemesis has done to it."""
-
-    def __init__(self, number: int, environment: Mapping[str, str]) -> None:
-        self._number = number
-        self._environment = environment
-        self._lives = 0
-        self._stack = ExitStack()
-        self.process: processes.Process | None = None
-        self.frozen_until: float | None = None
-        self.rested_at = 0.0
-        self.killed_at: float | None = None
-        self.start_at: float | None = 0.0
-        self.logs: list[str] = []
-
-    @property
-    def works(self) -> bool:
-        """Whether a process runs here and has begun to take work. Its log says so, whatever its level."""
-        if self.process is None or self.killed_at is not None:
-            return False
-        return b" ready." in self.process.log.read_bytes()
-
-    def start(self) -> None:
-        """Start a process here; does not wait until it is ready."""
-        self._lives += 1
-        command = processes.worker_command(f"chaos{self._number}-{self._lives}@localhost")
-        self.process = self._stack.enter_context(processes.running("worker", command, self._environment))
-        self.start_at = None
-
-    def kill(self, *, group: bool = True) -> None:
-        """SIGKILL, to the whole group or to the main process alone."""
-        assert self.process is not None
-        if not group:
-            os.kill(self.process.popen.pid, signal.SIGKILL)
-            self.process.popen.wait()
-        self.process.kill()
-        self._forget()
-
-    def stop(self) -> None:
-        """End it as a deployment does."""
-        if self.process is not None:
-            self.process.stop()
-            self._forget()
-
-    def _forget(self) -> None:
-        assert self.process is not None
-        self.logs.append(self.process.log.read_text(errors="replace"))
-        self._stack.close()
-        self.process, self.frozen_until, self.killed_at = None, None, None
 
 
 class Nemesis:
     """Draws faults and applies them; `tick` is to be called often, from one thread, which must outlive the workers."""
 
-    def __init__(self, *, seed: int, workers: list[Worker], broker: Broker) -> None:
+    def __init__(self, *, seed: int, workers: list[Worker], broker: Broker, server: PostgresServer | None) -> None:
         self._random = random.Random(f"nemesis {seed}")
         self._workers = workers
         self._broker = broker
         self._broker_back_at: tuple[float, Callable[[], None]] | None = None
-        place = connection.settings_dict
-        # A connection of its own: Django's come and go with what the run does.
-        self._database = (
-            psycopg.connect(host=place["HOST"], dbname=place["NAME"], user=place["USER"], autocommit=True)
-            if connection.vendor == "postgresql"
-            else None
-        )
+        self._server = server  # SQLite has none that could crash: who writes there is a worker, and those are killed
+        self._server_back_at: float | None = None
         self._next = time.monotonic() + self._random.uniform(*PAUSE)
         self.counts: Counter[str] = Counter()
 
@@ -123,11 +71,11 @@ class Nemesis:
     def stop(self) -> None:
         """Mend everything at once; no more faults."""
         self._mend(all_=True)
-        if self._database is not None:
-            self._database.close()
 
     def _strike(self, fault: str) -> bool:
         """Whether the fault could be applied now."""
+        if self._server_back_at is not None and fault in OF_THE_DATABASE:
+            return False
         match fault:
             case "worker killed with its group" | "main process killed":
                 return self._kill(group=fault == "worker killed with its group")
@@ -135,12 +83,16 @@ class Nemesis:
                 return self._tell_to_end()
             case "worker frozen":
                 return self._freeze()
+            case "worker starved":
+                return self._starve()
             case "messages enqueued thrice":
                 return self._ring_thrice()
             case "another sweeper":
                 return bool(tasks.sweep())
             case "database session ended":
                 return self._end_session()
+            case "database server crashed":
+                return self._crash_server()
             case _:
                 return self._hit_broker(fault)
 
@@ -173,25 +125,52 @@ class Nemesis:
 
     def _freeze(self) -> bool:
         now = time.monotonic()
-        able = [w for w in self._workers if w.works and w.frozen_until is None and w.rested_at <= now]
-        if not able:
+        if (worker := self._to_stop(now)) is None:
             return False
-        worker = self._random.choice(able)
-        assert worker.process is not None
-        os.killpg(worker.process.popen.pid, signal.SIGSTOP)
+        worker.freeze()
         worker.frozen_until = now + self._random.uniform(*FREEZE)
         worker.rested_at = worker.frozen_until + REST
         return True
 
+    def _starve(self) -> bool:
+        now = time.monotonic()
+        if (worker := self._to_stop(now)) is None:
+            return False
+        worker.starve(now + self._random.uniform(*STARVE))
+        return True
+
+    def _to_stop(self, now: float) -> Worker | None:
+        able = [
+            w for w in self._workers if w.works and w.frozen_until is w.starved_until is None and w.rested_at <= now
+        ]
+        return self._random.choice(able) if able else None
+
     def _end_session(self) -> bool:
-        if self._database is None:
+        if self._server is None:
             return False
         query = "SELECT pid FROM pg_stat_activity WHERE application_name = 'worker' AND backend_type = 'client backend'"
-        sessions = sorted(row[0] for row in self._database.execute(query))
-        if not sessions:
-            return False
-        self._database.execute("SELECT pg_terminate_backend(%s)", [self._random.choice(sessions)])
+        place = connection.settings_dict
+        # A connection of its own: Django's come and go with what the run does.
+        with psycopg.connect(host=place["HOST"], dbname=place["NAME"], user=place["USER"], autocommit=True) as own:
+            sessions = sorted(row[0] for row in own.execute(query))
+            if not sessions:
+                return False
+            own.execute("SELECT pg_terminate_backend(%s)", [self._random.choice(sessions)])
         return True
+
+    def _crash_server(self) -> bool:
+        """SIGQUIT, on which it throws everybody out and writes nothing down, or SIGKILL to all that it is."""
+        if self._server is None:
+            return False
+        self._random.choice((self._server.stop, self._server.kill))()
+        self._server_back_at = time.monotonic() + self._random.uniform(*CRASHED)
+        return True
+
+    def _restart_server(self) -> None:
+        assert self._server is not None
+        self._server.start()
+        self._server_back_at = None
+        connection.close()  # this thread's own died with it
 
     def _hit_broker(self, fault: str) -> bool:
         if self._broker_back_at is not None:
@@ -219,21 +198,24 @@ class Nemesis:
         if self._broker_back_at is not None and (all_ or self._broker_back_at[0] <= now):
             self._broker_back_at[1]()
             self._broker_back_at = None
+        if self._server_back_at is not None and (all_ or self._server_back_at <= now):
+            self._restart_server()
         for worker in self._workers:
-            if worker.frozen_until is not None and (all_ or worker.frozen_until <= now):
-                assert worker.process is not None
-                with suppress(ProcessLookupError):
-                    os.killpg(worker.process.popen.pid, signal.SIGCONT)
-                worker.frozen_until = None
-            if worker.killed_at is not None and worker.process is not None:
-                if all_ or worker.killed_at <= now or worker.process.popen.poll() is not None:
-                    worker.kill()
-                    worker.start_at = now
-            elif worker.process is not None and worker.process.popen.poll() is not None:
-                status, log = worker.process.popen.returncode, worker.process.log.read_text(errors="replace")
-                print(f"a worker ended by itself with status {status}:\n{log[-LAST_WORDS:]}", flush=True)
+            self._mend_worker(worker, now, all_=all_)
+
+    def _mend_worker(self, worker: Worker, now: float, *, all_: bool) -> None:
+        worker.next_slice(now if not all_ else float("inf"))
+        if worker.frozen_until is not None and (all_ or worker.frozen_until <= now):
+            worker.thaw()
+        if worker.killed_at is not None and worker.process is not None:
+            if all_ or worker.killed_at <= now or worker.process.popen.poll() is not None:
                 worker.kill()
-                self.counts["worker ended by itself"] += 1
                 worker.start_at = now
-            if worker.start_at is not None and (all_ or worker.start_at <= now):
-                worker.start()
+        elif worker.process is not None and worker.process.popen.poll() is not None:
+            status, log = worker.process.popen.returncode, worker.process.log.read_text(errors="replace")
+            print(f"a worker ended by itself with status {status}:\n{log[-LAST_WORDS:]}", flush=True)
+            worker.kill()
+            self.counts["worker ended by itself"] += 1
+            worker.start_at = now
+        if worker.start_at is not None and (all_ or worker.start_at <= now):
+            worker.start()

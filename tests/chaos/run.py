@@ -12,8 +12,9 @@ from connections.demo import environment as demo
 from connections.models import Attempt, ConnectionRequest
 from tests import processes
 from tests.chaos import checker
-from tests.chaos.nemesis import Nemesis, Worker
+from tests.chaos.nemesis import Nemesis
 from tests.chaos.options import CLOCKS, DIALS, PATIENCE, PER_SECOND, Options
+from tests.chaos.workers import Worker
 from tests.chaos.workload import Workload
 from tests.faults.broker import Broker
 from tests.sandbox_client import Fivetran
@@ -22,7 +23,13 @@ SHOWN = 20  # findings of a kind that are printed
 
 
 def run(
-    chosen: Options, stack: ExitStack, environment: Mapping[str, str], *, broker: Broker, sandbox: processes.Sandbox
+    chosen: Options,
+    stack: ExitStack,
+    environment: Mapping[str, str],
+    *,
+    server: processes.PostgresServer | None,
+    broker: Broker,
+    sandbox: processes.Sandbox,
 ) -> int:
     """File, break, mend, wait, check, print; returns the exit status."""
     call_command("migrate", verbosity=0)
@@ -38,7 +45,7 @@ def run(
         stack.callback(worker.stop)
     scheduler = stack.enter_context(processes.scheduler(environment))
     workload = Workload(chosen.requests, PER_SECOND, chosen.seed, catalog.destinations()[0].id)
-    nemesis = Nemesis(seed=chosen.seed, workers=workers, broker=broker)
+    nemesis = Nemesis(seed=chosen.seed, workers=workers, broker=broker, server=server)
     workload.start()
     while not workload.done:
         nemesis.tick()

@@ -4,14 +4,21 @@ import random
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from django.contrib.auth.models import User
+from django.db import InterfaceError, OperationalError
 from django.db import connections as databases
 
 from connections import workflow
 from connections.models import ConnectionRequest
+from connections.states import Status
 from tests import factories
+
+T = TypeVar("T")
+AGAIN = 0.3  # seconds after which a person tries again
 
 # Prefix of the destination name -> requests in 100. What each does: connections/sandbox/faults.py.
 FAULTY = {
@@ -83,7 +90,23 @@ class Workload:
         filing = type(filing)(
             **{**vars(filing), "idempotency_key": uuid.UUID(int=self._random.getrandbits(128), version=4)}
         )
-        conn_request: ConnectionRequest = workflow.submit(by=requester, filing=filing)
+        conn_request = _patiently(lambda: workflow.submit(by=requester, filing=filing))
+        _patiently(lambda: self._approve(approver, conn_request.pk))
+
+    def _approve(self, by: User, request_id: int) -> None:
+        conn_request = ConnectionRequest.objects.get(pk=request_id)
+        if conn_request.state is not Status.PENDING:
+            return  # it is approved, and the database crashed before it could say so
         started = time.monotonic()
-        workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest)
+        workflow.approve(by=by, conn_request=conn_request, digest=conn_request.digest)
         self.slowest_approval = max(self.slowest_approval, time.monotonic() - started)
+
+
+def _patiently(act: Callable[[], T]) -> T:
+    """`act`, as a person does it who reads that the database is away: again, until it is done."""
+    while True:
+        try:
+            return act()
+        except (OperationalError, InterfaceError):
+            databases.close_all()
+            time.sleep(AGAIN)
