@@ -130,7 +130,7 @@ MOMENTS = [
     Moment(_breakers.filter(reason=BreakerReason.HALF_OPEN), "not_before", lambda: max(_call(), _claim()), Then.KEPT),
     Moment(_breakers.all(), "next_slot_at", _slot),
     Moment(_breakers.all(), "rate_read_at", _is_past),
-    Moment(_unsent.filter(tries=0), "next_try_at", _is_past),
+    Moment(_unsent.filter(tries=0), "next_try_at", notifications.GATHER.total_seconds),
     Moment(_unsent.filter(tries__gt=0), "next_try_at", notifications.LEASE.total_seconds, Then.GUARDS),
     Moment(Handover.objects.all(), "last_notified_at", _is_past),
     Moment(Handover.objects.all(), "card_at", _is_past),

@@ -9,7 +9,7 @@ from django.apps import apps
 from django.db import models
 from django.db.models.functions import Now
 
-from connections import worker
+from connections import notifications, worker
 from connections.models import (
     BreakerReason,
     CatalogEntry,
@@ -138,6 +138,18 @@ def test_what_waits_as_long_as_it_may_is_left_alone() -> None:
     before = _all()
     database_clock.put_right()
     assert _all() == before
+
+
+@pytest.mark.django_db
+def test_a_mail_that_gathers_others_is_left_alone(caplog: Any) -> None:
+    """Each worker that starts looks at all moments: it must not say of a healthy clock that it was set."""
+    factories.request_in(Status.PENDING)
+    put_off = Notice.objects.filter(sent_at=None)
+    assert put_off.update(next_try_at=Now() + notifications.GATHER - timedelta(seconds=5))
+    before = list(put_off.values_list("next_try_at", flat=True))
+    database_clock.put_right()
+    assert list(put_off.values_list("next_try_at", flat=True)) == before
+    assert "too far ahead" not in caplog.text
 
 
 def _all() -> list[Any]:
