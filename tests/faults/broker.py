@@ -4,6 +4,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -37,6 +38,19 @@ class Broker:
     def thaw(self) -> None:
         """SIGCONT."""
         self._running.popen.send_signal(signal.SIGCONT)
+
+    def follow(self, primary: "Broker") -> None:
+        """Become a replica of `primary`; returns when it has all that is there."""
+        port = processes.free_port()
+        primary.call("CONFIG", "SET", "port", port)  # replication goes by TCP alone
+        self.call("REPLICAOF", "127.0.0.1", port)
+        processes.until(lambda: self.call("INFO", "replication")["master_link_status"] == "up")
+
+    def take_over(self, primary: "Broker") -> None:
+        """Whoever asks at the address of `primary`, which is gone, finds this one from now on, and it takes writes."""
+        self.call("REPLICAOF", "NO", "ONE")
+        Path(self._path).rename(primary._path)
+        self._path, self.url = primary._path, primary.url
 
     def call(self, *command: Any, password: str | None = None) -> Any:
         """One command of the broker, as `redis-cli` would send it."""

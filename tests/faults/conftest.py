@@ -67,6 +67,16 @@ def fivetran(transactional_db: None, groups: None, sandbox: processes.Sandbox) -
 
 
 @pytest.fixture
+def server(transactional_db: None) -> Iterator[processes.PostgresServer]:
+    """A PostgreSQL server that the test may stop, which this process has as well."""
+    try:
+        with processes.postgres_server() as server, moved_to(server.url):
+            yield server
+    except processes.Missing as reason:
+        missing(str(reason))
+
+
+@pytest.fixture
 def environment(portal_environment: dict[str, str]) -> dict[str, str]:
     """The environment of the portal's processes, with the clocks above."""
     return {**portal_environment, **CLOCKS}

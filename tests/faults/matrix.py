@@ -8,6 +8,7 @@ _MESSAGES = "tests/faults/test_messages.py"
 _ANSWERS = "tests/faults/test_answers.py"
 _CLOCKS = "tests/faults/test_clocks.py"
 _CLOCKS_SET = "tests/faults/test_clocks_set.py"
+_FAILOVER = "tests/faults/test_failover.py"
 _AROUND = "tests/faults/test_surroundings.py"
 _SENDING = "tests/worker/test_create.py"
 _SETTLING = "tests/worker/test_reconcile.py"
@@ -270,4 +271,6 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
     66: ("a long history", ["tests/views/test_history_cost.py::test_the_list_costs_few_queries_however_many_rows"]),
     67: ("people who leave", [f"{_CLOCKS}::test_people_who_leave"]),
     68: ("no room for logs", [f"{_AROUND}::test_no_room_for_logs"]),
+    69: ("the broker replaced by its replica", [f"{_FAILOVER}::test_a_replica_takes_the_brokers_place"]),
+    70: ("the database server restarted, and crashed", [f"{_FAILOVER}::test_the_database_is_restarted"]),
 }

@@ -4,16 +4,15 @@ With real clocks, since shorter outages would prove nothing about pauses that do
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 
 from connections.models import ConnectionRequest
 from tests import processes
-from tests.conftest import missing
 from tests.faults.broker import Broker
-from tests.faults.conftest import exactly_one, moved_to, on_postgresql, reconnected, settles
+from tests.faults.conftest import exactly_one, on_postgresql, reconnected, settles
 from tests.processes import seconds, until
 from tests.sandbox_client import Fivetran
 
@@ -26,16 +25,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.workers]
 def broker_url(broker: Broker) -> str:
     """Everything in this file speaks to that one."""
     return broker.url
-
-
-@pytest.fixture
-def server(transactional_db: None) -> Iterator[processes.PostgresServer]:
-    """A PostgreSQL server that the test may stop, which this process has as well."""
-    try:
-        with processes.postgres_server() as server, moved_to(server.url):
-            yield server
-    except processes.Missing as reason:
-        missing(str(reason))
 
 
 @pytest.fixture
