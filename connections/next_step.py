@@ -15,8 +15,8 @@ OPERATORS_CODES = frozenset(
 )
 
 
-class NextStep(Enum):
-    """Who acts next, and where the request stands; `{days}` is how long it may wait for people.
+class Step(Enum):
+    """Who acts next, and where something stands; `{days}` is how long it may wait for people.
 
     `yours` says it to whoever acts, `to_requester` to the requester where it speaks of that person.
     """
@@ -32,10 +32,13 @@ class NextStep(Enum):
         self.yours = yours
         self.to_requester = to_requester
 
-    def said_to(self, *, acts: bool, is_requester: bool) -> str:
+    def said_to(self, *, acts: bool, is_requester: bool = False) -> str:
         return (acts and self.yours) or (is_requester and self.to_requester) or self.sentence
 
-    # Named as the statuses.
+
+class NextStep(Step):
+    """Of a request; named as the statuses."""
+
     DRAFT = Owner.REQUESTER, "Nobody has been asked yet. Submit it when it is complete."
     PENDING = (
         Owner.APPROVER,
@@ -166,19 +169,9 @@ _BY_CHANGE: dict[str | None, NextStep] = {
 }
 
 
-class ChangeStep(Enum):
-    """Who acts next on a change of a connection; `{days}` and `yours` as above."""
+class ChangeStep(Step):
+    """Of a change of a connection; named as the statuses."""
 
-    owner: Owner
-    sentence: str
-    yours: str
-
-    def __init__(self, owner: Owner, sentence: str, yours: str = "") -> None:
-        self.owner = owner
-        self.sentence = sentence
-        self.yours = yours or sentence
-
-    # Named as the statuses.
     PENDING = (
         Owner.APPROVER,
         "An approver looks at it next. Who asked gets a mail with the decision.",

@@ -8,16 +8,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 
-class Owner(StrEnum):
-    REQUESTER = "requester"
-    APPROVER = "approver"
-    PORTAL = "portal"
-    OPERATOR = "operator"
-    SOURCE_OWNER = "source owner"
-    NOBODY = "nobody"
+class Labelled(StrEnum):
+    """A value with a label for people."""
+
+    label: str
+
+    def __new__(cls, value: str, label: str = "") -> Self:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.label = label
+        return member
+
+    @classmethod
+    def choices(cls) -> list[tuple[str, str]]:
+        return [(member.value, member.label) for member in cls]
+
+
+class Owner(Labelled):
+    REQUESTER = "requester", "the requester"
+    APPROVER = "approver", "an approver"
+    PORTAL = "portal", "the portal"
+    OPERATOR = "operator", "an operator"
+    SOURCE_OWNER = "source owner", "the source owner"
+    NOBODY = "nobody", "nobody"
 
 
 class Actor(StrEnum):
@@ -32,20 +48,8 @@ class Actor(StrEnum):
     RECONCILER = "reconciler"
 
 
-class State(StrEnum):
-    """A stored value, which is part of the outside contract, with a label for people."""
-
-    label: str
-
-    def __new__(cls, value: str, label: str = "") -> "State":
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.label = label
-        return member
-
-    @classmethod
-    def choices(cls) -> list[tuple[str, str]]:
-        return [(member.value, member.label) for member in cls]
+class State(Labelled):
+    """A stored value, which is part of the outside contract."""
 
 
 class Status(State):

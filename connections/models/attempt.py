@@ -1,36 +1,21 @@
 """Every call about a request that went, or may have gone, to Fivetran."""
 
-from enum import StrEnum
-
 from django.db import models
 from django.db.models.functions import Now
 
+from connections.states import Labelled
 
-class Ending(StrEnum):
+
+class Ending(Labelled):
     """How a call ended, as far as we know afterwards (`connections.fivetran.errors`)."""
 
-    OPEN = "open"  # written before the call; stays if the worker dies in it
-    ANSWERED = "answered"
-    NOT_SENT = "not_sent"
-    REFUSED = "refused"
-    RATE_LIMITED = "rate_limited"
-    UNAUTHORIZED = "unauthorized"
-    UNKNOWN = "unknown"
-
-    @property
-    def label(self) -> str:
-        return _LABELS[self]
-
-
-_LABELS = {
-    Ending.OPEN: "No answer recorded",
-    Ending.ANSWERED: "Answered",
-    Ending.NOT_SENT: "Fivetran was not reached",
-    Ending.REFUSED: "Refused",
-    Ending.RATE_LIMITED: "Asked to wait",
-    Ending.UNAUTHORIZED: "API key not accepted",
-    Ending.UNKNOWN: "Outcome unclear",
-}
+    OPEN = "open", "No answer recorded"  # written before the call; stays if the worker dies in it
+    ANSWERED = "answered", "Answered"
+    NOT_SENT = "not_sent", "Fivetran was not reached"
+    REFUSED = "refused", "Refused"
+    RATE_LIMITED = "rate_limited", "Asked to wait"
+    UNAUTHORIZED = "unauthorized", "API key not accepted"
+    UNKNOWN = "unknown", "Outcome unclear"
 
 
 class Attempt(models.Model):
@@ -50,7 +35,7 @@ class Attempt(models.Model):
     call = models.CharField(max_length=20, choices=Call.choices)
     started_at = models.DateTimeField(db_default=Now())
     duration_ms = models.PositiveIntegerField(null=True)
-    ending = models.CharField(max_length=20, choices=[(e.value, e.label) for e in Ending], default=Ending.OPEN)
+    ending = models.CharField(max_length=20, choices=Ending.choices(), default=Ending.OPEN)
     http_status = models.PositiveSmallIntegerField(null=True)
     code = models.CharField(max_length=100, blank=True)
     message = models.TextField(blank=True)

@@ -4,10 +4,11 @@ import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from connections.states import Labelled
 
 FILE = Path(__file__).with_name("diagnosis.toml")
 # Characters of a title or message that are searched: both are from outside and of any length. With no unbounded
@@ -24,15 +25,7 @@ _LINE = re.compile(r"[A-Za-z0-9_.:@/+=, -]+")
 _LINES = frozenset({"addresses", "public_key", "service_account"})
 
 
-class Who(StrEnum):
-    label: str
-
-    def __new__(cls, value: str, label: str = "") -> "Who":
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.label = label
-        return member
-
+class Who(Labelled):
     SOURCE_OWNER = "source_owner", "The source owner"
     NETWORK = "network", "Who looks after the network"
     DBA = "dba", "The database's administrator"

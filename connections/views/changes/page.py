@@ -16,7 +16,6 @@ from connections.spec import refusals
 from connections.states import CHANGE_FINAL, ChangeStatus
 from connections.views.changes import change_labels
 from connections.views.request_page import queries
-from connections.views.request_page.head import TURNS
 from connections.views.request_page.polling import pause_for
 
 
@@ -73,8 +72,7 @@ class ChangePage:
 
     @property
     def next(self) -> str:
-        said = self.step.yours if self.rejects else self.step.sentence
-        return said.format(days=settings.EXPIRE_DAYS)
+        return self.step.said_to(acts=self.rejects).format(days=settings.EXPIRE_DAYS)
 
     @property
     def deletes(self) -> bool:
@@ -116,7 +114,7 @@ def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = No
     return ChangePage(
         change=change,
         step=step,
-        turn="yours" if rejects or operates else TURNS[step.owner],
+        turn="yours" if rejects or operates else step.owner.label,
         decides=decides,
         denied_reason=queries.denied_reason(permissions.check_can_approve_change, user, change) if decides else "",
         rejects=rejects,

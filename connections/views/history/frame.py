@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from connections import permissions
 from connections.models.capped_count import in_words
-from connections.views.history import pickers, tabs
+from connections.views.history import pickers
 from connections.views.history.filters import Filters
 from connections.views.history.tabs import COUNTED, Tab
 
@@ -40,7 +40,7 @@ class Frame:
         return [
             (
                 address,
-                tabs.LABELS[tab],
+                tab.label,
                 in_words(counts[tab], COUNTED) if tab in counts else "",
                 "page" if tab is chosen.tab else "false",
             )

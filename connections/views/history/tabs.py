@@ -1,6 +1,5 @@
 """The tabs of the history: parts of what the reader may see, with their sizes."""
 
-from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -13,28 +12,20 @@ from connections.models import ConnectionRequest
 from connections.models.capped_count import CountsForReader
 from connections.models.request import ConnectionRequestQuerySet
 from connections.permissions import Person
-from connections.states import LIVE, Status
+from connections.states import LIVE, Labelled, Status
 
 COUNTED = 1000
 
 
-class Tab(StrEnum):
-    ALL = ""
-    NEEDS_ME = "needs-me"
-    WAITING = "waiting"
-    LIVE = "live"
-    FAILED = "failed"
-    DRAFTS = "drafts"
+class Tab(Labelled):
+    ALL = "", "All"
+    NEEDS_ME = "needs-me", "Needs me"
+    WAITING = "waiting", "Waiting"
+    LIVE = "live", "Live"
+    FAILED = "failed", "Failed"
+    DRAFTS = "drafts", "Drafts"
 
 
-LABELS = {
-    Tab.ALL: "All",
-    Tab.NEEDS_ME: "Needs me",
-    Tab.WAITING: "Waiting",
-    Tab.LIVE: "Live",
-    Tab.FAILED: "Failed",
-    Tab.DRAFTS: "Drafts",
-}
 NOTHING = {
     Tab.NEEDS_ME: "Nothing waits for you.",
     Tab.WAITING: "Nothing is on its way: every request is decided and settled.",

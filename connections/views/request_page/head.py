@@ -16,14 +16,6 @@ from connections.views.request_page.queries import connection_of, handover_of, i
 from connections.views.request_page.sections import Section
 from connections.views.request_page.waiting import Waiting
 
-TURNS = {
-    Owner.REQUESTER: "the requester",
-    Owner.SOURCE_OWNER: "the source owner",
-    Owner.APPROVER: "an approver",
-    Owner.OPERATOR: "an operator",
-    Owner.PORTAL: "the portal",
-    Owner.NOBODY: "nobody",
-}
 _LOOKED_AT = "It is being looked at: the operators were told."
 
 
@@ -101,7 +93,7 @@ def refused(conn_request: ConnectionRequest, step: NextStep, newest: Attempt | N
 
 def turn(conn_request: ConnectionRequest, step: NextStep) -> str:
     who = {Owner.REQUESTER: display_name(conn_request.requester), Owner.SOURCE_OWNER: source_owner(conn_request)}
-    return f"{who[step.owner]}, {TURNS[step.owner]}" if step.owner in who else TURNS[step.owner]
+    return f"{who[step.owner]}, {step.owner.label}" if step.owner in who else step.owner.label
 
 
 def may_act(user: Person, conn_request: ConnectionRequest, step: NextStep) -> bool:

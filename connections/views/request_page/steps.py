@@ -3,36 +3,28 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from django.contrib.auth.models import User
 from django.forms.utils import flatatt
 
 from connections.models import Connection, ConnectionRequest
 from connections.next_step import UNFINISHED
-from connections.states import DECIDED, TESTS_OPEN, Status
+from connections.states import DECIDED, TESTS_OPEN, Labelled, Status
 from connections.views.labels import FAILED_TESTS
 from connections.views.request_page.queries import connection_of, handover_of
 from connections.views.request_page.timeline import Run
 
 
-class StepState(StrEnum):
+class StepState(Labelled):
     """The pages carry the values as `data-step-state`."""
 
-    DONE = "done"
-    CURRENT = "current"
-    WAITING = "waiting"
-    FAILED = "failed"
-    SKIPPED = "skipped"
+    DONE = "done", "done"
+    CURRENT = "current", "now"
+    WAITING = "waiting", "to come"
+    FAILED = "failed", "failed"
+    SKIPPED = "skipped", "not needed"
 
 
-_WORDS = {
-    StepState.DONE: "done",
-    StepState.CURRENT: "now",
-    StepState.WAITING: "to come",
-    StepState.FAILED: "failed",
-    StepState.SKIPPED: "not needed",
-}
 _ICONS = {StepState.DONE: "check", StepState.FAILED: "x-mark", StepState.SKIPPED: "minus"}
 _TITLES = {
     "requested": "Requested",
@@ -61,7 +53,7 @@ class Step:
 
     @property
     def words(self) -> str:
-        return self.note or _WORDS[self.state]
+        return self.note or self.state.label
 
     @property
     def template(self) -> str:
