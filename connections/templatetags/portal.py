@@ -7,23 +7,19 @@ from typing import Any
 
 from django import template
 from django.forms import BoundField
+from django.template.defaultfilters import stringfilter
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.spec import characters
-from connections.states import Status
+from connections.spec.export import json_escape
 from connections.templatetags.icons import service_icon
 from connections.views import labels
 from connections.views.history import rows
 
 register = template.Library()
 MAX_JSON = 20_000  # characters of foreign data that a page shows
-
-
-@register.simple_tag
-def status_label(status: str) -> SafeString:
-    return labels.status_tag(status)
 
 
 # One format for a row: a variable in a template's loop costs five times as much, and 700 of them were half the page.
@@ -52,11 +48,6 @@ def history_rows(rows: list[tuple[Any, ...]]) -> SafeString:
 @lru_cache(maxsize=2048)
 def _icon(service: str, name: str) -> SafeString:
     return service_icon(service, name, size="sm")
-
-
-@register.filter
-def label(status: str) -> str:
-    return Status(status).label if status in Status._value2member_map_ else status
 
 
 _AGES = {"age": labels.relative, "since": labels.since}
@@ -126,21 +117,10 @@ def remarks(bound: BoundField) -> SafeString:
 
 
 @register.filter
-def test_tone(status: str) -> str:
-    return labels.test_tone(status)
-
-
-@register.filter
 def as_json(value: Any) -> str:
     """Indented JSON, with invisible and direction-changing characters escaped."""
     text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
-    return "".join(escaped(c) if c != "\n" and characters.is_invisible(c) else c for c in text)
-
-
-def escaped(character: str) -> str:
-    # JSON escapes UTF-16 units: a character beyond the first 65,536 is a pair of them.
-    units = character.encode("utf-16-be", "surrogatepass").hex()
-    return "".join(f"\\u{units[i : i + 4]}" for i in range(0, len(units), 4))
+    return "".join(json_escape(c) if c != "\n" and characters.is_invisible(c) else c for c in text)
 
 
 @register.filter
@@ -150,25 +130,16 @@ def short_json(value: Any) -> str:
 
 
 @register.filter
-def doubtful(text: object) -> list[str]:
-    return characters.doubtful(str(text))
+def cards_of(cards: Any, test: Any) -> list[Any]:
+    """The card of a diagnosis for `test`, if there is one."""
+    card = cards.by_test.get(test.pk) if cards else None
+    return [card] if card else []
 
 
-@register.filter
-def hidden_marks(text: object) -> list[str]:
-    return characters.hidden(str(text))
-
-
-@register.filter
-def in_pieces(text: object) -> SafeString:
-    return rows.in_pieces(str(text))
-
-
-@register.filter(is_safe=True)
-def visible(text: object) -> str:
-    return characters.visible(str(text))
-
-
-@register.filter
-def duration(milliseconds: int | None) -> str:
-    return labels.duration(milliseconds)
+register.simple_tag(labels.status_tag, name="status_label")
+register.filter(labels.test_tone)
+register.filter(labels.duration)
+register.filter("in_pieces", stringfilter(rows.in_pieces))
+register.filter("doubtful", stringfilter(characters.doubtful))
+register.filter("hidden_marks", stringfilter(characters.hidden))
+register.filter("visible", stringfilter(characters.visible), is_safe=True)

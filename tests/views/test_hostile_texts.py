@@ -23,9 +23,17 @@ from connections.forms.offers import Offer
 from connections.forms.preset_editor import Paths, Values
 from connections.forms.rows import folded, tidied, too_many
 from connections.models import connection, search
-from connections.spec import diagnosis, export, hosts_and_ports, naming_rule, payloads, rules, source_key
+from connections.spec import (
+    characters,
+    diagnosis,
+    export,
+    hosts_and_ports,
+    naming_rule,
+    payloads,
+    rules,
+    source_key,
+)
 from connections.spec.fields import FIELDS
-from connections.templatetags import portal as tags
 from connections.timezones import zone_named
 from connections.views.history import filters
 from connections.views.request_form import form as filing
@@ -116,8 +124,8 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "moment": connection.moment_of,
     "one_line": logs.one_line,
     "redacted": logs.redacted,
-    "visible": lambda text: tags.visible(text[:MOST]),
-    "doubtful": tags.doubtful,
+    "visible": lambda text: characters.visible(text[:MOST]),
+    "doubtful": characters.doubtful,
     "words": search.words_of,
     "filters": lambda text: filters.read(_query(q=text)),
     "status": lambda text: filters.read(_query(status=text)),
