@@ -10,7 +10,6 @@ from connections.permissions.changes import (
     check_can_ask_for_change,
     check_can_decide_change,
     check_can_withdraw_change,
-    may_ask_for_change,
 )
 from connections.permissions.handover import (
     can_hand_over,
@@ -19,7 +18,6 @@ from connections.permissions.handover import (
     check_can_revoke,
     check_is_source_owner,
     is_source_owner,
-    oversees,
 )
 from connections.permissions.operations import (
     can_hand_back,
@@ -58,6 +56,7 @@ from connections.permissions.rights import (
     is_approver,
     is_operator,
     logged_in,
+    oversees,
     rights_of,
     sees_everything,
 )

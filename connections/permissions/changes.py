@@ -1,10 +1,9 @@
 """Changes of connections: who sees them, asks for them and decides them."""
 
-from django.db.models import Q
-
 from connections.models import ConnectionChange, ConnectionRequest
 from connections.models.change import ConnectionChangeQuerySet
-from connections.permissions.rights import Denied, Person, is_approver, is_operator, sees_everything
+from connections.permissions.requests import check_in_group, of_groups
+from connections.permissions.rights import Denied, Person, is_approver, oversees, sees_everything
 from connections.states import CHANGE_WITHDRAWABLE, ChangeStatus, Status
 
 
@@ -19,21 +18,12 @@ def changes_visible_to(user: Person) -> ConnectionChangeQuerySet:
 def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
     if not is_approver(user):
         return ConnectionChange.objects.none()
-    preset = "request__preset"
-    groups = Q(**{preset: None}) | Q(**{f"{preset}__approvers": None})
-    groups |= Q(**{f"{preset}__approvers__in": user.groups.values("pk")})
-    waiting = ConnectionChange.objects.filter(groups, status=ChangeStatus.PENDING)
+    waiting = ConnectionChange.objects.filter(of_groups(user, "request__preset"), status=ChangeStatus.PENDING)
     return waiting.exclude(requester_id=user.pk).order_by("created_at", "id")
 
 
-def may_ask_for_change(user: Person, conn_request: ConnectionRequest) -> bool:
-    """Whether `user` may ask for changes of this connection, whatever its state."""
-    own = user.is_active and conn_request.requester_id == user.pk
-    return own or is_operator(user) or is_approver(user)
-
-
 def check_can_ask_for_change(user: Person, conn_request: ConnectionRequest) -> None:
-    if not may_ask_for_change(user, conn_request):
+    if not oversees(user, conn_request):
         raise Denied("Only the requester, approvers and operators can ask for a change of a connection.")
     if conn_request.state is not Status.CREATED:
         raise Denied("There is no connection to change.")
@@ -66,10 +56,7 @@ def check_can_decide_change(user: Person, change: ConnectionChange) -> None:
         raise Denied("Only approvers can decide on changes.")
     if change.requester_id == user.pk:
         raise Denied("Nobody can decide on a change they asked for themselves.")
-    preset = change.request.preset
-    group = preset.approvers if preset else None
-    if group is not None and not user.groups.filter(pk=group.pk).exists():
-        raise Denied(f"Only approvers in the group “{group}” can decide on connections of the preset “{preset}”.")
+    check_in_group(user, change.request.preset, "connections")
     _check_change_in(change, frozenset({ChangeStatus.PENDING}), "decide")
 
 

@@ -3,7 +3,7 @@
 from django.utils.crypto import constant_time_compare
 
 from connections.models import ConnectionRequest, Handover
-from connections.permissions.rights import Denied, Person, as_boolean, is_approver, is_operator
+from connections.permissions.rights import Denied, Person, as_boolean, oversees
 from connections.states import Status
 
 
@@ -21,12 +21,6 @@ def check_is_source_owner(user: Person, handover: Handover, proof: str = "") -> 
         raise Denied("The connection is no longer at Fivetran, so there is nothing to hand over.")
     if not handover.is_live:
         raise Denied(f"There is nothing to hand over: it is “{handover.get_state_display()}”.")
-
-
-def oversees(user: Person, conn_request: ConnectionRequest) -> bool:
-    """Whether `user` may redirect the hand-over of this request, whatever its state."""
-    own = user.is_active and conn_request.requester_id == user.pk
-    return own or is_approver(user) or is_operator(user)
 
 
 def check_can_hand_over(user: Person, conn_request: ConnectionRequest) -> None:

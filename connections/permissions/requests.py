@@ -13,6 +13,7 @@ from connections.permissions.rights import (
     has_right,
     is_approver,
     is_operator,
+    oversees,
     sees_everything,
 )
 from connections.permissions.trust import trust_waiting_for
@@ -76,8 +77,19 @@ def approvers_for(requester: Person, preset: Preset | None = None) -> QuerySet[U
 def waiting_for(user: Person) -> ConnectionRequestQuerySet:
     if not is_approver(user):
         return ConnectionRequest.objects.none()
-    groups = Q(preset=None) | Q(preset__approvers=None) | Q(preset__approvers__in=user.groups.values("pk"))
-    return ConnectionRequest.objects.waiting_for_approval().filter(groups).exclude(requester_id=user.pk)
+    return ConnectionRequest.objects.waiting_for_approval().filter(of_groups(user)).exclude(requester_id=user.pk)
+
+
+def of_groups(user: Person, preset: str = "preset") -> Q:
+    """What any approver may decide, or a group of `user`; `preset` is the path to the preset."""
+    group = f"{preset}__approvers"
+    return Q(**{preset: None}) | Q(**{group: None}) | Q(**{f"{group}__in": user.groups.values("pk")})
+
+
+def check_in_group(user: Person, preset: Preset | None, what: str) -> None:
+    group = preset.approvers if preset else None
+    if group is not None and not user.groups.filter(pk=group.pk).exists():
+        raise Denied(f"Only approvers in the group “{group}” can decide on {what} of the preset “{preset}”.")
 
 
 def check_can_file(user: Person, preset: Preset | None = None, approvers: QuerySet[User] | None = None) -> None:
@@ -131,19 +143,14 @@ def check_can_decide(user: Person, conn_request: ConnectionRequest) -> None:
         raise Denied("Only approvers can decide on requests.")
     if conn_request.requester_id == user.pk:
         raise Denied("Nobody can decide on their own request.")
-    group = conn_request.preset.approvers if conn_request.preset else None
-    if group is not None and not user.groups.filter(pk=group.pk).exists():
-        raise Denied(
-            f"Only approvers in the group “{group}” can decide on requests of the preset “{conn_request.preset}”."
-        )
+    check_in_group(user, conn_request.preset, "requests")
     if conn_request.state is not Status.PENDING:
         by = f" by {conn_request.decided_by}" if conn_request.decided_by and conn_request.decided_at else ""
         raise Denied(f"There is nothing to decide: it is already “{conn_request.state.label}”{by}.")
 
 
 def check_can_rerun_tests(user: Person, conn_request: ConnectionRequest) -> None:
-    own = user.is_active and conn_request.requester_id == user.pk
-    if not (own or is_operator(user) or is_approver(user)):
+    if not oversees(user, conn_request):
         raise Denied("Only the requester, approvers and operators can run the setup tests.")
     if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:
         raise Denied("There is no connection to test.")

@@ -132,4 +132,4 @@ def test_whoever_is_deactivated_may_nothing_of_their_own() -> None:
     assert not permissions.visible_to(person).exists()
     assert not permissions.changes_visible_to(person).exists()
     assert not permissions.batches_visible_to(person).filter(pk=batch.pk).exists()
-    assert not permissions.may_ask_for_change(person, created) and not permissions.oversees(person, created)
+    assert not permissions.oversees(person, created)

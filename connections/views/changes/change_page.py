@@ -34,7 +34,7 @@ from connections.views.request_page.inbox_left import Left, left_after
 def new(request: HttpRequest, pk: int) -> HttpResponse:
     conn_request = queries.find(request.user, pk)
     kind = wanted_kind(request)
-    if not permissions.may_ask_for_change(request.user, conn_request):
+    if not permissions.oversees(request.user, conn_request):
         permissions.check_can_ask_for_change(request.user, conn_request)
     if obstacle := queries.denied_reason(permissions.check_can_ask_for_change, request.user, conn_request):
         messages.warning(request, obstacle)

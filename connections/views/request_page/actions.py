@@ -73,7 +73,7 @@ def actions(user: Person, conn_request: ConnectionRequest) -> list[Action]:
     if mine and conn_request.state not in FINAL:
         found.append(action("Edit", "edit", permissions.check_can_edit, link=True))
     tests = connection_of(conn_request) is not None and conn_request.state is Status.CREATED
-    if tests and (mine or permissions.is_approver(user) or permissions.is_operator(user)):
+    if tests and permissions.oversees(user, conn_request):
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
     changing = change_links(user, conn_request)
     found += changing[:-1]
@@ -81,7 +81,7 @@ def actions(user: Person, conn_request: ConnectionRequest) -> list[Action]:
     if (
         conn_request.connection_id
         and not conn_request.deleted_at_fivetran_at
-        and (mine or permissions.is_approver(user) or permissions.is_operator(user))
+        and permissions.oversees(user, conn_request)
     ):
         url = f"{reverse('connections:new')}?from_connection={conn_request.connection_id}"
         found.append(Action("Copy as it is at Fivetran", url, link=True))
@@ -93,11 +93,7 @@ def actions(user: Person, conn_request: ConnectionRequest) -> list[Action]:
 
 def change_links(user: Person, conn_request: ConnectionRequest) -> list[Action]:
     connection = connection_of(conn_request)
-    if (
-        connection is None
-        or conn_request.state is not Status.CREATED
-        or not permissions.may_ask_for_change(user, conn_request)
-    ):
+    if connection is None or conn_request.state is not Status.CREATED or not permissions.oversees(user, conn_request):
         return []
     reason = denied_reason(permissions.check_can_ask_for_change, user, conn_request)
     pausing = ChangeKind.UNPAUSE if is_paused(connection) else ChangeKind.PAUSE
