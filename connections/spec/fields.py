@@ -303,46 +303,28 @@ OF_THE_OWNER = ("auth",)
 BY_PATH: dict[str, Field] = {field.path: field for field in FIELDS}
 
 # The keys of `config` that name the destination schema (OpenAPI: one of four shapes for a service), in naming order.
+# key -> label, what else to know, and what to enter.
+_NAMES = {
+    "schema": ("Destination schema", "", "destination schema, for example sales_eu"),
+    "table": ("Destination table", "", "destination table, for example orders"),
+    "table_group_name": ("Table group name", "", "table group name, for example invoices"),
+    "schema_prefix": (
+        "Destination schema prefix",
+        " Each source schema gets this prefix.",
+        "schema prefix, for example crm",
+    ),
+}
 NAMING: dict[str, Field] = {
-    field.path: field
-    for field in (
-        Field(
-            "config.schema",
-            Type.STRING,
-            Section.WHAT,
-            "Destination schema",
-            "Permanent: it cannot be changed later. Small letters, digits and _.",
-            enter="Enter the destination schema, for example sales_eu",
-            max_length=63,
-        ),
-        Field(
-            "config.table",
-            Type.STRING,
-            Section.WHAT,
-            "Destination table",
-            "Permanent: it cannot be changed later. Small letters, digits and _.",
-            enter="Enter the destination table, for example orders",
-            max_length=63,
-        ),
-        Field(
-            "config.table_group_name",
-            Type.STRING,
-            Section.WHAT,
-            "Table group name",
-            "Permanent: it cannot be changed later. Small letters, digits and _.",
-            enter="Enter the table group name, for example invoices",
-            max_length=63,
-        ),
-        Field(
-            "config.schema_prefix",
-            Type.STRING,
-            Section.WHAT,
-            "Destination schema prefix",
-            "Permanent: it cannot be changed later. Each source schema gets this prefix. Small letters, digits and _.",
-            enter="Enter the schema prefix, for example crm",
-            max_length=63,
-        ),
+    f"config.{key}": Field(
+        f"config.{key}",
+        Type.STRING,
+        Section.WHAT,
+        label,
+        f"Permanent: it cannot be changed later.{more} Small letters, digits and _.",
+        enter=f"Enter the {what}",
+        max_length=63,
     )
+    for key, (label, more, what) in _NAMES.items()
 }
 NAMING_SHAPES: tuple[tuple[str, ...], ...] = (
     ("schema",),

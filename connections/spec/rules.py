@@ -143,15 +143,4 @@ def check(answers: Values, rules: Iterable[Rule] = RULES) -> Verdict:
 
 def as_json(rules: Iterable[Rule] = RULES) -> list[dict[str, Any]]:
     """For the browser's evaluator, `static/connections/rules.js`."""
-    return [
-        {
-            "path": rule.path,
-            "effect": rule.effect.value,
-            "when": [
-                {"path": w.path, "values": list(w.values), "negate": w.negate, "pattern": w.pattern} for w in rule.when
-            ],
-            "reason": rule.reason,
-            "value": rule.value,
-        }
-        for rule in rules
-    ]
+    return [{**vars(rule), "when": [dict(vars(when)) for when in rule.when]} for rule in rules]
