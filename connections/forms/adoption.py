@@ -6,7 +6,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 
 from connections.forms.layout import form_helper
-from connections.forms.summary import Marked, Summed
+from connections.forms.summary import PLAIN, Marked, Summed
 
 
 class AdoptForm(Summed):
@@ -16,9 +16,7 @@ class AdoptForm(Summed):
         help_text="The user name of who answers for it from now on: its requester here. Not you, for you approve it.",
         max_length=150,
         error_messages={"required": "Enter the user name of the owner"},
-        widget=forms.TextInput(
-            attrs={"class": "form-control", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
-        ),
+        widget=forms.TextInput(attrs=PLAIN),
     )
     reason = forms.CharField(
         label="Reason",
@@ -27,7 +25,6 @@ class AdoptForm(Summed):
         error_messages={"required": "Enter the reason, so that the owner knows why it comes into the portal"},
         widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
     )
-    use_required_attribute = False
 
     def clean_owner(self) -> User:
         name = self.cleaned_data["owner"].strip()

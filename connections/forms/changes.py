@@ -8,7 +8,7 @@ from django import forms
 
 from connections.forms.controls import Chosen, control
 from connections.forms.layout import form_helper
-from connections.forms.summary import Marked, Summed
+from connections.forms.summary import PLAIN, Marked, Summed
 from connections.models import ChangeKind
 from connections.spec.fields import BY_PATH
 from connections.spec.payloads import SCHEDULE
@@ -21,7 +21,6 @@ class ChangeForm(Summed):
     """`now` are the present values (path -> value), `name` is the connection's."""
 
     bound_field_class = Marked
-    use_required_attribute = False
 
     def __init__(
         self, data: Mapping[str, str] | None = None, *, kind: ChangeKind, now: Mapping[str, Any], name: str
@@ -43,13 +42,12 @@ class ChangeForm(Summed):
             widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
         )
         if kind == ChangeKind.DELETE:
-            plain = {"class": "form-control", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
             self.fields["confirmed"] = text_field(
                 "Name of the connection, to confirm",
                 f"Type {name}",
                 f"Type {name} to confirm that it is this one",
                 max_length=300,
-                widget=forms.TextInput(attrs=plain),
+                widget=forms.TextInput(attrs=PLAIN),
             )
 
     def clean_confirmed(self) -> str:

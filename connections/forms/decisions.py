@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from django.http import QueryDict
 
-from connections.forms.summary import Control, Summed
+from connections.forms.summary import PLAIN, Control, Summed
 
 
 class Prose(forms.CharField):
@@ -26,7 +26,6 @@ class ReasonForm(Summed):
             "max_length": "Use 2,000 characters or fewer",
         },
     )
-    use_required_attribute = False
 
 
 class PauseForm(ReasonForm):
@@ -41,7 +40,7 @@ class SettleForm(ReasonForm):
         label="Connection id at Fivetran",
         max_length=255,
         required=False,
-        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off", "spellcheck": "false"}),
+        widget=forms.TextInput(attrs=PLAIN),
         error_messages={"required": "Enter the id of the connection, as Fivetran shows it"},
     )
 

@@ -3,9 +3,8 @@
 from django import forms
 
 from connections.forms.controls import check_person
-from connections.forms.summary import Control, Summed
+from connections.forms.summary import PLAIN, Control, Summed
 
-_PLAIN = {"class": "form-control", "autocomplete": "off", "autocapitalize": "off", "spellcheck": "false"}
 _ONE_TIME = {"class": "form-control", "autocomplete": "one-time-code", "inputmode": "numeric"}
 
 
@@ -20,12 +19,11 @@ class PersonForm(Summed):
     to = forms.CharField(
         label="Username or e-mail address",
         help_text="They get a link of their own by mail. Yours opens nothing any more.",
-        widget=forms.TextInput(attrs=_PLAIN),
+        widget=forms.TextInput(attrs=PLAIN),
         max_length=254,
         validators=[check_person],
         error_messages={"required": "Enter a username of this portal, or an e-mail address"},
     )
-    use_required_attribute = False
 
 
 class CodeForm(Summed):
@@ -37,4 +35,3 @@ class CodeForm(Summed):
         max_length=40,
         error_messages={"required": "Enter the code of 8 digits from the mail"},
     )
-    use_required_attribute = False
