@@ -14,26 +14,15 @@ from django.views.decorators.http import require_safe
 from connections import permissions
 from connections.context_processors import WAITING
 from connections.evidence import Evidence, evidence_of, evidence_of_change
-from connections.models import ConnectionRequest
+from connections.models import Connection, ConnectionRequest
 from connections.models.request import ConnectionRequestQuerySet
 from connections.permissions import Person
 from connections.views.changes import change_labels
 
 SHOWN = 100
 # What both lists of certificates and keys that wait show of a connection.
-TO_TRUST = (
-    "trust_waiting",
-    "trust_since",
-    "request_id",
-    "request__service",
-    "request__service_name",
-    "request__group_name",
-    "request__schema",
-    "request__requester_id",
-    "request__requester__username",
-    "request__requester__first_name",
-    "request__requester__last_name",
-)
+_WHO = tuple(f"request__requester__{name}" for name in ("username", "first_name", "last_name"))
+_WHAT = tuple(f"request__{name}" for name in ("service", "service_name", "group_name", "schema"))
 _OF_BATCH = 10  # things to notice that the inbox tells of a batch
 _LOOKED_AT = 500  # rows of batches whose evidence is gathered for the inbox
 
@@ -56,22 +45,10 @@ def inbox(request: HttpRequest) -> HttpResponse:
     return render(request, "connections/approvals/inbox.html", context)
 
 
-def to_trust(user: Person, most: int) -> list[dict[str, Any]]:
-    """The connections with a certificate or key that `user` may approve, each with its `requester`."""
-    rows = permissions.trust_waiting_for(user).values(*TO_TRUST)[:most]
-    start = "request__requester"
-    return [
-        row
-        | {
-            "requester": User(
-                pk=row[f"{start}_id"],
-                username=row[f"{start}__username"],
-                first_name=row[f"{start}__first_name"],
-                last_name=row[f"{start}__last_name"],
-            )
-        }
-        for row in rows
-    ]
+def to_trust(user: Person, most: int) -> list[Connection]:
+    """The connections with a certificate or key that `user` may approve."""
+    rows = permissions.trust_waiting_for(user).select_related("request__requester")
+    return list(rows.only("trust_waiting", "trust_since", *_WHAT, *_WHO)[:most])
 
 
 def _requests(user: Person) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from connections.models import Handover
+from connections.models import Connection, Handover
 from connections.people import display_name
 from connections.states import Status
 from connections.views import labels
@@ -82,22 +82,19 @@ def of_handover(handover: Handover) -> Row:
     )
 
 
-def of_trust(row: dict[str, Any]) -> Row:
-    pk = row["request_id"]
+def of_trust(row: Connection) -> Row:
+    asked = row.request
+    who = display_name(asked.requester)
     return Row(
-        mark=_mark("trust-of", pk),
-        number=pk,
-        title=row["request__service_name"],
-        url=f"{reverse('connections:request', args=[pk])}#trust",
-        where=_where(
-            ("to", row["request__group_name"]),
-            ("as", row["request__schema"]),
-            ("· by", display_name(row["requester"])),
-        ),
-        state=labels.tag("warning", f"To be trusted: {row['trust_waiting']}"),
-        since=row["trust_since"],
+        mark=_mark("trust-of", asked.pk),
+        number=asked.pk,
+        title=asked.service_name,
+        url=f"{reverse('connections:request', args=[asked.pk])}#trust",
+        where=_where(("to", asked.group_name), ("as", asked.schema), ("· by", who)),
+        state=labels.tag("warning", f"To be trusted: {row.trust_waiting}"),
+        since=row.trust_since,  # type: ignore[arg-type]  # none waits without it
         verb="Compare and approve",
-        service=row["request__service"],
+        service=asked.service,
     )
 
 
