@@ -8,9 +8,8 @@ from typing import Any
 from django.utils import timezone
 from django.utils.html import format_html
 
-from connections import catalog, permissions
+from connections import catalog
 from connections.models import ConnectionRequest
-from connections.people import display_name
 from connections.spec import characters, payloads
 from connections.spec.diagnosis import FAILED, WARNING, Diagnosis, Who, addresses, diagnose
 from connections.views.request_page import queries, timeline
@@ -113,9 +112,5 @@ def known_values(conn_request: ConnectionRequest, group: catalog.Group) -> dict[
 def people_who_act(conn_request: ConnectionRequest, who: Iterable[Who]) -> dict[Who, str]:
     found = {Who.SOURCE_OWNER: queries.source_owner(conn_request)}
     if Who.APPROVER in set(who):
-        names = [
-            characters.visible(display_name(person))
-            for person in permissions.trust_approvers(conn_request)[: _NAMED + 1]
-        ]
-        found[Who.APPROVER] = ", ".join([*names[:_NAMED], "others"] if len(names) > _NAMED else names)
+        found[Who.APPROVER] = ", ".join(queries.trust_approvers(conn_request, _NAMED))
     return found

@@ -101,14 +101,13 @@ def shown(user: Person, conn_request: ConnectionRequest, form: PersonForm | None
     if handover is None:
         return None
     handover.request = conn_request  # with what was read of it already
-    mine = handover.is_live and not conn_request.deleted_at_fivetran_at and permissions.is_source_owner(user, handover)
+    there = not conn_request.deleted_at_fivetran_at
+    mine = handover.is_live and there and permissions.is_source_owner(user, handover)
     return Shown(
         handover,
         link=reverse("connections:handover", args=[handover.token]) if mine else "",
-        may_pass_on=not conn_request.deleted_at_fivetran_at
-        and not denied_reason(permissions.check_can_pass_on, user, handover),
-        may_revoke=not conn_request.deleted_at_fivetran_at
-        and not denied_reason(permissions.check_can_revoke, user, handover),
+        may_pass_on=there and not denied_reason(permissions.check_can_pass_on, user, handover),
+        may_revoke=there and not denied_reason(permissions.check_can_revoke, user, handover),
         form=form or PersonForm(),
     )
 

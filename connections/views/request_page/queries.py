@@ -26,6 +26,7 @@ from connections.models import (
 )
 from connections.people import display_name
 from connections.permissions import Person
+from connections.spec.characters import visible
 from connections.states import CHANGE_OPEN
 
 Subject = TypeVar("Subject")
@@ -96,6 +97,13 @@ def source_owner(conn_request: ConnectionRequest) -> str:
     if handover is None:
         return conn_request.source_owner or display_name(conn_request.requester)
     return display_name(handover.owner) if handover.owner else handover.owner_name
+
+
+def trust_approvers(conn_request: ConnectionRequest, most: int) -> list[str]:
+    """Who may approve what is to be trusted, by name; more than `most` are "others"."""
+    people = permissions.trust_approvers(conn_request)[: most + 1]
+    names = [visible(display_name(person)) for person in people]
+    return [*names[:most], "others"] if len(names) > most else names
 
 
 def is_paused(connection: Connection | None) -> bool:

@@ -8,11 +8,10 @@ from django.utils.html import format_html
 
 from connections import permissions
 from connections.models import OPEN_TRUST, ConnectionRequest, Trust, TrustState
-from connections.people import display_name
 from connections.permissions import Person
 from connections.spec import characters, trust_candidates
 from connections.views.request_page import timeline
-from connections.views.request_page.queries import denied_reason
+from connections.views.request_page.queries import denied_reason, trust_approvers
 
 _FINE = frozenset({"PASSED", "SKIPPED"})
 MARKER = 12  # characters that tell one set of candidates from another
@@ -133,7 +132,7 @@ def section(user: Person, conn_request: ConnectionRequest, runs: list[timeline.R
     marker = blake2s("".join(one.digest for one, _ in found).encode(), digest_size=MARKER // 2).hexdigest()
     reason = denied_reason(permissions.check_can_trust, user, conn_request)
     more = sum(trust_candidates.left_out(test.details) for test in runs[0].tests if test.status not in _FINE)
-    return Section(items, reason, people_named(conn_request) if reason else [], marker, left_out=more)
+    return Section(items, reason, trust_approvers(conn_request, _NAMED) if reason else [], marker, left_out=more)
 
 
 def decision(found: Section | None) -> Decision | None:
@@ -156,13 +155,6 @@ def item_of(one: trust_candidates.Candidate, test: str, approvals: list[Trust], 
     if row is None or (row.state == TrustState.SENT and row.ended_at and row.ended_at < run.row.finished_at):
         return Item(one, test, None)
     return Item(one, test, None, row) if row.state == TrustState.REFUSED else Item(one, test, row)
-
-
-def people_named(conn_request: ConnectionRequest) -> list[str]:
-    names = [
-        characters.visible(display_name(person)) for person in permissions.trust_approvers(conn_request)[: _NAMED + 1]
-    ]
-    return [*names[:_NAMED], "others"] if len(names) > _NAMED else names
 
 
 def kept(found: Section | None, shown: str) -> Section | None:
