@@ -50,20 +50,22 @@ def _reason(text: str) -> str:
     return text.strip()
 
 
+def _existing(connection_id: str) -> dict[str, Any]:
+    data = interactive.existing(connection_id.strip())
+    if data is None:
+        raise DoesNotFit("Fivetran knows no connection with this id.")
+    return data
+
+
 def adopt(*, by: User, conn_request: ConnectionRequest, connection_id: str, reason: str) -> None:
     """Make the existing connection with this id the request's own. Raises DoesNotFit, Unreachable (after 5 seconds at
     most).
     """
     permissions.check_can_settle(by, conn_request)
     reason = _reason(reason)
-    data = interactive.existing(connection_id.strip())
-    if data is None:
-        raise DoesNotFit("Fivetran knows no connection with this id.")
-    for key, expected in (
-        ("service", conn_request.service),
-        ("group_id", conn_request.group_id),
-        ("schema", conn_request.schema),
-    ):
+    data = _existing(connection_id)
+    for key in ("service", "group_id", "schema"):
+        expected = getattr(conn_request, key)
         if data.get(key) != expected:
             raise DoesNotFit(f"Its {key} is {str(data.get(key))[:100]}, and {expected} was asked for.")
     asked_for_tests = bool((conn_request.payload or {}).get("run_setup_tests"))
@@ -97,9 +99,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
         raise NoOwner("Name somebody else: adopting stands for the approval, and nobody approves their own connection.")
     if not owner.is_active:
         raise NoOwner(f"The account of {owner} is not active.")
-    data = interactive.existing(connection_id.strip())
-    if data is None:
-        raise DoesNotFit("Fivetran knows no connection with this id.")
+    data = _existing(connection_id)
     columns = _adopted_columns(data, owner)
     try:
         with transaction.atomic():
