@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
 from django.db.models.fields.json import KT
 from django.utils import timezone
 
@@ -83,10 +84,7 @@ def freshness_of(row: CatalogRefresh | None) -> Freshness:
 def services() -> list[Service]:
     """The recommended ones first, the others by name."""
     rules = policy()
-    # As texts, which the database takes out of the documents itself: read as JSON, they were most of this page's time.
-    columns = ("fivetran_id", "name", KT("data__type"), KT("data__service_status"), KT("data__link_to_docs"))
-    rows = CatalogEntry.objects.filter(kind=Kind.SERVICE).values_list(*columns)
-    found = [_service(rules, *row) for row in rows if rules.allows(row[0])]
+    found = [_service(rules, *row) for row in _service_rows() if rules.allows(row[0])]
     return sorted(found, key=lambda one: (not one.recommended, rules.position(one.id) if one.recommended else 0))
 
 
@@ -101,9 +99,13 @@ class Listed:
 def every_service() -> list[Listed]:
     """By name, those that the company refuses too."""
     rules = policy()
+    return [Listed(_service(rules, *row), rules.refusal(row[0])) for row in _service_rows()]
+
+
+def _service_rows() -> QuerySet[CatalogEntry, tuple[Any, ...]]:
+    # As texts, which the database takes out of the documents itself: read as JSON, they were most of this page's time.
     columns = ("fivetran_id", "name", KT("data__type"), KT("data__service_status"), KT("data__link_to_docs"))
-    rows = CatalogEntry.objects.filter(kind=Kind.SERVICE).values_list(*columns)
-    return [Listed(_service(rules, *row), rules.refusal(row[0])) for row in rows]
+    return CatalogEntry.objects.filter(kind=Kind.SERVICE).values_list(*columns)
 
 
 def _in_words(category: str) -> str:
@@ -221,10 +223,6 @@ def metadata_of(service: str) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def service_config(service: str) -> dict[str, Any] | None:
-    return service_config_of(metadata_of(service))
-
-
 def service_config_of(detail: dict[str, Any] | None) -> dict[str, Any] | None:
     config = (detail or {}).get("config")
     return config if isinstance(config, dict) else None
@@ -232,7 +230,7 @@ def service_config_of(detail: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def naming_keys(service: str) -> tuple[str, ...] | None:
     """The keys of `config` that name the destination; None while the portal does not know them."""
-    return naming_keys_of(service_config(service))
+    return naming_keys_of(service_config_of(metadata_of(service)))
 
 
 def naming_keys_of(config: dict[str, Any] | None) -> tuple[str, ...] | None:
