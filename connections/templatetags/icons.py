@@ -37,8 +37,8 @@ def service_icon(service: str, name: str, size: str = "") -> SafeString:
     """A tile for a service: its kind's picture or its initials, in a hue of its own; `size` is "", "sm" or "lg"."""
     picture = _picture(service)
     inside = icon(picture, 24) if picture else initials(name or service)
-    hue = crc32(service.encode()) % HUES
-    return format_html('<span class="service-icon hue-{}{}" aria-hidden="true">{}</span>', hue, _sized(size), inside)
+    hue, sized = crc32(service.encode()) % HUES, f" service-icon-{size}" if size else ""
+    return format_html('<span class="service-icon hue-{}{}" aria-hidden="true">{}</span>', hue, sized, inside)
 
 
 def _picture(service: str) -> str:
@@ -49,7 +49,3 @@ def _picture(service: str) -> str:
     if _EVENT.search(service):
         return "bolt"
     return "code-bracket" if _FUNCTION.search(service) else ""
-
-
-def _sized(size: str) -> str:
-    return f" service-icon-{size}" if size else ""

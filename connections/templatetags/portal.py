@@ -2,7 +2,6 @@
 
 import json
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -41,13 +40,8 @@ _ROW = """
 @register.simple_tag
 def history_rows(rows: list[tuple[Any, ...]]) -> SafeString:
     # `views.history` prepares the rows; every text in them is escaped here.
-    icons = ((pk, start, _icon(service, name), name, *cells) for pk, start, service, name, *cells in rows)
+    icons = ((pk, start, service_icon(service, name, "sm"), name, *cells) for pk, start, service, name, *cells in rows)
     return format_html_join("", _ROW, icons)
-
-
-@lru_cache(maxsize=2048)
-def _icon(service: str, name: str) -> SafeString:
-    return service_icon(service, name, size="sm")
 
 
 _AGES = {"age": labels.relative, "since": labels.since}
