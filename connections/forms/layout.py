@@ -36,14 +36,19 @@ _UNKNOWN_NAMES = (
 )
 
 
-class Step(Div):
+class Block(Div):
+    """A part of the page: its fields, and in `shown` what its template says besides."""
+
+    def __init__(self, template: str, *fields: Any, **shown: Any) -> None:
+        super().__init__(*fields)
+        self.template = f"connections/request_form/{template}"
+        self.__dict__.update(shown)
+
+
+class Step(Block):
     """One of the three; `mark` is what the review says of it: how many answers it lacks."""
 
-    template = "connections/request_form/_step.html"
-
-    def __init__(self, key: str, title: str, *fields: Any) -> None:
-        super().__init__(*fields)
-        self.key, self.title, self.mark = key, title, None
+    key: str
 
     def render(self, form: Any, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> SafeString:
         review = context.get("review")  # a form that is drawn alone has none
@@ -52,36 +57,22 @@ class Step(Div):
         return rendered
 
 
-class Group(Div):
-    template = "connections/request_form/_group.html"
-
-    def __init__(self, title: str, *fields: Any) -> None:
-        super().__init__(*fields)
-        self.title = title
-
-
-class Advanced(Div):
+def advanced(form: "RequestForm") -> Block:
     """What most people leave as it is, behind one line; open when something in it is unusual or refused."""
-
-    template = "connections/request_form/_closed.html"
-
-    def __init__(self, form: "RequestForm") -> None:
-        super().__init__(
-            *(
-                Group(title, *[Constant(field) if field.constant else field.name for field in advanced_in(section)])
-                for section, title in _ADVANCED.items()
-            )
-        )
-        self.key, self.title, self.words = "advanced", "Advanced", advanced_words(form)
-        self.is_open = stands_out(form, advanced_fields())
+    groups = [
+        Block("_group.html", *map(constant_or_name, advanced_in(section)), title=title)
+        for section, title in _ADVANCED.items()
+    ]
+    is_open = stands_out(form, advanced_fields())
+    return Block("_closed.html", *groups, key="advanced", title="Advanced", words=advanced_words(form), is_open=is_open)
 
 
-class OfReview(Div):
+def constant_or_name(field: Field) -> Any:
+    return Block("_constant.html", field=field) if field.constant else field.name
+
+
+class OfReview(Block):
     """A part that says what the review found; the browser draws it again with the review."""
-
-    def __init__(self, template: str, *fields: Any) -> None:
-        super().__init__(*fields)
-        self.template = template
 
     def render(self, form: Any, context: Any, template_pack: Any = TEMPLATE_PACK, **kwargs: Any) -> SafeString:
         review = context.get("review")
@@ -100,79 +91,55 @@ class Gallery(Div):
         return render_to_string(self.template, {"gallery": gallery}) if gallery else ""
 
 
-class Config(Div):
-    template = "connections/request_form/_config.html"
-
-    def __init__(self, form: "RequestForm") -> None:
-        config = form.config
-        sight = [placed(piece, form) for piece in config.in_sight]
-        if config.others or config.secrets:
-            sight.append(Source(form))
-        super().__init__(*sight)
-        self.naming, self.browser, self.most = form.naming, form.config_for_the_browser(), CONTROLS
-        self.unlisted = UNLISTED
+def config(form: "RequestForm") -> Block:
+    found = form.config
+    sight = [placed(piece, form) for piece in found.in_sight]
+    if found.others or found.secrets:
+        sight.append(source(form))
+    told = {"naming": form.naming, "browser": form.config_for_the_browser(), "most": CONTROLS, "unlisted": UNLISTED}
+    return Block("_config.html", *sight, **told)
 
 
-class OfService(Div):
-    """Further controls of the service, which the browser exchanges with those of `Config`."""
-
-    template = "connections/request_form/_of_service.html"
-
-    def __init__(self, key: str, *fields: Any, hint: str = "") -> None:
-        super().__init__(*fields)
-        self.key, self.hints = key, [hint] if hint else []
+# Further controls of the service, which the browser exchanges with those of `config`.
+def of_networking(form: "RequestForm") -> Block:
+    pieces = [placed(piece, form) for piece in form.config.networking]
+    return Block("_of_service.html", *pieces, key="networking-fields", hints=[])
 
 
-def of_networking(form: "RequestForm") -> OfService:
-    return OfService("networking-fields", *[placed(piece, form) for piece in form.config.networking])
-
-
-def of_naming(form: "RequestForm") -> OfService:
-    hint = "" if form.naming.known else _NO_SERVICE
+def of_naming(form: "RequestForm") -> Block:
+    hints = [] if form.naming.known else [_NO_SERVICE]
     if form.naming.service and not form.naming.known:
-        hint = _UNKNOWN_NAMES.format(Truncator(form.naming.service).chars(60))
-    return OfService("name-fields", *[field.name for field in form.naming.fields], hint=hint)
+        hints = [_UNKNOWN_NAMES.format(Truncator(form.naming.service).chars(60))]
+    return Block("_of_service.html", *[field.name for field in form.naming.fields], key="name-fields", hints=hints)
 
 
-class Source(Div):
+def source(form: "RequestForm") -> Block:
     """What most people leave alone, behind one line, and what only the source owner may enter."""
+    others, secrets = form.config.others, ", ".join(form.config.secrets)
+    is_open = any(form.errors.get(field.name) or form.data.get(field.name) for field in settings_in(others))
+    pieces = [placed(piece, form) for piece in others]
+    return Block("_source.html", *pieces, words=source_words(form), secrets=secrets, is_open=is_open)
 
-    template = "connections/request_form/_source.html"
 
-    def __init__(self, form: "RequestForm") -> None:
-        config = form.config
-        super().__init__(*[placed(piece, form) for piece in config.others])
-        self.words, self.secrets = source_words(form), ", ".join(config.secrets)
-        self.is_open = any(
-            form.errors.get(field.name) or form.data.get(field.name) for field in settings_in(config.others)
+def entries(rows: Rows, note: str) -> Block:
+    made = [
+        Block(
+            "_row.html",
+            *map(placed, pieces),
+            label=f"{rows.label} {number}",
+            list=rows.name,
+            name=f"{rows.name}__{number - 1}",
         )
-
-
-class Entries(Div):
-    template = "connections/request_form/_rows.html"
-
-    def __init__(self, rows: Rows, note: str) -> None:
-        made = [
-            Entry(f"{rows.label} {number}", rows.name, number - 1, pieces)
-            for number, pieces in enumerate(rows.entries, 1)
-        ]
-        super().__init__(*made)
-        self.rows, self.note = rows, note
-
-
-class Entry(Div):
-    template = "connections/request_form/_row.html"
-
-    def __init__(self, label: str, of: str, number: int, pieces: tuple[Piece, ...]) -> None:
-        super().__init__(*[placed(piece) for piece in pieces])
-        self.label, self.list, self.name = label, of, f"{of}__{number}"
+        for number, pieces in enumerate(rows.entries, 1)
+    ]
+    return Block("_rows.html", *made, rows=rows, note=note)
 
 
 def placed(piece: Piece, form: "RequestForm | None" = None) -> Any:
     if not isinstance(piece, Rows):
         return piece.name
     _ = form and form.errors  # what is doubtful is known after judging
-    return Entries(piece, form.notes.get(piece.name, "") if form else "")
+    return entries(piece, form.notes.get(piece.name, "") if form else "")
 
 
 def source_words(form: "RequestForm") -> str:
@@ -182,33 +149,26 @@ def source_words(form: "RequestForm") -> str:
     return f"{filled} of {len(fields)} filled" if fields else "nothing to enter here"
 
 
-class Constant(Div):
-    template = "connections/request_form/_constant.html"
-
-    def __init__(self, field: Field) -> None:
-        super().__init__()
-        self.field = field
-
-
 def request_layout(form: "RequestForm") -> Layout:
+    place = (
+        "group_id",
+        OfReview("_name_parts.html"),  # before the names, which it proposes
+        of_naming(form),
+        OfReview("_names.html"),
+        "reason",
+        "source_owner",
+    )
+    source_first = ("service", Gallery(), config(form), *_SOURCE, of_networking(form))
+    options = (OfReview("_schedule.html", *_SCHEDULE), advanced(form))
     return Layout(
-        Step("source", "Source", "service", Gallery(), Config(form), *_SOURCE, of_networking(form)),
-        Step(
-            "place",
-            "Where and why",
-            "group_id",
-            OfReview("connections/request_form/_name_parts.html"),  # before the names, which it proposes
-            of_naming(form),
-            OfReview("connections/request_form/_names.html"),
-            "reason",
-            "source_owner",
-        ),
-        Step("options", "Options", OfReview("connections/request_form/_schedule.html", *_SCHEDULE), Advanced(form)),
+        Step("_step.html", *source_first, key="source", title="Source"),
+        Step("_step.html", *place, key="place", title="Where and why"),
+        Step("_step.html", *options, key="options", title="Options"),
     )
 
 
 def config_layout(form: "RequestForm") -> Layout:
-    return Layout(Config(form), of_networking(form), of_naming(form))
+    return Layout(config(form), of_networking(form), of_naming(form))
 
 
 def place_of(field: Field) -> tuple[str, int]:
