@@ -10,10 +10,6 @@ class LogIn:
     icon: str
     begins_at: str = "/"
 
-    @property
-    def words(self) -> dict[str, str]:
-        return {"role": self.role, "task": self.task, "icon": self.icon}
-
 
 LOG_INS: dict[str, LogIn] = {
     "requester": LogIn("Requester", "ask for a connection", "pencil-square"),

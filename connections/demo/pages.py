@@ -1,5 +1,6 @@
 """The pages that only the demo has: log-in by one click, and the mails."""
 
+from dataclasses import asdict
 from typing import Any
 
 from csp.decorators import csp_replace
@@ -34,7 +35,7 @@ def demo(request: HttpRequest) -> dict[str, Any]:
 
 def _log_ins() -> list[dict[str, str]]:
     names = {person.username: person.get_full_name() for person in User.objects.filter(username__in=LOG_INS)}
-    return [{"username": key, "name": names[key], **LOG_INS[key].words} for key in LOG_INS if key in names]
+    return [{"username": key, "name": names[key], **asdict(LOG_INS[key])} for key in LOG_INS if key in names]
 
 
 @login_not_required

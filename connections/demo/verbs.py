@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlencode
 
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
@@ -22,8 +21,8 @@ from connections.workflow import Filing
 _NO_SECRET = frozenset({"google_sheets", "fivetran_log", "google_drive", "gcs", "webhooks"})
 # What a Connect Card may ask for; it takes of this what its service has.
 _ASKED = ("password", "api_key", "client_id", "client_secret", "api_token", "api_access_token", "token_key", "pats")
-_CREDENTIALS = {**dict.fromkeys((*_ASKED, "token_secret", "role_arn", "secret_key"), "entered-at-fivetran")}
-_CARD = urlencode({**_CREDENTIALS, "auth.authorized": "on"})
+_CREDENTIALS = dict.fromkeys((*_ASKED, "token_secret", "role_arn", "secret_key"), "entered-at-fivetran")
+_CARD = {**_CREDENTIALS, "auth.authorized": "on"}
 _KEYS = uuid.UUID("5f0c1a52-7d3e-4c1b-9a55-2f5f0f1d7a10")  # of the forms that were filled: always the same ones
 
 

@@ -9,14 +9,13 @@ import signal
 import socket
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 import redis
+import requests
 from celery import current_app
 from django.conf import settings
 from django.core.management import call_command
@@ -34,7 +33,6 @@ HOLD_SECONDS = 5.0
 UNFINISHED = "unfinished"
 PATIENCE = 60.0  # seconds for one process to become ready; a cold disk is slow
 BROKER_PATIENCE = 10.0  # seconds for a broker that runs already
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # the environment's proxy knows nothing of us
 
 
 # `environment` fills the environment before the settings are read, so every process that is started here runs on the
@@ -275,9 +273,7 @@ def broker_answers() -> bool:
 
 def answers_http(url: str) -> bool:
     try:
-        with _DIRECT.open(url, timeout=1):
-            return True
-    except urllib.error.HTTPError:
-        return True  # an error is an answer too
-    except OSError:
+        sandbox_control.DIRECT.get(url, timeout=1)  # an error is an answer too
+    except requests.RequestException:
         return False
+    return True
