@@ -1,6 +1,6 @@
 """The company's policy: which services people may request, and how destination names begin."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
@@ -13,13 +13,8 @@ from django.urls import reverse
 from connections.admin.readonly import Editable, ReadOnlyAdmin
 from connections.models import CatalogEntry, Kind, PortalPolicy, ServiceRule, Stance
 
-if TYPE_CHECKING:  # Django's class takes no parameters at run time
-    _ModelForm = forms.ModelForm[ServiceRule]
-else:
-    _ModelForm = forms.ModelForm
 
-
-class ServiceRuleForm(_ModelForm):
+class ServiceRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameters at run time
     def clean_service(self) -> str:
         # An empty copy of Fivetran's list refuses nothing: the policy can be written before the first refresh.
         service: str = self.cleaned_data["service"].strip()

@@ -1,6 +1,6 @@
 """Admin pages that show records and change nothing."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -22,17 +22,10 @@ from connections.models import (
 from connections.people import display_name
 from connections.spec import characters
 
-if TYPE_CHECKING:  # Django's classes take no parameters at run time
-    _ModelAdmin = admin.ModelAdmin[Any]
-    _TabularInline = admin.TabularInline[Any, Any]
-else:
-    _ModelAdmin, _TabularInline = admin.ModelAdmin, admin.TabularInline
-
-
 LONGEST_SEARCH = 200  # characters: Django splits a search in time that is the square of its length
 
 
-class Searched(_ModelAdmin):
+class Searched(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class takes no parameters at run time
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
@@ -44,17 +37,11 @@ class ReadOnly:
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return permissions.sees_everything(request.user)
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return permissions.sees_everything(request.user)
-
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    has_module_permission = has_view_permission
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 class ReadOnlyAdmin(ReadOnly, Searched):
@@ -96,7 +83,7 @@ class Editable(Searched):
         return Labelled
 
 
-class ReadOnlyInline(ReadOnly, _TabularInline):
+class ReadOnlyInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # as above
     extra = 0
     template = "admin/connections/_records.html"  # Django's own has heads without a word, and scrolls sideways
 

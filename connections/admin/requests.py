@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.contrib import admin, messages
-from django.contrib.auth.models import User
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -45,34 +44,13 @@ class Decision:
     action: str
     button: str
     done: str  # said of one request; of several with "are" and "their requesters"
-    carry_out: Callable[[User, ConnectionRequest, str, str], None]  # who, which, the digest as seen, the reason
+    verb: Callable[..., None]
     needs_reason: bool = True
 
 
-APPROVE = Decision(
-    "approve",
-    "Approve",
-    "approved",
-    lambda by, conn_request, digest, _reason: workflow.approve(by=by, conn_request=conn_request, digest=digest),
-    needs_reason=False,
-)
-REJECT = Decision(
-    "reject",
-    "Reject",
-    "rejected",
-    lambda by, conn_request, digest, reason: workflow.reject(
-        by=by, conn_request=conn_request, reason=reason, digest=digest
-    ),
-)
-REQUEST_CHANGES = Decision(
-    "request_changes",
-    "Request changes",
-    "sent back for changes",
-    lambda by, conn_request, digest, reason: workflow.request_changes(
-        by=by, conn_request=conn_request, reason=reason, digest=digest
-    ),
-)
-
+APPROVE = Decision("approve", "Approve", "approved", workflow.approve, needs_reason=False)
+REJECT = Decision("reject", "Reject", "rejected", workflow.reject)
+REQUEST_CHANGES = Decision("request_changes", "Request changes", "sent back for changes", workflow.request_changes)
 
 EVIDENCE = "To notice before deciding"
 
@@ -231,12 +209,13 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
         form = ReasonForm(request.POST)
         if decision.needs_reason and not form.is_valid():
             return self._confirmation(request, rows, decision, form)
-        reason = form.cleaned_data["decision_reason"] if decision.needs_reason else ""
+        given = {"reason": form.cleaned_data["decision_reason"]} if decision.needs_reason else {}
+        by = permissions.logged_in(request.user)
         done: list[str] = []
         obstacles: list[str] = []
         for conn_request in rows:
             try:
-                decision.carry_out(permissions.logged_in(request.user), conn_request, seen[conn_request.pk], reason)
+                decision.verb(by=by, conn_request=conn_request, digest=seen[conn_request.pk], **given)
             except permissions.Denied as denied:
                 obstacles.append(f"Request #{conn_request.pk}: {denied.reason}")
             except StaleRow:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
@@ -17,11 +17,6 @@ from connections.forms.strangers import meant
 from connections.models import Preset
 from connections.spec.fields import BY_PATH, NAMING
 from connections.spec.payloads import canonical, is_of_service, is_secret
-
-if TYPE_CHECKING:  # Django's class takes no parameters at run time
-    _ModelForm = forms.ModelForm[Preset]
-else:
-    _ModelForm = forms.ModelForm
 
 _DEEPEST = 16  # levels of nesting; Fivetran's settings have at most eight
 _TOO_DEEP = f"Nest the values at most {_DEEPEST} levels deep"
@@ -62,7 +57,7 @@ class Values(forms.JSONField):
         return json.dumps(value, indent=2, ensure_ascii=False) if isinstance(value, dict) else value
 
 
-class PresetForm(_ModelForm):
+class PresetForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameters at run time
     values = Values(required=False, help_text=Preset._meta.get_field("values").help_text)
     fixed = Paths(required=False, help_text=f"{Preset._meta.get_field('fixed').help_text} One a line.")
     hidden = Paths(required=False, help_text=f"{Preset._meta.get_field('hidden').help_text} One a line.")
