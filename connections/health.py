@@ -4,7 +4,6 @@ import logging
 from collections.abc import Callable
 from functools import partial
 
-import redis
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.sessions.models import Session
@@ -14,6 +13,7 @@ from django.views.decorators.http import require_safe
 
 from connections.models import BreakerReason, CircuitBreaker, Heartbeat, Process
 from connections.permissions import is_operator
+from portal import broker
 
 logger = logging.getLogger(__name__)
 BROKER_PATIENCE = 0.25  # seconds; a health page that hangs is taken for a dead process
@@ -72,15 +72,6 @@ def database_answers() -> bool:
     return True
 
 
-def broker_answers() -> bool:
-    options = {"socket_connect_timeout": BROKER_PATIENCE, "socket_timeout": BROKER_PATIENCE}
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL, retry=None, **options) as client:
-            return bool(client.ping())
-    except (redis.RedisError, OSError):
-        return False
-
-
 def fivetran_answers() -> bool:
     """Whether the circuit breaker knows of no bad key and no unclear answers."""
     # The row, never Fivetran itself: a health check must not spend the account's calls.
@@ -92,7 +83,7 @@ def is_alive(process: Process) -> bool:
 
 
 PARTS: dict[str, Callable[[], bool]] = {
-    "broker": broker_answers,
+    "broker": partial(broker.answers, BROKER_PATIENCE),
     "fivetran": fivetran_answers,
     "worker": partial(is_alive, Process.WORKER),
     "scheduler": partial(is_alive, Process.SCHEDULER),

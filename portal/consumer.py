@@ -11,11 +11,8 @@ from typing import Any
 from celery import bootsteps
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
-from django.conf import settings
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
+
+from portal import broker
 
 log = logging.getLogger(__name__)
 # A worker whose consumer failed in a way that Celery does not repair (READONLY after a failover, a broker out of
@@ -80,16 +77,7 @@ def _watch() -> None:
         time.sleep(HEARTBEAT)  # a thread of its own, which no call waits for
         silent = time.monotonic() - _last[0] > 3 * HEARTBEAT
         told_to_end = state.should_stop is not None or state.should_terminate is not None  # then it waits for its calls
-        deaf = deaf + HEARTBEAT if silent and not told_to_end and broker_answers() else 0.0
+        deaf = deaf + HEARTBEAT if silent and not told_to_end and broker.answers(seconds=1) else 0.0
         if deaf >= DEAF_SECONDS:
             log.critical("this worker hears nothing though the broker answers: it ends, to be started again")
             os._exit(DEAF)
-
-
-def broker_answers() -> bool:
-    options = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "retry": Retry(NoBackoff(), 0)}
-    try:
-        with Redis.from_url(settings.REDIS_URL, **options) as client:
-            return bool(client.ping())
-    except (RedisError, OSError):
-        return False

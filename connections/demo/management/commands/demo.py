@@ -26,6 +26,7 @@ from connections.demo import clearing, environment, sandbox_control, seeding
 from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE, without_known_passwords
 from connections.demo.supervisor import Died, Supervisor, end_with_parent
 from connections.sandbox.cli import OTHERS
+from portal import broker
 
 HOST = "127.0.0.1"
 SANDBOX = '{"first_sync_seconds": 5}'  # a connection that is set up has data while somebody still looks on
@@ -119,7 +120,7 @@ class Command(BaseCommand):
     def wait_for_broker(self, seconds: float) -> None:
         """Wait until the broker answers; raises Died with what to do when it does not."""
         deadline = time.monotonic() + seconds
-        while not broker_answers():
+        while not broker.answers(seconds=1):
             self.supervisor.watch(0.05)
             if time.monotonic() > deadline:
                 url = urlsplit(settings.REDIS_URL)
@@ -261,14 +262,6 @@ def broker_command(url: str, scratch: Path) -> list[str]:
     path = urlsplit(url).path
     options = {"--port": "0", "--unixsocket": path, "--unixsocketperm": "700", "--save": "", "--dir": str(scratch)}
     return [server, *(word for option in options.items() for word in option), "--loglevel", "warning"]
-
-
-def broker_answers() -> bool:
-    try:
-        with redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, retry=None) as client:
-            return bool(client.ping())
-    except (redis.RedisError, OSError):
-        return False
 
 
 def answers_http(url: str) -> bool:
