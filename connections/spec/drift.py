@@ -197,18 +197,10 @@ def in_config(difference: Mapping[str, Any]) -> bool:
 def _changed_keys(
     path: str, sent: Mapping[str, Any], live: Mapping[str, Any], first: Mapping[str, Any]
 ) -> Iterator[str]:
-    for key, approved in sent.items():
-        here, now = f"{path}{key}", live.get(key)
-        nested = isinstance(approved, Mapping) and isinstance(now, Mapping)
-        if is_secret(key) or (not nested and (_masked(approved) or _masked(now))):
-            continue
+    for here, approved, now in _comparable(path, sent, live):
         if now in (None, ""):
             if approved not in (None, "") and any(told == here or told.startswith(f"{here}.") for told in first):
                 yield here  # it was there, and is no longer
-        elif nested:
-            yield from _changed_keys(f"{here}.", approved, now, first)
-        elif isinstance(approved, Mapping):
-            continue  # of another shape: nothing that can be compared
         elif not same_value(approved, now) and not (here in first and has_hashes(now, first[here])):
             yield here
 
@@ -217,17 +209,21 @@ def config_hashes(
     path: str, sent: Mapping[str, Any], live: Mapping[str, Any], *, tidied: bool
 ) -> Iterator[tuple[str, list[str]]]:
     """(path, hashes) of each value of `live` that was sent, is said, and is no secret."""
+    for here, approved, now in _comparable(path, sent, live):
+        if now not in (None, "") and (tidied or same_value(approved, now)):
+            yield here, value_hashes(now)
+
+
+def _comparable(path: str, sent: Mapping[str, Any], live: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+    """(path, sent, live) of each value that was sent, except secrets and what has another shape now."""
     for key, approved in sent.items():
         here, now = f"{path}{key}", live.get(key)
-        nested = isinstance(approved, Mapping) and isinstance(now, Mapping)
-        if is_secret(key) or now in (None, "") or (not nested and (_masked(approved) or _masked(now))):
+        if is_secret(key):
             continue
-        if nested:
-            yield from config_hashes(f"{here}.", approved, now, tidied=tidied)
-        elif isinstance(approved, Mapping):
-            continue
-        elif tidied or same_value(approved, now):
-            yield here, value_hashes(now)
+        if isinstance(approved, Mapping) and isinstance(now, Mapping):
+            yield from _comparable(f"{here}.", approved, now)
+        elif not (_masked(approved) or _masked(now)) and (now in (None, "") or not isinstance(approved, Mapping)):
+            yield here, approved, now
 
 
 def value_hashes(value: Any) -> list[str]:
