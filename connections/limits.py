@@ -120,15 +120,13 @@ def check_size(spelled: bytes) -> None:
 
 
 # --- what the pages say before anything is refused --------------------------------------------------------------------
-def notes(by: User, *, drafts: bool) -> list[str]:
+def notes(by: User) -> list[str]:
     """What to know before filling an empty form: a limit that is reached, or nearly."""
     counted = ConnectionRequest.objects.filter(requester=by, status__in=[Status.DRAFT, *sorted(LIVE)]).aggregate(
         opened=Count("pk", filter=_OPEN), drafts=Count("pk", filter=Q(status=Status.DRAFT))
     )
     found = [open_words(counted["opened"])] if 0 < settings.OPEN_REQUESTS <= counted["opened"] else []
-    if drafts and (said := draft_note(counted["drafts"])):
-        found.append(said)
-    return found
+    return [*found, *filter(None, [draft_note(counted["drafts"])])]
 
 
 def draft_note(count: int) -> str:

@@ -111,12 +111,8 @@ def choice(name: str, default: str, known: tuple[str, ...]) -> str:
 def web_address(name: str, value: str, example: str, *, https_unless_loopback: bool = False) -> str:
     """`value` as an http(s) URL without a trailing slash, query or fragment."""
     value = value.rstrip("/")
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment or parts.username:
+    parts = web_parts(value)
+    if parts is None or parts.query or parts.fragment or parts.username:
         raise ImproperlyConfigured(f"{name} is {value!r}. Set it to an address such as {example}.")
     if https_unless_loopback and parts.scheme != "https" and not is_loopback(value):
         raise ImproperlyConfigured(
@@ -127,6 +123,16 @@ def web_address(name: str, value: str, example: str, *, https_unless_loopback: b
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in {None, {"http": 80, "https": 443}[parts.scheme]} else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}{parts.path}"
+
+
+def web_parts(value: str) -> SplitResult | None:
+    """None where `value` is no http(s) URL."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
 
 
 def public_url(name: str, default: str) -> str:
@@ -156,12 +162,7 @@ def api_root(name: str, default: str) -> str:
 
 def proxy(name: str) -> str:
     value = text(name)
-    try:
-        parts = urlsplit(value)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        usable = False
-    if value and not usable:  # the address may hold a password, so the error does not repeat it
+    if value and not web_parts(value):  # the address may hold a password, so the error does not repeat it
         raise ImproperlyConfigured(
             f"{name} is no address of a proxy. Set it to one such as http://proxy.example.com:3128, or unset it to "
             "call Fivetran directly."

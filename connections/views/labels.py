@@ -10,7 +10,6 @@ from connections.states import Status
 
 # Bootstrap's colour pairs `text-bg-…-subtle`; they keep their contrast in both themes.
 _TONES = {
-    Status.DRAFT: "secondary",
     Status.PENDING: "warning",
     Status.CHANGES_REQUESTED: "warning",
     Status.APPROVED: "info",
@@ -20,9 +19,6 @@ _TONES = {
     Status.ATTENTION: "danger",
     Status.CREATED: "success",
     Status.FAILED: "danger",
-    Status.REJECTED: "secondary",
-    Status.WITHDRAWN: "secondary",
-    Status.EXPIRED: "secondary",
 }
 
 UNKNOWN_NAME = (

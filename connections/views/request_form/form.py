@@ -198,7 +198,7 @@ def _show(request: HttpRequest, page: Page, form: RequestForm, gallery: Gallery 
             permissions.check_can_file(page.by, page.preset)
         except Denied as denied:
             page.banners.append(denied.reason)
-        page.banners += limits.notes(page.by, drafts=True)
+        page.banners += limits.notes(page.by)
     if page.posted and (words := prefill.not_taken_words(form, sent=False)):
         page.banners.append(words)
     shown: Review = review_of(form, by=page.by, edited=page.edited)
