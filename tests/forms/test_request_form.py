@@ -194,6 +194,8 @@ def value_of(text: str, name: str) -> str | None:
         return html.unescape(rest[: rest.index("</textarea>")].removeprefix("\n"))
     if tag.startswith("<select"):
         found = re.search(r'<option value="([^"]*)" selected', rest[: rest.index("</select>")])
+    elif 'type="radio"' in tag:
+        found = re.search(rf'<input type="radio"\s+name="{name}"\s+value="([^"]*)"[^>]* checked>', text)
     else:
         found = re.search(r'\svalue="([^"]*)"', tag)
     return html.unescape(found[1]) if found else ""
