@@ -36,4 +36,5 @@ GOALS = {
         # Ten a second, and bursts of two periods at most: the hour of the real limit in the time of a benchmark.
         environment={"CREATIONS_PER_MINUTE": "600", "SWEEP_INTERVAL": "1"},
     ),
+    "P13": Goal("More workers, and the death of one", "scale", "over_workers", writes=True),
 }
