@@ -8,7 +8,8 @@ import pytest
 
 from connections.models import ConnectionRequest
 from connections.states import Status
-from connections.views.operations.charts import HOURS, TALLEST, charts, last_day
+from connections.views.bars import TALLEST
+from connections.views.operations.charts import HOURS, charts, last_day
 from tests import factories
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]

@@ -15,21 +15,13 @@ from django.utils.formats import time_format
 from connections.models import ConnectionRequest
 from connections.models.request import LEFT_THE_QUEUE
 from connections.states import Status
+from connections.views.bars import Bar, bars
 from connections.views.home.numbers import span
 
 HOURS = 24
 MOST = 10_000  # requests; of a day with more, the newest moves
-STEP, TALLEST = 10, 48  # of the picture's own units: from one bar to the next, and the highest bar
 _HOUR = timedelta(hours=1)
 _THERE = (Status.APPROVED, Status.CLAIMED, Status.SENDING, Status.UNKNOWN)
-
-
-@dataclass(frozen=True)
-class Bar:
-    x: int
-    y: float
-    height: float
-    words: str
 
 
 @dataclass(frozen=True)
@@ -89,30 +81,20 @@ def charts(hours: tuple[Hour, ...]) -> tuple[Chart, ...]:
         Chart(
             "Created in each hour",
             f"{total} in a day, at most {busiest.created} in the hour from {busiest.words}" if total else "None.",
-            _bars([(hour.created, f"{hour.words}: {hour.created}") for hour in hours]),
+            bars([(hour.created, f"{hour.words}: {hour.created}") for hour in hours]),
         ),
         Chart(
             "On their way",
             f"{hours[-1].waiting} now; at the ends of hours at most {fullest.waiting}, after {fullest.words}"
             if fullest.waiting
             else "None at the end of an hour.",
-            _bars([(hour.waiting, f"{hour.words}: {hour.waiting}") for hour in hours]),
+            bars([(hour.waiting, f"{hour.words}: {hour.waiting}") for hour in hours]),
         ),
         Chart(
             "Age of the oldest of them",
             f"{hours[-1].oldest_words} now; at the ends of hours at most {slowest.oldest_words}, after {slowest.words}"
             if slowest.oldest
             else "None waited at the end of an hour.",
-            _bars([(hour.oldest, f"{hour.words}: {hour.oldest_words}") for hour in hours]),
+            bars([(hour.oldest, f"{hour.words}: {hour.oldest_words}") for hour in hours]),
         ),
-    )
-
-
-def _bars(values: list[tuple[float, str]]) -> tuple[Bar, ...]:
-    highest = max(value for value, _ in values) or 1
-    # What is not nothing can be seen.
-    heights = [max(2, round(TALLEST * value / highest, 1)) if value else 0 for value, _ in values]
-    return tuple(
-        Bar(number * STEP, TALLEST - height, height, words)
-        for number, (height, (_, words)) in enumerate(zip(heights, values, strict=True))
     )
