@@ -108,7 +108,9 @@ class Caller:
             time.sleep(pause)  # between tries of a GET, within the deadline of the call as a whole
         raise AssertionError("unreachable: the last try returns or raises")
 
-    def _items(self, path: str, params: Mapping[str, str] | None = None) -> list[dict[str, Any]]:
+    def _items(
+        self, path: str, params: Mapping[str, str] | None = None, *, most_pages: int = MAX_PAGES
+    ) -> list[dict[str, Any]]:
         """All items of a list, or an error: never a part of the list."""
         # A cursor that comes again, or too many pages, would keep the caller busy for ever.
         items: list[dict[str, Any]] = []
@@ -120,7 +122,7 @@ class Caller:
             cursor = answer.data.get("next_cursor")
             if not cursor:
                 return items
-            if cursor in cursors or len(cursors) + 1 >= MAX_PAGES:
+            if cursor in cursors or len(cursors) + 1 >= most_pages:
                 raise Unknown(
                     "The list does not end.",
                     status=answer.status,

@@ -202,6 +202,10 @@ def sync(call: Call, connection_id: str) -> Answer:
     return success(message=f"Sync has been successfully triggered for connection with id '{connection_id}'")
 
 
+def sync_history(call: Call, connection_id: str) -> Answer:
+    return call.listing(syncs.history(call, existing(call, connection_id)))
+
+
 def connect_card(call: Call, connection_id: str) -> Answer:
     doc = existing(call, connection_id)
     config = typed(call.json()).get("connect_card_config")

@@ -36,6 +36,7 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
     ("POST", "/v1/connections/{connection_id}/test", connections.test),
     ("POST", "/v1/connections/{connection_id}/sync", connections.sync),
     ("POST", "/v1/connections/{connection_id}/resync", connections.sync),
+    ("GET", "/v1/connections/{connection_id}/sync-history", connections.sync_history),
     ("POST", "/v1/connections/{connection_id}/connect-card", connections.connect_card),
     ("GET", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}", approvals.index),
     ("POST", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}", approvals.approve),

@@ -3,12 +3,13 @@
 import json
 import os
 import threading
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from connections.fivetran import configured
-from connections.fivetran.client import FivetranClient
+from connections.fivetran.client import MOST_SYNC_PAGES, FivetranClient
 from connections.fivetran.errors import NotSent, RateLimited, Refused, Unauthorized, Unknown
 
 from .raw_server import client_for, created, refusal, reply, serving
@@ -92,6 +93,33 @@ def test_a_list_without_end():
     with serving(lambda c, r: c.sendall(page([{}], f"c{next(count)}")) or True) as server, pytest.raises(Unknown):
         client_for(server.url).list_groups()
     assert len(server.requests) == 200
+
+
+def test_the_syncs_of_a_week_or_since_a_moment_are_read_to_their_end():
+    now = datetime.now(UTC)
+    week, day, hour = now - timedelta(days=7), now - timedelta(days=1), now - timedelta(hours=1)
+    for since, start in (None, week), (now - timedelta(days=70), week), (day, day), (now + timedelta(days=9), hour):
+        with serving(pages(page([{"start": "a"}], "next"), page([{"start": "b"}]))) as server:
+            assert client_for(server.url).list_syncs("my_id", since) == [{"start": "a"}, {"start": "b"}]
+        for request in server.requests:
+            _, path, query = target(request)
+            assert path == "/v1/connections/my_id/sync-history"
+            asked = [datetime.fromisoformat(query[name][0]) for name in ("start_time", "end_time")]
+            assert abs(asked[0] - start) < timedelta(minutes=2) > asked[1] - now > timedelta(0)
+            assert asked[1] - asked[0] <= timedelta(days=7), "Fivetran takes no longer span"
+
+
+def test_syncs_without_end_are_not_read_for_ever():
+    count = iter(range(10_000))
+    with serving(lambda c, r: c.sendall(page([{}], f"c{next(count)}")) or True) as server, pytest.raises(Unknown):
+        client_for(server.url).list_syncs("my_id")
+    assert len(server.requests) == MOST_SYNC_PAGES
+
+
+def test_an_account_without_a_list_of_syncs_refuses():
+    with serving(refusal(404, "NotFound")) as server, pytest.raises(Refused) as caught:
+        client_for(server.url).list_syncs("my_id")
+    assert (caught.value.status, len(server.requests)) == (404, 1)
 
 
 def test_half_a_list_is_no_list():

@@ -1,5 +1,6 @@
 """Creating, changing, testing and removing connections as Fivetran does it."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -151,6 +152,35 @@ def test_changing(api: Api) -> None:
     for refused in ({"run_setup_tests": False}, {}, {"config": {"schema": "other"}}, {"sync_frequency": 2}):
         assert api.call("PATCH", path, json=refused).status_code == 400
     assert api.call("POST", f"{path}/sync", json={"force": True}).status_code == 200
+
+
+def test_the_history_of_syncs(api: Api) -> None:
+    path = f"/v1/connections/{api.create('orders', sync_frequency=15).json()['data']['id']}"
+    assert api.get(f"{path}/sync-history") == {"items": []}
+    api.settings(behind_seconds=86_400)
+    api.call("POST", f"{path}/sync", json={})  # the first, a day ago
+    api.settings(behind_seconds=0)
+    api.call("POST", f"{path}/sync", json={})
+    week = {"start_time": "2020-01-01T00:00:00Z", "end_time": "2020-01-08T00:00:00Z"}
+    assert api.get(f"{path}/sync-history", **week) == {"items": []}
+    assert len(api.get(f"{path}/sync-history")["items"]) in (4, 5)  # without times, of the last hour
+    start = (datetime.now(UTC) - timedelta(days=2)).isoformat()
+    span = {"start_time": start, "end_time": datetime.now(UTC).isoformat()}
+    page = api.get(f"{path}/sync-history", limit=30, **span)
+    whole = page["items"] + api.get(f"{path}/sync-history", cursor=page["next_cursor"], **span)["items"]
+    assert len(page["items"]) == 30 and len(whole) == len({one["sync_id"] for one in whole}) == 40
+    assert all(one["start"] < one["end"] for one in whole)
+    assert [one["end"] for one in whole] == sorted((one["end"] for one in whole), reverse=True)
+    assert {one["status"] for one in whole} <= {"COMPLETED", "FAILURE"} and whole[0]["status"] == "COMPLETED"
+    assert whole[0]["end"] == datetime.fromisoformat(api.get(path)["succeeded_at"]).isoformat()
+    for wrong in (
+        {"start_time": "soon"},
+        {"start_time": "2026-01-01T00:00:00"},
+        {"start_time": week["start_time"], "end_time": "2020-01-08T00:00:01Z"},
+        {"start_time": week["end_time"], "end_time": week["start_time"]},
+    ):
+        assert api.call("GET", f"{path}/sync-history", params=wrong).status_code == 400, wrong
+    assert api.call("GET", "/v1/connections/no_such/sync-history").json()["code"] == "NotFound_Connection"
 
 
 def test_deleting(api: Api) -> None:
