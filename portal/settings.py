@@ -194,6 +194,7 @@ SWEEP_INTERVAL = read.seconds("SWEEP_INTERVAL", 30)
 CLAIM_LEASE = read.seconds("CLAIM_LEASE", 60)
 PROBE_SECONDS = read.seconds("PROBE_SECONDS", 30)
 OBSERVE_INTERVAL = read.seconds("OBSERVE_INTERVAL", 300)
+SYNC_HISTORY_INTERVAL = read.seconds("SYNC_HISTORY_INTERVAL", 3600)
 NOTIFY_INTERVAL = 30
 ENQUEUE_TIMEOUT = 0.5  # for one message; nobody waits longer for a broker that hangs
 CATALOG_INTERVAL = 15 * 60

@@ -140,6 +140,11 @@ class Connection(models.Model):
     seen_at = models.DateTimeField(db_default=Now())
     # When Fivetran is to be asked for this connection alone: something hinted at a change. NULL: there is no hint.
     check_due_at = models.DateTimeField(null=True)
+    # The last that ended, oldest first: {"start", "end", "status"}. When one ended that is not among them, and until
+    # when Fivetran is not asked.
+    syncs = models.JSONField(default=list, db_default=models.Value([], models.JSONField()))
+    syncs_due_at = models.DateTimeField(null=True)
+    syncs_not_before = models.DateTimeField(null=True)
     # How many certificates and SSH host keys of the newest run wait for a person's approval, and since when some do.
     trust_waiting = models.PositiveSmallIntegerField(db_default=0)
     trust_since = models.DateTimeField(null=True)
@@ -153,6 +158,7 @@ class Connection(models.Model):
         indexes = [
             models.Index(fields=["tests_next_try_at"], condition=models.Q(tests=SetupTestsState.DUE), name="tests_due"),
             models.Index(fields=["check_due_at"], condition=models.Q(check_due_at__isnull=False), name="check_due"),
+            models.Index(fields=["syncs_due_at"], condition=models.Q(syncs_due_at__isnull=False), name="syncs_due"),
             models.Index(
                 fields=["trust_since"], condition=models.Q(trust_since__isnull=False), name="trust_waiting_for_people"
             ),

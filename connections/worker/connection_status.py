@@ -45,14 +45,16 @@ TAKEN = [
     "succeeded_at",
     "failed_at",
     "first_data_at",
+    "syncs_due_at",
     "live",
     "drift",
 ]
 Happening = tuple[EventKind, str]  # an event, and what the timeline says of it
-
-
-_THERE = ConnectionRequest.objects.filter(pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None)
-DUE = Q(Exists(_THERE), check_due_at__lte=Now())
+# Of a row with `request_id`: its connection is at Fivetran, as far as is known.
+THERE = Exists(
+    ConnectionRequest.objects.filter(pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None)
+)
+DUE = Q(THERE, check_due_at__lte=Now())
 
 
 def due() -> QuerySet[Connection]:
@@ -135,7 +137,7 @@ def locked() -> QuerySet[Connection]:
 def apply_status(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
     """Put what `data` says into the columns `TAKEN` of `row`, unsaved; returns what is new."""
     events: list[Happening] = []
-    before = row.setup_state
+    before, synced = row.setup_state, (row.succeeded_at, row.failed_at)
     for column, value in status_columns(data).items():
         setattr(row, column, value)
     if row.setup_state != before:
@@ -144,6 +146,8 @@ def apply_status(row: Connection, data: Mapping[str, Any]) -> list[Happening]:
     if row.first_data_at is None and row.succeeded_at is not None:
         row.first_data_at = row.succeeded_at
         events.append((EventKind.FIRST_DATA, f"A sync ended well at {row.succeeded_at:%Y-%m-%d %H:%M} UTC."))
+    if (row.succeeded_at, row.failed_at) != synced:
+        row.syncs_due_at = Now()
     row.live = drift.merged(row.live, data, row.baseline)
     if appeared := _compare(row, data):
         events.append((EventKind.DRIFT_FOUND, ", ".join(appeared)[:500]))

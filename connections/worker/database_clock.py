@@ -34,7 +34,7 @@ from connections.models.handover import CARD_LIFE, CODE_LIFE
 from connections.models.observation import LEASE as LIST_LEASE
 from connections.queue import call, circuit_breaker, rate_budget, retry
 from connections.states import ChangeStatus, Status
-from connections.worker import changes, connection_status, trust
+from connections.worker import changes, connection_status, sync_history, trust
 
 # All stored moments are by the database's clock. Set back, it leaves moments too far ahead; set ahead, it ends leases
 # of workers that are busy. A worker notices by the clock of its own host that nobody can set.
@@ -102,6 +102,10 @@ def _look() -> float:
     return max(float(settings.SETTLE_SECONDS), _claim(), _probe())
 
 
+def _sync_history() -> float:
+    return max(float(settings.SYNC_HISTORY_INTERVAL), sync_history.REFUSED_FOR.total_seconds())
+
+
 _requests, _changes = ConnectionRequest.objects, ConnectionChange.objects
 _undecided = Q(status__in=[Status.PENDING, Status.CHANGES_REQUESTED])
 _unsent = Notice.objects.filter(sent_at=None)
@@ -120,6 +124,8 @@ MOMENTS = [
     Moment(Connection.objects.filter(tests=SetupTestsState.RUNNING), "tests_lease_until", _call, Then.GUARDS),
     Moment(Connection.objects.all(), "check_due_at", lambda: max(connection_status.LEASE.total_seconds(), _probe())),
     Moment(Connection.objects.all(), "seen_at", _is_past),
+    Moment(Connection.objects.all(), "syncs_due_at", _is_past),
+    Moment(Connection.objects.all(), "syncs_not_before", _sync_history),
     Moment(SetupTestRun.objects.all(), "finished_at", _is_past),
     Moment(Trust.objects.filter(state=TrustState.DUE), "next_try_at", _turn),
     Moment(Trust.objects.filter(state=TrustState.RUNNING), "lease_until", trust.LEASE.total_seconds, Then.GUARDS),

@@ -16,6 +16,7 @@ from connections.worker import (
     reconcile,
     setup_tests,
     sweep,
+    sync_history,
     trust,
 )
 
@@ -93,6 +94,15 @@ JOBS: tuple[Job, ...] = (
         needs=Needs.CHANGING,
         rows=trust.due,
         tidy=(trust.release,),
+    ),
+    Job(
+        name="read_syncs",
+        label="Read the last syncs",
+        work=sync_history.read_syncs,
+        needs=Needs.CHANGING,  # the first to go without where little is left of Fivetran's limit
+        rows=sync_history.due,
+        key="request_id",
+        most=lambda _count: sync_history.AT_ONCE,
     ),
     Job(
         name="notify",

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
@@ -16,7 +16,6 @@ from connections.fivetran.errors import FivetranError, Refused
 from connections.models import (
     Attempt,
     Connection,
-    ConnectionRequest,
     Event,
     EventKind,
     SetupTestsState,
@@ -29,15 +28,14 @@ from connections.models.connection import DUE_NOW
 from connections.queue import call, circuit_breaker, retry
 from connections.queue.claim import Claim, Columns, claim
 from connections.queue.job import Message
-from connections.states import Actor, Status
+from connections.states import Actor
 from connections.worker import account, connection_status
 
 LEASE = timedelta(seconds=120)  # longer than a short call; one that died is then due again
 COLUMNS = Columns(note="message")
 
 
-_THERE = ConnectionRequest.objects.filter(pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None)
-DUE = Q(Exists(_THERE), state=TrustState.DUE, next_try_at__lte=Now())
+DUE = Q(connection_status.THERE, state=TrustState.DUE, next_try_at__lte=Now())
 
 
 def due() -> QuerySet[Trust]:

@@ -43,7 +43,7 @@ RENAMED_COLUMNS = {
     "connectionrequest": {"form_token": "idempotency_key", "gone_at": "deleted_at_fivetran_at"},
     "circuitbreaker": {"closed_since": "open_since"},
 }
-ADDED_COLUMNS = {"paused_jobs", "turn", "tests_count", "tests_open"}
+ADDED_COLUMNS = {"paused_jobs", "turn", "tests_count", "tests_open", "syncs", "syncs_due_at", "syncs_not_before"}
 # The messages that the workers of the version before may have left in the broker: (task, what its argument numbers).
 ABOUT_ONE: dict[str, type[models.Model]] = {
     "submit": ConnectionRequest,

@@ -112,7 +112,7 @@ def _one_of_each() -> None:
 
 
 @pytest.mark.django_db
-def test_what_lies_a_day_ahead_is_put_right() -> None:
+def test_what_lies_a_month_ahead_is_put_right() -> None:
     _one_of_each()
     for moment in database_clock.MOMENTS:
         if moment.rows.model is CircuitBreaker:
@@ -121,7 +121,7 @@ def test_what_lies_a_day_ahead_is_put_right() -> None:
                 if moment.rows.exists():
                     break
         rows = moment.rows
-        assert rows.update(**{moment.column: Now() + timedelta(days=3)}), (rows.model, moment.column)
+        assert rows.update(**{moment.column: Now() + timedelta(days=30)}), (rows.model, moment.column)
         database_clock.put_right()
         latest = 0 if moment.then is database_clock.Then.DUE else moment.ahead()
         late = rows.filter(**{f"{moment.column}__gt": Now() + timedelta(seconds=latest)})
