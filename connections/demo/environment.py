@@ -25,6 +25,7 @@ CLOCKS = {
     "CLAIM_LEASE": "15",
     "PROBE_SECONDS": "2",
     "OBSERVE_INTERVAL": "5",
+    "SYNC_HISTORY_INTERVAL": "5",
 }
 
 # One person tries out in an hour what a company asks for in a week.

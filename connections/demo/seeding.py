@@ -17,6 +17,7 @@ from connections.demo.verbs import Verbs, key_of
 from connections.fivetran import configured
 from connections.models import ConnectionRequest, Kind
 from connections.states import Status
+from connections.worker import sync_history
 
 _SEED = 1
 _QUICK = {"create_seconds": 0.0, "test_seconds": 0.0, "first_sync_seconds": 0.0, "id_seed": _SEED}
@@ -50,6 +51,8 @@ def seed() -> int:
     with sandbox_control.changed_settings(**_QUICK, behind_seconds=0.0), clock.put_back() as now:
         _tell(_turns(Verbs(people)), now)
     worker.run("observe")
+    for pk in sync_history.due().values_list("request_id", flat=True):
+        worker.run("read_syncs", pk)
     refresh_kind(configured.client(), Kind.CONNECTION)
     hold_in_place()
     return ConnectionRequest.objects.count()

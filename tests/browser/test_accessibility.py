@@ -8,9 +8,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from connections import workflow
-from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Kind
+from connections.models import CatalogEntry, ChangeKind, Connection, ConnectionRequest, Kind
 from connections.states import Status
 from tests import factories
+from tests.views.test_last_syncs import syncs
 from tests.views.test_trust import CERTIFICATE, KEY, created
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -32,6 +33,7 @@ def rows(live_server: Any, cast: dict[str, Any]) -> dict[str, int]:
     found |= {"change": change.pk, "trust": created(cast, [CERTIFICATE, KEY]).pk}
     data = {"id": "made_elsewhere", "service": "google_sheets", "group_id": "projected_sickle", "schema": LONG}
     CatalogEntry.objects.create(kind=Kind.CONNECTION, fivetran_id="made_elsewhere", name=LONG, data=data)
+    Connection.objects.update(syncs=syncs("COMPLETED", "FAILURE", *["RESCHEDULED"] * 18, seconds=20_000))
     ConnectionRequest.objects.filter(status=Status.FAILED).update(failure_message=ERROR)
     ConnectionRequest.objects.filter(status=Status.ATTENTION).update(note=ERROR[:500])
     return found
@@ -120,6 +122,7 @@ def test_every_page(rows: dict[str, int], open_as: Callable[..., Page], username
         page.set_viewport_size({"width": 1280, "height": 900})
         answer = page.goto(path.format(**rows))
         assert answer is not None and answer.ok is ((username, path) not in REFUSED), path
+        page.evaluate("document.querySelectorAll('#last-syncs').forEach(table => table.open = true)")
         found = Axe().run(page, options={"runOnly": rules}).response["violations"]
         assert [(v["id"], [node["failureSummary"] + node["html"][:200] for node in v["nodes"]]) for v in found] == [], (
             path

@@ -15,6 +15,7 @@ from connections.spec import drift
 from connections.spec.characters import visible
 from connections.spec.fields import BY_PATH
 from connections.views.labels import SETUP_TONES
+from connections.views.request_page.last_syncs import LastSyncs, last_syncs
 from connections.views.request_page.queries import is_paused, known_at
 
 MOST_NOTES = 20  # tasks and as many warnings that a page shows
@@ -64,6 +65,7 @@ class Facts:
     tests_due: datetime | None
     notes: list[Note]
     differences: list[Difference]
+    last_syncs: LastSyncs | None
 
     @property
     def is_gone(self) -> bool:
@@ -117,6 +119,7 @@ def facts_of(connection: Connection | None) -> Facts | None:
         tests_due=due,
         notes=notes_of(status),
         differences=differences_of(connection.drift),
+        last_syncs=last_syncs(connection),
     )
 
 

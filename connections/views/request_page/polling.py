@@ -55,6 +55,7 @@ def fingerprint(conn_request: ConnectionRequest, waiting: Waiting | None) -> str
         marks.append(conn_request.group_told_at)  # type: ignore[attr-defined]  # annotated by find()
         marks += [connection.tests, connection.tests_next_try_at, connection.tests_note, connection.setup_state]
         marks += [connection.fivetran_status, connection.succeeded_at, connection.failed_at, connection.drift]
+        marks.append(connection.syncs)
         marks += [connection.first_data_at, is_paused(connection), connection.trust_waiting]
         marks.append(poll_seconds(conn_request))  # a longer pause reaches the page as a new look does
     if (handover := handover_of(conn_request)) is not None:
