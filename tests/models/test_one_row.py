@@ -96,7 +96,7 @@ def test_rows_that_belong_to_it_come_with_it_or_not_at_all(row: ConnectionReques
     assert Event.objects.get(pk=one.pk).version == one.version == row.version + 1
     assert Attempt.objects.get(pk=other.pk).started_at == other.started_at
     with pytest.raises(IntegrityError):
-        update_one(ConnectionRequest, Q(pk=row.pk), columns={"note": "x"}, insert=[Attempt(request_id=None)])
+        update_one(ConnectionRequest, Q(pk=row.pk), columns={"note": "x"}, insert=[Attempt(request_id=None)])  # type: ignore[misc]
 
 
 def test_into_a_row_comes_what_was_written_and_nothing_else(row: ConnectionRequest) -> None:
