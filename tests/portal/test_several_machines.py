@@ -146,6 +146,15 @@ def test_secrets_come_as_files_and_stand_nowhere() -> None:
     assert {name for name in GIVEN if name.endswith("_FILE")} == set(used)
 
 
+def test_the_guide_names_every_secret_and_an_address_of_two_servers_that_is_taken() -> None:
+    guide = (ROOT / "docs/scaling.md").read_text()
+    assert [name for name in SECRETS if f"`{name}`" not in guide] == []
+    [url] = re.findall(r"export DATABASE_URL='(.*)'", guide)
+    database = settings_of({**PRODUCTION, "DATABASE_URL": url}, "DATABASES")["DATABASES"]["default"]
+    assert database["HOST"] == "pg1.example.com,pg2.example.com"
+    assert database["OPTIONS"]["target_session_attrs"] == "read-write"
+
+
 @pytest.mark.parametrize("name", sorted(PODS))
 def test_a_pod_can_do_little(name: str) -> None:
     pod, container = PODS[name], CONTAINERS[name]
