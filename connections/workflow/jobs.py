@@ -10,6 +10,7 @@ from django.db import transaction
 
 from connections import permissions, tasks
 from connections.models import CircuitBreaker, ConnectionRequest, StaleRow
+from connections.models.capped_count import in_words
 
 log = logging.getLogger(__name__)
 COUNTED = 1000  # a count beyond this reads "1,000+"
@@ -44,8 +45,7 @@ def kinds() -> list[Kind]:
 def _waiting(job: tasks.Job) -> str:
     if job.rows is None:
         return ""
-    count = len(job.rows().values_list("pk")[: COUNTED + 1])
-    return f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}"
+    return in_words(len(job.rows().values_list("pk")[: COUNTED + 1]), COUNTED)
 
 
 def gave_up() -> Iterator[GaveUp]:

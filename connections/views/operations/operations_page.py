@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.contrib import messages
@@ -16,6 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from connections import permissions
 from connections.forms import PauseForm, SettleForm
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process
+from connections.models.capped_count import in_words
 from connections.spec.characters import visible
 from connections.spec.refusals import refusal_of
 from connections.states import Status
@@ -38,27 +38,6 @@ def board(request: HttpRequest) -> HttpResponse:
 
 
 @require_POST
-def adopt(request: HttpRequest, pk: int) -> HttpResponse:
-    return _settle(request, pk, operations.adopt, "is Created with the connection you named.")
-
-
-@require_POST
-def send_again(request: HttpRequest, pk: int) -> HttpResponse:
-    return _settle(request, pk, operations.send_again, "is in the queue again.")
-
-
-@require_POST
-def close(request: HttpRequest, pk: int) -> HttpResponse:
-    return _settle(request, pk, operations.close, "is closed. The requester is told why.")
-
-
-@require_POST
-def hand_back(request: HttpRequest, pk: int) -> HttpResponse:
-    # The cause of Fivetran's refusal is mended: the requester can try again.
-    return _settle(request, pk, operations.hand_back, "is handed back. The requester is told.")
-
-
-@require_POST
 def pause(request: HttpRequest) -> HttpResponse:
     permissions.check_can_operate(request.user)
     form = PauseForm(request.POST)
@@ -76,48 +55,54 @@ def resume(request: HttpRequest) -> HttpResponse:
     return redirect("connections:operations")
 
 
-@require_POST
-def pause_kind(request: HttpRequest, name: str) -> HttpResponse:
-    return _on_kind(request, partial(jobs.pause_kind, name=name), "Work of this kind is paused.")
+def on_kind(verb: Callable[..., None], done: str) -> Callable[..., HttpResponse]:
+    """The button of a verb on a kind of work."""
+
+    @require_POST
+    def button(request: HttpRequest, **which: Any) -> HttpResponse:
+        by, back = permissions.logged_in(request.user), redirect("connections:operations")
+        permissions.check_can_operate(by)
+        return decided(request, lambda: verb(by=by, **which), done=done, back=back)
+
+    return button
 
 
-@require_POST
-def resume_kind(request: HttpRequest, name: str) -> HttpResponse:
-    return _on_kind(request, partial(jobs.resume_kind, name=name), "Work of this kind goes on.")
+def settling(verb: Callable[..., None], done: str) -> Callable[..., HttpResponse]:
+    """The button of a verb that settles a request; where it cannot, the page says what is wrong with what was typed."""
+
+    @require_POST
+    def button(request: HttpRequest, pk: int) -> HttpResponse:
+        permissions.check_can_operate(request.user)
+        conn_request, adopting = queries.find(request.user, pk), verb is operations.adopt
+        form = SettleForm(request.POST, pk=pk, adopting=adopting)
+        if form.is_valid():
+            given = {"reason": form.cleaned_data["decision_reason"]}
+            if adopting:
+                given["connection_id"] = form.cleaned_data["connection_id"]
+            try:
+                return decided(
+                    request,
+                    lambda: verb(by=queries.reader(request), conn_request=conn_request, **given),
+                    done=f"Request #{pk} {done}",
+                    back=redirect("connections:operations"),
+                )
+            except operations.DoesNotFit as misfit:
+                form.add_error("connection_id", str(misfit))
+            except operations.Unreachable:
+                form.add_error(None, "Fivetran gave no answer. Try again in a moment.")
+        return render(request, "connections/operations/operations.html", _board(form))
+
+    return button
 
 
-@require_POST
-def try_again(request: HttpRequest, name: str, key: int) -> HttpResponse:
-    return _on_kind(request, partial(jobs.try_again, name=name, key=key), "It is tried again.")
-
-
-def _on_kind(request: HttpRequest, verb: Callable[..., None], done: str) -> HttpResponse:
-    by, back = permissions.logged_in(request.user), redirect("connections:operations")
-    permissions.check_can_operate(by)
-    return decided(request, lambda: verb(by=by), done=done, back=back)
-
-
-def _settle(request: HttpRequest, pk: int, verb: Callable[..., None], done: str) -> HttpResponse:
-    """Do `verb`, or show the page again with what was typed and what is wrong with it."""
-    permissions.check_can_operate(request.user)
-    conn_request, adopting = queries.find(request.user, pk), verb is operations.adopt
-    form = SettleForm(request.POST, pk=pk, adopting=adopting)
-    if form.is_valid():
-        given = {"reason": form.cleaned_data["decision_reason"]}
-        if adopting:
-            given["connection_id"] = form.cleaned_data["connection_id"]
-        try:
-            return decided(
-                request,
-                lambda: verb(by=queries.reader(request), conn_request=conn_request, **given),
-                done=f"Request #{pk} {done}",
-                back=redirect("connections:operations"),
-            )
-        except operations.DoesNotFit as misfit:
-            form.add_error("connection_id", str(misfit))
-        except operations.Unreachable:
-            form.add_error(None, "Fivetran gave no answer. Try again in a moment.")
-    return render(request, "connections/operations/operations.html", _board(form))
+pause_kind = on_kind(jobs.pause_kind, "Work of this kind is paused.")
+resume_kind = on_kind(jobs.resume_kind, "Work of this kind goes on.")
+try_again = on_kind(jobs.try_again, "It is tried again.")
+adopt = settling(operations.adopt, "is Created with the connection you named.")
+send_again = settling(operations.send_again, "is in the queue again.")
+close = settling(operations.close, "is closed. The requester is told why.")
+# The cause of Fivetran's refusal is mended: the requester can try again.
+hand_back = settling(operations.hand_back, "is handed back. The requester is told.")
 
 
 def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
@@ -129,12 +114,11 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
     stuck = ConnectionRequest.objects.select_related("requester").order_by("status_since", "id")
     refused = stuck.refused_for_operators()
     attention = stuck.filter(status=Status.ATTENTION)[:SHOWN]
-    count = due[: COUNTED + 1].count()
     pause = failed if isinstance(failed, PauseForm) else PauseForm()
     hours = charts.last_day(timezone.now())
     board = {
         "breaker": _breaker_context(),
-        "queued": f"{min(count, COUNTED):,}{'+' if count > COUNTED else ''}",
+        "queued": in_words(due[: COUNTED + 1].count(), COUNTED),
         "oldest": oldest,
         "late": labels.tag("danger", "waits long") if late.exists() else "",
         "attention": [(conn_request, form_of(conn_request, failed)) for conn_request in attention],

@@ -1,5 +1,6 @@
 """The three decisions on a request's page: approve, reject, ask for changes."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -30,29 +31,29 @@ def approve(request: HttpRequest, pk: int) -> HttpResponse:
     )
 
 
-@require_POST
-def reject(request: HttpRequest, pk: int) -> HttpResponse:
-    return _decide(request, pk, workflow.reject, f"Request #{pk} is rejected. The requester is told why.")
+def deciding(verb: Any, done: str) -> Callable[..., HttpResponse]:
+    """The button of a decision with a reason."""
+
+    @require_POST
+    def button(request: HttpRequest, pk: int) -> HttpResponse:
+        conn_request, form = queries.find(request.user, pk), ReasonForm(request.POST)
+        if not form.is_valid() and permissions.can_decide(request.user, conn_request):
+            return _again(request, conn_request, form, status=200)
+        reason, digest = form.cleaned_data.get("decision_reason", ""), request.POST.get("digest")
+        return decided(
+            request,
+            lambda: verb(by=queries.reader(request), conn_request=conn_request, reason=reason, digest=digest),
+            done=done.format(pk),
+            back=redirect("connections:request", pk=pk),
+            moved_on=lambda obstacle: _moved_on(request, conn_request, obstacle),
+            again=lambda: _again(request, conn_request, form, status=409),
+        )
+
+    return button
 
 
-@require_POST
-def request_changes(request: HttpRequest, pk: int) -> HttpResponse:
-    return _decide(request, pk, workflow.request_changes, f"Request #{pk} went back to its requester.")
-
-
-def _decide(request: HttpRequest, pk: int, verb: Any, done: str) -> HttpResponse:
-    conn_request, form = queries.find(request.user, pk), ReasonForm(request.POST)
-    if not form.is_valid() and permissions.can_decide(request.user, conn_request):
-        return _again(request, conn_request, form, status=200)
-    reason, digest = form.cleaned_data.get("decision_reason", ""), request.POST.get("digest")
-    return decided(
-        request,
-        lambda: verb(by=queries.reader(request), conn_request=conn_request, reason=reason, digest=digest),
-        done=done,
-        back=redirect("connections:request", pk=pk),
-        moved_on=lambda obstacle: _moved_on(request, conn_request, obstacle),
-        again=lambda: _again(request, conn_request, form, status=409),
-    )
+reject = deciding(workflow.reject, "Request #{} is rejected. The requester is told why.")
+request_changes = deciding(workflow.request_changes, "Request #{} went back to its requester.")
 
 
 def _again(request: HttpRequest, conn_request: ConnectionRequest, form: ReasonForm, status: int) -> HttpResponse:
