@@ -5,7 +5,7 @@ import io
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -50,17 +50,20 @@ class Table:
     left_out: list[str] = field(default_factory=list)  # columns that hold secrets
 
     def as_text(self) -> str:
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter=self.delimiter, lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows([row.get(name, "") for name in self.columns] for row in self.rows)
-        return out.getvalue()
+        rows = [[row.get(name, "") for name in self.columns] for row in self.rows]
+        return csv_text([self.columns, *rows], self.delimiter)
 
     def correct(self, number: int, name: str, text: str) -> None:
         """`number` counts from 1; a missing column is added."""
         if name not in self.columns:
             self.columns.append(name)
         self.rows[number - 1][name] = text
+
+
+def csv_text(rows: Iterable[Sequence[str]], delimiter: str = ",") -> str:
+    out = io.StringIO()
+    csv.writer(out, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    return out.getvalue()
 
 
 @dataclass

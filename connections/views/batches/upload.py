@@ -1,8 +1,6 @@
 """Several requests at once: a pasted or uploaded table is checked row by row, corrected in place, submitted."""
 
-import csv
 import hashlib
-import io
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -333,17 +331,12 @@ def example_table() -> str:
     # The destination exists, if the catalog knows one: the example can be submitted.
     group = next((option.id for option in catalog.destinations()), "your_group_id")
     rows = [("google_sheets", group, f"sales_{where}", "orders", "Weekly sales report") for where in ("eu", "us")]
-    return csv_text([_EXAMPLE, *rows])
-
-
-def csv_text(rows: Sequence[Sequence[str]]) -> str:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\n").writerows(rows)
-    return out.getvalue()
+    return tables.csv_text([_EXAMPLE, *rows])
 
 
 @require_safe
 def template(request: HttpRequest) -> HttpResponse:
     # A byte order mark, so that Excel saves what is typed as UTF-8 too. No name of a column can be a formula.
     headers = {"Content-Disposition": 'attachment; filename="connection-requests.csv"'}
-    return HttpResponse(f"\ufeff{csv_text([tables.COLUMNS])}", content_type="text/csv; charset=utf-8", headers=headers)
+    text = f"\ufeff{tables.csv_text([tables.COLUMNS])}"
+    return HttpResponse(text, content_type="text/csv; charset=utf-8", headers=headers)
