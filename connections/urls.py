@@ -13,7 +13,7 @@ from connections.views.history import history
 from connections.views.home import home
 from connections.views.operations import adoption, operations_page
 from connections.views.request_form import drafts, form
-from connections.views.request_page import decision, detail, export, handover_buttons, status, trust_buttons
+from connections.views.request_page import decision, detail, export, handover_buttons
 
 app_name = "connections"
 urlpatterns = [
@@ -34,7 +34,7 @@ urlpatterns = [
     path("requests/<int:pk>/", detail.detail, name="request"),
     path("requests/<int:pk>/edit/", form.edit, name="edit"),
     path("requests/<int:pk>/clone/", form.clone, name="clone"),
-    path("requests/<int:pk>/status/", status.status, name="status"),
+    path("requests/<int:pk>/status/", detail.status, name="status"),
     path("requests/<int:pk>/withdraw/", detail.withdraw, name="withdraw"),
     path("requests/<int:pk>/approve/", decision.approve, name="approve"),
     path("requests/<int:pk>/reject/", decision.reject, name="reject"),
@@ -48,7 +48,7 @@ urlpatterns = [
     path("changes/<int:pk>/approve/", change_page.approve, name="change_approve"),
     path("changes/<int:pk>/reject/", change_page.reject, name="change_reject"),
     path("changes/<int:pk>/withdraw/", change_page.withdraw, name="change_withdraw"),
-    path("requests/<int:pk>/trust/", trust_buttons.approve, name="approve_trust"),
+    path("requests/<int:pk>/trust/", detail.approve_trust, name="approve_trust"),
     path("catalog/", catalog.overview, name="catalog"),
     path("catalog/refresh/", catalog.refresh, name="refresh_catalog"),
     path("batches/<int:pk>/", batch_page.detail, name="batch"),

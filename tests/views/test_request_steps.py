@@ -12,8 +12,8 @@ from django.test import Client
 from connections import workflow
 from connections.models import Attempt, Connection, ConnectionRequest
 from connections.people import display_name
-from connections.spec.dashboard import connection_page
 from connections.states import Actor, Status
+from connections.views.request_page.actions import connection_page
 from connections.worker import connection_status, outcome
 from tests import factories
 from tests.handover import CARD, handed_over

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from django.conf import settings
 from django.forms.utils import flatatt
@@ -13,12 +14,13 @@ from connections.forms import ReasonForm, SettleForm
 from connections.models import ChangeKind, ConnectionRequest
 from connections.next_step import NextStep
 from connections.permissions import Person
-from connections.spec.dashboard import connection_page
 from connections.spec.refusals import Refusal, refusal_of
 from connections.states import FINAL, Status
 from connections.views.request_page.head import may_act
-from connections.views.request_page.queries import connection_of, denied_reason, is_paused
+from connections.views.request_page.queries import connection_of, denied_reason
 from connections.views.request_page.sections import Section
+
+API_HOST, DASHBOARD = "api.fivetran.com", "https://fivetran.com"
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def change_links(user: Person, conn_request: ConnectionRequest) -> list[Action]:
     if connection is None or conn_request.state is not Status.CREATED or not permissions.oversees(user, conn_request):
         return []
     reason = denied_reason(permissions.check_can_ask_for_change, user, conn_request)
-    pausing = ChangeKind.UNPAUSE if is_paused(connection) else ChangeKind.PAUSE
+    pausing = ChangeKind.UNPAUSE if connection.is_paused else ChangeKind.PAUSE
     address = reverse("connections:change_new", args=[conn_request.pk])
     last = Action(ChangeKind.DELETE.label, f"{address}?kind=delete", reason, link=True, tone="outline-danger")
     others = [
@@ -186,6 +188,13 @@ def dashboard_of(conn_request: ConnectionRequest) -> str:
     if not conn_request.connection_id or conn_request.deleted_at_fivetran_at:
         return ""
     return connection_page(settings.FIVETRAN_BASE_URL, conn_request.connection_id)
+
+
+def connection_page(api_root: str, connection_id: str) -> str:
+    """Source: the address that Fivetran's own Connector SDK prints; another API root than Fivetran's has its own."""
+    root = urlsplit(api_root)
+    site = DASHBOARD if root.hostname == API_HOST else f"{root.scheme}://{root.netloc}"
+    return f"{site}/dashboard/connections/{quote(connection_id, safe='')}/status"
 
 
 def awaits_decision_of(user: Person, conn_request: ConnectionRequest) -> bool:

@@ -16,7 +16,7 @@ from connections.spec.characters import visible
 from connections.spec.fields import BY_PATH
 from connections.views.labels import SETUP_TONES
 from connections.views.request_page.last_syncs import LastSyncs, last_syncs
-from connections.views.request_page.queries import is_paused, known_at
+from connections.views.request_page.queries import known_at
 
 MOST_NOTES = 20  # tasks and as many warnings that a page shows
 _LONGEST = 2_000
@@ -77,7 +77,7 @@ class Facts:
         state, gone = self.connection.setup_state, self.connection.request.deleted_at_fivetran_at
         if state and not gone:
             yield SETUP_TONES.get(state, "secondary"), state, flatatt({"data-setup-state": state})
-        if is_paused(self.connection) and not gone:
+        if self.connection.is_paused and not gone:
             yield "warning", "paused", ""
         if gone:
             yield "danger", "no longer at Fivetran", ""

@@ -1,4 +1,4 @@
-"""A request's page, and what its requester can do there."""
+"""A request's page with its buttons, and its live parts, for which the open page asks until no more can happen."""
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -7,11 +7,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import limits, workflow
 from connections.models import ConnectionRequest, StaleRow
+from connections.spec import trust_candidates
 from connections.views.errors import limited
 from connections.views.handover.owners import leads_to_card
-from connections.views.request_page import queries
+from connections.views.request_page import polling, queries
 from connections.views.request_page.inbox_left import Left, left_after
-from connections.views.request_page.page import RequestPage, page_of
+from connections.views.request_page.page import Open, RequestPage, page_of
 
 
 @require_safe
@@ -29,6 +30,17 @@ def detail_of(request: HttpRequest, conn_request: ConnectionRequest) -> HttpResp
 def rendered(request: HttpRequest, page: RequestPage, status: int = 200, left: Left | None = None) -> HttpResponse:
     context = {"page": page, "row": page.row, "left": left}
     return render(request, "connections/request_page/request.html", context, status=status)
+
+
+@require_safe
+def status(request: HttpRequest, pk: int) -> HttpResponse:
+    """204 while the page shows the present state (`seen`), else its live parts."""
+    conn_request = queries.find(request.user, pk)
+    if request.GET.get("seen") == polling.fingerprint(conn_request, polling.waiting_for(conn_request)):
+        return HttpResponse(status=204)
+    open_page = Open(request.GET.get("shown", "")[: queries.SHOWN_DIGEST], request.GET.get("trust", ""))
+    context = {"page": page_of(request.user, conn_request, open_page=open_page), "row": conn_request}
+    return render(request, "connections/request_page/_live.html", context)
 
 
 @require_POST
@@ -55,4 +67,26 @@ def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
         messages.warning(request, str(moved))
     else:
         messages.success(request, "The setup tests will run again. Their results appear here by themselves.")
+    return redirect("connections:request", pk=pk)
+
+
+@require_POST
+def approve_trust(request: HttpRequest, pk: int) -> HttpResponse:
+    # Only what was shown: its hash and the candidates on the page are posted with it.
+    conn_request = queries.find(request.user, pk)
+    kind = request.POST.get("kind", "")
+    if kind not in trust_candidates.TrustKind._value2member_map_:
+        messages.error(request, "It was not said what is to be approved. Please look again.")
+        return redirect("connections:request", pk=pk)
+    chosen, by = trust_candidates.TrustKind(kind), queries.reader(request)
+    asked, shown = request.POST.get("hash", ""), request.POST.get("shown", "")
+    try:
+        workflow.approve_trust(by=by, conn_request=conn_request, kind=chosen, hash=asked, shown=shown)
+    except limits.TooMany as reached:
+        messages.warning(request, str(reached))
+        return limited(detail_of(request, conn_request), reached)
+    except StaleRow as moved:
+        messages.warning(request, str(moved))
+    else:
+        messages.success(request, f"The {kind} is approved. Fivetran is told, and the setup tests run again.")
     return redirect("connections:request", pk=pk)

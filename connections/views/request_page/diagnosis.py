@@ -12,7 +12,11 @@ from connections import catalog
 from connections.models import ConnectionRequest
 from connections.spec import characters, payloads
 from connections.spec.diagnosis import FAILED, WARNING, Diagnosis, Who, addresses, diagnose
+from connections.states import TESTS_OPEN
 from connections.views.request_page import queries, timeline
+from connections.views.request_page.connection_facts import Facts
+from connections.views.request_page.handover import Shown
+from connections.views.request_page.sections import Section
 
 _OF_GROUP = frozenset({"addresses", "public_key", "region", "service_account"})
 _OF_CONFIG = ("bucket", "database", "host", "port", "tunnel_host", "tunnel_port", "tunnel_user", "user")
@@ -114,3 +118,40 @@ def people_who_act(conn_request: ConnectionRequest, who: Iterable[Who]) -> dict[
     if Who.APPROVER in set(who):
         found[Who.APPROVER] = ", ".join(queries.trust_approvers(conn_request, _NAMED))
     return found
+
+
+# --- the section "Setup tests" ----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Results:
+    """`leads` is what leads the reader to the credentials, `again` what whoever corrects a failure does then."""
+
+    facts: Facts
+    runs: list[timeline.Run]
+    cards: Cards
+    handover: Shown | None
+    leads: Section
+    again: str = "run the tests again here"
+
+    @property
+    def acts(self) -> str:
+        return queries.source_owner(self.facts.connection.request)
+
+    @property
+    def leads_to_credentials(self) -> bool:
+        # To the same form as the primary button on top, from where the failures are read.
+        return self.leads.shown is not None and any(
+            test.status in FAILED for run in self.runs[:1] for test in run.tests
+        )
+
+    @property
+    def is_open(self) -> bool:
+        return self.facts.connection.tests in TESTS_OPEN
+
+    @property
+    def none_yet(self) -> str:
+        if self.runs or self.is_open:
+            return ""
+        later = (
+            " They run by themselves once the credentials are there." if self.handover and self.handover.waits else ""
+        )
+        return f"No setup tests have run.{later}"

@@ -12,9 +12,9 @@ from connections.people import display_name
 from connections.permissions import Person
 from connections.spec.refusals import refusal_of
 from connections.states import Owner, Status
-from connections.views.request_page.queries import connection_of, handover_of, is_paused, source_owner
+from connections.views.request_page.polling import Waiting
+from connections.views.request_page.queries import connection_of, handover_of, source_owner
 from connections.views.request_page.sections import Section
-from connections.views.request_page.waiting import Waiting
 
 _LOOKED_AT = "It is being looked at: the operators were told."
 
@@ -67,7 +67,8 @@ def more_of(conn_request: ConnectionRequest, step: NextStep) -> str:
 
 def present_step(conn_request: ConnectionRequest) -> NextStep:
     connection = connection_of(conn_request)
-    return step_of(conn_request, drifted=bool(connection and connection.drift), paused=is_paused(connection))
+    drifted, paused = (connection.drift, connection.is_paused) if connection else (False, False)
+    return step_of(conn_request, drifted=bool(drifted), paused=bool(paused))
 
 
 def notices(

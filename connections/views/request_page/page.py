@@ -30,9 +30,7 @@ from connections.views.request_page import (
 )
 from connections.views.request_page.head import Head, head, present_step
 from connections.views.request_page.queries import SHOWN_DIGEST, connection_of
-from connections.views.request_page.results import Results
 from connections.views.request_page.sections import Section
-from connections.views.request_page.waiting import waiting_for
 
 
 @dataclass(frozen=True)
@@ -147,7 +145,7 @@ def page_of(
 ) -> RequestPage:
     """`open_page` for a live update of it, `sent` for the answer to a form."""
     sent, open_page = sent or Sent(), open_page or Open(conn_request.digest[:SHOWN_DIGEST])
-    found, waiting = read(user, conn_request, open_page, sent), waiting_for(conn_request)
+    found, waiting = read(user, conn_request, open_page, sent), polling.waiting_for(conn_request)
     step, edited = present_step(conn_request), open_page.is_older_than(conn_request)
     newest = next(iter(found.attempts), None)
     return RequestPage(
@@ -192,12 +190,13 @@ def sections_of(found: Read, sent: Sent) -> Iterator[Section]:
     yield Section("for-operators", actions.for_operators(user, row))
     yield Section("trust", found.to_trust)
     yield Section("handover", found.handover)
-    yield Section("results", facts and Results(facts, found.runs, found.cards, found.handover, found.first_action))
+    tests = (found.runs, found.cards, found.handover, found.first_action)
+    yield Section("results", facts and diagnosis.Results(facts, *tests))
     yield Section("at-fivetran", facts)
     yield Section("drift", facts and not facts.is_gone and facts.differences)
     yield Section("changes", changes_of(row) if permissions.sees_all_of(user, row) else [])
     yield Section("asked", asked.Asked(row), live=False)
-    yield Section("attempts", found.attempts and timeline.Calls(found.attempts))
+    yield Section("attempts", [(attempt, timeline.answer_of(attempt)) for attempt in found.attempts])
 
 
 def poll_of(found: Read) -> int:

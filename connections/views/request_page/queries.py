@@ -106,10 +106,6 @@ def trust_approvers(conn_request: ConnectionRequest, most: int) -> list[str]:
     return [*names[:most], "others"] if len(names) > most else names
 
 
-def is_paused(connection: Connection | None) -> bool:
-    return bool(connection and connection.is_paused)
-
-
 def denied_reason(check: Callable[[Person, Subject], None], user: Person, subject: Subject) -> str:
     """Empty where `check` denies nothing."""
     try:

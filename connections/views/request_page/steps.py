@@ -1,7 +1,7 @@
 """The steps of a request from "Requested" to "First data": how far it got, by whom, and when."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -25,6 +25,7 @@ class StepState(Labelled):
     SKIPPED = "skipped", "not needed"
 
 
+_ENDED = (Status.FAILED, Status.REJECTED, Status.WITHDRAWN, Status.EXPIRED)  # in which no further step can come
 _ICONS = {StepState.DONE: "check", StepState.FAILED: "x-mark", StepState.SKIPPED: "minus"}
 _TITLES = {
     "requested": "Requested",
@@ -68,41 +69,20 @@ class Step:
         return flatatt({"aria-current": "step"} if self.state is StepState.CURRENT else {})
 
 
-@dataclass(frozen=True)
-class Progress:
-    """What the steps are derived from."""
-
-    row: ConnectionRequest
-    runs: list[Run] = field(default_factory=list)
-
-    @property
-    def connection(self) -> Connection | None:
-        return connection_of(self.row)
-
-    @property
-    def is_over(self) -> bool:
-        """Whether no further step can come."""
-        return self.row.deleted_at_fivetran_at is not None or self.row.state in (
-            Status.FAILED,
-            Status.REJECTED,
-            Status.WITHDRAWN,
-            Status.EXPIRED,
-        )
-
-
 def steps_of(conn_request: ConnectionRequest, runs: list[Run], *, acts: bool) -> list[Step]:
     """At most one is current; what comes after the present one waits, or is left out where nothing more can come.
 
     `acts`: the present step is the reader's.
     """
-    progress = Progress(conn_request, runs)
-    found = [requested(conn_request), approved(conn_request, acts=acts), created(conn_request), *at_fivetran(progress)]
-    later, never = (StepState.SKIPPED, "not reached") if progress.is_over else (StepState.WAITING, "")
+    over = conn_request.deleted_at_fivetran_at is not None or conn_request.state in _ENDED
+    there = at_fivetran(conn_request, runs, over=over)
+    found = [requested(conn_request), approved(conn_request, acts=acts), created(conn_request), *there]
+    later, never = (StepState.SKIPPED, "not reached") if over else (StepState.WAITING, "")
     shown: list[Step] = []
     for step in found:
         blocked = any(one.state in (StepState.CURRENT, StepState.FAILED) for one in shown)
         undone = step.state in (StepState.CURRENT, StepState.WAITING)
-        shown.append(Step(step.name, later, note=never) if undone and (blocked or progress.is_over) else step)
+        shown.append(Step(step.name, later, note=never) if undone and (blocked or over) else step)
     return shown
 
 
@@ -150,25 +130,21 @@ def created(row: ConnectionRequest) -> Step:
     return Step("created", StepState.CURRENT, note=_ON_ITS_WAY.get(row.state, ""))
 
 
-def at_fivetran(progress: Progress) -> Iterator[Step]:
-    connection = progress.connection
+def at_fivetran(row: ConnectionRequest, runs: list[Run], *, over: bool) -> Iterator[Step]:
+    connection = connection_of(row)
     if connection is None:
         # Without a hand-over nobody is asked: the credentials come with the body, or none are needed.
-        asks = progress.is_over or row_asks_for_credentials(progress.row)
+        asks = over or not row.payload or "connect_card_config" in row.payload
         yield Step("credentials", StepState.WAITING) if asks else Step("credentials", StepState.SKIPPED)
         yield from (Step(name, StepState.WAITING) for name in ("tests", "first_data"))
         return
-    yield credentials(progress.row, connection)
-    yield tests(connection, progress.runs)
+    yield credentials(row, connection)
+    yield tests(connection, runs)
     arrived = connection.first_data_at
     paused = "waits: paused" if connection.is_paused else "awaited"
     yield Step(
         "first_data", StepState.DONE if arrived else StepState.CURRENT, arrived, note=paused if not arrived else ""
     )
-
-
-def row_asks_for_credentials(row: ConnectionRequest) -> bool:
-    return not row.payload or "connect_card_config" in row.payload
 
 
 def credentials(row: ConnectionRequest, connection: Connection) -> Step:

@@ -101,15 +101,6 @@ class Run:
         return format_html(" · asked for by <bdi>{}</bdi>", characters.visible(display_name(self.row.asked_by)))
 
 
-@dataclass(frozen=True)
-class Calls:
-    attempts: list[Attempt]
-
-    @property
-    def lines(self) -> list[tuple[Attempt, str]]:
-        return [(attempt, answer_of(attempt)) for attempt in self.attempts]
-
-
 def runs_of(connection: Connection | None) -> list[Run]:
     if connection is None:
         return []
