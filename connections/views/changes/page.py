@@ -33,6 +33,10 @@ class ChangePage:
     evidence: list[Evidence]
     form: ReasonForm
     act: str  # what an operator does after a refusal
+    tone: str
+    differences: list[change_labels.Difference]
+    consequence: str
+    call: str
 
     @property
     def tasks(self) -> list[str]:
@@ -63,10 +67,6 @@ class ChangePage:
         return "" if self.rejects else str(self.form.data.get("decision_reason", ""))[:4000]
 
     @property
-    def tone(self) -> str:
-        return change_labels.tone(self.change.status)
-
-    @property
     def label(self) -> str:
         return "Not known" if self.step is ChangeStep.UNCLEAR else self.change.state.label
 
@@ -81,18 +81,6 @@ class ChangePage:
     @property
     def warns(self) -> bool:
         return self.deletes and self.change.state not in CHANGE_FINAL
-
-    @property
-    def differences(self) -> list[change_labels.Difference]:
-        return change_labels.differences(self.change)
-
-    @property
-    def consequence(self) -> str:
-        return change_labels.CONSEQUENCES[ChangeKind(self.change.kind)]
-
-    @property
-    def call(self) -> str:
-        return change_labels.call_line(self.change)
 
     @property
     def poll(self) -> int:
@@ -122,6 +110,10 @@ def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = No
         evidence=evidence_of_change(change) if decides else [],
         form=form or ReasonForm(),
         act=refusals.act_on_change(change.failure_code) if operates else "",
+        tone=change_labels.tone(change.status),
+        differences=change_labels.differences(change),
+        consequence=change_labels.CONSEQUENCES[ChangeKind(change.kind)],
+        call=change_labels.call_line(change),
     )
 
 
