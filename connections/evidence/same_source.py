@@ -50,7 +50,9 @@ class Readers:
         # A person who may not see everything learns that something reads the source, and not whose it is.
         hidden = len(self.hidden.get(key, set()) - {without})
         if self.sees_everything:
-            shown += [found_connection(one, self.groups) for one in self.live.get(key, [])]
+            for one in self.live.get(key, []):
+                group = self.groups.get(one.group_id, one.group_id)
+                shown.append(Finding(f"Connection {one.id} at Fivetran, into {group} as {one.schema}"))
             rest = len(requests) + len(self.live.get(key, [])) - MOST
             more = [Finding(f"{rest} more connections or requests")] if rest > 0 else []
         else:
@@ -113,7 +115,3 @@ def found_request(conn_request: ConnectionRequest) -> Finding:
     who = display_name(conn_request.requester)
     words = f"Request {conn_request.pk} of {who} ({conn_request.state.label}), into {group} as {conn_request.schema}"
     return Finding(words, reverse("connections:request", args=[conn_request.pk]))
-
-
-def found_connection(one: LiveConnection, groups: Mapping[str, str]) -> Finding:
-    return Finding(f"Connection {one.id} at Fivetran, into {groups.get(one.group_id, one.group_id)} as {one.schema}")

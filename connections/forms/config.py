@@ -1,15 +1,16 @@
 """The settings of a service as fields of the form: which are always shown, which are in the closed group, by which
-rules.
+rules; and which of them name the destination.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from connections import catalog
 from connections.catalog.metadata import Config, Property, Shape, leaves, names_of_secrets, parse
 from connections.forms import rows
-from connections.spec.fields import Field, Section, Type
+from connections.spec.fields import NAMING, Field, Section, Type
 from connections.spec.hosts_and_ports import address_rules, is_port
 from connections.spec.payloads import SECRETS_KEYS, SECRETS_MANAGER
 from connections.spec.rules import NO_NUMBER, Effect, Rule, When
@@ -186,3 +187,21 @@ def setting_of(path: str, part: Property, entry: str) -> Setting:
         part=part,
         entry=entry,
     )
+
+
+# --- the keys that name the destination -------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Naming:
+    fields: tuple[Field, ...]
+    known: bool  # whether Fivetran has told which of them the service takes
+    service: str
+
+
+def naming_for(service: str, texts: Mapping[str, str], config: dict[str, Any] | None) -> Naming:
+    """`config` is the service's metadata, None while it is not known."""
+    if not service:  # then a text that came in must not vanish
+        return Naming(tuple(f for f in NAMING.values() if texts.get(f.name)), known=False, service="")
+    keys = catalog.naming_keys_of(config)
+    if keys is None:
+        return Naming(tuple(NAMING.values()), known=False, service=service)
+    return Naming(tuple(replace(NAMING[f"config.{key}"], required=True) for key in keys), known=True, service=service)

@@ -10,11 +10,10 @@ from django import forms
 from django.urls import reverse
 
 from connections import catalog
-from connections.forms.config import ServiceConfig, Setting, config_for, settings_in
+from connections.forms.config import Naming, ServiceConfig, Setting, config_for, naming_for, settings_in
 from connections.forms.config_controls import ANOTHER, TYPE_IT, config_control, wrong_with
 from connections.forms.controls import Text, as_cards, control, own_return_address, refuse, truth
 from connections.forms.layout import BELOW_METHOD, config_layout, form_helper, place_of, request_layout
-from connections.forms.naming import Naming, naming_for
 from connections.forms.offers import Offer, fitting, offer
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
@@ -360,9 +359,6 @@ class RequestForm(forms.Form):
             for name in self.fields
             for words in self.errors.get(name, [])
         ]
-
-    def see(self, name: str, address: str) -> None:
-        self.fields[name].addresses = [address]  # type: ignore[attr-defined]  # the template reads it
 
     # --- on the page -----------------------------------------------------------------------------------------------
     @cached_property

@@ -97,12 +97,6 @@ class Filters:
         if self.sort.key:
             yield "sort", str(self.sort)
 
-    def of_tab(self, tab: Tab) -> "Filters":
-        return replace(self, tab=tab)
-
-    def of_sort(self, sort: Sort) -> "Filters":
-        return replace(self, sort=sort)
-
     @property
     def address(self) -> str:
         """Of the list with these filters, also where there are none."""

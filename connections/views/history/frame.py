@@ -1,7 +1,7 @@
 """What stands around the rows. It depends on the filters alone, so it is rendered once for each choice of them."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from django.http import HttpRequest
@@ -71,7 +71,7 @@ def _frame(chosen: Filters, requester: int, minute: int) -> Frame:
     return Frame(
         filters=render_to_string("connections/history/_filters.html", context),
         heads=format_html("{}" * len(heads), *heads),
-        addresses={tab: chosen.of_tab(tab).address for tab in Tab},
+        addresses={tab: replace(chosen, tab=tab).address for tab in Tab},
     )
 
 
@@ -85,7 +85,7 @@ def _head(chosen: Filters, words: str, key: str) -> SafeString:
         '<th scope="col" class="col-{}"{}><a href="{}" class="sort">{} <span aria-hidden="true">{}</span></a></th>',
         column,
         format_html(' aria-sort="{}"', direction) if is_sorted else "",
-        chosen.of_sort(chosen.sort.next(key)).address,
+        replace(chosen, sort=chosen.sort.next(key)).address,
         words,
         sign if is_sorted else "↕",
     )

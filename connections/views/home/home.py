@@ -15,7 +15,7 @@ from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest,
 from connections.permissions import Person
 from connections.states import Status
 from connections.views.approvals import inbox
-from connections.views.home import cards, numbers, rows, tiles
+from connections.views.home import numbers, rows, tiles
 from connections.views.request_form import prefill
 
 SHOWN = 10
@@ -65,7 +65,7 @@ def _waiting(request: HttpRequest) -> dict[str, Any]:
         "waiting": [*map(rows.of_trust, to_trust), *map(rows.to_go_on_with, waiting)],
         "recent": [rows.of_request(row) for row in newest[:SHOWN]],
         "everybody": [] if newest else _of_everybody(request.user),
-        "health": [cards.of_connection(row) for row in newest if cards.is_live(row)][:CARDS],
+        "health": [rows.of_connection(row) for row in newest if rows.is_live(row)][:CARDS],
         **drafts_of(request.user, mine_to_act),
         **(_for_approvers(request.user) if permissions.is_approver(request.user) else {}),
     }

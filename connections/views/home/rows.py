@@ -1,4 +1,4 @@
-"""The lines of the lists on the first page, ready to be laid out."""
+"""The lines of the lists on the first page, and its cards, ready to be laid out."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -6,14 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.models import Connection, Handover
 from connections.people import display_name
+from connections.spec.characters import visible
 from connections.states import Status
 from connections.views import labels
-from connections.views.history.rows import in_pieces
+from connections.views.history.rows import health, in_pieces, last_sync
 
 
 @dataclass(frozen=True)
@@ -115,3 +117,29 @@ def _where(*parts: tuple[str, str | None]) -> SafeString:
         (words, "name" if words == "as" else "", in_pieces(text)) for words, text in parts if text
     )
     return format_html_join(" ", '{} <bdi class="{}">{}</bdi>', named)
+
+
+# --- the reader's connections at a glance ----------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Card:
+    url: str
+    service: str
+    service_name: str
+    name: SafeString
+    state: SafeString | str
+    synced: SafeString | str
+
+
+def is_live(row: dict[str, Any]) -> bool:
+    return row["status"] == Status.CREATED and not row["deleted_at_fivetran_at"]
+
+
+def of_connection(row: dict[str, Any]) -> Card:
+    return Card(
+        url=reverse("connections:request", args=[row["id"]]),
+        service=row["service"],
+        service_name=visible(row["service_name"]),
+        name=in_pieces(row["schema"]),
+        state=health(row["connection__setup_state"], row["connection__sync_state"], drifted=False),
+        synced=last_sync(row["connection__succeeded_at"], row["connection__failed_at"], timezone.now()),
+    )

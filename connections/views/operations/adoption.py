@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from connections import catalog, permissions
 from connections.catalog import existing_connections
-from connections.forms.adoption import AdoptForm
+from connections.forms.decisions import AdoptForm
 from connections.models import CatalogEntry, ConnectionRequest, Kind
 from connections.views.request_form.prefill import number
 from connections.views.request_page import queries

@@ -189,7 +189,8 @@ def _say_taken(page: Page, form: RequestForm, holder: ConnectionRequest) -> None
     name = next((f.name for f in reversed(form.naming.fields) if form.data.get(f.name)), None)
     form.add_error(name, taken_words(page.by, holder))
     if name and permissions.visible_to(page.by).filter(pk=holder.pk).exists():
-        form.see(name, reverse("connections:request", args=[holder.pk]))
+        address = reverse("connections:request", args=[holder.pk])
+        form.fields[name].addresses = [address]  # type: ignore[attr-defined]  # the template reads it
 
 
 def _show(request: HttpRequest, page: Page, form: RequestForm, gallery: Gallery | None = None) -> HttpResponse:

@@ -70,7 +70,7 @@ def names_of(form: RequestForm, asked: Asked, *, by: User, edited: ConnectionReq
     longest = field.max_length if field else naming_rule.LONGEST_PART
     made = naming_rule.suggestion(policy.naming_template, values, longest=longest)
     usable = naming_rule.is_usable(typed)
-    held = taken(asked, by=by, edited=edited)
+    held = taken_name(str(asked.values.get("group_id") or ""), asked.name, by=by, edited=edited)
     hints = [hint for one in form.naming.fields if (hint := hint_for(one, form.data.get(one.name, "")))]
     if field and not typed and not policy.naming_template and (name := proposed(form, field, by)):
         hints.append(Hint(f"id_{field.name}", "Proposed:", name))
@@ -126,12 +126,8 @@ def free_words(form: RequestForm, asked: Asked) -> str:
 
 
 # --- taken ----------------------------------------------------------------------------------------------------------
-def taken(asked: Asked, *, by: User, edited: ConnectionRequest | None = None) -> Taken:
-    """By a request of the portal, else by a connection in Fivetran's last list."""
-    return taken_name(str(asked.values.get("group_id") or ""), asked.name, by=by, edited=edited)
-
-
 def taken_name(group_id: str, name: str, *, by: User, edited: ConnectionRequest | None = None) -> Taken:
+    """By a request of the portal, else by a connection in Fivetran's last list."""
     if not group_id or not name:
         return Taken()
     holding = ConnectionRequest.objects.holding(group_id, name).exclude(pk=edited.pk if edited else 0)
