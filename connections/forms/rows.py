@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from connections.forms.typed_text import in_codes, is_separator
+from connections.spec.payloads import nested
 
 MOST = 100  # entries of a list that the form takes
 CONTROLS = 880  # for settings in one form; with the rest of the form fewer than the 1,000 that the server takes
@@ -78,19 +79,9 @@ def folded(answers: Mapping[str, Any]) -> dict[str, Any]:
         else:
             found[path] = value
     for path, entries in lists.items():
-        found[path] = [nested_cells(folded(entries[number])) for number in sorted(entries)]
+        rows = [folded(entries[number]) for number in sorted(entries)]
+        found[path] = [nested({path.removeprefix("config."): cell for path, cell in row.items()}) for row in rows]
     return found
-
-
-def nested_cells(cells: Mapping[str, Any]) -> dict[str, Any]:
-    entry: dict[str, Any] = {}
-    for path, value in cells.items():
-        *parents, last = path.split(".")[1:]
-        inner = entry
-        for parent in parents:
-            inner = inner.setdefault(parent, {})
-        inner[last] = value
-    return entry
 
 
 def unfolded(values: Mapping[str, Any]) -> dict[str, str]:
