@@ -31,6 +31,7 @@ from connections.notifications import mails
 from connections.notifications.layout import Mail
 from connections.notifications.mails import BAD_KEY_DEDUP_KEY as BAD_KEY_DEDUP_KEY
 from connections.notifications.mails import GATHERED
+from connections.permissions import holders
 from connections.spec import characters
 from connections.spec.refusals import BAD_KEY, TOLD
 from connections.states import Actor, ChangeStatus, Status
@@ -38,7 +39,6 @@ from connections.states import Actor, ChangeStatus, Status
 log = logging.getLogger(__name__)
 TRIES = 5
 NO_LONGER_DUE = "no longer due"
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
 _TO_OWNERS = frozenset({NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE})
 SENDING_SECONDS = 20  # less than the scheduler's period, so that whatever is left is sent by the next message
 _OF_ONE_MAIL = (SMTPRecipientsRefused, SMTPSenderRefused, SMTPDataError)  # the server answered
@@ -122,8 +122,7 @@ def tell_of_reset(accounts: Iterable[User]) -> None:
 
 
 def operators() -> QuerySet[User]:
-    holders = User.objects.with_perm("connections.operate_portal", backend=_BACKEND)
-    return holders.filter(is_active=True)
+    return holders("operate_portal")
 
 
 def gave_up() -> QuerySet[Notice]:

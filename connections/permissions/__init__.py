@@ -53,6 +53,7 @@ from connections.permissions.requests import (
 from connections.permissions.rights import (
     Denied,
     Person,
+    holders,
     is_approver,
     is_operator,
     logged_in,

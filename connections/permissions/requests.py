@@ -6,11 +6,11 @@ from django.db.models import Q, QuerySet
 from connections.models import Batch, ConnectionRequest, Preset, Trust
 from connections.models.request import ConnectionRequestQuerySet
 from connections.permissions.rights import (
-    BACKEND,
     Denied,
     Person,
     as_boolean,
     has_right,
+    holders,
     is_approver,
     is_operator,
     oversees,
@@ -68,16 +68,15 @@ def approvers_for(requester: Person, preset: Preset | None = None) -> QuerySet[U
     """The active users who may decide on requests of `requester`, never the requester; of a preset with a group, only
     the members of that group.
     """
-    holders = User.objects.with_perm("connections.approve_request", backend=BACKEND)
-    if preset is not None and preset.approvers_id:
-        holders = holders.filter(groups=preset.approvers_id)
-    return holders.filter(is_active=True).exclude(pk=requester.pk or 0)
+    found = holders("approve_request").exclude(pk=requester.pk or 0)
+    return found.filter(groups=preset.approvers_id) if preset is not None and preset.approvers_id else found
 
 
 def waiting_for(user: Person) -> ConnectionRequestQuerySet:
     if not is_approver(user):
         return ConnectionRequest.objects.none()
-    return ConnectionRequest.objects.waiting_for_approval().filter(of_groups(user)).exclude(requester_id=user.pk)
+    waiting = ConnectionRequest.objects.filter(of_groups(user), status=Status.PENDING)
+    return waiting.exclude(requester_id=user.pk).order_by("submitted_at", "id")
 
 
 def of_groups(user: Person, preset: str = "preset") -> Q:

@@ -4,13 +4,14 @@ from collections.abc import Callable
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 
 from connections.models import ConnectionRequest
 
 _SEE_EVERYTHING = ("view_all_requests", "approve_request", "operate_portal")
 Person = User | AnonymousUser
 # Named, because `with_perm` needs the one backend that stores rights.
-BACKEND = "django.contrib.auth.backends.ModelBackend"
+_BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
 class Denied(PermissionDenied):
@@ -30,6 +31,11 @@ def logged_in(user: Person) -> User:
 
 def has_right(user: Person, codename: str) -> bool:
     return bool(user.is_active and user.has_perm(f"connections.{codename}"))
+
+
+def holders(codename: str) -> QuerySet[User]:
+    """The active users who hold a right."""
+    return User.objects.with_perm(f"connections.{codename}", backend=_BACKEND).filter(is_active=True)
 
 
 def is_approver(user: Person) -> bool:

@@ -4,7 +4,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from connections.models import Connection, ConnectionRequest
-from connections.permissions.rights import BACKEND, Denied, Person, as_boolean, has_right
+from connections.permissions.rights import Denied, Person, as_boolean, has_right, holders
 from connections.states import Status
 
 
@@ -18,8 +18,7 @@ def check_can_trust(user: Person, conn_request: ConnectionRequest) -> None:
 
 
 def trust_approvers(conn_request: ConnectionRequest) -> QuerySet[User]:
-    holders = User.objects.with_perm("connections.approve_trust", backend=BACKEND)
-    return holders.filter(is_active=True).exclude(pk=conn_request.requester_id)
+    return holders("approve_trust").exclude(pk=conn_request.requester_id)
 
 
 def trust_waiting_for(user: Person) -> QuerySet[Connection]:
