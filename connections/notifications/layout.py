@@ -46,9 +46,10 @@ class Mail:
         blocks = ["\n".join(told), "\n".join(f"  {line}" for line in self.listed), self.code and f"  {self.code}"]
         yield from filter(None, [*blocks, self.page])
         if self.steps:
-            yield "\n".join(["What happens next:", *_numbered(self.steps)])
+            marks = [f"  {number}. " for number in range(1, len(self.steps) + 1)]
+            yield "\n".join(["What happens next:", *map(_marked, marks, self.steps)])
         if self.checks:
-            yield "\n".join(["Is this mail genuine?", *_indented(self.checks)])
+            yield "\n".join(["Is this mail genuine?", *(_marked("  - ", line) for line in self.checks)])
         if self.closing:
             yield wrap(self.closing, _COLUMNS)
 
@@ -76,11 +77,5 @@ def _lines_of(words: str) -> str:
     return "\n".join(line.removeprefix(QUOTE) for line in quoted(words).split("\n")).replace("\n  >", "\n")
 
 
-def _numbered(steps: Sequence[str]) -> Iterator[str]:
-    for number, step in enumerate(steps, 1):
-        yield f"  {number}. " + wrap(step, _COLUMNS - 6).replace("\n", "\n     ")
-
-
-def _indented(lines: Sequence[str]) -> Iterator[str]:
-    for line in lines:
-        yield "  - " + wrap(line, _COLUMNS - 6).replace("\n", "\n    ")
+def _marked(mark: str, line: str) -> str:
+    return mark + wrap(line, _COLUMNS - 6).replace("\n", "\n" + " " * len(mark))
