@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections.models.request import ConnectionRequest
+from connections.models.request import Approvable, ConnectionRequest
 from connections.states import CHANGE_DECIDED, CHANGE_OPEN, ChangeStatus
 
 
@@ -41,38 +41,17 @@ class ConnectionChangeQuerySet(models.QuerySet["ConnectionChange"]):
         return list(self.made().values_list("body", flat=True))
 
 
-class ConnectionChange(models.Model):
+class ConnectionChange(Approvable):
     request = models.ForeignKey(ConnectionRequest, models.PROTECT, related_name="changes")
     kind = models.CharField(max_length=20, choices=ChangeKind.choices, editable=False)
     status = models.CharField(max_length=20, choices=ChangeStatus.choices(), editable=False)
-    status_since = models.DateTimeField(db_default=Now(), editable=False)
-    version = models.PositiveIntegerField(default=1, editable=False)
 
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_changes")
     reason = models.TextField()
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
     # The body of the PATCH as it will be sent; of a deletion empty. `before` are the values that it replaces.
     body = models.JSONField(default=dict, editable=False)
     digest = models.CharField(max_length=64, editable=False)
     before = models.JSONField(default=dict, editable=False)
-
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    decided_at = models.DateTimeField(null=True, editable=False)
-    decision_reason = models.TextField(blank=True)
-    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    approved_at = models.DateTimeField(null=True, editable=False)
-    approved_digest = models.CharField(max_length=64, blank=True, editable=False)
-    # The Fivetran account (API root and id) for which it was approved; it is never sent to another one.
-    approved_account = models.CharField(max_length=300, blank=True, editable=False)
-
-    # The worker's own: a claim is a token with a lease; every time is the database's clock.
-    token = models.UUIDField(null=True, editable=False)
-    lease_until = models.DateTimeField(null=True, editable=False)
-    next_try_at = models.DateTimeField(null=True, editable=False)
-    attempts_used = models.PositiveSmallIntegerField(default=0, editable=False)
-    note = models.CharField(max_length=500, blank=True, editable=False)
-    failure_code = models.CharField(max_length=100, blank=True, editable=False)
-    failure_message = models.TextField(blank=True, editable=False)
 
     objects = ConnectionChangeQuerySet.as_manager()
 

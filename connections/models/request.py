@@ -23,9 +23,6 @@ _UNNAMED = sorted({Status.DRAFT, Status.WITHDRAWN})
 
 
 class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
-    def waiting_for_approval(self) -> "ConnectionRequestQuerySet":
-        return self.filter(status=Status.PENDING).order_by("submitted_at", "id")
-
     def due(self) -> "ConnectionRequestQuerySet":
         """Approved requests that may be sent now by the database's clock, in the order of their approval."""
         return self.filter(status=Status.APPROVED, next_try_at__lte=Now()).order_by("approved_at", "id")
@@ -46,14 +43,41 @@ class ConnectionRequestQuerySet(models.QuerySet["ConnectionRequest"]):
         return self.filter(_NAME_HELD, source_key__in=set(source_keys) - {""})
 
 
-class ConnectionRequest(models.Model):
-    status = models.CharField(max_length=20, choices=Status.choices(), editable=False)
+class Approvable(models.Model):
+    """What a request and a change of a connection have alike: a decision, and the claim of the worker who obeys it."""
+
     status_since = models.DateTimeField(db_default=Now(), editable=False)
+    version = models.PositiveIntegerField(default=1, editable=False)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    decided_at = models.DateTimeField(null=True, editable=False)
+    decision_reason = models.TextField(blank=True)
+    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    approved_at = models.DateTimeField(null=True, editable=False)
+    approved_digest = models.CharField(max_length=64, blank=True, editable=False)
+    # The Fivetran account (API root and id) for which it was approved; it is never sent to another one.
+    approved_account = models.CharField(max_length=300, blank=True, editable=False)
+
+    # The worker's own: a claim is a token with a lease; every time is the database's clock.
+    token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+    next_try_at = models.DateTimeField(null=True, editable=False)
+    attempts_used = models.PositiveSmallIntegerField(default=0, editable=False)
+    note = models.CharField(max_length=500, blank=True, editable=False)
+    failure_code = models.CharField(max_length=100, blank=True, editable=False)
+    failure_message = models.TextField(blank=True, editable=False)
+
+    class Meta:
+        abstract = True
+
+
+class ConnectionRequest(Approvable):
+    status = models.CharField(max_length=20, choices=Status.choices(), editable=False)
     # The owner of its `next_step`, as far as the rows tell: written by `transition` and `store_turn`.
     turn = models.CharField(
         max_length=20, choices=[(o.value, o.value) for o in Owner], default=Owner.NOBODY.value, editable=False
     )
-    version = models.PositiveIntegerField(default=1, editable=False)
 
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_requests")
     source_owner = models.CharField(max_length=254, blank=True)
@@ -61,7 +85,6 @@ class ConnectionRequest(models.Model):
     idempotency_key = models.UUIDField(default=uuid.uuid4, editable=False)
     preset = models.ForeignKey("connections.Preset", models.PROTECT, null=True, blank=True, related_name="requests")
     cloned_from = models.ForeignKey("self", models.PROTECT, null=True, blank=True, related_name="clones")
-    created_at = models.DateTimeField(db_default=Now(), editable=False)
     saved_at = models.DateTimeField(null=True, editable=False)  # when its values were last written
     submitted_at = models.DateTimeField(null=True, editable=False)
 
@@ -80,34 +103,17 @@ class ConnectionRequest(models.Model):
     source_key = models.CharField(max_length=64, blank=True, editable=False)
     search = models.TextField(blank=True, editable=False)
 
-    decided_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    decided_at = models.DateTimeField(null=True, editable=False)
-    decision_reason = models.TextField(blank=True)
-    approved_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
-    approved_at = models.DateTimeField(null=True, editable=False)
-    approved_digest = models.CharField(max_length=64, blank=True, editable=False)
-    # The Fivetran account (API root and id) for which it was approved; it is never sent to another one.
-    approved_account = models.CharField(max_length=300, blank=True, editable=False)
-
-    # The worker's own: a claim is a token with a lease; every time is the database's clock.
-    token = models.UUIDField(null=True, editable=False)
-    lease_until = models.DateTimeField(null=True, editable=False)
-    next_try_at = models.DateTimeField(null=True, editable=False)
-    attempts_used = models.PositiveSmallIntegerField(default=0, editable=False)
     first_sent_at = models.DateTimeField(null=True, editable=False)
     sent_at = models.DateTimeField(null=True, editable=False)
     deadline_at = models.DateTimeField(null=True, editable=False)
     unknown_at = models.DateTimeField(null=True, editable=False)
     lookups = models.PositiveSmallIntegerField(default=0, editable=False)
     next_lookup_at = models.DateTimeField(null=True, editable=False)
-    note = models.CharField(max_length=500, blank=True, editable=False)
 
     connection_id = models.CharField(  # noqa: DJ001  # NULL, not "": several rows without an id must not clash
         max_length=255, null=True, unique=True, editable=False
     )
     deleted_at_fivetran_at = models.DateTimeField("gone at", null=True, editable=False)
-    failure_code = models.CharField(max_length=100, blank=True, editable=False)
-    failure_message = models.TextField(blank=True, editable=False)
 
     objects = ConnectionRequestQuerySet.as_manager()
 
