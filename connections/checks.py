@@ -1,5 +1,6 @@
 """What `manage.py check --deploy` adds to Django's checks: settings that start well and fail people later."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -21,89 +22,70 @@ def check_production(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     return [*check_credentials(), *check_addresses(), *check_mail_and_database(), *check_database_role()]
 
 
-def check_credentials() -> list[CheckMessage]:
-    messages: list[CheckMessage] = []
+def check_credentials() -> Iterator[CheckMessage]:
     try:
         settings.FIVETRAN_CREDENTIALS()
     except ImproperlyConfigured as error:
-        messages.append(Error(str(error), id="connections.E001"))
+        yield Error(str(error), id="connections.E001")
     if 0 < len(settings.FIVETRAN_WEBHOOK_SECRET) < _SHORT:
-        messages.append(
-            Warning(
-                "FIVETRAN_WEBHOOK_SECRET can be guessed: with it anybody makes the portal ask Fivetran on and on.",
-                hint=f"Set it to a random text of {_SHORT} characters or more, and register the webhook anew.",
-                id="connections.W005",
-            )
+        yield Warning(
+            "FIVETRAN_WEBHOOK_SECRET can be guessed: with it anybody makes the portal ask Fivetran on and on.",
+            hint=f"Set it to a random text of {_SHORT} characters or more, and register the webhook anew.",
+            id="connections.W005",
         )
-    return messages
 
 
-def check_addresses() -> list[CheckMessage]:
-    messages: list[CheckMessage] = []
+def check_addresses() -> Iterator[CheckMessage]:
     if not settings.PUBLIC_URL.startswith("https://"):
-        messages.append(
-            Warning(
-                f"PUBLIC_URL is {settings.PUBLIC_URL}, so cookies and passwords travel in the clear.",
-                hint="Put a proxy that ends TLS in front and set PUBLIC_URL to its https address.",
-                id="connections.W001",
-            )
+        yield Warning(
+            f"PUBLIC_URL is {settings.PUBLIC_URL}, so cookies and passwords travel in the clear.",
+            hint="Put a proxy that ends TLS in front and set PUBLIC_URL to its https address.",
+            id="connections.W001",
         )
     if settings.FIVETRAN_IS_LOCAL:
-        messages.append(
-            Warning(
-                f"FIVETRAN_BASE_URL is {settings.FIVETRAN_BASE_URL}, a stand-in on this machine.",
-                hint="Unset it to use https://api.fivetran.com.",
-                id="connections.W002",
-            )
+        yield Warning(
+            f"FIVETRAN_BASE_URL is {settings.FIVETRAN_BASE_URL}, a stand-in on this machine.",
+            hint="Unset it to use https://api.fivetran.com.",
+            id="connections.W002",
         )
-    return messages
 
 
-def check_mail_and_database() -> list[CheckMessage]:
+def check_mail_and_database() -> Iterator[CheckMessage]:
     # Both work on a laptop: the mails are on the screen, and the database needs no server.
-    messages: list[CheckMessage] = []
     if settings.EMAIL_BACKEND.endswith("console.EmailBackend"):
-        messages.append(
-            Warning(
-                "Mail is printed by the worker instead of sent.",
-                hint="Set EMAIL_URL, for instance smtp+tls://user:password@mail.example.com:587.",
-                id="connections.W003",
-            )
+        yield Warning(
+            "Mail is printed by the worker instead of sent.",
+            hint="Set EMAIL_URL, for instance smtp+tls://user:password@mail.example.com:587.",
+            id="connections.W003",
         )
     if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3"):
-        messages.append(
-            Warning(
-                "The database is an SQLite file, which one machine can use and nobody can fail over.",
-                hint="Set DATABASE_URL to a PostgreSQL server.",
-                id="connections.W004",
-            )
+        yield Warning(
+            "The database is an SQLite file, which one machine can use and nobody can fail over.",
+            hint="Set DATABASE_URL to a PostgreSQL server.",
+            id="connections.W004",
         )
-    return messages
 
 
-def check_database_role() -> list[CheckMessage]:
+def check_database_role() -> Iterator[CheckMessage]:
     """What the role of DATABASE_URL may do beyond reading and writing rows; nothing where no database answers."""
     if connection.vendor != "postgresql":
-        return []
+        return
     alone = connection.copy()
     alone.settings_dict["OPTIONS"].pop("pool", None)  # its threads would outlive the command
     try:
         with alone.cursor() as cursor:
             found = too_much(cursor)
     except DatabaseError:
-        return []
+        return
     finally:
         alone.close()
-    if not found:
-        return []
-    return [
-        Warning(
+    if found:
+        yield Warning(
             f"The database role of the portal may {' and '.join(found)}, so that whoever gets hold of it can rewrite "
             "the history.",
             hint="Let one role own the tables and migrate, and another one run: docs/postgresql-roles.sql.",
             id="connections.W006",
         )
-    ]
 
 
 def too_much(cursor: Any) -> list[str]:
