@@ -1,11 +1,10 @@
 """What Fivetran offers, cached in the database: the last good copy serves, and says how old it is."""
 
 from connections.catalog import existing_connections
-from connections.catalog.connection_sources import learn_sources
 from connections.catalog.credentials import Credentials, credentials_of, needs_authorisation, without_secrets
 from connections.catalog.destination_fit import fitting_rules
 from connections.catalog.existing_connections import LiveConnection
-from connections.catalog.groups import Group, group_of, learn_group
+from connections.catalog.learning import Group, group_of, learn_group, learn_sources
 from connections.catalog.offers import (
     Freshness,
     Listed,

@@ -85,7 +85,7 @@ def services() -> list[Service]:
     """The recommended ones first, the others by name."""
     rules = policy()
     found = [_service(rules, *row) for row in _service_rows() if rules.allows(row[0])]
-    return sorted(found, key=lambda one: (not one.recommended, rules.position(one.id) if one.recommended else 0))
+    return sorted(found, key=lambda one: (not one.recommended, rules.rules[one.id].position if one.recommended else 0))
 
 
 @dataclass(frozen=True)

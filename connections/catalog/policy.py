@@ -15,9 +15,6 @@ class Policy:
         rule = self.rules.get(service)
         return rule.stance != Stance.DENIED if rule else not self.listed_only
 
-    def position(self, service: str) -> int:
-        return self.rules[service].position
-
     def refusal(self, service: str) -> str:
         """Why `service` cannot be requested, in a sentence; empty where it can."""
         if not service or self.allows(service):
