@@ -23,10 +23,6 @@ class Ask:
     owner: str = ""
     preset: str = ""
 
-    @property
-    def key(self) -> str:
-        return f"{self.service} {self.group} {self.name}"
-
 
 ASKS: tuple[Ask, ...] = (
     Ask(30, "09:12", "sofia", "connected", "salesforce", WAREHOUSE, "salesforce",

@@ -1,6 +1,6 @@
 """The pages that only the demo has: log-in by one click, and the mails."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from csp.decorators import csp_replace
@@ -15,7 +15,6 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import context_processors
 from connections.demo import mails
-from connections.demo.log_ins import LOG_INS
 from connections.demo.management.commands.seed_demo import PASSWORD
 
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -24,6 +23,26 @@ _STYLES_ALONE = {
     "script-src": ["'none'"],
     "style-src": ["'unsafe-inline'"],
     "img-src": ["data:"],
+}
+
+
+@dataclass(frozen=True)
+class LogIn:
+    """As whom one can log in by a click, and what there is to do then."""
+
+    role: str
+    task: str
+    icon: str
+    begins_at: str = "/"
+
+
+LOG_INS: dict[str, LogIn] = {
+    "requester": LogIn("Requester", "ask for a connection", "pencil-square"),
+    "requester2": LogIn("Source owner", "enter credentials that a colleague asks for", "key"),
+    "approver": LogIn("Approver", "decide on what waits for you", "check-badge", "/approvals/"),
+    "operator": LogIn("Operator", "settle what cannot go on by itself", "wrench-screwdriver", "/operations/"),
+    "auditor": LogIn("Auditor", "see who asked for what, and who approved it", "magnifying-glass", "/requests/"),
+    "admin": LogIn("Administrator", "set services, names, presets and people", "cog-6-tooth", "/admin/"),
 }
 
 

@@ -32,20 +32,14 @@ def tell(method: str, path: str, body: Any = None) -> Any:
     return answer.json()
 
 
-def change_settings(**values: Any) -> dict[str, Any]:
-    """Set them; returns those before."""
-    before = tell("GET", "settings")
-    tell("POST", "settings", values)
-    return {name: before[name] for name in values}
-
-
 @contextmanager
 def changed_settings(**values: Any) -> Iterator[None]:
-    before = change_settings(**values)
+    before = tell("GET", "settings")
+    tell("POST", "settings", values)
     try:
         yield
     finally:
-        tell("POST", "settings", before)
+        tell("POST", "settings", {name: before[name] for name in values})
 
 
 def fill_card(uri: str, form: Mapping[str, str]) -> None:

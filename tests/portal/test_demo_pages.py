@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import URLPattern
 
 from connections.demo import urls
-from connections.demo.log_ins import LOG_INS
+from connections.demo.pages import LOG_INS
 from tests.processes import ROOT
 from tests.views.test_redirects import ELSEWHERE
 from tests.views.test_url_map import ROLES, World, told, world

@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from connections.demo import clearing, sandbox_control, seeding
+from connections.demo import sandbox_control, seeding
 from connections.demo.company import COLLEAGUES, TEAMS
 from connections.demo.management.commands.seed_demo import PEOPLE, create_people
 from connections.forms import Purpose, RequestForm, presets
@@ -70,7 +70,7 @@ def test_beside_a_server_that_does_not_say_it_is_the_sandbox_nothing_is_made(db:
         with pytest.raises(CommandError, match="does not say that it is the sandbox"):
             seeding.seed()
         with pytest.raises(CommandError, match="nothing was deleted"):
-            clearing.clear()
+            seeding.clear()
     assert not User.objects.exists() and not Preset.objects.exists()
 
 
@@ -92,7 +92,7 @@ def test_what_was_approved_for_a_real_account_is_never_cleared(groups: None, set
     settings.FIVETRAN_BASE_URL = "https://api.fivetran.com"
     theirs = factories.approved()
     with answering(**OWN_NAME) as settings.FIVETRAN_BASE_URL, pytest.raises(CommandError, match="nothing was deleted"):
-        clearing.clear()
+        seeding.clear()
     assert ConnectionRequest.objects.filter(pk=theirs.pk).exists()
 
 
@@ -120,7 +120,7 @@ def test_six_weeks_of_a_company_at_work(groups: None, sandbox: Sandbox, tmp_path
     lawful()
     first, moments = snapshot(), days()
     # Once more from nothing: the same again.
-    clearing.clear()
+    seeding.clear()
     assert not ConnectionRequest.objects.exists() and not Event.objects.exists()
     assert not User.objects.filter(username__in=PEOPLE).exists()
     create_people()

@@ -22,7 +22,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from kombu.exceptions import OperationalError
 
-from connections.demo import clearing, environment, sandbox_control, seeding
+from connections.demo import environment, sandbox_control, seeding
 from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE, without_known_passwords
 from connections.demo.supervisor import Died, Supervisor, end_with_parent
 from connections.sandbox.cli import OTHERS
@@ -95,12 +95,13 @@ class Command(BaseCommand):
         if reset or (has_own_settings() and unfinished.exists()):
             start_anew()
         self.start_web()  # it takes some seconds: meanwhile the data is made
-        self.load_catalog()
+        # Without the catalog the form still works; without the webhook, polling finds changes some seconds later.
+        self.call_or_say("refresh_catalog", "The list of services and destinations could not be loaded")
         if has_own_settings():
             self.fill(unfinished)
         self.serve()
         if "sandbox" in starts:
-            self.register_webhook()
+            self.call_or_say("register_webhook", "The sandbox will not tell what changes")
         self.announce("sandbox" in starts)
 
     def prepare(self) -> None:
@@ -130,11 +131,11 @@ class Command(BaseCommand):
                     "REDIS_URL: then `make run` starts one of its own."
                 )
 
-    def load_catalog(self) -> None:
+    def call_or_say(self, command: str, what: str) -> None:
         try:
-            call_command("refresh_catalog", verbosity=0)
-        except CommandError as error:  # without the catalog the form still works
-            _write(f"The list of services and destinations could not be loaded: {error}")
+            call_command(command, verbosity=0)
+        except CommandError as error:
+            _write(f"{what}: {error}")
 
     def fill(self, unfinished: Path) -> None:
         """Make the demo's data where there is none, and hold what is on its way in place. The file `unfinished` is
@@ -146,12 +147,6 @@ class Command(BaseCommand):
             seeding.seed()
         unfinished.unlink(missing_ok=True)
         seeding.hold_in_place()
-
-    def register_webhook(self) -> None:
-        try:
-            call_command("register_webhook", verbosity=0)
-        except CommandError as error:  # without the webhook, polling finds changes some seconds later
-            _write(f"The sandbox will not tell what changes: {error}")
 
     def start_web(self) -> None:
         # gunicorn's own children see to themselves when it is told to end
@@ -199,7 +194,7 @@ def has_own_settings() -> bool:
 
 
 def start_anew() -> None:
-    clearing.clear()
+    seeding.clear()
     call_command("seed_demo", verbosity=0)
 
 
