@@ -73,15 +73,7 @@ def _save(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
 def _form(call: Call, doc: dict[str, Any], claims: dict[str, Any]) -> Answer:
     service = call.app.catalog.get(doc["service"])
     back = urlsplit(claims["redirect_uri"])
-    return card_page(
-        action=call.target,
-        doc=doc,
-        service=service,
-        fields=fields(service) if service else {},
-        guide=call.query.get("hide_setup_guide") != "true",
-        results=doc.get("setup_tests", []) if call.method == "POST" else [],
-        back=f"{back.scheme}://{back.netloc}",
-    )
+    return card_page(call, doc, fields(service) if service else {}, f"{back.scheme}://{back.netloc}")
 
 
 def fields(service: Service) -> dict[str, dict[str, Any]]:

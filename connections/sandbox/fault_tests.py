@@ -27,8 +27,7 @@ def certificate(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
             "sha256": hashlib.sha256(encoded.encode()).hexdigest(),
         }
     ]
-    bad = result("Validate Certificate", "FAILED", "No trust anchors for this connection") | {"details": details}
-    return [bad, *_skipped(passed)]
+    return _failed("Validate Certificate", "No trust anchors for this connection", details, passed)
 
 
 def fingerprint(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
@@ -42,14 +41,13 @@ def fingerprint(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
         "type": "ssh-rsa",
         "name": "bastion.example.com",
     }
-    bad = result("SSH Tunnel Connection", "FAILED", "The ssh key might have changed") | {"details": details}
-    return [bad, *_skipped(passed)]
+    return _failed("SSH Tunnel Connection", "The ssh key might have changed", details, passed)
 
 
 def failed(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
     details = "Authentication failed (401 Unauthorized). Verify the provided credentials and permissions."
-    bad = result("Validate Login", "FAILED", "Invalid login credentials") | {"details": details}
-    return [bad, *_skipped([test for test in passed if test["title"] != "Validate Login"])]
+    others = [test for test in passed if test["title"] != "Validate Login"]
+    return _failed("Validate Login", "Invalid login credentials", details, others)
 
 
 def warned(doc: dict[str, Any], passed: Results, trusted: bool) -> Results:
@@ -90,5 +88,6 @@ def result(title: str, status: str = "PASSED", message: str = "") -> dict[str, A
     return {"title": title, "status": status, "message": message}
 
 
-def _skipped(results: Results) -> Results:
-    return [one | {"status": "SKIPPED"} for one in results]
+def _failed(title: str, message: str, details: Any, others: Results) -> Results:
+    bad = result(title, "FAILED", message) | {"details": details}
+    return [bad, *(one | {"status": "SKIPPED"} for one in others)]

@@ -6,7 +6,7 @@ from typing import Any
 
 from . import faults
 from .calls import Call
-from .catalog import DATA, Service
+from .catalog import DATA
 from .wire import Answer
 
 POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
@@ -72,27 +72,19 @@ def dashboard(call: Call, connection_id: str) -> Answer:
     )
 
 
-def card_page(
-    *,
-    action: str,
-    doc: dict[str, Any],
-    service: Service | None,
-    fields: dict[str, dict[str, Any]],
-    guide: bool,
-    results: list[dict[str, Any]],
-    back: str,
-) -> Answer:
-    """The Connect Card's form; `results` are those of a run that did not pass, `back` the origin of redirect_uri."""
+def card_page(call: Call, doc: dict[str, Any], fields: dict[str, dict[str, Any]], back: str) -> Answer:
+    """The Connect Card's form, after a POST with the tests that did not pass; `back` is the origin of redirect_uri."""
+    service = call.app.catalog.get(doc["service"])
     name = service.about["name"] if service else doc["service"]
     steps = f"<aside><h2>Setup guide</h2><p>Have a {escape(name)} account at hand that may read the data.</p></aside>"
     page = _filled(
         "card.html",
-        action=escape(action),
+        action=escape(call.target),
         name=escape(name),
         schema=escape(doc["schema"]),
         controls="".join(_control(key, spec, doc["config"].get(key)) for key, spec in fields.items()),
-        results=_results(results),
-        guide=steps if guide else "",
+        results=_results(doc.get("setup_tests", []) if call.method == "POST" else []),
+        guide=steps if call.query.get("hide_setup_guide") != "true" else "",
     )
     return html(page, form_target=back)
 

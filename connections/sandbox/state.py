@@ -1,6 +1,4 @@
-"""What the sandbox remembers: connections, approved certificates, webhooks, the key of its cards, and counts
-of faults.
-"""
+"""What the sandbox remembers: connections, approved certificates, webhooks, the key of its cards, counts of faults."""
 
 import json
 import secrets

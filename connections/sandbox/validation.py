@@ -1,6 +1,4 @@
-"""What Fivetran refuses in ``POST`` and ``PATCH /v1/connections``: one message that names one field, as from
-Fivetran.
-"""
+"""What Fivetran refuses in `POST` and `PATCH /v1/connections`: one message that names one field, as from Fivetran."""
 
 import re
 from dataclasses import dataclass
