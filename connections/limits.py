@@ -87,10 +87,6 @@ def check_submission(by: User, *, opens: bool) -> None:
         refuse(by, limit, with_batches=True)
 
 
-def check_batch(by: User) -> None:
-    check_submission(by, opens=False)  # a batch counts as one, and its rows not as open requests
-
-
 def check_change(by: User) -> None:
     asked = Q(kind=EventKind.CHANGE_ASKED)
     check_action(by, ActionLimit("asked for a change of a connection", asked, most=settings.SUBMISSIONS_PER_MINUTE))

@@ -1,6 +1,4 @@
-"""The part of a Celery worker that receives messages: it reconnects within seconds, or the worker ends within
-a minute.
-"""
+"""The part of a Celery worker that receives messages: it reconnects within seconds, or the worker ends in a minute."""
 
 import logging
 import os

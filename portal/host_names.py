@@ -1,10 +1,10 @@
 """Names of hosts in settings, as browsers, mail programs and certificates spell them; raises ImproperlyConfigured."""
 
 import re
-from ipaddress import ip_address
 
 import idna
 from django.core.exceptions import ImproperlyConfigured
+from django.utils.ipv6 import is_valid_ipv6_address
 
 _LONGEST = 253  # characters of a name (RFC 1035), outside the expression, which would look ahead at each of them
 # Django answers requests under no other names; an underscore is in none of them.
@@ -26,16 +26,9 @@ def own_host(name: str, host: str) -> str:
     bare = host.removeprefix("[").removesuffix("]") if host.startswith("[") else host
     found = ascii_host(name, bare).removesuffix(".")  # Django compares names without the point at their end
     is_name = len(found) <= _LONGEST and _NAME.fullmatch(found)
-    if not is_name and not _is_ipv6(found):
+    if not is_name and not is_valid_ipv6_address(found):
         raise ImproperlyConfigured(
             f"{name} has {host!r}, which is no name of a host. Write the name alone, such as portal.example.com, "
             "without https://, port or path."
         )
     return found
-
-
-def _is_ipv6(text: str) -> bool:
-    try:
-        return ip_address(text).version == 6  # noqa: PLR2004
-    except ValueError:
-        return False

@@ -1,6 +1,4 @@
-"""The few questions that a page asks Fivetran itself, 5 seconds at most: does a connection exist, a new
-Connect Card.
-"""
+"""What a page asks Fivetran itself, 5 seconds at most: whether a connection exists, and for a new Connect Card."""
 
 from connections.fivetran.configured import card_host, card_origins
 from connections.interactive.connect_card import mint

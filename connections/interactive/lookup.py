@@ -26,9 +26,7 @@ def existing(connection_id: str) -> dict[str, Any] | None:
     client = configured.client(connect_timeout=SECONDS, read_timeout=SECONDS, get_deadline=SECONDS)
     try:
         return dict(client.get_connection(connection_id).data)
-    except Refused as error:
-        if error.status == 404:
-            return None
-        raise Unreachable(error.message) from None
     except FivetranError as error:
+        if isinstance(error, Refused) and error.status == 404:
+            return None
         raise Unreachable(error.message) from None

@@ -30,10 +30,6 @@ def _data() -> dict[str, Any]:
     return content
 
 
-def curated_services() -> tuple[str, ...]:
-    return tuple(_data()["services"])
-
-
 def curation(service: str, choices: Mapping[str, Collection[str]]) -> Curation:
     """`choices` holds every path (`config.…`) that the metadata of `service` knows, with the values it lists."""
     entry = _entry(service)

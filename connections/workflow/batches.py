@@ -63,7 +63,7 @@ def file_batch(*, by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batc
 
 
 def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
-    limits.check_batch(by)
+    limits.check_submission(by, opens=False)  # a batch counts as one, and its rows not as open requests
     batch = Batch.objects.create(requester=by, idempotency_key=token)
     requests = []
     for number, filing in enumerate(filings, 1):

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from connections.spec.rules import Effect, When, check
-from connections.spec.service_rules import IN_SIGHT, METHODS, curated_services, curation
+from connections.spec.service_rules import IN_SIGHT, METHODS, curation
 from tests.processes import ROOT
 
 SERVICES = ROOT.parent / "shared" / "fivetran" / "services.json.gz"
+CURATED = tuple(json.loads((ROOT / "connections" / "spec" / "service_rules.json").read_text())["services"])
 PRIVATE = "config.is_private_link_required"
 POSTGRES: dict[str, tuple[str, ...]] = {
     "config.host": (),
@@ -90,7 +91,7 @@ def test_services_without_rules_of_their_own_have_those_of_all() -> None:
 
 def test_the_fifteen_services_that_people_use_most() -> None:
     most = "postgres mysql sql_server oracle mongo google_sheets s3 gcs sftp salesforce hubspot stripe google_ads"
-    assert set(most.split()) | {"facebook_ads", "snowflake_db"} <= set(curated_services())
+    assert set(most.split()) | {"facebook_ads", "snowflake_db"} <= set(CURATED)
 
 
 def test_a_rule_whose_values_the_service_does_not_offer_is_dropped() -> None:
@@ -147,7 +148,7 @@ def test_every_setting_of_every_service_can_come_into_sight() -> None:
 @pytest.mark.skipif(not SERVICES.exists(), reason="the list of Fivetran's services is not at hand")
 def test_every_field_and_value_in_the_file_exists_at_fivetran() -> None:
     published = json.loads(gzip.decompress(SERVICES.read_bytes()))["services"]
-    for service in curated_services():
+    for service in CURATED:
         listed = {f"config.{name}": tuple(spec.get("enum", ())) for name, spec in published[service]["config"].items()}
         assert curation(service, listed).in_sight, service
     own: dict[str, Any] = json.loads((ROOT / "connections" / "spec" / "service_rules.json").read_text())
