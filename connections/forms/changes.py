@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from crispy_forms.helper import FormHelper
 from django import forms
 
 from connections.forms.controls import Chosen, control
-from connections.forms.layout import form_helper
 from connections.forms.summary import PLAIN, Marked, Summed
 from connections.models import ChangeKind
 from connections.spec.fields import BY_PATH
@@ -75,10 +73,6 @@ class ChangeForm(Summed):
         """The rules and the types they need, for `change.js`."""
         fields = {BY_PATH[path].name: {"path": path, "type": BY_PATH[path].type.value} for path in SCHEDULE}
         return {"rules": as_json(_RULES), "fields": fields if self.kind == ChangeKind.SCHEDULE else {}}
-
-    @property
-    def helper(self) -> FormHelper:
-        return form_helper()
 
 
 def text_field(label: str, help_text: str, enter: str, **options: Any) -> forms.CharField:

@@ -2,13 +2,11 @@
 
 from typing import Any
 
-from crispy_forms.helper import FormHelper
 from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import User
 from django.http import QueryDict
 
-from connections.forms.layout import form_helper
 from connections.forms.summary import PLAIN, Control, Marked, Summed
 
 
@@ -82,7 +80,3 @@ class AdoptForm(Summed):
         if not isinstance(found, User):
             raise forms.ValidationError("Enter the user name of somebody with an active account in this portal")
         return found
-
-    @property
-    def helper(self) -> FormHelper:
-        return form_helper()

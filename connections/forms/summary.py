@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from crispy_forms.helper import FormHelper
 from django import forms
 from django.forms.boundfield import BoundField
 from django.forms.utils import flatatt
 from django.utils.html import format_html
+
+from connections.forms.layout import form_helper
 
 # What a text of one line is typed into, where a browser's help would be in the way.
 PLAIN = {"class": "form-control", "autocomplete": "off", "spellcheck": "false", "autocapitalize": "off"}
@@ -16,6 +19,10 @@ class Summed(forms.Form):
     """The page lists the errors on top, each a link to its control (`connections/_error_summary.html`)."""
 
     use_required_attribute = False
+
+    @property
+    def helper(self) -> FormHelper:
+        return form_helper()
 
     def summary(self) -> list[tuple[str, str, str]]:
         """(control's id, label, words) of every error that has a field, in the order of the page."""

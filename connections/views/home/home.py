@@ -15,7 +15,7 @@ from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest,
 from connections.permissions import Person
 from connections.states import Status
 from connections.views.approvals import inbox
-from connections.views.home import numbers, rows, tiles
+from connections.views.home import kept, rows
 from connections.views.request_form import prefill
 
 SHOWN = 10
@@ -40,7 +40,7 @@ CARDS = 6
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    context = _waiting(request) | {"figures": numbers.figures(), "tiles": tiles.offered(), "presets": prefill.offered()}
+    context = _waiting(request) | {"figures": kept.figures(), "tiles": kept.services(), "presets": prefill.offered()}
     context["sections"] = [f"connections/home/_{name}.html" for name in _sections(context)]
     return render(request, "connections/home/home.html", context)
 

@@ -16,7 +16,7 @@ from connections.models import ConnectionRequest
 from connections.models.request import LEFT_THE_QUEUE
 from connections.states import Status
 from connections.views.bars import Bar, bars
-from connections.views.home.numbers import span
+from connections.views.home.kept import span
 
 HOURS = 24
 MOST = 10_000  # requests; of a day with more, the newest moves
