@@ -11,34 +11,16 @@ from connections.models import Connection
 from connections.views.bars import Bar, bars
 from connections.views.labels import duration, exact
 
-_ENDS = {
-    "COMPLETED": "succeeded",
-    "FAILURE": "failed",
-    "CANCELED": "canceled",
-    "INCOMPLETE": "incomplete",
-    "RESCHEDULED": "moved to later",
-    "PAUSED": "paused",
-}
+_ENDS = {"COMPLETED": "succeeded", "FAILURE": "failed", "CANCELED": "canceled", "INCOMPLETE": "incomplete"}
+_ENDS |= {"RESCHEDULED": "moved to later", "PAUSED": "paused"}
 _TONES = {"succeeded": "success", "failed": "danger"}
 
 
 @dataclass(frozen=True)
 class Sync:
     start: datetime
-    seconds: float
+    milliseconds: int
     ended: str
-
-    @property
-    def tone(self) -> str:
-        return _TONES.get(self.ended, "secondary")
-
-    @property
-    def took(self) -> str:
-        return duration(round(self.seconds * 1000))
-
-    @property
-    def words(self) -> str:
-        return f"{exact(self.start, timezone.get_current_timezone())}: {self.ended}, {self.took}"
 
 
 @dataclass(frozen=True)
@@ -50,7 +32,7 @@ class LastSyncs:
     @property
     def said(self) -> str:
         ends = Counter(sync.ended for sync in self.syncs).most_common()
-        usual = duration(round(median(sync.seconds for sync in self.syncs) * 1000))
+        usual = duration(round(median(sync.milliseconds for sync in self.syncs)))
         if len(self.syncs) == 1:
             return f"Last sync: {ends[0][0]}, {usual}"
         each = ", ".join(f"{count} {ended}" for ended, count in ends)
@@ -58,7 +40,10 @@ class LastSyncs:
 
     @property
     def bars(self) -> tuple[Bar, ...]:
-        return bars([(max(1, one.seconds), one.words) for one in self.syncs], (one.tone for one in self.syncs))
+        zone, syncs = timezone.get_current_timezone(), self.syncs
+        words = (f"{exact(one.start, zone)}: {one.ended}, {duration(one.milliseconds)}" for one in syncs)
+        lengths = (max(1, one.milliseconds) for one in syncs)  # what took no time is seen too
+        return bars(list(zip(lengths, words, strict=True)), (_TONES.get(one.ended, "secondary") for one in syncs))
 
 
 def last_syncs(connection: Connection) -> LastSyncs | None:
@@ -66,5 +51,6 @@ def last_syncs(connection: Connection) -> LastSyncs | None:
     found = []
     for one in connection.syncs:
         start, end = (datetime.fromisoformat(one[key]) for key in ("start", "end"))
-        found.append(Sync(start, (end - start).total_seconds(), _ENDS.get(one["status"], "ended otherwise")))
+        ended = _ENDS.get(one["status"], "ended otherwise")
+        found.append(Sync(start, round((end - start).total_seconds() * 1000), ended))
     return LastSyncs(found) if found else None
