@@ -1,12 +1,15 @@
 """The drawer of faults: kills, freezes and empties what the portal stands on, by a seeded dice."""
 
 import random
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import psycopg
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
+from django.db import connections as databases
 
 from connections import tasks
 from connections.models import ConnectionRequest
@@ -55,6 +58,7 @@ class Nemesis:
         self._broker_back_at: tuple[float, Callable[[], None]] | None = None
         self._server = server  # SQLite has none that could crash: who writes there is a worker, and those are killed
         self._server_back_at: float | None = None
+        self._sweeper: threading.Thread | None = None
         self._next = time.monotonic() + self._random.uniform(*PAUSE)
         self.counts: Counter[str] = Counter()
 
@@ -71,6 +75,8 @@ class Nemesis:
     def stop(self) -> None:
         """Mend everything at once; no more faults."""
         self._mend(all_=True)
+        if self._sweeper is not None:
+            self._sweeper.join()
 
     def _strike(self, fault: str) -> bool:
         """Whether the fault could be applied now."""
@@ -88,7 +94,7 @@ class Nemesis:
             case "messages enqueued thrice":
                 return self._ring_thrice()
             case "another sweeper":
-                return bool(tasks.sweep())
+                return self._sweep_too()
             case "database session ended":
                 return self._end_session()
             case "database server crashed":
@@ -122,6 +128,14 @@ class Nemesis:
         ids = list(under_way.order_by("pk").values_list("pk", flat=True)[:10])
         messages = [(job, pk) for pk in ids for job in ("submit", "reconcile")]
         return bool(messages) and enqueue_many(messages * 3)
+
+    def _sweep_too(self) -> bool:
+        """In a thread of its own: it may wait for a lock of a worker that stands still until this one lets it go on."""
+        if self._sweeper is not None and self._sweeper.is_alive():
+            return False
+        self._sweeper = threading.Thread(target=_sweep, name="sweeper")
+        self._sweeper.start()
+        return True
 
     def _freeze(self) -> bool:
         now = time.monotonic()
@@ -219,3 +233,11 @@ class Nemesis:
             worker.start_at = now
         if worker.start_at is not None and (all_ or worker.start_at <= now):
             worker.start()
+
+
+def _sweep() -> None:
+    try:
+        with suppress(OperationalError, InterfaceError):  # the database may go away while it sweeps
+            tasks.sweep()
+    finally:
+        databases.close_all()
