@@ -160,6 +160,7 @@ class Caller:
             **request.headers,
             "Accept": "application/json;version=2",
             "Accept-Encoding": "identity",
+            "User-Agent": requests.utils.default_user_agent(),
             "Authorization": f"Basic {token}",
         }
         signed = requests.Request(request.method, request.url, headers, params=request.params, data=request.data)
@@ -179,7 +180,7 @@ class Caller:
         )
 
     def _wire(self, what: str) -> Wire:
-        # Two sessions for each thread; new ones after a fork, whose sockets would be shared with the parent.
+        # Two for each thread; new ones after a fork, whose sockets would be shared with the parent.
         if getattr(self._local, "pid", None) != os.getpid():
             self._local.wires, self._local.pid = {"reading": Wire(), "changing": Wire()}, os.getpid()
         wire: Wire = self._local.wires[what]

@@ -8,12 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.cookies import RequestsCookieJar
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
@@ -175,7 +173,13 @@ class _PoolTLS(HTTPSConnectionPool):
 _POOLS = {"http": _Pool, "https": _PoolTLS}
 
 
-class _Adapter(HTTPAdapter):
+class Wire(HTTPAdapter):
+    """An adapter with a deadline. Without a session there are no redirects, cookies or settings of the environment."""
+
+    def __init__(self) -> None:
+        super().__init__(pool_connections=1, pool_maxsize=1, max_retries=0)
+        self.deadline = Deadline()
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
@@ -184,23 +188,6 @@ class _Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = _POOLS
         return manager
-
-
-class Wire(requests.Session):
-    """A session with a deadline, without redirects, cookies, or settings from the environment."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.deadline = Deadline()
-        self.trust_env = False
-        self.cookies = RequestsCookieJar(policy=DefaultCookiePolicy(allowed_domains=()))
-        adapter = _Adapter(pool_connections=1, pool_maxsize=1, max_retries=0)
-        self.mount("https://", adapter)
-        self.mount("http://", adapter)
-
-    def get_redirect_target(self, resp: requests.Response) -> str | None:
-        # Even with redirects off, requests reads and unpacks the whole body of one to prepare the next call.
-        return None
 
 
 @dataclass(frozen=True)
@@ -229,12 +216,11 @@ def exchange(
 
     Raises whatever requests, urllib3 or the socket raise, and TooLate.
     """
-    prepared = wire.prepare_request(request)
+    prepared = request.prepare()
     with wire.deadline.running(timing.total, timing.give_up_at):
         response = wire.send(
             prepared,
             stream=True,
-            allow_redirects=False,
             timeout=(timing.connect, timing.read),
             proxies=proxies,
             verify=verify,
