@@ -62,7 +62,14 @@ def settings(url: str, parsed: dict[str, Any], password: str) -> dict[str, Any]:
             from portal.postgresql import LimitedConnection  # here: with SQLite nothing of psycopg is loaded
 
             places, given = libpq_options(query)
-            options = {**_DEFAULTS, **given, "pool": {**_POOL, "connection_class": LimitedConnection}}
+            options = {
+                **_DEFAULTS,
+                **given,
+                # The server takes values beside the text, which costs a worker less than writing them into it. Nothing
+                # is prepared by name, which a pooler in between would forget.
+                "server_side_binding": True,
+                "pool": {**_POOL, "connection_class": LimitedConnection},
+            }
             found = {**parsed, **socket_folder(url), **places, "OPTIONS": options}
             found["PASSWORD"] = password or found.get("PASSWORD", "")
             return {**found, "CONN_MAX_AGE": 0, "CONN_HEALTH_CHECKS": True}
