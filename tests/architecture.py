@@ -99,6 +99,9 @@ def _keywords(node: ast.Call) -> set[str]:
         if keyword.arg in {None, "columns", "defaults", "create_defaults"} and isinstance(keyword.value, ast.Dict):
             keys = [key for key in keyword.value.keys if key is not None]
             named |= {str(key.value) if isinstance(key, ast.Constant) else COMPUTED for key in keys}
+        if keyword.arg == "also":
+            dicts = [node for node in ast.walk(keyword.value) if isinstance(node, ast.Dict)]
+            named |= {str(key.value) for one in dicts for key in one.keys if isinstance(key, ast.Constant)}
     return named
 
 

@@ -5,7 +5,15 @@ from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account
 from connections.models.change import ChangeKind, ConnectionChange
 from connections.models.circuit_breaker import CircuitBreaker, Pace
-from connections.models.connection import Connection, SetupTest, SetupTestRun, status_columns, store_run, tests_in
+from connections.models.connection import (
+    Connection,
+    SetupTest,
+    SetupTestRun,
+    run_in,
+    status_columns,
+    store_run,
+    tests_in,
+)
 from connections.models.event import Event, EventKind
 from connections.models.handover import Handover, find_owner, owner_or, why_no_mail_reaches, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process

@@ -237,14 +237,12 @@ def counted_tests(data: Mapping[str, Any]) -> dict[str, int]:
     return {"tests_count": len(tests), "tests_open": sum(test.get("status") not in FINE for test in tests)}
 
 
-def store_run(
-    connection: Connection, data: Mapping[str, Any], *, asked_by_id: int | None = None, is_new: bool = False
-) -> bool:
-    """Store one run of the setup tests, in a transaction; returns whether a test asks for something. `is_new`: the
-    connection was recorded just now, with its tests stored and nothing to trust.
-    """
+def run_in(
+    connection: Connection, data: Mapping[str, Any], asked_by_id: int | None = None
+) -> tuple[SetupTestRun, list[SetupTest]]:
+    """The run of the setup tests in an answer's `data` as rows, not stored yet."""
     tests = tests_in(data)
-    run = SetupTestRun.objects.create(
+    run = SetupTestRun(
         connection=connection,
         asked_by_id=asked_by_id,
         setup_state=status_columns(data)["setup_state"],
@@ -264,13 +262,19 @@ def store_run(
                 details=details,
             )
         )
-    SetupTest.objects.bulk_create(kept)
-    asks = any(test.status not in FINE for test in kept)
+    return run, kept
+
+
+def store_run(connection: Connection, data: Mapping[str, Any], asked_by_id: int | None = None) -> bool:
+    """Store one run of the setup tests, in a transaction; returns whether a test asks for something."""
+    run, tests = run_in(connection, data, asked_by_id)
+    run.save()
+    SetupTest.objects.bulk_create(tests)
+    counted: dict[str, Any] = counted_tests(data)
+    asks = bool(counted["tests_open"])
     nothing_to_trust: dict[str, Any] = {} if asks else {"trust_waiting": 0, "trust_since": None}
-    if not is_new:
-        mine = Connection.objects.filter(pk=connection.pk)
-        columns = counted_tests(data) | nothing_to_trust
-        move(mine, SetupTestsState.STORED, actor=Actor.WORKER, tests_note="", **columns)
+    mine = Connection.objects.filter(pk=connection.pk)
+    move(mine, SetupTestsState.STORED, actor=Actor.WORKER, tests_note="", **counted, **nothing_to_trust)
     connection.trust_waiting = 0
     if asks:
         connection.count_trust()

@@ -36,20 +36,23 @@ def update_one(
     *,
     columns: Mapping[str, Any],
     insert: Sequence[models.Model] = (),
+    also: Sequence[tuple[models.Model, Mapping[str, Any]]] = (),
     into: M | None = None,
 ) -> M | None:
-    """Update the one row that fits `where`, and insert `insert` with it, in one statement where the database can.
-    Returns the row as written, or None, with nothing inserted, where there is no such row. `into` gets what was
-    written, and is returned.
+    """Update the one row that fits `where`, and with it insert `insert` and write to the rows of `also` the columns
+    beside them, in one statement where the database can. Returns the row as written, or None, with nothing written,
+    where there is no such row. `into` gets what was written, and is returned.
 
-    In a row to insert `F("column")` is the updated row's. Constant expressions cost least: a new one is compared with
-    those before. Raises IntegrityError.
+    In a row to insert `F("column")` is the updated row's, and it may belong to one that is inserted before it. Constant
+    expressions cost least: a new one is compared with those before. Raises IntegrityError.
     """
     values: list[Any] = []
     using = router.db_for_write(model)
     condition, places = _condition(where, values), _places(columns.items(), values)
-    inserts = tuple((type(row), _places(_stored(row), values)) for row in insert)
-    statement = _update(using, model, condition, places, inserts, into is not None)
+    stored = [list(_stored(row, insert)) for row in insert]
+    inserts = tuple((type(row), _places(items, values)) for row, items in zip(insert, stored, strict=True))
+    others = tuple((type(row), _places({"pk": row.pk, **written}.items(), values)) for row, written in also)
+    statement = _update(using, model, condition, places, inserts, others, into is not None)
     if statement is None:  # a condition that no row can meet
         return None
     apart = transaction.atomic(using, savepoint=False) if statement.after else nullcontext()
@@ -60,20 +63,25 @@ def update_one(
         updated = into or _made(using, model, statement, found)
         keys = found[len(statement.fields) :]
         for following in statement.after:
-            keys += _run(using, following, [*values, updated.pk]) or []
+            known = [updated.pk, *keys]
+            keys += _run(using, following, [*values, *reversed(known)]) or []
     if into is not None:
         for field, value in zip(statement.fields, found, strict=False):
             setattr(into, field.attname, value)
-    for row, key in zip(insert, keys, strict=True):
+    for row, written in also:
+        for name, value in written.items():
+            setattr(row, name, value)
+    for row, items, key in zip(insert, stored, keys, strict=False):  # the others' keys are known
         row.pk, row._state.adding, row._state.db = key, False, using
         # What the database made of an expression is read when it is asked for.
-        for name in [name for name, value in row.__dict__.items() if hasattr(value, "resolve_expression")]:
+        for name in [name for name, value in items if hasattr(value, "resolve_expression")]:
             del row.__dict__[name]
     return updated
 
 
 # --- the shape of a statement, which can be a key, and its values ----------------------------------------------------
-Places = tuple[tuple[str, Any], ...]  # names, each with an expression or _VALUE
+Places = tuple[tuple[str, Any], ...]  # names, each with an expression, None or _VALUE
+_Part = tuple[str, Sequence[Any]]  # a text and its parameters
 
 
 class _Condition(NamedTuple):
@@ -103,16 +111,24 @@ def _child(child: Any, values: list[Any]) -> Any:
 def _places(items: Iterable[tuple[str, Any]], values: list[Any]) -> Places:
     found = []
     for name, value in items:
-        if not hasattr(value, "resolve_expression"):
+        if value is not None and not hasattr(value, "resolve_expression"):
             values.append(value)
             value = _VALUE  # noqa: PLW2901
         found.append((name, value))
     return tuple(found)
 
 
-def _stored(row: models.Model) -> Iterator[tuple[str, Any]]:
+class _KeyOf(F):
+    """The key of an inserted row, by its place among them."""
+
+    name: str
+
+
+def _stored(row: models.Model, insert: Sequence[models.Model]) -> Iterator[tuple[str, Any]]:
     for field in row._meta.concrete_fields:
         value = getattr(row, field.attname)
+        if value is None and (other := row._state.fields_cache.get(field.name)) is not None:
+            value = _KeyOf(str(next(at for at, one in enumerate(insert) if one is other)))
         if isinstance(value, DatabaseDefault):
             [value] = value.get_source_expressions()  # as a statement of the ORM writes it
         if not (field.primary_key and value is None):
@@ -179,45 +195,77 @@ def _update(
     where: _Condition,
     columns: Places,
     inserts: tuple[tuple[type[models.Model], Places], ...],
+    others: tuple[tuple[type[models.Model], Places], ...],
     brief: bool,  # only what was written comes back
 ) -> _Statement | None:
     database, places = connections[using], count()
     quote = database.ops.quote_name
-    query: Any = model._default_manager.using(using).filter(_q(model, where, places)).order_by().query
-    query = query.chain(UpdateQuery)
-    query.add_update_values(dict(_filled(model, columns, places)))
-    try:
-        sql, params = query.get_compiler(using).as_sql()
-    except EmptyResultSet:
-        return None
     written = {_field(model, name) for name, _value in columns}
     fields = [field for field in model._meta.concrete_fields if not brief or field in written]
+    try:
+        sql, params = _updating(using, model, _q(model, where, places), _filled(model, columns, places))
+    except EmptyResultSet:
+        return None
     sql = f"{sql} RETURNING {', '.join(quote(str(field.column)) for field in fields)}"
-    parts = [_insert(into, tuple(_filled(into, row, places)), query.get_compiler(using)) for into, row in inserts]
-    if parts and database.vendor == "postgresql":
-        texts = ", ".join(f"inserted_{at} AS ({text} FROM updated {key})" for at, (text, _, key) in enumerate(parts))
-        keys = ", ".join(f"(SELECT * FROM inserted_{at})" for at in range(len(parts)))  # noqa: S608
+    # SQLite takes no UPDATE inside WITH: there each part is a statement that finds the updated row by its key.
+    together = database.vendor == "postgresql"
+    table, key = quote(model._meta.db_table), quote(str(model._meta.pk.column))
+    source = "FROM updated" if together else f"FROM {table} AS updated WHERE updated.{key} = %s"  # noqa: S608
+    parts = [_inserting(using, into, tuple(_filled(into, row, places)), source, together) for into, row in inserts]
+    parts += [_following(using, other, tuple(_filled(other, row, places)), source) for other, row in others]
+    if not together:
+        at = _Place(-1, model._meta.pk)
+        return _Statement(sql, params, fields, [_Statement(text, [*more, at]) for text, more in parts])
+    if parts:
+        texts = ", ".join(f"part_{at} AS ({text})" for at, (text, _more) in enumerate(parts))
+        keys = ", ".join(f"(SELECT * FROM part_{at})" for at in range(len(parts)))  # noqa: S608
         sql = f"WITH updated AS ({sql}), {texts} SELECT updated.*, {keys} FROM updated"  # noqa: S608  # names of models
-        return _Statement(sql, [*params, *(param for _text, more, _key in parts for param in more)], fields)
-    # SQLite takes no UPDATE inside WITH.
-    table, pk = quote(model._meta.db_table), quote(str(model._meta.pk.column))
-    updated, at = f"FROM {table} AS updated WHERE updated.{pk} = %s", _Place(next(places), model._meta.pk)  # noqa: S608
-    after = [_Statement(f"{text} {updated} {key}", [*more, at]) for text, more, key in parts]
-    return _Statement(sql, params, fields, after)
+    return _Statement(sql, [*params, *(param for _text, more in parts for param in more)], fields)
 
 
-def _insert(model: type[models.Model], row: Places, compiler: Any) -> tuple[str, list[Any], str]:
-    """The INSERT up to its FROM, its parameters, and what it returns: the key."""
-    quote = compiler.connection.ops.quote_name
+def _updating(
+    using: str, model: type[models.Model], condition: Q, columns: Iterable[tuple[str, Any]]
+) -> tuple[str, Sequence[Any]]:
+    query: Any = model._default_manager.using(using).filter(condition).order_by().query.chain(UpdateQuery)
+    query.add_update_values(dict(columns))
+    text, params = query.get_compiler(using).as_sql()
+    return text, params
+
+
+def _following(using: str, model: type[models.Model], row: Sequence[tuple[str, Any]], source: str) -> _Part:
+    """The UPDATE of another row, which returns its key."""
+    [(_name, key), *columns] = row
+    text, params = _updating(using, model, Q(pk=key), columns)
+    return f"{text} AND EXISTS (SELECT * {source}) {_returning_key(using, model)}", params  # noqa: S608
+
+
+def _inserting(
+    using: str, model: type[models.Model], row: Sequence[tuple[str, Any]], source: str, together: bool
+) -> _Part:
+    """The INSERT with values from `updated` and the keys of earlier parts, which returns its key."""
+    quote = connections[using].ops.quote_name
+    compiler = UpdateQuery(model).get_compiler(using)
     values: list[str] = []
     params: list[Any] = []
-    for _name, value in row:
-        sql, more = (f"updated.{quote(value.name)}", ()) if isinstance(value, F) else compiler.compile(value)  # type: ignore[attr-defined]  # F has it
+    for name, value in row:
+        more: Sequence[Any] = ()
+        if isinstance(value, _KeyOf):
+            at = int(value.name)
+            field = _field(model, name)
+            sql, more = (f"(SELECT * FROM part_{at})", ()) if together else ("%s", [_Place(-2 - at, field)])  # noqa: S608
+        elif isinstance(value, F):
+            sql = f"updated.{quote(value.name)}"  # type: ignore[attr-defined]  # F has it
+        else:
+            sql, more = ("NULL", ()) if value is None else compiler.compile(value)
         values.append(sql)
         params += more
     names = ", ".join(quote(str(_field(model, name).column)) for name, _value in row)
-    text = f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {', '.join(values)}"
-    return text, params, f"RETURNING {quote(str(model._meta.pk.column))}"
+    text = f"INSERT INTO {quote(model._meta.db_table)} ({names}) SELECT {', '.join(values)} {source}"
+    return f"{text} {_returning_key(using, model)}", params
+
+
+def _returning_key(using: str, model: type[models.Model]) -> str:
+    return f"RETURNING {connections[using].ops.quote_name(str(model._meta.pk.column))}"
 
 
 def _q(model: type[models.Model], condition: _Condition, places: Iterator[int]) -> Q:

@@ -1,6 +1,6 @@
 """The only writer of a state: one conditional UPDATE that makes only moves of the tables in `connections.states`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, TypeVar
 
@@ -44,13 +44,14 @@ def move_one(
     actor: Actor,
     source: State | None = None,
     insert: Sequence[Model] = (),
+    also: Sequence[tuple[Model, Mapping[str, Any]]] = (),
     into: M | None = None,
     **columns: Any,
 ) -> M | None:
-    """The same for the one row that fits `where`; see `update_one` for `insert`, `into` and what is returned."""
+    """The same for the one row that fits `where`; see `update_one` for what comes with it and what is returned."""
     machine = _MACHINES[type(target)]
     movable = where & _from(machine, target, actor, source)
-    return update_one(model, movable, columns={machine.column: target, **columns}, insert=insert, into=into)
+    return update_one(model, movable, columns={machine.column: target, **columns}, insert=insert, also=also, into=into)
 
 
 def _from(machine: Machine[Any], target: State, actor: Actor, source: State | None) -> Q:

@@ -84,11 +84,13 @@ def transition(
     detail: dict[str, Any] | None = None,
     columns: Mapping[str, Any] | None = None,
     insert: Sequence[models.Model] = (),
+    also: Sequence[tuple[models.Model, Mapping[str, Any]]] = (),
     **changes: Any,
 ) -> None:
     """Move the request from the status it was read with to `target`; see `_move`.
 
-    `changes`, and `columns` for names that are parameters here, are written too, and `insert` is inserted.
+    `changes`, and `columns` for names that are parameters here, are written too; for `insert` and `also` see
+    `update_one`.
     """
     source = conn_request.state
     event = _moved(conn_request.pk, source, target, conn_request.version + 1, actor, by, reason, detail)
@@ -96,7 +98,7 @@ def transition(
     # Of a created one until its connection is known.
     code = written.get("failure_code", conn_request.failure_code)
     written.setdefault("turn", next_step(target, failure_code=code).owner.value)
-    _move(REQUEST, conn_request, source, target, actor, reason, guard, written, [event, *insert])
+    _move(REQUEST, conn_request, source, target, actor, reason, guard, written, [event, *insert], also)
 
 
 def claim(request_id: int, guard: Q, **columns: Any) -> ConnectionRequest | None:
@@ -138,6 +140,7 @@ def _move(
     guard: Q | None,
     columns: Mapping[str, Any],
     insert: Sequence[models.Model] = (),
+    also: Sequence[tuple[models.Model, Mapping[str, Any]]] = (),
 ) -> None:
     """One conditional UPDATE with one event. `guard` narrows the UPDATE (a token, a digest, a lease by `Now()`).
     Raises, with nothing written, IllegalTransition, StaleRow (not exactly one row matched), IntegrityError (the
@@ -147,7 +150,8 @@ def _move(
     # The row must have the version that was read. Afterwards `row` has what was written.
     written = {"status_since": _NOW, **columns, "version": row.version + 1}
     seen = Q(pk=row.pk, version=row.version) & (guard or Q())
-    if not move_one(type(row), seen, target, actor=actor, source=source, insert=insert, into=row, **written):
+    together: Any = {"insert": insert, "also": also, "into": row}
+    if not move_one(type(row), seen, target, actor=actor, source=source, **together, **written):
         raise StaleRow(f"{machine.name.capitalize()} {row.pk} is no longer {source}, or no longer as it was seen.")
 
 

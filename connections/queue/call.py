@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.db import InterfaceError, InternalError, OperationalError
 from django.db import connection as database
@@ -61,9 +61,9 @@ def ending_of(error: FivetranError) -> Ending:
     return _ENDINGS.get(type(error), Ending.UNKNOWN)
 
 
-def close(attempt: Attempt, result: Answer | FivetranError) -> None:
-    """Complete the attempt that was stored before the call."""
-    ended = {
+def ended(result: Answer | FivetranError) -> dict[str, Any]:
+    """The columns of an attempt that ended so."""
+    return {
         "ending": ending_of(result) if isinstance(result, FivetranError) else Ending.ANSWERED,
         "http_status": result.status,
         "code": result.code,
@@ -71,10 +71,14 @@ def close(attempt: Attempt, result: Answer | FivetranError) -> None:
         "x_request_id": result.request_id,
         "duration_ms": result.duration_ms,
     }
+
+
+def close(attempt: Attempt, result: Answer | FivetranError) -> None:
+    """Complete the attempt that was stored before the call."""
     if attempt.pk:
-        update_one(Attempt, Q(pk=attempt.pk), columns=ended, into=attempt)
+        update_one(Attempt, Q(pk=attempt.pk), columns=ended(result), into=attempt)
         return
-    for name, value in ended.items():
+    for name, value in ended(result).items():
         setattr(attempt, name, value)
     attempt.save()
 

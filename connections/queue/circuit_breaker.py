@@ -12,7 +12,7 @@ from django.db.models.functions import Greatest, Now
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import BreakerReason, CircuitBreaker, Pace, move, read_one
+from connections.models import BreakerReason, CircuitBreaker, Pace, move, read_one, update_one
 from connections.queue.job import Needs
 from connections.queue.publisher import enqueue
 from connections.states import Actor
@@ -28,6 +28,8 @@ PROBE_TIMEOUT = 5.0
 LONGEST_WAIT = 2 * 3600 * 1.1  # seconds: the longest that a 429 may ask for, with the jitter
 _ONE = Q(pk=1)
 _BREAKER = CircuitBreaker.objects.filter(_ONE)
+_ENDED_BY_A_SUCCESS = [BreakerReason.RATE_LIMITED, BreakerReason.HALF_OPEN]
+_NOT_AS_AFTER_A_SUCCESS = _ONE & (Q(unclear_in_a_row__gt=0) | Q(reason__in=_ENDED_BY_A_SUCCESS))
 _NOTHING: dict[str, Any] = {"open_since": None, "not_before": None}  # of a breaker that is closed
 NOT_PAUSED = Q(paused_at=None)
 HALF_OPEN = Q(reason=BreakerReason.HALF_OPEN, not_before__lte=Now())
@@ -95,10 +97,8 @@ def record_failure(error: FivetranError, *, read: bool = False) -> None:
 def record_success() -> None:
     """A call that changes something was answered clearly: creations work again."""
     # Reads do not come here: while creations fail, lists may be answered all the time.
-    row = current()
-    if row.unclear_in_a_row:
-        _BREAKER.update(unclear_in_a_row=0)
-    if row.reason in (BreakerReason.RATE_LIMITED, BreakerReason.HALF_OPEN):
+    row = update_one(CircuitBreaker, _NOT_AS_AFTER_A_SUCCESS, columns={"unclear_in_a_row": 0})
+    if row and row.reason in _ENDED_BY_A_SUCCESS:
         over = WAITED | Q(reason=BreakerReason.HALF_OPEN)
         if move(_BREAKER.filter(over), BreakerReason.CLOSED, actor=Actor.WORKER, **_NOTHING):
             _announce()

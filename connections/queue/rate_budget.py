@@ -1,5 +1,6 @@
 """The budget of calls in time: CREATIONS_PER_MINUTE, and less where little is left of Fivetran's own limit."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -32,7 +33,7 @@ class Permit:
     wait_until: datetime | CombinedExpression | None = None
 
 
-def acquire(due: QuerySet[Any] | None = None, job: str = "") -> Permit:
+def acquire(due: Callable[[], QuerySet[Any]] | None = None, job: str = "") -> Permit:
     """Take a permit in the budget, if the circuit breaker lets calls of `job` through. `due`: what the call is for."""
     row = closed_row()
     if row is None or job in row.paused_jobs:
@@ -41,7 +42,7 @@ def acquire(due: QuerySet[Any] | None = None, job: str = "") -> Permit:
     if row.pace is Pace.LOOK_UPS:
         return Permit(wait_until=Now() + RATE_AGE)
     if row.reason == BreakerReason.HALF_OPEN:
-        if due is not None and not due.exists():  # the one place is for a call that is made
+        if due is not None and not due().exists():  # the one place is for a call that is made
             return Permit()
         # One call goes ahead, and the others wait for its end. A worker that dies before it holds them no longer.
         until = Now() + timedelta(seconds=settings.CLAIM_LEASE)

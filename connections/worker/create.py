@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection as database
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, Now
 
@@ -51,11 +51,16 @@ def _after(seconds: float) -> CombinedExpression:
 
 def submit(request_id: int) -> None:
     """Send this approved request, if it is due, calls are let through and no other worker has claimed it."""
-    due = ConnectionRequest.objects.due().filter(pk=request_id)
+
+    def due() -> QuerySet[ConnectionRequest]:
+        return ConnectionRequest.objects.due().filter(pk=request_id)
+
     permit = rate_budget.acquire(due, "submit")
     if not permit.taken:
         if permit.wait_until is not None:  # it does not fit into the rate budget: postponed, its status stays
-            due.update(next_try_at=permit.wait_until, note="Waiting its turn: the portal spreads creations over time.")
+            due().update(
+                next_try_at=permit.wait_until, note="Waiting its turn: the portal spreads creations over time."
+            )
         return
     token = uuid.uuid4()
     try:
@@ -116,12 +121,10 @@ def _send(request_id: int, token: uuid.UUID, permit: rate_budget.Permit) -> bool
         return False
 
     # 5. Write the answer down.
-    def answered() -> None:
-        circuit_breaker.record_success()
-        call.close(attempt, answer)
-
     def conclude() -> bool:
-        return outcome.to_created(conn_request, Actor.WORKER, answer.data, guard=claim.mine, answered=answered)
+        ended = attempt, call.ended(answer)
+        circuit_breaker.record_success()
+        return outcome.to_created(conn_request, Actor.WORKER, answer.data, guard=claim.mine, attempt=ended)
 
     return call.retry_while_database_down(conn_request, conclude) is not False
 

@@ -1,7 +1,7 @@
 """Storing how a call ended: one transaction with the row, its event, its attempt and its notices."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -13,12 +13,15 @@ from django.db.transaction import atomic as atomic  # the others say outcome.ato
 from connections import notifications
 from connections.fivetran.errors import FivetranError, Unauthorized
 from connections.models import (
+    Attempt,
     Connection,
     ConnectionRequest,
     Handover,
     HandoverState,
     NoticeKind,
+    SetupTest,
     SetupTestsState,
+    run_in,
     status_columns,
     store_turn,
     tests_in,
@@ -43,6 +46,7 @@ def released(pause: float) -> dict[str, Any]:
     }
 
 
+IN_ONE_STATEMENT = 10  # setup tests; more are rare, and each number of them is a statement of its own
 # The columns of a row that no worker holds and none is to take up.
 NOT_HELD: dict[str, Any] = {"token": None, "lease_until": None, "next_try_at": None}
 
@@ -54,30 +58,34 @@ def to_created(
     *,
     guard: Q | None = None,
     adopted: bool = False,
-    answered: Callable[[], None] = lambda: None,
+    attempt: tuple[Attempt, Mapping[str, Any]] | None = None,
 ) -> bool:
-    """The connection exists: store its id, Fivetran's status and the setup tests in the answer, with what `answered`
-    writes. Returns whether such a test asks for something. A connection that another request holds leads to `unknown`.
+    """The connection exists: store its id, Fivetran's status and the setup tests in the answer, with the `attempt` and
+    how it ended. Returns whether such a test asks for something. A connection that another request holds leads to
+    `unknown`.
     """
+    also = [attempt] if attempt else []
     try:
         with atomic():
-            answered()
-            return _store_created(conn_request, actor, data, guard, adopted)
+            return _store_created(conn_request, actor, data, guard, adopted, also)
     except IntegrityError:
         log.warning("request %s: connection id is attached to another request", conn_request.pk)
         conn_request.refresh_from_db()  # it may have been moved in memory
         note = "Fivetran answered with a connection that belongs to another request."
-        with atomic():
-            answered()
-            to_unknown(conn_request, actor, note, guard)
+        to_unknown(conn_request, actor, note, guard, also)
         return False
 
 
 def _store_created(
-    conn_request: ConnectionRequest, actor: Actor, data: Mapping[str, Any], guard: Q | None, adopted: bool
+    conn_request: ConnectionRequest,
+    actor: Actor,
+    data: Mapping[str, Any],
+    guard: Q | None,
+    adopted: bool,
+    also: Sequence[tuple[Attempt, Mapping[str, Any]]],
 ) -> bool:
     # Tests that the body asks for are owed until their result is stored; a connection that was found brings none.
-    asked_for, asks = bool((conn_request.payload or {}).get("run_setup_tests")), False
+    asked_for = bool((conn_request.payload or {}).get("run_setup_tests"))
     brought = asked_for and not adopted and bool(tests_in(data))
     tests = SetupTestsState.STORED if brought else SetupTestsState.DUE if asked_for else SetupTestsState.NONE
     setup_state = status_columns(data)["setup_state"]
@@ -92,6 +100,8 @@ def _store_created(
         tests=tests,
         baseline=drift.baseline(conn_request.payload or {}, data, tidied=not adopted),
     )
+    run, results = run_in(connection, data)
+    in_one = brought and len(results) <= IN_ONE_STATEMENT
     transition(
         conn_request,
         Status.CREATED,
@@ -101,13 +111,18 @@ def _store_created(
         next_lookup_at=None,
         note="",
         turn=step.owner.value,
-        insert=[connection, *told],
+        insert=[connection, *told, *([run, *results] if in_one else [])],
+        also=also,
         **NOT_HELD,
     )
-    if brought:
-        asks = store_test_run.store(conn_request, connection, data, is_new=True)
-    if asks and connection.trust_waiting:
-        store_turn(conn_request.pk)
+    if brought and not in_one:
+        run.save()
+        SetupTest.objects.bulk_create(results)
+    if asks := brought and connection.tests_open > 0:
+        connection.count_trust()
+        store_test_run.tell_of_trust(conn_request, connection)
+        if connection.trust_waiting:
+            store_turn(conn_request.pk)
     return asks
 
 
@@ -138,7 +153,13 @@ def tell_of_bad_key(conn_request: ConnectionRequest, error: FivetranError) -> No
         )
 
 
-def to_unknown(conn_request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
+def to_unknown(
+    conn_request: ConnectionRequest,
+    actor: Actor,
+    why: str,
+    guard: Q | None = None,
+    also: Sequence[tuple[Attempt, Mapping[str, Any]]] = (),
+) -> None:
     """Nobody knows whether it exists: only looking helps from now on, and the first look is due at once."""
     transition(
         conn_request,
@@ -150,6 +171,7 @@ def to_unknown(conn_request: ConnectionRequest, actor: Actor, why: str, guard: Q
         next_lookup_at=Now(),
         lookups=0,
         note=why[:500],
+        also=also,
         **NOT_HELD,
     )
 

@@ -60,11 +60,14 @@ def release() -> None:
 
 def run_tests(request_id: int) -> None:
     """Run the tests of the request's connection if they are due, nobody else runs them and calls are let through."""
-    mine = due().filter(request_id=request_id)
+
+    def mine() -> QuerySet[Connection]:
+        return due().filter(request_id=request_id)
+
     permit = rate_budget.acquire(mine, "run_tests")
     if not permit.taken:
         if permit.wait_until is not None:
-            mine.update(tests_next_try_at=permit.wait_until)
+            mine().update(tests_next_try_at=permit.wait_until)
         return
     held = claim(
         Connection,
@@ -107,7 +110,7 @@ def _store(held: Claim[Connection], result: Answer | FivetranError) -> bool:
     connection_status.record_status(held.row, result.data)
     last = conn_request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
     asked_by_id = last.by_id if last is not None else None
-    asks = store_test_run.store(conn_request, held.row, result.data, asked_by_id=asked_by_id)
+    asks = store_test_run.store(conn_request, held.row, result.data, asked_by_id)
     Event.objects.note(conn_request, EventKind.TESTS_STORED, actor=Actor.WORKER)
     return asks
 

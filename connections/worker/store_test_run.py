@@ -9,24 +9,20 @@ from connections.models import Connection, ConnectionRequest, NoticeKind, store_
 
 
 def store(
-    conn_request: ConnectionRequest,
-    connection: Connection,
-    data: Mapping[str, Any],
-    *,
-    asked_by_id: int | None = None,
-    is_new: bool = False,
+    conn_request: ConnectionRequest, connection: Connection, data: Mapping[str, Any], asked_by_id: int | None = None
 ) -> bool:
-    """Store the run in an answer's `data`, in a transaction. Returns whether a test asks for something; `is_new` as of
-    `store_run`.
-    """
-    asks = store_run(connection, data, asked_by_id=asked_by_id, is_new=is_new)
-    if not is_new:  # else by whoever records the connection, with the hand-over
-        store_turn(conn_request.pk)
+    """Store the run in an answer's `data`, in a transaction. Returns whether a test asks for something."""
+    asks = store_run(connection, data, asked_by_id)
+    store_turn(conn_request.pk)
+    tell_of_trust(conn_request, connection)
+    return asks
+
+
+def tell_of_trust(conn_request: ConnectionRequest, connection: Connection) -> None:
     if connection.trust_waiting:
         hashes = {one.hash for one in connection.trust_asked()}
         people = permissions.trust_approvers(conn_request)
         notifications.notify(conn_request, NoticeKind.TRUST_NEEDED, *people, dedup_key=dedup_key(hashes))
-    return asks
 
 
 def dedup_key(hashes: Iterable[str]) -> int:

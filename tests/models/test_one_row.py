@@ -10,7 +10,18 @@ from django.db import IntegrityError
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from connections.models import Attempt, ConnectionRequest, Event, EventKind, one_row, read_one, update_one
+from connections.models import (
+    Attempt,
+    Connection,
+    ConnectionRequest,
+    Event,
+    EventKind,
+    SetupTest,
+    SetupTestRun,
+    one_row,
+    read_one,
+    update_one,
+)
 from connections.states import Actor, Status
 from tests import factories
 
@@ -97,6 +108,29 @@ def test_rows_that_belong_to_it_come_with_it_or_not_at_all(row: ConnectionReques
     assert Attempt.objects.get(pk=other.pk).started_at == other.started_at
     with pytest.raises(IntegrityError):
         update_one(ConnectionRequest, Q(pk=row.pk), columns={"note": "x"}, insert=[Attempt(request_id=None)])  # type: ignore[misc]
+
+
+def test_an_inserted_row_may_belong_to_one_before_it(row: ConnectionRequest) -> None:
+    connection = Connection(request=row, setup_state="connected")
+    run = SetupTestRun(connection=connection, setup_state="connected")
+    tests = [SetupTest(run=run, position=at, title=f"Test {at}", status="PASSED") for at in range(3)]
+    assert update_one(ConnectionRequest, Q(pk=row.pk), columns={"note": ""}, insert=[connection, run, *tests])
+    assert row.connection == connection == run.connection == SetupTestRun.objects.get(pk=run.pk).connection
+    assert [test.run_id for test in tests] == [run.pk] * 3
+    assert list(run.setup_tests.all()) == tests
+
+
+def test_another_row_is_written_with_it_or_not_at_all(row: ConnectionRequest) -> None:
+    open_one, untouched = (Attempt.objects.create(request=row, call=Attempt.Call.CREATE) for _ in range(2))
+    also, stale = [(open_one, {"code": "Success", "http_status": 201})], Q(pk=row.pk, version=row.version + 1)
+    assert update_one(ConnectionRequest, stale, columns={"note": "no"}, also=also) is None
+    open_one.refresh_from_db()
+    assert (open_one.code, open_one.http_status) == ("", None)
+    added = event(row, version=7)
+    assert update_one(ConnectionRequest, Q(pk=row.pk), columns={"note": "yes"}, also=also, insert=[added])
+    assert (open_one.code, open_one.http_status, added.version) == ("Success", 201, 7)
+    open_one.refresh_from_db(), untouched.refresh_from_db()
+    assert (open_one.code, untouched.code) == ("Success", "")
 
 
 def test_into_a_row_comes_what_was_written_and_nothing_else(row: ConnectionRequest) -> None:
