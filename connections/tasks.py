@@ -51,6 +51,7 @@ current_app.conf.task_routes = {
 current_app.conf.beat_schedule = {
     job.name: {
         "task": job.name,
+        "options": {"queue": job.lane.value},
         "schedule": schedule(timedelta(seconds=float(getattr(settings, job.every))), nowfun=steady),
     }
     for job in JOBS

@@ -1,6 +1,7 @@
 """The Celery application (`celery -A portal worker`, `celery -A portal beat`)."""
 
 import os
+from functools import cached_property
 from typing import Any
 
 from celery import Celery
@@ -12,7 +13,14 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 # load every page and form, 3 to 5 MB that neither needs.
 os.environ.setdefault("CELERY_SKIP_CHECKS", "1")
 
-app = Celery("portal")
+
+class Portal(Celery):
+    @cached_property
+    def Beat(self) -> Any:  # noqa: N802  # Celery's name
+        return self.subclass_with_self("portal.scheduler:Scheduler")
+
+
+app = Portal("portal")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["consumer"].update({"portal.consumer:SweepOnReturn", "portal.consumer:Hearing"})

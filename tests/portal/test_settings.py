@@ -427,3 +427,17 @@ class TestTrialEnvironment:
         demo.fill(environment)
         assert environment["FIVETRAN_API_KEY"] == "sandbox-key"
         assert "FIVETRAN_API_SECRET_FILE" not in environment
+
+
+def test_the_scheduler_has_the_schedule_and_loads_nothing_of_the_product() -> None:
+    """In a process of its own, as `celery -A portal beat` begins."""
+    script = (
+        "import sys; from portal.celery import app; beat = app.Beat(app=app, quiet=True); beat.init_loader()\n"
+        "print(sorted((e['task'], e['options']['queue']) for e in app.conf.beat_schedule.values()))\n"
+        "print([name for name in sys.modules if name.startswith(('connections.', 'django.contrib'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    scheduled, loaded = done.stdout.splitlines()
+    jobs = import_module("connections.worker").JOBS
+    assert scheduled == str(sorted((job.name, job.lane.value) for job in jobs if job.every))
+    assert loaded == "[]"
