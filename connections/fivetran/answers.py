@@ -28,8 +28,6 @@ from .transport import Reply, TooLate, TunnelFailed
 
 REFUSALS = frozenset({400, 403, 404, 405, 406, 415, 422})
 MAX_DEPTH = 64
-# Striking a shorter one out would only garble texts.
-SHORTEST_SECRET = 6
 RETRY_AFTER_RANGE = (1.0, 7_200.0)
 
 _NEVER_CONNECTED = (NewConnectionError, NameResolutionError, ConnectTimeoutError, TunnelFailed, TooLate)
@@ -70,18 +68,19 @@ def read_json(body: bytes) -> Any:
         value = json.loads(body.decode(), object_pairs_hook=unique, parse_constant=no_constant, parse_float=finite)
     except RecursionError:
         raise ValueError("nested too deeply") from None
-    return storable(value, 0)  # what no database can store becomes U+FFFD
+    return with_texts(value, lambda text: _UNSTORABLE.sub("\ufffd", text))  # what no database can store
 
 
-def storable(value: Any, depth: int) -> Any:
+def with_texts(value: Any, changed: Callable[[str], str], depth: int = 0) -> Any:
+    """`value` with each text in it, keys too, as `changed` makes it; ValueError beyond 64 levels."""
     if depth > MAX_DEPTH:
         raise ValueError("nested too deeply")
     if isinstance(value, str):
-        return _UNSTORABLE.sub("\ufffd", value)
+        return changed(value)
     if isinstance(value, list):
-        return [storable(item, depth + 1) for item in value]
+        return [with_texts(item, changed, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {storable(key, depth): storable(item, depth + 1) for key, item in value.items()}
+        return {changed(key): with_texts(item, changed, depth + 1) for key, item in value.items()}
     return value
 
 
@@ -94,7 +93,7 @@ def judge_reply(
     duration_ms: int,
     without_data: bool = False,
 ) -> Answer | FivetranError:
-    """`secrets` are removed from all texts. `without_data`: the answer may lack `data`, as after a deletion, where its
+    """`secrets` are removed from all texts. `without_data`: the answer may lack `data`, as after a DELETE, where its
     `code` is Success. `expired`: the deadline cut the reply off, so it may be a 201 without a body.
     """
     envelope, flaw = envelope_of(reply)
@@ -108,7 +107,9 @@ def judge_reply(
         if without_data and data is None and code == "Success":
             data = {}
         if not flaw and isinstance(data, dict) and usable(data):
-            return Answer(reply.status, code, message, without_secrets(data, secrets), request_id, duration_ms)
+            # A setup test may quote the request that it was part of.
+            data = with_texts(data, lambda text: without_secrets(text, secrets))
+            return Answer(reply.status, code, message, data, request_id, duration_ms)
         flaw = flaw or "what was asked for is not in it"
     elif reply.status < 400:
         flaw = "it is a redirect, which is never followed" if reply.status >= 300 else "its status is not 200 or 201"
@@ -206,21 +207,10 @@ def causes_of(error: BaseException) -> Iterator[BaseException]:
 
 def clean_text(text: object, length: int, secrets: tuple[str, ...]) -> str:
     # Struck out before the cut, which could leave half a secret, and after the cleaning, which could join two halves.
-    cleaned = clean(text, 4 * length)
+    return without_secrets(clean(text, 4 * length), secrets)[:length]
+
+
+def without_secrets(text: str, secrets: tuple[str, ...]) -> str:
     for secret in secrets:
-        if len(secret) >= SHORTEST_SECRET:
-            cleaned = cleaned.replace(secret, "[hidden]")
-    return cleaned[:length]
-
-
-def without_secrets(value: Any, secrets: tuple[str, ...]) -> Any:
-    if isinstance(value, str):  # a setup test may quote the request that it was part of
-        for secret in secrets:
-            if len(secret) >= SHORTEST_SECRET and secret in value:
-                value = value.replace(secret, "[hidden]")
-        return value
-    if isinstance(value, list):
-        return [without_secrets(item, secrets) for item in value]
-    if isinstance(value, dict):
-        return {without_secrets(key, secrets): without_secrets(item, secrets) for key, item in value.items()}
-    return value
+        text = text.replace(secret, "[hidden]")
+    return text

@@ -29,6 +29,7 @@ MAX_PAGES = 200
 GET_TRIES = 3
 GET_REPEATED_STATUSES = frozenset({500, 502, 503, 504})
 CURSOR_LENGTH = 4_096
+SHORTEST_SECRET = 6  # striking a shorter one out would only garble texts
 
 
 class Caller:
@@ -70,16 +71,7 @@ class Caller:
     def _post(self, path: str, body: Mapping[str, Any], usable: Usable, timing: Timing) -> Answer:
         return self._change("POST", path, body, usable, timing)
 
-    def _change(
-        self,
-        method: str,
-        path: str,
-        body: Mapping[str, Any] | None,
-        usable: Usable,
-        timing: Timing,
-        *,
-        without_data: bool = False,
-    ) -> Answer:
+    def _change(self, method: str, path: str, body: Mapping[str, Any] | None, usable: Usable, timing: Timing) -> Answer:
         """A call that changes something, sent at most once; without `body` it has no content."""
         request = requests.Request(method, f"{self.base_url}/v1{path}")
         if body is not None:
@@ -88,7 +80,7 @@ class Caller:
             request.headers = {"Content-Type": "application/json"}
         # A kept connection that the server drops just now fails like one dropped after reading: hence a fresh one.
         with closing(self._wire("changing")) as wire:
-            ending = self._ending(wire, request, usable, timing, POST_BODY_CAP, without_data=without_data)
+            ending = self._ending(wire, request, usable, timing, POST_BODY_CAP)
         if isinstance(ending, FivetranError):
             raise ending
         return ending
@@ -133,14 +125,7 @@ class Caller:
             query["cursor"] = cursor
 
     def _ending(
-        self,
-        wire: Wire,
-        request: requests.Request,
-        usable: Usable,
-        timing: Timing,
-        cap: int,
-        *,
-        without_data: bool = False,
+        self, wire: Wire, request: requests.Request, usable: Usable, timing: Timing, cap: int
     ) -> Answer | FivetranError:
         # The ending is returned and not raised, so that no traceback leads to frames that hold the key.
         started = boottime()
@@ -155,7 +140,7 @@ class Caller:
             return Unauthorized(f"The API key could not be read ({type(failure).__name__}).")
         if not (key and secret):
             return Unauthorized("There is no API key.")
-        secrets = (token, secret, key)
+        secrets = tuple(text for text in (token, secret, key) if len(text) >= SHORTEST_SECRET)
         headers = {
             **request.headers,
             "Accept": "application/json;version=2",
@@ -176,7 +161,7 @@ class Caller:
             secrets=secrets,
             expired=wire.deadline.passed,
             duration_ms=milliseconds(),
-            without_data=without_data,
+            without_data=request.method == "DELETE",
         )
 
     def _wire(self, what: str) -> Wire:

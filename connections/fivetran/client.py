@@ -70,7 +70,7 @@ class FivetranClient(Caller):
         """The answer has no `data`. Refused with status 404 when the connection is deleted already."""
         timing = Timing(self._quick.connect, self._quick.read, self._quick.total, give_up_at)
         path = f"/connections/{checked_identifier(connection_id)}"
-        return self._change("DELETE", path, None, _anything, timing, without_data=True)
+        return self._change("DELETE", path, None, _anything, timing)
 
     def mint_connect_card(
         self, connection_id: str, redirect_uri: str, hide_setup_guide: bool = False, *, all_fields: bool = False
