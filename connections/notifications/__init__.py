@@ -29,7 +29,6 @@ from connections.models import (
 )
 from connections.notifications import mails
 from connections.notifications.layout import Mail
-from connections.notifications.mails import BAD_KEY_DEDUP_KEY as BAD_KEY_DEDUP_KEY
 from connections.notifications.mails import GATHERED
 from connections.permissions import holders
 from connections.spec import characters
@@ -78,7 +77,7 @@ def notify(
 def tell_of_refusal(conn_request: ConnectionRequest, code: str) -> None:
     """Operators are told, once, where Fivetran refused a call for a connection with a code that they mend."""
     if code in TOLD:
-        key = BAD_KEY_DEDUP_KEY if code == BAD_KEY else mails.FORBIDDEN_DEDUP_KEY
+        key = mails.BAD_KEY_DEDUP_KEY if code == BAD_KEY else mails.FORBIDDEN_DEDUP_KEY
         notify(conn_request, NoticeKind.ATTENTION, *operators(), dedup_key=key)
 
 

@@ -182,7 +182,7 @@ def _may_send(claim: Claim, client: Any) -> bool:
             # their turn, and after MAX_ATTEMPTS an operator looks.
             pause *= 2 ** (conn_request.attempts_used - 1)
         note = retry.waiting_note(error)
-        _release(claim, why=type(error).__name__, pause=pause, give_attempt_back=clear, note=note)
+        _release(claim, type(error).__name__, pause, give_attempt_back=clear, note=note)
         return False
     if not same:
         outcome.to_attention(conn_request, Actor.WORKER, "It was approved for another Fivetran account.", claim.mine)
@@ -206,17 +206,9 @@ def sent_again_by_operator(conn_request: ConnectionRequest) -> bool:
     return last is not None and last.actor == Actor.OPERATOR
 
 
-def _release(claim: Claim, *, why: str, pause: float, give_attempt_back: bool = True, note: str = "") -> None:
-    transition(
-        claim.request,
-        Status.APPROVED,
-        actor=Actor.WORKER,
-        guard=claim.mine,
-        detail={"why": why},
-        **outcome.released(pause),
-        attempts_used=F("attempts_used") - (1 if give_attempt_back else 0),
-        note=note,
-    )
+def _release(claim: Claim, why: str, pause: float, *, give_attempt_back: bool = True, **columns: Any) -> None:
+    columns["attempts_used"] = F("attempts_used") - (1 if give_attempt_back else 0)
+    outcome.put_back(claim.request, Actor.WORKER, why, claim.mine, pause=pause, **columns)
 
 
 def commit_sending(claim: Claim, permit: rate_budget.Permit) -> tuple[Attempt, float] | None:
@@ -240,47 +232,30 @@ def commit_sending(claim: Claim, permit: rate_budget.Permit) -> tuple[Attempt, f
             )
     except StaleRow:
         why = "nothing was sent: the circuit breaker was opened meanwhile, or the look-up took too long"
-        _release(claim, why=why, pause=0)
+        _release(claim, why, 0, note="")
         return None
     return attempt, boottime()
 
 
 def _conclude_error(claim: Claim, attempt: Attempt, error: FivetranError) -> None:
     conn_request = claim.request
-    match error:
-        case NotSent() | RateLimited() | Unauthorized():
-            with outcome.atomic():
-                circuit_breaker.record_failure(error)  # before the row is due again
-                outcome.tell_of_bad_key(conn_request, error)
-                call.close(attempt, error)
-                transition(
-                    conn_request,
-                    Status.APPROVED,
-                    actor=Actor.WORKER,
-                    guard=claim.mine,
-                    detail={"why": type(error).__name__},
-                    **outcome.released(retry.pause_after(error)),
-                    attempts_used=F("attempts_used") - 1,
-                    first_sent_at=claim.sent_before,  # proved to have had no effect, so it was not a sending
-                    note=retry.waiting_note(error),
-                )
-        case Refused(name_taken=True) if claim.sent_before is not None:
-            _to_unknown(claim, attempt, error, "The name is taken, perhaps by an earlier attempt.")
-        case Refused():
-            with outcome.atomic():
-                circuit_breaker.record_success()
-                call.close(attempt, error)
+    with outcome.atomic():
+        circuit_breaker.record_failure(error)  # before the row is due again
+        outcome.tell_of_bad_key(conn_request, error)
+        call.close(attempt, error)
+        match error:
+            case NotSent() | RateLimited() | Unauthorized():
+                note, pause = retry.waiting_note(error), retry.pause_after(error)
+                # Proved to have had no effect, so it was not a sending.
+                _release(claim, type(error).__name__, pause, note=note, first_sent_at=claim.sent_before)
+            case Refused(name_taken=True) if claim.sent_before is not None:
+                why = "The name is taken, perhaps by an earlier attempt."
+                outcome.to_unknown(conn_request, Actor.WORKER, why, claim.mine)
+            case Refused():
                 code = "name_taken" if error.name_taken else refusals.code_of(error.status, error.code)
                 outcome.to_failed(conn_request, code, error.message, claim.mine)
-        case _:
-            _to_unknown(claim, attempt, error, error.message)
-
-
-def _to_unknown(claim: Claim, attempt: Attempt, error: FivetranError, why: str) -> None:
-    with outcome.atomic():
-        circuit_breaker.record_failure(error)
-        call.close(attempt, error)
-        outcome.to_unknown(claim.request, Actor.WORKER, why, claim.mine)
+            case _:
+                outcome.to_unknown(conn_request, Actor.WORKER, error.message, claim.mine)
 
 
 # --- what the sweeper does -------------------------------------------------------------------------------------------
@@ -296,14 +271,8 @@ def tidy() -> None:
 
 def release(conn_request: ConnectionRequest) -> None:
     """Put a claim whose lease is over back into the queue: nothing was sent."""
-    transition(
-        conn_request,
-        Status.APPROVED,
-        actor=Actor.SWEEPER,
-        guard=Q(lease_until__lt=Now()),
-        detail={"why": "the worker was lost before sending"},
-        **outcome.released(0),
-    )
+    why = "the worker was lost before sending"
+    outcome.put_back(conn_request, Actor.SWEEPER, why, Q(lease_until__lt=Now()))
 
 
 def give_up_call(conn_request: ConnectionRequest) -> None:

@@ -29,21 +29,12 @@ from connections.models import (
 )
 from connections.next_step import NextStep, next_step
 from connections.spec import drift
+from connections.spec.refusals import BAD_KEY
 from connections.states import Actor, Status
 from connections.worker import store_test_run
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
-
-
-def released(pause: float) -> dict[str, Any]:
-    """The columns of a row that goes back to the queue, due again after `pause` seconds."""
-    return {
-        "token": None,
-        "lease_until": None,
-        "deadline_at": None,
-        "next_try_at": Now() + timedelta(seconds=pause),
-    }
 
 
 IN_ONE_STATEMENT = 10  # setup tests; more are rare, and each number of them is a statement of its own
@@ -145,12 +136,28 @@ def to_failed(conn_request: ConnectionRequest, code: str, message: str, guard: Q
             notifications.notify(conn_request, NoticeKind.ATTENTION, *notifications.operators())
 
 
+def put_back(
+    conn_request: ConnectionRequest, actor: Actor, why: str, guard: Q, *, pause: float = 0, **columns: Any
+) -> None:
+    """It goes back to the queue, due again after `pause` seconds."""
+    transition(
+        conn_request,
+        Status.APPROVED,
+        actor=actor,
+        guard=guard,
+        detail={"why": why},
+        token=None,
+        lease_until=None,
+        deadline_at=None,
+        next_try_at=Now() + timedelta(seconds=pause),
+        **columns,
+    )
+
+
 def tell_of_bad_key(conn_request: ConnectionRequest, error: FivetranError) -> None:
     """Operators are told of a key that Fivetran does not accept, once per request."""
     if isinstance(error, Unauthorized):
-        notifications.notify(
-            conn_request, NoticeKind.ATTENTION, *notifications.operators(), dedup_key=notifications.BAD_KEY_DEDUP_KEY
-        )
+        notifications.tell_of_refusal(conn_request, BAD_KEY)
 
 
 def to_unknown(

@@ -3,6 +3,7 @@
 import logging
 from contextlib import suppress
 from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q, QuerySet
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError
-from connections.models import ConnectionRequest, IllegalTransition, StaleRow, transition, update_one
+from connections.models import ConnectionRequest, IllegalTransition, StaleRow, update_one
 from connections.queue import call, circuit_breaker
 from connections.queue.retry import MAX_ATTEMPTS
 from connections.states import Actor, Status
@@ -83,15 +84,6 @@ def _settle(conn_request: ConnectionRequest, mine: Q) -> None:
     elif conn_request.attempts_used >= MAX_ATTEMPTS:
         outcome.to_attention(conn_request, Actor.RECONCILER, f"{MAX_ATTEMPTS} attempts were used up.", mine)
     else:
-        transition(
-            conn_request,
-            Status.APPROVED,
-            actor=Actor.RECONCILER,
-            guard=mine,
-            detail={"why": f"not there after {lookups} look-ups"},
-            **outcome.released(0),
-            unknown_at=None,
-            next_lookup_at=None,
-            lookups=0,
-            note="",
-        )
+        why = f"not there after {lookups} look-ups"
+        looked: dict[str, Any] = {"unknown_at": None, "next_lookup_at": None, "lookups": 0, "note": ""}
+        outcome.put_back(conn_request, Actor.RECONCILER, why, mine, **looked)
