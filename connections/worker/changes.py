@@ -2,7 +2,6 @@
 
 import logging
 import uuid
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
@@ -12,7 +11,7 @@ from django.db.models.functions import Now
 
 from connections import notifications
 from connections.fivetran import configured
-from connections.fivetran.client import Answer, boottime
+from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
 from connections.models import (
     Attempt,
@@ -27,8 +26,8 @@ from connections.models import (
     transition_change,
 )
 from connections.next_step import NO_CLEAR_ANSWER, ChangeStep
-from connections.queue import call, circuit_breaker, retry, sweep
-from connections.queue.claim import Columns
+from connections.queue import call, circuit_breaker, claim, retry, sweep
+from connections.queue.claim import Queue
 from connections.spec import drift, payloads, refusals
 from connections.states import Actor, ChangeStatus, Status
 from connections.worker import account, connection_status, outcome
@@ -38,25 +37,18 @@ log = logging.getLogger(__name__)
 # Fivetran shows decides whether the change was made.
 MAX_LOOKUPS = 5  # further claims, in which Fivetran is only asked how the connection is
 LEASE = timedelta(seconds=150)  # longer than a call with its deadline and a look-up; a claim that died is due again
-COLUMNS = Columns(attempts="attempts_used")
+QUEUE = Queue(ConnectionChange, ChangeStatus.APPROVED, ChangeStatus.RUNNING, attempts="attempts_used")
 START_SECONDS = 60.0  # in which the call must begin after the claim, so that it is over when the lease is
 
 
-@dataclass(frozen=True)
-class Claim:
-    """A claimed change, the token that proves it, and the clock's reading at the claim."""
-
-    change: ConnectionChange
-    token: uuid.UUID
-    started: float
-
+class Claim(claim.Claim[ConnectionChange]):
     @property
     def mine(self) -> Q:
         return Q(token=self.token)  # no row matches any more once another worker has claimed it
 
     @property
     def request(self) -> ConnectionRequest:
-        return self.change.request
+        return self.row.request
 
     @property
     def connection(self) -> Connection:
@@ -64,7 +56,7 @@ class Claim:
 
     def done(self, answer: Answer | None = None) -> None:
         """Fivetran made it: store what `answer` says, or that the connection is deleted, and tell who asked."""
-        change = self.change
+        change = self.row
         with outcome.atomic():
             transition_change(
                 change, ChangeStatus.DONE, actor=Actor.WORKER, guard=self.mine, note="", **outcome.NOT_HELD
@@ -81,7 +73,7 @@ class Claim:
     def failed(self, code: str, message: str) -> None:
         with outcome.atomic():
             transition_change(
-                self.change,
+                self.row,
                 ChangeStatus.FAILED,
                 actor=Actor.WORKER,
                 guard=self.mine,
@@ -95,7 +87,7 @@ class Claim:
 
     def without_connection(self, code: str, message: str) -> None:
         """Fivetran has no such connection any more: a deletion is done, any other change failed."""
-        if self.change.kind == ChangeKind.DELETE:
+        if self.row.kind == ChangeKind.DELETE:
             self.done()
         else:
             self.failed(code, message)
@@ -104,14 +96,14 @@ class Claim:
         """Due again after a pause; the attempt counts only where the effect is unclear."""
         again = "Fivetran gave no clear answer. The portal sends it once more."
         note = again if sent and not retry.had_no_effect(error) else retry.waiting_note(error)
-        columns = {**COLUMNS.put_back(error, settings.PROBE_SECONDS, sent=sent), "note": note}
-        transition_change(self.change, ChangeStatus.APPROVED, actor=Actor.WORKER, guard=self.mine, why=note, **columns)
+        columns = {**QUEUE.again(error, sent=sent), "note": note}
+        transition_change(self.row, ChangeStatus.APPROVED, actor=Actor.WORKER, guard=self.mine, why=note, **columns)
 
     def _notify(self) -> None:
-        people = [self.change.requester, self.request.requester]
-        if change_step_of(self.change) is ChangeStep.REFUSED_FOR_OPERATORS:
+        people = [self.row.requester, self.request.requester]
+        if change_step_of(self.row) is ChangeStep.REFUSED_FOR_OPERATORS:
             people += notifications.operators()
-        notifications.notify(self.request, NoticeKind.CHANGE_ENDED, *people, dedup_key=self.change.pk)
+        notifications.notify(self.request, NoticeKind.CHANGE_ENDED, *people, dedup_key=self.row.pk)
 
 
 def apply_change(change_id: int) -> None:
@@ -120,111 +112,111 @@ def apply_change(change_id: int) -> None:
     if change is None:
         return
     try:
-        claim = claim_row(change)
-        if _may_send(claim):
-            send(claim)
+        held = claim_row(change)
+        if _may_send(held):
+            send(held)
     except (StaleRow, *call.DATABASE_DOWN):
         raise
     except Exception as error:
         log.exception("change %s cannot be processed", change_id)
-        claim = Claim(change, change.token or uuid.uuid4(), 0.0)  # ours: another worker's is not to be ended
+        held = Claim(change, change.token or uuid.uuid4())  # ours: another worker's is not to be ended
         change.refresh_from_db()
         why = f"The portal could not process this change ({type(error).__name__}). Ask an operator to look."
         try:
-            claim.failed("portal_error", why)
+            held.failed("portal_error", why)
         except (IllegalTransition, StaleRow):
             log.warning("change %s could not be set aside from %s", change.pk, change.status)
 
 
 def claim_row(change: ConnectionChange) -> Claim:
-    claim = Claim(change, uuid.uuid4(), boottime())
+    held = Claim(change)
     transition_change(
         change,
         ChangeStatus.RUNNING,
         actor=Actor.WORKER,
         guard=Q(next_try_at__lte=Now()),
         note="",
-        **COLUMNS.held(claim.token, LEASE),
+        **QUEUE.held(held.token, LEASE),
     )
-    return claim
+    return held
 
 
-def _may_send(claim: Claim) -> bool:
+def _may_send(held: Claim) -> bool:
     """Whether body, connection and account are the approved ones; else the change has ended."""
-    change, conn_request = claim.change, claim.request
+    change, conn_request = held.row, held.request
     if payloads.digest(change.body) != change.approved_digest:
-        claim.failed("body_changed", "The body is not the one that was approved. Nothing was sent.")
+        held.failed("body_changed", "The body is not the one that was approved. Nothing was sent.")
         return False
     if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:
-        claim.without_connection("gone", "The connection is no longer at Fivetran. Nothing was sent.")
+        held.without_connection("gone", "The connection is no longer at Fivetran. Nothing was sent.")
         return False
     try:
         if account.same(configured.client(), change.approved_account):
             return True
     except FivetranError as error:
         circuit_breaker.record_failure(error, read=True)
-        claim.put_back(error, sent=False)
+        held.put_back(error, sent=False)
         return False
-    claim.failed("other_account", "It was approved for another Fivetran account. Nothing was sent.")
+    held.failed("other_account", "It was approved for another Fivetran account. Nothing was sent.")
     return False
 
 
-def send(claim: Claim) -> None:
+def send(held: Claim) -> None:
     """PATCH or DELETE, and write the answer down; only a look at Fivetran once every try has ended unclearly."""
-    change, conn_request, client = claim.change, claim.request, configured.client()
-    connection_id, limit = str(conn_request.connection_id), claim.started + START_SECONDS
+    change, conn_request, client = held.row, held.request, configured.client()
+    connection_id, limit = str(conn_request.connection_id), held.started + START_SECONDS
     if change.attempts_used > retry.MAX_ATTEMPTS:
         ask = partial(client.get_connection, connection_id)
-        call.record(conn_request, Attempt.Call.STATUS, ask, partial(_looked, claim), read=True)
+        call.record(conn_request, Attempt.Call.STATUS, ask, partial(_looked, held), read=True)
     elif change.kind == ChangeKind.DELETE:
         ask = partial(client.delete_connection, connection_id, give_up_at=limit)
-        call.record(conn_request, Attempt.Call.DELETE, ask, partial(_sent, claim))
+        call.record(conn_request, Attempt.Call.DELETE, ask, partial(_sent, held))
     else:
         ask = partial(client.update_connection, connection_id, change.body, give_up_at=limit)
-        call.record(conn_request, Attempt.Call.CHANGE, ask, partial(_sent, claim))
+        call.record(conn_request, Attempt.Call.CHANGE, ask, partial(_sent, held))
 
 
-def _sent(claim: Claim, result: Answer | FivetranError) -> None:
-    claim.change.refresh_from_db()
+def _sent(held: Claim, result: Answer | FivetranError) -> None:
+    held.row.refresh_from_db()
     match result:
         case Answer():
-            claim.done(result)
+            held.done(result)
         case Refused() if connection_status.says_deleted(result):
-            connection_status.mark_deleted(claim.request)
-            claim.without_connection(result.code, "The connection is no longer at Fivetran.")
+            connection_status.mark_deleted(held.request)
+            held.without_connection(result.code, "The connection is no longer at Fivetran.")
         case Refused():
-            claim.failed(refusals.code_of(result.status, result.code), result.message)
+            held.failed(refusals.code_of(result.status, result.code), result.message)
         case _:
-            claim.put_back(result)
+            held.put_back(result)
 
 
-def _looked(claim: Claim, result: Answer | FivetranError) -> None:
+def _looked(held: Claim, result: Answer | FivetranError) -> None:
     """Every try ended unclearly: what Fivetran shows of the connection decides."""
-    claim.change.refresh_from_db()
-    change = claim.change
+    held.row.refresh_from_db()
+    change = held.row
     if isinstance(result, FivetranError):
-        _not_looked(claim, result)
+        _not_looked(held, result)
         return
     # As far as Fivetran says: of a manual schedule it does not say the frequency.
     told = any(result.data.get(field) not in ("", None) for field in change.values)
     shown = told and not any(one["field"] in change.values for one in drift.drift(change.values, result.data))
     if change.kind != ChangeKind.DELETE and shown:
-        claim.done(result)
+        held.done(result)
         return
-    connection_status.record_status(claim.connection, result.data)
+    connection_status.record_status(held.connection, result.data)
     said = f"Fivetran gave no clear answer {retry.MAX_ATTEMPTS} times, and shows the connection as it was before."
-    claim.failed("no_effect", said)
+    held.failed("no_effect", said)
 
 
-def _not_looked(claim: Claim, error: FivetranError) -> None:
+def _not_looked(held: Claim, error: FivetranError) -> None:
     if connection_status.says_deleted(error):
-        connection_status.mark_deleted(claim.request)
-        claim.without_connection(error.code, "The connection is no longer at Fivetran.")
-    elif isinstance(error, Refused) or claim.change.attempts_used >= retry.MAX_ATTEMPTS + MAX_LOOKUPS:
+        connection_status.mark_deleted(held.request)
+        held.without_connection(error.code, "The connection is no longer at Fivetran.")
+    elif isinstance(error, Refused) or held.row.attempts_used >= retry.MAX_ATTEMPTS + MAX_LOOKUPS:
         said = "Fivetran gave no clear answer. Nobody knows whether the change was made: look at Fivetran."
-        claim.failed(NO_CLEAR_ANSWER, said)
+        held.failed(NO_CLEAR_ANSWER, said)
     else:
-        claim.put_back(error)
+        held.put_back(error)
 
 
 # --- what the sweeper does -------------------------------------------------------------------------------------------
@@ -239,7 +231,7 @@ def tidy() -> None:
 def release(change: ConnectionChange) -> None:
     # The call may have had its effect; to make it again does no harm.
     mine, why = Q(lease_until__lt=Now()), "The worker was lost."
-    transition_change(change, ChangeStatus.APPROVED, actor=Actor.SWEEPER, guard=mine, why=why, **COLUMNS.due_again())
+    transition_change(change, ChangeStatus.APPROVED, actor=Actor.SWEEPER, guard=mine, why=why, **QUEUE.due_again())
 
 
 @outcome.atomic

@@ -46,7 +46,7 @@ JOBS: tuple[Job, ...] = (
         lane=Lane.SLOW,
         rows=setup_tests.due,
         key="request_id",
-        tidy=(setup_tests.release,),
+        tidy=(setup_tests.QUEUE.release,),
         gave_up=setup_tests.gave_up,
         why="tests_note",
         again=setup_tests.again,
@@ -93,7 +93,7 @@ JOBS: tuple[Job, ...] = (
         work=trust.send_trust,
         needs=Needs.CHANGING,
         rows=trust.due,
-        tidy=(trust.release,),
+        tidy=(trust.QUEUE.release,),
     ),
     Job(
         name="read_syncs",

@@ -6,7 +6,7 @@ from functools import partial
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection as database
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from connections import catalog
@@ -16,7 +16,6 @@ from connections.fivetran.errors import FivetranError, Refused
 from connections.models import (
     Attempt,
     Connection,
-    ConnectionRequest,
     Event,
     EventKind,
     SetupTestsState,
@@ -25,15 +24,13 @@ from connections.models import (
 )
 from connections.models.connection import DUE_NOW
 from connections.queue import call, rate_budget, retry
-from connections.queue.claim import Claim, Columns, claim
+from connections.queue.claim import Claim, Queue
 from connections.states import Actor
 from connections.worker import connection_status, store_test_run
 
-COLUMNS = Columns("tests_next_try_at", "tests_token", "tests_lease_until", "tests_attempts", "tests_note")
-
-
-_THERE = ConnectionRequest.objects.filter(pk=OuterRef("request_id"), deleted_at_fivetran_at=None)
-DUE = Q(Exists(_THERE), tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
+_COLUMNS = ("tests_next_try_at", "tests_token", "tests_lease_until", "tests_attempts", "tests_note")
+QUEUE = Queue(Connection, SetupTestsState.DUE, SetupTestsState.RUNNING, *_COLUMNS)
+DUE = Q(connection_status.THERE, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
 
 
 def due() -> QuerySet[Connection]:
@@ -52,12 +49,6 @@ def again(connection: Connection, by: User) -> None:
     store_turn(connection.request_id)
 
 
-def release() -> None:
-    """Make runs whose worker died due again."""
-    dead = Connection.objects.filter(tests_lease_until__lt=Now())
-    move(dead, SetupTestsState.DUE, actor=Actor.SWEEPER, **COLUMNS.due_again())
-
-
 def run_tests(request_id: int) -> None:
     """Run the tests of the request's connection if they are due, nobody else runs them and calls are let through."""
 
@@ -69,13 +60,7 @@ def run_tests(request_id: int) -> None:
         if permit.wait_until is not None:
             mine().update(tests_next_try_at=permit.wait_until)
         return
-    held = claim(
-        Connection,
-        Q(request_id=request_id) & DUE,
-        SetupTestsState.RUNNING,
-        COLUMNS,
-        timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1),
-    )
+    held = QUEUE.claim(Q(request_id=request_id) & DUE, timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1))
     if held is None:
         rate_budget.release(permit)
         return
@@ -101,11 +86,11 @@ def _run(held: Claim[Connection]) -> bool:
 
 
 def _store(held: Claim[Connection], result: Answer | FivetranError) -> bool:
-    mine, conn_request = Connection.objects.filter(pk=held.row.pk, tests_token=held.token), held.row.request
+    conn_request = held.row.request
     if isinstance(result, FivetranError):
         _not_run(held, result)
         return False
-    if mine.update(tests_token=None, tests_lease_until=None) != 1:
+    if QUEUE.holding(held).update(tests_token=None, tests_lease_until=None) != 1:
         return False  # another run took over; this one's result is in the attempts
     connection_status.record_status(held.row, result.data)
     last = conn_request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
@@ -117,11 +102,10 @@ def _store(held: Claim[Connection], result: Answer | FivetranError) -> bool:
 
 def _not_run(held: Claim[Connection], error: FivetranError) -> None:
     """Try again later; after a refusal, or the last try, say why and leave it to the button."""
-    mine = Connection.objects.filter(pk=held.row.pk, tests_token=held.token)
     if retry.is_final(error, held.row.tests_attempts):
-        move(mine, SetupTestsState.STORED, actor=Actor.WORKER, **COLUMNS.ended(error.message))
+        move(QUEUE.holding(held), SetupTestsState.STORED, actor=Actor.WORKER, **QUEUE.ended(error.message))
     else:
-        move(mine, SetupTestsState.DUE, actor=Actor.WORKER, **COLUMNS.put_back(error, settings.PROBE_SECONDS))
+        QUEUE.put_back(held, error)
     store_turn(held.row.request_id)
     if isinstance(error, Refused):
         connection_status.heed_refusal(held.row.request, error)

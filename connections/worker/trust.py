@@ -5,7 +5,6 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.db.transaction import atomic
@@ -26,15 +25,13 @@ from connections.models import (
 )
 from connections.models.connection import DUE_NOW
 from connections.queue import call, circuit_breaker, retry
-from connections.queue.claim import Claim, Columns, claim
+from connections.queue.claim import Claim, Queue
 from connections.queue.job import Message
 from connections.states import Actor
 from connections.worker import account, connection_status
 
 LEASE = timedelta(seconds=120)  # longer than a short call; one that died is then due again
-COLUMNS = Columns(note="message")
-
-
+QUEUE = Queue(Trust, TrustState.DUE, TrustState.RUNNING, note="message")
 DUE = Q(connection_status.THERE, state=TrustState.DUE, next_try_at__lte=Now())
 
 
@@ -42,14 +39,9 @@ def due() -> QuerySet[Trust]:
     return Trust.objects.filter(DUE).order_by("next_try_at", "id")
 
 
-def release() -> None:
-    dead = Trust.objects.filter(lease_until__lt=Now())
-    move(dead, TrustState.DUE, actor=Actor.SWEEPER, **COLUMNS.due_again())
-
-
 def send_trust(trust_id: int) -> Sequence[Message]:
     """Tell Fivetran of this approval if it is due and no other worker does; then the setup tests are due."""
-    held = claim(Trust, Q(pk=trust_id) & DUE, TrustState.RUNNING, COLUMNS, LEASE)
+    held = QUEUE.claim(Q(pk=trust_id) & DUE, LEASE)
     if held is None:
         return ()
     row, conn_request, client = held.row, held.row.request, configured.client()
@@ -57,7 +49,7 @@ def send_trust(trust_id: int) -> Sequence[Message]:
         is_same = account.same(client, conn_request.approved_account)
     except FivetranError as error:
         circuit_breaker.record_failure(error, read=True)
-        _put_back(held, error, sent=False)
+        QUEUE.put_back(held, error, sent=False)
         return ()
     if not is_same:
         _refuse(held, "The API key is another account's. Nothing was sent.", attempts=F("attempts") - 1)
@@ -72,9 +64,8 @@ def _store(held: Claim[Trust], result: Answer | FivetranError) -> Sequence[Messa
     if isinstance(result, FivetranError):
         _not_sent(held, result)
         return ()
-    told = partial(_note, row, EventKind.TRUST_SENT, _what(row))
-    mine = Trust.objects.filter(pk=row.pk, token=held.token)
-    if move(mine, TrustState.SENT, actor=Actor.WORKER, event=told, ended_at=Now(), **COLUMNS.ended()) != 1:
+    told, columns = partial(_note, row, EventKind.TRUST_SENT, _what(row)), {"ended_at": Now(), **QUEUE.ended()}
+    if move(QUEUE.holding(held), TrustState.SENT, actor=Actor.WORKER, event=told, **columns) != 1:
         return ()  # another worker told Fivetran too, which changes nothing there
     # Due also where a run is under way: it began before Fivetran was told.
     there = Connection.objects.filter(request_id=row.request_id, request__deleted_at_fivetran_at=None)
@@ -86,7 +77,7 @@ def _store(held: Claim[Trust], result: Answer | FivetranError) -> Sequence[Messa
 def _not_sent(held: Claim[Trust], error: FivetranError) -> None:
     """Try again later; after a refusal, or the last try, say why and leave it to another approval."""
     if not retry.is_final(error, held.row.attempts):
-        _put_back(held, error)
+        QUEUE.put_back(held, error)
         return
     unclear = f"No clear answer {retry.MAX_ATTEMPTS} times: {error.message}"
     _refuse(held, error.message if isinstance(error, Refused) else unclear)
@@ -94,17 +85,11 @@ def _not_sent(held: Claim[Trust], error: FivetranError) -> None:
         connection_status.heed_refusal(held.row.request, error)
 
 
-def _put_back(held: Claim[Trust], error: FivetranError, *, sent: bool = True) -> None:
-    mine = Trust.objects.filter(pk=held.row.pk, token=held.token)
-    move(mine, TrustState.DUE, actor=Actor.WORKER, **COLUMNS.put_back(error, settings.PROBE_SECONDS, sent=sent))
-
-
 def _refuse(held: Claim[Trust], message: str, **columns: Any) -> None:
     # Final, with the reason in words; another approval can be given.
-    row, mine = held.row, Trust.objects.filter(pk=held.row.pk, token=held.token)
-    columns |= {"ended_at": Now(), **COLUMNS.ended(message)}
+    row, columns = held.row, columns | {"ended_at": Now(), **QUEUE.ended(message)}
     with atomic():
-        if move(mine, TrustState.REFUSED, actor=Actor.WORKER, **columns) == 1:
+        if move(QUEUE.holding(held), TrustState.REFUSED, actor=Actor.WORKER, **columns) == 1:
             _note(row, EventKind.TRUST_REFUSED, f"{_what(row)}: {message}")
             Connection.objects.select_for_update().get(request=row.request_id).count_trust()
             store_turn(row.request_id)

@@ -371,7 +371,7 @@ def test_a_worker_that_slept_through_its_lease_cannot_write(fivetran: Fivetran, 
 def test_a_worker_that_slept_before_the_call_does_not_make_it(fivetran: Fivetran, asked: Asked) -> None:
     change = asked()
     claim = changes.claim_row(ConnectionChange.objects.get(pk=change.pk))
-    changes.send(changes.Claim(claim.change, claim.token, claim.started - 2 * changes.START_SECONDS))
+    changes.send(changes.Claim(claim.row, claim.token, claim.started - 2 * changes.START_SECONDS))
     assert sent(fivetran) == []
     change.refresh_from_db()
     assert (change.state, change.attempts_used) == (ChangeStatus.APPROVED, 0)
