@@ -2,11 +2,9 @@
 
 import logging
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
 from django.db.models import DateTimeField, F, Q
 from django.db.models.functions import Greatest, Now
 
@@ -14,7 +12,7 @@ from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import BreakerReason, CircuitBreaker, Pace, move, read_one, update_one
 from connections.queue.job import Needs
-from connections.queue.publisher import enqueue
+from connections.queue.publisher import enqueue_on_commit
 from connections.states import Actor
 
 # A 429 counts for the whole account, and a creation that runs setup tests counts against Fivetran's hourly limit of
@@ -101,12 +99,7 @@ def record_success() -> None:
     if row and row.reason in _ENDED_BY_A_SUCCESS:
         over = WAITED | Q(reason=BreakerReason.HALF_OPEN)
         if move(_BREAKER.filter(over), BreakerReason.CLOSED, actor=Actor.WORKER, **_NOTHING):
-            _announce()
-
-
-def _announce() -> None:
-    # Calls may go again: whatever waits should be looked for at once.
-    transaction.on_commit(partial(enqueue, "sweep", True), robust=True)
+            enqueue_on_commit("sweep", True)  # whatever waits should be looked for at once
 
 
 def _open(before: str, reason: BreakerReason, where: Q | None = None, **columns: object) -> None:
@@ -139,7 +132,7 @@ def probe() -> None:
     if breaker.reason == BreakerReason.RATE_LIMITED and move(
         _BREAKER.filter(WAITED), BreakerReason.CLOSED, actor=Actor.RECONCILER, **_NOTHING
     ):
-        _announce()
+        enqueue_on_commit("sweep", True)
     if breaker.reason not in (BreakerReason.AUTH, BreakerReason.OPEN):
         return
     # A server that is away is asked often, a key that is refused rarely.
@@ -172,4 +165,4 @@ def probe() -> None:
     move(answered, BreakerReason.CLOSED, actor=Actor.RECONCILER, **_NOTHING)
     _BREAKER.update(probes=0, unclear_in_a_row=0)
     log.info("Fivetran answered the probe")
-    _announce()
+    enqueue_on_commit("sweep", True)

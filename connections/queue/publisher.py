@@ -4,10 +4,11 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from celery import current_app
 from django.conf import settings
+from django.db import transaction
 from kombu.messaging import Producer
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -25,6 +26,11 @@ def enqueue(job: str, *arguments: object) -> bool:
     raises.
     """
     return enqueue_many([(job, *arguments)])
+
+
+def enqueue_on_commit(job: str, *arguments: object) -> None:
+    """The same once the transaction is committed, whose rows the worker is to find."""
+    transaction.on_commit(partial(enqueue, job, *arguments), robust=True)
 
 
 def enqueue_many(messages: Iterable[Message]) -> bool:

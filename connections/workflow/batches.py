@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
@@ -79,7 +78,7 @@ def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
     )
     # Once for the whole batch.
     notifications.notify(requests[0], NoticeKind.SUBMITTED, *permissions.approvers_for(by), batch=batch)
-    transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+    tasks.enqueue_on_commit("notify")
     return batch
 
 

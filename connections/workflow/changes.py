@@ -1,7 +1,6 @@
 """Changes of a connection: pause, unpause, another schedule, delete; each asked for and approved."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -118,7 +117,7 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
         columns = approval(by, digest)
         transition_change(change, ChangeStatus.APPROVED, actor=Actor.APPROVER, by=by, guard=Q(digest=digest), **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
-        transaction.on_commit(partial(tasks.enqueue, "apply_change", change.pk), robust=True)
+        tasks.enqueue_on_commit("apply_change", change.pk)
 
 
 def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
@@ -137,4 +136,4 @@ def actor_of(by: User, conn_request: ConnectionRequest) -> Actor:
 
 def _tell(change: ConnectionChange, kind: NoticeKind, *people: User) -> None:
     notifications.notify(change.request, kind, *people, dedup_key=change.pk)
-    transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+    tasks.enqueue_on_commit("notify")

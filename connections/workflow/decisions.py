@@ -1,6 +1,5 @@
 """Deciding: approve, reject, ask for changes."""
 
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -42,7 +41,7 @@ def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce:
         )
         if announce:
             notifications.notify(conn_request, NoticeKind.APPROVED, conn_request.requester)
-            transaction.on_commit(partial(tasks.enqueue, "submit", conn_request.pk), robust=True)
+            tasks.enqueue_on_commit("submit", conn_request.pk)
 
 
 def reject(*, by: User, conn_request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
@@ -67,4 +66,4 @@ def _decide(by: User, conn_request: ConnectionRequest, target: Status, kind: Not
     with transaction.atomic():
         transition(conn_request, target, actor=Actor.APPROVER, by=by, reason=reason, **decision(by, reason))
         notifications.notify(conn_request, kind, conn_request.requester)
-        transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+        tasks.enqueue_on_commit("notify")

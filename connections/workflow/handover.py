@@ -5,7 +5,6 @@
 
 import re
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -76,7 +75,7 @@ def note_opened(*, by: Person, handover: Handover, proof: str = "") -> None:
         if handover.card_at is not None:  # perhaps the owner entered everything at Fivetran and never came back
             stale = Connection.objects.filter(request=handover.request_id, check_due_at=None)
             if stale.filter(seen_at__lte=Now() - LOOK_AGAIN).update(check_due_at=Now()) == 1:
-                transaction.on_commit(partial(tasks.enqueue, "check", handover.request_id), robust=True)
+                tasks.enqueue_on_commit("check", handover.request_id)
     handover.refresh_from_db(fields=["state", "opened_at"])
 
 
@@ -99,7 +98,7 @@ def send_code(*, handover: Handover) -> None:
         if changed != 1:
             raise _no_new_code(handover)
         notifications.tell_owner(handover, NoticeKind.HANDOVER_CODE)
-        transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+        tasks.enqueue_on_commit("notify")
 
 
 def _no_new_code(handover: Handover) -> limits.TooMany | StaleRow:
@@ -182,7 +181,7 @@ def returned(*, by: Person, handover: Handover, proof: str = "") -> None:
             raise StaleRow("This return was counted already.")
         Connection.objects.filter(request=handover.request_id).update(check_due_at=Now())
         _note(handover, EventKind.HANDOVER_RETURNED, by)
-        transaction.on_commit(partial(tasks.enqueue, "check", handover.request_id), robust=True)
+        tasks.enqueue_on_commit("check", handover.request_id)
 
 
 def note_unproved_return(*, handover: Handover) -> None:
@@ -194,7 +193,7 @@ def note_unproved_return(*, handover: Handover) -> None:
     )
     with transaction.atomic():
         if open_one.update(check_due_at=Case(recent, default=Now())) == 1:
-            transaction.on_commit(partial(tasks.enqueue, "check", handover.request_id), robust=True)
+            tasks.enqueue_on_commit("check", handover.request_id)
 
 
 def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None:
@@ -219,7 +218,7 @@ def pass_on(*, by: Person, handover: Handover, to: str, proof: str = "") -> None
         why = f"From {before} to {handover.owner_shown}"
         _note_overseen(handover, EventKind.HANDOVER_PASSED_ON, by, why, before)
         notifications.tell_owner(handover, NoticeKind.HANDOVER)
-        transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+        tasks.enqueue_on_commit("notify")
 
 
 def _check_passed_on(by: Person, handover: Handover) -> None:
@@ -242,7 +241,7 @@ def hand_over(*, by: User, conn_request: ConnectionRequest, to: str) -> Handover
             store_turn(conn_request.pk)
             _note_overseen(handover, EventKind.HANDOVER_SENT, by, f"To {handover.owner_shown}", "")
             notifications.tell_owner(handover, NoticeKind.HANDOVER)
-            transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+            tasks.enqueue_on_commit("notify")
     except IntegrityError:
         raise StaleRow("Somebody else handed it over a moment ago. Look at it again.") from None
     return handover

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import partial
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -61,7 +60,7 @@ def pause_kind(*, by: User, name: str) -> None:
 
 def resume_kind(*, by: User, name: str) -> None:
     _set_paused(by, name, paused=False)
-    transaction.on_commit(partial(tasks.enqueue, "sweep", True), robust=True)
+    tasks.enqueue_on_commit("sweep", True)
 
 
 def try_again(*, by: User, name: str, key: int) -> None:
@@ -73,7 +72,7 @@ def try_again(*, by: User, name: str, key: int) -> None:
         raise StaleRow("It is not in the list any more.")
     with transaction.atomic():
         job.again(row, by)
-        transaction.on_commit(partial(tasks.enqueue, "sweep", True), robust=True)
+        tasks.enqueue_on_commit("sweep", True)
 
 
 def _job(name: str) -> tasks.Job:

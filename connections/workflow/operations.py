@@ -1,7 +1,6 @@
 """What operators do: settle a request that needs a person, pause or resume sending, refresh the catalog."""
 
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -84,7 +83,7 @@ def adopt(*, by: User, conn_request: ConnectionRequest, connection_id: str, reas
         with transaction.atomic():
             transition(conn_request, Status.CREATED, actor=Actor.OPERATOR, by=by, reason=reason, **settled)
             store_turn(conn_request.pk)
-            transaction.on_commit(partial(tasks.enqueue, "run_tests", conn_request.pk), robust=True)
+            tasks.enqueue_on_commit("run_tests", conn_request.pk)
     except IntegrityError:
         raise DoesNotFit("This connection belongs to another request already.") from None
 
@@ -130,7 +129,7 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
             ).save()
             store_turn(conn_request.pk)
             notifications.notify(conn_request, NoticeKind.CREATED, owner)
-            transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+            tasks.enqueue_on_commit("notify")
     except IntegrityError:
         raise DoesNotFit(_held(columns)) from None
     return conn_request
@@ -189,7 +188,7 @@ def send_again(*, by: User, conn_request: ConnectionRequest, reason: str) -> Non
     with transaction.atomic():
         queued: dict[str, Any] = {"next_try_at": Now(), "attempts_used": 0, "note": ""}
         transition(conn_request, Status.APPROVED, actor=Actor.OPERATOR, by=by, reason=_reason(reason), **queued)
-        transaction.on_commit(partial(tasks.enqueue, "submit", conn_request.pk), robust=True)
+        tasks.enqueue_on_commit("submit", conn_request.pk)
 
 
 def close(*, by: User, conn_request: ConnectionRequest, reason: str) -> None:
@@ -217,7 +216,7 @@ def hand_back(*, by: User, conn_request: ConnectionRequest, reason: str) -> None
             conn_request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code
         )
         notifications.notify(conn_request, NoticeKind.MENDED, conn_request.requester)
-        transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+        tasks.enqueue_on_commit("notify")
 
 
 def pause(*, by: User, reason: str) -> bool:
@@ -233,7 +232,7 @@ def resume(*, by: User) -> bool:
     permissions.check_can_operate(by)
     paused = CircuitBreaker.objects.filter(pk=1, paused_at__isnull=False)
     resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
-    transaction.on_commit(partial(tasks.enqueue, "sweep", True), robust=True)
+    tasks.enqueue_on_commit("sweep", True)
     return resumed
 
 

@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -145,7 +145,7 @@ def submit(
             conn_request = _to_pending(by, filing, conn_request)
             if announce:
                 notifications.notify(conn_request, NoticeKind.SUBMITTED, *approvers)
-                transaction.on_commit(partial(tasks.enqueue, "notify"), robust=True)
+                tasks.enqueue_on_commit("notify")
     except (IntegrityError, limits.TooMany) as error:
         first = _existing(by, filing) if conn_request is None else None
         if first is not None:

@@ -30,4 +30,4 @@ def rerun_tests(*, by: User, conn_request: ConnectionRequest) -> None:
         if move(connection, SetupTestsState.DUE, actor=actor, event=asked, **DUE_NOW) != 1:
             raise StaleRow("The setup tests are already on their way.")
         store_turn(conn_request.pk)
-        transaction.on_commit(partial(tasks.enqueue, "run_tests", conn_request.pk), robust=True)
+        tasks.enqueue_on_commit("run_tests", conn_request.pk)

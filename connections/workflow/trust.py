@@ -1,7 +1,5 @@
 """Approving what Fivetran asks to trust: a certificate or an SSH fingerprint, exactly as it was shown."""
 
-from functools import partial
-
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
@@ -46,7 +44,7 @@ def approve_trust(
         Connection.objects.select_for_update().get(request=conn_request).count_trust()
         store_turn(conn_request.pk)
         Event.objects.note(conn_request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
-        transaction.on_commit(partial(tasks.enqueue, "send_trust", row.pk), robust=True)
+        tasks.enqueue_on_commit("send_trust", row.pk)
 
 
 def _standing(

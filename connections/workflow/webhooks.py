@@ -7,7 +7,6 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -68,7 +67,7 @@ def take_webhook(*, body: bytes, signature: str) -> None:
         connection = wanted.first()
         if connection is not None:
             Connection.objects.filter(pk=connection.pk).update(check_due_at=Now())
-            transaction.on_commit(partial(tasks.enqueue, "check", connection.request_id), robust=True)
+            tasks.enqueue_on_commit("check", connection.request_id)
 
 
 def read_event(body: bytes) -> Mapping[str, Any]:
