@@ -4,6 +4,7 @@ import logging
 import uuid
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Q
@@ -43,10 +44,6 @@ START_SECONDS = 60.0  # in which the call must begin after the claim, so that it
 
 class Claim(claim.Claim[ConnectionChange]):
     @property
-    def mine(self) -> Q:
-        return Q(token=self.token)  # no row matches any more once another worker has claimed it
-
-    @property
     def request(self) -> ConnectionRequest:
         return self.row.request
 
@@ -58,9 +55,7 @@ class Claim(claim.Claim[ConnectionChange]):
         """Fivetran made it: store what `answer` says, or that the connection is deleted, and tell who asked."""
         change = self.row
         with outcome.atomic():
-            transition_change(
-                change, ChangeStatus.DONE, actor=Actor.WORKER, guard=self.mine, note="", **outcome.NOT_HELD
-            )
+            self._move(ChangeStatus.DONE, note="", **outcome.NOT_HELD)
             if change.kind == ChangeKind.DELETE:
                 connection_status.mark_deleted(self.request)
             elif answer is not None:
@@ -72,17 +67,8 @@ class Claim(claim.Claim[ConnectionChange]):
 
     def failed(self, code: str, message: str) -> None:
         with outcome.atomic():
-            transition_change(
-                self.row,
-                ChangeStatus.FAILED,
-                actor=Actor.WORKER,
-                guard=self.mine,
-                why=message,
-                failure_code=code[:100],
-                failure_message=message,
-                note="",
-                **outcome.NOT_HELD,
-            )
+            failure = {"failure_code": code[:100], "failure_message": message, "note": ""}
+            self._move(ChangeStatus.FAILED, message, **failure, **outcome.NOT_HELD)
             self._notify()
 
     def without_connection(self, code: str, message: str) -> None:
@@ -96,8 +82,11 @@ class Claim(claim.Claim[ConnectionChange]):
         """Due again after a pause; the attempt counts only where the effect is unclear."""
         again = "Fivetran gave no clear answer. The portal sends it once more."
         note = again if sent and not retry.had_no_effect(error) else retry.waiting_note(error)
-        columns = {**QUEUE.again(error, sent=sent), "note": note}
-        transition_change(self.row, ChangeStatus.APPROVED, actor=Actor.WORKER, guard=self.mine, why=note, **columns)
+        self._move(ChangeStatus.APPROVED, note, **QUEUE.again(error, sent=sent) | {"note": note})
+
+    def _move(self, target: ChangeStatus, why: str = "", **columns: Any) -> None:
+        mine = Q(token=self.token)  # no row matches any more once another worker has claimed it
+        transition_change(self.row, target, actor=Actor.WORKER, guard=mine, why=why, **columns)
 
     def _notify(self) -> None:
         people = [self.row.requester, self.request.requester]
