@@ -5,7 +5,7 @@ a credential or a Connect Card.
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
@@ -57,21 +57,16 @@ def notify(
     """Write a notice for each active recipient, in the caller's transaction; a second time writes nothing new. A new
     `dedup_key` tells the same kind about the same version once more.
     """
-    Notice.objects.bulk_create(
-        [
-            Notice(
-                request=conn_request,
-                batch=batch,
-                kind=kind,
-                recipient=person,
-                version=conn_request.version,
-                dedup_key=dedup_key,
-            )
-            for person in recipients
-            if person.is_active
-        ],
-        ignore_conflicts=True,
-    )
+    for_each = [{"recipient": person, "batch": batch} for person in recipients if person.is_active]
+    _write(conn_request, kind, dedup_key, for_each)
+
+
+def _write(
+    conn_request: ConnectionRequest, kind: NoticeKind, dedup_key: int, for_each: Iterable[Mapping[str, Any]]
+) -> None:
+    about: dict[str, Any] = {"request": conn_request, "version": conn_request.version, "kind": kind}
+    notices = [Notice(**about, dedup_key=dedup_key, **one) for one in for_each]
+    Notice.objects.bulk_create(notices, ignore_conflicts=True)
 
 
 def tell_of_refusal(conn_request: ConnectionRequest, code: str) -> None:
@@ -97,10 +92,7 @@ def of_creation(conn_request: ConnectionRequest, setup_state: str) -> list[Model
 
 
 def tell_address(conn_request: ConnectionRequest, kind: NoticeKind, address: str, *, dedup_key: int = 0) -> None:
-    Notice.objects.bulk_create(
-        [Notice(request=conn_request, kind=kind, address=address, version=conn_request.version, dedup_key=dedup_key)],
-        ignore_conflicts=True,
-    )
+    _write(conn_request, kind, dedup_key, [{"address": address}])
 
 
 def tell_owner(handover: Handover, kind: NoticeKind) -> None:
