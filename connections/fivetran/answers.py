@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ssl import SSLCertVerificationError
-from typing import Any
+from typing import Any, ClassVar
 
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
@@ -40,6 +40,7 @@ Usable = Callable[[dict[str, Any]], bool]
 
 @dataclass(frozen=True)
 class Answer:
+    ending: ClassVar[str] = "answered"
     status: int
     code: str
     message: str

@@ -23,6 +23,8 @@ def clean(text: object, length: int) -> str:
 class FivetranError(Exception):
     """A call without a usable answer; only its five children are raised. None ever holds the key or the secret."""
 
+    ending = "unknown"
+
     def __init__(
         self,
         message: str = "",
@@ -54,6 +56,7 @@ class FivetranError(Exception):
 class NotSent(FivetranError):  # noqa: N818
     """The request certainly never reached Fivetran."""
 
+    ending = "not_sent"
     certificate = False  # the server's (or the proxy's) certificate was refused
     late = False  # the time allowed had passed before sending
 
@@ -61,15 +64,19 @@ class NotSent(FivetranError):  # noqa: N818
 class Refused(FivetranError):  # noqa: N818
     """Fivetran refused with its own JSON error body and did nothing."""
 
+    ending = "refused"
     name_taken = False  # the destination name is in use
 
 
 class RateLimited(FivetranError):  # noqa: N818
+    ending = "rate_limited"
     retry_after: float | None = None  # seconds, 1 to 7,200; None where Fivetran did not say
 
 
 class Unauthorized(FivetranError):  # noqa: N818
     """401, or no key could be read (then `status` is None and nothing was sent)."""
+
+    ending = "unauthorized"
 
 
 class Unknown(FivetranError):  # noqa: N818

@@ -13,21 +13,15 @@ from django.utils import timezone
 from connections import limits
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
-from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
+from connections.fivetran.errors import FivetranError, RateLimited, Refused, Unauthorized
 from connections.interactive.lookup import SECONDS, Unreachable
-from connections.models import Attempt, BreakerReason, CircuitBreaker, ConnectionRequest, Ending, Handover
+from connections.models import Attempt, BreakerReason, CircuitBreaker, ConnectionRequest, Ending, Handover, ended
 from connections.spec.refusals import TOLD, code_of
 
 log = logging.getLogger(__name__)
 CARDS_AN_HOUR = 20  # each is a call of the account's budget
 _HOUR = timedelta(hours=1)
 _FIVETRAN = "fivetran.com"
-_ENDINGS: dict[type[FivetranError], Ending] = {
-    NotSent: Ending.NOT_SENT,
-    Refused: Ending.REFUSED,
-    RateLimited: Ending.RATE_LIMITED,
-    Unauthorized: Ending.UNAUTHORIZED,
-}
 
 
 # `POST /v1/connections/{id}/connect-card` (Fivetran's Connect Card guide): a card lives one day, and a new one may be
@@ -111,13 +105,10 @@ def check_may_call() -> None:
 
 
 def complete(attempt: Attempt, result: Answer | FivetranError) -> None:
-    if isinstance(result, FivetranError):
-        attempt.ending, attempt.message = _ENDINGS.get(type(result), Ending.UNKNOWN), result.message
-    else:  # no message: it is text of the answer that holds the card
-        attempt.ending, attempt.message = Ending.ANSWERED, ""
-    attempt.http_status, attempt.code = result.status, result.code
-    attempt.x_request_id, attempt.duration_ms = result.request_id, result.duration_ms
-    attempt.save()
+    columns = ended(result)
+    if isinstance(result, Answer):
+        columns["message"] = ""  # it is text of the answer that holds the card
+    Attempt.objects.filter(pk=attempt.pk).update(**columns)
 
 
 def _words(error: FivetranError) -> str:

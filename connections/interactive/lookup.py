@@ -1,13 +1,12 @@
 """Looking up one connection at Fivetran while a person waits for the page."""
 
-import re
 from typing import Any
 
 from connections.fivetran import configured
+from connections.fivetran.client import is_identifier
 from connections.fivetran.errors import FivetranError, Refused
 
 SECONDS = 5.0
-_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 
 
 class Unreachable(Exception):
@@ -21,7 +20,7 @@ class Unreachable(Exception):
 
 def existing(connection_id: str) -> dict[str, Any] | None:
     """Fivetran's description of the connection, None where there is none. Raises Unreachable."""
-    if not _ID.fullmatch(connection_id):
+    if not is_identifier(connection_id):
         return None
     client = configured.client(connect_timeout=SECONDS, read_timeout=SECONDS, get_deadline=SECONDS)
     try:

@@ -1,5 +1,7 @@
 """Every call about a request that went, or may have gone, to Fivetran."""
 
+from typing import Any
+
 from django.db import models
 from django.db.models.functions import Now
 
@@ -7,7 +9,7 @@ from connections.states import Labelled
 
 
 class Ending(Labelled):
-    """How a call ended, as far as we know afterwards (`connections.fivetran.errors`)."""
+    """How a call ended, as far as we know afterwards: the `ending` of an answer or error of `connections.fivetran`."""
 
     OPEN = "open", "No answer recorded"  # written before the call; stays if the worker dies in it
     ANSWERED = "answered", "Answered"
@@ -16,6 +18,18 @@ class Ending(Labelled):
     RATE_LIMITED = "rate_limited", "Asked to wait"
     UNAUTHORIZED = "unauthorized", "API key not accepted"
     UNKNOWN = "unknown", "Outcome unclear"
+
+
+def ended(result: Any) -> dict[str, Any]:
+    """The columns of an attempt that ended with this answer or error."""
+    return {
+        "ending": Ending(result.ending),
+        "http_status": result.status,
+        "code": result.code,
+        "message": result.message,
+        "x_request_id": result.request_id,
+        "duration_ms": result.duration_ms,
+    }
 
 
 class Attempt(models.Model):

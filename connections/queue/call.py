@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import InterfaceError, InternalError, OperationalError
 from django.db import connection as database
@@ -11,8 +11,8 @@ from django.db.models import Q
 from django.db.transaction import atomic
 
 from connections.fivetran.client import Answer
-from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
-from connections.models import Attempt, ConnectionRequest, Ending, IllegalTransition, update_one
+from connections.fivetran.errors import FivetranError
+from connections.models import Attempt, ConnectionRequest, IllegalTransition, ended, update_one
 from connections.queue import circuit_breaker
 
 log = logging.getLogger(__name__)
@@ -47,30 +47,6 @@ def retry_while_database_down(conn_request: ConnectionRequest, write: Callable[[
             again = True
             database.close()
             time.sleep(PERSIST_PAUSE)  # a fixed pause between tries of a bounded loop
-
-
-_ENDINGS: dict[type[FivetranError], Ending] = {
-    NotSent: Ending.NOT_SENT,
-    Refused: Ending.REFUSED,
-    RateLimited: Ending.RATE_LIMITED,
-    Unauthorized: Ending.UNAUTHORIZED,
-}
-
-
-def ending_of(error: FivetranError) -> Ending:
-    return _ENDINGS.get(type(error), Ending.UNKNOWN)
-
-
-def ended(result: Answer | FivetranError) -> dict[str, Any]:
-    """The columns of an attempt that ended so."""
-    return {
-        "ending": ending_of(result) if isinstance(result, FivetranError) else Ending.ANSWERED,
-        "http_status": result.status,
-        "code": result.code,
-        "message": result.message,
-        "x_request_id": result.request_id,
-        "duration_ms": result.duration_ms,
-    }
 
 
 def close(attempt: Attempt, result: Answer | FivetranError) -> None:

@@ -26,6 +26,7 @@ from connections.models import (
     NoticeKind,
     StaleRow,
     claim,
+    ended,
     transition,
 )
 from connections.queue import call, circuit_breaker, rate_budget, retry, sweep
@@ -122,9 +123,9 @@ def _send(request_id: int, token: uuid.UUID, permit: rate_budget.Permit) -> bool
 
     # 5. Write the answer down.
     def conclude() -> bool:
-        ended = attempt, call.ended(answer)
+        closed = attempt, ended(answer)
         circuit_breaker.record_success()
-        return outcome.to_created(conn_request, Actor.WORKER, answer.data, guard=claim.mine, attempt=ended)
+        return outcome.to_created(conn_request, Actor.WORKER, answer.data, guard=claim.mine, attempt=closed)
 
     return call.retry_while_database_down(conn_request, conclude) is not False
 
