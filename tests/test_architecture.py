@@ -157,7 +157,7 @@ def test_a_row_begins_as_its_table_says(machine: Machine[Any], model: type[Model
 
 # After these it is the same person's turn as before, or whoever calls them stores it, or they write it themselves.
 KEEP_THE_TURN = {
-    *("note_opened", "issue_card", "returned", "release", "_put_back"),
+    *("note_opened", "issue_card", "returned", "release", "put_back"),
     *("store_run", "conclude", "_run_tests", "_row", "mark_deleted"),
 }
 # These write it too, or move the circuit breaker, whose reason the page looks at.

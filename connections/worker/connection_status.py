@@ -55,10 +55,7 @@ THERE = Exists(
     ConnectionRequest.objects.filter(pk=OuterRef("request_id"), status=Status.CREATED, deleted_at_fivetran_at=None)
 )
 DUE = Q(THERE, check_due_at__lte=Now())
-
-
-def due() -> QuerySet[Connection]:
-    return Connection.objects.filter(DUE).order_by("check_due_at")
+due = Connection.objects.filter(DUE).order_by("check_due_at").all
 
 
 def check_connection(request_id: int) -> Sequence[Message]:

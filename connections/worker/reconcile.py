@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -23,13 +23,8 @@ log = logging.getLogger(__name__)
 SCHEDULE = (1 / 15, 1 / 5, 7 / 15, 1.0)
 LEAST_LOOKUPS = 3
 GIVE_UP_AFTER = timedelta(hours=24)
-
-
 DUE = Q(status=Status.UNKNOWN, next_lookup_at__lte=Now())
-
-
-def due() -> QuerySet[ConnectionRequest]:
-    return ConnectionRequest.objects.filter(DUE).order_by("next_lookup_at")
+due = ConnectionRequest.objects.filter(DUE).order_by("next_lookup_at").all
 
 
 def reconcile(request_id: int) -> None:

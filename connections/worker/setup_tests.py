@@ -32,9 +32,7 @@ _COLUMNS = ("tests_next_try_at", "tests_token", "tests_lease_until", "tests_atte
 QUEUE = Queue(Connection, SetupTestsState.DUE, SetupTestsState.RUNNING, *_COLUMNS)
 DUE = Q(connection_status.THERE, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
 
-
-def due() -> QuerySet[Connection]:
-    return Connection.objects.filter(DUE)
+due = Connection.objects.filter(DUE).all
 
 
 def gave_up() -> QuerySet[Connection]:

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -23,10 +23,7 @@ REFUSED_FOR = timedelta(days=7)  # an account that has no history of syncs is no
 
 _ALLOWED = Q(syncs_not_before=None) | Q(syncs_not_before__lte=Now())
 DUE = _ALLOWED & Q(THERE, syncs_due_at__lte=Now())
-
-
-def due() -> QuerySet[Connection]:
-    return Connection.objects.filter(DUE).order_by("syncs_due_at")
+due = Connection.objects.filter(DUE).order_by("syncs_due_at").all
 
 
 def read_syncs(request_id: int) -> None:

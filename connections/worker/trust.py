@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.db.transaction import atomic
 
@@ -33,10 +33,7 @@ from connections.worker import account, connection_status
 LEASE = timedelta(seconds=120)  # longer than a short call; one that died is then due again
 QUEUE = Queue(Trust, TrustState.DUE, TrustState.RUNNING, note="message")
 DUE = Q(connection_status.THERE, state=TrustState.DUE, next_try_at__lte=Now())
-
-
-def due() -> QuerySet[Trust]:
-    return Trust.objects.filter(DUE).order_by("next_try_at", "id")
+due = Trust.objects.filter(DUE).order_by("next_try_at", "id").all
 
 
 def send_trust(trust_id: int) -> Sequence[Message]:
