@@ -1,14 +1,14 @@
 """Reading all connections with one list."""
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
 from django.db.models.functions import Now
 
 from connections.fivetran import configured
-from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError
 from connections.models import Connection, Observation, status_columns, store_turn
 from connections.queue import circuit_breaker, rate_budget
@@ -25,11 +25,12 @@ CHUNK = 200  # changed connections that are stored in one transaction
 # each list thousands of calls.
 MOST_ABSENT = 100
 _COMPARED = ["setup_state", "sync_state", "succeeded_at", "failed_at", "fivetran_status", "live"]
+_APPROVED = "request__approved_account"
 _ALSO_READ = [
     "pk",
     "request_id",
     "request__connection_id",
-    "request__approved_account",
+    _APPROVED,
     "first_data_at",
     "drift",
     "baseline",
@@ -51,7 +52,8 @@ def observe() -> list[Message]:
             request__status=Status.CREATED, request__deleted_at_fivetran_at=None, seen_at__lte=started
         )
         stored = known.order_by("seen_at").values(*_ALSO_READ, *_COMPARED)
-        rows = list(_of_this_account(client, stored))
+        is_ours = cache(partial(account.same, client))  # of another account all connections are absent from this list
+        rows = [row for row in stored if not row[_APPROVED] or is_ours(row[_APPROVED])]
         _store([row for row in rows if row["request__connection_id"] in listed], listed, started)
         rate_budget.record_rate_limit(circuit_breaker.current())
         complete = True
@@ -77,17 +79,6 @@ def _name_twins(listed: Mapping[str, dict[str, Any]]) -> None:
     for (_group, schema), keys in named.items():
         for key in keys:
             listed[key][drift.TWINS] = ", ".join(other for other in keys if other != key) if schema else ""
-
-
-def _of_this_account(client: FivetranClient, rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Without the connections of another account: all of those are absent from this list."""
-    here: dict[str, bool] = {"": True}
-    for row in rows:
-        approved = row["request__approved_account"]
-        if approved not in here:
-            here[approved] = account.same(client, approved)
-        if here[approved]:
-            yield row
 
 
 def _store(rows: Iterable[dict[str, Any]], listed: Mapping[str, dict[str, Any]], started: datetime) -> None:
