@@ -11,6 +11,7 @@ from django.utils.dateparse import parse_datetime
 
 from connections.models.state_columns import move
 from connections.models.trust import Trust
+from connections.spec import drift
 from connections.spec.trust_candidates import LEFT_OUT, Candidate, candidates
 from connections.states import SETUP_TESTS, Actor, SetupTestsState, TrustState
 
@@ -93,7 +94,6 @@ class ConnectionManager(models.Manager["Connection"]):
         adopted: bool,
         tests: SetupTestsState = SetupTestsState.NONE,
         made_elsewhere: bool = False,
-        baseline: Mapping[str, Any] | None = None,
     ) -> "Connection":
         """The connection of `request` as an answer's or item's `data` describes it, not stored yet."""
         SETUP_TESTS.check(None, tests, actor)
@@ -101,7 +101,8 @@ class ConnectionManager(models.Manager["Connection"]):
             request=request,
             adopted=adopted,
             made_elsewhere=made_elsewhere,
-            baseline=dict(baseline or {}),
+            # What the portal itself sent, and what it knows only as Fivetran has it, may be spelled as Fivetran does.
+            baseline=drift.baseline(request.payload or {}, data, tidied=made_elsewhere or not adopted),
             tests=tests,
             tests_next_try_at=Now() if tests is SetupTestsState.DUE else None,
             fivetran_created_at=moment_of(data.get("created_at")),

@@ -28,7 +28,6 @@ from connections.models import (
     transition,
 )
 from connections.next_step import NextStep, next_step
-from connections.spec import drift
 from connections.spec.refusals import BAD_KEY
 from connections.states import Actor, Status
 from connections.worker import store_test_run
@@ -89,7 +88,6 @@ def _store_created(
         actor=actor,
         adopted=adopted,
         tests=tests,
-        baseline=drift.baseline(conn_request.payload or {}, data, tidied=not adopted),
     )
     run, results = run_in(connection, data)
     in_one = brought and len(results) <= IN_ONE_STATEMENT

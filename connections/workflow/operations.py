@@ -28,7 +28,7 @@ from connections.models import (
     transition,
 )
 from connections.next_step import MENDED, next_step
-from connections.spec import drift, payloads
+from connections.spec import payloads
 from connections.states import Actor, Status
 
 REFRESH_AGAIN = timedelta(seconds=60)  # between two by a button: each is up to 20 calls of the budget
@@ -75,7 +75,6 @@ def adopt(*, by: User, conn_request: ConnectionRequest, connection_id: str, reas
         actor=Actor.OPERATOR,
         adopted=True,
         tests=tests,
-        baseline=drift.baseline(conn_request.payload or {}, data, tidied=False),
     )
     settled: dict[str, Any] = {"connection_id": data["id"], "note": ""}
     settled["insert"] = [connection, *notifications.of_creation(conn_request, connection.setup_state)]
@@ -125,7 +124,6 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
                 actor=Actor.OPERATOR,
                 adopted=True,
                 made_elsewhere=True,
-                baseline=drift.baseline(columns["payload"], data, tidied=True),
             ).save()
             store_turn(conn_request.pk)
             notifications.notify(conn_request, NoticeKind.CREATED, owner)
