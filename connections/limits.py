@@ -45,20 +45,16 @@ class TooMany(LimitReached):
 class ActionLimit:
     did: str  # in the words of the refusal
     events: Q  # what it leaves in the history
-    most: int  # times a minute, or an hour
-    hourly: bool = False
-
-    @property
-    def window(self) -> timedelta:
-        return HOUR if self.hourly else MINUTE
+    most: int  # times
+    window: timedelta = MINUTE
 
     @property
     def span(self) -> str:
-        return "an hour" if self.hourly else "a minute"
+        return "an hour" if self.window == HOUR else "a minute"
 
 
 TEST_RUNS = ActionLimit("asked for setup tests", Q(kind=EventKind.TESTS_REQUESTED), most=5)
-PASSED_ON = ActionLimit("gave a hand-over to somebody", Q(kind=EventKind.HANDOVER_PASSED_ON), most=20, hourly=True)
+PASSED_ON = ActionLimit("gave a hand-over to somebody", Q(kind=EventKind.HANDOVER_PASSED_ON), most=20, window=HOUR)
 TRUSTED = ActionLimit("approved a certificate or fingerprint", Q(kind=EventKind.TRUST_APPROVED), most=30)
 # The first event of a row of a batch is part of the batch, which counts once; what is done to the row later is not.
 _SUBMITTED = Q(kind=EventKind.MOVED, target=Status.PENDING) & ~Q(version=1, request__batch_row__isnull=False)

@@ -267,14 +267,12 @@ def _names_secret(value: Any) -> bool:
 
 
 def risks(body: Mapping[str, Any]) -> list[str]:
-    found = []
-    if body.get("trust_certificates"):
-        found.append("Trusts any TLS certificate without review")
-    if body.get("trust_fingerprints"):
-        found.append("Trusts any SSH fingerprint without review")
-    if body.get("sync_frequency") == 1 and body.get("schedule_type") != "manual":
-        found.append("Syncs every minute")
-    return found
+    found = {
+        "Trusts any TLS certificate without review": body.get("trust_certificates"),
+        "Trusts any SSH fingerprint without review": body.get("trust_fingerprints"),
+        "Syncs every minute": body.get("sync_frequency") == 1 and body.get("schedule_type") != "manual",
+    }
+    return [words for words, is_so in found.items() if is_so]
 
 
 # --- what is changed later -------------------------------------------------------------------------------------------
