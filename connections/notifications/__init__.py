@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
+from hashlib import blake2s
 from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
 
@@ -19,6 +20,7 @@ from django.db.models.functions import Now
 
 from connections.models import (
     Batch,
+    Connection,
     ConnectionChange,
     ConnectionRequest,
     Event,
@@ -30,7 +32,7 @@ from connections.models import (
 from connections.notifications import mails
 from connections.notifications.layout import Mail
 from connections.notifications.mails import GATHERED
-from connections.permissions import holders
+from connections.permissions import holders, trust_approvers
 from connections.spec import characters
 from connections.spec.refusals import BAD_KEY, TOLD
 from connections.states import Actor, ChangeStatus, Status
@@ -74,6 +76,14 @@ def tell_of_refusal(conn_request: ConnectionRequest, code: str) -> None:
     if code in TOLD:
         key = mails.BAD_KEY_DEDUP_KEY if code == BAD_KEY else mails.FORBIDDEN_DEDUP_KEY
         notify(conn_request, NoticeKind.ATTENTION, *operators(), dedup_key=key)
+
+
+def tell_of_trust(conn_request: ConnectionRequest, connection: Connection) -> None:
+    """Those who may approve it are told, once for each set of hashes, what Fivetran asks to trust."""
+    if connection.trust_waiting:
+        hashes = "\n".join(sorted({one.hash for one in connection.trust_asked()}))
+        key = int.from_bytes(blake2s(hashes.encode(errors="replace"), digest_size=4).digest()) >> 1
+        notify(conn_request, NoticeKind.TRUST_NEEDED, *trust_approvers(conn_request), dedup_key=key)
 
 
 def of_creation(conn_request: ConnectionRequest, setup_state: str) -> list[Model]:

@@ -30,7 +30,6 @@ from connections.models import (
 from connections.next_step import NextStep, next_step
 from connections.spec.refusals import BAD_KEY
 from connections.states import Actor, Status
-from connections.worker import store_test_run
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -109,7 +108,7 @@ def _store_created(
         SetupTest.objects.bulk_create(results)
     if asks := brought and connection.tests_open > 0:
         connection.count_trust()
-        store_test_run.tell_of_trust(conn_request, connection)
+        notifications.tell_of_trust(conn_request, connection)
         if connection.trust_waiting:
             store_turn(conn_request.pk)
     return asks

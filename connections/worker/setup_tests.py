@@ -1,7 +1,9 @@
 """Running the setup tests of a created connection. Fivetran lets them be repeated, so a lost run is due again."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -9,24 +11,26 @@ from django.db import connection as database
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from connections import catalog
+from connections import catalog, notifications
 from connections.fivetran import configured
 from connections.fivetran.client import Answer
 from connections.fivetran.errors import FivetranError, Refused
 from connections.models import (
     Attempt,
     Connection,
+    ConnectionRequest,
     Event,
     EventKind,
     SetupTestsState,
     move,
+    store_run,
     store_turn,
 )
 from connections.models.connection import DUE_NOW
 from connections.queue import call, rate_budget, retry
 from connections.queue.claim import Claim, Queue
 from connections.states import Actor
-from connections.worker import connection_status, store_test_run
+from connections.worker import connection_status
 
 _COLUMNS = ("tests_next_try_at", "tests_token", "tests_lease_until", "tests_attempts", "tests_note")
 QUEUE = Queue(Connection, SetupTestsState.DUE, SetupTestsState.RUNNING, *_COLUMNS)
@@ -93,8 +97,18 @@ def _store(held: Claim[Connection], result: Answer | FivetranError) -> bool:
     connection_status.record_status(held.row, result.data)
     last = conn_request.events.filter(kind__in=[EventKind.TESTS_REQUESTED, EventKind.TESTS_STORED]).first()
     asked_by_id = last.by_id if last is not None else None
-    asks = store_test_run.store(conn_request, held.row, result.data, asked_by_id)
+    asks = store(conn_request, held.row, result.data, asked_by_id)
     Event.objects.note(conn_request, EventKind.TESTS_STORED, actor=Actor.WORKER)
+    return asks
+
+
+def store(
+    conn_request: ConnectionRequest, connection: Connection, data: Mapping[str, Any], asked_by_id: int | None = None
+) -> bool:
+    """Store the run in an answer's `data`, in a transaction. Returns whether a test asks for something."""
+    asks = store_run(connection, data, asked_by_id)
+    store_turn(conn_request.pk)
+    notifications.tell_of_trust(conn_request, connection)
     return asks
 
 

@@ -26,7 +26,7 @@ from connections.models import (
     with_step,
 )
 from connections.states import Status
-from connections.worker import connection_status, outcome, store_test_run
+from connections.worker import connection_status, outcome, setup_tests
 from connections.workflow import operations
 from tests import factories
 from tests.handover import handed_over
@@ -96,7 +96,7 @@ def told_of_trust(cast: Cast) -> ConnectionRequest:
 
 def rerun_after_trust(cast: Cast) -> ConnectionRequest:
     conn_request = told_of_trust(cast)
-    store_test_run.store(conn_request, conn_request.connection, {"setup_tests": failed(None)})
+    setup_tests.store(conn_request, conn_request.connection, {"setup_tests": failed(None)})
     return conn_request
 
 

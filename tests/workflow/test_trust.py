@@ -23,7 +23,7 @@ from connections.models import (
     store_run,
 )
 from connections.spec import trust_candidates
-from connections.worker import connection_status, store_test_run
+from connections.worker import connection_status, setup_tests
 from tests import factories
 from tests.bench import rows
 from tests.views.test_request_page import page_of, visible_text
@@ -58,9 +58,9 @@ def test_those_who_may_approve_are_told_once_and_the_mail_leads_there(cast: Cast
     assert not told(conn_request) & {"requester", "requester2", "auditor"}
     number = Notice.objects.filter(kind=NoticeKind.TRUST_NEEDED).count()
     for details in (CERTIFICATE, [CERTIFICATE, CERTIFICATE]):
-        store_test_run.store(conn_request, conn_request.connection, {"setup_tests": failed(details)})
+        setup_tests.store(conn_request, conn_request.connection, {"setup_tests": failed(details)})
         assert Notice.objects.filter(kind=NoticeKind.TRUST_NEEDED).count() == number
-    store_test_run.store(conn_request, conn_request.connection, {"setup_tests": failed([CERTIFICATE, KEY])})
+    setup_tests.store(conn_request, conn_request.connection, {"setup_tests": failed([CERTIFICATE, KEY])})
     assert Notice.objects.filter(kind=NoticeKind.TRUST_NEEDED).count() == 2 * number
     Notice.objects.exclude(kind=NoticeKind.TRUST_NEEDED).delete()
     assert notifications.send_due() == number  # what waits at one connection is one mail
@@ -154,7 +154,7 @@ def test_a_warning_on_a_connected_connection_is_an_approvers_turn_too(as_user: L
     conn_request = created(cast, None)
     run = {"setup_tests": failed(KEY, status="WARNING"), "status": {"setup_state": "connected"}}
     connection_status.record_status(conn_request.connection, run)
-    store_test_run.store(conn_request, conn_request.connection, run)
+    setup_tests.store(conn_request, conn_request.connection, run)
     page, listed = page_of(as_user("requester"), conn_request), as_user("requester").get("/requests/").content.decode()
     assert 'data-setup-state="connected"' in page and "data-trust=" in page
     assert re.search(r'data-label="Whose turn">approver<', listed)
