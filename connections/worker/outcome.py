@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import Q
@@ -32,9 +32,6 @@ from connections.spec.refusals import BAD_KEY
 from connections.states import Actor, Status
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-
-
 IN_ONE_STATEMENT = 10  # setup tests; more are rare, and each number of them is a statement of its own
 # The columns of a row that no worker holds and none is to take up.
 NOT_HELD: dict[str, Any] = {"token": None, "lease_until": None, "next_try_at": None}
@@ -117,16 +114,7 @@ def _store_created(
 def to_failed(conn_request: ConnectionRequest, code: str, message: str, guard: Q) -> None:
     """Fivetran refused, and nothing exists."""
     with atomic():
-        transition(
-            conn_request,
-            Status.FAILED,
-            actor=Actor.WORKER,
-            guard=guard,
-            failure_code=code,
-            failure_message=message,
-            note="",
-            **NOT_HELD,
-        )
+        _end(conn_request, Status.FAILED, Actor.WORKER, guard, failure_code=code, failure_message=message)
         notifications.notify(conn_request, NoticeKind.FAILED, conn_request.requester)
         # The code says whose turn it is.
         if next_step(conn_request.status, failure_code=code) is NextStep.REFUSED_FOR_OPERATORS:
@@ -165,32 +153,20 @@ def to_unknown(
     also: Sequence[tuple[Attempt, Mapping[str, Any]]] = (),
 ) -> None:
     """Nobody knows whether it exists: only looking helps from now on, and the first look is due at once."""
-    transition(
-        conn_request,
-        Status.UNKNOWN,
-        actor=actor,
-        guard=guard,
-        detail={"why": why[:500]},
-        unknown_at=Now(),
-        next_lookup_at=Now(),
-        lookups=0,
-        note=why[:500],
-        also=also,
-        **NOT_HELD,
-    )
+    look: dict[str, Any] = {"unknown_at": Now(), "next_lookup_at": Now(), "lookups": 0}
+    _end(conn_request, Status.UNKNOWN, actor, guard, why, also=also, **look)
 
 
 def to_attention(conn_request: ConnectionRequest, actor: Actor, why: str, guard: Q | None = None) -> None:
     """An operator has to look, and is told."""
     with atomic():
-        transition(
-            conn_request,
-            Status.ATTENTION,
-            actor=actor,
-            guard=guard,
-            detail={"why": why[:500]},
-            next_lookup_at=None,
-            note=why[:500],
-            **NOT_HELD,
-        )
+        _end(conn_request, Status.ATTENTION, actor, guard, why, next_lookup_at=None)
         notifications.notify(conn_request, NoticeKind.ATTENTION, *notifications.operators())
+
+
+def _end(
+    conn_request: ConnectionRequest, target: Status, actor: Actor, guard: Q | None, why: str = "", **columns: Any
+) -> None:
+    """No worker holds it any more, and none is to send it; `why` stands in its history and beside its status."""
+    columns |= {"note": why[:500], **NOT_HELD}
+    transition(conn_request, target, actor=actor, guard=guard, detail={"why": why[:500]} if why else {}, **columns)
