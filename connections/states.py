@@ -136,6 +136,9 @@ def _move(source: S | None, target: S, *actors: Actor, needs_reason: bool = Fals
 
 
 _S, _A = Status, Actor
+# What its requester may still change or take back.
+EDITABLE = (_S.DRAFT, _S.PENDING, _S.CHANGES_REQUESTED)
+WITHDRAWABLE = (*EDITABLE, _S.APPROVED)
 
 _REQUEST: tuple[Transition[Status], ...] = (
     # What people decide.
@@ -143,16 +146,11 @@ _REQUEST: tuple[Transition[Status], ...] = (
     _move(None, _S.PENDING, _A.REQUESTER),
     # A connection that was made elsewhere, adopted for the person who answers for it from now on.
     _move(None, _S.CREATED, _A.OPERATOR, needs_reason=True),
-    _move(_S.DRAFT, _S.PENDING, _A.REQUESTER),
-    _move(_S.PENDING, _S.PENDING, _A.REQUESTER),
-    _move(_S.CHANGES_REQUESTED, _S.PENDING, _A.REQUESTER),
+    *(_move(own, _S.PENDING, _A.REQUESTER) for own in EDITABLE),
     _move(_S.PENDING, _S.CHANGES_REQUESTED, _A.APPROVER, needs_reason=True),
     _move(_S.PENDING, _S.REJECTED, _A.APPROVER, needs_reason=True),
     _move(_S.PENDING, _S.APPROVED, _A.APPROVER),
-    _move(_S.DRAFT, _S.WITHDRAWN, _A.REQUESTER),
-    _move(_S.PENDING, _S.WITHDRAWN, _A.REQUESTER),
-    _move(_S.CHANGES_REQUESTED, _S.WITHDRAWN, _A.REQUESTER),
-    _move(_S.APPROVED, _S.WITHDRAWN, _A.REQUESTER),
+    *(_move(own, _S.WITHDRAWN, _A.REQUESTER) for own in WITHDRAWABLE),
     _move(_S.PENDING, _S.EXPIRED, _A.SWEEPER),
     _move(_S.CHANGES_REQUESTED, _S.EXPIRED, _A.SWEEPER),
     # What the machine does with an approved request. Only `claimed → sending` leads to a POST.
@@ -184,8 +182,6 @@ LIVE: frozenset[Status] = frozenset(
     {_S.PENDING, _S.CHANGES_REQUESTED, _S.APPROVED, _S.CLAIMED, _S.SENDING, _S.UNKNOWN, _S.ATTENTION}
 )
 FINAL = REQUEST.final
-EDITABLE: frozenset[Status] = frozenset({_S.DRAFT, _S.PENDING, _S.CHANGES_REQUESTED})
-WITHDRAWABLE: frozenset[Status] = frozenset({_S.DRAFT, _S.PENDING, _S.CHANGES_REQUESTED, _S.APPROVED})
 # Every status behind an approval: rows in them carry an approver, a digest and an account.
 DECIDED: frozenset[Status] = frozenset(
     {_S.APPROVED, _S.CLAIMED, _S.SENDING, _S.UNKNOWN, _S.ATTENTION, _S.CREATED, _S.FAILED}
