@@ -104,10 +104,8 @@ CRISPY_ALLOWED_TEMPLATE_PACKS = "bootstrap5"
 CRISPY_TEMPLATE_PACK = "bootstrap5"
 CRISPY_FAIL_SILENTLY = False
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-LANGUAGE_CODE = "en-us"
 USE_I18N = False
 FORMAT_MODULE_PATH = ["portal.formats"]
-USE_TZ = True
 TIME_ZONE = "UTC"
 
 # --- database ------------------------------------------------------------------------------------------------------
@@ -160,7 +158,6 @@ CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_POOL = "threads"
 CELERY_WORKER_CONCURRENCY = 16
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_WORKER_SEND_TASK_EVENTS = False
 CELERY_WORKER_REDIRECT_STDOUTS = False
 CELERY_TIMEZONE = TIME_ZONE
 # Both lanes are declared, so that a plain `celery -A portal worker` serves both.
@@ -169,8 +166,6 @@ CELERY_TASK_QUEUES = [
     for lane in ("slow", "control")
 ]
 CELERY_TASK_DEFAULT_QUEUE = "control"
-CELERY_TASK_DEFAULT_EXCHANGE = "control"
-CELERY_TASK_DEFAULT_ROUTING_KEY = "control"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 
 # --- the product: Fivetran and the clocks (seconds) ----------------------------------------------------------------
@@ -286,8 +281,6 @@ STORAGES = {
 }
 # Where nobody ran `collectstatic`, the files are served as they lie in the packages: slower, but no page fails.
 WHITENOISE_USE_FINDERS = not (STATIC_ROOT / "staticfiles.json").is_file()
-
-
 STATICFILES_DIRS = [("bootstrap", Path(get_bootstrap_dir()))]
 
 # --- mail ----------------------------------------------------------------------------------------------------------
