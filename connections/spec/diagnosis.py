@@ -2,7 +2,7 @@
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -150,14 +150,3 @@ def entry_of(item: dict[str, Any], families: dict[str, list[str]]) -> Entry:
         if name in given:
             given[name] = re.compile(given[name], re.IGNORECASE)
     return Entry(**given)
-
-
-def unbounded(pattern: str) -> Iterator[str]:
-    """What could make a search long: repetitions without an end, of more than 200, or nested."""
-    without_sets = re.sub(r"\\.|\[[^\]]*\]", "x", pattern)
-    if re.search(r"[*+]|\{\d*,\}", without_sets):
-        yield "a repetition without an end"
-    if any(int(most) > 200 for most in re.findall(r"\{\d*,?(\d+)\}", without_sets)):
-        yield "a repetition of more than 200"
-    if re.search(r"\)\{", without_sets) or re.search(r"\\\d", pattern):
-        yield "a repeated group or a reference back"

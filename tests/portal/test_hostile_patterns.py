@@ -27,7 +27,7 @@ MADE_AT_RUN_TIME = {
     "connections.sandbox.routes._compiled": "none: made of the sandbox's own table of routes",
 }
 # What only our own files are read with.
-OF_OWN_TEXT = {"connections.spec.diagnosis.unbounded", "connections.sandbox.routes._compiled"}
+OF_OWN_TEXT = {"connections.sandbox.routes._compiled"}
 
 
 @dataclass(frozen=True)
