@@ -31,12 +31,9 @@ from connections.permissions.operations import (
 from connections.permissions.requests import (
     approvers_for,
     batches_visible_to,
-    can_clone,
     can_decide,
     can_edit,
-    can_rerun_tests,
     can_see,
-    can_withdraw,
     check_can_clone,
     check_can_copy_live,
     check_can_decide,

@@ -158,7 +158,4 @@ def check_can_rerun_tests(user: Person, conn_request: ConnectionRequest) -> None
 
 
 can_edit = as_boolean(check_can_edit)
-can_withdraw = as_boolean(check_can_withdraw)
-can_clone = as_boolean(check_can_clone)
 can_decide = as_boolean(check_can_decide)
-can_rerun_tests = as_boolean(check_can_rerun_tests)

@@ -17,6 +17,7 @@ from connections import permissions, worker
 from connections.demo import environment
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Event, EventKind, SetupTest
 from connections.models.connection import MAX_MESSAGE, MAX_TESTS
+from connections.permissions.rights import as_boolean
 from connections.queue import circuit_breaker
 from connections.states import Status
 from tests.faults.conftest import CLOCKS, IMPATIENT, exactly_one, fresh, none_there, settles, status
@@ -167,7 +168,7 @@ def test_the_group_was_deleted(fivetran: Fivetran, approve: Approve, clocks: Any
     worker.run("submit", conn_request.pk)
     conn_request = fresh(conn_request)
     assert conn_request.state is Status.FAILED and conn_request.group_id in conn_request.failure_message
-    assert permissions.can_clone(conn_request.requester, conn_request)
+    assert as_boolean(permissions.check_can_clone)(conn_request.requester, conn_request)
     none_there(fivetran, conn_request)
 
 

@@ -5,6 +5,7 @@ from django.contrib.auth.models import AnonymousUser, Permission
 
 from connections import permissions
 from connections.permissions import Denied
+from connections.permissions.rights import as_boolean
 from connections.states import Status
 from tests import factories
 
@@ -121,6 +122,6 @@ def test_a_denial_of_the_requester_says_why(check: str, status: Status, words: s
 
 def test_a_connection_that_is_gone_cannot_be_tested() -> None:
     conn_request = factories.request_in(Status.CREATED)
-    assert permissions.can_rerun_tests(conn_request.requester, conn_request)
+    assert as_boolean(permissions.check_can_rerun_tests)(conn_request.requester, conn_request)
     conn_request.deleted_at_fivetran_at = conn_request.submitted_at
-    assert not permissions.can_rerun_tests(conn_request.requester, conn_request)
+    assert not as_boolean(permissions.check_can_rerun_tests)(conn_request.requester, conn_request)

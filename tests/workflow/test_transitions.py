@@ -10,6 +10,7 @@ from django.db import transaction
 from connections import permissions, workflow
 from connections.models import ConnectionRequest, IllegalTransition
 from connections.permissions import Denied
+from connections.permissions.rights import as_boolean
 from connections.states import Status
 from tests import factories
 
@@ -56,12 +57,12 @@ VERBS: dict[str, Verb] = {
 # What the page asks before it offers the verb.
 OFFERED: dict[str, Callable[[User, ConnectionRequest], bool]] = {
     "submit": permissions.can_edit,
-    "withdraw": permissions.can_withdraw,
+    "withdraw": as_boolean(permissions.check_can_withdraw),
     "approve": permissions.can_decide,
     "reject": permissions.can_decide,
     "request_changes": permissions.can_decide,
-    "clone": permissions.can_clone,
-    "rerun_tests": permissions.can_rerun_tests,
+    "clone": as_boolean(permissions.check_can_clone),
+    "rerun_tests": as_boolean(permissions.check_can_rerun_tests),
 }
 
 
