@@ -14,6 +14,7 @@ from connections.catalog.refresh import PATIENCE, due
 from connections.fivetran import configured
 from connections.fivetran.errors import FivetranError, Refused
 from connections.models import CatalogEntry, ConnectionRequest, Kind, SetupTest
+from connections.spec.payloads import config_of
 from connections.spec.source_key import source_key
 
 log = logging.getLogger(__name__)
@@ -92,7 +93,6 @@ def learn_sources(most: int = A_ROUND) -> int:
             if not isinstance(error, Refused | ValueError):  # a refusal concerns one connection only
                 break
             continue
-        config = data.get("config")
-        key = source_key(str(entry.data.get("service", "")), config if isinstance(config, dict) else {})
+        key = source_key(str(entry.data.get("service", "")), config_of(data))
         learnt += mine.update(source_key=key, detail={}, detail_at=Now(), detail_tried_at=Now())
     return learnt

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from connections.spec import characters
-from connections.spec.payloads import is_secret
+from connections.spec.payloads import config_of, is_secret
 
 _HOST = re.compile(r"(^|_)(host|hosts|hostname|host_?names?|servers?|server_names?)$", re.IGNORECASE)
 _PORT = re.compile(r"(^|_)ports?$", re.IGNORECASE)
@@ -13,7 +13,6 @@ _SCHEME = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _BEHIND_HOST = re.compile(r":(\d+)$")
 _SHOWN = 120  # characters of a value
 LAST_PORT = 65_535
-CONFIG = "config"
 
 
 def leaves(body: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]:
@@ -33,8 +32,7 @@ def leaves(body: Mapping[str, Any], path: str = "") -> Iterator[tuple[str, Any]]
 def odd_addresses(body: Mapping[str, Any]) -> list[str]:
     """Hosts that are not only a host, and ports that do not exist, in words."""
     found: list[str] = []
-    config = body.get(CONFIG)
-    for path, value in leaves(config if isinstance(config, Mapping) else {}, CONFIG):
+    for path, value in leaves(config_of(body), "config"):
         name = path.rpartition(".")[2]
         if is_secret(name):
             continue  # its value would be shown

@@ -13,6 +13,7 @@ from connections.models import ConnectionRequest
 from connections.people import display_name
 from connections.permissions import Person
 from connections.spec import source_key
+from connections.spec.payloads import config_of
 from connections.spec.source_key import Source
 
 MOST = 5  # that are named
@@ -97,8 +98,7 @@ def same_source_of(body: Mapping[str, Any], *, by: User, edited: ConnectionReque
 
 
 def source_in(body: Mapping[str, Any]) -> Source | None:
-    config = body.get("config")
-    return source_key.source_of(str(body.get("service", "")), config if isinstance(config, Mapping) else {})
+    return source_key.source_of(str(body.get("service", "")), config_of(body))
 
 
 def _not_ours(found: Mapping[str, list[LiveConnection]]) -> dict[str, list[LiveConnection]]:

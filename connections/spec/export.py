@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
-from connections.spec.payloads import MASK, masked, natural_key
+from connections.spec.payloads import MASK, config_of, masked, natural_key
 
 _DELIMITER = "FIVETRAN_BODY"
 
@@ -109,8 +109,7 @@ def _connection(body: Mapping[str, Any]) -> Iterator[str]:
     yield from hcl_lines((key, hcl_value(body[key])) for key in _REQUIRED if key in body)
     yield from (f"# {key}: not chosen yet" for key in _REQUIRED if key not in body)
     yield ""
-    whole = body.get("config")
-    config = dict(whole) if isinstance(whole, Mapping) else {}
+    config = dict(config_of(body))
     names = [(block_name, hcl_value(config.pop(key))) for key, block_name in _NAMES.items() if key in config]
     if names:
         yield from ["destination_schema {", *(f"  {line}" for line in hcl_lines(names)), "}", ""]
@@ -138,9 +137,8 @@ def _without_secrets(value: Any, path: str, found: list[str]) -> Any:
 
 
 def _resource_name(body: Mapping[str, Any]) -> str:
-    config = body.get("config")
-    key = natural_key(config) if isinstance(config, Mapping) else ""
-    name = re.sub(r"[^A-Za-z0-9_]+", "_", key or str(body.get("service") or "connection"))[:100]
+    key = natural_key(config_of(body)) or str(body.get("service") or "connection")
+    name = re.sub(r"[^A-Za-z0-9_]+", "_", key)[:100]
     return name if re.match(r"[A-Za-z_]", name) else f"_{name}"
 
 

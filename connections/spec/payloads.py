@@ -91,6 +91,12 @@ def at(body: Mapping[str, Any], path: str) -> Any:
     return found
 
 
+def config_of(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of the service in a body or an answer; none where they have another shape."""
+    config = data.get("config")
+    return config if isinstance(config, Mapping) else {}
+
+
 def put_at(body: dict[str, Any], path: str, value: Any) -> None:
     *parents, last = path.split(".")
     for parent in parents:
@@ -236,8 +242,7 @@ def described(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     theirs = (path for path, field in BY_PATH.items() if not field.ours and not path.startswith("connect_card_config."))
     values = {path: value for path in theirs if (value := at(data, path)) is not None}
-    config = data.get("config")
-    values.update(_flat("config", config if isinstance(config, Mapping) else {}))
+    values.update(_flat("config", config_of(data)))
     usable = {path: v for path, v in values.items() if v not in (None, "", [], {}) and MASK not in json.dumps(v)}
     return {path: v for path, v in usable.items() if path not in NAMING and path != "paused"}
 
@@ -309,8 +314,7 @@ _PLAIN = (str, int, float)
 
 def adopted(data: Mapping[str, Any]) -> dict[str, Any]:
     """As `described`, for a connection that was made elsewhere: with its destination names and whether it is paused."""
-    config = data.get("config")
-    given = config if isinstance(config, Mapping) else {}
+    given = config_of(data)
     # Fivetran documents the types, but a field of another type must not break the page: it is left out.
     names = {path: given[key] for path in NAMING if isinstance(given.get(key := path.removeprefix("config.")), str)}
     paused = {"paused": data["paused"]} if isinstance(data.get("paused"), bool) else {}

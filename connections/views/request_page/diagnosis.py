@@ -98,8 +98,7 @@ def diagnosis_of(conn_request: ConnectionRequest, test: Any, facts: Mapping[str,
 
 def known_values(conn_request: ConnectionRequest, group: catalog.Group) -> dict[str, str]:
     """Placeholder -> value, from the portal's own body, never a secret, and from what is known of the group."""
-    config = (conn_request.payload or {}).get("config")
-    config = config if isinstance(config, dict) else {}
+    config = payloads.config_of(conn_request.payload or {})
     typed = {name: config.get(name) for name in _OF_CONFIG if not payloads.is_secret(name)}
     return {
         **{name: str(value) for name, value in typed.items() if isinstance(value, (str, int))},
