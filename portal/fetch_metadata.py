@@ -41,6 +41,5 @@ def is_allowed(request: HttpRequest) -> bool:
         return True
     if request.method in SAFE:
         return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") not in EMBEDDED
-    return (
-        headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS
-    )  # sites that the company named; the token still counts
+    # Sites that the company named; the token still counts.
+    return headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS

@@ -145,9 +145,8 @@ def help_of(name: str, spec: Mapping[str, Any], shape: Shape) -> str:
     if said.lower() in (name.lower(), words_of(name).lower()):
         said = ""  # many descriptions only repeat the name
     said = _cut(said, _HELP)
-    example = (
-        example_of(spec.get("example")) if shape not in (Shape.CHOICE, Shape.FLAG, Shape.ROWS, Shape.OBJECT) else ""
-    )
+    is_typed = shape not in (Shape.CHOICE, Shape.FLAG, Shape.ROWS, Shape.OBJECT)
+    example = example_of(spec.get("example")) if is_typed else ""
     if said and said[-1] not in ".!?:…":
         said += "."
     return f"{said} Example: {example}".strip() if example and example != name else said

@@ -42,6 +42,5 @@ def flaws(kind: Kind, data: Mapping[str, Any], body: Mapping[str, Any]) -> list[
         case Kind.PROXY_AGENT:
             return [] if data.get("status") == "CONNECTED" else ["it is not connected"]
     state = str(data.get("state", ""))
-    return (
-        [] if state == "OK" or state.startswith("SOURCE_") else [f"it is not ready ({state[:50] or 'state unknown'})"]
-    )
+    is_ready = state == "OK" or state.startswith("SOURCE_")
+    return [] if is_ready else [f"it is not ready ({state[:50] or 'state unknown'})"]

@@ -145,9 +145,8 @@ def probe() -> None:
         return
     mine = _BREAKER.filter(reason=breaker.reason, probes=probes)
     try:
-        configured.client(
-            connect_timeout=PROBE_TIMEOUT, read_timeout=PROBE_TIMEOUT, get_deadline=2 * PROBE_TIMEOUT
-        ).probe()
+        timeouts = {"connect_timeout": PROBE_TIMEOUT, "read_timeout": PROBE_TIMEOUT, "get_deadline": 2 * PROBE_TIMEOUT}
+        configured.client(**timeouts).probe()
     except FivetranError as error:
         log.warning("the probe failed: %s", type(error).__name__)
         mine.update(not_before=Now() + timedelta(seconds=wait))

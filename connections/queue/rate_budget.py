@@ -21,6 +21,7 @@ RATE_STORED = 100  # parts of the limit: a smaller change is no reason to write
 RATE_AGE = timedelta(minutes=1)  # after which it is written though little changed
 RATE_FRESH = 10.0  # seconds: what this process read before that, another one may know better
 _BREAKER = CircuitBreaker.objects.filter(pk=1)
+_TRIAL = _BREAKER.filter(reason=BreakerReason.HALF_OPEN)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ def record_rate_limit(row: CircuitBreaker) -> None:
 def release(permit: Permit) -> None:
     """Return a permit for which no call was made."""
     if permit.alone:
-        _BREAKER.filter(reason=BreakerReason.HALF_OPEN).update(not_before=Now())
+        _TRIAL.update(not_before=Now())
     elif permit.interval:
         _BREAKER.exclude(next_slot_at=None).update(next_slot_at=F("next_slot_at") - permit.interval)
 
@@ -129,6 +130,4 @@ _ALLOWS_A_TRIAL = Q(Exists(_BREAKER.filter(NOT_PAUSED & (_LETS_THROUGH | Q(reaso
 def extend(permit: Permit) -> None:
     """The call is about to be made: others wait for its end as long as that may take."""
     if permit.alone:
-        _BREAKER.filter(reason=BreakerReason.HALF_OPEN).update(
-            not_before=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE)
-        )
+        _TRIAL.update(not_before=Now() + timedelta(seconds=settings.SUBMIT_DEADLINE))

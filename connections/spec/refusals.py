@@ -58,8 +58,6 @@ _BY_STATUS = {
     406: "NotAcceptable",
     415: "UnsupportedMediaType",
 }
-
-
 _OF_CHANGE = {
     FORBIDDEN: (
         "The portal's API key may not change or delete this connection. Give its user the right at Fivetran (Users and "

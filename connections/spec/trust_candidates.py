@@ -72,11 +72,10 @@ class Candidate:
         """A sentence where Fivetran's own SHA-256 is not that of the bytes; else empty."""
         if self.kind is not TrustKind.CERTIFICATE or len(self._said) != 64 or base64_bytes(self.proof) is None:
             return ""
-        if self._said in self._hashed:
-            return ""
-        return (
+        words = (
             "The SHA-256 that Fivetran names is not that of this certificate. Do not approve it before this is clear."
         )
+        return "" if self._said in self._hashed else words
 
 
 def candidates(details: Any) -> list[Candidate]:

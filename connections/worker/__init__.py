@@ -6,7 +6,6 @@ from connections.queue.job import Message
 from connections.queue.run import run as _run
 from connections.queue.sweep import Due
 from connections.worker import sweep as _sweep
-from connections.worker.database_clock import heed as heed_clock
 from connections.worker.jobs import JOBS
 from connections.worker.sweep import note_alive
 

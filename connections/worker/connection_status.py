@@ -190,12 +190,8 @@ def mark_deleted(conn_request: ConnectionRequest) -> None:
     connection = Connection.objects.select_for_update().filter(request=conn_request)
     list(connection.values_list("pk"))  # locked first, as by `store_turn`
     turn = next_step(Status.CREATED, deleted=True).owner.value
-    if (
-        ConnectionRequest.objects.filter(pk=conn_request.pk, deleted_at_fivetran_at=None).update(
-            deleted_at_fivetran_at=Now(), turn=turn
-        )
-        == 1
-    ):
+    present = ConnectionRequest.objects.filter(pk=conn_request.pk, deleted_at_fivetran_at=None)
+    if present.update(deleted_at_fivetran_at=Now(), turn=turn) == 1:
         # What was still to be tested never can be; a page would wait for it, and the sweeper enqueue, for ever.
         move(
             connection,

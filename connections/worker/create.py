@@ -59,9 +59,8 @@ def submit(request_id: int) -> None:
     permit = rate_budget.acquire(due, "submit")
     if not permit.taken:
         if permit.wait_until is not None:  # it does not fit into the rate budget: postponed, its status stays
-            due().update(
-                next_try_at=permit.wait_until, note="Waiting its turn: the portal spreads creations over time."
-            )
+            note = "Waiting its turn: the portal spreads creations over time."
+            due().update(next_try_at=permit.wait_until, note=note)
         return
     token = uuid.uuid4()
     try:

@@ -35,7 +35,6 @@ from connections.worker import connection_status
 _COLUMNS = ("tests_next_try_at", "tests_token", "tests_lease_until", "tests_attempts", "tests_note")
 QUEUE = Queue(Connection, SetupTestsState.DUE, SetupTestsState.RUNNING, *_COLUMNS)
 DUE = Q(connection_status.THERE, tests=SetupTestsState.DUE, tests_next_try_at__lte=Now())
-
 due = Connection.objects.filter(DUE).all
 
 

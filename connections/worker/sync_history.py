@@ -19,8 +19,6 @@ from connections.worker.connection_status import THERE
 AT_ONCE = 20  # connections a sweep: with one each 30 s that is an eighth of the 20,000 calls an hour of an account
 KEPT = 20  # syncs of a connection
 REFUSED_FOR = timedelta(days=7)  # an account that has no history of syncs is not asked for it all the time
-
-
 _ALLOWED = Q(syncs_not_before=None) | Q(syncs_not_before__lte=Now())
 DUE = _ALLOWED & Q(THERE, syncs_due_at__lte=Now())
 due = Connection.objects.filter(DUE).order_by("syncs_due_at").all

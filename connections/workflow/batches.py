@@ -120,9 +120,8 @@ def _decide(by: User, batch: Batch, conn_request: ConnectionRequest, decision: D
         return Outcome(conn_request, denied.reason)
     except StaleRow:
         conn_request.refresh_from_db()
+        obstacle = f"It moved on since you looked at it: it is already “{conn_request.state.label}”."
         if conn_request.state is Status.PENDING:
-            return Outcome(
-                conn_request, "It changed since you looked at it, so nothing was decided. Please look again."
-            )
-        return Outcome(conn_request, f"It moved on since you looked at it: it is already “{conn_request.state.label}”.")
+            obstacle = "It changed since you looked at it, so nothing was decided. Please look again."
+        return Outcome(conn_request, obstacle)
     return Outcome(conn_request)

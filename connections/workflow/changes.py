@@ -93,10 +93,8 @@ def _before_and_body(
             now = payloads.schedule_body(present) if payloads.tells_schedule(present) else {}
             if now == wanted:
                 raise IllegalTransition("This is its schedule already.")
-            time = now.get("daily_sync_time")
-            daily = wanted.get("schedule_type") != "manual" and wanted.get("sync_frequency") == now.get(
-                "sync_frequency"
-            )
+            time, as_often = now.get("daily_sync_time"), wanted.get("sync_frequency") == now.get("sync_frequency")
+            daily = as_often and wanted.get("schedule_type") != "manual"
             if time and daily and "daily_sync_time" not in wanted:
                 raise IllegalTransition(f"Choose the time of day: Fivetran keeps {time} where none is sent.")
             return {path: value for path, value in now.items() if path in payloads.SCHEDULE}, wanted

@@ -209,10 +209,8 @@ def hand_back(*, by: User, conn_request: ConnectionRequest, reason: str) -> None
         turn = next_step(Status.FAILED, failure_code=MENDED).owner.value
         if refused.update(failure_code=MENDED, failure_message=reason, turn=turn) != 1:
             raise StaleRow("Somebody else handed it back a moment ago.")
-        code = {"why": f"It was {conn_request.failure_code}."}
-        Event.objects.note(
-            conn_request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, reason=reason, detail=code
-        )
+        said: dict[str, Any] = {"reason": reason, "detail": {"why": f"It was {conn_request.failure_code}."}}
+        Event.objects.note(conn_request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, **said)
         notifications.notify(conn_request, NoticeKind.MENDED, conn_request.requester)
         tasks.enqueue_on_commit("notify")
 
