@@ -33,7 +33,7 @@ def _rings(site: Site) -> list[Reading]:
         for turn in range(MESSAGES * site.rounds + 5):
             time.sleep(0.02)  # the worker waits for its next message again
             enqueued = time.monotonic()
-            assert tasks.enqueue(started)
+            assert tasks.enqueue(started.name)
             calls.append((time.monotonic() - enqueued) * 1000)
             answer = broker.blpop([KEY], timeout=10)
             assert answer is not None, f"enqueue {turn} was not heard"
