@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from functools import partial
 
 import redis
 
@@ -26,6 +27,8 @@ def _rings(site: Site) -> list[Reading]:
     from tests.bench.empty_task import KEY, started
 
     took, calls = [], []
+    # Earlier commits publish a task by itself.
+    send = partial(tasks.enqueue, started.name) if hasattr(tasks, "enqueue") else partial(tasks.ring, started)  # type: ignore[attr-defined]
     with (
         processes.worker({"DJANGO_SETTINGS_MODULE": "tests.bench.settings"}, concurrency=16),
         redis.Redis.from_url(os.environ["REDIS_URL"]) as broker,
@@ -33,7 +36,7 @@ def _rings(site: Site) -> list[Reading]:
         for turn in range(MESSAGES * site.rounds + 5):
             time.sleep(0.02)  # the worker waits for its next message again
             enqueued = time.monotonic()
-            assert tasks.enqueue(started.name)
+            assert send()
             calls.append((time.monotonic() - enqueued) * 1000)
             answer = broker.blpop([KEY], timeout=10)
             assert answer is not None, f"enqueue {turn} was not heard"
