@@ -12,7 +12,7 @@ from django.core.exceptions import EmptyResultSet
 from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Expression, F, Q
-from django.db.models.expressions import DatabaseDefault
+from django.db.models.expressions import DatabaseDefault, RawSQL
 from django.db.models.sql import UpdateQuery
 
 M = TypeVar("M", bound=models.Model)
@@ -74,8 +74,9 @@ def update_one(
     for row, items, key in zip(insert, stored, keys, strict=False):  # the others' keys are known
         row.pk, row._state.adding, row._state.db = key, False, using
         # What the database made of an expression is read when it is asked for.
-        for name in [name for name, value in items if hasattr(value, "resolve_expression")]:
-            del row.__dict__[name]
+        for name, value in items:
+            if hasattr(value, "resolve_expression") and not isinstance(value, RawSQL):
+                del row.__dict__[name]
     return updated
 
 
@@ -118,6 +119,10 @@ def _places(items: Iterable[tuple[str, Any]], values: list[Any]) -> Places:
     return tuple(found)
 
 
+# Many values of a new row are empty. In the text they cost nothing: psycopg keeps the texts with at most 50 values.
+_EMPTY = {(str, ""): RawSQL("''", ()), (int, 0): RawSQL("0", ()), (bool, False): RawSQL("false", ())}
+
+
 class _KeyOf(F):
     """The key of an inserted row, by its place among them."""
 
@@ -131,6 +136,8 @@ def _stored(row: models.Model, insert: Sequence[models.Model]) -> Iterator[tuple
             value = _KeyOf(str(next(at for at, one in enumerate(insert) if one is other)))
         if isinstance(value, DatabaseDefault):
             [value] = value.get_source_expressions()  # as a statement of the ORM writes it
+        elif not isinstance(field, models.JSONField):
+            value = _EMPTY.get((type(value), value), value)
         if not (field.primary_key and value is None):
             yield field.attname, value
 

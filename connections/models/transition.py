@@ -93,7 +93,7 @@ def transition(
     `update_one`.
     """
     source = conn_request.state
-    event = _moved(conn_request.pk, source, target, conn_request.version + 1, actor, by, reason, detail)
+    event = _moved(conn_request.pk, source, target, F("version"), actor, by, reason, detail)
     written = {**changes, **(columns or {})}
     # Of a created one until its connection is known.
     code = written.get("failure_code", conn_request.failure_code)
