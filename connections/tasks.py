@@ -1,9 +1,6 @@
 """A Celery task for each job. A message holds an id; the row says whether anything is to be done."""
 
-from datetime import timedelta
-
 from celery import Task, current_app, shared_task
-from celery.schedules import schedule
 from django.conf import settings
 
 from connections import worker
@@ -12,7 +9,6 @@ from connections.queue.publisher import enqueue as enqueue  # workflow says task
 from connections.queue.publisher import enqueue_many, waiting
 from connections.queue.publisher import enqueue_on_commit as enqueue_on_commit
 from connections.queue.sweep import Due
-from portal.clock import steady
 
 JOBS = worker.JOBS
 
@@ -43,18 +39,9 @@ def _task(job: Job) -> Task:
 
 
 TASKS = {job.name: _task(job) for job in JOBS}
-# By a clock that nobody sets, and without an age at which a message is dropped: the worker's host would judge it by its
-# own clock. Of the messages that pile up, the first one does the work.
 current_app.conf.task_routes = {
     **(current_app.conf.task_routes or {}),
     **{job.name: {"queue": job.lane.value} for job in JOBS},
 }
-current_app.conf.beat_schedule = {
-    job.name: {
-        "task": job.name,
-        "options": {"queue": job.lane.value},
-        "schedule": schedule(timedelta(seconds=float(getattr(settings, job.every))), nowfun=steady),
-    }
-    for job in JOBS
-    if job.every
-}
+# Seconds between two messages, and their lane (portal/scheduler.py).
+SCHEDULED = {job.name: (float(getattr(settings, job.every)), job.lane.value) for job in JOBS if job.every}

@@ -210,9 +210,10 @@ def test_tasks_lanes_and_schedules_are_those_of_the_jobs() -> None:
     import_module("connections.tasks")
     assert {name for name in app.tasks if not name.startswith("celery.")} == set(jobs)
     assert app.conf.task_routes == {name: {"queue": job.lane.value} for name, job in jobs.items()}
-    scheduled = {entry["task"]: entry["schedule"].seconds for entry in app.conf.beat_schedule.values()}
+    scheduled = import_module("connections.tasks").SCHEDULED
     assert set(scheduled) == {"sweep", "notify", "observe", "refresh_catalog", "probe"}
-    assert scheduled == {name: getattr(settings, job.every) for name, job in jobs.items() if job.every}
+    wanted = {name: (getattr(settings, job.every), job.lane.value) for name, job in jobs.items() if job.every}
+    assert scheduled == wanted
 
 
 @pytest.mark.parametrize(
@@ -433,11 +434,19 @@ def test_the_scheduler_has_the_schedule_and_loads_nothing_of_the_product() -> No
     """In a process of its own, as `celery -A portal beat` begins."""
     script = (
         "import sys; from portal.celery import app; beat = app.Beat(app=app, quiet=True); beat.init_loader()\n"
-        "print(sorted((e['task'], e['options']['queue']) for e in app.conf.beat_schedule.values()))\n"
+        "entries = app.conf.beat_schedule.values()\n"
+        "print({e['task']: (e['schedule'].seconds, e['options']['queue']) for e in entries})\n"
         "print([name for name in sys.modules if name.startswith(('connections.', 'django.contrib'))])"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     scheduled, loaded = done.stdout.splitlines()
-    jobs = import_module("connections.worker").JOBS
-    assert scheduled == str(sorted((job.name, job.lane.value) for job in jobs if job.every))
+    assert scheduled == str(import_module("connections.tasks").SCHEDULED)
     assert loaded == "[]"
+
+
+def test_a_scheduler_that_cannot_read_the_schedule_says_why_and_ends() -> None:
+    environment = {**os.environ, "FIVETRAN_BASE_URL": "ftp://nowhere"}
+    command = [sys.executable, "-m", "celery", "-A", "portal", "beat"]
+    done = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode
+    assert "Set it to an address such as https://api.fivetran.com" in done.stderr
