@@ -19,7 +19,7 @@ from tests.handover import CARD
 from tests.sandbox_client import Fivetran
 from tests.views.test_request_page import poll_url
 
-CREATION, APPROVAL = 10, 12
+CREATION, APPROVAL = 7, 12
 POLL = {"requester": 3, "approver": 5, "operator": 5, "auditor": 5}
 _FRAME = ("BEGIN", "COMMIT")
 # SQLite takes no rows with an UPDATE, so each is a statement of its own there.
