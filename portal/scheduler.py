@@ -4,6 +4,7 @@ As a program it prints the schedule as JSON: the period in seconds and the lane 
 """
 
 import json
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -21,7 +22,9 @@ class Scheduler(Beat):
     def init_loader(self) -> None:
         dictConfig(settings.LOGGING)
         # The schedule is in the list of jobs, with what they do: another process reads it, and ends.
-        read = subprocess.run([sys.executable, "-m", "portal.scheduler"], stdout=subprocess.PIPE, check=False)
+        paths = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}  # Celery adds the folder
+        command = [sys.executable, "-m", "portal.scheduler"]
+        read = subprocess.run(command, env=paths, stdout=subprocess.PIPE, check=False)
         if read.returncode:
             sys.exit(read.returncode)  # it has said why
         # By a clock that nobody sets, and without an age at which a message is dropped: the worker's host would judge

@@ -28,6 +28,7 @@ RETRY = timedelta(seconds=60)  # the wait after a fetch of metadata that failed
 # While somebody waits for the form, Fivetran gets this long (seconds, the whole call with its repetitions).
 PATIENCE = {"connect_timeout": 2.0, "read_timeout": 3.0, "get_deadline": 4.0}
 _NAME_LENGTH = 300
+DELETED_AT_ONCE = 10_000  # PostgreSQL takes at most 65,535 values with a statement
 _NEVER_EMPTY = {Kind.ACCOUNT, Kind.SERVICE}
 
 
@@ -104,7 +105,10 @@ def refresh_kind(client: FivetranClient, kind: Kind) -> tuple[str, bool]:
             unique_fields=["kind", "fivetran_id"],
             update_fields=["name", "data"],
         )
-        CatalogEntry.objects.filter(kind=kind).exclude(fivetran_id__in=list(entries)).delete()
+        known = CatalogEntry.objects.filter(kind=kind)
+        gone = [pk for pk, name in known.values_list("pk", "fivetran_id") if name not in entries]
+        for start in range(0, len(gone), DELETED_AT_ONCE):
+            known.filter(pk__in=gone[start : start + DELETED_AT_ONCE]).delete()
         mine.update(tried_at=Now(), fetched_at=Now(), error="")
     return "", True
 

@@ -26,8 +26,8 @@ def read_one(model: type[M], where: Q) -> M | None:
     values: list[Any] = []
     using = router.db_for_read(model)
     statement = _select(using, model, _condition(where, values))
-    found = _run(using, statement, values)
-    return None if found is None else _made(using, model, statement, found)
+    found = statement and _run(using, statement, values)
+    return _made(using, model, statement, found) if statement and found else None
 
 
 def update_one(
@@ -51,6 +51,8 @@ def update_one(
     condition, places = _condition(where, values), _places(columns.items(), values)
     stored = [list(_stored(row, insert)) for row in insert]
     inserts = tuple((type(row), _places(items, values)) for row, items in zip(insert, stored, strict=True))
+    if not all(row.pk for row, _written in also):
+        raise ValueError("a row of `also` is not stored")
     others = tuple((type(row), _places({"pk": row.pk, **written}.items(), values)) for row, written in also)
     statement = _update(using, model, condition, places, inserts, others, into is not None)
     if statement is None:  # a condition that no row can meet
@@ -120,7 +122,11 @@ def _places(items: Iterable[tuple[str, Any]], values: list[Any]) -> Places:
 
 
 # Many values of a new row are empty. In the text they cost nothing: psycopg keeps the texts with at most 50 values.
-_EMPTY = {(str, ""): RawSQL("''", ()), (int, 0): RawSQL("0", ()), (bool, False): RawSQL("false", ())}
+_EMPTY: dict[str, tuple[Any, RawSQL]] = {
+    **dict.fromkeys(("CharField", "TextField"), ("", RawSQL("''", ()))),
+    **dict.fromkeys(("PositiveIntegerField", "PositiveSmallIntegerField"), (0, RawSQL("0", ()))),
+    "BooleanField": (False, RawSQL("false", ())),
+}
 
 
 class _KeyOf(F):
@@ -136,8 +142,8 @@ def _stored(row: models.Model, insert: Sequence[models.Model]) -> Iterator[tuple
             value = _KeyOf(str(next(at for at, one in enumerate(insert) if one is other)))
         if isinstance(value, DatabaseDefault):
             [value] = value.get_source_expressions()  # as a statement of the ORM writes it
-        elif not isinstance(field, models.JSONField):
-            value = _EMPTY.get((type(value), value), value)
+        elif (empty := _EMPTY.get(field.get_internal_type())) and value == empty[0]:
+            value = empty[1]
         if not (field.primary_key and value is None):
             yield field.attname, value
 
@@ -189,9 +195,12 @@ def _made(using: str, model: type[M], statement: _Statement, found: list[Any]) -
 
 
 @lru_cache(maxsize=SHAPES)
-def _select(using: str, model: type[models.Model], where: _Condition) -> _Statement:
+def _select(using: str, model: type[models.Model], where: _Condition) -> _Statement | None:
     rows = model._default_manager.using(using).filter(_q(model, where, count())).order_by()
-    sql, params = rows.query.get_compiler(using).as_sql()
+    try:
+        sql, params = rows.query.get_compiler(using).as_sql()
+    except EmptyResultSet:
+        return None
     return _Statement(sql, params, model._meta.concrete_fields)
 
 

@@ -15,7 +15,7 @@ def run(job: Job, *arguments: object) -> Iterable[Message]:
     """Do `job` for one row; returns the messages that follow. An error that is nobody's fault is logged: the sweeper
     finds the row again.
     """
-    if job.rows is not None and not (len(arguments) == 1 and isinstance(arguments[0], int)):
+    if job.rows is not None and not (len(arguments) == 1 and _is_key(arguments[0])):
         log.warning("ignored a message without an id")  # anybody who reaches the broker can enqueue
         return ()
     try:
@@ -29,3 +29,7 @@ def run(job: Job, *arguments: object) -> Iterable[Message]:
             raise
         log.warning("%s %s: the database went away; the sweeper heals it", job.name, arguments)
     return ()
+
+
+def _is_key(value: object) -> bool:
+    return type(value) is int and 0 < value < 2**63

@@ -103,7 +103,7 @@ def _look() -> float:
 
 
 def _sync_history() -> float:
-    return max(float(settings.SYNC_HISTORY_INTERVAL), sync_history.REFUSED_FOR.total_seconds())
+    return max(float(settings.SYNC_HISTORY_INTERVAL), sync_history.NOT_FOUND_FOR.total_seconds())
 
 
 _requests, _changes = ConnectionRequest.objects, ConnectionChange.objects

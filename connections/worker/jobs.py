@@ -96,15 +96,6 @@ JOBS: tuple[Job, ...] = (
         tidy=(trust.QUEUE.release,),
     ),
     Job(
-        name="read_syncs",
-        label="Read the last syncs",
-        work=sync_history.read_syncs,
-        needs=Needs.CHANGING,  # the first to go without where little is left of Fivetran's limit
-        rows=sync_history.due,
-        key="request_id",
-        most=lambda _count: sync_history.AT_ONCE,
-    ),
-    Job(
         name="notify",
         label="Send mails",
         work=_notify,
@@ -136,5 +127,15 @@ JOBS: tuple[Job, ...] = (
         every="SWEEP_INTERVAL",
         can_pause=False,
         tidy=(database_clock.put_right_if_set,),
+    ),
+    # Last, so that nothing waits for a picture.
+    Job(
+        name="read_syncs",
+        label="Read the last syncs",
+        work=sync_history.read_syncs,
+        needs=Needs.CHANGING,  # the first to go without where little is left of Fivetran's limit
+        rows=sync_history.due,
+        key="request_id",
+        most=lambda _count: sync_history.AT_ONCE,
     ),
 )

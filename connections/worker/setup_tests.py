@@ -61,9 +61,13 @@ def run_tests(request_id: int) -> None:
         if permit.wait_until is not None:
             mine().update(tests_next_try_at=permit.wait_until)
         return
-    held = QUEUE.claim(Q(request_id=request_id) & DUE, timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1))
+    held = None
+    try:
+        held = QUEUE.claim(Q(request_id=request_id) & DUE, timedelta(seconds=settings.SUBMIT_DEADLINE * 1.1))
+    finally:
+        if held is None:
+            rate_budget.release(permit)
     if held is None:
-        rate_budget.release(permit)
         return
     rate_budget.extend(permit)
     if _run(held):

@@ -14,11 +14,13 @@ from connections.fivetran.errors import FivetranError, Refused, Unknown
 from connections.models import Connection, update_one
 from connections.models.connection import moment_of
 from connections.queue import circuit_breaker
+from connections.worker import account
 from connections.worker.connection_status import THERE
 
 AT_ONCE = 20  # connections a sweep: with one each 30 s that is an eighth of the 20,000 calls an hour of an account
+LIMITS: dict[str, Any] = {"read_timeout": 5.0, "get_deadline": 8.0}  # seconds: the rest of the lane waits behind it
 KEPT = 20  # syncs of a connection
-REFUSED_FOR = timedelta(days=7)  # an account that has no history of syncs is not asked for it all the time
+NOT_FOUND_FOR = timedelta(days=7)  # an account that has no history of syncs is not asked for it all the time
 _ALLOWED = Q(syncs_not_before=None) | Q(syncs_not_before__lte=Now())
 DUE = _ALLOWED & Q(THERE, syncs_due_at__lte=Now())
 due = Connection.objects.filter(DUE).order_by("syncs_due_at").all
@@ -34,15 +36,24 @@ def read_syncs(request_id: int) -> None:
     mine, known = Connection.objects.filter(pk=row.pk), row.syncs
     since = moment_of(known[-1]["start"]) if known else None
     try:
-        found = configured.client().list_syncs(str(row.request.connection_id), since)
+        client = configured.client(**LIMITS)
+        if not account.same(client, row.request.approved_account):
+            return
+        found = client.list_syncs(str(row.request.connection_id), since)
         mine.update(syncs=_last([*known, *found]))
-    except Refused:
-        mine.update(syncs_not_before=Now() + REFUSED_FOR)
-    except FivetranError as error:
-        if not isinstance(error, Unknown):  # which may be of this call alone, and is no reason to hold creations up
-            circuit_breaker.record_failure(error, read=True)
+    except Refused as error:
+        if error.status != 404:
+            return
+        mine.update(syncs_not_before=Now() + NOT_FOUND_FOR)
+    except Unknown:  # which may be of this call alone: it holds up no creation, but the others of its kind
+        Connection.objects.filter(DUE).update(**pause)
         return
-    mine.filter(syncs_due_at__lte=row.syncs_due_at).update(syncs_due_at=None)  # not where one ended meanwhile
+    except FivetranError as error:
+        circuit_breaker.record_failure(error, read=True)
+        return
+    # Not where one ended meanwhile. SQLite compares texts, to the millisecond.
+    soon = timedelta(milliseconds=1)
+    mine.filter(syncs_due_at__lte=row.syncs_due_at and row.syncs_due_at + soon).update(syncs_due_at=None)
 
 
 def _last(found: Iterable[Mapping[str, Any]]) -> list[dict[str, str]]:

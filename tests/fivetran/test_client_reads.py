@@ -95,10 +95,10 @@ def test_a_list_without_end():
     assert len(server.requests) == 200
 
 
-def test_the_syncs_of_a_week_or_since_a_moment_are_read_to_their_end():
+def test_the_syncs_of_a_day_or_since_a_moment_are_read_to_their_end():
     now = datetime.now(UTC)
-    week, day, hour = now - timedelta(days=7), now - timedelta(days=1), now - timedelta(hours=1)
-    for since, start in (None, week), (now - timedelta(days=70), week), (day, day), (now + timedelta(days=9), hour):
+    day, half, hour = now - timedelta(days=1), now - timedelta(hours=12), now - timedelta(hours=1)
+    for since, start in (None, day), (now - timedelta(days=70), day), (half, half), (now + timedelta(days=9), hour):
         with serving(pages(page([{"start": "a"}], "next"), page([{"start": "b"}]))) as server:
             assert client_for(server.url).list_syncs("my_id", since) == [{"start": "a"}, {"start": "b"}]
         for request in server.requests:

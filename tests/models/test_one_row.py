@@ -133,6 +133,12 @@ def test_another_row_is_written_with_it_or_not_at_all(row: ConnectionRequest) ->
     assert (open_one.code, untouched.code) == ("Success", "")
 
 
+def test_what_is_not_stored_is_neither_read_nor_written(row: ConnectionRequest) -> None:
+    assert read_one(ConnectionRequest, Q(status__in=[])) is None
+    with pytest.raises(ValueError, match="not stored"):
+        update_one(ConnectionRequest, Q(pk=row.pk), columns={"note": "x"}, also=[(Attempt(request=row), {"code": "x"})])
+
+
 def test_into_a_row_comes_what_was_written_and_nothing_else(row: ConnectionRequest) -> None:
     row.reason = "typed and not stored"
     columns = {"note": "new", "decided_by": row.requester}

@@ -124,6 +124,32 @@ def test_an_account_without_a_history_is_left_in_peace(fivetran: Fivetran, due: 
     assert (breaker.reason, breaker.unclear_in_a_row) == (BreakerReason.CLOSED, 0)
 
 
+@pytest.mark.parametrize("other_account", [True, False])
+def test_a_wrong_or_weak_key_is_no_missing_history(
+    fivetran: Fivetran, due: ConnectionRequest, other_account: bool, settings: Any
+) -> None:
+    if other_account:
+        ConnectionRequest.objects.update(approved_account=f"{settings.FIVETRAN_BASE_URL} another_account")
+    else:
+        fivetran.next(answer(status=403, code="Forbidden", message="no"))
+    worker.run("read_syncs", due.pk)
+    row = Connection.objects.get()
+    assert row.syncs == [] and row.syncs_due_at is not None and row.syncs_not_before is not None
+    assert row.syncs_not_before < datetime.now(UTC) + timedelta(seconds=settings.SYNC_HISTORY_INTERVAL + 60)
+
+
+def test_an_answer_that_does_not_come_holds_up_the_others_of_its_kind_alone(
+    fivetran: Fivetran, due: ConnectionRequest, approve: Approve
+) -> None:
+    other = created(approve, "other")
+    synced(fivetran, other)
+    assert set(worker.sweep()["read_syncs"]) == {due.pk, other.pk}
+    fivetran.next(answer(status=500, code="Failure", message="") | {"times": 9})
+    worker.run("read_syncs", due.pk)
+    assert worker.sweep()["read_syncs"] == [] == asked(fivetran, other)
+    assert worker.JOBS[-1].name == "read_syncs"  # what else is due is enqueued before it
+
+
 def test_unclear_answers_stop_no_creation(fivetran: Fivetran, due: ConnectionRequest) -> None:
     fivetran.next(answer(status=500, code="Failure", message="") | {"times": 9})
     for _ in range(3):
