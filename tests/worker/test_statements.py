@@ -58,9 +58,8 @@ def test_the_end_of_a_creation_that_is_handed_over(cast: dict[str, User]) -> Non
     conn_request = ConnectionRequest.objects.get(pk=conn_request.pk)  # as the claim returns it
     with statements() as found:
         outcome.to_created(conn_request, Actor.WORKER, data)
-    print(len(found), *found, sep="\n")
-    # In a test its BEGIN and COMMIT are two savepoints. Before it the breaker, what is left of the limit, the budget, the
-    # claim and the sending; beside it the breaker. One more than without: who is mailed.
+    # In a test its BEGIN and COMMIT are two savepoints. Before it the breaker, what is left of the limit, the budget,
+    # the claim and the sending; beside it the breaker. One more than without: who is mailed.
     assert len(found) - 2 + 6 <= CREATION + 1, "\n".join(found)
 
 
