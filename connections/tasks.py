@@ -7,6 +7,7 @@ from connections import worker
 from connections.queue.job import Job as Job  # workflow says tasks.Job
 from connections.queue.publisher import enqueue as enqueue  # workflow says tasks.enqueue
 from connections.queue.publisher import enqueue_many, waiting
+from connections.queue.publisher import enqueue_many_on_commit as enqueue_many_on_commit
 from connections.queue.publisher import enqueue_on_commit as enqueue_on_commit
 from connections.queue.sweep import Due
 

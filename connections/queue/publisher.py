@@ -8,7 +8,9 @@ from functools import lru_cache, partial
 
 from celery import current_app
 from django.conf import settings
+from django.core.signals import request_finished, request_started
 from django.db import transaction
+from django.dispatch import receiver
 from kombu.messaging import Producer
 from redis import Redis
 from redis.backoff import NoBackoff
@@ -29,8 +31,38 @@ def enqueue(job: str, *arguments: object) -> bool:
 
 
 def enqueue_on_commit(job: str, *arguments: object) -> None:
-    """The same once the transaction is committed, whose rows the worker is to find."""
-    transaction.on_commit(partial(enqueue, job, *arguments), robust=True)
+    """Publish a message once the transaction is committed, whose rows the worker is to find."""
+    enqueue_many_on_commit([(job, *arguments)])
+
+
+def enqueue_many_on_commit(messages: Iterable[Message]) -> None:
+    transaction.on_commit(partial(enqueue_after_answer, list(messages)), robust=True)
+
+
+class _Kept(threading.local):
+    messages: list[Message] | None = None  # of the request that this thread answers
+
+
+_kept = _Kept()
+
+
+def enqueue_after_answer(messages: list[Message]) -> None:
+    """Within a request, once its answer is sent: nobody waits for the broker. Elsewhere at once."""
+    if _kept.messages is None:
+        enqueue_many(messages)
+    else:
+        _kept.messages += messages
+
+
+@receiver(request_started)
+def _begin(**_kwargs: object) -> None:
+    _kept.messages = []
+
+
+@receiver(request_finished)  # the server closes the answer when it has sent it
+def _end(**_kwargs: object) -> None:
+    messages, _kept.messages = _kept.messages, None
+    enqueue_many(messages or ())
 
 
 def enqueue_many(messages: Iterable[Message]) -> bool:

@@ -98,12 +98,7 @@ def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -
         if decision.approve and not outcomes[-1].obstacle:
             approved.append(row.request_id)
 
-    def enqueue_approved() -> None:
-        # Until the broker turns out to be away: the next sweep enqueues the rest.
-        if all(tasks.enqueue("submit", request_id) for request_id in approved):
-            tasks.enqueue("notify")
-
-    transaction.on_commit(enqueue_approved, robust=True)
+    tasks.enqueue_many_on_commit([*(("submit", request_id) for request_id in approved), ("notify",)])
     return outcomes
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import redis
+from django.core.signals import request_finished, request_started
 
 from connections import tasks
 from connections.models import ConnectionRequest
@@ -139,6 +140,24 @@ def test_a_message_takes_the_connection_of_the_last_one_while_it_is_fresh(
         publisher._publishing._used_at -= publisher.KEPT_SECONDS  # as if so long ago: this clock can be set by nobody
         assert tasks.enqueue("notify") and connected() > before
         assert broker.llen("control") == 4
+
+
+def test_nobody_waits_for_the_broker(
+    messages_are_published: None, approve: Callable[..., ConnectionRequest], live_broker: str
+) -> None:
+    """Faults 14 and 15: within a request messages are published when its answer is sent, as the server tells by closing
+    it; one that ended without leaves the next no message.
+    """
+    with redis.Redis.from_url(live_broker) as broker:
+        for number, answered in enumerate((True, False, True)):
+            request_started.send(sender=None, environ={})
+            approve(f"within_a_request_{number}")
+            assert broker.llen("slow") == 0
+            if answered:
+                request_finished.send(sender=None)
+                assert broker.lpop("slow") and broker.llen("slow") == 0
+        approve("outside_of_a_request")
+        assert broker.llen("slow") == 1
 
 
 def test_messages_do_not_pile_up_while_nobody_hears_them(

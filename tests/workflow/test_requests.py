@@ -12,6 +12,7 @@ from django.db import connection
 from connections import tasks, workflow
 from connections.models import ConnectionRequest, Event, EventKind, Notice, NoticeKind, StaleRow
 from connections.permissions import Denied
+from connections.queue import publisher
 from connections.spec import payloads
 from connections.states import Status
 from connections.workflow import Filing, NameTaken
@@ -436,8 +437,8 @@ def test_a_message_is_rung_only_for_what_was_committed(django_capture_on_commit_
     with django_capture_on_commit_callbacks() as messages:
         workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest)
     [message] = messages
-    assert message.func is tasks.enqueue
-    assert message.args == ("submit", conn_request.pk)
+    assert message.func is publisher.enqueue_after_answer
+    assert message.args == ([("submit", conn_request.pk)],)
     with django_capture_on_commit_callbacks() as messages, pytest.raises(Denied):
         workflow.approve(by=approver, conn_request=conn_request, digest=conn_request.digest)
     assert messages == []
