@@ -1,6 +1,7 @@
 """A Celery task for each job. A message holds an id; the row says whether anything is to be done."""
 
 from celery import Task, current_app, shared_task
+from celery.worker import state
 from django.conf import settings
 
 from connections import worker
@@ -17,8 +18,9 @@ JOBS = worker.JOBS
 def work(job: Job, *arguments: object) -> None:
     """Do `job`, and enqueue what follows from it. Of creations also do the one that is due next."""
     enqueue_many(worker.run(job.name, *arguments))
-    # Where messages wait, all workers would find the same row, which has a message of its own.
-    if job.carries_on and job.rows is not None and not waiting(job.lane):
+    # Where messages wait, all workers would find the same row, which has a message of its own. One that is told to stop
+    # begins nothing.
+    if job.carries_on and job.rows is not None and state.should_stop is None and not waiting(job.lane):
         following = job.rows().values_list(job.key, flat=True).first()
         if following is not None:
             enqueue_many(worker.run(job.name, following))

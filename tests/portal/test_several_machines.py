@@ -15,6 +15,7 @@ import yaml
 from django.core.management import get_commands
 from django.urls import resolve
 
+from connections.queue import call
 from connections.worker import JOBS
 from tests.conftest import missing
 from tests.portal.test_deploy import CHECK, variables
@@ -151,7 +152,7 @@ def test_the_guide_names_every_secret_and_an_address_of_two_servers_that_is_take
     assert [name for name in SECRETS if f"`{name}`" not in guide] == []
     [url] = re.findall(r"export DATABASE_URL='(.*)'", guide)
     database = settings_of({**PRODUCTION, "DATABASE_URL": url}, "DATABASES")["DATABASES"]["default"]
-    assert database["HOST"] == "pg1.example.com,pg2.example.com"
+    assert (database["HOST"], database["OPTIONS"]["connect_timeout"]) == ("pg1,pg2", "2")
     assert database["OPTIONS"]["target_session_attrs"] == "read-write"
 
 
@@ -186,7 +187,8 @@ def test_probes_ask_what_is_there_by_the_name_that_people_use() -> None:
 
 
 def test_a_worker_may_finish_its_call_before_it_is_stopped() -> None:
-    longest = settings_of(PRODUCTION, "SUBMIT_DEADLINE")["SUBMIT_DEADLINE"]
+    used = settings_of(PRODUCTION, "SUBMIT_DEADLINE", "CLAIM_LEASE")
+    longest = sum(used.values()) + call.PERSIST_SECONDS
     assert PODS["worker"]["terminationGracePeriodSeconds"] > longest
     [minutes] = lines(ROOT / "docs/systemd/portal-worker@.service", "TimeoutStopSec")
     assert int(minutes.removesuffix("min")) * 60 > longest
