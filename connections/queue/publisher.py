@@ -56,6 +56,10 @@ def enqueue_after_answer(messages: list[Message]) -> None:
 
 @receiver(request_started)
 def _begin(**_kwargs: object) -> None:
+    if _kept.messages:
+        log.warning(
+            "%s messages of a request without an answer were not enqueued; the sweeper will", len(_kept.messages)
+        )
     _kept.messages = []
 
 

@@ -145,6 +145,8 @@ def test_what_control_does_not_understand(api: Api, path: str, body: dict[str, A
 
 
 def test_a_web_page_cannot_reach_the_controls(api: Api) -> None:
+    style = requests.get(f"{api.root}/_sandbox/sandbox.css", headers={"Host": "card.example"}, timeout=20)
+    assert style.status_code == 200
     foreign = requests.get(f"{api.root}/_sandbox/journal", headers={"Host": "evil.example"}, timeout=20)
     assert foreign.status_code == 403
     form = requests.post(f"{api.root}/_sandbox/settings", data='{"secret": "x"}', timeout=20)
