@@ -15,7 +15,8 @@ def run(job: Job, *arguments: object) -> Iterable[Message]:
     """Do `job` for one row; returns the messages that follow. An error that is nobody's fault is logged: the sweeper
     finds the row again.
     """
-    if job.rows is not None and not (len(arguments) == 1 and _is_key(arguments[0])):
+    key = arguments[0] if len(arguments) == 1 else None
+    if job.rows is not None and not (type(key) is int and 0 < key < 2**63):
         log.warning("ignored a message without an id")  # anybody who reaches the broker can enqueue
         return ()
     try:
@@ -29,7 +30,3 @@ def run(job: Job, *arguments: object) -> Iterable[Message]:
             raise
         log.warning("%s %s: the database went away; the sweeper heals it", job.name, arguments)
     return ()
-
-
-def _is_key(value: object) -> bool:
-    return type(value) is int and 0 < value < 2**63
