@@ -1,5 +1,6 @@
 """The rows of the history as ready texts: look-ups and filters in a template's loop cost more than the query."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, tzinfo
 from functools import lru_cache
@@ -79,7 +80,7 @@ def in_pieces(text: str) -> SafeString:
     shown = characters.visible(text)
     if len(shown) <= IN_ONE_PIECE:
         return escape(shown)
-    pieces = shown.replace("_", "_\0").replace(".", ".\0").split("\0")
+    pieces = re.split(r"(?<=[_.@])", shown)
     return format_html_join(format_html("<{}>", "wbr"), "{}", ((piece,) for piece in pieces))
 
 
