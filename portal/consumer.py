@@ -13,9 +13,9 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from portal import broker
 
 log = logging.getLogger(__name__)
-# A worker whose consumer failed in a way that Celery does not repair (READONLY after a failover, a broker out of
-# memory) ends only when its running calls do, which may be a quarter of an hour. A supervisor can restart it only once
-# it has ended; the rows are safe, since a call that is cut off is looked up like one whose worker was killed.
+# Celery reconnects after every error of the broker (BROKER_CHANNEL_ERROR_RETRY). A worker whose consumer failed in
+# another way ends only when its running calls do, which may be a quarter of an hour. A supervisor can restart it only
+# once it has ended; the rows are safe, since a call that is cut off is looked up like one whose worker was killed.
 LONGEST_PAUSE = 2  # seconds between two tries to reach the broker; kombu's own grows to 30
 HEARTBEAT = 2.0  # seconds between two signs of life of the loop that hears messages
 DEAF_SECONDS = 45.0  # without a sign of life beside a broker that answers
@@ -36,6 +36,10 @@ class Consumer(CeleryConsumer):
             return super().ensure_connected(conn)
         finally:
             del conn.ensure_connection
+
+    def on_connection_error_before_connected(self, exc: Exception) -> None:
+        super().on_connection_error_before_connected(exc)
+        time.sleep(1)  # a broker that answers and refuses is asked again at once, five times in a second
 
 
 class SweepOnReturn(bootsteps.StartStopStep):

@@ -153,6 +153,9 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_CONSUMER = "portal.consumer:Consumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the default gives up after 100 tries
+CELERY_BROKER_CHANNEL_ERROR_RETRY = (
+    True  # a full broker (OOM) and a demoted one (READONLY) are losses of the connection
+)
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 # Threads: a submission waits for Fivetran for minutes and computes nothing; a process for each costs 80 MB.
 CELERY_WORKER_POOL = "threads"
