@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from . import syncs
 from .calls import ApiError, Call, invalid
 from .clock import now
-from .connections import existing, first_status, new_id, shown
+from .connections import existing, shown
+from .creation import first_status, new_id
 from .wire import Answer
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from . import account, approvals, cards, connections, control, pages, webhooks
+from . import account, approvals, cards, connections, control, creation, pages, webhooks
 from .calls import ApiError
 from .wire import Answer
 
@@ -28,7 +28,7 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/v1/proxy/{item_id}", account.one("proxies", "ProxyAgent")),
     ("GET", "/v1/hybrid-deployment-agents", account.agents),
     ("GET", "/v1/hybrid-deployment-agents/{item_id}", account.one("agents", "RemoteExecutionAgent")),
-    ("POST", "/v1/connections", connections.create),
+    ("POST", "/v1/connections", creation.create),
     ("GET", "/v1/connections", connections.index),
     ("GET", "/v1/connections/{connection_id}", connections.retrieve),
     ("PATCH", "/v1/connections/{connection_id}", connections.change),

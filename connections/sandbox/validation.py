@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .app import Sandbox
 
 FREQUENCIES = (1, 5, 15, 30, 60, 120, 180, 360, 480, 720, 1440)
+TRANSIENT = ("run_setup_tests", "trust_certificates", "trust_fingerprints")  # of one call, not kept
 BOOLEANS = ("trust_certificates", "trust_fingerprints", "run_setup_tests", "paused", "pause_after_trial")
 TEXTS = (
     "private_link_id",

@@ -4,7 +4,7 @@ from typing import Any
 
 from .calls import Call, invalid, not_found, success
 from .clock import now
-from .connections import new_id
+from .creation import new_id
 from .masking import STARS
 from .wire import Answer
 
