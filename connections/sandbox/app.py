@@ -76,7 +76,7 @@ class Sandbox:
         try:
             # The key comes first: a caller without it learns nothing, not even which addresses exist.
             if is_api:
-                self._check_key(call)
+                self.check_key(call)
                 limit_headers = self.limits.spend(creation=_runs_tests(call))
             # Pages that answer under any host, such as a Connect Card, load the style.
             if call.path.startswith("/_sandbox/") and call.path != "/_sandbox/sandbox.css":
@@ -91,7 +91,7 @@ class Sandbox:
         answer.headers = limit_headers | answer.headers
         return answer
 
-    def _check_key(self, call: Call) -> None:
+    def check_key(self, call: Call) -> None:
         expected = f"{self.settings.key}:{self.settings.secret}".encode()
         scheme, _, token = (call.headers.get("Authorization") or "").partition(" ")
         try:

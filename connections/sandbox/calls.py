@@ -58,6 +58,7 @@ class Call:
     headers: Any  # email.message.Message: case-insensitive
     raw: bytes
     entry: Entry
+    counts: bool = True  # False: the faults that strike a number of times do not count this call
     path: str = field(init=False)
     query: dict[str, str] = field(init=False)
 

@@ -4,7 +4,7 @@ import json
 from typing import Any
 from urllib.parse import urlsplit
 
-from . import syncs
+from . import creation, syncs
 from .calls import ApiError, Call, invalid
 from .clock import now
 from .connections import existing, shown
@@ -74,6 +74,21 @@ def seed(call: Call) -> Answer:
     }
     call.app.state.add_connection(doc, unique=False)
     return _plain(shown(doc), 201)
+
+
+def check(call: Call) -> Answer:
+    """`{status, body}` of what POST /v1/connections would answer to this body and key; it creates nothing."""
+    call.counts = False
+    try:
+        call.app.check_key(call)
+        answer = creation.check(call)
+    except ApiError as error:
+        answer = error.answer()
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        body = answer.body.decode()
+    return _plain({"status": answer.status, "body": body})
 
 
 def sync(call: Call, connection_id: str) -> Answer:

@@ -1,4 +1,4 @@
-"""Creating a connection."""
+"""Creating a connection, and saying beforehand what would come of it."""
 
 import random
 import secrets
@@ -9,7 +9,7 @@ from . import cards, faults, setup_tests
 from .calls import Call, success
 from .clock import now
 from .connections import shown
-from .masking import masked_config
+from .masking import STARS, masked_config
 from .state import NameTaken
 from .validation import TRANSIENT, Wanted, check_creation, name_taken
 from .wire import Answer
@@ -41,14 +41,36 @@ def make(call: Call, wanted: Wanted) -> Answer:
     call.reached("effect")  # a test may kill the caller here: created, and not answered
     app.deliveries.tell("create_connector", doc)
     if wanted.values["run_setup_tests"]:
-        trust = {name: wanted.values[name] for name in ("trust_certificates", "trust_fingerprints")}
-        setup_tests.run(app, doc, **trust)
+        setup_tests.run(app, doc, **_trust(wanted))
         app.state.save_connection(doc)
         setup_tests.tell(app, doc)
-    data = shown(doc)
-    if "connect_card_config" in doc:
-        data["connect_card"] = cards.mint(app, doc)
-    return success(data, "Connection has been created", 201)
+    card = {"connect_card": cards.mint(app, doc)} if "connect_card_config" in doc else {}
+    return _created(doc | card)
+
+
+def check(call: Call) -> Answer:
+    """What `create` would answer to this call now. Nothing is stored, used up, told to webhooks or waited for."""
+    app, wanted = call.app, check_creation(call.app, call.json())
+    fault = faults.find(wanted.first_name)
+    answer = fault.before(call, wanted, make) if fault and fault.before else None
+    if answer and not answer.deliver:  # how an answer gets lost on its way is not foretold
+        return answer
+    doc = new_connection(app, wanted)
+    if app.settings.unique_names and app.state.list_connections(group_id=wanted.group_id, schema=wanted.name, limit=1):
+        raise name_taken(app, wanted.name)
+    if wanted.values["run_setup_tests"]:
+        setup_tests.judge(app, doc, **_trust(wanted))
+    # A card's address would open the card of whatever gets this id later.
+    card = {"connect_card": {"token": STARS, "uri": STARS}} if "connect_card_config" in doc else {}
+    return _created(doc | card)
+
+
+def _trust(wanted: Wanted) -> dict[str, bool]:
+    return {name: wanted.values[name] for name in ("trust_certificates", "trust_fingerprints")}
+
+
+def _created(doc: dict[str, Any]) -> Answer:
+    return success(shown(doc), "Connection has been created", 201)
 
 
 def new_connection(app: "Sandbox", wanted: Wanted) -> dict[str, Any]:

@@ -61,7 +61,7 @@ LIMITED = error(429, "TooManyRequests", TOO_MANY)
 
 def times_called(call: Call, wanted: Wanted) -> int:
     """How often this name was called in this group, this call included."""
-    return call.app.state.count(f"{wanted.group_id}/{wanted.name}")
+    return call.app.state.count(f"{wanted.group_id}/{wanted.name}", add=call.counts)
 
 
 def late(call: Call, wanted: Wanted, make: Make) -> Answer | None:

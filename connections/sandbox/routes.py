@@ -60,6 +60,7 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/_sandbox/connections", control.connections),
     ("POST", "/_sandbox/connections", control.seed),
     ("DELETE", "/_sandbox/connections", control.clear_connections),
+    ("POST", "/_sandbox/check", control.check),
     ("POST", "/_sandbox/connections/{connection_id}/sync", control.sync),
     ("GET", "/_sandbox/settings", control.settings),
     ("POST", "/_sandbox/settings", control.change_settings),

@@ -131,8 +131,10 @@ class State:
 
     # --- small things ------------------------------------------------------------------------------------------------
 
-    def count(self, name: str) -> int:
-        """Add one to the counter and return its value: 1 the first time."""
+    def count(self, name: str, *, add: bool = True) -> int:
+        """Add one to the counter and return its value: 1 the first time. Without `add`: what that would return."""
+        if not add:
+            return 1 + sum(int(row[0]) for row in self._run("SELECT value FROM counts WHERE name = ?", name))
         sql = "INSERT INTO counts VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
         return int(self._run(sql, name)[0][0])
 

@@ -37,12 +37,12 @@ class Api:
         return answer.json()["data"]
 
     def create(self, name: str, service: str = "google_sheets", **fields: Any) -> requests.Response:
-        """POST /v1/connections for the destination `name`; `timeout` is the client's patience in seconds."""
-        timeout = fields.pop("timeout", 20)
+        """POST /v1/connections for the destination `name`; the client's `timeout`, and another `path`."""
+        timeout, path = fields.pop("timeout", 20), fields.pop("path", "/v1/connections")
         keys = NAMES.get(service, NAMES["google_sheets"])
         config = {keys[0]: name} | dict.fromkeys(keys[1:], "cells") | fields.pop("config", {})
         body = {"group_id": "amber_harbor", "service": service, "config": config} | fields
-        return self.call("POST", "/v1/connections", json=body, timeout=timeout)
+        return self.call("POST", path, json=body, timeout=timeout)
 
     def control(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
         """A call below /_sandbox."""

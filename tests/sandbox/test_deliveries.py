@@ -96,6 +96,14 @@ def test_the_life_of_a_connection_is_told_and_signed(api: Api, receiver: Receive
     assert SECRET not in json.dumps(api.get(f"/v1/webhooks/{made}")) + json.dumps(api.get("/v1/webhooks"))
 
 
+def test_a_check_beforehand_tells_nobody(api: Api, receiver: Receiver) -> None:
+    hook(api, receiver.url, EVENTS)
+    api.create("told", path="/_sandbox/check")
+    assert api.create("told").status_code == 201
+    eventually(lambda: "connection_successful" in receiver.events())
+    assert receiver.events() == ["create_connector", "connection_successful"]
+
+
 def test_only_wanted_events_of_active_webhooks_are_told(api: Api, receiver: Receiver) -> None:
     hook(api, receiver.url, ["delete_connector"])
     hook(api, receiver.url, EVENTS, "group/brisk_meadow")
