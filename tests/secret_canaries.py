@@ -24,6 +24,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from connections.models import Batch, CatalogEntry, ConnectionChange, ConnectionRequest, Handover, Kind
+from connections.views.request_page.export import WAYS
 
 API_KEY, API_SECRET = "canary1key-Zb7Qw", "canary1secret-Xk4Tz"
 
@@ -128,7 +129,7 @@ def exports(_journey: Journey) -> Iterator[tuple[str, str]]:
     """Every file that can be downloaded."""
     files = ["/requests/export.csv", "/requests/export.json"]
     for pk in ConnectionRequest.objects.values_list("pk", flat=True):
-        files += [f"/requests/{pk}/connection.{kind}" for kind in ("sh", "json", "tf")]
+        files += [f"/requests/{pk}/connection.{kind}" for kind in WAYS]
     for role, client in _readers():
         for path in files:
             yield f"file {path} as {role or 'nobody'}", _text(client.get(path))

@@ -12,7 +12,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.spec import characters
-from connections.spec.export import json_escape
+from connections.spec.export.texts import json_escape
 from connections.templatetags.icons import service_icon
 from connections.views import labels
 from connections.views.history import rows

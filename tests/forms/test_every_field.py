@@ -70,7 +70,9 @@ def test_a_link_and_a_table_take_them(client: Client) -> None:
 
 def test_the_exports_have_them_or_say_that_there_is_no_place(filed: ConnectionRequest) -> None:
     body = payloads.masked(filed.payload or {})
-    for text in (export.as_json(body), export.as_curl(body, "https://api.fivetran.com")):
+    root = "https://api.fivetran.com"
+    ways = (export.as_curl(body, root), export.as_python(body, root), export.as_conductor(body, root))
+    for text in (export.as_json(body), *ways):
         assert '"virtual_warehouse": "LOADING_WH"' in text and '"external_secrets_manager_id": "esm_one"' in text
     told = export.as_terraform(body).partition("The provider has no place")[2]
     assert {"# - connect_card_config", "# - destination_configuration", "# - external_secrets_manager_id"} <= set(

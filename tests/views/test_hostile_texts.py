@@ -109,6 +109,8 @@ ENTRIES: dict[str, Callable[[str], Any]] = {
     "as_json": lambda text: export.as_json({"service": text[:MOST]}),
     "as_curl": lambda text: export.as_curl({"service": text[:MOST]}, "https://api.fivetran.com"),
     "as_script": lambda text: export.as_script({"service": text[:MOST]}, "https://api.fivetran.com"),
+    "as_python": lambda text: export.as_python({"service": text[:MOST], text[:MOST]: [text[:MOST]]}, text[:MOST]),
+    "as_conductor": lambda text: export.as_conductor({"service": text[:MOST]}, "https://api.fivetran.com", text[:MOST]),
     "as_terraform": lambda text: export.as_terraform({"service": text[:MOST], "config": {text[:MOST]: ""}}),
     "diagnose": lambda text: diagnosis.diagnose("postgres", text, "FAILED", text, {"host": text}),
     "plain_text": metadata.plain_text,
