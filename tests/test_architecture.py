@@ -228,10 +228,11 @@ def test_a_reader_is_let_pass(source: str) -> None:
 
 def calls_to_fivetran() -> set[str]:
     """The client's methods, and every function of ours that ends in one of them."""
-    client = read(ROOT / "connections" / "fivetran" / "client.py")
-    rooms = {"worker", "queue", "catalog", "interactive"}
+    client, reader = (read(ROOT / "connections" / "fivetran" / f"{name}.py") for name in ("client", "reader"))
+    methods = architecture.methods(client, of="FivetranClient") | architecture.methods(reader, of="FivetranReader")
+    rooms = {"worker", "dry_run", "queue", "catalog", "interactive"}
     calling = [p for p in python_files("connections") if rooms & set(p.relative_to(ROOT).parts)]
-    return architecture.callers(map(read, calling), architecture.methods(client, of="FivetranClient"))
+    return architecture.callers(map(read, calling), methods)
 
 
 def test_no_call_to_fivetran_is_made_in_a_transaction() -> None:

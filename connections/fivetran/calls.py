@@ -7,8 +7,8 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,7 +18,8 @@ import requests
 from . import rate_limit
 from .answers import Answer, Usable, judge_failure, judge_reply
 from .errors import FivetranError, NotSent, Unauthorized, Unknown
-from .transport import Timing, Wire, boottime, exchange
+from .exchanges import Exchange
+from .transport import Reply, Timing, Wire, boottime, exchange
 
 # A created connection with all its setup tests takes some 10 KB.
 POST_BODY_CAP = 1024 * 1024
@@ -67,6 +68,16 @@ class Caller:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.base_url}>"
+
+    @contextmanager
+    def heard(self) -> Iterator[list[Exchange]]:
+        """All that this thread's calls say and hear within it, for people to read."""
+        exchanges: list[Exchange] = []
+        self._local.heard = exchanges
+        try:
+            yield exchanges
+        finally:
+            del self._local.heard
 
     def _post(self, path: str, body: Mapping[str, Any], usable: Usable, timing: Timing) -> Answer:
         return self._change("POST", path, body, usable, timing)
@@ -125,7 +136,13 @@ class Caller:
             query["cursor"] = cursor
 
     def _ending(
-        self, wire: Wire, request: requests.Request, usable: Usable, timing: Timing, cap: int
+        self,
+        wire: Wire,
+        request: requests.Request,
+        usable: Usable,
+        timing: Timing,
+        cap: int,
+        opened: Callable[[Reply], Reply] = lambda reply: reply,
     ) -> Answer | FivetranError:
         # The ending is returned and not raised, so that no traceback leads to frames that hold the key.
         started = boottime()
@@ -153,16 +170,23 @@ class Caller:
             reply = exchange(wire, signed, timing, cap=cap, proxies=self._proxies, verify=self._verify)
         # Whatever goes wrong from here on, the request may be at Fivetran: only a proven cause says that it is not.
         except Exception as failure:  # noqa: BLE001
-            return judge_failure(failure, secrets=secrets, expired=wire.deadline.passed, duration_ms=milliseconds())
+            failed = judge_failure(failure, secrets=secrets, expired=wire.deadline.passed, duration_ms=milliseconds())
+            self._hear(Exchange.unanswered(request, failed))
+            return failed
         rate_limit.note(self.base_url, reply.headers)
+        self._hear(Exchange.answered(request, reply, milliseconds(), secrets))
         return judge_reply(
-            reply,
+            opened(reply),
             usable,
             secrets=secrets,
             expired=wire.deadline.passed,
             duration_ms=milliseconds(),
             without_data=request.method == "DELETE",
         )
+
+    def _hear(self, exchange: Exchange) -> None:
+        if (heard := getattr(self._local, "heard", None)) is not None:
+            heard.append(exchange)
 
     def _wire(self, what: str) -> Wire:
         # Two for each thread; new ones after a fork, whose sockets would be shared with the parent.

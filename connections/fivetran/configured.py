@@ -8,6 +8,7 @@ from django.conf import settings
 
 from . import rate_limit
 from .client import FivetranClient
+from .reader import FivetranReader
 
 _FIVETRAN = "fivetran.com"
 
@@ -28,6 +29,15 @@ def card_origins() -> list[str]:
 
 def client(**overrides: Any) -> FivetranClient:
     """`overrides` are keyword arguments of FivetranClient. Raises ValueError for unusable settings."""
+    return _client(settings.FIVETRAN_BASE_URL, settings.FIVETRAN_CREDENTIALS, _options(overrides))
+
+
+def reader(**overrides: Any) -> FivetranReader:
+    """The same without the calls that change anything."""
+    return _reader(settings.FIVETRAN_BASE_URL, settings.FIVETRAN_CREDENTIALS, _options(overrides))
+
+
+def _options(overrides: dict[str, Any]) -> tuple[tuple[str, Any], ...]:
     options = {
         "connect_timeout": settings.SUBMIT_CONNECT_TIMEOUT,
         "create_read_timeout": settings.SUBMIT_READ_TIMEOUT,
@@ -36,7 +46,7 @@ def client(**overrides: Any) -> FivetranClient:
         "ca_bundle": settings.FIVETRAN_CA_BUNDLE,
         **overrides,
     }
-    return _made(settings.FIVETRAN_BASE_URL, settings.FIVETRAN_CREDENTIALS, tuple(sorted(options.items())))
+    return tuple(sorted(options.items()))
 
 
 def latest_rate_limit() -> rate_limit.RateLimit | None:
@@ -45,5 +55,10 @@ def latest_rate_limit() -> rate_limit.RateLimit | None:
 
 # The same settings give the same instance, so that its GETs share connections.
 @lru_cache(maxsize=8)
-def _made(base_url: str, credentials: Any, options: tuple[tuple[str, Any], ...]) -> FivetranClient:
+def _client(base_url: str, credentials: Any, options: tuple[tuple[str, Any], ...]) -> FivetranClient:
     return FivetranClient(base_url, credentials, **dict(options))
+
+
+@lru_cache(maxsize=8)
+def _reader(base_url: str, credentials: Any, options: tuple[tuple[str, Any], ...]) -> FivetranReader:
+    return FivetranReader(base_url, credentials, **dict(options))
