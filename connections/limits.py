@@ -54,6 +54,7 @@ class ActionLimit:
 
 
 TEST_RUNS = ActionLimit("asked for setup tests", Q(kind=EventKind.TESTS_REQUESTED), most=5)
+DRY_RUNS = ActionLimit("tested requests", Q(kind=EventKind.DRY_RUN_ASKED), most=6)
 PASSED_ON = ActionLimit("gave a hand-over to somebody", Q(kind=EventKind.HANDOVER_PASSED_ON), most=20, window=HOUR)
 TRUSTED = ActionLimit("approved a certificate or fingerprint", Q(kind=EventKind.TRUST_APPROVED), most=30)
 # The first event of a row of a batch is part of the batch, which counts once; what is done to the row later is not.

@@ -40,6 +40,7 @@ urlpatterns = [
     path("requests/<int:pk>/reject/", decision.reject, name="reject"),
     path("requests/<int:pk>/request-changes/", decision.request_changes, name="request_changes"),
     path("requests/<int:pk>/run-tests/", detail.run_tests, name="run_tests"),
+    path("requests/<int:pk>/test-request/", detail.test_request, name="test_request"),
     path("requests/<int:pk>/export/", export.page, name="export"),
     path("requests/<int:pk>/connection.<slug:kind>", export.download, name="export_file"),
     path("requests/<int:pk>/changes/new/", change_page.new, name="change_new"),

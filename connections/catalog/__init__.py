@@ -6,6 +6,7 @@ from connections.catalog.destination_fit import fitting_rules
 from connections.catalog.existing_connections import LiveConnection
 from connections.catalog.learning import Group, group_of, learn_group, learn_sources
 from connections.catalog.offers import (
+    OFFLINE,
     Freshness,
     Listed,
     Option,
@@ -17,6 +18,7 @@ from connections.catalog.offers import (
     group_names,
     guide_at,
     hybrid_agents,
+    known_metadata_of,
     metadata_of,
     naming_keys,
     naming_keys_of,
@@ -26,4 +28,4 @@ from connections.catalog.offers import (
     services,
 )
 from connections.catalog.policy import refusal
-from connections.catalog.refresh import refresh_all
+from connections.catalog.refresh import is_metadata, keep_metadata, refresh_all

@@ -170,7 +170,7 @@ def _region(data: dict[str, Any]) -> str:
     return region[:100] if isinstance(region, str) else ""
 
 
-_OFFLINE = "is not connected to Fivetran just now: the connection fails until it is"
+OFFLINE = "is not connected to Fivetran just now: the connection fails until it is"
 _OF_DESTINATION = "this private link leads to a destination, not to a source: Fivetran may refuse it"
 
 
@@ -210,7 +210,7 @@ def agent_option(entry: CatalogEntry, what: str, away: str) -> Option:
         away,
         str(entry.data.get("group_id") or ""),
         _region(entry.data),
-        doubt=f"this {what} {_OFFLINE}" if away else "",
+        doubt=f"this {what} {OFFLINE}" if away else "",
     )
 
 
@@ -219,8 +219,14 @@ def metadata_of(service: str) -> dict[str, Any] | None:
     entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     if entry.filter(due()).exists():
         refresh_service(service)
+    return known_metadata_of(service) or None
+
+
+def known_metadata_of(service: str) -> dict[str, Any]:
+    """As it was last told, without asking; empty where it never was."""
+    entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     found = entry.values_list("detail", flat=True).first()
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def service_config_of(detail: dict[str, Any] | None) -> dict[str, Any] | None:

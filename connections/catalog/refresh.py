@@ -129,13 +129,25 @@ def refresh_service(service: str, *, client: FivetranClient | None = None) -> bo
         # Without a client somebody waits for a page.
         detail = (client or configured.client(**PATIENCE)).get_connector_type(service).data
         # Kept for days, nonsense would look like a service without any settings.
-        config = detail.get("config")
-        if not isinstance(config, dict) or not (
-            isinstance(config.get("properties", {}), dict) and isinstance(config.get("required") or [], list)
-        ):
+        if not is_metadata(detail):
             raise Unknown("The metadata holds no config.")
     except (FivetranError, ValueError) as error:
         log.warning("the metadata of a service could not be fetched: %s", type(error).__name__)
         entry.update(detail_tried_at=Now())
         return False
+    return keep_metadata(service, detail)
+
+
+def is_metadata(detail: Mapping[str, Any]) -> bool:
+    config = detail.get("config")
+    return (
+        isinstance(config, dict)
+        and isinstance(config.get("properties", {}), dict)
+        and isinstance(config.get("required") or [], list)
+    )
+
+
+def keep_metadata(service: str, detail: Mapping[str, Any]) -> bool:
+    """Store what Fivetran has just told of a service that is in its list."""
+    entry = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id=service)
     return entry.update(detail=dict(detail), detail_at=Now(), detail_tried_at=Now()) == 1

@@ -39,13 +39,21 @@ class RequestForm(forms.Form):
     """Always bound: to what was posted, to a link's parameters, or to stored values.
 
     `texts` are name -> text, complete with defaults; `given` are the names that a person or a link filled. What the
-    texts mean is in `values()` and `kept()`.
+    texts mean is in `values()` and `kept()`. `metadata` is the service's where the caller has just read it; else that
+    of the catalog counts.
     """
 
     use_required_attribute = False
     bound_field_class = Marked
 
-    def __init__(self, texts: Mapping[str, str], *, purpose: Purpose, given: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        texts: Mapping[str, str],
+        *,
+        purpose: Purpose,
+        given: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
         action = texts.get("action", "") if purpose is not Purpose.LINK else ""
         super().__init__(data=tidied({name: tidy(name, text) for name, text in texts.items()}, action))
         self.typing = frozenset(name for name, text in self.data.items() if text == ANOTHER)
@@ -55,7 +63,7 @@ class RequestForm(forms.Form):
         self._told: tuple[tuple[str, ...], dict[str, Any]] | None = None  # what `values` found
         self.notes: dict[str, str] = {}  # name of a list of objects -> what is doubtful about it
         service = self.data.get("service", "")
-        detail = catalog.metadata_of(service) if service else None
+        detail = dict(metadata) if metadata is not None else catalog.metadata_of(service) if service else None
         told = catalog.service_config_of(detail)
         self.naming: Naming = naming_for(service, self.data, told)
         self.config: ServiceConfig = config_for(service, told, self.data, (detail or {}).get(SECRETS_KEYS))
@@ -88,10 +96,12 @@ class RequestForm(forms.Form):
         return cls({**default_texts(), **card, **told_method(given), **given}, purpose=Purpose.LINK, given=given)
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> "RequestForm":
+    def from_values(
+        cls, values: Mapping[str, Any], purpose: Purpose = Purpose.KEEP, metadata: Mapping[str, Any] | None = None
+    ) -> "RequestForm":
         """Of a draft, of a request that is edited, or of one that is cloned."""
         texts = unfolded(values)
-        return cls({**default_texts(), **texts}, purpose=Purpose.KEEP, given=texts)
+        return cls({**default_texts(), **texts}, purpose=purpose, given=texts, metadata=metadata)
 
     @cached_property
     def _in_order(self) -> dict[str, Field]:

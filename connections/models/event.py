@@ -14,6 +14,7 @@ class EventKind(StrEnum):
     MOVED = "moved"
     TESTS_REQUESTED = "tests_requested"
     TESTS_STORED = "tests_stored"
+    DRY_RUN_ASKED = "dry_run_asked"
     # The hand-over of the credentials to the source owner.
     HANDOVER_SENT = "handover_sent"
     HANDOVER_OPENED = "handover_opened"

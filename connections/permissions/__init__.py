@@ -40,6 +40,7 @@ from connections.permissions.requests import (
     check_can_edit,
     check_can_file,
     check_can_rerun_tests,
+    check_can_test,
     check_can_withdraw,
     check_own,
     not_a_draft,

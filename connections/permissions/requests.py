@@ -131,6 +131,11 @@ def check_can_clone(user: Person, conn_request: ConnectionRequest) -> None:
         raise Denied("This request is not yours to see.")
 
 
+def check_can_test(user: Person, conn_request: ConnectionRequest) -> None:
+    if not can_see(user, conn_request):
+        raise Denied("This request is not yours to see.")
+
+
 def check_can_copy_live(user: Person, connection_id: str) -> None:
     asked = ConnectionRequest.objects.filter(connection_id=connection_id, requester_id=user.pk)
     if not (is_approver(user) or is_operator(user) or (user.is_active and asked.exists())):

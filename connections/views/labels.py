@@ -31,6 +31,7 @@ SETUP_TONES = {"connected": "success", "incomplete": "warning", "broken": "dange
 EVENTS: dict[EventKind, tuple[str, str]] = {
     EventKind.TESTS_REQUESTED: ("Setup tests asked for", "secondary"),
     EventKind.TESTS_STORED: ("Setup tests finished", "secondary"),
+    EventKind.DRY_RUN_ASKED: ("Request tested", "secondary"),
     EventKind.HANDOVER_SENT: ("Source owner asked for the credentials", "info"),
     EventKind.HANDOVER_OPENED: ("Hand-over opened", "info"),
     EventKind.CARD_ISSUED: ("Connect Card issued", "info"),

@@ -21,6 +21,7 @@ from connections.models import (
     Connection,
     ConnectionChange,
     ConnectionRequest,
+    DryRun,
     Handover,
     Notice,
     Observation,
@@ -34,7 +35,7 @@ from connections.models.handover import CARD_LIFE, CODE_LIFE
 from connections.models.observation import LEASE as LIST_LEASE
 from connections.queue import call, circuit_breaker, rate_budget, retry
 from connections.states import ChangeStatus, Status
-from connections.worker import changes, connection_status, sync_history, trust
+from connections.worker import changes, connection_status, dry_run, sync_history, trust
 
 # All stored moments are by the database's clock. Set back, it leaves moments too far ahead; set ahead, it ends leases
 # of workers that are busy. A worker notices by the clock of its own host that nobody can set.
@@ -126,6 +127,10 @@ MOMENTS = [
     Moment(Connection.objects.all(), "seen_at", _is_past),
     Moment(Connection.objects.all(), "syncs_due_at", _is_past),
     Moment(Connection.objects.all(), "syncs_not_before", _sync_history),
+    Moment(DryRun.objects.all(), "due_at", _is_past),
+    Moment(DryRun.objects.all(), "asked_at", _is_past),
+    Moment(DryRun.objects.all(), "finished_at", _is_past),
+    Moment(DryRun.objects.all(), "not_before", dry_run.LEASE.total_seconds),
     Moment(SetupTestRun.objects.all(), "finished_at", _is_past),
     Moment(Trust.objects.filter(state=TrustState.DUE), "next_try_at", _turn),
     Moment(Trust.objects.filter(state=TrustState.RUNNING), "lease_until", trust.LEASE.total_seconds, Then.GUARDS),

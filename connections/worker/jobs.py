@@ -11,6 +11,7 @@ from connections.worker import (
     connection_status,
     create,
     database_clock,
+    dry_run,
     handover,
     poll_connections,
     reconcile,
@@ -63,6 +64,13 @@ JOBS: tuple[Job, ...] = (
         tidy=(create.tidy,),
     ),
     # Control lane.
+    Job(
+        name="dry_run",
+        label="Test requests",
+        work=dry_run.make_dry_run,
+        rows=dry_run.due,  # without a need: where no call may be made, the checks say so
+        key="request_id",
+    ),
     Job(
         name="reconcile",
         label="Look up unclear creations",

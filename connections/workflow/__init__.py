@@ -15,6 +15,7 @@ from connections.workflow.changes import (
     withdraw_change,
 )
 from connections.workflow.decisions import approve, reject, request_changes
+from connections.workflow.dry_run import ask_for_dry_run
 from connections.workflow.handover import (
     NobodyFound,
     WrongCode,

@@ -32,7 +32,7 @@ _OWNER_ONLY = "302 200 302 302 302 302 302 302"  # the others are led to the pag
 GETS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("home", "history", "export_csv", "export_json", "new", "config_fields", "services"), ("", _PAGE)),
     **dict.fromkeys(("batch_new", "batch_template", "catalog"), ("", _PAGE)),
-    **dict.fromkeys(("request", "status", "clone"), ("pending", _MINE)),
+    **dict.fromkeys(("request", "status", "clone", "test_request"), ("pending", _MINE)),
     "edit": ("pending", "L L 200 404 403 403 403 403"),
     "export": ("created", _MINE),
     "export_file": ("file", _MINE),
@@ -67,6 +67,7 @@ POSTS: dict[str, tuple[str, dict[str, str], str]] = {
     "approve": ("pending", {}, _VERB),
     **dict.fromkeys(("reject", "request_changes"), ("pending", _WHY, _VERB)),
     "run_tests": ("created", {}, _OVERSEES),
+    "test_request": ("pending", {}, "L L 302 404 302 302 302 302"),  # whoever sees the request
     "change_new": ("created", {"kind": "pause", "reason": "x"}, _OVERSEES),
     "change_approve": ("change", {}, _VERB),
     "change_reject": ("change", _WHY, _VERB),

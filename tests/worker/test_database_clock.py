@@ -16,6 +16,7 @@ from connections.models import (
     CatalogRefresh,
     CircuitBreaker,
     Connection,
+    DryRun,
     Handover,
     Heartbeat,
     Kind,
@@ -104,6 +105,7 @@ def _one_of_each() -> None:
             ended_at=Now(),
         )
     Handover.objects.create(request=conn_request, owner=conn_request.requester)
+    DryRun.objects.create(request=conn_request, asked_by=approver)
     Notice.objects.filter(kind="approved").update(tries=1)
     Observation.objects.create(pk=1)
     CatalogRefresh.objects.create(kind=Kind.SERVICE)

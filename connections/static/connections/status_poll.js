@@ -1,6 +1,6 @@
 // A request's page that follows the request: what htmx may swap, and what the reader is told when the line is down.
 const lost = document.querySelector("[data-live-lost]");
-const isStatus = (xhr) => /\/(requests|changes)\/\d+\/status\/$/.test(new URL(xhr.responseURL || "/", location.href).pathname);
+const isStatus = (xhr) => /\/(requests|changes)\/\d+\/(status|test-request)\/$/.test(new URL(xhr.responseURL || "/", location.href).pathname);
 const typed = (element) => [...element.querySelectorAll("textarea, input[type=text]")].some((area) => area.value.trim() !== "");
 
 /** What the reader opened or closed in `old` is so in `next`, and the focus stays where it was. */

@@ -14,7 +14,7 @@ from connections.permissions import Person
 from connections.spec import characters, drift, payloads
 from connections.spec.fields import BY_PATH, NAMING
 from connections.states import FINAL, Status
-from connections.views.request_page import connection_facts
+from connections.views.request_page import connection_facts, dry_run
 from connections.views.request_page.queries import connection_of
 
 _WAYS = ("private_link_id", "proxy_agent_id", "hybrid_deployment_agent_id", "external_secrets_manager_id")
@@ -98,6 +98,20 @@ def heading_of(conn_request: ConnectionRequest) -> str:
     if conn_request.state in FINAL:
         return "The exact body"
     return "The exact body that will be sent" + ("" if conn_request.approved_at else " if it is approved")
+
+
+@dataclass(frozen=True)
+class Noticed:
+    """What whoever decides should notice, with the last dry run, if there was one."""
+
+    evidence: list[Evidence]
+    tested: dry_run.Panel | None
+
+
+def noticed(user: Person, conn_request: ConnectionRequest, evidence: list[Evidence]) -> Noticed | None:
+    tested = dry_run.panel_of(conn_request)
+    shown = tested if tested.run and permissions.can_decide(user, conn_request) else None
+    return Noticed(evidence, shown) if evidence or shown else None
 
 
 def shown_evidence(user: Person, conn_request: ConnectionRequest) -> list[Evidence]:

@@ -3,14 +3,15 @@
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_POST, require_safe
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from connections import limits, workflow
 from connections.models import ConnectionRequest, StaleRow
 from connections.spec import trust_candidates
 from connections.views.errors import limited
 from connections.views.handover.owners import leads_to_card
-from connections.views.request_page import polling, queries
+from connections.views.request_page import dry_run, polling, queries
 from connections.views.request_page.inbox_left import Left, left_after
 from connections.views.request_page.page import Open, RequestPage, page_of
 
@@ -68,6 +69,21 @@ def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
     else:
         messages.success(request, "The setup tests will run again. Their results appear here by themselves.")
     return redirect("connections:request", pk=pk)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def test_request(request: HttpRequest, pk: int) -> HttpResponse:
+    """Ask for a dry run; a GET is how far the last one is, for the page that has it open."""
+    conn_request = queries.find(request.user, pk)
+    if request.method != "POST":
+        shown = {"panel": dry_run.panel_of(conn_request), "swap": True}
+        return render(request, "connections/dry_run/_live.html", shown)
+    try:
+        workflow.ask_for_dry_run(by=queries.reader(request), conn_request=conn_request)
+    except limits.TooMany as reached:
+        messages.warning(request, str(reached))
+        return limited(detail_of(request, conn_request), reached)
+    return redirect(f"{reverse('connections:request', args=[pk])}#dry-run")
 
 
 @require_POST

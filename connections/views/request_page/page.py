@@ -21,6 +21,7 @@ from connections.views.request_page import (
     asked,
     connection_facts,
     diagnosis,
+    dry_run,
     handover,
     people,
     polling,
@@ -115,6 +116,10 @@ class Read:
     handover: handover.Shown | None
     evidence: list[Evidence]
 
+    @property
+    def noticed(self) -> asked.Noticed | None:
+        return asked.noticed(self.user, self.row, self.evidence)
+
     @cached_property
     def first_action(self) -> Section:
         return handover.first_action(self.user, self.row, self.handover, busy=self.busy)
@@ -186,8 +191,9 @@ def sections_of(found: Read, sent: Sent) -> Iterator[Section]:
     """In one order for every state: nothing moves while somebody reads, whether the page follows or is loaded again."""
     user, row, facts = found.user, found.row, found.facts
     yield Section("not-sent", "" if actions.awaits_decision_of(user, row) else sent.typed)
-    yield Section("evidence", found.evidence)
+    yield Section("evidence", found.noticed)
     yield Section("for-operators", actions.for_operators(user, row))
+    yield Section("dry-run", dry_run.panel_of(row))
     yield Section("trust", found.to_trust)
     yield Section("handover", found.handover)
     tests = (found.runs, found.cards, found.handover, found.first_action)

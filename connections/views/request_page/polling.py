@@ -48,9 +48,10 @@ def pause_until_data(conn_request: ConnectionRequest, connection: Connection | N
 
 def fingerprint(conn_request: ConnectionRequest, waiting: "Waiting | None") -> str:
     """A text that changes when a live part of the page would look different, ages aside."""
-    connection = connection_of(conn_request)
+    connection, tested = connection_of(conn_request), getattr(conn_request, "dry_run", None)
     marks: list[Any] = [conn_request.version, conn_request.status, conn_request.note]
     marks += [conn_request.deleted_at_fivetran_at, waiting]
+    marks.append(tested and tested.finished_at)
     marks += [conn_request.latest_event, conn_request.latest_attempt]  # type: ignore[attr-defined]  # annotated by find()
     if connection is not None:
         marks.append(conn_request.group_told_at)  # type: ignore[attr-defined]  # annotated by find()

@@ -52,6 +52,7 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         "preset__approvers",
         "batch_row",
         "handover__owner",
+        "dry_run__asked_by",
     )
     latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
     changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")

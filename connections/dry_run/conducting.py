@@ -1,0 +1,154 @@
+"""How a dry run goes: what can be asked at once is asked at once, and each check is told as soon as it is known."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from connections import catalog
+from connections.dry_run import at_fivetran, of_request
+from connections.dry_run.findings import Subject
+from connections.dry_run.judgement import judged
+from connections.dry_run.reads import Reads
+from connections.fivetran import configured
+from connections.fivetran.errors import NotSent, RateLimited, Unauthorized
+from connections.fivetran.transport import boottime
+from connections.models import ConnectionRequest
+from connections.queue import circuit_breaker
+from connections.spec import payloads
+from connections.spec.dry_run import Check, CheckState, Result
+
+log = logging.getLogger(__name__)
+SECONDS = 10.0  # for all of it
+READING = 8.5  # of these; afterwards nothing is waited for
+PATIENCE = {"connect_timeout": 2.0, "read_timeout": 4.0, "get_deadline": 4.0}  # of a call, with its repetitions
+
+Tell = Callable[[list[Result]], bool]
+
+
+@dataclass(frozen=True)
+class Conducted:
+    """The results, and the digest of the body that they are about."""
+
+    results: list[Result]
+    digest: str
+
+
+@dataclass(frozen=True)
+class Step:
+    check: Check
+    look: Callable[[Subject], Result]
+    needs: tuple[str, ...] = ()  # names of reads; of those that are made in this run all must have ended
+    last: bool = False  # after all reads
+
+
+_STEPS = (
+    Step(Check.ACCOUNT, at_fivetran.account, ("account",)),
+    Step(Check.RIGHTS, at_fivetran.rights, last=True),
+    Step(Check.DESTINATION, at_fivetran.destination, ("destination", "metadata")),
+    Step(Check.NAME, at_fivetran.name, ("name", "metadata")),
+    Step(Check.SERVICE, at_fivetran.service, ("metadata",)),
+    Step(Check.CONFIG, of_request.config, ("metadata",)),
+    Step(Check.NETWORKING, at_fivetran.networking, (*at_fivetran.NETWORKS, "metadata")),
+    Step(Check.BUDGET, of_request.budget, last=True),
+    Step(Check.REQUEST, of_request.request, ("metadata",)),
+    Step(Check.SANDBOX, of_request.sandbox, last=True),
+)
+
+
+def conduct(conn_request: ConnectionRequest, tell: Tell) -> Conducted | None:
+    """Test the request; `tell` is given the results as far as they are known, and returns False to end it."""
+    body = conn_request.payload or payloads.build_body(conn_request.values)
+    subject = Subject(conn_request, body, circuit_breaker.current(), {}, {})
+    until = boottime() + READING
+    reads = Reads(configured.reader(**PATIENCE), until, of_request.why_not_called(subject), subject.done)
+    try:
+        _begin(reads, body)
+        while True:
+            _follow_up(subject, reads)
+            if _look(subject, reads) and not tell(list(subject.results.values())):
+                return None
+            if not reads.is_waiting:
+                break
+            reads.wait()
+    finally:
+        reads.end()
+    _tell_breaker(subject)
+    return Conducted([subject.results[check] for check in Check], subject.judged.digest)
+
+
+def _begin(reads: Reads, body: Mapping[str, Any]) -> None:
+    group_id, service = str(body.get("group_id") or ""), str(body.get("service") or "")
+    schema = payloads.natural_key(payloads.config_of(body))
+    reads.begin("account", lambda client: client.get_account())
+    if service:
+        reads.begin("metadata", lambda client: client.get_connector_type(service))
+    if group_id:
+        reads.begin("destination", lambda client: client.get_destination(group_id))
+    if group_id and schema:
+        reads.begin("name", lambda client: client.find_connections(group_id, schema))
+    for path, (place, _kind) in at_fivetran.NETWORKS.items():
+        if item := body.get(path):
+            _begin_network(reads, path, place, str(item))
+
+
+def _begin_network(reads: Reads, path: str, place: str, item: str) -> None:
+    reads.begin(path, lambda client: client.get_network(place, item))
+
+
+def _follow_up(subject: Subject, reads: Reads) -> None:
+    """What can be asked only once something is known: the role of the key's user, and what the sandbox would answer."""
+    done = subject.done
+    account = done.get("account")
+    if account is not None and account.is_answered and not reads.has_begun("role"):
+        user, key = str(account.data.get("user_id") or ""), str(account.data.get("system_key_id") or "")
+        if key or user:
+            reads.begin("role", lambda client: client.get_system_key(key) if key else client.get_user(user))
+    if subject.judgement is None and reads.has_ended("metadata"):
+        _judge(subject)
+    named = any(one.from_sandbox for one in reads.exchanges)
+    if named and subject.judgement is not None and subject.judged.body and not reads.has_begun("sandbox"):
+        body = subject.judged.body
+        reads.begin("sandbox", lambda client: client.would_create(body))
+
+
+def _judge(subject: Subject) -> None:
+    service, read = str(subject.body.get("service") or ""), subject.done.get("metadata")
+    if read is not None and read.is_answered and catalog.is_metadata(read.data):
+        catalog.keep_metadata(service, read.data)
+        subject.judgement = judged(subject.row, read.data)
+    else:
+        subject.judgement = judged(subject.row, catalog.known_metadata_of(service))
+
+
+def _look(subject: Subject, reads: Reads) -> bool:
+    """Make the checks for which all is there; returns whether there were any."""
+    ready = [step for step in _STEPS if step.check not in subject.results and _is_ready(step, subject, reads)]
+    for step in ready:
+        subject.results[step.check] = _looked(step, subject)
+    return bool(ready)
+
+
+def _is_ready(step: Step, subject: Subject, reads: Reads) -> bool:
+    if step.last:
+        return not reads.is_waiting and subject.judgement is not None
+    return all(reads.has_ended(name) for name in step.needs)
+
+
+def _looked(step: Step, subject: Subject) -> Result:
+    try:
+        return step.look(subject)
+    except Exception as error:  # the others go on
+        log.exception("the check %s of request %s failed", step.check, subject.row.pk)
+        words = f"The portal could not make this check ({type(error).__name__})."
+        return Result(step.check, CheckState.NOT_POSSIBLE, (words,))
+
+
+def _tell_breaker(subject: Subject) -> None:
+    # What concerns the whole account, once: unclear answers to reads say nothing about creations.
+    errors = [read.error for read in subject.done.values() if read.error is not None]
+    for kind in (RateLimited, Unauthorized, NotSent):
+        found = next((one for one in errors if isinstance(one, kind)), None)
+        if found is not None:
+            circuit_breaker.record_failure(found, read=True)
+            return

@@ -1,0 +1,147 @@
+"""The checks of what would be sent: its settings, the calls that are left, the body, the answer of the sandbox."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from django.conf import settings
+
+from connections import limits
+from connections.dry_run.findings import Said, Subject, result, sentence, unread
+from connections.dry_run.reads import Read
+from connections.dry_run.shown import cut
+from connections.fivetran.errors import RateLimited, Refused
+from connections.models import BreakerReason, Pace
+from connections.queue import circuit_breaker, rate_budget
+from connections.queue.job import Needs
+from connections.spec import payloads
+from connections.spec.dry_run import BAD, Check, CheckState, Result
+from connections.states import Owner
+
+PASSED, WARNING, FAILED = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED
+NOT_POSSIBLE = CheckState.NOT_POSSIBLE
+# What a person would type into a client; the key's place is held by a mask.
+HEADERS = {
+    "Authorization": f"Basic {payloads.MASK}",
+    "Accept": "application/json;version=2",
+    "Content-Type": "application/json",
+}
+
+
+# --- config -----------------------------------------------------------------------------------------------------------
+def config(subject: Subject) -> Result:
+    read = subject.done.get("metadata")
+    return result(Check.CONFIG, [*_config(subject, read), *subject.of_form(Check.CONFIG)])
+
+
+def _config(subject: Subject, read: Read | None) -> Iterator[Said]:
+    named = len(payloads.config_of(subject.judged.body))
+    if read is None:
+        yield Said(NOT_POSSIBLE, "Without a service there are no settings to look at.")
+    elif read.is_answered:
+        words = "1 setting fits" if named == 1 else f"{named} settings fit"
+        yield Said(PASSED, f"{words} what Fivetran tells of this service now. No secret is among them.")
+    else:
+        yield unread(read, "what the service takes")
+
+
+# --- budget -----------------------------------------------------------------------------------------------------------
+def why_not_called(subject: Subject) -> str:
+    """Why nothing may be asked just now, in a sentence; empty where it may."""
+    breaker = subject.breaker
+    if breaker.paused_at is not None:
+        return "An operator paused all calls to Fivetran, so nothing was asked."
+    if breaker.pace is Pace.LOOK_UPS:
+        return "What is left of Fivetran's limit is kept for looking up creations, so nothing was asked."
+    match breaker.reason:
+        case BreakerReason.RATE_LIMITED if not circuit_breaker.allows(Needs.READING):
+            return "Fivetran asked the portal to wait, so nothing was asked."
+        case BreakerReason.AUTH:
+            return "Fivetran does not accept the portal's key at the moment, so nothing was asked."
+        case BreakerReason.OPEN:
+            return "Fivetran gives no clear answers at the moment, so nothing was asked."
+    return ""
+
+
+def budget(subject: Subject) -> Result:
+    return result(Check.BUDGET, [_budget(subject)])
+
+
+def _budget(subject: Subject) -> Said:
+    breaker = subject.breaker
+    if breaker.paused_at is not None:
+        return Said(
+            WARNING, "An operator paused all calls. What is approved waits, and goes on by itself.", Owner.OPERATOR
+        )
+    if breaker.reason == BreakerReason.AUTH:
+        return Said(FAILED, "Fivetran does not accept the portal's key. Nothing is sent until it does.", Owner.OPERATOR)
+    if breaker.reason == BreakerReason.OPEN:
+        return Said(WARNING, "Fivetran gives no clear answers. The portal asks again by itself, and sends afterwards.")
+    if why_not_called(subject) or any(isinstance(read.error, RateLimited) for read in subject.done.values()):
+        return Said(WARNING, "Fivetran's limit is used up for the moment. The portal waits, and goes on by itself.")
+    left = f" Fivetran allows {breaker.rate_remaining:,} more calls this hour." if breaker.rate_remaining else ""
+    if breaker.pace is Pace.SPREAD or not rate_budget.permits(1):
+        return Said(PASSED, f"Calls go through, spread over time: a creation may wait a little.{left}")
+    return Said(PASSED, f"Calls go through, and a creation could go now.{left}")
+
+
+# --- request ----------------------------------------------------------------------------------------------------------
+def request(subject: Subject) -> Result:
+    judged = subject.judged
+    said = [*_size(judged.body), *subject.of_form(Check.REQUEST)]
+    others = sum(len(words) for check, words in judged.errors.items() if check is not Check.REQUEST)
+    if not judged.body:
+        said.append(Said(NOT_POSSIBLE, "Nothing is filled in yet."))
+    words = "This is what would be sent once it is approved"
+    noted = f", after what is named above is mended ({others})" if others else ""
+    said.append(Said(PASSED, f"{words}{noted}."))
+    found = result(Check.REQUEST, said)
+    sent = {
+        "method": "POST",
+        "address": f"{settings.FIVETRAN_BASE_URL}/v1/connections",
+        "headers": HEADERS,
+        "body": cut(spelled(judged.body)),
+    }
+    return Result(found.check, found.state, found.sentences, found.acts, (sent,))
+
+
+def _size(body: Mapping[str, Any]) -> Iterator[Said]:
+    try:
+        limits.check_size(payloads.canonical(body))
+    except limits.TooLarge as large:
+        yield Said(FAILED, sentence(str(large)), Owner.REQUESTER)
+
+
+def spelled(body: Mapping[str, Any]) -> str:
+    return json.dumps(payloads.masked(body), indent=1, ensure_ascii=False)
+
+
+# --- sandbox ----------------------------------------------------------------------------------------------------------
+def sandbox(subject: Subject) -> Result:
+    read = subject.done.get("sandbox")
+    return result(Check.SANDBOX, [_sandbox(subject, read)], read)
+
+
+def _sandbox(subject: Subject, read: Read | None) -> Said:
+    if read is None:
+        words = "Only the sandbox can say what it would answer. Fivetran itself is never asked to create anything here."
+        return Said(NOT_POSSIBLE, words)
+    if read.is_answered:
+        return _foretold(read.data)
+    if not isinstance(read.error, Refused):
+        return unread(read, "the sandbox's answer")
+    words = f"The sandbox would refuse it: {sentence(read.error.message[:300])}"
+    # The same flaw twice would look like two.
+    if any(one.state in BAD for one in subject.results.values()):
+        return Said(NOT_POSSIBLE, f"{words} Mend what is named above, then test again.")
+    return Said(FAILED, words, Owner.REQUESTER)
+
+
+def _foretold(data: Mapping[str, Any]) -> Said:
+    told = data.get("setup_tests")
+    tests = [one for one in told if isinstance(one, Mapping)] if isinstance(told, list) else []
+    failing = [str(one.get("title"))[:80] for one in tests if one.get("status") in ("FAILED", "JOB_FAILED")]
+    if failing:
+        words = f"It would be created, and these setup tests would fail: {', '.join(failing[:5])}."
+        return Said(WARNING, words, Owner.SOURCE_OWNER)
+    return Said(PASSED, f"It would be created{', and its setup tests would pass' if tests else ''}.")

@@ -1,0 +1,93 @@
+"""The calls of a dry run: several at the same time, and none that outlasts it."""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from typing import Any
+
+from connections.fivetran.answers import Answer
+from connections.fivetran.errors import FivetranError
+from connections.fivetran.exchanges import Exchange
+from connections.fivetran.reader import FivetranReader
+from connections.fivetran.transport import boottime
+
+AT_ONCE = 6
+LATE = "Fivetran did not answer within the time that this test has."
+
+Ask = Callable[[FivetranReader], Answer | list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Read:
+    """What came of a call: `data` or an `error`; or `why_not`, in words, where nothing was asked or nobody waited."""
+
+    data: Any = None
+    error: FivetranError | None = None
+    why_not: str = ""
+    exchanges: tuple[Exchange, ...] = ()
+
+    @property
+    def is_answered(self) -> bool:
+        return self.error is None and not self.why_not
+
+
+@dataclass
+class Reads:
+    """By name. After `until` (`boottime()`) nothing is waited for; with `why_not` nothing is asked at all."""
+
+    client: FivetranReader
+    until: float
+    why_not: str = ""
+    done: dict[str, Read] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="dry-run")
+        self._waiting: dict[Future[Read], str] = {}
+
+    @property
+    def is_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    @property
+    def exchanges(self) -> Iterable[Exchange]:
+        return (one for read in self.done.values() for one in read.exchanges)
+
+    def has_begun(self, name: str) -> bool:
+        return name in self.done or name in self._waiting.values()
+
+    def has_ended(self, name: str) -> bool:
+        """Also where it was never asked."""
+        return name not in self._waiting.values()
+
+    def begin(self, name: str, ask: Ask) -> None:
+        if self.why_not:
+            self.done[name] = Read(why_not=self.why_not)
+        elif boottime() >= self.until:
+            self.done[name] = Read(why_not=LATE)
+        else:
+            self._waiting[self._pool.submit(_asked, self.client, ask)] = name
+
+    def wait(self) -> None:
+        """Until the next answer is there, or the time is over."""
+        ended, _ = wait(self._waiting, max(0.0, self.until - boottime()), FIRST_COMPLETED)
+        for future in ended:
+            self.done[self._waiting.pop(future)] = future.result()
+        if not ended:
+            self.done |= dict.fromkeys(self._waiting.values(), Read(why_not=LATE))
+            self._waiting.clear()
+
+    def end(self) -> None:
+        # A call that nobody waits for ends by the client's own deadline.
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _asked(client: FivetranReader, ask: Ask) -> Read:
+    with client.heard() as exchanges:
+        try:
+            answer = ask(client)
+        except FivetranError as error:
+            return Read(error=error, exchanges=tuple(exchanges))
+        except ValueError as unusable:  # before anything was sent
+            return Read(why_not=f"{unusable} Nothing was asked.")
+        data = answer.data if isinstance(answer, Answer) else answer
+        return Read(data=data, exchanges=tuple(exchanges))

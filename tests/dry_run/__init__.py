@@ -1,0 +1,52 @@
+"""Testing requests before they are sent: what is asked for here, and what came of it."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from connections import worker, workflow
+from connections.models import ConnectionRequest, DryRun
+from connections.spec.dry_run import Check, CheckState, Result
+from tests import factories
+
+PASSED, WARNING, FAILED = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED
+NOT_POSSIBLE = CheckState.NOT_POSSIBLE
+
+
+def postgres(**changes: Any) -> dict[str, Any]:
+    """A filled postgres form, for `factories`, with the credentials left to the source owner."""
+    filled = {
+        "service": "postgres",
+        "group_id": "amber_harbor",
+        "config__schema": None,
+        "config__table": None,
+        "config__schema_prefix": "orders_db",
+        "config__host": "db.example.com",
+        "config__port": 5432,
+        "config__database": "orders",
+        "config__user": "fivetran",
+        "config__update_method": "QUERY_BASED",
+        "use_connect_card": True,
+        "connect_card_config.redirect_uri": "http://localhost/handover/return/",
+    }
+    return {**filled, **changes}
+
+
+def dry_run_of(conn_request: ConnectionRequest, by: User | None = None) -> dict[Check, Result]:
+    """What a dry run of the request tells now."""
+    conn_request = ConnectionRequest.objects.get(pk=conn_request.pk)
+    workflow.ask_for_dry_run(by=by or conn_request.requester, conn_request=conn_request)
+    worker.run("dry_run", conn_request.pk)
+    run = DryRun.objects.get(request=conn_request)
+    assert not run.is_running and run.finished_at is not None
+    return {one.check: one for one in run.results}
+
+
+def states(found: dict[Check, Result]) -> dict[str, str]:
+    """Without those that passed."""
+    return {one.check.value: one.state.value for one in found.values() if one.state is not PASSED}
+
+
+def draft(**changes: Any) -> ConnectionRequest:
+    """A draft of the filled postgres form."""
+    return factories.draft(**postgres(**changes))
