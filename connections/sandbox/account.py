@@ -1,52 +1,67 @@
-"""What the account has: groups, destinations, connector types, private links, proxies, agents."""
+"""The account itself, what its groups show beside their data, and the connector types."""
 
 import base64
 import hashlib
-from collections.abc import Callable
-from typing import Any
 
 from .calls import Call, not_found, success
 from .wire import Answer
+
+ADMINISTRATOR = "Account Administrator"
 
 
 def info(call: Call) -> Answer:
     return success(call.app.account["account"], "Account information retrieved successfully")
 
 
-def listed(key: str) -> Callable[[Call], Answer]:
-    """The view of everything of one kind."""
-    return lambda call: call.listing(call.app.account[key])
-
-
-def one(key: str, kind: str) -> Callable[[Call, str], Answer]:
-    """The view of one thing of that kind."""
-    return lambda call, item_id: success(_found(call, key, kind, item_id))
-
-
 def public_key(call: Call, group_id: str) -> Answer:
     """The SSH key that the far end of a tunnel has to accept."""
-    _found(call, "groups", "Group", group_id)
+    _group(call, group_id)
     body = base64.b64encode(hashlib.sha512(group_id.encode()).digest()).decode()
     return success({"public_key": f"ssh-rsa {body} fivetran user key"})
 
 
 def service_account(call: Call, group_id: str) -> Answer:
     """The address that a sheet or a bucket at Google is shared with."""
-    _found(call, "groups", "Group", group_id)
-    return success({"service_account": f"g-{group_id.replace('_', '-')}@fivetran-sandbox.iam.gserviceaccount.com"})
+    _group(call, group_id)
+    project = call.app.account["google_project"]
+    return success({"service_account": f"g-{group_id.replace('_', '-')}@{project}.iam.gserviceaccount.com"})
 
 
-def destination(call: Call, destination_id: str) -> Answer:
-    """With a masked config, unlike the list."""
-    found = _found(call, "destinations", "Destination", destination_id)
-    return success(
-        found | {"config": {"host": f"{destination_id.replace('_', '-')}.example.com", "password": "******"}}
-    )
+def group_users(call: Call, group_id: str) -> Answer:
+    """Those who were added to the group, and the administrators of the account."""
+    _group(call, group_id)
+    roles = {item["id"]: item["role"] for item in call.app.state.items("group_users", f"groups/{group_id}")}
+    users = [user | {"role": roles.get(user["id"], user["role"])} for user in call.app.state.items("users")]
+    return call.listing([user for user in users if user["id"] in roles or user["role"] == ADMINISTRATOR])
 
 
-def agents(call: Call) -> Answer:
-    wanted = call.query.get("groupId")  # spelled like this, unlike everywhere else
-    return call.listing([agent for agent in call.app.account["agents"] if not wanted or agent["group_id"] == wanted])
+def add_group_user(call: Call, group_id: str) -> Answer:
+    _group(call, group_id)
+    body = call.json()
+    user = next((user for user in call.app.state.items("users") if user["email"] == body.get("email")), None)
+    if user is None:
+        raise not_found("User", str(body.get("email")))
+    call.app.state.save_item("group_users", {"id": user["id"], "role": body.get("role")}, f"groups/{group_id}")
+    return success(message="User has been added to the group")
+
+
+def remove_group_user(call: Call, group_id: str, user_id: str) -> Answer:
+    _group(call, group_id)
+    if not call.app.state.delete_item("group_users", user_id, f"groups/{group_id}"):
+        raise not_found("User", user_id)
+    return success(message=f"User with id '{user_id}' has been removed from the group")
+
+
+def proxy_connections(call: Call, proxy_id: str) -> Answer:
+    if call.app.state.item("proxies", proxy_id) is None:
+        raise not_found("ProxyAgent", proxy_id)
+    docs = call.app.state.list_connections()
+    return call.listing([{"connection_id": doc["id"]} for doc in docs if doc.get("proxy_agent_id") == proxy_id])
+
+
+def _group(call: Call, group_id: str) -> None:
+    if call.app.group(group_id) is None:
+        raise not_found("Group", group_id)
 
 
 def connector_types(call: Call) -> Answer:
@@ -63,10 +78,3 @@ def connector_type(call: Call, service: str) -> Answer:
 def public_connector_types(call: Call) -> Answer:
     # `data` is an array, as in live answers, though the OpenAPI file says object.
     return success([service.about for service in call.app.catalog])
-
-
-def _found(call: Call, key: str, kind: str, item_id: str) -> dict[str, Any]:
-    for item in call.app.account[key]:
-        if item["id"] == item_id:
-            return dict(item)
-    raise not_found(kind, item_id)

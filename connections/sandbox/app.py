@@ -10,8 +10,9 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from . import catalog, control, routes
+from . import catalog, control, packages, routes
 from .calls import ApiError, Call
+from .collection import COLLECTIONS
 from .deliveries import Deliveries
 from .journal import Holds, Journal
 from .limits import Limits
@@ -27,14 +28,23 @@ OLD_SPELLING = re.compile(r"^(/v1(?:/groups/[^/]+)?)/connectors(?=/|$)")
 
 class Sandbox:
     def __init__(
-        self, *, state: Path | None = None, extra_catalog: Path | None = None, settings: Settings | None = None
+        self,
+        *,
+        state: Path | None = None,
+        extra_catalog: Path | None = None,
+        account: Path | None = None,
+        settings: Settings | None = None,
     ):
-        """`state`: file to keep connections in (memory without); `extra_catalog`: a file with further services."""
+        """`state`: file to keep everything in (memory without); `extra_catalog`: a file with further services;
+        `account`: a file of which each part stands in place of that of `data/account.json`.
+        """
         self.settings = settings or Settings()
         self.started_with = self.settings.public()
-        self.state = State(state)
         self.catalog = catalog.load(extra_catalog)
         self.account: dict[str, Any] = json.loads((catalog.DATA / "account.json").read_text(encoding="utf-8"))
+        if account:
+            self.account |= json.loads(account.read_text(encoding="utf-8"))
+        self.state = State(state, {each.kind: self.account.get(each.kind, []) for each in COLLECTIONS})
         self.journal = Journal()
         self.holds = Holds()
         self.canned = Queue()
@@ -52,7 +62,13 @@ class Sandbox:
         self.journal.clear()
 
     def group(self, group_id: object) -> dict[str, Any] | None:
-        return next((group for group in self.account["groups"] if group["id"] == group_id), None)
+        return self.state.item("groups", group_id) if isinstance(group_id, str) else None
+
+    def user_name(self) -> str:
+        """Who the caller is, as people are named in answers."""
+        user_id = self.account["account"]["user_id"]
+        user = self.state.item("users", user_id) or {"given_name": user_id, "family_name": ""}
+        return f"{user['given_name']} {user['family_name']}".strip()
 
     def answer(self, call: Call) -> Answer:
         """The answer to a call; also described in the journal entry of the call."""
@@ -122,7 +138,7 @@ class Sandbox:
 
 
 def _runs_tests(call: Call) -> bool:
-    creates = call.path.rstrip("/") in ("/v1/connections", "/v1/connectors")
+    creates = call.path in ("/v1/connections", "/v1/connectors")
     return call.method == "POST" and (creates or call.path.endswith("/test"))
 
 
@@ -132,7 +148,7 @@ def _check_media_types(call: Call) -> None:
     if not wanted & {"*/*", "application/*", "application/json"}:
         raise ApiError(406, "NotAcceptable", "HTTP 406 Not Acceptable")
     kind = (call.headers.get("Content-Type") or "").split(";")[0].strip().lower()
-    if call.method in WITH_BODY and kind != "application/json":
+    if call.raw and call.method in WITH_BODY and kind not in ("application/json", packages.UPLOAD):
         raise ApiError(415, "UnsupportedMediaType", "HTTP 415 Unsupported Media Type")
 
 

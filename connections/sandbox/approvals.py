@@ -1,4 +1,4 @@
-"""Certificates and fingerprints of a connection: list, approve, retrieve, revoke."""
+"""Certificates and fingerprints of a connection or a destination: list, approve, retrieve, revoke."""
 
 import hashlib
 from typing import Any
@@ -13,14 +13,14 @@ KINDS = {"certificates": "certificate", "fingerprints": "fingerprint"}
 CREATED = {"certificates": 200, "fingerprints": 201}  # as the OpenAPI file has it
 
 
-def index(call: Call, connection_id: str, kinds: str) -> Answer:
-    existing(call, connection_id)
-    return call.listing(call.app.state.approvals(connection_id, KINDS[kinds]))
+def index(call: Call, owners: str, owner_id: str, kinds: str) -> Answer:
+    _exists(call, owners, owner_id)
+    return call.listing(call.app.state.items(KINDS[kinds], f"{owners}/{owner_id}"))
 
 
-def approve(call: Call, connection_id: str, kinds: str) -> Answer:
+def approve(call: Call, owners: str, owner_id: str, kinds: str) -> Answer:
     """The body is {hash, encoded_cert} or {hash, public_key}."""
-    existing(call, connection_id)
+    _exists(call, owners, owner_id)
     body, kind = call.json(), KINDS[kinds]
     proof = "encoded_cert" if kind == "certificate" else "public_key"
     # Any hash is accepted, as by Fivetran, whether a test showed it or not.
@@ -32,26 +32,33 @@ def approve(call: Call, connection_id: str, kinds: str) -> Answer:
         "hash": body["hash"],
         "public_key": body.get("public_key") or "Sun RSA public key, 2048 bits",
         "validated_date": now(call.app),
-        "validated_by": call.app.account["account"]["user_id"],
+        "validated_by": call.app.user_name(),
     }
     if kind == "certificate":
         raw = body["encoded_cert"].encode()
         sums = {"sha1": hashlib.sha1(raw, usedforsecurity=False).hexdigest(), "sha256": hashlib.sha256(raw).hexdigest()}
         doc |= {"name": "Approved certificate", "type": "TLS", **sums}
-    call.app.state.approve(connection_id, kind, doc)
-    call.entry.facts["effect"] = connection_id
+    call.app.state.save_item(kind, doc, f"{owners}/{owner_id}")
+    call.entry.facts["effect"] = owner_id
     return success(doc, f"The {kind} has been approved", CREATED[kinds])
 
 
-def retrieve(call: Call, connection_id: str, kinds: str, approval_id: str) -> Answer:
+def retrieve(call: Call, owners: str, owner_id: str, kinds: str, approval_id: str) -> Answer:
     """The path value is the Base64URL form of the hash."""
-    for doc in call.app.state.approvals(connection_id, KINDS[kinds]):
-        if doc["id"] == approval_id:
-            return success(doc)
-    raise not_found(KINDS[kinds].capitalize(), approval_id)
+    doc = call.app.state.item(KINDS[kinds], approval_id, f"{owners}/{owner_id}")
+    if doc is None:
+        raise not_found(KINDS[kinds].capitalize(), approval_id)
+    return success(doc)
 
 
-def revoke(call: Call, connection_id: str, kinds: str, approval_id: str) -> Answer:
-    if not call.app.state.revoke(connection_id, KINDS[kinds], approval_id):
+def revoke(call: Call, owners: str, owner_id: str, kinds: str, approval_id: str) -> Answer:
+    if not call.app.state.delete_item(KINDS[kinds], approval_id, f"{owners}/{owner_id}"):
         raise not_found(KINDS[kinds].capitalize(), approval_id)
     return success(message=f"The {KINDS[kinds]} has been revoked")
+
+
+def _exists(call: Call, owners: str, owner_id: str) -> None:
+    if owners == "connections":
+        existing(call, owner_id)
+    elif call.app.state.item("destinations", owner_id) is None:
+        raise not_found("Destination", owner_id)

@@ -13,6 +13,7 @@ from .wire import Answer
 if TYPE_CHECKING:
     from .app import Sandbox
 
+OPERATION = "Operation performed."  # the message where there is nothing to say
 MOST_ITEMS = 1000  # Fivetran's bound of `limit`; 100 is its default
 
 
@@ -64,7 +65,7 @@ class Call:
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.target)
-        self.path = parts.path
+        self.path = parts.path.rstrip("/") if parts.path.startswith("/v1/") else parts.path
         self.query = dict(parse_qsl(parts.query, keep_blank_values=True))
 
     def json(self) -> dict[str, Any]:
@@ -102,14 +103,14 @@ class Call:
             raise invalid("Invalid cursor value")
         return skip, int(limit)
 
-    def listing(self, items: list[Any]) -> Answer:
+    def listing(self, items: list[Any], message: str = OPERATION) -> Answer:
         skip, limit = self.page()
-        return listing(items[skip : skip + limit + 1], skip, limit)
+        return listing(items[skip : skip + limit + 1], skip, limit, message)
 
 
-def listing(items: list[Any], skip: int, limit: int) -> Answer:
+def listing(items: list[Any], skip: int, limit: int, message: str = OPERATION) -> Answer:
     """A page of at most `limit` items; one more in `items` says that there is a next page."""
     data: dict[str, Any] = {"items": items[:limit]}
     if len(items) > limit:
         data["next_cursor"] = tokens.encode(json.dumps({"skip": skip + limit}).encode())
-    return success(data)
+    return success(data, message)

@@ -20,6 +20,7 @@ def add_options(options: argparse.ArgumentParser, settings_flag: str = "--settin
     options.add_argument("--port", type=int, default=8100, help="port on 127.0.0.1; 0 takes a free one and prints it")
     options.add_argument("--state", type=Path, help="file that keeps connections over a restart (memory without)")
     options.add_argument("--catalog", type=Path, help="JSON file, gzipped or not, with further services")
+    options.add_argument("--account", type=Path, help="JSON file with groups, users and so on instead of its own")
     options.add_argument("--duplicate-names", action="store_true", help="accept several connections of one name")
     # Django's commands have a --settings of their own, hence the flag.
     options.add_argument(settings_flag, default="{}", help="JSON object of settings, e.g. '{\"test_seconds\": 0}'")
@@ -36,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
     settings = Settings(unique_names=not options.duplicate_names)
     try:
         settings.change(json.loads(options.settings))
-        server = Server(Sandbox(state=options.state, extra_catalog=options.catalog, settings=settings), options.port)
+        files = {"state": options.state, "extra_catalog": options.catalog, "account": options.account}
+        server = Server(Sandbox(**files, settings=settings), options.port)
     except (OSError, ValueError, AttributeError) as error:
         print(f"The Fivetran sandbox could not start on port {options.port}: {error}", file=sys.stderr)
         return 2

@@ -110,12 +110,12 @@ def first_status(paused: bool) -> dict[str, Any]:
 
 
 def new_id(app: "Sandbox", *of: str) -> str:
-    """Two words that no connection has yet; a number is added when the pair is taken. `of` what: for `id_seed`."""
+    """Two words that nothing has as its id yet; a number is added when the pair is taken. `of` what: for `id_seed`."""
     seed = app.settings.id_seed
     dice = random.Random(" ".join([str(seed), *of])) if seed else secrets.SystemRandom()  # noqa: S311  # no secret
     words = {part: text.split() for part, text in app.account["words"].items()}
     pair = f"{dice.choice(words['first'])}_{dice.choice(words['second'])}"
     name = pair
-    while app.state.connection(name):
+    while app.state.is_taken(name):
         name = f"{pair}_{dice.randrange(10**6)}"
     return name

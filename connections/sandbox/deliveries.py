@@ -43,7 +43,7 @@ class Deliveries:
     def tell(self, event: str, doc: dict[str, Any], data: dict[str, Any] | None = None, **more: Any) -> None:
         """Deliver `event` of the connection `doc` to every webhook that wants it."""
         body = payload(event, doc, data, **more)
-        for hook in self._app.state.webhooks():
+        for hook in self._app.state.items("webhooks"):
             wanted = event in hook["events"] and hook.get("group_id", doc["group_id"]) == doc["group_id"]
             if hook["active"] and wanted and is_here(hook["url"]):
                 self._start()

@@ -7,7 +7,7 @@ from .catalog import Service
 
 STARS = "******"
 SECRET_NAME = re.compile(
-    r"password|secret|token|private_key|passphrase|pass_phrase|api_key|credential|\bpats?\b|sas_url"
+    r"password|secret|token|private_key|passphrase|pass_phrase|api_key|credential|\bpats?\b|sas_url|primary_key\b"
 )
 SECRET_GROUPS = ("auth", "external_secrets_keys_config")
 

@@ -32,7 +32,7 @@ def style(call: Call) -> Answer:
 def start(call: Call) -> Answer:
     """What the sandbox is, its key, and the values that provoke failures, from the table that provokes them."""
     app = call.app
-    statuses = {item["group_id"]: item["setup_status"] for item in app.account["destinations"]}
+    statuses = {item["group_id"]: item["setup_status"] for item in app.state.items("destinations")}
     return html(
         _filled(
             "start.html",
@@ -42,7 +42,7 @@ def start(call: Call) -> Answer:
             faults=_rows((f"<code>{escape(fault.prefix)}</code>", escape(fault.says)) for fault in faults.FAULTS),
             groups=_rows(
                 (f"<code>{group['id']}</code>", escape(group["name"]), statuses.get(group["id"], "no destination"))
-                for group in app.account["groups"]
+                for group in app.state.items("groups")
             ),
             services=_rows(
                 (

@@ -4,30 +4,40 @@ import re
 from collections.abc import Callable
 from urllib.parse import unquote
 
-from . import account, approvals, cards, connections, control, creation, pages, webhooks
+from . import (
+    account,
+    approvals,
+    cards,
+    connections,
+    control,
+    creation,
+    packages,
+    pages,
+    webhooks,
+)
 from .calls import ApiError
+from .collection import COLLECTIONS
 from .wire import Answer
 
 View = Callable[..., Answer]
 
 ROUTES: tuple[tuple[str, str, View], ...] = (
     ("GET", "/v1/account/info", account.info),
-    ("GET", "/v1/groups", account.listed("groups")),
-    ("GET", "/v1/groups/{item_id}", account.one("groups", "Group")),
     ("GET", "/v1/groups/{group_id}/public-key", account.public_key),
     ("GET", "/v1/groups/{group_id}/service-account", account.service_account),
     ("GET", "/v1/groups/{group_id}/connections", connections.index),
-    ("GET", "/v1/destinations", account.listed("destinations")),
-    ("GET", "/v1/destinations/{destination_id}", account.destination),
+    ("GET", "/v1/groups/{group_id}/users", account.group_users),
+    ("POST", "/v1/groups/{group_id}/users", account.add_group_user),
+    ("DELETE", "/v1/groups/{group_id}/users/{user_id}", account.remove_group_user),
+    ("GET", "/v1/proxy/{proxy_id}/connections", account.proxy_connections),
+    ("GET", "/v1/connector-sdk/packages", packages.index),
+    ("GET", "/v1/connector-sdk/migration/connections", packages.deployed),
+    ("POST", "/v1/connector-sdk/packages", packages.create),
+    ("GET", "/v1/connector-sdk/packages/{item_id}", packages.retrieve),
+    ("PATCH", "/v1/connector-sdk/packages/{item_id}", packages.change),
     ("GET", "/v1/metadata/connector-types", account.connector_types),
     ("GET", "/v1/metadata/connector-types/{service}", account.connector_type),
     ("GET", "/public/connector-types", account.public_connector_types),
-    ("GET", "/v1/private-links", account.listed("private_links")),
-    ("GET", "/v1/private-links/{item_id}", account.one("private_links", "PrivateLink")),
-    ("GET", "/v1/proxy", account.listed("proxies")),
-    ("GET", "/v1/proxy/{item_id}", account.one("proxies", "ProxyAgent")),
-    ("GET", "/v1/hybrid-deployment-agents", account.agents),
-    ("GET", "/v1/hybrid-deployment-agents/{item_id}", account.one("agents", "RemoteExecutionAgent")),
     ("POST", "/v1/connections", creation.create),
     ("GET", "/v1/connections", connections.index),
     ("GET", "/v1/connections/{connection_id}", connections.retrieve),
@@ -38,10 +48,18 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
     ("POST", "/v1/connections/{connection_id}/resync", connections.sync),
     ("GET", "/v1/connections/{connection_id}/sync-history", connections.sync_history),
     ("POST", "/v1/connections/{connection_id}/connect-card", connections.connect_card),
-    ("GET", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}", approvals.index),
-    ("POST", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}", approvals.approve),
-    ("GET", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}/{approval_id}", approvals.retrieve),
-    ("DELETE", "/v1/connections/{connection_id}/{kinds:certificates|fingerprints}/{approval_id}", approvals.revoke),
+    ("GET", "/v1/{owners:connections|destinations}/{owner_id}/{kinds:certificates|fingerprints}", approvals.index),
+    ("POST", "/v1/{owners:connections|destinations}/{owner_id}/{kinds:certificates|fingerprints}", approvals.approve),
+    (
+        "GET",
+        "/v1/{owners:connections|destinations}/{owner_id}/{kinds:certificates|fingerprints}/{approval_id}",
+        approvals.retrieve,
+    ),
+    (
+        "DELETE",
+        "/v1/{owners:connections|destinations}/{owner_id}/{kinds:certificates|fingerprints}/{approval_id}",
+        approvals.revoke,
+    ),
     ("GET", "/v1/webhooks", webhooks.index),
     ("POST", "/v1/webhooks/account", webhooks.create),
     ("POST", "/v1/webhooks/group/{group_id}", webhooks.create),
@@ -70,6 +88,7 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
     ("POST", "/_sandbox/release", control.release),
     ("GET", "/_sandbox/elsewhere", control.elsewhere),
     ("POST", "/_sandbox/elsewhere", control.elsewhere),
+    *(route for each in COLLECTIONS for route in each.routes()),
 )
 
 

@@ -36,7 +36,7 @@ def judge(app: "Sandbox", doc: dict[str, Any], *, trust_certificates: bool, trus
 
 
 def _is_approved(app: "Sandbox", doc: dict[str, Any], kind: str) -> bool:
-    return expected_hash(doc["id"]) in {item["hash"] for item in app.state.approvals(doc["id"], kind)}
+    return expected_hash(doc["id"]) in {item["hash"] for item in app.state.items(kind, f"connections/{doc['id']}")}
 
 
 def tell(app: "Sandbox", doc: dict[str, Any]) -> None:

@@ -1,10 +1,10 @@
-"""What the sandbox remembers: connections, approved certificates, webhooks, the key of its cards, counts of faults."""
+"""What the sandbox remembers: connections, what the account has beside them, the key of its cards, counts of faults."""
 
 import json
 import secrets
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +13,15 @@ CREATE TABLE IF NOT EXISTS connections (
     seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, group_id TEXT NOT NULL,
     name TEXT NOT NULL, doc TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS connections_by_name ON connections (group_id, name);
-CREATE TABLE IF NOT EXISTS approvals (
-    connection_id TEXT NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL,
-    PRIMARY KEY (connection_id, kind, id));
-CREATE TABLE IF NOT EXISTS webhooks (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT UNIQUE NOT NULL, doc TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS items (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, owner TEXT NOT NULL, id TEXT NOT NULL, doc TEXT NOT NULL,
+    UNIQUE (kind, owner, id));
 CREATE TABLE IF NOT EXISTS counts (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS notes (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 """
+
+# Tables of earlier state files, with what kind and owner are in them.
+EARLIER = (("'webhooks'", "webhooks", "''"), ("kind", "approvals", "'connections/' || connection_id"))
 
 
 class NameTaken(Exception):
@@ -29,7 +31,8 @@ class NameTaken(Exception):
 class State:
     """Thread-safe store of JSON documents in SQLite, one file or in memory."""
 
-    def __init__(self, path: Path | None = None) -> None:
+    def __init__(self, path: Path | None = None, seeds: Mapping[str, list[dict[str, Any]]] | None = None) -> None:
+        """`seeds`: what is there at first, by kind."""
         if path:
             path.parent.mkdir(parents=True, exist_ok=True)
         self._lock = threading.RLock()
@@ -38,10 +41,23 @@ class State:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
         self._db.executescript(SCHEMA)
+        self._seeds = seeds or {}
+        for kind, table, owner in EARLIER:
+            if self._run("SELECT 1 FROM sqlite_master WHERE name = ?", table):
+                self._run(f"INSERT INTO items (kind, owner, id, doc) SELECT {kind}, {owner}, id, doc FROM {table}")  # noqa: S608
+                self._run(f"DROP TABLE {table}")
+        if not self._run("SELECT 1 FROM notes WHERE name = 'seeded'"):
+            self._seed()
 
     def _run(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._db.execute(sql, values).fetchall()
+
+    def _seed(self) -> None:
+        for kind, docs in self._seeds.items():
+            for doc in docs:
+                self.save_item(kind, doc)
+        self._run("INSERT OR IGNORE INTO notes VALUES ('seeded', '')")
 
     def close(self) -> None:
         with self._lock:
@@ -68,7 +84,8 @@ class State:
 
     def save_connection(self, doc: dict[str, Any]) -> None:
         # No upsert: a connection that was deleted meanwhile stays deleted.
-        self._run("UPDATE connections SET doc = ? WHERE id = ?", json.dumps(doc), doc["id"])
+        sql = "UPDATE connections SET doc = ?, group_id = ? WHERE id = ?"
+        self._run(sql, json.dumps(doc), doc["group_id"], doc["id"])
 
     def alter_connection(self, connection_id: str, change: Callable[[dict[str, Any]], object]) -> dict[str, Any] | None:
         """Let `change` alter the connection's document in place, atomically; the result, None without a connection."""
@@ -80,10 +97,10 @@ class State:
             return doc
 
     def delete_connection(self, connection_id: str) -> bool:
-        """Delete the connection and its approvals; False when there is none."""
+        """Delete the connection and what belongs to it; False when there is none."""
         with self._lock:
             found = self._run("DELETE FROM connections WHERE id = ? RETURNING id", connection_id)
-            self._run("DELETE FROM approvals WHERE connection_id = ?", connection_id)
+            self._run("DELETE FROM items WHERE owner = ?", f"connections/{connection_id}")
         return bool(found)
 
     def list_connections(
@@ -98,36 +115,40 @@ class State:
     def clear(self) -> None:
         with self._lock:
             # Not the signing key: cards already handed out have to stay readable.
-            for table in ("connections", "approvals", "webhooks", "counts"):
+            for table in ("connections", "items", "counts"):
                 self._run(f"DELETE FROM {table}")  # noqa: S608
+            self._seed()
 
-    # --- certificates and fingerprints -------------------------------------------------------------------------------
+    # --- everything else that has an id ------------------------------------------------------------------------------
 
-    def approve(self, connection_id: str, kind: str, doc: dict[str, Any]) -> None:
-        """Store an approved certificate or fingerprint (`kind`), replacing one of the same id."""
-        self._run("REPLACE INTO approvals VALUES (?, ?, ?, ?)", connection_id, kind, doc["id"], json.dumps(doc))
-
-    def approvals(self, connection_id: str, kind: str) -> list[dict[str, Any]]:
-        rows = self._run(
-            "SELECT doc FROM approvals WHERE connection_id = ? AND kind = ? ORDER BY id", connection_id, kind
-        )
+    def items(self, kind: str, owner: str = "") -> list[dict[str, Any]]:
+        """All of one kind in order of creation; `owner` is what they belong to, if anything, such as teams/<id>."""
+        rows = self._run("SELECT doc FROM items WHERE kind = ? AND owner = ? ORDER BY seq", kind, owner)
         return [json.loads(row[0]) for row in rows]
 
-    def revoke(self, connection_id: str, kind: str, approval_id: str) -> bool:
-        sql = "DELETE FROM approvals WHERE connection_id = ? AND kind = ? AND id = ? RETURNING id"
-        return bool(self._run(sql, connection_id, kind, approval_id))
+    def item(self, kind: str, item_id: str, owner: str = "") -> dict[str, Any] | None:
+        rows = self._run("SELECT doc FROM items WHERE kind = ? AND owner = ? AND id = ?", kind, owner, item_id)
+        return json.loads(rows[0][0]) if rows else None
 
-    # --- webhooks ----------------------------------------------------------------------------------------------------
+    def save_item(self, kind: str, doc: dict[str, Any], owner: str = "") -> None:
+        """Store the document, instead of one of the same id."""
+        sql = "INSERT INTO items (kind, owner, id, doc) VALUES (?, ?, ?, ?)"
+        sql += " ON CONFLICT (kind, owner, id) DO UPDATE SET doc = excluded.doc"
+        self._run(sql, kind, owner, doc["id"], json.dumps(doc))
 
-    def webhooks(self) -> list[dict[str, Any]]:
-        return [json.loads(row[0]) for row in self._run("SELECT doc FROM webhooks ORDER BY seq")]
+    def delete_item(self, kind: str, item_id: str, owner: str = "") -> bool:
+        """Delete it and what belongs to it; False when there is none."""
+        with self._lock:
+            sql = "DELETE FROM items WHERE kind = ? AND owner = ? AND id = ? RETURNING id"
+            found = self._run(sql, kind, owner, item_id)
+            if found and not owner:
+                self._run("DELETE FROM items WHERE owner = ?", f"{kind}/{item_id}")
+        return bool(found)
 
-    def save_webhook(self, doc: dict[str, Any]) -> None:
-        sql = "INSERT INTO webhooks (id, doc) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET doc = excluded.doc"
-        self._run(sql, doc["id"], json.dumps(doc))
-
-    def delete_webhook(self, webhook_id: str) -> None:
-        self._run("DELETE FROM webhooks WHERE id = ?", webhook_id)
+    def is_taken(self, an_id: str) -> bool:
+        """Whether anything has this id."""
+        sql = "SELECT 1 FROM connections WHERE id = ? UNION ALL SELECT 1 FROM items WHERE id = ?"
+        return bool(self._run(sql, an_id, an_id))
 
     # --- small things ------------------------------------------------------------------------------------------------
 

@@ -135,22 +135,22 @@ def check_relations(app: "Sandbox", values: dict[str, Any]) -> None:
 
 
 def _check_network(app: "Sandbox", values: dict[str, Any]) -> None:
-    method, account = values["networking_method"], app.account
+    method, state = values["networking_method"], app.state
     for name, needed in (("private_link_id", "PrivateLink"), ("proxy_agent_id", "ProxyAgent")):
         if name in values and method != needed:
             raise invalid(f"Networking method must be {needed} in order to set {name}")
         if name not in values and method == needed:
             raise invalid(f"Field '{name}' is required")
     if link := values.get("private_link_id"):
-        found = next((item for item in account["private_links"] if item["id"] == link), None)
+        found = state.item("private_links", link)
         if found is None:
             raise not_found("PrivateLink", link)
         if found["state"] != "OK":
             raise ApiError(400, "IllegalState", f"Private link '{link}' is in state {found['state']}")
-    if (proxy := values.get("proxy_agent_id")) and proxy not in {item["id"] for item in account["proxies"]}:
+    if (proxy := values.get("proxy_agent_id")) and state.item("proxies", proxy) is None:
         raise not_found("ProxyAgent", proxy)
     agent = values.get("hybrid_deployment_agent_id")
-    if agent and agent not in {item["id"] for item in account["agents"]}:
+    if agent and state.item("agents", agent) is None:
         raise not_found("RemoteExecutionAgent", agent)
 
 

@@ -10,7 +10,7 @@ from .wire import Answer
 
 
 def index(call: Call) -> Answer:
-    return call.listing([_shown(doc) for doc in call.app.state.webhooks()])
+    return call.listing([_shown(doc) for doc in call.app.state.items("webhooks")])
 
 
 def create(call: Call, group_id: str | None = None) -> Answer:
@@ -28,7 +28,7 @@ def create(call: Call, group_id: str | None = None) -> Answer:
         "created_by": call.app.account["account"]["user_id"],
         **_checked(body, required=True),
     }
-    call.app.state.save_webhook(doc)
+    call.app.state.save_item("webhooks", doc)
     call.entry.facts["effect"] = doc["id"]
     if doc["active"]:
         call.app.deliveries.trial(doc)
@@ -41,13 +41,13 @@ def retrieve(call: Call, webhook_id: str) -> Answer:
 
 def change(call: Call, webhook_id: str) -> Answer:
     doc = _existing(call, webhook_id) | _checked(call.json(), required=False)
-    call.app.state.save_webhook(doc)
+    call.app.state.save_item("webhooks", doc)
     return success(_shown(doc), "Webhook has been updated")
 
 
 def delete(call: Call, webhook_id: str) -> Answer:
     _existing(call, webhook_id)
-    call.app.state.delete_webhook(webhook_id)
+    call.app.state.delete_item("webhooks", webhook_id)
     return success(message=f"Webhook with id '{webhook_id}' has been deleted")
 
 
@@ -66,10 +66,10 @@ def _shown(doc: dict[str, Any]) -> dict[str, Any]:
 
 
 def _existing(call: Call, webhook_id: str) -> dict[str, Any]:
-    for doc in call.app.state.webhooks():
-        if doc["id"] == webhook_id:
-            return doc
-    raise not_found("Webhook", webhook_id)
+    doc = call.app.state.item("webhooks", webhook_id)
+    if doc is None:
+        raise not_found("Webhook", webhook_id)
+    return doc
 
 
 def _checked(body: dict[str, Any], *, required: bool) -> dict[str, Any]:

@@ -1,0 +1,225 @@
+"""What the account has beside connections: each collection by the data that describes it, and what some have more."""
+
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from connections.sandbox.collection import COLLECTIONS, Collection
+from tests.sandbox.api import KEY, Api, sandbox
+
+WHOLE = [each for each in COLLECTIONS if "create" in each.methods]
+SECRET = {"config": {"password": "canary", "primary_key": "canary", "port": 443}}
+
+
+def base(api: Api, collection: Collection) -> str:
+    """The address of the collection, below a new owner where it has one."""
+    if not collection.of:
+        return collection.path
+    owner = {"users": {"email": "a@example.com", "given_name": "A", "family_name": "B"}, "teams": {"name": "one"}}
+    made = api.call("POST", f"/v1/{collection.of}", json=owner[collection.of]).json()["data"]
+    return collection.path.format(owner_id=made["id"])
+
+
+def body_of(collection: Collection) -> dict[str, Any]:
+    """The least that a creation needs; a group that has nothing yet."""
+    body = {name: "sample" if value == "" else value for name, value in collection.required.items()}
+    return body | ({"group_id": "faded_willow"} if "group_id" in body else {})
+
+
+def by_kind(collection: Collection) -> str:
+    return collection.kind
+
+
+@pytest.mark.parametrize("collection", WHOLE, ids=by_kind)
+def test_made_listed_shown_and_deleted(api: Api, collection: Collection) -> None:
+    path, body = base(api, collection), body_of(collection)
+    before = api.get(path)["items"]
+    made = api.call("POST", path, json=body)
+    assert (made.status_code, made.json()["code"]) == (201, "Success"), made.text
+    assert made.json()["message"]
+    item_id = made.json()["data"].get(collection.id or ("agent_id" if collection.only_once else "id"), "faded_willow")
+    assert len(api.get(path)["items"]) == len(before) + 1
+    shown = api.get(f"{path}/{item_id}")
+    for name, value in body.items():
+        if name not in collection.hidden:
+            assert shown[collection.renamed.get(name, name)] == value
+    assert not set(collection.once) & set(shown), "secrets are shown once"
+    assert set(collection.unlisted).isdisjoint(api.get(path)["items"][-1])
+    deleted = api.call("DELETE", f"{path}/{item_id}")
+    assert (deleted.status_code, bool(deleted.json()["message"])) == (200, True)
+    assert api.get(path)["items"] == before
+    for method in ("GET", "DELETE"):
+        gone = api.call(method, f"{path}/{item_id}")
+        assert (gone.status_code, gone.json()["code"]) == (404, f"NotFound_{collection.name}")
+
+
+@pytest.mark.parametrize("collection", WHOLE, ids=by_kind)
+def test_bad_bodies_make_nothing(api: Api, collection: Collection) -> None:
+    path, body = base(api, collection), body_of(collection)
+    before = api.get(path)["items"]
+    for name in collection.required:
+        lacking = api.call("POST", path, json={key: value for key, value in body.items() if key != name})
+        assert (lacking.status_code, lacking.json()["code"]) == (400, "InvalidInput")
+        assert f"'{name}'" in lacking.json()["message"]
+        assert api.call("POST", path, json=body | {name: 7}).status_code == 400
+    for raw in ("", "[]", "{"):
+        headers = {"Content-Type": "application/json"}
+        assert api.call("POST", path, data=raw, headers=headers).status_code == 400
+    assert api.get(path)["items"] == before
+
+
+@pytest.mark.parametrize("collection", [each for each in WHOLE if "change" in each.methods], ids=by_kind)
+def test_a_change_keeps_what_it_leaves_out(api: Api, collection: Collection) -> None:
+    path, body = base(api, collection), body_of(collection)
+    item_id = api.call("POST", path, json=body).json()["data"].get(collection.id or "id", "faded_willow")
+    before = api.get(f"{path}/{item_id}")
+    changed = api.call("PATCH", f"{path}/{item_id}", json={"no_such": 1, "run_setup_tests": False})
+    if collection.locked:
+        assert (changed.status_code, changed.json()["code"]) == (400, "IllegalState")
+        return
+    assert changed.status_code == 200
+    after = api.get(f"{path}/{item_id}")
+    assert after | {"updated_at": ""} == before | {"updated_at": ""}
+    texts = {**collection.required, **collection.fields}
+    free = next((name for name, value in texts.items() if value in ("", None) and name not in collection.fixed), None)
+    if free:
+        assert api.call("PATCH", f"{path}/{item_id}", json={free: "changed"}).status_code == 200
+        assert api.get(f"{path}/{item_id}").get(free, "changed") == "changed"
+    assert api.call("PATCH", f"{path}/no_such", json={}).status_code == 404
+
+
+@pytest.mark.parametrize("kind", ["destinations", "external_logging", "external_secrets_managers", "private_links"])
+def test_a_secret_is_never_shown(api: Api, kind: str) -> None:
+    collection = next(each for each in COLLECTIONS if each.kind == kind)
+    path, body = base(api, collection), body_of(collection) | SECRET
+    made = api.call("POST", path, json=body)
+    assert made.status_code == 201 and "canary" not in made.text
+    config = made.json()["data"]["config"]
+    assert (config["password"], config["primary_key"]) == ("******", "******")
+    assert "canary" not in str([api.get(path), api.control("GET", "journal")])
+
+
+def test_a_destination_of_a_new_group(api: Api) -> None:
+    group = api.call("POST", "/v1/groups", json={"name": "test"}).json()["data"]["id"]
+    body = {"group_id": group, "service": "snowflake", "time_zone_offset": "+10", "run_setup_tests": False, **SECRET}
+    made = api.call("POST", "/v1/destinations", json=body).json()["data"]
+    assert (made["id"], made["region"], made["setup_status"]) == (group, "GCP_US_EAST4", "incomplete")
+    assert made["config"]["port"] == "443", "the API shows numbers as texts here"
+    again = api.call("POST", "/v1/destinations", json=body)
+    assert (again.status_code, again.json()["code"]) == (409, "Conflict")
+    path = f"/v1/destinations/{group}"
+    changed = api.call("PATCH", path, json={"config": {"host": "db.example.com"}, "run_setup_tests": False})
+    assert changed.json()["data"]["config"] == made["config"] | {"host": "db.example.com"}
+    tested = api.call("POST", f"{path}/test", json={"trust_certificates": True}).json()["data"]
+    assert (tested["setup_status"], {one["status"] for one in tested["setup_tests"]}) == ("connected", {"PASSED"})
+    assert api.create("orders", group_id=group).status_code == 201
+    assert api.call("DELETE", f"/v1/groups/{group}").status_code == 200
+    assert api.create("others", group_id=group).json()["code"] == "NotFound_Group"
+
+
+def test_the_users_of_a_group(api: Api) -> None:
+    path = "/v1/groups/amber_harbor/users"
+    assert [user["id"] for user in api.get(path)["items"]] == ["polite_heron"]
+    user = {"email": "w@example.com", "given_name": "William", "family_name": "Addison", "role": "Account Reviewer"}
+    invited = api.call("POST", "/v1/users", json=user).json()["data"]
+    assert (invited["invited"], invited["verified"], invited["logged_in_at"]) == (True, False, None)
+    body = {"email": user["email"], "role": "Destination Administrator"}
+    assert api.call("POST", path, json=body).status_code == 200
+    assert [(one["id"], one["role"]) for one in api.get(path)["items"]][1:] == [(invited["id"], body["role"])]
+    assert api.call("POST", path, json={"email": "nobody@example.com"}).json()["code"] == "NotFound_User"
+    removed = api.call("DELETE", f"{path}/{invited['id']}")
+    assert removed.status_code == 200 and invited["id"] in removed.json()["message"]
+    assert api.call("DELETE", f"{path}/{invited['id']}").status_code == 404
+    assert api.call("GET", "/v1/groups/no_such/users").json()["code"] == "NotFound_Group"
+
+
+def test_what_belongs_to_somebody_goes_with_them(api: Api) -> None:
+    team = api.call("POST", "/v1/teams", json={"name": "one", "role": "Account Reviewer"}).json()["data"]["id"]
+    path = f"/v1/teams/{team}"
+    assert api.call("POST", f"{path}/users", json={"user_id": "polite_heron"}).status_code == 201
+    assert api.call("POST", f"{path}/users", json={"user_id": "polite_heron"}).status_code == 409
+    assert [one["user_id"] for one in api.get(f"{path}/users")["items"]] == ["polite_heron"]
+    assert api.call("DELETE", f"{path}/role").status_code == 200
+    assert api.get(path)["role"] is None
+    api.call("DELETE", path)
+    assert api.call("GET", f"{path}/users").json()["code"] == "NotFound_Team"
+
+
+@pytest.mark.parametrize(
+    ("kind", "action", "body"),
+    [
+        ("system_keys", "rotate", {"name": "portal", "permissions": []}),
+        ("proxies", "regenerate-secrets", {"display_name": "Office"}),
+    ],
+)
+def test_secrets_are_renewed(api: Api, kind: str, action: str, body: dict[str, Any]) -> None:
+    collection = next(each for each in COLLECTIONS if each.kind == kind)
+    first = api.call("POST", collection.path, json=body).json()["data"]
+    one = f"{collection.path}/{first.get('id') or first['agent_id']}"
+    renewed = api.call("POST", f"{one}/{action}").json()["data"]
+    secret = "secret" if kind == "system_keys" else "auth_token"
+    assert renewed[secret] and renewed[secret] != first[secret]
+    assert secret not in api.get(one)
+
+
+def test_the_connections_of_a_proxy_agent(api: Api) -> None:
+    made = api.create("orders", networking_method="ProxyAgent", proxy_agent_id="proxy_office").json()["data"]
+    assert api.get("/v1/proxy/proxy_office/connections")["items"] == [{"connection_id": made["id"]}]
+    assert api.get("/v1/proxy/proxy_plant/connections")["items"] == []
+    assert api.call("GET", "/v1/proxy/no_such/connections").status_code == 404
+
+
+def test_starting_over_brings_back_what_was_there(api: Api) -> None:
+    before = api.get("/v1/groups")
+    for group in before["items"]:
+        api.call("DELETE", f"/v1/groups/{group['id']}")
+    assert api.get("/v1/groups")["items"] == []
+    api.control("DELETE", "")
+    assert api.get("/v1/groups") == before
+
+
+def test_an_account_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "account.json"
+    groups = [{"id": "only_one", "name": "Only", "created_at": "2026-01-01T00:00:00Z"}]
+    file.write_text(json.dumps({"groups": groups, "destinations": []}))
+    with sandbox("--account", str(file)) as (api, _):
+        assert api.get("/v1/groups")["items"] == groups
+        assert api.get("/v1/destinations")["items"] == []
+        assert api.get("/v1/private-links")["items"], "what the file leaves out is as it was"
+        assert api.create("orders", group_id="only_one").status_code == 201
+
+
+def test_what_was_made_outlives_a_restart_and_what_was_deleted_stays_away(tmp_path: Path) -> None:
+    state = ("--state", str(tmp_path / "sandbox.sqlite3"))
+    with sandbox(*state) as (api, _):
+        made = api.call("POST", "/v1/groups", json={"name": "kept"}).json()["data"]["id"]
+        api.call("DELETE", "/v1/groups/calm_lantern")
+    with sandbox(*state) as (api, _):
+        ids = [group["id"] for group in api.get("/v1/groups")["items"]]
+        assert made in ids and "calm_lantern" not in ids and "amber_harbor" in ids
+
+
+def test_a_state_file_of_an_earlier_release_keeps_its_webhooks_and_approvals(tmp_path: Path) -> None:
+    file = tmp_path / "sandbox.sqlite3"
+    hook = {"id": "old_hook", "type": "account", "active": False, "url": "https://example.com/", "events": []}
+    connection = {"id": "old_one", "group_id": "amber_harbor", "service": "stripe", "schema": "orders"}
+    status = {"setup_state": "connected", "sync_state": "scheduled", "warnings": [], "tasks": []}
+    approval = {"id": "aGFzaA", "hash": "hash"}
+    with sqlite3.connect(file) as db:
+        db.executescript(
+            "CREATE TABLE webhooks (seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT, doc TEXT);"
+            "CREATE TABLE approvals (connection_id TEXT, kind TEXT, id TEXT, doc TEXT);"
+            "CREATE TABLE connections (seq INTEGER PRIMARY KEY, id TEXT, group_id TEXT, name TEXT, doc TEXT);"
+        )
+        db.execute("INSERT INTO webhooks (id, doc) VALUES ('old_hook', ?)", [json.dumps(hook)])
+        db.execute("INSERT INTO approvals VALUES ('old_one', 'certificate', 'aGFzaA', ?)", [json.dumps(approval)])
+        doc = json.dumps(connection | {"status": status, "config": {}})
+        db.execute("INSERT INTO connections VALUES (1, 'old_one', 'amber_harbor', 'orders', ?)", [doc])
+    for _ in range(2):
+        with sandbox("--state", str(file)) as (api, _process):
+            assert [one["id"] for one in api.get("/v1/webhooks")["items"]] == ["old_hook"]
+            assert api.get("/v1/connections/old_one/certificates")["items"] == [approval]
+            assert api.call("GET", "/v1/groups", auth=KEY).status_code == 200
