@@ -30,7 +30,7 @@ class FivetranReader(Caller):
         return self._items("/connections", {"group_id": group_id, "schema": schema})
 
     def list_connections(self) -> list[dict[str, Any]]:
-        """Without their configuration."""
+        """With their configuration or without: live answers have it, the OpenAPI file does not promise it."""
         return self._items("/connections")
 
     def get_connection(self, connection_id: str) -> Answer:

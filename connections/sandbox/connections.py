@@ -1,20 +1,19 @@
-"""Connections: reading, changing, testing, syncing."""
+"""Connections: reading, testing, syncing, removing."""
 
 from typing import Any
 
 from . import cards, setup_tests, syncs
 from .calls import Call, invalid, listing, not_found, success
-from .masking import masked_config
-from .validation import OBJECTS, TRANSIENT, card_config, check_relations, typed, typed_config
+from .validation import card_config, typed
 from .wire import Answer
 
-ONLY_IN_DETAIL = ("config", "setup_tests", "source_sync_details", "connect_card_config")
+# As live, and unlike the rest, which is left out until it has a value.
+NULL_AT_FIRST = {"succeeded_at": None, "failed_at": None}
 
 
-def shown(doc: dict[str, Any], *, detail: bool = True) -> dict[str, Any]:
-    """The connection as the API shows it; items of lists carry less."""
-    hidden = () if detail else ONLY_IN_DETAIL
-    return {name: value for name, value in doc.items() if not name.startswith("_") and name not in hidden}
+def shown(doc: dict[str, Any]) -> dict[str, Any]:
+    """The connection as the API shows it, alone or in a list."""
+    return NULL_AT_FIRST | {name: value for name, value in doc.items() if not name.startswith("_")}
 
 
 def existing(call: Call, connection_id: str) -> dict[str, Any]:
@@ -37,46 +36,7 @@ def index(call: Call, group_id: str | None = None) -> Answer:
     skip, limit = call.page()
     schema = call.query.get("schema") or None
     docs = call.app.state.list_connections(group_id=group_id, schema=schema, skip=skip, limit=limit + 1)
-    return listing([shown(doc, detail=False) for doc in docs], skip, limit)
-
-
-def change(call: Call, connection_id: str) -> Answer:
-    """Needs at least one lasting field; runs setup tests unless told not to."""
-    doc, body = existing(call, connection_id), call.json()
-    values = typed(body)
-    flags = {name: values.pop(name) for name in TRANSIENT if name in values}
-    service = call.app.catalog.get(doc["service"])
-    config = typed_config(values.pop("config", {}), service) if service else {}
-    if not values and not config:
-        raise invalid("At least one field to update is required")
-    for name in service.naming if service else ():
-        if config.get(name, doc["config"].get(name)) != doc["config"].get(name):
-            raise invalid(f"Field '{name}' can not be changed after creation")
-    for name in ("destination_schema_names", "connect_card_config"):
-        if name in values:
-            raise invalid(f"Field '{name}' can not be changed")
-    # All is checked before anything of the document changes.
-    was_paused = doc["paused"]
-    lasting = {name: doc[name] for name in doc if name not in OBJECTS} | values
-    check_relations(call.app, lasting)
-    if auth := values.pop("auth", None):
-        doc["_auth"] = sorted({*doc.get("_auth", []), *auth})
-    doc |= values
-    doc["config"] |= masked_config(config, service)
-    doc["_wrong_secret"] = "wrong" in list(config.values())
-    doc["status"]["sync_state"] = "paused" if doc["paused"] else "scheduled"
-    call.entry.facts["effect"] = doc["id"]
-    tested = flags.pop("run_setup_tests", True)
-    if tested:
-        setup_tests.run(call.app, doc, **flags)
-    call.app.state.save_connection(doc)
-    # Events only after storing: a receiver that asks at once must see what the event says.
-    call.app.deliveries.tell("edit_connector", doc)
-    if doc["paused"] != was_paused:
-        call.app.deliveries.tell("pause_connector" if doc["paused"] else "resume_connector", doc)
-    if tested:
-        setup_tests.tell(call.app, doc)
-    return success(shown(doc), "Connection has been updated")
+    return listing([shown(doc) for doc in docs], skip, limit, "Connections list retrieved successfully")
 
 
 def delete(call: Call, connection_id: str) -> Answer:
@@ -101,15 +61,23 @@ def test(call: Call, connection_id: str) -> Answer:
 
 
 def sync(call: Call, connection_id: str) -> Answer:
-    """No data is moved, but the sync has succeeded at once."""
+    """No data is moved, but the sync has succeeded at once; one of a connection that is not set up never begins."""
     doc = existing(call, connection_id)
     if call.raw:
         call.json()
-    if doc["status"]["setup_state"] != "connected":
-        message = "We expected the connector's setup state ('status.setup_state') to be 'connected', but it was "
-        raise invalid(f"{message}'{doc['status']['setup_state']}'.")
-    syncs.run(call.app, connection_id)
+    if doc["status"]["setup_state"] == "connected":
+        syncs.run(call.app, connection_id)
     return success(message=f"Sync has been successfully triggered for connection with id '{connection_id}'")
+
+
+def resync(call: Call, connection_id: str) -> Answer:
+    """Of everything without a body, or of the tables in its `scope`."""
+    existing(call, connection_id)
+    scope = call.json().get("scope") if call.raw else None
+    if scope is not None and not (isinstance(scope, dict) and scope):
+        raise invalid("Field 'scope' must name a schema and its tables")
+    sync(call, connection_id)
+    return success(message="Re-sync has been triggered successfully")
 
 
 def sync_history(call: Call, connection_id: str) -> Answer:
@@ -126,3 +94,27 @@ def connect_card(call: Call, connection_id: str) -> Answer:
     card = cards.mint(call.app, doc)
     data = {"connector_id": connection_id, "connect_card": card, "connect_card_config": doc["connect_card_config"]}
     return success(data, "Connection Connect Card has been created")
+
+
+def state(call: Call, connection_id: str) -> Answer:
+    """What the code of a connector keeps from one sync to the next."""
+    return success({"state": existing(call, connection_id).get("_state", {})})
+
+
+def change_state(call: Call, connection_id: str) -> Answer:
+    existing(call, connection_id)
+    given = call.json().get("state")
+    if not isinstance(given, dict):
+        raise invalid("Field 'state' is required")
+    call.app.state.alter_connection(connection_id, lambda doc: doc.update(_state=given))
+    return success({"state": given}, "State has been updated")
+
+
+def warnings(call: Call, connection_id: str) -> Answer:
+    return call.listing(existing(call, connection_id)["status"]["warnings"])
+
+
+def dismiss_warning(call: Call, connection_id: str, code: str) -> Answer:
+    kept = [one for one in existing(call, connection_id)["status"]["warnings"] if one["code"] != code]
+    call.app.state.alter_connection(connection_id, lambda doc: doc["status"].update(warnings=kept))
+    return success(message="The warning has been dismissed")

@@ -11,7 +11,7 @@ from .clock import now
 from .connections import shown
 from .masking import STARS, masked_config
 from .state import NameTaken
-from .validation import TRANSIENT, Wanted, check_creation, name_taken
+from .validation import IN_STATUS, TRANSIENT, Wanted, check_creation, name_taken
 from .wire import Answer
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _created(doc: dict[str, Any]) -> Answer:
 
 def new_connection(app: "Sandbox", wanted: Wanted) -> dict[str, Any]:
     """A new connection as it is stored; keys beginning with _ are never shown, secrets are not kept."""
-    values = {name: value for name, value in wanted.values.items() if name not in (*TRANSIENT, "auth")}
+    values = {name: value for name, value in wanted.values.items() if name not in (*TRANSIENT, *IN_STATUS, "auth")}
     if values.get("external_secrets_keys_config"):
         values["_auth"] = ["external_secrets_keys_config"]
     values.pop("external_secrets_keys_config", None)

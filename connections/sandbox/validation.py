@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 FREQUENCIES = (1, 5, 15, 30, 60, 120, 180, 360, 480, 720, 1440)
 TRANSIENT = ("run_setup_tests", "trust_certificates", "trust_fingerprints")  # of one call, not kept
-BOOLEANS = ("trust_certificates", "trust_fingerprints", "run_setup_tests", "paused", "pause_after_trial")
+IN_STATUS = ("is_historical_sync", "schema_status")  # of a PATCH, shown in `status`
+BOOLEANS = (*TRANSIENT, "is_historical_sync", "paused", "pause_after_trial")
 TEXTS = (
     "private_link_id",
     "proxy_agent_id",
     "hybrid_deployment_agent_id",
     "external_secrets_manager_id",
     "daily_sync_time",
+    "schema_status",
 )
 OBJECTS = ("config", "auth", "connect_card_config", "destination_configuration", "external_secrets_keys_config")
 ENUMS = {
@@ -40,6 +42,13 @@ DEFAULTS: dict[str, Any] = {
     "networking_method": "Directly",
     "destination_schema_names": "FIVETRAN_NAMING",
 }
+# A field, the field that it depends on, and the value that this must have.
+DEPENDENT = (
+    ("daily_sync_time", "sync_frequency", 1440),
+    ("data_delay_threshold", "data_delay_sensitivity", "CUSTOM"),
+    ("private_link_id", "networking_method", "PrivateLink"),
+    ("proxy_agent_id", "networking_method", "ProxyAgent"),
+)
 HOUR = re.compile(r"^([01]\d|2[0-3]):00$")
 PLAIN_NAME = re.compile(r"^[_a-z][_a-z0-9]*$")
 
@@ -72,7 +81,7 @@ def check_creation(app: "Sandbox", body: dict[str, Any]) -> Wanted:
         raise invalid(f"Unsupported connector service '{body['service']}'")
     if app.group(body["group_id"]) is None:
         raise not_found("Group", body["group_id"])
-    values = DEFAULTS | {"data_delay_sensitivity": app.settings.data_delay_sensitivity} | typed(body)
+    values = defaults(app) | typed(body)
     check_relations(app, values)
     config = typed_config(values.pop("config", {}), service)
     for key in service.naming:
@@ -82,6 +91,10 @@ def check_creation(app: "Sandbox", body: dict[str, Any]) -> Wanted:
             config[key] = normalised(config[key])
     name = ".".join(config[key] for key in service.naming)
     return Wanted(service, body["group_id"], values, service.defaults | config, name, config[service.naming[0]])
+
+
+def defaults(app: "Sandbox") -> dict[str, Any]:
+    return DEFAULTS | {"data_delay_sensitivity": app.settings.data_delay_sensitivity}
 
 
 def normalised(name: str) -> str:
@@ -116,8 +129,28 @@ def typed(body: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def check_relations(app: "Sandbox", values: dict[str, Any]) -> None:
-    """Refuse values that do not fit together, or that name what the account does not have."""
+def taken_back(app: "Sandbox", body: dict[str, Any]) -> dict[str, Any]:
+    """The fields that a PATCH sets to null, with what they are then: their default, or None for not there."""
+    names = {*BOOLEANS, *TEXTS, *ENUMS, "sync_frequency", "data_delay_threshold", "destination_configuration"}
+    names -= {*TRANSIENT, *IN_STATUS, "destination_schema_names"}
+    return {name: defaults(app).get(name) for name in body if body[name] is None and name in names}
+
+
+def settled(doc: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The lasting values of a connection with those of a PATCH."""
+    values = {name: doc[name] for name in doc if name not in OBJECTS} | given
+    # What was stored was right when it came: it gives way, and is not judged as if it were sent now.
+    for name, other, needed in DEPENDENT:
+        if name not in given and values.get(other) != needed:
+            values[name] = DEFAULTS.get(name)
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def check_relations(app: "Sandbox", values: dict[str, Any], given: dict[str, Any] | None = None) -> None:
+    """Refuse values that do not fit together, or that name what the account does not have.
+
+    `given`: the values that were sent now, if not all were.
+    """
     if "daily_sync_time" in values:
         if not HOUR.match(values["daily_sync_time"]):
             raise invalid("Field 'daily_sync_time' must be in the format HH:00, from 00:00 to 23:00")
@@ -127,29 +160,29 @@ def check_relations(app: "Sandbox", values: dict[str, Any]) -> None:
         raise invalid("Field 'data_delay_threshold' must not be negative")
     if values["data_delay_threshold"] and values["data_delay_sensitivity"] != "CUSTOM":
         raise invalid("Field 'data_delay_threshold' can only be set when data_delay_sensitivity is CUSTOM")
-    _check_network(app, values)
+    _check_network(app, values, values if given is None else given)
     if "connect_card_config" in values:
         values["connect_card_config"] = card_config(values["connect_card_config"])
         if values["run_setup_tests"]:
             raise invalid("Field 'run_setup_tests' must be false when connect_card_config is set")
 
 
-def _check_network(app: "Sandbox", values: dict[str, Any]) -> None:
+def _check_network(app: "Sandbox", values: dict[str, Any], given: dict[str, Any]) -> None:
     method, state = values["networking_method"], app.state
     for name, needed in (("private_link_id", "PrivateLink"), ("proxy_agent_id", "ProxyAgent")):
         if name in values and method != needed:
             raise invalid(f"Networking method must be {needed} in order to set {name}")
         if name not in values and method == needed:
             raise invalid(f"Field '{name}' is required")
-    if link := values.get("private_link_id"):
+    if link := given.get("private_link_id"):
         found = state.item("private_links", link)
         if found is None:
             raise not_found("PrivateLink", link)
         if found["state"] != "OK":
             raise ApiError(400, "IllegalState", f"Private link '{link}' is in state {found['state']}")
-    if (proxy := values.get("proxy_agent_id")) and state.item("proxies", proxy) is None:
+    if (proxy := given.get("proxy_agent_id")) and state.item("proxies", proxy) is None:
         raise not_found("ProxyAgent", proxy)
-    agent = values.get("hybrid_deployment_agent_id")
+    agent = given.get("hybrid_deployment_agent_id")
     if agent and state.item("agents", agent) is None:
         raise not_found("RemoteExecutionAgent", agent)
 

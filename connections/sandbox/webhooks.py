@@ -32,7 +32,7 @@ def create(call: Call, group_id: str | None = None) -> Answer:
     call.entry.facts["effect"] = doc["id"]
     if doc["active"]:
         call.app.deliveries.trial(doc)
-    return success(_shown(doc), f"{doc['type'].capitalize()} webhook has been created", 201 if group_id else 200)
+    return success(_shown(doc), f"{doc['type'].capitalize()} webhook has been created")
 
 
 def retrieve(call: Call, webhook_id: str) -> Answer:

@@ -126,7 +126,7 @@ def rebased(first: Mapping[str, Any], body: Mapping[str, Any], data: Mapping[str
 def drift(
     body: Mapping[str, Any], live: Mapping[str, Any], first: Mapping[str, Any] | None = None, *, made_here: bool = True
 ) -> list[Difference]:
-    """Where `live` (the `data` of a GET, or a list's item, which has no `config`) differs from `body`.
+    """Where `live` (the `data` of a GET, or a list's item, which may have no `config`) differs from `body`.
 
     Only what was sent is compared, and only where `live` or the `first` answer (`baseline`) says anything about it.
     `made_here=False`: no default counts as approved.

@@ -1,5 +1,6 @@
 """What the account has beside connections: each collection by the data that describes it, and what some have more."""
 
+import hashlib
 import json
 import sqlite3
 from pathlib import Path
@@ -170,6 +171,52 @@ def test_the_connections_of_a_proxy_agent(api: Api) -> None:
     assert api.get("/v1/proxy/proxy_office/connections")["items"] == [{"connection_id": made["id"]}]
     assert api.get("/v1/proxy/proxy_plant/connections")["items"] == []
     assert api.call("GET", "/v1/proxy/no_such/connections").status_code == 404
+
+
+def test_packages_of_the_connector_sdk(api: Api) -> None:
+    path = "/v1/connector-sdk/packages"
+    made = api.call("POST", path, files={"file": b"PK first"})
+    assert made.status_code == 201
+    package = made.json()["data"]
+    assert package["file_sha256_hash"] == hashlib.sha256(b"PK first").hexdigest()
+    config = {"schema": "orders", "package_id": package["id"], "python_version": "3.11"}
+    body = {"group_id": "amber_harbor", "service": "connector_sdk", "config": config}
+    connection = api.call("POST", "/v1/connectors", json=body).json()["data"]
+    assert connection["config"]["package_id"] == package["id"]
+    assert api.get(f"{path}/{package['id']}")["connection_ids"] == [connection["id"]]
+    [deployed] = api.get("/v1/connector-sdk/migration/connections")["items"]
+    assert (deployed["schema"], deployed["group_name"]) == ("orders", "Warehouse_Production")
+    assert (deployed["package_id"], deployed["package_shared"]) == (package["id"], False)
+    changed = api.call("PATCH", f"{path}/{package['id']}", files={"file": b"PK second"}).json()["data"]
+    assert changed["file_sha256_hash"] == hashlib.sha256(b"PK second").hexdigest()
+    assert [one["id"] for one in api.get(path)["items"]] == [package["id"]]
+    assert api.call("POST", path, files={"other": b"x"}).status_code == 400
+    assert api.call("DELETE", f"{path}/{package['id']}").status_code == 200
+    assert api.call("PATCH", f"{path}/{package['id']}", files={"file": b""}).json()["code"] == (
+        "NotFound_ConnectorSdkPackage"
+    )
+
+
+def test_schemas_tables_and_columns(api: Api) -> None:
+    path = f"/v1/connections/{api.create('orders').json()['data']['id']}/schemas"
+    first = api.get(path)
+    assert api.call("POST", f"{path}/reload", json={"exclude_mode": "PRESERVE"}).json()["data"] == first
+    assert set(first["schemas"]["orders"]["tables"]) == {"customers", "orders"}
+    body = {"schema_change_handling": "BLOCK_ALL", "schemas": {"orders": {"tables": {"orders": {"enabled": False}}}}}
+    changed = api.call("PATCH", path, json=body).json()["data"]
+    assert changed["schema_change_handling"] == "BLOCK_ALL"
+    assert changed["schemas"]["orders"]["tables"]["orders"]["enabled"] is False
+    assert changed["schemas"]["orders"]["tables"]["customers"]["enabled"] is True
+    table = f"{path}/orders/tables/customers"
+    assert api.call("PATCH", f"{table}/columns/name", json={"hashed": True}).status_code == 200
+    assert api.get(f"{table}/columns")["columns"]["name"]["hashed"] is True
+    assert api.call("PATCH", f"{path}/orders", json={"enabled": False}).json()["data"]["schemas"]["orders"] != first
+    assert api.call("GET", f"{path}/orders/tables/no_such/columns").json()["code"] == "NotFound_SchemaConfig"
+    for bad in ({"schema_change_handling": "MAYBE"}, {"schemas": {"orders": 7}}, {"schemas": 7}):
+        assert api.call("PATCH", path, json=bad).status_code == 400, bad
+    assert api.call("POST", f"{path}/tables/resync", json={"orders": ["orders"]}).status_code == 200
+    assert api.call("POST", f"{path}/tables/resync", json={}).status_code == 400
+    assert api.call("POST", f"{table}/resync").status_code == 200
 
 
 def test_starting_over_brings_back_what_was_there(api: Api) -> None:

@@ -129,7 +129,7 @@ def test_down_is_a_page_of_html(api: Api) -> None:
 
 
 APPROVALS = [
-    ("cert_", "certificates", "encoded_cert", "trust_certificates", 200),
+    ("cert_", "certificates", "encoded_cert", "trust_certificates", 201),
     ("finger_", "fingerprints", "public_key", "trust_fingerprints", 201),
 ]
 

@@ -202,10 +202,12 @@ def test_drift_of_the_configuration_comes_of_a_look_and_outlives_lists(fivetran:
     conn_request = created(approve)
     ConnectionRequest.objects.update(payload=(conn_request.payload or {}) | {"config": {"sheet_id": "canary-approved"}})
     patch(fivetran, conn_request, config={"sheet_id": "canary-live"})
+    fivetran.next(pretend(conn_request, config=None))
     observe()
-    assert Connection.objects.get().drift == []  # a list tells no configuration
+    assert Connection.objects.get().drift == []  # this list tells no configuration
     hint(conn_request)
     worker.run("check", conn_request.pk)
+    fivetran.next(pretend(conn_request, config=None))
     observe()
     seen = Connection.objects.get()
     assert seen.drift == [{"field": "config.sheet_id"}]
@@ -214,6 +216,18 @@ def test_drift_of_the_configuration_comes_of_a_look_and_outlives_lists(fivetran:
     hint(conn_request)
     worker.run("check", conn_request.pk)
     assert Connection.objects.get().drift == []
+
+
+def test_drift_of_the_configuration_is_found_by_a_list_that_tells_it(fivetran: Fivetran, approve: Approve) -> None:
+    conn_request = created(approve)
+    ConnectionRequest.objects.update(payload=(conn_request.payload or {}) | {"config": {"sheet_id": "canary-approved"}})
+    patch(fivetran, conn_request, config={"sheet_id": "canary-live"})
+    observe()
+    assert Connection.objects.get().drift == [{"field": "config.sheet_id"}]
+    patch(fivetran, conn_request, config={"sheet_id": "canary-approved"})
+    observe()
+    assert Connection.objects.get().drift == []
+    assert "canary" not in str(Connection.objects.values())
 
 
 def test_who_is_not_in_the_list_is_asked_for_and_only_then_gone(fivetran: Fivetran, approve: Approve) -> None:

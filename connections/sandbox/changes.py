@@ -1,0 +1,77 @@
+"""Changing a connection."""
+
+from typing import Any
+
+from . import setup_tests
+from .calls import Call, invalid, success
+from .catalog import Service
+from .connections import existing, shown
+from .masking import masked_config
+from .validation import IN_STATUS, OBJECTS, TRANSIENT, check_relations, settled, taken_back, typed, typed_config
+from .wire import Answer
+
+CREATION_ONLY = ("destination_schema_names", "connect_card_config")
+
+
+def change(call: Call, connection_id: str) -> Answer:
+    """Needs at least one lasting field; a null takes a value back. Runs setup tests unless told not to."""
+    doc, body = existing(call, connection_id), call.json()
+    service = call.app.catalog.get(doc["service"])
+    values = typed(body) | taken_back(call.app, body)
+    flags = {name: values.pop(name) for name in TRANSIENT if name in values}
+    config = _config(doc, values.pop("config", {}), service)
+    if not values and not config:
+        raise invalid("At least one field to update is required")
+    for name in CREATION_ONLY:
+        if name in values:
+            raise invalid(f"Field '{name}' can not be changed")
+    # All is checked before anything is stored.
+    lasting = settled(doc, values)
+    check_relations(call.app, lasting, given=values)
+    was_paused, doc = doc["paused"], _merged(doc, lasting, config, service)
+    call.entry.facts["effect"] = doc["id"]
+    tested = flags.pop("run_setup_tests", True)
+    if tested:
+        setup_tests.run(call.app, doc, **flags)
+    call.app.state.save_connection(doc)
+    # Events only after storing: a receiver that asks at once must see what the event says.
+    call.app.deliveries.tell("edit_connector", doc)
+    if doc["paused"] != was_paused:
+        call.app.deliveries.tell("pause_connector" if doc["paused"] else "resume_connector", doc)
+    if tested:
+        setup_tests.tell(call.app, doc)
+    return success(shown(doc), "Connection has been updated")
+
+
+def _config(doc: dict[str, Any], sent: dict[str, Any], service: Service | None) -> dict[str, Any]:
+    """The config of a PATCH in its own types, None for what is taken back."""
+    if service is None:
+        return {}
+    config = typed_config(sent, service)
+    for name in service.naming:
+        if config.get(name, doc["config"].get(name)) != doc["config"].get(name):
+            raise invalid(f"Field '{name}' can not be changed after creation")
+    back = [name for name, value in sent.items() if value is None and name in service.config]
+    return config | {name: None for name in back if name not in service.naming}
+
+
+def _merged(
+    doc: dict[str, Any], lasting: dict[str, Any], config: dict[str, Any], service: Service | None
+) -> dict[str, Any]:
+    """The connection with what lasts of it, and without a secret."""
+    auth = {*doc.get("_auth", []), *lasting.pop("auth", ())}
+    if lasting.pop("external_secrets_keys_config", None):
+        auth.add("external_secrets_keys_config")
+    status = doc["status"] | {name: lasting.pop(name) for name in IN_STATUS if name in lasting}
+    kept = {name: doc[name] for name in OBJECTS if name in doc}
+    both = doc["config"] | masked_config(config, service)
+    return (
+        kept
+        | lasting
+        | {
+            "config": {name: value for name, value in both.items() if value is not None},
+            "status": status | {"sync_state": "paused" if lasting["paused"] else "scheduled"},
+            "_wrong_secret": "wrong" in list(config.values()),
+            **({"_auth": sorted(auth)} if auth else {}),
+        }
+    )
