@@ -8,7 +8,8 @@
 
 PYTHON ?= python3
 PY := .venv/bin/python
-PIP_INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+LOCKED := install --quiet --disable-pip-version-check --require-hashes --only-binary :all:
+PIP_INSTALL := $(PY) -m pip $(LOCKED)
 NEEDS := the portal needs Python 3.11 or newer
 NO_WHEEL := A package could not be installed (see above). Without network: connect and try again. "No matching distribution": \
 this Python or machine has no ready-made build; use CPython 3.11 to 3.13 on Linux or macOS, for instance: make $(MAKECMDGOALS) PYTHON=python3.12
@@ -16,7 +17,7 @@ this Python or machine has no ready-made build; use CPython 3.11 to 3.13 on Linu
 run: .venv/.demo-ready
 	@$(PY) manage.py demo --end-with-parent
 
-test: .venv/.dev-ready
+test: .venv/.dev-ready .venv-clients/.ready
 	@$(PY) -m tests $(ARGS)
 
 lint: .venv/.dev-ready
@@ -59,6 +60,14 @@ chaos: .venv/.dev-ready
 	@$(PIP_INSTALL) -r requirements-dev.txt || { echo '$(NO_WHEEL)'; exit 1; }
 	@touch $@ .venv/.demo-ready
 
+# Programs that speak Fivetran's API or read what we export, for the tests that run them; their pins are not ours. Where
+# they cannot be installed those tests count as not run. docopt has no wheel.
+.venv-clients/.ready: requirements-clients.txt .venv/.dev-ready
+	@echo "Installing the clients that the tests run"
+	@$(PY) -m venv --clear --without-pip .venv-clients
+	@$(PY) -m pip --python .venv-clients/bin/python $(LOCKED) --no-deps --no-binary docopt -r $< && touch $@ || \
+	  echo "The clients of Fivetran's API could not be installed (see above): what is tried with them is not run."
+
 # Locks the newest versions that pyproject.toml allows, with hashes and without the names of any host.
 COMPILE := .venv-lock/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
   --python-version 3.11
@@ -67,6 +76,7 @@ lock:
 	@$(COMPILE) --upgrade pyproject.toml -o requirements.txt
 	@$(COMPILE) --upgrade --group demo -c requirements.txt pyproject.toml -o requirements-demo.txt
 	@$(COMPILE) --upgrade --group dev -c requirements-demo.txt pyproject.toml -o requirements-dev.txt
+	@$(COMPILE) --upgrade --group clients -o requirements-clients.txt
 
 clean:
-	@rm -rf .venv .venv-lock .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache staticfiles
+	@rm -rf .venv .venv-clients .venv-lock .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache staticfiles

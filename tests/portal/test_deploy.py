@@ -337,7 +337,9 @@ def test_installing_without_docker_is_told_as_the_image_does_it() -> None:
     assert "pip install --require-hashes -r requirements.txt" in told
 
 
-@pytest.mark.parametrize("lock", ["requirements.txt", "requirements-demo.txt", "requirements-dev.txt"])
+@pytest.mark.parametrize(
+    "lock", ["requirements.txt", "requirements-demo.txt", "requirements-dev.txt", "requirements-clients.txt"]
+)
 def test_locks_hold_hashes_and_no_host(lock: str) -> None:
     text = (ROOT / lock).read_text()
     assert "://" not in text

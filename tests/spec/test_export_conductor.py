@@ -8,6 +8,7 @@ from hypothesis import given
 
 from connections.spec import export
 from connections.spec.payloads import MASK
+from tests.clients import through_conductor_models
 from tests.spec.conductor_run import rendered
 from tests.spec.export_samples import HOSTILE, JSON, ROOT, TEXT, body_of
 
@@ -44,6 +45,15 @@ def test_one_task_holds_the_whole_request() -> None:
     }
     assert workflow["outputParameters"] == {"connection_id": "${create_connection.output.response.body.data.id}"}
     assert "ownerEmail" not in definition(body, ""), "who has no address gives none"
+
+
+@pytest.mark.parametrize("text", ["plain", *HOSTILE])
+def test_the_models_of_conductor_give_it_back_unchanged(text: str) -> None:
+    body = body_of(**{text: text, "none": None, "list": [1.5, {"inner": text}]})
+    workflow, task = through_conductor_models(definition(body))
+    assert workflow == definition(body)
+    [there] = workflow["tasks"]
+    assert task["inputParameters"] == there["inputParameters"] and task["type"] == there["type"]
 
 
 @given(value=JSON, key=TEXT)

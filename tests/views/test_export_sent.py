@@ -17,6 +17,7 @@ from django.test import Client
 from connections import worker
 from connections.models import ConnectionRequest
 from tests import factories
+from tests.clients import through_conductor_models
 from tests.conftest import missing
 from tests.processes import Sandbox
 from tests.sandbox_client import Fivetran
@@ -62,7 +63,8 @@ def by_python(text: str, place: Path) -> None:
 
 def by_conductor(text: str, place: Path) -> None:
     token = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
-    task = rendered(json.loads(text), {"FIVETRAN_BASIC": token, "OTHER": "must not be sent"})
+    workflow, _task = through_conductor_models(json.loads(text))
+    task = rendered(workflow, {"FIVETRAN_BASIC": token, "OTHER": "must not be sent"})
     headers = {"Accept": task["accept"], "Content-Type": task["contentType"], **task["headers"]}
     body = task["body"] if isinstance(task["body"], str) else json.dumps(task["body"])
     assert requests.request(task["method"], task["uri"], headers=headers, data=body, timeout=20).status_code == 201
