@@ -3,6 +3,7 @@
 Each rule comes with bad samples that it must find, so that none can turn into one that finds nothing.
 """
 
+import re
 import shutil
 import subprocess
 import sys
@@ -79,6 +80,7 @@ AGAINST: dict[str, tuple[str, str]] = {
     "pages": ("connections/views/home/home.py", "from ...fivetran import client"),
     "verbs": ("connections/workflow/requests.py", "from connections import worker"),
     "tasks": ("connections/tasks.py", "from connections.models import ConnectionRequest"),
+    "dry-run": ("connections/dry_run/conducting.py", "from connections.fivetran.client import FivetranClient"),
     "pure": ("connections/spec/rules.py", "import django.db"),
     "client": ("connections/fivetran/client.py", "from .configured import client"),
     "sandbox": ("connections/sandbox/server.py", "from ..fivetran.errors import Refused"),
@@ -226,6 +228,9 @@ def test_a_reader_is_let_pass(source: str) -> None:
 # --- transactions ----------------------------------------------------------------------------------------------------
 
 
+CHANGING = ("create_connection", "run_setup_tests", "update_connection", "delete_connection", "mint_connect_card")
+
+
 def calls_to_fivetran() -> set[str]:
     """The client's methods, and every function of ours that ends in one of them."""
     client, reader = (read(ROOT / "connections" / "fivetran" / f"{name}.py") for name in ("client", "reader"))
@@ -233,6 +238,17 @@ def calls_to_fivetran() -> set[str]:
     rooms = {"worker", "dry_run", "queue", "catalog", "interactive"}
     calling = [p for p in python_files("connections") if rooms & set(p.relative_to(ROOT).parts)]
     return architecture.callers(map(read, calling), methods)
+
+
+def test_a_dry_run_has_nothing_that_changes_anything_at_fivetran() -> None:
+    """Its client's one call besides GETs is the sandbox's own, below an address that Fivetran does not have."""
+    reader = read(ROOT / "connections" / "fivetran" / "reader.py")
+    sends = {name for name, called in architecture.calls(reader).items() if called & {"_change", "_post", "_ending"}}
+    assert sends == {"would_create"} and 'CHECK = "/_sandbox/check"' in reader
+    assert not architecture.methods(reader, of="FivetranReader") & set(CHANGING)
+    for path in python_files("connections"):
+        if "dry_run" in path.relative_to(ROOT).parts:
+            assert not re.search(r"configured\.client|_change|_post\b|requests", read(path)), path
 
 
 def test_no_call_to_fivetran_is_made_in_a_transaction() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from django.conf import settings
 
 from connections import catalog
-from connections.dry_run.findings import Said, Subject, acts_on, result, sentence, unread, why
+from connections.dry_run.findings import Said, Subject, result, sentence, unread, why
 from connections.dry_run.reads import Read
 from connections.evidence import agents
 from connections.fivetran.errors import RateLimited, Refused
@@ -68,7 +68,7 @@ def rights(subject: Subject) -> Result:
 
 def _rights(subject: Subject, role: Read | None) -> Iterator[Said]:
     reads = {_READS[name]: read for name, read in subject.done.items() if name in _READS}
-    denied = [name for name, read in reads.items() if acts_on(read.error) is Owner.OPERATOR]
+    denied = [name for name, read in reads.items() if isinstance(read.error, Refused) and read.error.status == 403]
     seen = [name for name, read in reads.items() if read.is_answered]
     if denied:
         yield Said(FAILED, f"The portal's key may not read: {', '.join(denied)}.", Owner.OPERATOR)
@@ -90,7 +90,8 @@ def _role(data: Mapping[str, Any]) -> Said:
         if levels and _MANAGE not in levels:
             return Said(FAILED, "The portal's system key may not manage connections.", Owner.OPERATOR)
         words = "may manage connections" if levels else "names no right on connections"
-        return Said(PASSED if levels else WARNING, f"The portal's system key {words}.", Owner.NOBODY)
+        acts = Owner.NOBODY if levels else Owner.OPERATOR
+        return Said(PASSED if levels else WARNING, f"The portal's system key {words}.", acts)
     role = str(data.get("role") or "")[:100]
     if data.get("active") is False:
         return Said(FAILED, "The user of the portal's key is not active.", Owner.OPERATOR)
@@ -199,7 +200,7 @@ def _service(subject: Subject, read: Read | None) -> Iterator[Said]:
 # --- networking -------------------------------------------------------------------------------------------------------
 def networking(subject: Subject) -> Result:
     named = {path: subject.done[path] for path in NETWORKS if path in subject.done}
-    said = [*subject.of_form(Check.NETWORKING), *(one for path in named for one in _network(subject, path))]
+    said = [*(one for path in named for one in _network(subject, path)), *subject.of_form(Check.NETWORKING)]
     # Whether it is connected was asked just now, which is newer than what the form knows.
     live = any(read.is_answered for read in named.values())
     said = [one for one in said if not (live and catalog.OFFLINE in one.words)]

@@ -11,7 +11,7 @@ from connections.dry_run.findings import Subject
 from connections.dry_run.judgement import judged
 from connections.dry_run.reads import Reads
 from connections.fivetran import configured
-from connections.fivetran.errors import NotSent, RateLimited, Unauthorized
+from connections.fivetran.errors import RateLimited, Unauthorized
 from connections.fivetran.transport import boottime
 from connections.models import ConnectionRequest
 from connections.queue import circuit_breaker
@@ -24,14 +24,6 @@ READING = 8.5  # of these; afterwards nothing is waited for
 PATIENCE = {"connect_timeout": 2.0, "read_timeout": 4.0, "get_deadline": 4.0}  # of a call, with its repetitions
 
 Tell = Callable[[list[Result]], bool]
-
-
-@dataclass(frozen=True)
-class Conducted:
-    """The results, and the digest of the body that they are about."""
-
-    results: list[Result]
-    digest: str
 
 
 @dataclass(frozen=True)
@@ -56,8 +48,10 @@ _STEPS = (
 )
 
 
-def conduct(conn_request: ConnectionRequest, tell: Tell) -> Conducted | None:
-    """Test the request; `tell` is given the results as far as they are known, and returns False to end it."""
+def conduct(conn_request: ConnectionRequest, tell: Tell) -> str:
+    """Test the request; returns the digest of the body that was tested. `tell` is given the results as far as they are
+    known, and returns False where nobody wants them any more.
+    """
     body = conn_request.payload or payloads.build_body(conn_request.values)
     subject = Subject(conn_request, body, circuit_breaker.current(), {}, {})
     until = boottime() + READING
@@ -66,15 +60,14 @@ def conduct(conn_request: ConnectionRequest, tell: Tell) -> Conducted | None:
         _begin(reads, body)
         while True:
             _follow_up(subject, reads)
-            if _look(subject, reads) and not tell(list(subject.results.values())):
-                return None
-            if not reads.is_waiting:
+            wanted = not _look(subject, reads) or tell(list(subject.results.values()))
+            if not (wanted and reads.is_waiting):
                 break
             reads.wait()
     finally:
         reads.end()
     _tell_breaker(subject)
-    return Conducted([subject.results[check] for check in Check], subject.judged.digest)
+    return subject.judgement.digest if subject.judgement else ""
 
 
 def _begin(reads: Reads, body: Mapping[str, Any]) -> None:
@@ -106,7 +99,7 @@ def _follow_up(subject: Subject, reads: Reads) -> None:
             reads.begin("role", lambda client: client.get_system_key(key) if key else client.get_user(user))
     if subject.judgement is None and reads.has_ended("metadata"):
         _judge(subject)
-    named = any(one.from_sandbox for one in reads.exchanges)
+    named = any(one.from_sandbox for one in reads.exchanges) and not subject.row.connection_id
     if named and subject.judgement is not None and subject.judged.body and not reads.has_begun("sandbox"):
         body = subject.judged.body
         reads.begin("sandbox", lambda client: client.would_create(body))
@@ -114,11 +107,11 @@ def _follow_up(subject: Subject, reads: Reads) -> None:
 
 def _judge(subject: Subject) -> None:
     service, read = str(subject.body.get("service") or ""), subject.done.get("metadata")
-    if read is not None and read.is_answered and catalog.is_metadata(read.data):
-        catalog.keep_metadata(service, read.data)
-        subject.judgement = judged(subject.row, read.data)
-    else:
-        subject.judgement = judged(subject.row, catalog.known_metadata_of(service))
+    live = read is not None and read.is_answered and catalog.is_metadata(read.data)
+    metadata = read.data if read is not None and live else catalog.known_metadata_of(service)
+    if live:
+        catalog.keep_metadata(service, metadata)
+    subject.judgement = judged(subject.row, metadata)
 
 
 def _look(subject: Subject, reads: Reads) -> bool:
@@ -145,10 +138,9 @@ def _looked(step: Step, subject: Subject) -> Result:
 
 
 def _tell_breaker(subject: Subject) -> None:
-    # What concerns the whole account, once: unclear answers to reads say nothing about creations.
-    errors = [read.error for read in subject.done.values() if read.error is not None]
-    for kind in (RateLimited, Unauthorized, NotSent):
-        found = next((one for one in errors if isinstance(one, kind)), None)
-        if found is not None:
-            circuit_breaker.record_failure(found, read=True)
-            return
+    # What concerns the whole account, once. That there was no clear answer, or none, creations find out by themselves:
+    # whoever tests, and with less patience than they have, must not hold them up.
+    waits = [read.error for read in subject.done.values() if isinstance(read.error, RateLimited)]
+    account = subject.done["account"].error
+    for error in (*waits[:1], *([account] if isinstance(account, Unauthorized) else [])):
+        circuit_breaker.record_failure(error, read=True)

@@ -77,7 +77,7 @@ def _labelled(form: RequestForm, name: str, words: str) -> str:
 def doubts_of(form: RequestForm) -> Iterator[tuple[str, str]]:
     """(path, words) of what is sent although Fivetran may refuse it."""
     for path, words in form.verdict.warned.items():
-        yield path, f"{words_of_path(path)}: {words}"
+        yield path, _labelled(form, path.replace(".", "__"), words)
     for name, made in form.fields.items():
         path, warning = name.replace("__", "."), getattr(made, "warning", "")
         if warning and not isinstance(made, Separator) and form.data.get(name) and not form.why_hidden(path):

@@ -92,7 +92,7 @@ def request(subject: Subject) -> Result:
     others = sum(len(words) for check, words in judged.errors.items() if check is not Check.REQUEST)
     if not judged.body:
         said.append(Said(NOT_POSSIBLE, "Nothing is filled in yet."))
-    words = "This is what would be sent once it is approved"
+    words = "This is what was sent" if subject.row.first_sent_at else "This is what would be sent once it is approved"
     noted = f", after what is named above is mended ({others})" if others else ""
     said.append(Said(PASSED, f"{words}{noted}."))
     found = result(Check.REQUEST, said)
@@ -123,6 +123,8 @@ def sandbox(subject: Subject) -> Result:
 
 
 def _sandbox(subject: Subject, read: Read | None) -> Said:
+    if subject.row.connection_id:
+        return Said(NOT_POSSIBLE, "The connection exists already, so a second one of its name would be refused.")
     if read is None:
         words = "Only the sandbox can say what it would answer. Fivetran itself is never asked to create anything here."
         return Said(NOT_POSSIBLE, words)

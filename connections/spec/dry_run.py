@@ -75,9 +75,14 @@ class Result:
 
 def results_in(stored: Iterable[Mapping[str, Any]], *, running: bool) -> list[Result]:
     """All checks in order; without a result one is running, or was not reached."""
-    found = {one["check"]: one for one in stored}
-    state = CheckState.RUNNING if running else CheckState.NOT_POSSIBLE
-    return [_result(found[check]) if check in found else Result(check, state) for check in Check]
+    found = {one["check"]: _result(one) for one in stored}
+    return [
+        found.get(check) or (Result(check, CheckState.RUNNING) if running else not_reached(check)) for check in Check
+    ]
+
+
+def not_reached(check: Check) -> Result:
+    return Result(check, CheckState.NOT_POSSIBLE, ("The test ended before this was reached. Test it again.",))
 
 
 def _result(stored: Mapping[str, Any]) -> Result:

@@ -19,4 +19,4 @@ def ask_for_dry_run(*, by: User, conn_request: ConnectionRequest) -> None:
         asked = {"asked_by": by, "asked_at": Now(), "due_at": Now(), "not_before": None, "token": None}
         fresh = {**asked, "finished_at": None, "checks": []}
         DryRun.objects.update_or_create(request=conn_request, defaults=fresh)
-    tasks.enqueue_on_commit("dry_run", conn_request.pk)
+        tasks.enqueue_on_commit("dry_run", conn_request.pk)

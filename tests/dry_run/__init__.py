@@ -47,6 +47,6 @@ def states(found: dict[Check, Result]) -> dict[str, str]:
     return {one.check.value: one.state.value for one in found.values() if one.state is not PASSED}
 
 
-def draft(**changes: Any) -> ConnectionRequest:
+def draft(by: User | None = None, **changes: Any) -> ConnectionRequest:
     """A draft of the filled postgres form."""
-    return factories.draft(**postgres(**changes))
+    return factories.draft(by, **postgres(**changes))
