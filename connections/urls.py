@@ -12,6 +12,7 @@ from connections.views.history import export as export_file
 from connections.views.history import history
 from connections.views.home import home
 from connections.views.operations import adoption, operations_page
+from connections.views.reference import create_connection
 from connections.views.request_form import drafts, form
 from connections.views.request_page import decision, detail, export, handover_buttons
 
@@ -52,6 +53,7 @@ urlpatterns = [
     path("requests/<int:pk>/trust/", detail.approve_trust, name="approve_trust"),
     path("catalog/", catalog.overview, name="catalog"),
     path("catalog/refresh/", catalog.refresh, name="refresh_catalog"),
+    path("reference/create-connection/", create_connection.page, name="reference"),
     path("batches/<int:pk>/", batch_page.detail, name="batch"),
     path("batches/<int:pk>/decide/", batch_page.decide, name="batch_decide"),
     path("approvals/", inbox.inbox, name="approvals"),

@@ -133,7 +133,8 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
 
     @admin.display(description="body")
     def body(self, conn_request: ConnectionRequest) -> str:
-        return render_to_string("admin/connections/_body.html", {"body": payloads.masked(conn_request.payload or {})})
+        context = {"body": payloads.masked(conn_request.payload or {}), "row": conn_request}
+        return render_to_string("admin/connections/_body.html", context)
 
     @admin.display(description="evidence")
     def evidence(self, conn_request: ConnectionRequest) -> str:

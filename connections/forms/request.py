@@ -125,6 +125,7 @@ class RequestForm(forms.Form):
             made.help_text = f"{field.help} {offered.note}".strip()
         if applies := [r.reason for r in self.rules if r.path == field.path and r.effect in IN_SIGHT]:
             made.applies = applies[0]  # type: ignore[attr-defined]  # said where no script hides the control
+        made.reference = field.path  # type: ignore[attr-defined]
         text = self._read(field.name, made)
         if hasattr(made, "keep"):
             made.keep(text)

@@ -47,6 +47,8 @@ class Field:
     enter: str = ""  # the sentence for a missing required value
     max_length: int = 255
     idle: str = ""  # what the API says of the field where it does not apply
+    more: str = ""  # what the reference says besides `help`
+    example: str = ""
 
     @property
     def name(self) -> str:
@@ -94,6 +96,11 @@ FIELDS: tuple[Field, ...] = (
         required=True,
         enter="Choose a service, for example google_sheets",
         max_length=100,
+        more=(
+            "Its name at Fivetran, in small letters with underscores between. It decides which settings stand in "
+            "config."
+        ),
+        example="salesforce",
     ),
     Field(
         "group_id",
@@ -104,6 +111,11 @@ FIELDS: tuple[Field, ...] = (
         required=True,
         enter="Choose a destination",
         max_length=100,
+        more=(
+            "The id of the group at Fivetran in which the connection is created. A group has one destination, and "
+            "both have the same id."
+        ),
+        example="projected_sickle",
     ),
     Field(
         "source_owner",
@@ -114,6 +126,7 @@ FIELDS: tuple[Field, ...] = (
         "are asked. Leave empty if that is you.",
         ours=True,
         max_length=254,
+        more="It decides who gets the link to the Connect Card.",
     ),
     Field(
         "reason",
@@ -134,6 +147,7 @@ FIELDS: tuple[Field, ...] = (
         "How often Fivetran looks for new data.",
         choices=_FREQUENCIES,
         default=360,
+        more="In minutes between two syncs.",
     ),
     Field(
         "daily_sync_time",
@@ -142,6 +156,7 @@ FIELDS: tuple[Field, ...] = (
         "Daily sync time",
         "In UTC. Fivetran starts up to 60 minutes later. Empty: at a time that Fivetran chooses.",
         choices=_HOURS,
+        more="On the hour. The 0 to 60 minutes that Fivetran adds to spread its load stay as they are.",
     ),
     Field(
         "schedule_type",
@@ -151,8 +166,17 @@ FIELDS: tuple[Field, ...] = (
         "Manual: syncs run only when somebody starts them.",
         choices=(("auto", "Automatic"), ("manual", "Manual")),
         default="auto",
+        more="Automatic: Fivetran starts the syncs, at the sync frequency.",
     ),
-    Field("paused", Type.BOOLEAN, Section.WHEN, "Create paused", "No sync starts until it is unpaused.", default=False),
+    Field(
+        "paused",
+        Type.BOOLEAN,
+        Section.WHEN,
+        "Create paused",
+        "No sync starts until it is unpaused.",
+        default=False,
+        more="One that is not created paused begins its first sync as soon as it is set up.",
+    ),
     Field(
         "pause_after_trial",
         Type.BOOLEAN,
@@ -160,6 +184,7 @@ FIELDS: tuple[Field, ...] = (
         "Pause after the free trial",
         "Fivetran pauses the connection when its free trial period ends.",
         default=False,
+        more="Otherwise it goes on syncing then, and is billed.",
     ),
     Field(
         "networking_method",
@@ -169,6 +194,7 @@ FIELDS: tuple[Field, ...] = (
         "How Fivetran reaches the source.",
         choices=_NETWORKING,
         default="Directly",
+        more="The service's own settings follow it: with an SSH tunnel for example its host and port.",
     ),
     Field(
         "private_link_id",
@@ -177,6 +203,7 @@ FIELDS: tuple[Field, ...] = (
         "PrivateLink ID",
         "The private link that reaches the source.",
         enter="Choose the private link",
+        more="The id of a private link that was set up at Fivetran.",
     ),
     Field(
         "proxy_agent_id",
@@ -185,6 +212,7 @@ FIELDS: tuple[Field, ...] = (
         "Proxy agent ID",
         "The proxy agent that reaches the source.",
         enter="Choose the proxy agent",
+        more="The id of an agent that runs in your network and was registered at Fivetran.",
     ),
     Field(
         "hybrid_deployment_agent_id",
@@ -192,6 +220,7 @@ FIELDS: tuple[Field, ...] = (
         Section.HOW,
         "Hybrid deployment agent ID",
         "Empty: the destination's own agent, if it has one.",
+        more="The agent of a hybrid deployment, which moves the data inside your own network.",
     ),
     Field(
         "trust_certificates",
@@ -200,6 +229,10 @@ FIELDS: tuple[Field, ...] = (
         "Trust certificates without review",
         "Off: a person approves the source's TLS certificate. Approvers see this as a risk.",
         default=False,
+        more=(
+            "It counts for the setup tests of this call and is not stored with the connection. What is not trusted "
+            "here waits until somebody approves it, which the portal asks for on the request's page."
+        ),
     ),
     Field(
         "trust_fingerprints",
@@ -208,6 +241,10 @@ FIELDS: tuple[Field, ...] = (
         "Trust SSH fingerprints without review",
         "Off: a person approves the SSH host's fingerprint. Approvers see this as a risk.",
         default=False,
+        more=(
+            "It counts for the setup tests of this call and is not stored with the connection. What is not trusted "
+            "here waits until somebody approves it, which the portal asks for on the request's page."
+        ),
     ),
     Field(
         "data_delay_sensitivity",
@@ -217,6 +254,10 @@ FIELDS: tuple[Field, ...] = (
         "When Fivetran warns that data is late.",
         choices=_SENSITIVITIES,
         default="NORMAL",
+        more=(
+            "How late is late: from LOW, which warns last, to HIGH, which warns first; SYNC_FREQUENCY follows the "
+            "schedule, and CUSTOM takes a threshold in minutes."
+        ),
     ),
     Field(
         "data_delay_threshold",
@@ -226,6 +267,7 @@ FIELDS: tuple[Field, ...] = (
         "Warn when data is later than this many minutes.",
         enter="Enter the threshold in minutes, 1 or more",
         idle="0",
+        more="A whole number, 1 or more. With any other sensitivity Fivetran assumes 0, which is none.",
     ),
     Field(
         "run_setup_tests",
@@ -234,6 +276,10 @@ FIELDS: tuple[Field, ...] = (
         "Run setup tests",
         "Fivetran tests the connection while creating it.",
         default=True,
+        more=(
+            "The answer then comes with a result for each test, and may take minutes. A test that fails does not undo "
+            "the creation."
+        ),
     ),
     Field(
         "use_connect_card",
@@ -243,6 +289,7 @@ FIELDS: tuple[Field, ...] = (
         "The source owner enters the credentials at Fivetran, never here.",
         default=False,
         ours=True,
+        more="The body then holds connect_card_config, and the setup tests wait for the credentials.",
     ),
     Field(
         "connect_card_config.redirect_uri",
@@ -252,6 +299,10 @@ FIELDS: tuple[Field, ...] = (
         "Where Fivetran sends the source owner afterwards. Leave it as it is.",
         enter="Enter the return address, beginning with https:// or http://",
         max_length=2000,
+        more=(
+            "An address of the portal, so that it knows when the credentials were entered; it begins with https:// or "
+            "http://."
+        ),
     ),
     Field(
         "connect_card_config.hide_setup_guide",
@@ -270,6 +321,10 @@ FIELDS: tuple[Field, ...] = (
         "Fivetran's naming, always.",
         default="FIVETRAN_NAMING",
         constant=True,
+        more=(
+            "It is how the schemas, tables and columns are named at the destination. Fivetran says that the field "
+            "will become required, so it stands in every body; it can only be changed before the first sync."
+        ),
     ),
     Field(
         "destination_configuration.virtual_warehouse",
@@ -277,6 +332,7 @@ FIELDS: tuple[Field, ...] = (
         Section.ADVANCED,
         "Virtual warehouse",
         "The Snowflake warehouse that loads this connection’s data. Empty: the destination’s own.",
+        more="For destinations on Snowflake.",
     ),
     Field(
         "external_secrets_manager_id",
@@ -285,6 +341,7 @@ FIELDS: tuple[Field, ...] = (
         "External secrets manager ID",
         "Fivetran then reads the secrets from your company’s own manager. Where it takes their names there, the source "
         "settings ask for these, never for the secrets.",
+        more="The id under which your company's secrets manager was registered at Fivetran.",
     ),
     Field(
         "connect_card_config.all_fields",
@@ -295,6 +352,14 @@ FIELDS: tuple[Field, ...] = (
         default=False,
     ),
 )
+# What the reference says of the objects that hold the fields.
+OBJECTS: dict[str, str] = {
+    "config": "The settings of the service, and where its data goes. Which there are follows from the service.",
+    "connect_card_config": "The Connect Card, in which the source owner enters the credentials.",
+    "destination_configuration": "Settings of the destination that count for this connection alone.",
+    "external_secrets_keys_config": "Under which names the external secrets manager holds the secrets of the service.",
+    "auth": "What authorises Fivetran at the source. The source owner gives it at Fivetran; the portal never sends it.",
+}
 # The parts of the body that no entry above holds: what the service's metadata describes, and what only the source owner
 # may enter, in Fivetran's Connect Card.
 OF_THE_SERVICE = ("config", "external_secrets_keys_config")
@@ -303,16 +368,12 @@ OF_THE_OWNER = ("auth",)
 BY_PATH: dict[str, Field] = {field.path: field for field in FIELDS}
 
 # The keys of `config` that name the destination schema (OpenAPI: one of four shapes for a service), in naming order.
-# key -> label, what else to know, and what to enter.
+# key -> label, what else to know, what to enter, and an example of it.
 _NAMES = {
-    "schema": ("Destination schema", "", "destination schema, for example sales_eu"),
-    "table": ("Destination table", "", "destination table, for example orders"),
-    "table_group_name": ("Table group name", "", "table group name, for example invoices"),
-    "schema_prefix": (
-        "Destination schema prefix",
-        " Each source schema gets this prefix.",
-        "schema prefix, for example crm",
-    ),
+    "schema": ("Destination schema", "", "destination schema", "sales_eu"),
+    "table": ("Destination table", "", "destination table", "orders"),
+    "table_group_name": ("Table group name", "", "table group name", "invoices"),
+    "schema_prefix": ("Destination schema prefix", " Each source schema gets this prefix.", "schema prefix", "crm"),
 }
 NAMING: dict[str, Field] = {
     f"config.{key}": Field(
@@ -321,10 +382,11 @@ NAMING: dict[str, Field] = {
         Section.WHAT,
         label,
         f"Permanent: it cannot be changed later.{more} Small letters, digits and _.",
-        enter=f"Enter the {what}",
+        enter=f"Enter the {what}, for example {example}",
         max_length=63,
+        example=example,
     )
-    for key, (label, more, what) in _NAMES.items()
+    for key, (label, more, what, example) in _NAMES.items()
 }
 NAMING_SHAPES: tuple[tuple[str, ...], ...] = (
     ("schema",),

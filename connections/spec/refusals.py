@@ -1,5 +1,6 @@
 """What to do after Fivetran refused a request: one table by the code that is stored with it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from connections.next_step import MENDED, NOT_FOUND, refused_to
@@ -89,3 +90,11 @@ def code_of(status: int | None, code: str) -> str:
 def refusal_of(code: str) -> Refusal:
     act = _BY_CODE.get(code) or (_BY_CODE[NOT_FOUND] if code.startswith(NOT_FOUND) else _CORRECT)
     return Refusal(refused_to(code), act)
+
+
+def known_refusals() -> Iterator[tuple[int, str, Refusal]]:
+    """(HTTP status, code, who acts and how) of each refusal that the portal knows by its code."""
+    statuses = {code: status for status, code in _BY_STATUS.items()}
+    for code in _BY_CODE:
+        if code != MENDED:
+            yield statuses.get(code, 404), code, refusal_of(code)

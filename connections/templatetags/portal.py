@@ -3,16 +3,19 @@
 import json
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from django import template
 from django.forms import BoundField
 from django.template.defaultfilters import stringfilter
+from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from connections.spec import characters
 from connections.spec.export.texts import json_escape
+from connections.spec.reference import anchor_of
 from connections.templatetags.icons import service_icon
 from connections.views import labels
 from connections.views.history import rows
@@ -100,6 +103,19 @@ _REMARKS = {
 }
 
 
+_REFERENCE = (
+    '<a class="field-reference" href="{}{}#{}" target="_blank" rel="noopener">'
+    '<span class="visually-hidden">Reference of {} (new tab)</span></a>'
+)
+
+
+def reference_link(bound: BoundField) -> SafeString | str:
+    """What the API says of the field: a link beside its control, for whoever asks."""
+    path, service = getattr(bound.field, "reference", ""), bound.form.data.get("service", "")
+    asked = f"?{urlencode({'service': service})}" if service else ""
+    return format_html(_REFERENCE, reverse("connections:reference"), asked, anchor_of(path), path) if path else ""
+
+
 @register.simple_tag
 def remarks(bound: BoundField) -> SafeString:
     """What stands below a control of the request's form."""
@@ -107,7 +123,7 @@ def remarks(bound: BoundField) -> SafeString:
     listed = said["listed"] or ()
     said["listed"] = ", ".join(listed)
     rows = [(format_html(_REMARKS[name], bound.auto_id, text, len(listed)),) for name, text in said.items() if text]
-    return format_html_join("", "{}", rows)
+    return format_html_join("", "{}", [*rows, (reference_link(bound),)])
 
 
 @register.filter

@@ -51,6 +51,8 @@ PAGES = {
         "/requests/new/",
         "/requests/new/?service=google_sheets&sync_frequency=1440&networking_method=PrivateLink",
         "/requests/999999/",
+        "/reference/create-connection/",
+        "/reference/create-connection/?request={pending}&q=schema",
         "/accounts/password_change/",
         "/requests/{draft}/edit/",
         "/requests/{pending}/edit/",

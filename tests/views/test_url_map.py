@@ -31,7 +31,7 @@ _OWNER_ONLY = "302 200 302 302 302 302 302 302"  # the others are led to the pag
 # name -> (the row it is asked for, what each role gets)
 GETS: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("home", "history", "export_csv", "export_json", "new", "config_fields", "services"), ("", _PAGE)),
-    **dict.fromkeys(("batch_new", "batch_template", "catalog"), ("", _PAGE)),
+    **dict.fromkeys(("batch_new", "batch_template", "catalog", "reference"), ("", _PAGE)),
     **dict.fromkeys(("request", "status", "clone", "test_request"), ("pending", _MINE)),
     "edit": ("pending", "L L 200 404 403 403 403 403"),
     "export": ("created", _MINE),

@@ -291,19 +291,23 @@ form.addEventListener("change", (event) => {
   ask(150);
 });
 
-// A link to a control (of the error summary, of the review) opens the group that holds it.
+// A link to a control (of the error summary, of the review, of the reference) opens the group that holds it.
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='#id_']");
   const target = link && document.getElementById(link.hash.slice(1));
   if (!target) return;
   event.preventDefault();
+  leadTo(target);
+});
+
+function leadTo(target) {
   const group = target.closest("details");
   if (group) group.open = true;
   target.closest("[data-field]").hidden = false;
   // Of radio buttons the chosen one takes the focus.
   (target.closest("[data-field]").querySelector("input[type=radio]:checked") ?? target).focus();
   target.closest("[data-field]").scrollIntoView({ block: "nearest" });
-});
+}
 
 // --- sending once, leaving with care ---
 form.addEventListener("submit", (event) => {
@@ -373,3 +377,5 @@ if (control("service").value !== document.getElementById("config-fields").datase
 apply({ first: true });
 if ("posted" in form.dataset && hasTyped()) autosave.typed(); // what was submitted and refused is not lost either
 document.querySelector("[data-error-summary], [data-banner]")?.focus();
+const led = location.hash.startsWith("#id_") && document.getElementById(location.hash.slice(1));
+if (led) leadTo(led);

@@ -1,0 +1,93 @@
+"""The reference in a browser: searched while one types, printed whole, and one click from the form and back."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests import catalogs, factories
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HERE = "/reference/create-connection/"
+
+
+@pytest.fixture
+def reader(browse: Callable[..., Page]) -> Page:
+    """A requester's page, where the settings of the services are known."""
+    catalogs.offered()
+    catalogs.told()
+    return browse("requester")
+
+
+def shown(page: Page) -> list[str]:
+    return page.locator("[data-entry]:visible h3 code").all_inner_texts()
+
+
+def test_the_search_follows_what_is_typed_and_the_address_keeps_it(reader: Page) -> None:
+    reader.goto(HERE)
+    total = len(shown(reader))
+    reader.keyboard.press("/")
+    reader.keyboard.type("Trust Certificates")
+    expect(reader.locator("[data-found]")).to_have_text(f"1 of {total} entries")
+    assert shown(reader) == ["trust_certificates"]
+    contents = reader.get_by_role("navigation", name="On this page")
+    assert contents.locator("li li a:visible").all_inner_texts() == ["trust_certificates"]
+    reader.reload()
+    assert shown(reader) == ["trust_certificates"]
+    box = reader.get_by_role("searchbox", name="Search the fields")
+    box.fill("no such thing")
+    expect(reader.locator("[data-found]")).to_contain_text("None of")
+    box.fill("")
+    expect(reader.locator("[data-found]")).to_have_text(f"{total} entries")
+    assert reader.url.endswith(HERE)
+
+
+@pytest.mark.parametrize("words", ["1440", "ssh", "required", "compare nothing", "schema prefix"])
+def test_the_script_finds_what_the_server_finds(browse: Callable[..., Page], reader: Page, words: str) -> None:
+    plain = browse("requester", java_script_enabled=False)
+    plain.goto(f"{HERE}?service=postgres&q={words}")
+    reader.goto(f"{HERE}?service=postgres")
+    reader.get_by_role("searchbox", name="Search the fields").fill(words)
+    assert shown(reader) == shown(plain)
+
+
+def test_a_link_to_a_field_that_the_search_hides_ends_the_search(reader: Page) -> None:
+    reader.goto(f"{HERE}?q=daily#field-paused")
+    expect(reader.locator("[id='field-paused']")).to_be_in_viewport()
+    assert len(shown(reader)) > 20
+
+
+def test_from_a_field_of_the_form_to_its_reference_and_to_the_control(reader: Page) -> None:
+    reader.goto("/requests/new/?service=postgres")
+    with reader.context.expect_page() as opened:
+        reader.get_by_role("link", name="Reference of networking_method").click()
+    page = opened.value
+    expect(page.locator("[id='field-networking_method']")).to_be_in_viewport()
+    page.locator("[id='field-data_delay_threshold']").get_by_role("link", name="In the form").click()
+    expect(page.get_by_label("Data delay threshold")).to_be_focused()
+    page.go_back()
+    page.locator("[id='field-networking_method']").get_by_role("link", name="In the form").click()
+    expect(page.get_by_label("Directly")).to_be_focused()
+
+
+def test_paper_shows_all_and_no_navigation(reader: Page, cast: dict[str, Any]) -> None:
+    row = factories.submitted(cast["requester"])
+    reader.goto(f"{HERE}?request={row.pk}")
+    reader.emulate_media(media="print")
+    for hidden in (".site-header", ".site-footer", ".reference-contents", ".reference-search"):
+        assert not reader.locator(hidden).is_visible(), hidden
+    reader.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert reader.locator("main details:not([open])").count() == 0
+    assert reader.locator("#reference-body").is_visible()
+
+
+@pytest.mark.parametrize("width", [320, 390, 1280])
+def test_nothing_scrolls_sideways_and_the_settings_stay_in_view(reader: Page, width: int) -> None:
+    reader.set_viewport_size({"width": width, "height": 900})
+    reader.goto(f"{HERE}?service=postgres")
+    assert reader.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    reader.evaluate("scrollTo(0, 3000)")
+    assert reader.locator("#reference-body").is_visible()
+    if width == 1280:
+        expect(reader.locator("#reference-body")).to_be_in_viewport()
