@@ -74,7 +74,7 @@ def resync(call: Call, connection_id: str) -> Answer:
     """Of everything without a body, or of the tables in its `scope`."""
     existing(call, connection_id)
     scope = call.json().get("scope") if call.raw else None
-    if scope is not None and not (isinstance(scope, dict) and scope):
+    if scope is not None and not (isinstance(scope, dict) and scope and all(scope.values())):
         raise invalid("Field 'scope' must name a schema and its tables")
     sync(call, connection_id)
     return success(message="Re-sync has been triggered successfully")

@@ -67,6 +67,7 @@ ROUTES: tuple[tuple[str, str, View], ...] = (
     ("POST", "/v1/connections/{connection_id}/schemas/{schema}/tables/{table}/resync", schemas.resync_one),
     ("GET", "/v1/connections/{connection_id}/schemas/{schema}/tables/{table}/columns", schemas.columns),
     ("PATCH", "/v1/connections/{connection_id}/schemas/{schema}/tables/{table}/columns/{column}", schemas.change_one),
+    ("DELETE", "/v1/connections/{connection_id}/schemas/{schema}/tables/{table}/columns/{column}", schemas.drop_column),
     ("GET", "/v1/connections/{connection_id}/sync-history", connections.sync_history),
     ("POST", "/v1/connections/{connection_id}/connect-card", connections.connect_card),
     ("GET", "/v1/{owners:connections|destinations}/{owner_id}/{kinds:certificates|fingerprints}", approvals.index),

@@ -32,6 +32,14 @@ def change_one(call: Call, connection_id: str, schema: str, table: str = "", col
     return _stored(call, connection_id, config)
 
 
+def drop_column(call: Call, connection_id: str, schema: str, table: str, column: str) -> Answer:
+    config = _whole(existing(call, connection_id))
+    _at(config, [schema, table, column])
+    del _at(config, [schema, table])["columns"][column]
+    _stored(call, connection_id, config)
+    return success(message=f"Column '{column}' has been dropped")
+
+
 def reload(call: Call, connection_id: str) -> Answer:
     return success(_whole(existing(call, connection_id)))
 

@@ -54,6 +54,8 @@ def _repaired(node: Any) -> Any:
             fixed["enum"] = [int(item) for item in choices]
         elif fixed.get("type") == "object":
             fixed["type"] = "string"
+        elif fixed.get("type") == "array":
+            del fixed["enum"]  # of each item, not of the list
     return fixed
 
 

@@ -180,7 +180,16 @@ def test_a_connection_that_is_not_set_up_is_told_to_sync_and_does_not(api: Api) 
     assert api.get(path)["succeeded_at"] is None
 
 
-@pytest.mark.parametrize(("body", "status"), [({}, 200), ({"scope": {"sheet": ["cells"]}}, 200), ({"scope": {}}, 400)])
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({}, 200),
+        ({"scope": {"sheet": ["cells"]}}, 200),
+        ({"scope": {}}, 400),
+        ({"scope": {"sheet": []}}, 400),
+        ({"scope": "all"}, 400),
+    ],
+)
 def test_the_scope_of_a_resync(api: Api, body: dict[str, Any], status: int) -> None:
     assert api.call("POST", f"{made(api)}/resync", json=body).status_code == status
 

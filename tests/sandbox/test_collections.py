@@ -57,6 +57,22 @@ def test_made_listed_shown_and_deleted(api: Api, collection: Collection) -> None
         assert (gone.status_code, gone.json()["code"]) == (404, f"NotFound_{collection.name}")
 
 
+@pytest.mark.parametrize("collection", [each for each in COLLECTIONS if "list" in each.methods], ids=by_kind)
+def test_listed_in_pages(api: Api, collection: Collection) -> None:
+    if collection.kind == "esm_entities":
+        body = {"type": "HASHICORP_VAULT", "name": "vault", "config": {}}
+        made = api.call("POST", "/v1/external-secrets-managers", json=body).json()["data"]
+        path = collection.path.format(owner_id=made["id"])
+    else:
+        path = base(api, collection)
+    answer = api.call("GET", path, params={"limit": 1})
+    assert answer.status_code == 200 and answer.json()["message"]
+    whole = api.get(path)["items"]
+    assert answer.json()["data"]["items"] == whole[:1]
+    assert ("next_cursor" in answer.json()["data"]) == (len(whole) > 1)
+    assert api.call("GET", path, params={"limit": 0}).status_code == 400
+
+
 @pytest.mark.parametrize("collection", WHOLE, ids=by_kind)
 def test_bad_bodies_make_nothing(api: Api, collection: Collection) -> None:
     path, body = base(api, collection), body_of(collection)
@@ -210,6 +226,9 @@ def test_schemas_tables_and_columns(api: Api) -> None:
     table = f"{path}/orders/tables/customers"
     assert api.call("PATCH", f"{table}/columns/name", json={"hashed": True}).status_code == 200
     assert api.get(f"{table}/columns")["columns"]["name"]["hashed"] is True
+    assert api.call("DELETE", f"{table}/columns/name").status_code == 200
+    assert "name" not in api.get(f"{table}/columns")["columns"]
+    assert api.call("DELETE", f"{table}/columns/name").status_code == 404
     assert api.call("PATCH", f"{path}/orders", json={"enabled": False}).json()["data"]["schemas"]["orders"] != first
     assert api.call("GET", f"{path}/orders/tables/no_such/columns").json()["code"] == "NotFound_SchemaConfig"
     for bad in ({"schema_change_handling": "MAYBE"}, {"schemas": {"orders": 7}}, {"schemas": 7}):
