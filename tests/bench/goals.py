@@ -23,6 +23,7 @@ GOALS = {
     "filing": Goal("A request filed by the form", "filing", "by_the_form", writes=True),
     "picker": Goal("A key in the service picker", "picker", "a_key", writes=True),
     "catalog": Goal("The calls of a whole refresh", "picker", "a_refresh", writes=True),
+    "P15": Goal("Test request beside its calls", "dry_run", "beside_its_calls", writes=True),
     "P9": Goal("What one submission adds to its calls", "submission", "one_alone", writes=True),
     "P12": Goal("Memory after load", "memory", "after_load", writes=True),
     "P7": Goal("500 requests, the API takes 200 ms", "submission", "many_quick", writes=True),
