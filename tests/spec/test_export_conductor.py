@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
+from connections.limits import STORED_BYTES
 from connections.spec import export
 from connections.spec.payloads import MASK
 from tests.clients import through_conductor_models
@@ -80,6 +81,12 @@ def test_the_escape_of_conductor_would_hand_out_secrets() -> None:
     """Why the body is a text then: the second look finds what the first one has unescaped."""
     task = {"inputParameters": {"http_request": {"body": {"schema": "$${workflow.secrets.OTHER}"}}}}
     assert rendered({"tasks": [task]}, SECRETS)["body"]["schema"] == SECRETS["OTHER"]
+
+
+def test_the_largest_body_fits_into_a_task() -> None:
+    """From 3 MiB on Conductor keeps an input elsewhere, where it fills in no secret."""
+    largest = export.as_conductor(body_of(schema='${"' * (STORED_BYTES // 3)), ROOT)
+    assert len(largest.encode()) < 1024**2
 
 
 def test_a_masked_secret_is_spoken_of() -> None:

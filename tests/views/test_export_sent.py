@@ -12,14 +12,16 @@ from typing import Any
 
 import pytest
 import requests
+from django.conf import settings
 from django.test import Client
 
 from connections import worker
 from connections.models import ConnectionRequest
 from tests import factories
-from tests.clients import through_conductor_models
+from tests.clients import program, through_conductor_models
 from tests.conftest import missing
 from tests.processes import Sandbox
+from tests.sandbox.fivetran_address import fivetran_address
 from tests.sandbox_client import Fivetran
 from tests.spec.conductor_run import rendered
 
@@ -70,7 +72,21 @@ def by_conductor(text: str, place: Path) -> None:
     assert requests.request(task["method"], task["uri"], headers=headers, data=body, timeout=20).status_code == 201
 
 
-@pytest.mark.parametrize(("kind", "send"), [("sh", by_shell), ("py", by_python), ("conductor", by_conductor)])
+def by_command_line(text: str, place: Path) -> None:
+    """Fivetran's own, which takes the file of the body."""
+    file = place / "connection.json"
+    file.write_text(text, encoding="utf-8")
+    token = base64.b64encode(f"{KEY}:{SECRET}".encode()).decode()
+    with fivetran_address(settings.FIVETRAN_BASE_URL, place) as address:
+        known = {"HOME": str(place), "DO_NOT_TRACK": "1", "FIVETRAN_API_KEY": token, **address.environment}
+        command = [str(program("fivetran")), "beta", "connection", "create", "--config-file", str(file)]
+        subprocess.run(command, cwd=place, env=known, check=True, timeout=60, stdout=subprocess.DEVNULL)
+
+
+WAYS = [("sh", by_shell), ("py", by_python), ("conductor", by_conductor), ("json", by_command_line)]
+
+
+@pytest.mark.parametrize(("kind", "send"), WAYS)
 def test_it_makes_the_connection_that_the_portal_makes(
     as_user: Callable[..., Client],
     conn_request: ConnectionRequest,

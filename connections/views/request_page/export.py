@@ -57,7 +57,8 @@ WAYS = {
     "json": Way(
         "JSON",
         "For any other program that calls Fivetran.",
-        "The body of POST /v1/connections.",
+        "The body of POST /v1/connections, which Fivetran's own command line takes as well: "
+        "fivetran beta connection create --config-file",
         "application/json",
         lambda asked: f"{export.as_json(asked.body)}\n",
     ),
