@@ -1,16 +1,38 @@
 """Changing a connection."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import setup_tests
 from .calls import Call, invalid, success
 from .catalog import Service
 from .connections import existing, shown
 from .masking import masked_config
-from .validation import IN_STATUS, OBJECTS, TRANSIENT, check_relations, settled, taken_back, typed, typed_config
+from .validation import (
+    BOOLEANS,
+    DEFAULTS,
+    ENUMS,
+    IN_STATUS,
+    OBJECTS,
+    TEXTS,
+    TRANSIENT,
+    check_relations,
+    defaults,
+    typed,
+    typed_config,
+)
 from .wire import Answer
 
+if TYPE_CHECKING:
+    from .app import Sandbox
+
 CREATION_ONLY = ("destination_schema_names", "connect_card_config")
+# A field, the field that it depends on, and the value that this must have.
+DEPENDENT = (
+    ("daily_sync_time", "sync_frequency", 1440),
+    ("data_delay_threshold", "data_delay_sensitivity", "CUSTOM"),
+    ("private_link_id", "networking_method", "PrivateLink"),
+    ("proxy_agent_id", "networking_method", "ProxyAgent"),
+)
 
 
 def change(call: Call, connection_id: str) -> Answer:
@@ -41,6 +63,23 @@ def change(call: Call, connection_id: str) -> Answer:
     if tested:
         setup_tests.tell(call.app, doc)
     return success(shown(doc), "Connection has been updated")
+
+
+def taken_back(app: "Sandbox", body: dict[str, Any]) -> dict[str, Any]:
+    """The fields that a PATCH sets to null, with what they are then: their default, or None for not there."""
+    names = {*BOOLEANS, *TEXTS, *ENUMS, "sync_frequency", "data_delay_threshold", "destination_configuration"}
+    names -= {*TRANSIENT, *IN_STATUS, "destination_schema_names"}
+    return {name: defaults(app).get(name) for name in body if body[name] is None and name in names}
+
+
+def settled(doc: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """The lasting values of a connection with those of a PATCH."""
+    values = {name: doc[name] for name in doc if name not in OBJECTS} | given
+    # What was stored was right when it came: it gives way, and is not judged as if it were sent now.
+    for name, other, needed in DEPENDENT:
+        if name not in given and values.get(other) != needed:
+            values[name] = DEFAULTS.get(name)
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _config(doc: dict[str, Any], sent: dict[str, Any], service: Service | None) -> dict[str, Any]:

@@ -42,13 +42,6 @@ DEFAULTS: dict[str, Any] = {
     "networking_method": "Directly",
     "destination_schema_names": "FIVETRAN_NAMING",
 }
-# A field, the field that it depends on, and the value that this must have.
-DEPENDENT = (
-    ("daily_sync_time", "sync_frequency", 1440),
-    ("data_delay_threshold", "data_delay_sensitivity", "CUSTOM"),
-    ("private_link_id", "networking_method", "PrivateLink"),
-    ("proxy_agent_id", "networking_method", "ProxyAgent"),
-)
 HOUR = re.compile(r"^([01]\d|2[0-3]):00$")
 PLAIN_NAME = re.compile(r"^[_a-z][_a-z0-9]*$")
 
@@ -127,23 +120,6 @@ def typed(body: dict[str, Any]) -> dict[str, Any]:
     if values.get("sync_frequency", 360) not in FREQUENCIES:
         raise invalid(f"Invalid value for field 'sync_frequency'. Allowed values: {', '.join(map(str, FREQUENCIES))}")
     return values
-
-
-def taken_back(app: "Sandbox", body: dict[str, Any]) -> dict[str, Any]:
-    """The fields that a PATCH sets to null, with what they are then: their default, or None for not there."""
-    names = {*BOOLEANS, *TEXTS, *ENUMS, "sync_frequency", "data_delay_threshold", "destination_configuration"}
-    names -= {*TRANSIENT, *IN_STATUS, "destination_schema_names"}
-    return {name: defaults(app).get(name) for name in body if body[name] is None and name in names}
-
-
-def settled(doc: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """The lasting values of a connection with those of a PATCH."""
-    values = {name: doc[name] for name in doc if name not in OBJECTS} | given
-    # What was stored was right when it came: it gives way, and is not judged as if it were sent now.
-    for name, other, needed in DEPENDENT:
-        if name not in given and values.get(other) != needed:
-            values[name] = DEFAULTS.get(name)
-    return {name: value for name, value in values.items() if value is not None}
 
 
 def check_relations(app: "Sandbox", values: dict[str, Any], given: dict[str, Any] | None = None) -> None:
