@@ -106,6 +106,11 @@ def test_it_makes_the_connection_that_the_portal_makes(
     assert taken_along["config"]["named_range"] == TYPED
 
 
+def calls(sandbox: Sandbox) -> list[dict[str, Any]]:
+    """All that the sandbox was asked for."""
+    return [entry for entry in Fivetran(sandbox.url).call("journal") if entry["path"].startswith("/v1/")]
+
+
 def without(connection: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in connection.items() if key not in ITS_OWN}
 
@@ -136,6 +141,7 @@ def test_the_script_says_why_it_was_refused(
 @pytest.mark.parametrize(
     "answer",
     [
+        {"status": 302, "body": "moved", "headers": {"Location": "/v1/account/info"}},
         {"status": 502, "body": "<html>\x1b[31m</html>"},
         {"status": 201, "body": "not JSON"},
         {"status": 201, "body": []},
@@ -151,4 +157,7 @@ def test_the_script_meets_odd_answers(
     done = run([sys.executable, "-I"], tmp_path, text)
     assert done.returncode == 1 and "Traceback" not in done.stderr
     [said] = done.stderr.splitlines()
-    assert said.isprintable() and said.startswith(("Fivetran refused it (502): ", "No usable answer ("))
+    assert said.isprintable() and said.startswith(
+        (f"Fivetran refused it ({answer.get('status')}): ", "No usable answer (")
+    )
+    assert [(entry["method"], entry["path"]) for entry in calls(sandbox)] == [("POST", "/v1/connections")]
