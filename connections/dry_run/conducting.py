@@ -21,6 +21,7 @@ from connections.spec.dry_run import Check, CheckState, Result
 log = logging.getLogger(__name__)
 SECONDS = 10.0  # for all of it
 READING = 8.5  # of these; afterwards nothing is waited for
+PAUSE = 0.1  # between two times that results are told: nobody sees more, and each is a write to the disk
 PATIENCE = {"connect_timeout": 2.0, "read_timeout": 4.0, "get_deadline": 4.0}  # of a call, with its repetitions
 
 Tell = Callable[[list[Result]], bool]
@@ -48,9 +49,17 @@ _STEPS = (
 )
 
 
-def conduct(conn_request: ConnectionRequest, tell: Tell) -> str:
-    """Test the request; returns the digest of the body that was tested. `tell` is given the results as far as they are
-    known, and returns False where nobody wants them any more.
+@dataclass(frozen=True)
+class Conducted:
+    """The results, and the digest of the body that they are about."""
+
+    results: list[Result]
+    digest: str
+
+
+def conduct(conn_request: ConnectionRequest, tell: Tell) -> Conducted | None:
+    """Test the request. Meanwhile `tell` is given the results as far as they are known; it returns False where nobody
+    wants them any more, which ends the test.
     """
     body = conn_request.payload or payloads.build_body(conn_request.values)
     subject = Subject(conn_request, body, circuit_breaker.current(), {}, {})
@@ -58,16 +67,28 @@ def conduct(conn_request: ConnectionRequest, tell: Tell) -> str:
     reads = Reads(configured.reader(**PATIENCE), until, of_request.why_not_called(subject), subject.done)
     try:
         _begin(reads, body)
-        while True:
-            _follow_up(subject, reads)
-            wanted = not _look(subject, reads) or tell(list(subject.results.values()))
-            if not (wanted and reads.is_waiting):
-                break
-            reads.wait()
+        if not _to_the_end(subject, reads, tell):
+            return None
     finally:
         reads.end()
     _tell_breaker(subject)
-    return subject.judgement.digest if subject.judgement else ""
+    return Conducted(list(subject.results.values()), subject.judgement.digest if subject.judgement else "")
+
+
+def _to_the_end(subject: Subject, reads: Reads, tell: Tell) -> bool:
+    """Look at whatever is there, until nothing more is to come; returns whether somebody still wants it."""
+    told_at, news = boottime(), False
+    while True:
+        _follow_up(subject, reads)
+        news = _look(subject, reads) or news
+        if not reads.is_waiting:
+            return True
+        left = told_at + PAUSE - boottime()
+        if news and left <= 0:
+            if not tell(list(subject.results.values())):
+                return False
+            told_at, news = boottime(), False
+        reads.wait(left if news else None)
 
 
 def _begin(reads: Reads, body: Mapping[str, Any]) -> None:
@@ -107,9 +128,9 @@ def _follow_up(subject: Subject, reads: Reads) -> None:
 
 def _judge(subject: Subject) -> None:
     service, read = str(subject.body.get("service") or ""), subject.done.get("metadata")
-    live = read is not None and read.is_answered and catalog.is_metadata(read.data)
-    metadata = read.data if read is not None and live else catalog.known_metadata_of(service)
-    if live:
+    metadata = catalog.known_metadata_of(service)
+    if read is not None and read.is_answered and catalog.is_metadata(read.data) and read.data != metadata:
+        metadata = read.data
         catalog.keep_metadata(service, metadata)
     subject.judgement = judged(subject.row, metadata)
 

@@ -67,12 +67,13 @@ class Reads:
         else:
             self._waiting[self._pool.submit(_asked, self.client, ask)] = name
 
-    def wait(self) -> None:
-        """Until the next answer is there, or the time is over."""
-        ended, _ = wait(self._waiting, max(0.0, self.until - boottime()), FIRST_COMPLETED)
+    def wait(self, most: float | None = None) -> None:
+        """Until the next answer is there, `most` seconds have passed, or the time is over."""
+        left = max(0.0, self.until - boottime())
+        ended, _ = wait(self._waiting, left if most is None else min(most, left), FIRST_COMPLETED)
         for future in ended:
             self.done[self._waiting.pop(future)] = future.result()
-        if not ended:
+        if not ended and boottime() >= self.until:
             self.done |= dict.fromkeys(self._waiting.values(), Read(why_not=LATE))
             self._waiting.clear()
 

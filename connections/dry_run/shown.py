@@ -11,8 +11,8 @@ from connections.spec import payloads
 
 LONGEST = 3_000  # characters of an answer
 MOST = 6  # exchanges of a check; a call that failed was repeated
-_PERSONAL = frozenset({"email", "phone", "given_name", "family_name", "picture"})
-_CARD = frozenset({"connect_card"})  # its address and its token are credentials
+# Of people, and of a Connect Card, whose address and token are credentials.
+_HIDDEN = frozenset({"email", "phone", "given_name", "family_name", "picture", "connect_card"})
 
 
 def shown(exchanges: Iterable[Exchange]) -> tuple[dict[str, Any], ...]:
@@ -30,19 +30,19 @@ def shown(exchanges: Iterable[Exchange]) -> tuple[dict[str, Any], ...]:
 
 def answer_of(text: str) -> str:
     try:
-        value = _masked(read_json(text.encode(errors="replace")))
+        value = read_json(text.encode(errors="replace"))
     except ValueError:
         return cut(clean(text, LONGEST))
-    return cut(json.dumps(value, indent=1, ensure_ascii=False))
+    masked = payloads.masked({"": _without_personal(value)})[""]
+    return cut(json.dumps(masked, indent=1, ensure_ascii=False))
 
 
-def _masked(value: Any) -> Any:
+def _without_personal(value: Any) -> Any:
     if isinstance(value, list):
-        return [_masked(item) for item in value]
+        return [_without_personal(item) for item in value]
     if not isinstance(value, Mapping):
         return value
-    hidden = _PERSONAL | _CARD
-    return payloads.masked({key: payloads.MASK if key in hidden else _masked(inner) for key, inner in value.items()})
+    return {key: payloads.MASK if key in _HIDDEN else _without_personal(inner) for key, inner in value.items()}
 
 
 def cut(text: str) -> str:

@@ -31,13 +31,15 @@ def make_dry_run(request_id: int) -> None:
     def tell(results: list[Result]) -> bool:
         return mine.update(checks=[one.as_json() for one in results]) == 1
 
-    conn_request, tested = row.request, {"version": row.request.version}
+    conn_request = row.request
+    ended = {"due_at": None, "not_before": None, "token": None, "finished_at": Now(), "version": conn_request.version}
     try:
-        digest = conduct(conn_request, tell)
+        conducted = conduct(conn_request, tell)
     except call.DATABASE_DOWN:
         raise
     except Exception:  # else it would be tried for ever; what was told so far stays
         log.exception("the dry run of request %s could not be made", request_id)
-        digest = conn_request.digest
-    ended = {"due_at": None, "not_before": None, "token": None, "finished_at": Now()}
-    mine.update(digest=digest, **tested, **ended)
+        mine.update(digest=conn_request.digest, **ended)
+        return
+    if conducted is not None:
+        mine.update(checks=[one.as_json() for one in conducted.results], digest=conducted.digest, **ended)
