@@ -14,7 +14,7 @@ from connections.spec.dry_run import Result
 
 log = logging.getLogger(__name__)
 
-LEASE = timedelta(seconds=2 * SECONDS)
+LEASE = timedelta(seconds=1.2 * SECONDS)
 DUE = Q(due_at__lte=Now()) & (Q(not_before=None) | Q(not_before__lte=Now()))
 due = DryRun.objects.filter(DUE).order_by("due_at").all
 

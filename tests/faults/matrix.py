@@ -273,4 +273,5 @@ MATRIX: dict[int, tuple[str, list[str]]] = {
     68: ("no room for logs", [f"{_AROUND}::test_no_room_for_logs"]),
     69: ("the broker replaced by its replica", [f"{_FAILOVER}::test_a_replica_takes_the_brokers_place"]),
     70: ("the database server restarted, and crashed", [f"{_FAILOVER}::test_the_database_is_restarted"]),
+    71: ("a worker killed while it tests a request", [f"{_KILLS}::test_a_worker_killed_while_it_tests_a_request"]),
 }

@@ -16,8 +16,12 @@ import psutil
 import pytest
 from django.db import connection
 
-from connections.models import ConnectionRequest, SetupTestsState
+from connections import workflow
+from connections.models import ConnectionRequest, DryRun, SetupTestsState
+from connections.spec.dry_run import CheckState
 from connections.states import Status
+from tests import factories
+from tests.dry_run import postgres
 from tests.faults.conftest import exactly_one, fresh, on_postgresql, session, settles, status
 from tests.processes import PATIENCE, Process, until
 from tests.sandbox_client import Fivetran
@@ -302,3 +306,19 @@ def test_a_worker_killed_while_it_runs_the_setup_tests(
     until(lambda: fresh(conn_request).connection.tests == SetupTestsState.STORED)
     assert fresh(conn_request).connection.runs.count() == 1
     exactly_one(fivetran, conn_request)
+
+
+@pytest.mark.slow
+def test_a_worker_killed_while_it_tests_a_request(fivetran: Fivetran, machinery: Machinery) -> None:
+    """Fault 71: another worker makes the dry run again once the lease is over, and it reads like the first."""
+    worker, conn_request = machinery(), factories.draft(**postgres())
+    fivetran.hold("headers", "GET", "/v1/account/info")
+    workflow.ask_for_dry_run(by=conn_request.requester, conn_request=conn_request)
+    until(fivetran.holding)
+    worker.kill()
+    fivetran.release()
+    assert DryRun.objects.get().is_running
+    machinery()
+    until(lambda: not DryRun.objects.get().is_running)
+    assert {one.state for one in DryRun.objects.get().results} <= {CheckState.PASSED}
+    assert {call["method"] for call in fivetran.call("journal")} == {"GET"}
