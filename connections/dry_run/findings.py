@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from connections.catalog.metadata import Config
 from connections.dry_run.judgement import Judgement
 from connections.dry_run.reads import Read
-from connections.dry_run.shown import shown
+from connections.dry_run.shown import NOTHING, shown
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import CircuitBreaker, ConnectionRequest
 from connections.spec.dry_run import Check, CheckState, Result
@@ -57,12 +58,12 @@ def sentence(words: str) -> str:
     return text if text.endswith((".", "!", "?", ":", "…")) else f"{text}."
 
 
-def result(check: Check, said: Iterable[Said], *reads: Read | None) -> Result:
+def result(check: Check, said: Iterable[Said], *reads: Read | None, known: Config = NOTHING) -> Result:
     """The worst of what was said is the check's state, and who acts on it acts on the check."""
     found = list(said)
     worst = min(found, key=lambda one: ORDER.index(one.state))
     told = [one for one in found if one.state is not CheckState.PASSED or worst.state is CheckState.PASSED]
-    exchanges = shown(one for read in reads if read is not None for one in read.exchanges)
+    exchanges = tuple(one for read in reads if read is not None for one in shown(read.name, read.exchanges, known))
     return Result(check, worst.state, tuple(dict.fromkeys(one.words for one in told)), worst.acts, exchanges)
 
 

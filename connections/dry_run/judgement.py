@@ -7,6 +7,7 @@ from typing import Any
 from django.core.exceptions import NON_FIELD_ERRORS
 
 from connections import catalog
+from connections.catalog.metadata import Config, parse
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.config_controls import Separator
 from connections.forms.strangers import words_of_path
@@ -39,6 +40,7 @@ class Judgement:
 
     body: dict[str, Any]
     digest: str
+    config: Config = field(default_factory=Config)  # as the service's metadata has it
     errors: Words = field(default_factory=dict)
     doubts: Words = field(default_factory=dict)
 
@@ -54,7 +56,9 @@ def judged(conn_request: ConnectionRequest, metadata: Mapping[str, Any]) -> Judg
     values = {**conn_request.values, **presets.imposed_values(conn_request.preset)}
     form = RequestForm.from_values(values, Purpose.SUBMIT, metadata)
     body = conn_request.payload or payloads.build_body(form.values())
-    found = Judgement(body, conn_request.digest or payloads.digest(body))
+    told = catalog.service_config_of(dict(metadata))
+    config = parse(told, str(body.get("service") or ""))
+    found = Judgement(body, conn_request.digest or payloads.digest(body), config)
     for name, errors in form.errors.items():
         # What belongs to no field is about lists and secrets of the service.
         whole = name == NON_FIELD_ERRORS
@@ -63,8 +67,7 @@ def judged(conn_request: ConnectionRequest, metadata: Mapping[str, Any]) -> Judg
             found.add(found.errors, path, words if whole else _labelled(form, name, words))
     for path, words in doubts_of(form):
         found.add(found.doubts, path, words)
-    config = catalog.service_config_of(dict(metadata))
-    for path, allowed, words in statuses(config, payloads.config_of(body)):
+    for path, allowed, words in statuses(told, payloads.config_of(body)):
         found.add(found.doubts if allowed else found.errors, path, words)
     return found
 

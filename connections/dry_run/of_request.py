@@ -1,6 +1,5 @@
 """The checks of what would be sent: its settings, the calls that are left, the body, the answer of the sandbox."""
 
-import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -9,7 +8,7 @@ from django.conf import settings
 from connections import limits
 from connections.dry_run.findings import Said, Subject, result, sentence, unread
 from connections.dry_run.reads import Read
-from connections.dry_run.shown import cut
+from connections.dry_run.shown import spelled
 from connections.fivetran.errors import RateLimited, Refused
 from connections.models import BreakerReason, Pace
 from connections.queue import circuit_breaker, rate_budget
@@ -100,7 +99,7 @@ def request(subject: Subject) -> Result:
         "method": "POST",
         "address": f"{settings.FIVETRAN_BASE_URL}/v1/connections",
         "headers": HEADERS,
-        "body": cut(spelled(judged.body)),
+        "body": spelled(judged.body, judged.config),
     }
     return Result(found.check, found.state, found.sentences, found.acts, (sent,))
 
@@ -112,14 +111,10 @@ def _size(body: Mapping[str, Any]) -> Iterator[Said]:
         yield Said(FAILED, sentence(str(large)), Owner.REQUESTER)
 
 
-def spelled(body: Mapping[str, Any]) -> str:
-    return json.dumps(payloads.masked(body), indent=1, ensure_ascii=False)
-
-
 # --- sandbox ----------------------------------------------------------------------------------------------------------
 def sandbox(subject: Subject) -> Result:
     read = subject.done.get("sandbox")
-    return result(Check.SANDBOX, [_sandbox(subject, read)], read)
+    return result(Check.SANDBOX, [_sandbox(subject, read)], read, known=subject.judged.config)
 
 
 def _sandbox(subject: Subject, read: Read | None) -> Said:

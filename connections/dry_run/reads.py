@@ -21,6 +21,7 @@ Ask = Callable[[FivetranReader], Answer | list[dict[str, Any]]]
 class Read:
     """What came of a call: `data` or an `error`; or `why_not`, in words, where nothing was asked or nobody waited."""
 
+    name: str
     data: Any = None
     error: FivetranError | None = None
     why_not: str = ""
@@ -61,11 +62,11 @@ class Reads:
 
     def begin(self, name: str, ask: Ask) -> None:
         if self.why_not:
-            self.done[name] = Read(why_not=self.why_not)
+            self.done[name] = Read(name, why_not=self.why_not)
         elif boottime() >= self.until:
-            self.done[name] = Read(why_not=LATE)
+            self.done[name] = Read(name, why_not=LATE)
         else:
-            self._waiting[self._pool.submit(_asked, self.client, ask)] = name
+            self._waiting[self._pool.submit(_asked, self.client, name, ask)] = name
 
     def wait(self, most: float | None = None) -> None:
         """Until the next answer is there, `most` seconds have passed, or the time is over."""
@@ -74,7 +75,7 @@ class Reads:
         for future in ended:
             self.done[self._waiting.pop(future)] = future.result()
         if not ended and boottime() >= self.until:
-            self.done |= dict.fromkeys(self._waiting.values(), Read(why_not=LATE))
+            self.done |= {name: Read(name, why_not=LATE) for name in self._waiting.values()}
             self._waiting.clear()
 
     def end(self) -> None:
@@ -82,13 +83,13 @@ class Reads:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _asked(client: FivetranReader, ask: Ask) -> Read:
+def _asked(client: FivetranReader, name: str, ask: Ask) -> Read:
     with client.heard() as exchanges:
         try:
             answer = ask(client)
         except FivetranError as error:
-            return Read(error=error, exchanges=tuple(exchanges))
+            return Read(name, error=error, exchanges=tuple(exchanges))
         except ValueError as unusable:  # before anything was sent
-            return Read(why_not=f"{unusable} Nothing was asked.")
+            return Read(name, why_not=f"{unusable} Nothing was asked.")
         data = answer.data if isinstance(answer, Answer) else answer
-        return Read(data=data, exchanges=tuple(exchanges))
+        return Read(name, data=data, exchanges=tuple(exchanges))

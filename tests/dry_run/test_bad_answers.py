@@ -115,7 +115,7 @@ def test_hostile_answers_are_masked_cut_and_told_as_text(fivetran: Fivetran, as_
     ["", "\x00\x1b[31m", "[" * 10_000, "{" + '"a":' * 70 + "1", "null", '"text"', "[1, 2]", "é" * 10_000, '{"a": NaN}'],
 )
 def test_any_text_can_be_shown(text: str) -> None:
-    [one] = shown.shown([Exchange("GET", "/v1/x", 200, 3, text)])
+    [one] = shown.shown("account", [Exchange("GET", "/v1/x", 200, 3, text)])
     assert len(one["answer"]) < shown.LONGEST + 100
     assert "\x00" not in one["answer"] and "\x1b" not in one["answer"]
 
