@@ -186,6 +186,7 @@ def _service(subject: Subject, read: Read | None) -> Iterator[Said]:
     if not read.is_answered:
         yield unread(read, "the service")
         return
+    asked = str(read.data.get("name") or asked)[:100]
     status = str(read.data.get("service_status") or "")[:50].lower()
     if status == "sunset":
         yield Said(FAILED, f"{asked} is being retired at Fivetran: no new connection can be made.", Owner.REQUESTER)

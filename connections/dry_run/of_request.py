@@ -1,6 +1,7 @@
 """The checks of what would be sent: its settings, the calls that are left, the body, the answer of the sandbox."""
 
 from collections.abc import Iterator, Mapping
+from datetime import UTC
 from typing import Any
 
 from django.conf import settings
@@ -54,7 +55,8 @@ def why_not_called(subject: Subject) -> str:
         return "What is left of Fivetran's limit is kept for looking up creations, so nothing was asked."
     match breaker.reason:
         case BreakerReason.RATE_LIMITED if not circuit_breaker.allows(Needs.READING):
-            return "Fivetran asked the portal to wait, so nothing was asked."
+            until = f" until {breaker.not_before.astimezone(UTC):%H:%M:%S} UTC" if breaker.not_before else ""
+            return f"Fivetran asked the portal to wait{until}, so nothing was asked."
         case BreakerReason.AUTH:
             return "Fivetran does not accept the portal's key at the moment, so nothing was asked."
         case BreakerReason.OPEN:

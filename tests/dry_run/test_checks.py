@@ -295,7 +295,7 @@ def test_a_wait_that_fivetran_asked_for(fivetran: Fivetran) -> None:
     told(found[Check.BUDGET], WARNING, "used up for the moment")
     assert CircuitBreaker.objects.get().reason == BreakerReason.RATE_LIMITED
     calls = len(fivetran.call("journal"))
-    assert dry_run_of(conn_request)[Check.NAME].state is NOT_POSSIBLE
+    told(dry_run_of(conn_request)[Check.NAME], NOT_POSSIBLE, "asked the portal to wait until", "UTC")
     assert len(fivetran.call("journal")) == calls
 
 

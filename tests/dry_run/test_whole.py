@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from connections import workflow
+from connections.forms import RequestForm
 from connections.models import ConnectionRequest, DryRun
 from connections.spec.dry_run import Check
 from tests import factories
@@ -60,3 +63,48 @@ def test_every_check_says_something_to_people(fivetran: Fivetran, group: str) ->
     for one in dry_run_of(draft()).values():
         assert one.state is PASSED and one.sentences
         assert all(said.endswith((".", "!", "?")) for said in one.sentences)
+
+
+LINK = {
+    "service": "postgres",
+    "group_id": "amber_harbor",
+    "reason": "Orders by the hour",
+    "config.schema_prefix": "orders_db",
+    "config.host": "db.example.com",
+    "config.port": "5432",
+    "config.database": "orders",
+    "config.user": "fivetran",
+}
+AGENT = {"networking_method": "ProxyAgent"}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "right"),
+    [
+        ({"config.update_method": "WRONG"}, {"config.update_method": "QUERY_BASED"}),
+        ({"sync_frequency": "7"}, {"sync_frequency": "60"}),
+        ({"data_delay_sensitivity": "VERY"}, {"data_delay_sensitivity": "LOW"}),
+    ],
+)
+def test_a_draft_that_a_link_has_filled(
+    fivetran: Fivetran, group: str, wrong: dict[str, str], right: dict[str, str]
+) -> None:
+    fivetran.seed(group_id="amber_harbor", service="postgres", schema="orders_db")
+    flawed = RequestForm.from_link({**LINK, **AGENT, "proxy_agent_id": "proxy_plant", **wrong})
+    conn_request = workflow.save_draft(by=factories.person(), filing=workflow.Filing(flawed.kept()))
+    found = {check: state for check, state in states(dry_run_of(conn_request)).items() if state != "not_possible"}
+    where = "config" if "config.update_method" in wrong else "request"
+    assert set(found) == {"name", "networking", where}
+    mended = RequestForm.from_link(
+        {**LINK, **AGENT, "proxy_agent_id": "proxy_office", "config.schema_prefix": "orders_db_2", **right}
+    )
+    conn_request.refresh_from_db()
+    filing = workflow.Filing(mended.kept())
+    conn_request = workflow.save_draft(by=conn_request.requester, filing=filing, conn_request=conn_request)
+    assert states(dry_run_of(conn_request)) == {}
+    factories.person("approver")
+    pending = workflow.submit(
+        by=conn_request.requester, filing=workflow.Filing(mended.values()), conn_request=conn_request
+    )
+    assert not DryRun.objects.get().is_stale_for(pending)
+    assert {call["method"] for call in fivetran.call("journal")} == {"GET"}
