@@ -9,12 +9,12 @@ from connections import catalog
 from connections.dry_run import at_fivetran, of_request
 from connections.dry_run.findings import Subject
 from connections.dry_run.judgement import judged
-from connections.dry_run.reads import Reads
+from connections.dry_run.reads import Read, Reads
 from connections.fivetran import configured
 from connections.fivetran.errors import RateLimited, Unauthorized
 from connections.fivetran.transport import boottime
 from connections.models import ConnectionRequest
-from connections.queue import circuit_breaker
+from connections.queue import circuit_breaker, rate_budget
 from connections.spec import payloads
 from connections.spec.dry_run import Check, CheckState, Result
 
@@ -62,7 +62,9 @@ def conduct(conn_request: ConnectionRequest, tell: Tell) -> Conducted | None:
     wants them any more, which ends the test.
     """
     body = conn_request.payload or payloads.build_body(conn_request.values)
-    subject = Subject(conn_request, body, circuit_breaker.current(), {}, {})
+    breaker = circuit_breaker.current()
+    rate_budget.record_rate_limit(breaker)  # what this process has just read, and others may not know
+    subject = Subject(conn_request, body, breaker, {}, {})
     until = boottime() + READING
     reads = Reads(configured.reader(**PATIENCE), until, of_request.why_not_called(subject), subject.done)
     try:
@@ -71,7 +73,6 @@ def conduct(conn_request: ConnectionRequest, tell: Tell) -> Conducted | None:
             return None
     finally:
         reads.end()
-    _tell_breaker(subject)
     return Conducted(list(subject.results.values()), subject.judgement.digest if subject.judgement else "")
 
 
@@ -88,7 +89,9 @@ def _to_the_end(subject: Subject, reads: Reads, tell: Tell) -> bool:
             if not tell(list(subject.results.values())):
                 return False
             told_at, news = boottime(), False
-        reads.wait(left if news else None)
+        for read in reads.wait(left if news else None):
+            _heed(read, reads)
+        rate_budget.record_rate_limit(subject.breaker)
 
 
 def _begin(reads: Reads, body: Mapping[str, Any]) -> None:
@@ -121,9 +124,9 @@ def _follow_up(subject: Subject, reads: Reads) -> None:
     if subject.judgement is None and reads.has_ended("metadata"):
         _judge(subject)
     named = any(one.from_sandbox for one in reads.exchanges) and not subject.row.connection_id
-    if named and subject.judgement is not None and subject.judged.body and not reads.has_begun("sandbox"):
+    if named and subject.judgement is not None and subject.judged.body and not reads.has_begun(of_request.SANDBOX):
         body = subject.judged.body
-        reads.begin("sandbox", lambda client: client.would_create(body))
+        reads.begin(of_request.SANDBOX, lambda client: client.would_create(body))
 
 
 def _judge(subject: Subject) -> None:
@@ -158,10 +161,12 @@ def _looked(step: Step, subject: Subject) -> Result:
         return Result(step.check, CheckState.NOT_POSSIBLE, (words,))
 
 
-def _tell_breaker(subject: Subject) -> None:
-    # What concerns the whole account, once. That there was no clear answer, or none, creations find out by themselves:
-    # whoever tests, and with less patience than they have, must not hold them up.
-    waits = [read.error for read in subject.done.values() if isinstance(read.error, RateLimited)]
-    account = subject.done["account"].error
-    for error in (*waits[:1], *([account] if isinstance(account, Unauthorized) else [])):
+def _heed(read: Read, reads: Reads) -> None:
+    """Tell the circuit breaker what concerns the whole account, as soon as it is known; after a 429 ask no more."""
+    # That there was no clear answer, or none, creations find out by themselves: whoever tests, and with less patience
+    # than they have, must not hold them up. The sandbox's own call says nothing of the account.
+    error = None if read.name == of_request.SANDBOX else read.error
+    if isinstance(error, RateLimited):
+        reads.why_not = of_request.WAITS
+    if isinstance(error, RateLimited) or (isinstance(error, Unauthorized) and read.name == "account"):
         circuit_breaker.record_failure(error, read=True)

@@ -5,13 +5,15 @@ from datetime import UTC
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from connections import limits
 from connections.dry_run.findings import Said, Subject, result, sentence, unread
 from connections.dry_run.reads import Read
 from connections.dry_run.shown import spelled
-from connections.fivetran.errors import RateLimited, Refused
-from connections.models import BreakerReason, Pace
+from connections.fivetran.errors import RateLimited, clean
+from connections.models import BreakerReason, CircuitBreaker, Pace
+from connections.models.circuit_breaker import RATE_WINDOW
 from connections.queue import circuit_breaker, rate_budget
 from connections.queue.job import Needs
 from connections.spec import payloads
@@ -20,6 +22,9 @@ from connections.states import Owner
 
 PASSED, WARNING, FAILED = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED
 NOT_POSSIBLE = CheckState.NOT_POSSIBLE
+SANDBOX = "sandbox"  # the read of what it would answer
+WAITS = "Fivetran asked the portal to wait, so nothing was asked."
+AGAIN = (408, 425, 429)  # that say "later"
 # What a person would type into a client; the key's place is held by a mask.
 HEADERS = {
     "Authorization": f"Basic {payloads.MASK}",
@@ -51,8 +56,8 @@ def why_not_called(subject: Subject) -> str:
     breaker = subject.breaker
     if breaker.paused_at is not None:
         return "An operator paused all calls to Fivetran, so nothing was asked."
-    if breaker.pace is Pace.LOOK_UPS:
-        return "What is left of Fivetran's limit is kept for looking up creations, so nothing was asked."
+    if breaker.pace is not Pace.FREE:
+        return "What is left of Fivetran's limit is kept for creations, so nothing was asked."
     match breaker.reason:
         case BreakerReason.RATE_LIMITED if not circuit_breaker.allows(Needs.READING):
             until = f" until {breaker.not_before.astimezone(UTC):%H:%M:%S} UTC" if breaker.not_before else ""
@@ -78,12 +83,21 @@ def _budget(subject: Subject) -> Said:
         return Said(FAILED, "Fivetran does not accept the portal's key. Nothing is sent until it does.", Owner.OPERATOR)
     if breaker.reason == BreakerReason.OPEN:
         return Said(WARNING, "Fivetran gives no clear answers. The portal asks again by itself, and sends afterwards.")
-    if why_not_called(subject) or any(isinstance(read.error, RateLimited) for read in subject.done.values()):
+    waits = any(isinstance(read.error, RateLimited) for name, read in subject.done.items() if name != SANDBOX)
+    if waits or breaker.pace is Pace.LOOK_UPS or (breaker.pace is Pace.FREE and why_not_called(subject)):
         return Said(WARNING, "Fivetran's limit is used up for the moment. The portal waits, and goes on by itself.")
-    left = f" Fivetran allows {breaker.rate_remaining:,} more calls this hour." if breaker.rate_remaining else ""
+    left = _left(breaker)
     if breaker.pace is Pace.SPREAD or not rate_budget.permits(1):
         return Said(PASSED, f"Calls go through, spread over time: a creation may wait a little.{left}")
     return Said(PASSED, f"Calls go through, and a creation could go now.{left}")
+
+
+def _left(breaker: CircuitBreaker) -> str:
+    # What was read longer ago than the limit's hour says nothing any more.
+    told, at = breaker.rate_remaining, breaker.rate_read_at
+    if told is None or at is None or abs(timezone.now() - at) >= RATE_WINDOW:
+        return ""
+    return f" Fivetran allows {told:,} more calls this hour."
 
 
 # --- request ----------------------------------------------------------------------------------------------------------
@@ -115,7 +129,7 @@ def _size(body: Mapping[str, Any]) -> Iterator[Said]:
 
 # --- sandbox ----------------------------------------------------------------------------------------------------------
 def sandbox(subject: Subject) -> Result:
-    read = subject.done.get("sandbox")
+    read = subject.done.get(SANDBOX)
     return result(Check.SANDBOX, [_sandbox(subject, read)], read, known=subject.judged.config)
 
 
@@ -125,15 +139,30 @@ def _sandbox(subject: Subject, read: Read | None) -> Said:
     if read is None:
         words = "Only the sandbox can say what it would answer. Fivetran itself is never asked to create anything here."
         return Said(NOT_POSSIBLE, words)
-    if read.is_answered:
-        return _foretold(read.data)
-    if not isinstance(read.error, Refused):
+    if not read.is_answered:
         return unread(read, "the sandbox's answer")
-    words = f"The sandbox would refuse it: {sentence(read.error.message[:300])}"
+    status, body = read.data["status"], read.data["body"]
+    if status in (200, 201):
+        return _created(body)
+    words = f"The sandbox would answer {status}: {_message(body)}"
+    if status in AGAIN or not 400 <= status < 500:
+        return Said(WARNING, f"{words} The portal would wait, and look again.", Owner.NOBODY)
     # The same flaw twice would look like two.
     if any(one.state in BAD for one in subject.results.values()):
         return Said(NOT_POSSIBLE, f"{words} Mend what is named above, then test again.")
-    return Said(FAILED, words, Owner.REQUESTER)
+    return Said(FAILED, words, Owner.OPERATOR if status in (401, 403) else Owner.REQUESTER)
+
+
+def _message(body: object) -> str:
+    told = body.get("message") if isinstance(body, Mapping) else body
+    return sentence(clean(told, 300) or "nothing that says why")
+
+
+def _created(body: object) -> Said:
+    data = body.get("data") if isinstance(body, Mapping) else None
+    if not isinstance(data, Mapping):
+        return Said(WARNING, "It would be created, with an answer that the portal cannot use.", Owner.OPERATOR)
+    return _foretold(data)
 
 
 def _foretold(data: Mapping[str, Any]) -> Said:

@@ -68,15 +68,17 @@ class Reads:
         else:
             self._waiting[self._pool.submit(_asked, self.client, name, ask)] = name
 
-    def wait(self, most: float | None = None) -> None:
-        """Until the next answer is there, `most` seconds have passed, or the time is over."""
+    def wait(self, most: float | None = None) -> list[Read]:
+        """Until the next answer is there, `most` seconds have passed, or the time is over; returns what was told."""
         left = max(0.0, self.until - boottime())
         ended, _ = wait(self._waiting, left if most is None else min(most, left), FIRST_COMPLETED)
-        for future in ended:
-            self.done[self._waiting.pop(future)] = future.result()
+        answered = [future.result() for future in ended]
+        for future, read in zip(ended, answered, strict=True):
+            self.done[self._waiting.pop(future)] = read
         if not ended and boottime() >= self.until:
             self.done |= {name: Read(name, why_not=LATE) for name in self._waiting.values()}
             self._waiting.clear()
+        return answered
 
     def end(self) -> None:
         # A call that nobody waits for ends by the client's own deadline.

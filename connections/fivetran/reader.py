@@ -119,22 +119,28 @@ class FivetranReader(Caller):
     # --- the sandbox's own
 
     def would_create(self, body: Mapping[str, Any]) -> Answer:
-        """What the sandbox would answer to the creation, which it does not make. Only where answers name it."""
+        """`{status, body}` of what the sandbox would answer to the creation, which it does not make. Only where answers
+        name it. Errors are those of this call itself.
+        """
         request = requests.Request("POST", f"{self.base_url}{CHECK}", {"Content-Type": "application/json"})
         request.data = json.dumps(body, allow_nan=False).encode()
-        ending = self._ending(self._wire("reading"), request, _anything, self._quick, GET_BODY_CAP, opened=_foretold)
+        wire = self._wire("reading")
+        ending = self._ending(wire, request, _is_foretold, self._quick, GET_BODY_CAP, opened=_as_data)
         if isinstance(ending, FivetranError):
             raise ending
         return ending
 
 
-def _foretold(reply: Reply) -> Reply:
-    """The reply that is foretold in the sandbox's own: `{"status": 201, "body": {...}}`."""
+def _as_data(reply: Reply) -> Reply:
+    """The sandbox's own `{"status": 409, "body": {...}}` in the form of the API, whatever it foretells."""
     told, _ = envelope_of(reply)
-    status, body = told.get("status"), told.get("body")
-    if reply.status != 200 or not isinstance(status, int) or not isinstance(body, dict):
+    if reply.status != 200 or not _is_foretold(told):
         return reply
-    return Reply(status, reply.headers, json.dumps(body).encode())
+    return Reply(200, reply.headers, json.dumps({"code": "Success", "data": told}).encode())
+
+
+def _is_foretold(told: Mapping[str, Any]) -> bool:
+    return isinstance(told.get("status"), int) and "body" in told
 
 
 def checked_identifier(value: str) -> str:

@@ -1,8 +1,12 @@
 """Testing requests before they are sent: what is asked for here, and what came of it."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import connection
 
 from connections import worker, workflow
 from connections.models import ConnectionRequest, DryRun
@@ -50,3 +54,22 @@ def states(found: dict[Check, Result]) -> dict[str, str]:
 def draft(by: User | None = None, **changes: Any) -> ConnectionRequest:
     """A draft of the filled postgres form."""
     return factories.draft(by, **postgres(**changes))
+
+
+@contextmanager
+def working(conn_request: ConnectionRequest) -> Iterator[None]:
+    """A worker makes the dry run beside the test, and has ended after it."""
+
+    def work() -> None:
+        try:
+            worker.run("dry_run", conn_request.pk)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join(20)
+        assert not thread.is_alive()

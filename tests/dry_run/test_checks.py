@@ -1,11 +1,13 @@
 """Each check by itself, in each state that it can reach."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.db.models.functions import Now
 
 from connections import worker, workflow
+from connections.fivetran import configured, rate_limit
 from connections.models import (
     BreakerReason,
     CatalogEntry,
@@ -19,7 +21,8 @@ from connections.models import (
 from connections.spec.dry_run import Check, CheckState, Result
 from connections.states import Owner, Status
 from tests import factories
-from tests.dry_run import FAILED, NOT_POSSIBLE, PASSED, WARNING, draft, dry_run_of, postgres, states
+from tests.dry_run import FAILED, NOT_POSSIBLE, PASSED, WARNING, draft, dry_run_of, postgres, states, working
+from tests.processes import until
 from tests.sandbox_client import Fivetran
 
 pytestmark = pytest.mark.usefixtures("group")
@@ -278,6 +281,7 @@ def test_where_no_call_may_be_made_the_checks_say_so(
     fivetran: Fivetran, columns: dict[str, Any], state: CheckState, words: str, acts: Owner
 ) -> None:
     CircuitBreaker.objects.update_or_create(pk=1, defaults=columns)
+    rate_limit._latest.clear()
     conn_request, calls = draft(), len(fivetran.call("journal"))
     found = dry_run_of(conn_request)
     told(found[Check.BUDGET], state, words, acts=acts)
@@ -300,9 +304,52 @@ def test_a_wait_that_fivetran_asked_for(fivetran: Fivetran) -> None:
 
 
 def test_little_is_left_of_the_limit(fivetran: Fivetran) -> None:
+    rate_limit._latest.clear()  # what this process has read meanwhile
     columns = {"rate_limit": 1000, "rate_remaining": 90, "rate_read_at": Now()}
     CircuitBreaker.objects.update_or_create(pk=1, defaults=columns)
-    told(dry_run_of(draft())[Check.BUDGET], PASSED, "may wait a little", "90 more calls")
+    conn_request, calls = draft(), len(fivetran.call("journal"))
+    found = dry_run_of(conn_request)
+    told(found[Check.BUDGET], PASSED, "may wait a little", "90 more calls")
+    told(found[Check.NAME], NOT_POSSIBLE, "is kept for creations")  # they come first
+    assert len(fivetran.call("journal")) == calls
+
+
+def test_what_is_left_of_the_limit_is_read_before_and_after(fivetran: Fivetran) -> None:
+    told(dry_run_of(draft())[Check.BUDGET], PASSED, "more calls this hour")
+    assert CircuitBreaker.objects.get().rate_remaining  # as this run's own answers said
+    # Another call of this process, as a page of the form makes it: the breaker's row does not know it yet.
+    left = {"X-Rate-Limit": "1000", "X-Rate-Limit-Remaining": "60"}
+    account = {"account_id": "sandbox_account", "account_name": "S"}
+    fivetran.next(answer("/v1/account/info", account, times=1, headers=left))
+    configured.client().get_account()
+    told(dry_run_of(draft(config__schema_prefix="b"))[Check.NAME], NOT_POSSIBLE, "is kept for creations")
+    assert CircuitBreaker.objects.get().rate_remaining == 60
+
+
+@pytest.mark.parametrize("hours", [2, -2])
+def test_what_was_read_of_the_limit_long_ago_is_not_said(fivetran: Fivetran, hours: int) -> None:
+    rate_limit._latest.clear()
+    columns = {"rate_limit": 1000, "rate_remaining": 300, "rate_read_at": Now() - timedelta(hours=hours)}
+    CircuitBreaker.objects.update_or_create(pk=1, defaults=columns)
+    without = {"method": "GET", "path": "/v1/*", "times": 100, "status": 404, "body": {"code": "X", "message": "No"}}
+    conn_request = draft()
+    fivetran.next(without)
+    [said] = dry_run_of(conn_request)[Check.BUDGET].sentences
+    assert said == "Calls go through, and a creation could go now."
+
+
+def test_a_wait_asked_for_by_any_read_is_heeded_at_once(fivetran: Fivetran) -> None:
+    fivetran.next({**answer("/v1/destinations/*", status=429), **SLOW})
+    fivetran.hold("headers", "GET", "/v1/account/info")
+    conn_request = draft()
+    workflow.ask_for_dry_run(by=conn_request.requester, conn_request=conn_request)
+    with working(conn_request):
+        until(lambda: CircuitBreaker.objects.filter(reason=BreakerReason.RATE_LIMITED).exists())
+        # Asked for again while the account's call is out: what was read is neither lost nor an error.
+        workflow.ask_for_dry_run(by=conn_request.requester, conn_request=conn_request)
+        fivetran.release()
+    called = {call["path"] for call in fivetran.call("journal")}
+    assert not [path for path in called if path.startswith("/v1/users")]  # nothing more was begun
 
 
 # --- request ----------------------------------------------------------------------------------------------------------
@@ -348,7 +395,29 @@ def test_elsewhere_than_at_the_sandbox(fivetran: Fivetran) -> None:
 
 def test_what_only_the_sandbox_refuses(fivetran: Fivetran) -> None:
     found = dry_run_of(draft(config__schema_prefix="refused_it"))
-    told(found[Check.SANDBOX], FAILED, "The sandbox would refuse it", acts=Owner.REQUESTER)
+    told(found[Check.SANDBOX], FAILED, "The sandbox would answer 400: ", acts=Owner.REQUESTER)
+
+
+@pytest.mark.parametrize(
+    ("name", "state", "words", "acts"),
+    [
+        ("conflict_", FAILED, "would answer 409: ", Owner.REQUESTER),
+        ("unauthorized_", FAILED, "would answer 401: ", Owner.OPERATOR),
+        ("busy_", WARNING, "would answer 429: ", Owner.NOBODY),
+        ("limited_", WARNING, "would answer 429: ", Owner.NOBODY),
+        ("error_", WARNING, "would answer 500: ", Owner.NOBODY),
+        ("down_", WARNING, "would answer 503: ", Owner.NOBODY),
+        ("redirect_", WARNING, "would answer 307: ", Owner.NOBODY),
+    ],
+)
+def test_what_the_sandbox_foretells_is_not_what_happened(
+    fivetran: Fivetran, name: str, state: CheckState, words: str, acts: Owner
+) -> None:
+    found = dry_run_of(draft(config__schema_prefix=f"{name}x"))
+    told(found[Check.SANDBOX], state, words, acts=acts)
+    told(found[Check.BUDGET], PASSED, "could go now")
+    assert set(states(found)) == {"sandbox"}
+    assert CircuitBreaker.objects.get().reason == BreakerReason.CLOSED
 
 
 # --- presets ----------------------------------------------------------------------------------------------------------

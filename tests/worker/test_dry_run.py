@@ -1,12 +1,8 @@
 """The job behind "Test request": once for each time it is asked for, whatever becomes of workers and operators."""
 
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.db.models.functions import Now
 
 from connections import worker, workflow
@@ -17,7 +13,7 @@ from connections.worker.dry_run import LEASE
 from connections.worker.jobs import JOBS
 from connections.workflow import jobs
 from tests import factories
-from tests.dry_run import FAILED, PASSED, draft
+from tests.dry_run import FAILED, PASSED, draft, working
 from tests.processes import until
 from tests.sandbox_client import Fivetran
 
@@ -28,25 +24,6 @@ def asked_for(conn_request: ConnectionRequest) -> ConnectionRequest:
     """Its requester has just pressed Test request."""
     workflow.ask_for_dry_run(by=conn_request.requester, conn_request=conn_request)
     return conn_request
-
-
-@contextmanager
-def working(conn_request: ConnectionRequest) -> Iterator[None]:
-    """A worker makes the dry run beside the test, and has ended after it."""
-
-    def work() -> None:
-        try:
-            worker.run("dry_run", conn_request.pk)
-        finally:
-            connection.close()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join(20)
-        assert not thread.is_alive()
 
 
 def told() -> list[str]:
