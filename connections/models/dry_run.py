@@ -1,5 +1,7 @@
 """The last dry run of a request: who asked for it, for which body, and what came of each check."""
 
+from functools import cached_property
+
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
@@ -32,16 +34,26 @@ class DryRun(models.Model):
 
     @property
     def is_running(self) -> bool:
+        """Or waits for a worker."""
         return self.due_at is not None
 
     @property
+    def has_begun(self) -> bool:
+        return self.is_running and self.token is not None
+
+    @property
+    def shows_last(self) -> bool:
+        """Whether it has not begun, and what the run before it found is still there."""
+        return self.is_running and not self.has_begun and self.finished_at is not None
+
+    @cached_property
     def results(self) -> list[Result]:
-        return results_in(self.checks, running=self.is_running)
+        return results_in(self.checks, running=self.is_running and not self.shows_last)
 
     def is_stale_for(self, conn_request: ConnectionRequest) -> bool:
         """Whether another body would be sent now than the one that was tested."""
-        if self.is_running or not self.digest:
+        if self.finished_at is None:
             return False
-        if conn_request.digest:
+        if self.digest and conn_request.digest:
             return conn_request.digest != self.digest
         return conn_request.version != self.version

@@ -70,6 +70,7 @@ JOBS: tuple[Job, ...] = (
         work=dry_run.make_dry_run,
         rows=dry_run.due,  # without a need: where no call may be made, the checks say so
         key="request_id",
+        most=lambda count: min(count, dry_run.room()),
     ),
     Job(
         name="reconcile",

@@ -15,8 +15,7 @@ def ask_for_dry_run(*, by: User, conn_request: ConnectionRequest) -> None:
     with transaction.atomic():
         limits.check_action(by, limits.DRY_RUNS)
         Event.objects.note(conn_request, EventKind.DRY_RUN_ASKED, actor=actor_of(by, conn_request), by=by)
-        # One that runs is begun anew: the body may be another by now.
+        # One that runs is begun anew: the body may be another by now. What the last one found stays until this begins.
         asked = {"asked_by": by, "asked_at": Now(), "due_at": Now(), "not_before": None, "token": None}
-        fresh = {**asked, "finished_at": None, "checks": []}
-        DryRun.objects.update_or_create(request=conn_request, defaults=fresh)
+        DryRun.objects.update_or_create(request=conn_request, defaults=asked)
         tasks.enqueue_on_commit("dry_run", conn_request.pk)

@@ -31,7 +31,7 @@ def ended(conn_request: ConnectionRequest, by: User, **states: CheckState) -> Dr
         ).as_json()
         for check in Check
     ]
-    columns = {"digest": conn_request.digest or "d", "version": conn_request.version, "checks": checks}
+    columns = {"digest": conn_request.digest, "version": conn_request.version, "checks": checks}
     run, _ = DryRun.objects.update_or_create(request=conn_request, defaults={**columns, "asked_by": by})
     DryRun.objects.update(finished_at=F("asked_at"))
     return run
