@@ -23,6 +23,7 @@ from connections.models.request import WAITING_FIRST, ConnectionRequestQuerySet
 from connections.spec import characters, payloads
 from connections.states import Status
 from connections.views import labels
+from connections.views.request_page.dry_run import panel_of
 from connections.views.request_page.queries import denied_reason
 
 _TEXTS = (
@@ -161,6 +162,7 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
         conn_request = context["original"]
         context["title"] = f"Request #{conn_request.pk}"
         context["subtitle"] = f"{conn_request.service_name} → {conn_request.group_name}: {conn_request.schema}"
+        context["panel"] = panel_of(conn_request)
         if conn_request.state is Status.PENDING and permissions.is_approver(request.user):
             denied = denied_reason(permissions.check_can_decide, request.user, conn_request)
             context["decision"] = DecisionBar(ReasonForm(), denied)

@@ -83,6 +83,7 @@ def test_what_was_opened_stays_open_while_checks_end(
     page = browse("requester")
     page.goto(f"/requests/{conn_request.pk}/")
     page.get_by_role("button", name="Test request").click()
+    expect(page.locator("[data-check-state=running]")).to_have_count(10)
     worker.run("dry_run", conn_request.pk)
     checks = DryRun.objects.get().checks
     DryRun.objects.update(checks=checks[:3], due_at=DryRun.objects.get().asked_at)

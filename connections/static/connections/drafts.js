@@ -67,10 +67,22 @@ export class Autosave {
 
   save() {
     if (this.stopped || !this.unsaved || this.running) return;
+    this.begin();
+  }
+
+  /** Save at once, whatever was typed; the draft's id and version, or null where it is not saved. */
+  async now() {
+    clearTimeout(this.timer);
+    await this.running;
+    return this.stopped ? null : this.begin();
+  }
+
+  begin() {
     this.running = this.send().finally(() => {
       this.running = null;
       if (this.unsaved && !this.stopped) this.wait(this.failures ? RETRIES[Math.min(this.failures, RETRIES.length) - 1] : PAUSE);
     });
+    return this.running;
   }
 
   async send() {
@@ -83,9 +95,12 @@ export class Autosave {
         body: this.body(),
         signal: AbortSignal.timeout(PATIENCE),
       });
-      this.stored(await read(answer), sent);
+      const kept = await read(answer);
+      this.stored(kept, sent);
+      return kept;
     } catch (trouble) {
       this.failed(trouble);
+      return null;
     }
   }
 

@@ -4,6 +4,7 @@
 import { isAsked, judge, typeInto } from "./another.js";
 import { Autosave, knows } from "./drafts.js";
 import { Memory, fill, texts } from "./form_backup.js";
+import { DraftTest } from "./form_test.js";
 import { check, whyForced, whyRefused } from "./rules.js";
 
 const form = document.querySelector("[data-request-form]");
@@ -20,6 +21,7 @@ const autosave = new Autosave(form, {
   },
   left: () => memory.write(),
 });
+const draftTest = new DraftTest(form, autosave);
 const typed = {}; // what was typed in controls that a change of the service took away
 let original = "";
 let begun = {}; // the texts that the form began with
@@ -274,6 +276,7 @@ function hasTyped() {
 
 form.addEventListener("input", () => {
   doubt(check(answers(), rules));
+  draftTest.typed();
   memory.write();
   if (hasTyped()) autosave.typed();
   ask(500);
@@ -287,6 +290,7 @@ form.addEventListener("change", (event) => {
     swapConfig().then((drawn) => drawn && suggestCard());
   }
   memory.write();
+  draftTest.typed();
   if (hasTyped()) autosave.typed();
   ask(150);
 });
@@ -313,6 +317,11 @@ function leadTo(target) {
 form.addEventListener("submit", (event) => {
   if (leaving) {
     event.preventDefault();
+    return;
+  }
+  if (event.submitter?.value === "test") {
+    event.preventDefault();
+    draftTest.ask(event.submitter);
     return;
   }
   if (autosave.running) {

@@ -1,26 +1,10 @@
 // A request's page that follows the request: what htmx may swap, and what the reader is told when the line is down.
+
+import { keep } from "./kept_open.js";
+
 const lost = document.querySelector("[data-live-lost]");
 const isStatus = (xhr) => /\/(requests|changes)\/\d+\/(status|test-request)\/$/.test(new URL(xhr.responseURL || "/", location.href).pathname);
 const typed = (element) => [...element.querySelectorAll("textarea, input[type=text]")].some((area) => area.value.trim() !== "");
-
-/** What the reader opened or closed in `old` is so in `next`, and the focus stays where it was. */
-function keep(old, next) {
-  for (const was of old.querySelectorAll("details[id]")) {
-    const is = next.querySelector(`#${CSS.escape(was.id)}`);
-    if (is) is.open = was.open;
-  }
-  const focused = document.activeElement;
-  if (!old.contains(focused)) return;
-  const same = place(focused);
-  if (same) document.addEventListener("htmx:afterSettle", () => document.querySelector(same)?.focus({ preventScroll: true }), { once: true });
-}
-
-/** A selector that finds the element again after a swap; htmx itself finds those that have an id. */
-function place(element) {
-  if (element.matches("details[id] > summary")) return `#${CSS.escape(element.parentElement.id)} > summary`;
-  if (element.matches("[data-copy]")) return `[data-copy="${CSS.escape(element.dataset.copy)}"]`;
-  return "";
-}
 
 document.addEventListener("htmx:beforeSwap", (event) => {
   if (isStatus(event.detail.xhr)) return;

@@ -19,7 +19,7 @@ from connections.views.request_form.gallery import Gallery, gallery_of
 from connections.views.request_form.names import taken_words
 from connections.views.request_form.prefill import Page
 from connections.views.request_form.review_panel import Review, review_of
-from connections.views.request_page import queries
+from connections.views.request_page import dry_run, queries
 from connections.workflow import Filing, NameTaken
 
 FILED = "filed"  # the cookie that tells the form's script which typed texts it need not keep any longer
@@ -80,7 +80,9 @@ def review(request: HttpRequest) -> HttpResponse:
 
 def own_request(request: HttpRequest, pk: int) -> ConnectionRequest:
     """404 where it does not exist for the reader, 403 where they may only read it."""
-    found = get_object_or_404(permissions.visible_to(queries.reader(request)).select_related("preset"), pk=pk)
+    found = get_object_or_404(
+        permissions.visible_to(queries.reader(request)).select_related("preset", "dry_run__asked_by"), pk=pk
+    )
     permissions.check_own(queries.reader(request), found, "edit")
     return found
 
@@ -94,7 +96,7 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
     form = prefill.posted_form(request, page, Purpose.SUBMIT if submitting else Purpose.KEEP)
     if (
         _is_current(request, page, form)
-        and action in {"submit", "draft"}
+        and action in {"submit", "draft", "test"}
         # A draft may hold texts that mean nothing yet, but no secret; and nobody is interrupted while typing.
         and (form.is_valid() or not (submitting or form.non_field_errors() or form.typing))
     ):
@@ -103,7 +105,7 @@ def _posted(request: HttpRequest, page: Page) -> HttpResponse:
             stored = verb(by=page.by, filing=filing_of(page, form, submitting=submitting), conn_request=page.edited)
             if words := prefill.not_taken_words(form, sent=submitting):
                 messages.warning(request, words)
-            return _filed(request, page, stored, submitting=submitting)
+            return _filed(request, stored, action)
         except NameTaken as taken:
             _say_taken(page, form, taken.holder)
         except limits.LimitReached as reached:
@@ -168,13 +170,16 @@ def filing_of(page: Page, form: RequestForm, *, submitting: bool) -> Filing:
     )
 
 
-def _filed(request: HttpRequest, page: Page, stored: ConnectionRequest, *, submitting: bool) -> HttpResponse:
-    if submitting:
+def _filed(request: HttpRequest, stored: ConnectionRequest, action: str) -> HttpResponse:
+    if action == "submit":
         messages.success(request, f"Request {stored.pk} was submitted. An approver decides next.")
         answer = redirect("connections:request", stored.pk)
     elif stored.state is not Status.DRAFT:  # Back after submitting, then Save draft with the same texts
         messages.info(request, f"This form was already submitted as request {stored.pk}. Nothing was changed.")
         answer = redirect("connections:request", stored.pk)
+    elif action == "test":
+        _test(request, stored)
+        answer = redirect(f"{reverse('connections:edit', args=[stored.pk])}#dry-run")
     else:
         messages.success(request, f"Draft {stored.pk} was saved. Nobody is asked before you submit it.")
         answer = redirect("connections:edit", stored.pk)
@@ -182,6 +187,15 @@ def _filed(request: HttpRequest, page: Page, stored: ConnectionRequest, *, submi
         FILED, request.POST.get("keep", "")[:80], max_age=_DAY, secure=request.is_secure(), samesite="Lax"
     )
     return answer
+
+
+def _test(request: HttpRequest, stored: ConnectionRequest) -> None:
+    try:
+        workflow.ask_for_dry_run(by=queries.reader(request), conn_request=stored)
+    except limits.TooMany as reached:
+        messages.warning(request, f"Draft {stored.pk} was saved, and is not tested. {reached}")
+    else:
+        messages.success(request, f"Draft {stored.pk} was saved, and is being tested.")
 
 
 def _say_taken(page: Page, form: RequestForm, holder: ConnectionRequest) -> None:
@@ -206,4 +220,5 @@ def _show(request: HttpRequest, page: Page, form: RequestForm, gallery: Gallery 
     link = prefill_link.link(form, str(page.preset.pk) if page.preset else "")
     context = {"form": form, "page": page, "review": shown, "link": link, "gallery": gallery}
     context["presets"] = prefill.to_choose(page) if gallery else []
+    context["panel"] = dry_run.panel_of(page.edited) if page.edited else dry_run.Panel()
     return render(request, "connections/request_form/form.html", context)

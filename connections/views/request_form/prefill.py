@@ -96,7 +96,9 @@ class Page:
     def buttons(self) -> list[tuple[str, str, str, str]]:
         """(action, words, class, words while it is being sent) of each."""
         submit = ("submit", "Submit for approval", "btn-primary", "Sending…")
-        return [submit, ("draft", "Save draft", "btn-outline-secondary", "Saving…")] if self.is_draft else [submit]
+        # What waits for approval already has no draft that could be tested: the request's page has its own button.
+        of_draft = [("draft", "Save draft", "Saving…"), ("test", "Test request", "Saving…")] if self.is_draft else []
+        return [submit, *((name, words, "btn-outline-secondary", busy) for name, words, busy in of_draft)]
 
     @property
     def hidden(self) -> list[tuple[str, object]]:

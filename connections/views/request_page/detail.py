@@ -76,14 +76,20 @@ def test_request(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a dry run; a GET is how far the last one is, for the page that has it open."""
     conn_request = queries.find(request.user, pk)
     if request.method != "POST":
-        shown = {"panel": dry_run.panel_of(conn_request), "swap": True}
-        return render(request, "connections/dry_run/_live.html", shown)
+        return dry_run.live(request, conn_request)
+    in_place = "HX-Request" in request.headers  # the form and the admin exchange the panel alone
     try:
         workflow.ask_for_dry_run(by=queries.reader(request), conn_request=conn_request)
     except limits.TooMany as reached:
+        if in_place:
+            return limited(dry_run.live(request, conn_request, str(reached)), reached)
         messages.warning(request, str(reached))
         return limited(detail_of(request, conn_request), reached)
-    return redirect(f"{reverse('connections:request', args=[pk])}#dry-run")
+    if in_place:
+        return dry_run.live(request, queries.find(request.user, pk))
+    in_admin = request.POST.get("page") == "admin"
+    page = "admin:connections_connectionrequest_change" if in_admin else "connections:request"
+    return redirect(f"{reverse(page, args=[pk])}#dry-run")
 
 
 @require_POST

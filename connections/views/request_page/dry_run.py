@@ -6,6 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 from django.forms.utils import flatatt
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 
@@ -84,14 +86,14 @@ class CheckLine:
 
 @dataclass(frozen=True)
 class Panel:
-    """`run` is None where the request was never tested."""
+    """`run` is None where the request was never tested, and `row` where it is not stored yet."""
 
-    row: ConnectionRequest
-    run: DryRun | None
+    row: ConnectionRequest | None = None
+    run: DryRun | None = None
 
     @property
     def url(self) -> str:
-        return reverse("connections:test_request", args=[self.row.pk])
+        return reverse("connections:test_request", args=[self.row.pk]) if self.row else ""
 
     @property
     def is_running(self) -> bool:
@@ -99,7 +101,7 @@ class Panel:
 
     @property
     def is_stale(self) -> bool:
-        return self.run is not None and self.run.is_stale_for(self.row)
+        return self.run is not None and self.row is not None and self.run.is_stale_for(self.row)
 
     @property
     def changed(self) -> str:
@@ -139,6 +141,12 @@ class Panel:
             return ""
         seconds = LIVE if self._is_soon else WAITING
         return flatatt({"hx-get": self.url, "hx-trigger": f"every {seconds}s", "hx-swap": "none"})
+
+
+def live(request: HttpRequest, conn_request: ConnectionRequest, refused: str = "") -> HttpResponse:
+    """The panel for the page that has it open; `refused` says why no other run began."""
+    shown = {"panel": panel_of(conn_request), "swap": True, "refused": refused}
+    return render(request, "connections/dry_run/_live.html", shown)
 
 
 def panel_of(conn_request: ConnectionRequest) -> Panel:
