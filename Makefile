@@ -61,11 +61,11 @@ chaos: .venv/.dev-ready
 	@touch $@ .venv/.demo-ready
 
 # Programs that speak Fivetran's API or read what we export, for the tests that run them; their pins are not ours. Where
-# they cannot be installed those tests count as not run. docopt has no wheel.
-.venv-clients/.ready: requirements-clients.txt .venv/.dev-ready
+# they cannot be installed those tests count as not run.
+.venv-clients/.ready: requirements-clients.txt | .venv/.dev-ready
 	@echo "Installing the clients that the tests run"
 	@$(PY) -m venv --clear --without-pip .venv-clients
-	@$(PY) -m pip --python .venv-clients/bin/python $(LOCKED) --no-deps --no-binary docopt -r $< && touch $@ || \
+	@$(PY) -m pip --python .venv-clients/bin/python $(LOCKED) --no-deps -r $< && touch $@ || \
 	  echo "The clients of Fivetran's API could not be installed (see above): what is tried with them is not run."
 
 # Locks the newest versions that pyproject.toml allows, with hashes and without the names of any host.

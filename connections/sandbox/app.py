@@ -6,6 +6,7 @@ import hmac
 import json
 import re
 import time
+import traceback
 import uuid
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,9 @@ class Sandbox:
             answer = view(call, **names)
         except ApiError as error:
             answer = error.answer()
+        except Exception:  # noqa: BLE001  (a client gets an answer whatever fails here)
+            traceback.print_exc()
+            answer = ApiError(500, "InternalServerError", "HTTP 500 Internal Server Error").answer()
         answer.headers = limit_headers | answer.headers
         return answer
 

@@ -27,14 +27,14 @@ def approve(call: Call, owners: str, owner_id: str, kinds: str) -> Answer:
         if not isinstance(body.get(name), str) or not body[name]:
             raise invalid(f"Field '{name}' is required")
     doc: dict[str, Any] = {
-        "id": tokens.encode(body["hash"].encode()),
+        "id": tokens.encode(body["hash"].encode(errors="replace")),
         "hash": body["hash"],
         "public_key": body.get("public_key") or "Sun RSA public key, 2048 bits",
         "validated_date": now(call.app),
         "validated_by": call.app.user_name(),
     }
     if kind == "certificate":
-        raw = body["encoded_cert"].encode()
+        raw = body["encoded_cert"].encode(errors="replace")
         sums = {"sha1": hashlib.sha1(raw, usedforsecurity=False).hexdigest(), "sha256": hashlib.sha256(raw).hexdigest()}
         doc |= {"name": "Approved certificate", "type": "TLS", **sums}
     call.app.state.save_item(kind, doc, f"{owners}/{owner_id}")

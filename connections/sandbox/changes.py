@@ -50,7 +50,9 @@ def change(call: Call, connection_id: str) -> Answer:
     # All is checked before anything is stored.
     lasting = settled(doc, values)
     check_relations(call.app, lasting, given=values)
-    was_paused, doc = doc["paused"], _merged(doc, lasting, config, service)
+    was_paused = doc["paused"]
+    left = {name: value for name, value in doc.items() if values.get(name, value) is not None}
+    doc = _merged(left, lasting, config, service)
     call.entry.facts["effect"] = doc["id"]
     tested = flags.pop("run_setup_tests", True)
     if tested:
@@ -94,6 +96,12 @@ def _config(doc: dict[str, Any], sent: dict[str, Any], service: Service | None) 
     return config | {name: None for name in back if name not in service.naming}
 
 
+def _is_wrong(doc: dict[str, Any], config: dict[str, Any], service: Service | None) -> bool:
+    """A wrong secret stays wrong until another one is sent."""
+    sent = [value for name, value in config.items() if service and name in service.secrets]
+    return "wrong" in sent if sent else bool(doc.get("_wrong_secret"))
+
+
 def _merged(
     doc: dict[str, Any], lasting: dict[str, Any], config: dict[str, Any], service: Service | None
 ) -> dict[str, Any]:
@@ -110,7 +118,7 @@ def _merged(
         | {
             "config": {name: value for name, value in both.items() if value is not None},
             "status": status | {"sync_state": "paused" if lasting["paused"] else "scheduled"},
-            "_wrong_secret": "wrong" in list(config.values()),
+            "_wrong_secret": _is_wrong(doc, config, service),
             **({"_auth": sorted(auth)} if auth else {}),
         }
     )

@@ -54,6 +54,8 @@ class Collection:
     texts: bool = False  # the numbers of `config` are shown as texts
     tested: dict[str, Any] | None = None  # what setup tests set, for a collection that has them
     locked: dict[str, Any] = field(default_factory=dict)  # an item like this cannot be changed
+    refers: dict[str, str] = field(default_factory=dict)  # field -> the kind that it names
+    unique: tuple[str, ...] = ()  # fields of which no two items have the same value
     filters: dict[str, str] = field(default_factory=dict)  # name in the query -> field
     methods: tuple[str, ...] = ("list", "create", "get", "change", "delete")
     actions: tuple[Action, ...] = ()
@@ -87,6 +89,8 @@ class Collection:
             if body.get(name) in (None, ""):
                 raise invalid(f"Field '{name}' is required")
         given = self._given(body)
+        self._check_known(call, given)
+        self._check_unique(call, given, owner)
         item_id = given[self.id] if self.id else new_id(call.app, self.kind, str(body))
         if call.app.state.item(self.kind, item_id, owner):
             raise ApiError(409, "Conflict", f"{self.name} with id '{item_id}' already exists")
@@ -108,6 +112,7 @@ class Collection:
         if self.locked and self.locked.items() <= doc.items():
             raise ApiError(400, "IllegalState", f"{self.name} '{item_id}' is in state {doc['state']}")
         given = {name: value for name, value in self._given(body).items() if name not in self.fixed}
+        self._check_known(call, given)
         if isinstance(doc.get("config"), dict):
             given["config"] = doc["config"] | given.get("config", {})
         doc |= given | ({"updated_at": now(call.app)} if "updated_at" in doc else {})
@@ -134,6 +139,16 @@ class Collection:
 
         return act
 
+    def _check_known(self, call: Call, given: dict[str, Any]) -> None:
+        for name, kind in self.refers.items():
+            if given.get(name) and call.app.state.item(kind, given[name]) is None:
+                raise not_found(of_kind(kind).name, given[name])
+
+    def _check_unique(self, call: Call, given: dict[str, Any], owner: str) -> None:
+        for name in self.unique:
+            if any(doc.get(name) == given[name] for doc in call.app.state.items(self.kind, owner)):
+                raise ApiError(409, "Conflict", f"{self.name} with {name} '{given[name]}' already exists")
+
     def _owner(self, call: Call, owner_id: str) -> str:
         if not self.of:
             return ""
@@ -157,7 +172,7 @@ class Collection:
             if value is not None and known[name] is not None and not isinstance(value, type(known[name])):
                 raise invalid(f"Invalid value for field '{name}'")
             given[self.renamed.get(name, name)] = self._config(value) if name == "config" else value
-        return given
+        return masked_config(given, None)
 
     def _config(self, config: dict[str, Any] | None) -> dict[str, Any]:
         masked = masked_config(config or {}, None)

@@ -45,7 +45,7 @@ def reload(call: Call, connection_id: str) -> Answer:
 
 
 def columns(call: Call, connection_id: str, schema: str, table: str) -> Answer:
-    return success({"columns": _at(_whole(existing(call, connection_id)), [schema, table])["columns"]})
+    return success({"columns": _at(_whole(existing(call, connection_id)), [schema, table]).get("columns", {})})
 
 
 def tables(call: Call, connection_id: str, spelling: str) -> Answer:

@@ -4,12 +4,14 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from . import packages
 from .app import Sandbox
 from .calls import ApiError, Call
 from .journal import Entry
 from .wire import Answer, Gone, Wire
 
 LARGEST_BODY = 1024 * 1024
+LARGEST_UPLOAD = 64 * 1024 * 1024  # a package of the connector SDK, of which a digest is kept
 JOURNALED = ("/v1/", "/public/", "/connect-card/", "/_sandbox/elsewhere")
 
 
@@ -69,7 +71,8 @@ class Handler(BaseHTTPRequestHandler):
             raise ApiError(411, "LengthRequired", "HTTP 411 Length Required")
         if not (length.isascii() and length.isdigit()):
             raise ApiError(400, "BadRequest", "Bad Content-Length")
-        if int(length) > LARGEST_BODY:
+        is_upload = (self.headers.get("Content-Type") or "").startswith(packages.UPLOAD)
+        if int(length) > (LARGEST_UPLOAD if is_upload else LARGEST_BODY):
             self.close_connection = True
             raise ApiError(413, "PayloadTooLarge", "HTTP 413 Payload Too Large")
         # Fewer bytes than announced: the client left in the middle of its request.

@@ -36,6 +36,7 @@ def fivetran_address(sandbox: str, folder: Path) -> Iterator[Address]:
         found = Address(told | dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"), authorities))
         threading.Thread(target=_serve, args=(server, tls, sandbox, found.refused), daemon=True).start()
         yield found
+        server.shutdown(socket.SHUT_RDWR)  # closing alone would leave the thread waiting
 
 
 def _serve(server: socket.socket, tls: ssl.SSLContext, sandbox: str, refused: list[str]) -> None:

@@ -241,3 +241,43 @@ def test_where_the_data_of_tables_went(api: Api) -> None:
     api.call("POST", f"{path}/sync", json={})
     tables = api.get(f"/v1/metadata/connections/{connection}/tables")["items"]
     assert [item["id"] for item in tables] == ["orders.customers", "orders.orders"]
+
+
+# --- what must not happen --------------------------------------------------------------------------------------------
+
+
+def test_a_null_takes_an_object_back(api: Api) -> None:
+    path = made(api, destination_configuration={"virtual_warehouse": "LOADING"})
+    assert "destination_configuration" not in changed(api, path, destination_configuration=None)
+
+
+def test_a_wrong_password_stays_wrong_until_another_is_sent(api: Api) -> None:
+    config = {"schema_prefix": "orders", "host": "db.example.com", "port": 5432, "database": "d", "user": "u"}
+    body = {"service": "postgres", "group_id": "amber_harbor", "config": {**config, "password": "wrong"}}
+    path = f"/v1/connections/{api.call('POST', '/v1/connections', json=body).json()['data']['id']}"
+    setup_states = []
+    for fields in ({"paused": True}, {"config": {"port": 5433}}, {"config": {"password": "right"}}):
+        answer = api.call("PATCH", path, json=fields)
+        setup_states.append(answer.json()["data"]["status"]["setup_state"])
+    assert setup_states == ["incomplete", "incomplete", "connected"]
+
+
+def test_a_table_that_a_patch_names_has_no_columns_yet(api: Api) -> None:
+    path = f"{made(api)}/schemas"
+    added = {"schemas": {"a": {"tables": {"new": {"enabled": True}}}}}
+    assert api.call("PATCH", path, json=added).status_code == 200
+    assert api.get(f"{path}/a/tables/new/columns") == {"columns": {}}
+
+
+def test_a_hash_that_is_no_text_of_its_own_is_answered(api: Api) -> None:
+    path = f"{made(api)}/fingerprints"
+    raw = b'{"hash": "\\ud800", "public_key": "ssh-rsa AAAA"}'
+    answer = api.call("POST", path, data=raw, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 201
+
+
+def test_a_large_package_is_taken_and_a_large_body_is_not(api: Api) -> None:
+    large = b"x" * (2 * 1024 * 1024)
+    assert api.call("POST", "/v1/connections", data=large).status_code == 413
+    uploaded = api.call("POST", "/v1/connector-sdk/packages", files={"file": ("code.zip", large)})
+    assert uploaded.status_code == 201, uploaded.text

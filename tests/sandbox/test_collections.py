@@ -233,3 +233,24 @@ def test_schemas_tables_and_columns(api: Api) -> None:
     assert api.call("POST", f"{path}/tables/resync", json={"orders": ["orders"]}).status_code == 200
     assert api.call("POST", f"{path}/tables/resync", json={}).status_code == 400
     assert api.call("POST", f"{table}/resync").status_code == 200
+
+
+@pytest.mark.parametrize("collection", [each for each in COLLECTIONS if each.refers], ids=by_kind)
+def test_what_it_names_has_to_be_there(api: Api, collection: Collection) -> None:
+    path, body = base(api, collection), body_of(collection)
+    for name in collection.refers:
+        answer = api.call("POST", path, json={**body, name: "nowhere"})
+        assert (answer.status_code, answer.json()["code"]) == (404, "NotFound_Group")
+
+
+def test_two_users_have_two_addresses(api: Api) -> None:
+    body = {"email": "twice@example.com", "given_name": "A", "family_name": "B"}
+    assert [api.call("POST", "/v1/users", json=body).status_code for _ in range(2)] == [201, 409]
+
+
+def test_no_secret_is_kept_outside_of_config_either(api: Api) -> None:
+    project = {"git_remote_url": "git@example.com:x.git", "environment_vars": ["A"], "deploy_token": "canary"}
+    body = {"group_id": "faded_willow", "type": "DBT_GIT", "project_config": project}
+    made = api.call("POST", "/v1/transformation-projects", json=body)
+    shown = api.get(f"/v1/transformation-projects/{made.json()['data']['id']}")
+    assert "canary" not in made.text + str(shown)
