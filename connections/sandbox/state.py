@@ -44,9 +44,8 @@ class State:
         self._seeds = seeds or {}
         for kind, table, owner in EARLIER:
             if self._run("SELECT 1 FROM sqlite_master WHERE name = ?", table):
-                self._run(
-                    f"INSERT OR IGNORE INTO items (kind, owner, id, doc) SELECT {kind}, {owner}, id, doc FROM {table}"
-                )  # noqa: S608
+                columns = f"{kind}, {owner}, id, doc"
+                self._run(f"INSERT OR IGNORE INTO items (kind, owner, id, doc) SELECT {columns} FROM {table}")  # noqa: S608
                 self._run(f"DROP TABLE {table}")
         if not self._run("SELECT 1 FROM notes WHERE name = 'seeded'"):
             self._seed()

@@ -10,8 +10,8 @@ from connections.spec.payloads import MASK, config_of, masked
 
 # Fivetran's provider (github.com/fivetran/terraform-provider-fivetran) at 1.9.37, read in its source and documents.
 # `fivetran_connection` (since 1.9.18) takes the config as JSON; `fivetran_connector` knows only the fields of its list.
-# 1.9.53 has the same attributes, and `fivetran_connection_v2` with a place for every field: not written while its source
-# cannot be read.
+# 1.9.53 has the same attributes, and `fivetran_connection_v2` with a place for every field: not written while its
+# source cannot be read.
 _HEAD = """\
 # For Fivetran's Terraform provider, version 1.9.37. The provider reads its key and secret from FIVETRAN_APIKEY and
 # FIVETRAN_APISECRET. Once in your configuration:
