@@ -99,13 +99,17 @@ def test_a_service_that_the_company_does_not_allow_says_so(client: Client) -> No
     assert "config.schema_prefix" in entries(page)
 
 
+@pytest.mark.parametrize("beside", [False, True], ids=["new", "edited"])
 @pytest.mark.parametrize("query", [{}, *({"service": service} for service in catalogs.SHAPES)], ids=str)
-def test_each_link_to_a_control_leads_to_one_that_exists(client: Client, query: dict[str, str]) -> None:
-    wanted = defaultdict(set)
-    for address in LINK.findall(text(client, **query)):
+def test_each_link_to_a_control_leads_to_one_that_exists(
+    client: Client, query: dict[str, str], cast: dict[str, Any], beside: bool
+) -> None:
+    row, wanted = factories.draft(cast["requester"]), defaultdict(set)
+    for address in LINK.findall(text(client, **query, **({"request": row.pk} if beside else {}))):
         path, _, anchor = html.unescape(address).partition("#")
         wanted[path].add(anchor)
-    assert sum(map(len, wanted.values())) >= 24
+    assert sum(map(len, wanted.values())) >= (20 if beside else 24)  # what does not apply shares a control
+    assert (f"/requests/{row.pk}/edit/" in wanted) == beside
     for path, anchors in wanted.items():
         form = client.get(path).content.decode()
         assert [one for one in anchors if f'id="{one}"' not in form] == [], path
@@ -154,6 +158,19 @@ def test_each_field_that_the_request_sets_is_marked_with_its_value(client: Clien
     assert f'In request #{asked.pk}: "db"' in found["config.host"]
     assert f'In request #{asked.pk}: "{MASK}"' in found["config.password"]
     assert [path for path in ("private_link_id", "config", "reason") if "In request #" in found[path]] == []
+
+
+def test_the_settings_of_another_service_are_not_those_of_the_request(client: Client, asked: ConnectionRequest) -> None:
+    page = text(client, request=asked.pk, service="google_sheets")
+    found = {path: plain(part) for path, part in entries(page).items()}
+    assert (
+        "config.schema" in found and [p for p in found if p.startswith("config") and "In request #" in found[p]] == []
+    )
+    assert f"In request #{asked.pk}: 60" in found["sync_frequency"]
+    assert f'In request #{asked.pk}: "postgres"' in found["service"]
+    assert body(page)["config"]["host"] == "db", "beside stands the request as it is"
+    assert "/requests/new/?service=google_sheets#id_config__schema" in entries(page)["config.schema"]
+    assert "config.host" not in entries(text(client, request=asked.pk, service="")), "any service, as one chose"
 
 
 def test_where_the_request_can_be_edited_its_own_form_is_linked(client: Client, asked: ConnectionRequest) -> None:

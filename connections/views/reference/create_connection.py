@@ -12,7 +12,7 @@ from django.views.decorators.http import require_safe
 from connections import catalog, permissions
 from connections.models import ConnectionRequest
 from connections.spec import export, payloads, reference, reference_call
-from connections.spec.fields import NAMING, Field
+from connections.spec.fields import NAMING, OF_THE_SERVICE, Field
 from connections.spec.reference import Group
 from connections.views.reference.of_service import naming_of, of_service
 from connections.views.reference.rows import Controls, Section, sections_of
@@ -55,6 +55,11 @@ class Beside:
     def text(self) -> str:
         return export.as_json(self.body)
 
+    def of(self, chosen: Chosen) -> dict[str, Any]:
+        """What the body says of the fields on the page: those of another service mean something else."""
+        same = self.row is not None and self.row.service == chosen.id
+        return {key: value for key, value in self.body.items() if same or key not in OF_THE_SERVICE}
+
 
 @require_safe
 def page(request: HttpRequest) -> HttpResponse:
@@ -62,7 +67,7 @@ def page(request: HttpRequest) -> HttpResponse:
     wanted = request.GET.get("request", "")
     row = queries.find(by, prefill.number(wanted)) if wanted else None
     listed = catalog.every_service()
-    chosen = chosen_of(request.GET.get("service", "")[:_LONGEST] or (row.service if row else ""), listed)
+    chosen = chosen_of(request.GET.get("service", row.service if row else "")[:_LONGEST], listed)
     beside = beside_of(row, chosen)
     words = request.GET.get("q", "")[:_LONGEST].strip()
     controls = Controls(chosen.id, row if row and permissions.can_edit(by, row) else None)
@@ -75,7 +80,7 @@ def page(request: HttpRequest) -> HttpResponse:
 def groups_of(chosen: Chosen, beside: Beside) -> Iterator[Group]:
     body = (*reference.of_body(), chosen.group)
     yield reference_call.of_headers()
-    yield from reference.marked(body, beside.body) if beside.row else body
+    yield from reference.marked(body, beside.of(chosen)) if beside.row else body
     yield reference.of_the_portal()
     yield reference_call.of_answers()
 

@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from connections.models import ConnectionRequest
 from connections.spec.characters import visible
-from connections.spec.fields import defaults
+from connections.spec.fields import OF_THE_SERVICE, defaults
 from connections.spec.reference import Entry, Group, Piece, Sentence, Value, anchor_of
 from connections.spec.rules import RULES, check
 
@@ -81,11 +81,16 @@ class Controls:
     def address_of(self, entry: Entry) -> str:
         if not entry.control:
             return ""
-        if self.edited is not None:
-            return f"{reverse('connections:edit', args=[self.edited.pk])}#id_{self._in_sight(entry)}"
+        if edited := self._form_with(entry):
+            return f"{reverse('connections:edit', args=[edited.pk])}#id_{self._in_sight(entry)}"
         query = {**({"service": self.service} if self.service else {}), **dict(entry.query)}
         asked = f"?{urlencode(query)}" if query else ""
         return f"{reverse('connections:new')}{asked}#id_{entry.control}"
+
+    def _form_with(self, entry: Entry) -> ConnectionRequest | None:
+        # The form of a request has the settings of its own service alone.
+        others = entry.path.partition(".")[0] in OF_THE_SERVICE and self.edited and self.edited.service != self.service
+        return None if others else self.edited
 
     def _in_sight(self, entry: Entry) -> str:
         # A control that does not apply is hidden: the one that decides about it comes before it.
