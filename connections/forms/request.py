@@ -44,6 +44,7 @@ class RequestForm(forms.Form):
     """
 
     use_required_attribute = False
+    edited = 0  # the number of the request whose form this is
     bound_field_class = Marked
 
     def __init__(

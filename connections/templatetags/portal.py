@@ -111,8 +111,10 @@ _REFERENCE = (
 
 def reference_link(bound: BoundField) -> SafeString | str:
     """What the API says of the field: a link beside its control, for whoever asks."""
-    path, service = getattr(bound.field, "reference", ""), bound.form.data.get("service", "")
-    asked = f"?{urlencode({'service': service})}" if service else ""
+    path, form = getattr(bound.field, "reference", ""), bound.form
+    beside = {"service": form.data.get("service"), "request": getattr(form, "edited", 0)}
+    query = urlencode({name: value for name, value in beside.items() if value})
+    asked = f"?{query}" if query else ""
     return format_html(_REFERENCE, reverse("connections:reference"), asked, anchor_of(path), path) if path else ""
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
+from connections.models import ConnectionRequest
 from tests import catalogs, factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -69,6 +70,16 @@ def test_from_a_field_of_the_form_to_its_reference_and_to_the_control(reader: Pa
     page.go_back()
     page.locator("[id='field-networking_method']").get_by_role("link", name="In the form").click()
     expect(page.get_by_label("Directly")).to_be_focused()
+
+
+def test_a_draft_that_was_saved_while_one_typed_stands_beside_its_fields(reader: Page) -> None:
+    reader.goto("/requests/new/?service=postgres")
+    reader.get_by_label("Reason").fill("Sales of last week")
+    expect(reader.locator("[data-draft-status]")).to_contain_text("Draft saved", timeout=15_000)
+    with reader.context.expect_page() as opened:
+        reader.get_by_role("link", name="Reference of sync_frequency").click()
+    draft = ConnectionRequest.objects.get()
+    expect(opened.value.get_by_role("link", name=f"request #{draft.pk}")).to_be_visible()
 
 
 def test_paper_shows_all_and_no_navigation(reader: Page, cast: dict[str, Any]) -> None:

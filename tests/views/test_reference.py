@@ -187,6 +187,22 @@ def test_who_may_not_see_the_request_gets_nothing_of_it(asked: ConnectionRequest
         assert as_user("requester").get(HERE, {"request": odd}).status_code == 404
 
 
+def test_the_form_of_a_request_leads_to_the_reference_beside_that_request(client: Client, cast: dict[str, Any]) -> None:
+    row = factories.draft(cast["requester"])
+    wanted = {f"{HERE}?service=google_sheets&request={row.pk}"}
+    assert referred(client.get(f"/requests/{row.pk}/edit/")) == wanted
+    drawn = client.post("/requests/new/config/", {"service": "google_sheets", "edited": str(row.pk)})
+    assert referred(drawn) == wanted, "the settings that follow the service too"
+    posted = client.post(f"/requests/{row.pk}/edit/", {"service": "google_sheets", "action": "submit"})
+    assert referred(posted) == wanted
+
+
+def referred(answer: Any) -> set[str]:
+    """The addresses of the reference beside the controls of a form, without their fields."""
+    found = re.findall(r'<a class="field-reference" href="([^"#]*)#', answer.content.decode())
+    return set(map(html.unescape, found))
+
+
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.CREATED])
 def test_a_request_links_to_what_its_fields_mean(client: Client, cast: dict[str, Any], status: Status) -> None:
     row = factories.request_in(status, cast["requester"], cast["approver"])

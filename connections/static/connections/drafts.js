@@ -31,6 +31,7 @@ export class Autosave {
     this.failures = 0;
     this.running = null;
     this.held = ""; // the texts that the server was last heard to hold
+    for (const click of ["click", "auxclick"]) form.addEventListener(click, (event) => this.beside(event.target.closest("a.field-reference")));
     addEventListener("online", () => this.unsaved && this.save());
     addEventListener("pagehide", () => this.leave());
   }
@@ -104,13 +105,22 @@ export class Autosave {
     }
   }
 
-  stored({ version }, sent) {
+  stored({ id, version }, sent) {
     this.failures = 0;
+    this.draft = id;
     knows(this.form, version);
     this.held = sent;
     this.saved(sent);
     this.saidAt = Date.now();
     this.sayAge();
+  }
+
+  /** A link to the reference, which then shows the settings of this draft. */
+  beside(link) {
+    if (!link || !this.draft) return;
+    const address = new URL(link.href);
+    address.searchParams.set("request", this.draft);
+    link.href = address;
   }
 
   // How long ago: of use to the eye, and no news for a screen reader.

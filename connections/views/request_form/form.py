@@ -216,6 +216,7 @@ def _show(request: HttpRequest, page: Page, form: RequestForm, gallery: Gallery 
         page.banners += limits.notes(page.by)
     if page.posted and (words := prefill.not_taken_words(form, sent=False)):
         page.banners.append(words)
+    form.edited = page.edited.pk if page.edited else 0
     shown: Review = review_of(form, by=page.by, edited=page.edited)
     link = prefill_link.link(form, str(page.preset.pk) if page.preset else "")
     context = {"form": form, "page": page, "review": shown, "link": link, "gallery": gallery}

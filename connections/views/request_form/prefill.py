@@ -235,5 +235,6 @@ def drawn_form(texts: dict[str, str]) -> RequestForm:
     # Nothing of a drawn form is stored, so a preset that is no longer offered is drawn too.
     preset = Preset.objects.filter(pk=number(texts.get("preset", ""))).first()
     form = RequestForm.from_post(presets.laid_over(texts, preset), Purpose.KEEP)
+    form.edited = number(texts.get("edited", ""))
     presets.lock(form, preset)
     return form
