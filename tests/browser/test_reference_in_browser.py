@@ -82,6 +82,15 @@ def test_a_draft_that_was_saved_while_one_typed_stands_beside_its_fields(reader:
     expect(opened.value.get_by_role("link", name=f"request #{draft.pk}")).to_be_visible()
 
 
+def test_what_is_wrong_comes_before_the_control_that_one_came_to(reader: Page) -> None:
+    reader.goto(HERE)
+    reader.locator("[id='field-sync_frequency']").get_by_role("link", name="In the form").click()
+    expect(reader.locator("#id_sync_frequency")).to_be_focused()
+    reader.evaluate("document.querySelector('[data-request-form]').requestSubmit()")
+    expect(reader.locator("[data-error-summary]")).to_be_focused()
+    assert reader.url.endswith("/requests/new/"), "a browser that finds the control in the address goes there again"
+
+
 def test_paper_shows_all_and_no_navigation(reader: Page, cast: dict[str, Any]) -> None:
     row = factories.submitted(cast["requester"])
     reader.goto(f"{HERE}?request={row.pk}")

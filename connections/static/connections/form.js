@@ -387,4 +387,8 @@ apply({ first: true });
 if ("posted" in form.dataset && hasTyped()) autosave.typed(); // what was submitted and refused is not lost either
 document.querySelector("[data-error-summary], [data-banner]")?.focus();
 const led = location.hash.startsWith("#id_") && document.getElementById(location.hash.slice(1));
-if (led) leadTo(led);
+if (led) {
+  // The browser would keep it when the form is sent, and lead there again, away from what is wrong.
+  history.replaceState(history.state, "", location.pathname + location.search);
+  if (!document.querySelector("[data-error-summary]")) leadTo(led);
+}
