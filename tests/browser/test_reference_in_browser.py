@@ -91,6 +91,19 @@ def test_what_is_wrong_comes_before_the_control_that_one_came_to(reader: Page) -
     assert reader.url.endswith("/requests/new/"), "a browser that finds the control in the address goes there again"
 
 
+def test_an_address_that_names_nothing_breaks_nothing(reader: Page) -> None:
+    reader.goto(f"{HERE}#%")
+    reader.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert reader.locator("main details:not([open])").count() == 0
+
+
+def test_on_paper_each_field_has_its_label(reader: Page) -> None:
+    reader.goto(HERE)
+    reader.emulate_media(media="print")
+    for label in ("Sync frequency", "Networking method", "Trust certificates without review"):
+        expect(reader.locator("[data-reference]").get_by_text(label, exact=True)).to_be_visible()
+
+
 def test_paper_shows_all_and_no_navigation(reader: Page, cast: dict[str, Any]) -> None:
     row = factories.submitted(cast["requester"])
     reader.goto(f"{HERE}?request={row.pk}")

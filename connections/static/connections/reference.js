@@ -45,9 +45,17 @@ box.addEventListener("input", () => {
   remember();
 });
 
+function named() {
+  try {
+    return document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  } catch {
+    return null; // an address such as "#%" names nothing
+  }
+}
+
 // A link to a field that the search has hidden ends the search: what one asked for by name is what one sees.
 function reveal() {
-  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = named();
   if (!target?.hidden) return;
   box.value = "";
   search();
