@@ -89,6 +89,11 @@ def test_the_largest_body_fits_into_a_task() -> None:
     assert len(largest.encode()) < 1024**2
 
 
+def test_it_says_which_conductor_it_needs() -> None:
+    """An older one sends `Basic null`, or repeats a call that takes minutes."""
+    assert "Conductor 3.32 or newer, or Orkes" in definition(body_of())["description"]
+
+
 def test_a_masked_secret_is_spoken_of() -> None:
     assert MASK in definition(body_of(schema="s", password=MASK))["description"]
     assert MASK not in definition(body_of(schema="s"))["description"]

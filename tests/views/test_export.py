@@ -80,6 +80,7 @@ def test_the_page_shows_the_ways_and_links_the_files(as_user: As, conn_request: 
         )
     assert "$FIVETRAN_API_KEY:$FIVETRAN_API_SECRET" in page
     assert "sandbox-secret" not in page
+    assert "Conductor 3.32 or newer, or Orkes" in page
 
 
 @pytest.mark.django_db

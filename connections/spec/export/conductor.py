@@ -2,7 +2,8 @@
 
 Read in the source of conductor-oss/conductor at b54f0d4 (August 2026) and in Orkes' documents: an expression is `${…}`
 in any text of `inputParameters`; `workflow.secrets` is read when the task runs and never stored with it, at Orkes as in
-Conductor since July 2026; an older Conductor has only `workflow.input`, which its executions show to everybody.
+Conductor since 3.31.2. An older one knows no secrets and sends `Basic null`; and before its commit e4898a6, first in
+3.32.0, a task that takes longer than about a minute is handed out once more while it runs, whatever its retries are.
 """
 
 import json
@@ -72,7 +73,8 @@ def _as_text(body: Mapping[str, Any]) -> str:
 
 def _description(body: Mapping[str, Any]) -> str:
     said = (
-        f"Creates a connection at Fivetran. The secret {_SECRET} is the Base64 form of API key, colon and API secret."
+        f"Creates a connection at Fivetran. The secret {_SECRET} is the Base64 form of API key, colon and API secret. "
+        "Conductor 3.32 or newer, or Orkes: an older one has no secrets, or may send a slow call twice."
     )
     if _has_expression(body):
         said += " The body is a text, and \\u0024 in it a dollar sign: Conductor takes one before a brace for its own."

@@ -72,7 +72,8 @@ WAYS = {
     "conductor": Way(
         "Conductor",
         "For a team that builds workflows: one HTTP task, ready to register.",
-        "Store a secret FIVETRAN_BASIC in Conductor: the Base64 form of API key, colon and API secret.",
+        "It needs Conductor 3.32 or newer, or Orkes: an older one has no secrets, or may send a slow call twice. Store "
+        "a secret FIVETRAN_BASIC there: the Base64 form of API key, colon and API secret.",
         "application/json",
         lambda asked: f"{export.as_conductor(asked.body, settings.FIVETRAN_BASE_URL, asked.reader_email)}\n",
     ),
