@@ -256,7 +256,8 @@ FIELDS: tuple[Field, ...] = (
         default="NORMAL",
         more=(
             "How late is late: from LOW, which warns last, to HIGH, which warns first; SYNC_FREQUENCY follows the "
-            "schedule, and CUSTOM takes a threshold in minutes."
+            "schedule, and CUSTOM takes a threshold in minutes. Fivetran's documents of the call give two defaults, "
+            "NORMAL and in newer ones LOW: say which one is meant."
         ),
     ),
     Field(
@@ -319,6 +320,7 @@ FIELDS: tuple[Field, ...] = (
         "Destination schema names",
         # With Fivetran's naming the schema name is the connection's name and unique: what makes a lost answer findable.
         "Fivetran's naming, always.",
+        choices=(("FIVETRAN_NAMING", "Fivetran's names"), ("SOURCE_NAMING", "The source's own names")),
         default="FIVETRAN_NAMING",
         constant=True,
         more=(

@@ -1,11 +1,11 @@
 """The reference of `POST /v1/connections`: each field of the body, from the same tables as form and rules."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from connections.spec.fields import FIELDS, NAMING, OBJECTS, OF_THE_OWNER, OF_THE_SERVICE, Field, Type
+from connections.spec.fields import BY_PATH, FIELDS, NAMING, OBJECTS, OF_THE_OWNER, OF_THE_SERVICE, Field, Type
 from connections.spec.payloads import at, build_body
 from connections.spec.rules import RULES, Effect, Rule, When
 
@@ -76,8 +76,8 @@ class Group:
 
 def anchor_of(path: str) -> str:
     """The place of the field on the page; an entry of a list shares that of its list."""
-    parts = path.replace("[]", "").replace(" ", "-").split(".")
-    return f"field-{'.'.join(part for part in parts if not part.isdigit())}"
+    first, *parts = path.replace("[]", "").replace(" ", "-").split(".")
+    return f"field-{'.'.join((first, *(part for part in parts if not part.isdigit())))}"
 
 
 def of_body(fields: Iterable[Field] = FIELDS) -> Iterator[Group]:
@@ -152,8 +152,17 @@ def as_json(value: Any) -> str:
 
 
 def required_words(field: Field, own: Iterable[Rule]) -> str:
-    depends = any(rule.effect is Effect.REQUIRED for rule in own)
-    return "Required" if field.required else "Required at times" if depends else ""
+    if field.required:
+        return "Required"
+    asks = [rule.when for rule in own if rule.effect is Effect.REQUIRED]
+    if holder_of(field) and asks and all(map(_of_the_form, asks)):
+        return f"Required in {holder_of(field)}"
+    return "Required at times" if asks else ""
+
+
+def _of_the_form(whens: Sequence[When]) -> bool:
+    """Whether only answers count that are no part of the body, so that the API knows no such condition."""
+    return bool(whens) and all(when.path in BY_PATH and BY_PATH[when.path].ours for when in whens)
 
 
 # --- when it counts --------------------------------------------------------------------------------------------------
@@ -166,16 +175,19 @@ def sentences_of(own: Iterable[Rule]) -> Iterator[Sentence]:
         if any(when.pattern for when in rule.when):
             yield (Piece(reason),)
         elif rule.effect is Effect.APPLIES:
-            yield (Piece("Applies only while "), *_conditions(rule.when), Piece("."))
+            words = "The form asks for it while " if _of_the_form(rule.when) else "Applies only while "
+            yield (Piece(words), *_conditions(rule.when), Piece("."))
         elif rule.effect is Effect.ADVISED:
             yield (Piece(f"Counts {rule.reason}: while "), *_conditions(rule.when), Piece("."))
         elif rule.effect is Effect.REQUIRED and rule.when == applies:
-            yield (Piece("It is required then."),)
+            if not _of_the_form(applies):
+                yield (Piece("It is required then."),)
         elif rule.effect is Effect.REQUIRED:
             yield (Piece("Required while "), *_conditions(rule.when), Piece("."))
         elif rule.effect is Effect.FORCED:
             words = f", whatever was chosen: {rule.reason}."
-            yield (Piece(f"Sent as {as_json(rule.value)} while "), *_conditions(rule.when), Piece(words))
+            sent = "The portal sends" if _of_the_form(rule.when) else "Sent as"
+            yield (Piece(f"{sent} {as_json(rule.value)} while "), *_conditions(rule.when), Piece(words))
         else:
             yield (Piece(reason),)
 

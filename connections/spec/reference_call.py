@@ -51,7 +51,19 @@ _OF_BODY = Answer(
     "Something in the body is not as Fivetran wants it. message says what.",
     Owner.REQUESTER.label,
 )
+_TAKEN = (
+    "The destination has a connection of this name already. Fivetran's message says so in either status. Where the "
+    "portal had sent the same before, it first looks whether that connection is its own; otherwise choose another name."
+)
 _OTHERS = (
+    Answer("400", "SchemaExists", _TAKEN, Owner.REQUESTER.label),
+    Answer("409", "SchemaExists", _TAKEN, Owner.REQUESTER.label),
+    Answer(
+        "409",
+        "",
+        "Something else at Fivetran stands against it just now. message says what: correct it, and submit a copy.",
+        Owner.REQUESTER.label,
+    ),
     Answer(
         "429",
         "",

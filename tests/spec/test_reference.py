@@ -73,6 +73,7 @@ def test_what_is_allowed_and_assumed_is_written_as_json() -> None:
     assert found["sync_frequency"].values[:2] == (Value("1", "Every minute"), Value("5", "Every 5 minutes"))
     assert found["networking_method"].values[2] == Value('"SshTunnel"', "SSH tunnel")
     assert len(found["daily_sync_time"].values) == 24
+    assert [one.json for one in found["destination_schema_names"].values] == ['"FIVETRAN_NAMING"', '"SOURCE_NAMING"']
     defaults = {path: entry.default for path, entry in found.items() if entry.default}
     assert defaults == {
         "sync_frequency": "360",
@@ -86,6 +87,10 @@ def test_what_is_allowed_and_assumed_is_written_as_json() -> None:
     }
 
 
+def test_a_default_that_fivetrans_documents_dispute_is_told_with_the_other_one() -> None:
+    assert "two defaults, NORMAL and in newer ones LOW" in entries()["data_delay_sensitivity"].text
+
+
 def test_what_is_required() -> None:
     required = {path: entry.required for path, entry in entries().items() if entry.required == "Required"}
     assert set(required) == {"service", "group_id"}
@@ -94,15 +99,18 @@ def test_what_is_required() -> None:
         "data_delay_threshold",
         "private_link_id",
         "proxy_agent_id",
-        "connect_card_config.redirect_uri",
     }
+    # Whether there is a Connect Card is a question of the form: the API asks for the address wherever the object is.
+    assert entries()["connect_card_config.redirect_uri"].required == "Required in connect_card_config"
+    assert said("connect_card_config.redirect_uri") == "The form asks for it while use_connect_card is true."
+    assert said("connect_card_config.all_fields").startswith("The form asks for it while use_connect_card is true.")
 
 
 def test_the_rules_are_told_in_words_with_links_to_the_fields_they_ask() -> None:
     assert said("daily_sync_time") == ('Applies only while sync_frequency is 1440 and schedule_type is not "manual".')
     assert said("private_link_id") == 'Applies only while networking_method is "PrivateLink". It is required then.'
     assert said("run_setup_tests").startswith(
-        "Sent as false while use_connect_card is true, whatever was chosen: with a Connect Card"
+        "The portal sends false while use_connect_card is true, whatever was chosen: with a Connect Card"
     )
     assert "With a manual schedule the frequency has no effect." in said("sync_frequency")
     for rule in RULES:
@@ -132,3 +140,22 @@ def test_the_answers_begin_with_the_creation_and_name_who_acts_on_a_refusal() ->
     assert next(iter(told)) == ("201", "Success")
     assert told["403", "Forbidden"] == told["404", "NotFound_Group"] == "an operator"
     assert told["400", "InvalidInput"] == "the requester" and told["429", ""] == "the portal"
+    assert told["400", "SchemaExists"] == told["409", "SchemaExists"] == told["409", ""] == "the requester"
+
+
+def test_each_entry_has_a_place_of_its_own_on_the_page() -> None:
+    groups = (
+        *reference.of_body(),
+        reference.of_any_service(),
+        reference_call.of_headers(),
+        reference_call.of_answers(),
+    )
+    anchors = [entry.anchor for group in groups for entry in group.entries]
+    assert len(set(anchors)) == len(anchors)
+    assert {"field-429", "field-409"} <= set(anchors) and "field-" not in anchors
+    assert reference.anchor_of("config.files.0.name") == reference.anchor_of("config.files[].name")
+
+
+def test_all_that_the_call_is_documented_to_answer_is_there() -> None:
+    statuses = {answer.status for answer in reference_call.answers()}
+    assert {"201", "400", "401", "404", "406", "409", "415"} <= statuses
