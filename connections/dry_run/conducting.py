@@ -8,7 +8,7 @@ from typing import Any
 from connections import catalog
 from connections.dry_run import at_fivetran, of_request
 from connections.dry_run.findings import Subject
-from connections.dry_run.judgement import judged
+from connections.dry_run.judgement import asked_body, judged
 from connections.dry_run.reads import Read, Reads
 from connections.fivetran import configured
 from connections.fivetran.errors import RateLimited, Unauthorized
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 SECONDS = 10.0  # for all of it
 READING = 8.5  # of these; afterwards nothing is waited for
 PAUSE = 0.1  # between two times that results are told: nobody sees more, and each is a write to the disk
+MOST_PAGES = 2  # of the connections with one name in one destination
 PATIENCE = {"connect_timeout": 2.0, "read_timeout": 4.0, "get_deadline": 4.0}  # of a call, with its repetitions
 
 Tell = Callable[[list[Result]], bool]
@@ -61,7 +62,7 @@ def conduct(conn_request: ConnectionRequest, tell: Tell) -> Conducted | None:
     """Test the request. Meanwhile `tell` is given the results as far as they are known; it returns False where nobody
     wants them any more, which ends the test.
     """
-    body = conn_request.payload or payloads.build_body(conn_request.values)
+    body = asked_body(conn_request)
     breaker = circuit_breaker.current()
     rate_budget.record_rate_limit(breaker)  # what this process has just read, and others may not know
     subject = Subject(conn_request, body, breaker, {}, {})
@@ -103,7 +104,7 @@ def _begin(reads: Reads, body: Mapping[str, Any]) -> None:
     if group_id:
         reads.begin("destination", lambda client: client.get_destination(group_id))
     if group_id and schema:
-        reads.begin("name", lambda client: client.find_connections(group_id, schema))
+        reads.begin("name", lambda client: client.find_connections(group_id, schema, most_pages=MOST_PAGES))
     for path, (place, _kind) in at_fivetran.NETWORKS.items():
         if item := body.get(path):
             _begin_network(reads, path, place, str(item))
@@ -131,11 +132,17 @@ def _follow_up(subject: Subject, reads: Reads) -> None:
 
 def _judge(subject: Subject) -> None:
     service, read = str(subject.body.get("service") or ""), subject.done.get("metadata")
-    metadata = catalog.known_metadata_of(service)
-    if read is not None and read.is_answered and catalog.is_metadata(read.data) and read.data != metadata:
-        metadata = read.data
-        catalog.keep_metadata(service, metadata)
-    subject.judgement = judged(subject.row, metadata)
+    known = catalog.known_metadata_of(service)
+    if read is not None and read.is_answered and catalog.is_metadata(read.data):
+        try:
+            subject.judgement = judged(subject.row, read.data, is_live=True)
+        except Exception:  # by what is known, then; and the form of others is not to meet this either
+            log.exception("the metadata of %s could not be used for request %s", service, subject.row.pk)
+        else:
+            if read.data != known:
+                catalog.keep_metadata(service, read.data)
+    if subject.judgement is None:
+        subject.judgement = judged(subject.row, known)
 
 
 def _look(subject: Subject, reads: Reads) -> bool:

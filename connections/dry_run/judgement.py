@@ -41,6 +41,7 @@ class Judgement:
     body: dict[str, Any]
     digest: str
     config: Config = field(default_factory=Config)  # as the service's metadata has it
+    is_live: bool = False  # whether Fivetran has just told that metadata
     errors: Words = field(default_factory=dict)
     doubts: Words = field(default_factory=dict)
 
@@ -51,14 +52,24 @@ class Judgement:
             said.append(words)
 
 
-def judged(conn_request: ConnectionRequest, metadata: Mapping[str, Any]) -> Judgement:
+def asked_values(conn_request: ConnectionRequest) -> dict[str, Any]:
+    """path -> value of what is asked for: a draft's with what its preset imposes now, else what was submitted."""
+    if conn_request.payload:
+        return dict(conn_request.values)
+    return {**conn_request.values, **presets.imposed_values(conn_request.preset)}
+
+
+def asked_body(conn_request: ConnectionRequest) -> dict[str, Any]:
+    return conn_request.payload or payloads.build_body(asked_values(conn_request))
+
+
+def judged(conn_request: ConnectionRequest, metadata: Mapping[str, Any], *, is_live: bool = False) -> Judgement:
     """By `metadata`, the service's; empty where it is not known."""
-    values = {**conn_request.values, **presets.imposed_values(conn_request.preset)}
-    form = RequestForm.from_values(values, Purpose.SUBMIT, metadata)
+    form = RequestForm.from_values(asked_values(conn_request), Purpose.SUBMIT, metadata)
     body = conn_request.payload or payloads.build_body(form.values())
     told = catalog.service_config_of(dict(metadata))
     config = parse(told, str(body.get("service") or ""))
-    found = Judgement(body, conn_request.digest or payloads.digest(body), config)
+    found = Judgement(body, conn_request.digest or payloads.digest(body), config, is_live)
     for name, errors in form.errors.items():
         # What belongs to no field is about lists and secrets of the service.
         whole = name == NON_FIELD_ERRORS

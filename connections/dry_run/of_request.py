@@ -12,13 +12,13 @@ from connections.dry_run.findings import Said, Subject, result, sentence, unread
 from connections.dry_run.reads import Read
 from connections.dry_run.shown import spelled
 from connections.fivetran.errors import RateLimited, clean
-from connections.models import BreakerReason, CircuitBreaker, Pace
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Pace
 from connections.models.circuit_breaker import RATE_WINDOW
 from connections.queue import circuit_breaker, rate_budget
 from connections.queue.job import Needs
 from connections.spec import payloads
 from connections.spec.dry_run import BAD, Check, CheckState, Result
-from connections.states import Owner
+from connections.states import FINAL, Owner
 
 PASSED, WARNING, FAILED = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED
 NOT_POSSIBLE = CheckState.NOT_POSSIBLE
@@ -43,6 +43,8 @@ def _config(subject: Subject, read: Read | None) -> Iterator[Said]:
     named = len(payloads.config_of(subject.judged.body))
     if read is None:
         yield Said(NOT_POSSIBLE, "Without a service there are no settings to look at.")
+    elif read.is_answered and not subject.judged.is_live:
+        yield Said(NOT_POSSIBLE, "Fivetran's answer tells no settings that could be compared with these.")
     elif read.is_answered:
         words = "1 setting fits" if named == 1 else f"{named} settings fit"
         yield Said(PASSED, f"{words} what Fivetran tells of this service now. No secret is among them.")
@@ -107,7 +109,7 @@ def request(subject: Subject) -> Result:
     others = sum(len(words) for check, words in judged.errors.items() if check is not Check.REQUEST)
     if not judged.body:
         said.append(Said(NOT_POSSIBLE, "Nothing is filled in yet."))
-    words = "This is what was sent" if subject.row.first_sent_at else "This is what would be sent once it is approved"
+    words = what_becomes_of(subject.row)
     noted = f", after what is named above is mended ({others})" if others else ""
     said.append(Said(PASSED, f"{words}{noted}."))
     found = result(Check.REQUEST, said)
@@ -118,6 +120,18 @@ def request(subject: Subject) -> Result:
         "body": spelled(judged.body, judged.config),
     }
     return Result(found.check, found.state, found.sentences, found.acts, (sent,))
+
+
+def what_becomes_of(conn_request: ConnectionRequest) -> str:
+    if conn_request.first_sent_at:
+        return "This is what was sent"
+    if conn_request.connection_id:
+        return "It was made elsewhere, so the portal sends nothing"
+    if conn_request.payload and conn_request.state in FINAL:
+        return "The request has ended, so this is not sent"
+    if conn_request.approved_at:
+        return "This is what will be sent"
+    return f"This is what would be sent once it is {'' if conn_request.payload else 'submitted and '}approved"
 
 
 def _size(body: Mapping[str, Any]) -> Iterator[Said]:

@@ -1,5 +1,6 @@
 """The calls of a dry run: several at the same time, and none that outlasts it."""
 
+import logging
 from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from connections.fivetran.exchanges import Exchange
 from connections.fivetran.reader import FivetranReader
 from connections.fivetran.transport import boottime
 
+log = logging.getLogger(__name__)
 AT_ONCE = 6
 LATE = "Fivetran did not answer within the time that this test has."
 
@@ -66,7 +68,7 @@ class Reads:
         elif boottime() >= self.until:
             self.done[name] = Read(name, why_not=LATE)
         else:
-            self._waiting[self._pool.submit(_asked, self.client, name, ask)] = name
+            self._waiting[self._pool.submit(_asked, self.client, name, ask, self.until)] = name
 
     def wait(self, most: float | None = None) -> list[Read]:
         """Until the next answer is there, `most` seconds have passed, or the time is over; returns what was told."""
@@ -81,17 +83,21 @@ class Reads:
         return answered
 
     def end(self) -> None:
-        # A call that nobody waits for ends by the client's own deadline.
+        # What nobody waits for any more ends by `until`, whatever it is: a process that stops waits for its threads.
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _asked(client: FivetranReader, name: str, ask: Ask) -> Read:
-    with client.heard() as exchanges:
+def _asked(client: FivetranReader, name: str, ask: Ask, until: float) -> Read:
+    with client.heard() as exchanges, client.ending_by(until):
         try:
             answer = ask(client)
         except FivetranError as error:
             return Read(name, error=error, exchanges=tuple(exchanges))
         except ValueError as unusable:  # before anything was sent
             return Read(name, why_not=f"{unusable} Nothing was asked.")
+        except Exception as failure:  # the others go on
+            log.exception("the read %s of a dry run failed", name)
+            words = f"The portal could not make this call ({type(failure).__name__})."
+            return Read(name, why_not=words, exchanges=tuple(exchanges))
         data = answer.data if isinstance(answer, Answer) else answer
         return Read(name, data=data, exchanges=tuple(exchanges))

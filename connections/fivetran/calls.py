@@ -79,6 +79,22 @@ class Caller:
         finally:
             del self._local.heard
 
+    @contextmanager
+    def ending_by(self, until: float) -> Iterator[None]:
+        """All that this thread reads within it, each page and each repetition, ends by `until` (`boottime()`)."""
+        self._local.until = until
+        try:
+            yield
+        finally:
+            del self._local.until
+
+    def _by(self, own: float) -> float:
+        return min(own, getattr(self._local, "until", own))
+
+    def _until(self, until: float) -> Timing:
+        end = getattr(self._local, "until", None)
+        return Timing(self._quick.connect, self._quick.read, max(until - boottime(), 0.001), end)
+
     def _post(self, path: str, body: Mapping[str, Any], usable: Usable, timing: Timing) -> Answer:
         return self._change("POST", path, body, usable, timing)
 
@@ -98,11 +114,10 @@ class Caller:
 
     def _get(self, path: str, params: Mapping[str, str], usable: Usable) -> Answer:
         # Not urllib3's Retry: between two tries that reads the whole body of a 5xx into memory, however long it is.
-        until = boottime() + self._quick.total
+        until = self._by(boottime() + self._quick.total)
         for repeats_left in reversed(range(GET_TRIES)):
-            timing = Timing(self._quick.connect, self._quick.read, max(until - boottime(), 0.001))
             request = requests.Request("GET", f"{self.base_url}/v1{path}", params=dict(params))
-            ending = self._ending(self._wire("reading"), request, usable, timing, GET_BODY_CAP)
+            ending = self._ending(self._wire("reading"), request, usable, self._until(until), GET_BODY_CAP)
             if not isinstance(ending, FivetranError):
                 return ending
             pause = random.uniform(0.1, 0.5) * 2 ** (GET_TRIES - 1 - repeats_left)  # noqa: S311

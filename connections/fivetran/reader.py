@@ -9,9 +9,9 @@ from typing import Any
 import requests
 
 from .answers import Answer, envelope_of
-from .calls import GET_BODY_CAP, Caller, has_items
+from .calls import GET_BODY_CAP, MAX_PAGES, Caller, has_items
 from .errors import FivetranError
-from .transport import Reply
+from .transport import Reply, boottime
 
 IDENTIFIER = re.compile(r"[A-Za-z0-9_]+")
 IDENTIFIER_LENGTH = 255
@@ -24,10 +24,10 @@ CHECK = "/_sandbox/check"  # of the sandbox alone: what its POST /v1/connections
 
 # What is given this and not the whole client cannot create, change or delete anything: its type has no method for it.
 class FivetranReader(Caller):
-    def find_connections(self, group_id: str, schema: str) -> list[dict[str, Any]]:
+    def find_connections(self, group_id: str, schema: str, *, most_pages: int = MAX_PAGES) -> list[dict[str, Any]]:
         if not group_id or not schema:
             raise ValueError("Without a group and a name the list would be that of all connections.")
-        return self._items("/connections", {"group_id": group_id, "schema": schema})
+        return self._items("/connections", {"group_id": group_id, "schema": schema}, most_pages=most_pages)
 
     def list_connections(self) -> list[dict[str, Any]]:
         """With their configuration or without: live answers have it, the OpenAPI file does not promise it."""
@@ -124,8 +124,8 @@ class FivetranReader(Caller):
         """
         request = requests.Request("POST", f"{self.base_url}{CHECK}", {"Content-Type": "application/json"})
         request.data = json.dumps(body, allow_nan=False).encode()
-        wire = self._wire("reading")
-        ending = self._ending(wire, request, _is_foretold, self._quick, GET_BODY_CAP, opened=_as_data)
+        wire, timing = self._wire("reading"), self._until(self._by(boottime() + self._quick.total))
+        ending = self._ending(wire, request, _is_foretold, timing, GET_BODY_CAP, opened=_as_data)
         if isinstance(ending, FivetranError):
             raise ending
         return ending

@@ -88,6 +88,48 @@ def test_what_is_not_answered_in_time_is_not_waited_for(fivetran: Fivetran) -> N
     reads.end()
 
 
+def test_a_list_of_many_pages_ends_with_the_run(fivetran: Fivetran) -> None:
+    page = {"code": "Success", "data": {"items": [], "next_cursor": "again"}}
+    conn_request, before = draft(), time.monotonic()
+    fivetran.next({"method": "GET", "path": "/v1/connections*", "times": 1, "status": 200, "body": page, "delay": 0.2})
+    other = {"code": "Success", "data": {"items": [], "next_cursor": "and again"}}
+    fivetran.next(
+        {"method": "GET", "path": "/v1/connections*", "times": 50, "status": 200, "body": other, "delay": 0.2}
+    )
+    found = dry_run_of(conn_request)
+    assert found[Check.NAME].state is NOT_POSSIBLE and "does not end" in found[Check.NAME].sentences[0]
+    assert time.monotonic() - before < SECONDS and len(fivetran.looks()) == 2
+
+
+def test_nothing_is_called_after_the_end_of_a_run(fivetran: Fivetran) -> None:
+    page = {"code": "Success", "data": {"items": [], "next_cursor": "again"}}
+    fivetran.next(always(path="/v1/connections*", body=page, delay=0.4, times=1))
+    fivetran.next(always(path="/v1/connections*", body={**page, "data": {"items": [], "next_cursor": "b"}}, delay=0.4))
+    reads = Reads(configured.reader(), boottime() + 0.6)
+    reads.begin("name", lambda client: client.find_connections("amber_harbor", "orders_db"))
+    while reads.is_waiting:
+        reads.wait()
+    time.sleep(1.0)
+    calls = len(fivetran.looks())
+    time.sleep(1.0)
+    assert len(fivetran.looks()) == calls <= 2
+    reads.end()
+
+
+def test_a_call_that_fails_in_the_portal_itself_leaves_the_others(fivetran: Fivetran) -> None:
+    def broken(client: Any) -> Any:
+        raise TypeError("unheard of")
+
+    reads = Reads(configured.reader(), boottime() + 5)
+    reads.begin("account", broken)
+    reads.begin("destination", lambda client: client.get_destination("amber_harbor"))
+    while reads.is_waiting:
+        reads.wait()
+    assert "could not make this call (TypeError)" in reads.done["account"].why_not
+    assert reads.done["destination"].is_answered
+    reads.end()
+
+
 HOSTILE = "<script>alert(1)</script>\u202e\x1b[31m"
 
 
