@@ -1,5 +1,6 @@
 """The checks that read Fivetran: the key, its account and rights, destination, name, service and networking."""
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -33,8 +34,13 @@ _READS = {
     "proxy_agent_id": "proxy agents",
     "hybrid_deployment_agent_id": "hybrid deployment agents",
 }
-_AWAY = ("not connected", "not online")
+_WEIGHTS = {
+    agents.Lack.AWAY: (WARNING, Owner.OPERATOR),
+    agents.Lack.UNREADY: (FAILED, Owner.OPERATOR),
+    agents.Lack.ELSEWHERE: (FAILED, Owner.REQUESTER),
+}
 _MANAGE, _CONNECTOR = "MANAGE", "CONNECTOR"
+_READERS = frozenset({"read", "reader", "readonly", "review", "reviewer", "billing"})  # words of a role's name
 
 
 # --- account ----------------------------------------------------------------------------------------------------------
@@ -67,39 +73,59 @@ def rights(subject: Subject) -> Result:
 
 
 def _rights(subject: Subject, role: Read | None) -> Iterator[Said]:
-    reads = {_READS[name]: read for name, read in subject.done.items() if name in _READS}
+    reads = {name: read for name, read in subject.done.items() if name in _READS}
     denied = [name for name, read in reads.items() if isinstance(read.error, Refused) and read.error.status == 403]
-    seen = [name for name, read in reads.items() if read.is_answered]
-    if denied:
-        yield Said(FAILED, f"The portal's key may not read: {', '.join(denied)}.", Owner.OPERATOR)
-    if not seen:
+    for needed in (name for name in denied if name == "name"):
+        words = f"The portal's key may not read {_READS[needed]}, where a creation first looks for its name."
+        yield Said(FAILED, words, Owner.OPERATOR)
+    if others := [_READS[name] for name in denied if name != "name"]:
+        words = (
+            f"The portal's key may not read: {', '.join(others)}. A creation does not need that, and this test does."
+        )
+        yield Said(WARNING, words, Owner.OPERATOR)
+    if not any(read.is_answered for read in reads.values()):
         yield Said(NOT_POSSIBLE, "Nothing could be read with the key, so its rights are not known.")
-        return
-    if role is not None and role.is_answered:
-        yield _role(role.data)
+    elif role is not None and role.is_answered:
+        yield _role(role.data, str(subject.body.get("group_id") or ""))
     else:
         words = "The key may read all that this test asks for. Its role could not be read"
         yield Said(PASSED, f"{words}, so whether it may create is seen when it creates.")
 
 
-def _role(data: Mapping[str, Any]) -> Said:
+def _role(data: Mapping[str, Any], group_id: str) -> Said:
     """Of a user, or the permissions of a system key."""
-    permissions = data.get("permissions")
-    if isinstance(permissions, list):
-        levels = {str(p.get("access_level")) for p in permissions if is_of_connectors(p)}
-        if levels and _MANAGE not in levels:
-            return Said(FAILED, "The portal's system key may not manage connections.", Owner.OPERATOR)
-        words = "may manage connections" if levels else "names no right on connections"
-        acts = Owner.NOBODY if levels else Owner.OPERATOR
-        return Said(PASSED if levels else WARNING, f"The portal's system key {words}.", acts)
+    if isinstance(data.get("permissions"), list):
+        return _permissions([one for one in data["permissions"] if is_of_connectors(one)], group_id)
     role = str(data.get("role") or "")[:100]
     if data.get("active") is False:
         return Said(FAILED, "The user of the portal's key is not active.", Owner.OPERATOR)
-    if "read" in role.lower() or "review" in role.lower() or "billing" in role.lower():
-        words = f"The user of the portal's key has the role “{role}”, which may not create connections."
+    if _READERS.intersection(re.findall(r"[a-z]+", role.lower())):
+        words = f"The user of the portal's key has the role “{role}”, which probably may not create connections."
         return Said(WARNING, words, Owner.OPERATOR)
     told = f"Its user has the role “{role}”" if role else "Its user has no role in the whole account"
     return Said(PASSED, f"The key may read all that this test asks for. {told}.")
+
+
+def _permissions(permissions: list[Mapping[str, Any]], group_id: str) -> Said:
+    manages = [one for one in permissions if one.get("access_level") == _MANAGE]
+    if any(covers(one.get("resource_filter"), group_id) for one in manages):
+        return Said(PASSED, "The portal's system key may manage connections.")
+    if manages:
+        words = "The portal's system key may manage connections, but makes none in this destination."
+        return Said(FAILED, words, Owner.OPERATOR)
+    if permissions:
+        return Said(FAILED, "The portal's system key may not manage connections.", Owner.OPERATOR)
+    return Said(WARNING, "The portal's system key names no right on connections.", Owner.OPERATOR)
+
+
+def covers(limit: object, group_id: str) -> bool:
+    """Whether a permission with this `resource_filter` is about new connections of this destination."""
+    if not isinstance(limit, Mapping):
+        return True
+    groups = limit.get("group_ids")
+    if isinstance(groups, list) and groups:
+        return not group_id or group_id in groups
+    return not limit.get("ids")  # ids alone name connections that exist
 
 
 def is_of_connectors(permission: object) -> bool:
@@ -221,9 +247,8 @@ def _network(subject: Subject, path: str) -> Iterator[Said]:
     else:
         called = str(read.data.get("display_name") or read.data.get("name") or item)[:100]
         flaws = agents.flaws(kind, read.data, subject.body)
-        for words in flaws:
-            away = any(mark in words for mark in _AWAY)
-            acts = Owner.OPERATOR if away or "not ready" in words else Owner.REQUESTER
-            yield Said(WARNING if away else FAILED, f"{kind.label[:-1]} {called}: {words}.", acts)
+        for flaw in flaws:
+            state, acts = _WEIGHTS[flaw.lack]
+            yield Said(state, f"{kind.label[:-1]} {called}: {flaw.words}.", acts)
         if not flaws:
             yield Said(PASSED, f"{kind.label[:-1]} {called} exists and is ready.")

@@ -7,7 +7,7 @@ from typing import Any
 
 from connections.catalog.metadata import Config
 from connections.dry_run.judgement import Judgement
-from connections.dry_run.reads import Read
+from connections.dry_run.reads import LATE, Read
 from connections.dry_run.shown import NOTHING, shown
 from connections.fivetran.errors import FivetranError, NotSent, RateLimited, Refused, Unauthorized
 from connections.models import CircuitBreaker, ConnectionRequest
@@ -15,6 +15,7 @@ from connections.spec.dry_run import Check, CheckState, Result
 from connections.states import Owner
 
 ORDER = (CheckState.FAILED, CheckState.WARNING, CheckState.NOT_POSSIBLE, CheckState.PASSED)  # what counts first
+MOST, LONGEST = 20, 500  # sentences of a check, and characters of each
 
 
 @dataclass
@@ -64,7 +65,13 @@ def result(check: Check, said: Iterable[Said], *reads: Read | None, known: Confi
     worst = min(found, key=lambda one: ORDER.index(one.state))
     told = [one for one in found if one.state is not CheckState.PASSED or worst.state is CheckState.PASSED]
     exchanges = tuple(one for read in reads if read is not None for one in shown(read.name, read.exchanges, known))
-    return Result(check, worst.state, tuple(dict.fromkeys(one.words for one in told)), worst.acts, exchanges)
+    return Result(check, worst.state, _bounded(dict.fromkeys(one.words for one in told)), worst.acts, exchanges)
+
+
+def _bounded(said: Iterable[str]) -> tuple[str, ...]:
+    sentences = [words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…" for words in said]
+    more = len(sentences) - MOST
+    return (*sentences[:MOST], *([f"And {more} more."] if more > 0 else []))
 
 
 def unread(read: Read, what: str) -> Said:
@@ -82,6 +89,8 @@ def why(error: FivetranError | None) -> str:
             return "Fivetran asked the portal to wait."
         case Refused(status=403):
             return "The portal's API key may not read this."
+        case NotSent(late=True):
+            return LATE
         case NotSent():
             return "Fivetran could not be reached."
         case Refused():

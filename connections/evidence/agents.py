@@ -1,6 +1,8 @@
 """Agents and links that a body names, as of the last refresh: not connected, or of another destination."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from connections.models import CatalogEntry, Kind
@@ -27,20 +29,33 @@ def remarks(body: Mapping[str, Any], entries: Known) -> list[str]:
     for path, kind in _KINDS.items():
         entry = entries.get((kind, str(body.get(path, ""))))
         if entry is not None:  # the catalog may be older than the agent: an unknown one is no flaw
-            found += [f"{kind.label[:-1]} {entry.name}: {words}" for words in flaws(kind, entry.data, body)]
+            found += [f"{kind.label[:-1]} {entry.name}: {flaw.words}" for flaw in flaws(kind, entry.data, body)]
     return found
 
 
-def flaws(kind: Kind, data: Mapping[str, Any], body: Mapping[str, Any]) -> list[str]:
+class Lack(Enum):
+    AWAY = "it works once somebody starts it"
+    UNREADY = "it does not work yet"
+    ELSEWHERE = "it never works here"
+
+
+@dataclass(frozen=True)
+class Flaw:
+    lack: Lack
+    words: str
+
+
+def flaws(kind: Kind, data: Mapping[str, Any], body: Mapping[str, Any]) -> list[Flaw]:
     match kind:
         case Kind.HYBRID_AGENT:
             elsewhere = data.get("group_id") and data["group_id"] != body.get("group_id")
             return [
-                *([] if data.get("online") else ["it is not online"]),
-                *(["it belongs to another destination"] if elsewhere else []),
+                *([] if data.get("online") else [Flaw(Lack.AWAY, "it is not online")]),
+                *([Flaw(Lack.AWAY, "it is disabled")] if data.get("enabled") is False else []),
+                *([Flaw(Lack.ELSEWHERE, "it belongs to another destination")] if elsewhere else []),
             ]
         case Kind.PROXY_AGENT:
-            return [] if data.get("status") == "CONNECTED" else ["it is not connected"]
+            return [] if data.get("status") == "CONNECTED" else [Flaw(Lack.AWAY, "it is not connected")]
     state = str(data.get("state", ""))
     is_ready = state == "OK" or state.startswith("SOURCE_")
-    return [] if is_ready else [f"it is not ready ({state[:50] or 'state unknown'})"]
+    return [] if is_ready else [Flaw(Lack.UNREADY, f"it is not ready ({state[:50] or 'state unknown'})")]

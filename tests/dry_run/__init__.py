@@ -11,10 +11,14 @@ from django.db import connection
 from connections import worker, workflow
 from connections.models import ConnectionRequest, DryRun
 from connections.spec.dry_run import Check, CheckState, Result
+from connections.states import Owner
 from tests import factories
 
 PASSED, WARNING, FAILED = CheckState.PASSED, CheckState.WARNING, CheckState.FAILED
 NOT_POSSIBLE = CheckState.NOT_POSSIBLE
+FORBIDDEN = {"status": 403, "body": {"code": "Forbidden", "message": "No"}}
+SLOW = {"headers": {"Retry-After": "60"}, "body": {"code": "RateLimit", "message": "Slow down"}}
+AWAY = {"status": 404, "body": {"code": "NotFound", "message": "No"}}
 
 
 def postgres(**changes: Any) -> dict[str, Any]:
@@ -73,3 +77,17 @@ def working(conn_request: ConnectionRequest) -> Iterator[None]:
     finally:
         thread.join(20)
         assert not thread.is_alive()
+
+
+def answer(path: str, data: object = None, **more: Any) -> dict[str, Any]:
+    """The next answers to a read of `path`, those to its repetitions too."""
+    body = {"body": {"code": "Success", "message": "", "data": data}} if data is not None else {}
+    return {"method": "GET", "path": path, "times": 3, "status": 200, **body, **more}
+
+
+def told(found: Result, state: CheckState, *words: str, acts: Owner = Owner.NOBODY) -> None:
+    """`found` is in this state, says these words, and leaves it to `acts`."""
+    said = " ".join(found.sentences)
+    assert (found.state, found.acts) == (state, acts), said
+    for one in words:
+        assert one in said, said

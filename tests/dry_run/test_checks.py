@@ -1,48 +1,39 @@
 """Each check by itself, in each state that it can reach."""
 
-from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db.models.functions import Now
 
-from connections import worker, workflow
-from connections.fivetran import configured, rate_limit
+from connections import worker
 from connections.models import (
     BreakerReason,
     CatalogEntry,
     CircuitBreaker,
     ConnectionRequest,
     PortalPolicy,
-    Preset,
     ServiceRule,
     Stance,
 )
-from connections.spec.dry_run import Check, CheckState, Result
+from connections.spec.dry_run import Check, CheckState
 from connections.states import Owner, Status
 from tests import factories
-from tests.dry_run import FAILED, NOT_POSSIBLE, PASSED, WARNING, draft, dry_run_of, postgres, states, working
-from tests.processes import until
+from tests.dry_run import (
+    AWAY,
+    FAILED,
+    FORBIDDEN,
+    NOT_POSSIBLE,
+    PASSED,
+    WARNING,
+    answer,
+    draft,
+    dry_run_of,
+    postgres,
+    states,
+    told,
+)
 from tests.sandbox_client import Fivetran
 
 pytestmark = pytest.mark.usefixtures("group")
-FORBIDDEN = {"status": 403, "body": {"code": "Forbidden", "message": "No"}}
-SLOW = {"headers": {"Retry-After": "60"}, "body": {"code": "RateLimit", "message": "Slow down"}}
-AWAY = {"status": 404, "body": {"code": "NotFound", "message": "No"}}
-
-
-def answer(path: str, data: object = None, **more: Any) -> dict[str, Any]:
-    """The next answers to a read of `path`, those to its repetitions too."""
-    body = {"body": {"code": "Success", "message": "", "data": data}} if data is not None else {}
-    return {"method": "GET", "path": path, "times": 3, "status": 200, **body, **more}
-
-
-def told(found: Result, state: CheckState, *words: str, acts: Owner = Owner.NOBODY) -> None:
-    """`found` is in this state, says these words, and leaves it to `acts`."""
-    said = " ".join(found.sentences)
-    assert (found.state, found.acts) == (state, acts), said
-    for one in words:
-        assert one in said, said
 
 
 # --- account ----------------------------------------------------------------------------------------------------------
@@ -51,7 +42,7 @@ def test_account(fivetran: Fivetran) -> None:
     fivetran.next(answer("/v1/account/info", **FORBIDDEN))
     found = dry_run_of(draft(config__schema_prefix="b"))
     told(found[Check.ACCOUNT], NOT_POSSIBLE, "may not read this", acts=Owner.OPERATOR)
-    told(found[Check.RIGHTS], FAILED, "may not read: the account", acts=Owner.OPERATOR)
+    told(found[Check.RIGHTS], WARNING, "may not read: the account", acts=Owner.OPERATOR)
     assert found[Check.NAME].state is PASSED  # the others go on
 
 
@@ -95,7 +86,8 @@ USER, SYSTEM_KEY = "/v1/users/polite_heron", "/v1/system-keys/key_one"
     [
         ({"role": "Account Administrator", "email": "x@example.com"}, PASSED, "role “Account Administrator”"),
         ({"role": None}, PASSED, "no role in the whole account"),
-        ({"role": "Account Reviewer"}, WARNING, "may not create connections"),
+        ({"role": "Account Reviewer"}, WARNING, "probably may not create connections"),
+        ({"role": "Spreadsheet team"}, PASSED, "role “Spreadsheet team”"),
         ({"role": "Account Administrator", "active": False}, FAILED, "not active"),
     ],
 )
@@ -106,8 +98,24 @@ def test_the_role_of_the_keys_user(fivetran: Fivetran, data: dict[str, Any], sta
     assert "x@example.com" not in str(found.as_json())
 
 
-def _of_connectors(level: str) -> list[dict[str, str]]:
-    return [{"resource_type": "CONNECTOR", "access_level": level}, {"resource_type": "USER", "access_level": "NONE"}]
+@pytest.mark.parametrize(
+    ("path", "state"),
+    [
+        ("/v1/connections*", FAILED),
+        ("/v1/metadata/*", WARNING),
+        ("/v1/destinations/*", WARNING),
+        ("/v1/proxy/*", WARNING),
+    ],
+)
+def test_only_what_a_creation_reads_is_needed(fivetran: Fivetran, path: str, state: CheckState) -> None:
+    conn_request = draft(networking_method="ProxyAgent", proxy_agent_id="proxy_office")
+    fivetran.next(answer(path, **FORBIDDEN))
+    told(dry_run_of(conn_request)[Check.RIGHTS], state, "may not read", acts=Owner.OPERATOR)
+
+
+def _of_connectors(level: str, **limit: list[str]) -> list[dict[str, Any]]:
+    right = {"resource_type": "CONNECTOR", "access_level": level, **({"resource_filter": limit} if limit else {})}
+    return [right, {"resource_type": "USER", "access_level": "NONE"}]
 
 
 @pytest.mark.parametrize(
@@ -115,11 +123,15 @@ def _of_connectors(level: str) -> list[dict[str, str]]:
     [
         (_of_connectors("MANAGE"), PASSED, "may manage connections"),
         (_of_connectors("READ"), FAILED, "may not manage connections"),
+        (_of_connectors("MANAGE", group_ids=["amber_harbor"]), PASSED, "may manage connections"),
+        (_of_connectors("MANAGE", group_ids=["another"]), FAILED, "makes none in this destination"),
+        (_of_connectors("MANAGE", ids=["a_connection"], group_ids=[]), FAILED, "makes none in this destination"),
+        (_of_connectors("MANAGE", ids=[], group_ids=[]), PASSED, "may manage connections"),
         ([], WARNING, "names no right on connections"),
     ],
 )
 def test_the_permissions_of_a_system_key(
-    fivetran: Fivetran, permissions: list[dict[str, str]], state: CheckState, words: str
+    fivetran: Fivetran, permissions: list[dict[str, Any]], state: CheckState, words: str
 ) -> None:
     account = {"account_id": "sandbox_account", "account_name": "S", "system_key_id": "key_one"}
     fivetran.next(answer("/v1/account/info", account), answer(SYSTEM_KEY, {"permissions": permissions}))
@@ -238,6 +250,15 @@ def test_a_setting_that_is_needed(fivetran: Fivetran) -> None:
     told(found, FAILED, "Database: enter the database", acts=Owner.REQUESTER)
 
 
+def test_metadata_that_tells_no_settings_is_no_fit(fivetran: Fivetran) -> None:
+    odd: list[Any] = [{"config": []}, {}, {"config": {"properties": []}}]
+    for number, data in enumerate(odd):
+        fivetran.next(answer("/v1/metadata/connector-types/postgres", {"id": "postgres", **data}, times=1))
+        found = dry_run_of(draft(config__schema_prefix=f"odd_{number}"))
+        told(found[Check.CONFIG], NOT_POSSIBLE, "tells no settings")
+        told(found[Check.SERVICE], PASSED, "offers")
+
+
 # --- networking -------------------------------------------------------------------------------------------------------
 LINK = {"networking_method": "PrivateLink"}
 
@@ -268,162 +289,8 @@ def test_networking(fivetran: Fivetran, asked: dict[str, Any], state: CheckState
     assert set(states(found)) - {"sandbox"} <= {"networking"}
 
 
-# --- budget -----------------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("columns", "state", "words", "acts"),
-    [
-        ({"paused_at": Now()}, WARNING, "An operator paused all calls", Owner.OPERATOR),
-        ({"reason": BreakerReason.OPEN, "not_before": Now()}, WARNING, "no clear answers", Owner.NOBODY),
-        ({"rate_limit": 1000, "rate_remaining": 5, "rate_read_at": Now()}, WARNING, "used up", Owner.NOBODY),
-    ],
-)
-def test_where_no_call_may_be_made_the_checks_say_so(
-    fivetran: Fivetran, columns: dict[str, Any], state: CheckState, words: str, acts: Owner
-) -> None:
-    CircuitBreaker.objects.update_or_create(pk=1, defaults=columns)
-    rate_limit._latest.clear()
-    conn_request, calls = draft(), len(fivetran.call("journal"))
-    found = dry_run_of(conn_request)
-    told(found[Check.BUDGET], state, words, acts=acts)
-    for check in (Check.ACCOUNT, Check.RIGHTS, Check.DESTINATION, Check.NAME, Check.SERVICE, Check.CONFIG):
-        assert found[check].state is NOT_POSSIBLE, check
-    assert found[Check.REQUEST].state is PASSED  # it needs nobody
-    assert len(fivetran.call("journal")) == calls
-
-
-def test_a_wait_that_fivetran_asked_for(fivetran: Fivetran) -> None:
-    fivetran.next({**answer("/v1/account/info", status=429), **SLOW})
-    conn_request = draft()
-    found = dry_run_of(conn_request)
-    told(found[Check.ACCOUNT], NOT_POSSIBLE, "asked the portal to wait")
-    told(found[Check.BUDGET], WARNING, "used up for the moment")
-    assert CircuitBreaker.objects.get().reason == BreakerReason.RATE_LIMITED
-    calls = len(fivetran.call("journal"))
-    told(dry_run_of(conn_request)[Check.NAME], NOT_POSSIBLE, "asked the portal to wait until", "UTC")
-    assert len(fivetran.call("journal")) == calls
-
-
-def test_little_is_left_of_the_limit(fivetran: Fivetran) -> None:
-    rate_limit._latest.clear()  # what this process has read meanwhile
-    columns = {"rate_limit": 1000, "rate_remaining": 90, "rate_read_at": Now()}
-    CircuitBreaker.objects.update_or_create(pk=1, defaults=columns)
-    conn_request, calls = draft(), len(fivetran.call("journal"))
-    found = dry_run_of(conn_request)
-    told(found[Check.BUDGET], PASSED, "may wait a little", "90 more calls")
-    told(found[Check.NAME], NOT_POSSIBLE, "is kept for creations")  # they come first
-    assert len(fivetran.call("journal")) == calls
-
-
-def test_what_is_left_of_the_limit_is_read_before_and_after(fivetran: Fivetran) -> None:
-    told(dry_run_of(draft())[Check.BUDGET], PASSED, "more calls this hour")
-    assert CircuitBreaker.objects.get().rate_remaining  # as this run's own answers said
-    # Another call of this process, as a page of the form makes it: the breaker's row does not know it yet.
-    left = {"X-Rate-Limit": "1000", "X-Rate-Limit-Remaining": "60"}
-    account = {"account_id": "sandbox_account", "account_name": "S"}
-    fivetran.next(answer("/v1/account/info", account, times=1, headers=left))
-    configured.client().get_account()
-    told(dry_run_of(draft(config__schema_prefix="b"))[Check.NAME], NOT_POSSIBLE, "is kept for creations")
-    assert CircuitBreaker.objects.get().rate_remaining == 60
-
-
-@pytest.mark.parametrize("hours", [2, -2])
-def test_what_was_read_of_the_limit_long_ago_is_not_said(fivetran: Fivetran, hours: int) -> None:
-    rate_limit._latest.clear()
-    columns = {"rate_limit": 1000, "rate_remaining": 300, "rate_read_at": Now() - timedelta(hours=hours)}
-    CircuitBreaker.objects.update_or_create(pk=1, defaults=columns)
-    without = {"method": "GET", "path": "/v1/*", "times": 100, "status": 404, "body": {"code": "X", "message": "No"}}
-    conn_request = draft()
-    fivetran.next(without)
-    [said] = dry_run_of(conn_request)[Check.BUDGET].sentences
-    assert said == "Calls go through, and a creation could go now."
-
-
-def test_a_wait_asked_for_by_any_read_is_heeded_at_once(fivetran: Fivetran) -> None:
-    fivetran.next({**answer("/v1/destinations/*", status=429), **SLOW})
-    fivetran.hold("headers", "GET", "/v1/account/info")
-    conn_request = draft()
-    workflow.ask_for_dry_run(by=conn_request.requester, conn_request=conn_request)
-    with working(conn_request):
-        until(lambda: CircuitBreaker.objects.filter(reason=BreakerReason.RATE_LIMITED).exists())
-        # Asked for again while the account's call is out: what was read is neither lost nor an error.
-        workflow.ask_for_dry_run(by=conn_request.requester, conn_request=conn_request)
-        fivetran.release()
-    called = {call["path"] for call in fivetran.call("journal")}
-    assert not [path for path in called if path.startswith("/v1/users")]  # nothing more was begun
-
-
-# --- request ----------------------------------------------------------------------------------------------------------
-def test_what_would_be_sent(fivetran: Fivetran) -> None:
-    found = dry_run_of(draft())[Check.REQUEST]
-    [sent] = found.exchanges
-    assert (sent["method"], sent["address"]) == ("POST", f"{fivetran.url}/v1/connections")
-    assert sent["headers"]["Authorization"] == "Basic ******"
-    assert '"schema_prefix": "orders_db"' in sent["body"]
-
-
-@pytest.mark.parametrize(
-    ("asked", "words"),
-    [
-        ({"reason": ""}, "reason"),
-        ({"sync_frequency": 7}, "Sync frequency"),
-        ({"data_delay_sensitivity": "CUSTOM"}, "threshold"),
-    ],
-)
-def test_what_a_submission_would_be_refused_for(fivetran: Fivetran, asked: dict[str, Any], words: str) -> None:
-    found = dry_run_of(draft(**asked))
-    told(found[Check.REQUEST], FAILED, words, acts=Owner.REQUESTER)
-    assert {check for check in states(found) if check != "sandbox"} == {"request"}
-
-
-def test_an_empty_draft(fivetran: Fivetran) -> None:
-    conn_request = workflow.save_draft(by=factories.person(), filing=workflow.Filing({}))
-    found = dry_run_of(conn_request)
-    assert {one.value for one in found} == {one.value for one in Check}
-    assert found[Check.ACCOUNT].state is PASSED
-    for check in (Check.DESTINATION, Check.SERVICE, Check.REQUEST):
-        assert found[check].state is FAILED, check
-    for check in (Check.NAME, Check.CONFIG):
-        assert found[check].state in (FAILED, NOT_POSSIBLE), check
-
-
-# --- sandbox ----------------------------------------------------------------------------------------------------------
-def test_elsewhere_than_at_the_sandbox(fivetran: Fivetran) -> None:
-    told(dry_run_of(draft())[Check.SANDBOX], PASSED, "It would be created")
-    found = dry_run_of(draft(config__schema_prefix="b", use_connect_card=False, run_setup_tests=True))
-    told(found[Check.SANDBOX], WARNING, "these setup tests would fail", acts=Owner.SOURCE_OWNER)
-
-
-def test_what_only_the_sandbox_refuses(fivetran: Fivetran) -> None:
-    found = dry_run_of(draft(config__schema_prefix="refused_it"))
-    told(found[Check.SANDBOX], FAILED, "The sandbox would answer 400: ", acts=Owner.REQUESTER)
-
-
-@pytest.mark.parametrize(
-    ("name", "state", "words", "acts"),
-    [
-        ("conflict_", FAILED, "would answer 409: ", Owner.REQUESTER),
-        ("unauthorized_", FAILED, "would answer 401: ", Owner.OPERATOR),
-        ("busy_", WARNING, "would answer 429: ", Owner.NOBODY),
-        ("limited_", WARNING, "would answer 429: ", Owner.NOBODY),
-        ("error_", WARNING, "would answer 500: ", Owner.NOBODY),
-        ("down_", WARNING, "would answer 503: ", Owner.NOBODY),
-        ("redirect_", WARNING, "would answer 307: ", Owner.NOBODY),
-    ],
-)
-def test_what_the_sandbox_foretells_is_not_what_happened(
-    fivetran: Fivetran, name: str, state: CheckState, words: str, acts: Owner
-) -> None:
-    found = dry_run_of(draft(config__schema_prefix=f"{name}x"))
-    told(found[Check.SANDBOX], state, words, acts=acts)
-    told(found[Check.BUDGET], PASSED, "could go now")
-    assert set(states(found)) == {"sandbox"}
-    assert CircuitBreaker.objects.get().reason == BreakerReason.CLOSED
-
-
-# --- presets ----------------------------------------------------------------------------------------------------------
-def test_what_a_preset_decides_counts(fivetran: Fivetran) -> None:
-    preset = Preset.objects.create(name="P", values={"sync_frequency": 60}, fixed=["sync_frequency"])
-    conn_request = draft(sync_frequency=360)
-    ConnectionRequest.objects.update(preset=preset)
-    [sent] = dry_run_of(conn_request)[Check.REQUEST].exchanges
-    assert '"sync_frequency": 60' in sent["body"]
+def test_an_agent_that_is_disabled(fivetran: Fivetran) -> None:
+    data = {"id": "agent_lab", "display_name": "Lab", "group_id": "amber_harbor", "online": True, "enabled": False}
+    conn_request = draft(hybrid_deployment_agent_id="agent_lab")
+    fivetran.next(answer("/v1/hybrid-deployment-agents/*", data))
+    told(dry_run_of(conn_request)[Check.NETWORKING], WARNING, "Lab: it is disabled", acts=Owner.OPERATOR)
