@@ -104,6 +104,18 @@ def test_on_paper_each_field_has_its_label(reader: Page) -> None:
         expect(reader.locator("[data-reference]").get_by_text(label, exact=True)).to_be_visible()
 
 
+def test_paper_is_light_whatever_the_screen_is(browse: Callable[..., Page]) -> None:
+    page = browse("requester", color_scheme="dark")
+    page.goto(HERE)
+    ink = "getComputedStyle(document.querySelector('[data-entry] p')).color"
+    on_screen = page.evaluate(ink)
+    page.emulate_media(media="print", color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "light")
+    assert page.evaluate(ink) != on_screen
+    page.emulate_media(media="screen", color_scheme="dark")
+    expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")
+
+
 def test_paper_shows_all_and_no_navigation(reader: Page, cast: dict[str, Any]) -> None:
     row = factories.submitted(cast["requester"])
     reader.goto(f"{HERE}?request={row.pk}")

@@ -10,12 +10,15 @@
     }
   };
   const choice = () => (["light", "dark"].includes(stored()) ? stored() : "auto");
+  const printed = window.matchMedia("print");
+  const chosen = () => (choice() === "auto" ? (dark.matches ? "dark" : "light") : choice());
   const apply = () => {
-    root.dataset.bsTheme = choice() === "auto" ? (dark.matches ? "dark" : "light") : choice();
+    root.dataset.bsTheme = printed.matches ? "light" : chosen(); // paper is white
   };
   root.dataset.js = ""; // what needs JavaScript is shown only now
   apply();
   dark.addEventListener("change", apply);
+  printed.addEventListener("change", apply);
 
   document.addEventListener("DOMContentLoaded", () => {
     const buttons = document.querySelectorAll("[data-theme-choice]");
