@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from connections.spec.payloads import MASK
-from connections.spec.reference import Entry, Group, Piece
+from connections.spec.reference import Entry, Group
 from connections.spec.refusals import known_refusals
 from connections.states import Owner
 
@@ -17,6 +17,7 @@ class Header:
     value: str  # as the page may show it: the secret never
     text: str
     required: bool = False
+    secret: bool = False
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ HEADERS = (
         "The API key and its secret, joined by a colon, in Base64 (HTTP Basic authentication). The portal keeps both "
         "to itself: no page and no export shows them.",
         required=True,
+        secret=True,
     ),
 )
 _CREATED = Answer(
@@ -87,7 +89,7 @@ def of_headers() -> Group:
             "string",
             text=one.text,
             required="Required" if one.required else "",
-            sentences=((Piece(f"The portal sends {one.value}."),),),
+            default="" if one.secret else one.value,
         )
         for one in HEADERS
     )

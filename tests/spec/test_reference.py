@@ -159,3 +159,12 @@ def test_each_entry_has_a_place_of_its_own_on_the_page() -> None:
 def test_all_that_the_call_is_documented_to_answer_is_there() -> None:
     statuses = {answer.status for answer in reference_call.answers()}
     assert {"201", "400", "401", "404", "406", "409", "415"} <= statuses
+
+
+def test_the_secret_is_no_default_and_stands_nowhere() -> None:
+    entries = {entry.path: entry for entry in reference_call.of_headers().entries}
+    assert {path: entry.default for path, entry in entries.items()} == {
+        "Accept": "application/json;version=2",
+        "Content-Type": "application/json",
+        "Authorization": "",
+    }

@@ -206,7 +206,8 @@ def referred(answer: Any) -> set[str]:
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.CREATED])
 def test_a_request_links_to_what_its_fields_mean(client: Client, cast: dict[str, Any], status: Status) -> None:
     row = factories.request_in(status, cast["requester"], cast["approver"])
-    assert f'href="{HERE}?request={row.pk}"' in client.get(f"/requests/{row.pk}/").content.decode()
+    for page in ("", "export/"):
+        assert f'href="{HERE}?request={row.pk}"' in client.get(f"/requests/{row.pk}/{page}").content.decode()
     assert body(text(client, request=row.pk))["service"] == row.service
 
 
