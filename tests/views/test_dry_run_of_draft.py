@@ -131,6 +131,14 @@ def test_the_admins_page_has_the_button_and_comes_back(as_user: Any, cast: dict[
     assert f'hx-get="/requests/{row.pk}/test-request/"' in page and "connections/dry_run.js" in page
 
 
+def test_the_limit_is_said_in_the_admin(as_user: Any, cast: dict[str, User]) -> None:
+    row, staff = factories.submitted(cast["requester"]), as_user("approver")
+    for _ in range(7):
+        answer = staff.post(f"/requests/{row.pk}/test-request/", {"page": "admin"})
+        assert answer["Location"] == f"{ADMIN.format(row.pk)}#dry-run"
+    assert "You tested requests 6 times within a minute" in text(staff.get(ADMIN.format(row.pk)))
+
+
 def test_a_draft_of_somebody_else_is_not_in_the_admin(as_user: Any, cast: dict[str, User]) -> None:
     draft = factories.draft(cast["requester"])
     staff = as_user("admin")

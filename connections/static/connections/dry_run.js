@@ -41,3 +41,12 @@ document.addEventListener("htmx:afterRequest", (event) => {
   else if (status >= 500 || status === 403 || status === 404) say("The portal cannot show the test just now. Try it again.");
   else if (hasAnswered(xhr)) say("");
 });
+
+// The admin's button: one sending for one press.
+document.getElementById("dry-run-form")?.addEventListener("submit", () => {
+  setTimeout(() => (document.getElementById("do-test-request").disabled = true));
+});
+addEventListener("pageshow", (event) => {
+  const button = event.persisted && document.getElementById("do-test-request");
+  if (button) button.disabled = false; // come back to by the Back button
+});

@@ -77,17 +77,18 @@ def test_request(request: HttpRequest, pk: int) -> HttpResponse:
     conn_request = queries.find(request.user, pk)
     if request.method != "POST":
         return dry_run.live(request, conn_request)
-    in_place = "HX-Request" in request.headers  # the form and the admin exchange the panel alone
+    in_place = "HX-Request" in request.headers  # the form exchanges the panel alone
+    in_admin = request.POST.get("page") == "admin"
     try:
         workflow.ask_for_dry_run(by=queries.reader(request), conn_request=conn_request)
     except limits.TooMany as reached:
         if in_place:
             return limited(dry_run.live(request, conn_request, str(reached)), reached)
         messages.warning(request, str(reached))
-        return limited(detail_of(request, conn_request), reached)
+        if not in_admin:
+            return limited(detail_of(request, conn_request), reached)
     if in_place:
         return dry_run.live(request, queries.find(request.user, pk))
-    in_admin = request.POST.get("page") == "admin"
     page = "admin:connections_connectionrequest_change" if in_admin else "connections:request"
     return redirect(f"{reverse(page, args=[pk])}#dry-run")
 
