@@ -162,7 +162,7 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
         conn_request = context["original"]
         context["title"] = f"Request #{conn_request.pk}"
         context["subtitle"] = f"{conn_request.service_name} → {conn_request.group_name}: {conn_request.schema}"
-        context["panel"] = panel_of(conn_request)
+        context["panel"] = panel_of(conn_request, request.path)
         if conn_request.state is Status.PENDING and permissions.is_approver(request.user):
             denied = denied_reason(permissions.check_can_decide, request.user, conn_request)
             context["decision"] = DecisionBar(ReasonForm(), denied)

@@ -75,7 +75,7 @@ class Result:
 
 def results_in(stored: Iterable[Mapping[str, Any]], *, running: bool) -> list[Result]:
     """All checks in order; without a result one is running, or was not reached."""
-    found = {one["check"]: _result(one) for one in stored}
+    found = {one.check: one for one in map(_result, stored) if one is not None}
     return [
         found.get(check) or (Result(check, CheckState.RUNNING) if running else not_reached(check)) for check in Check
     ]
@@ -85,14 +85,18 @@ def not_reached(check: Check) -> Result:
     return Result(check, CheckState.NOT_POSSIBLE, ("The test ended before this was reached. Test it again.",))
 
 
-def _result(stored: Mapping[str, Any]) -> Result:
-    return Result(
-        Check(stored["check"]),
-        CheckState(stored["state"]),
-        tuple(stored["sentences"]),
-        Owner(stored["acts"]),
-        tuple(stored["exchanges"]),
-    )
+def _result(stored: Mapping[str, Any]) -> Result | None:
+    # While a new version is rolled out, an older one reads what it does not know.
+    try:
+        return Result(
+            Check(stored["check"]),
+            CheckState(stored["state"]),
+            tuple(map(str, stored["sentences"])),
+            Owner(stored["acts"]),
+            tuple(map(dict, stored["exchanges"])),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def summary(results: Iterable[Result]) -> str:

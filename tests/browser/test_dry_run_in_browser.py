@@ -1,5 +1,6 @@
 """Test request by a person: pressed, followed live, read, mended, and the same without JavaScript."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
-from connections import worker
+from connections import worker, workflow
 from connections.models import DryRun
 from tests import factories
 from tests.browser.test_accessibility import RULES
@@ -86,7 +87,8 @@ def test_what_was_opened_stays_open_while_checks_end(
     expect(page.locator("[data-check-state=running]")).to_have_count(10)
     worker.run("dry_run", conn_request.pk)
     checks = DryRun.objects.get().checks
-    DryRun.objects.update(checks=checks[:3], due_at=DryRun.objects.get().asked_at)
+    begun = {"due_at": DryRun.objects.get().asked_at, "token": uuid.uuid4(), "finished_at": None}
+    DryRun.objects.update(checks=checks[:3], **begun)
     page.reload()
     page.locator("[data-check=account] summary").click()
     DryRun.objects.update(checks=checks, due_at=None)
@@ -103,3 +105,22 @@ def test_without_javascript(fivetran: Fivetran, cast: dict[str, User], browse: C
     worker.run("dry_run", conn_request.pk)
     page.get_by_role("link", name="Look again").click()
     expect(page.locator("[data-check-state=passed]")).to_have_count(10)
+
+
+def test_the_focus_in_an_answer_stays_and_passed_checks_are_a_row_each(
+    fivetran: Fivetran, cast: dict[str, User], browse: Callable[..., Page]
+) -> None:
+    conn_request = factories.submitted(cast["requester"], **postgres())
+    workflow.ask_for_dry_run(by=cast["requester"], conn_request=conn_request)
+    worker.run("dry_run", conn_request.pk)
+    checks, asked_at = DryRun.objects.get().checks, DryRun.objects.get().asked_at
+    DryRun.objects.update(checks=checks[:3], due_at=asked_at, token=uuid.uuid4(), finished_at=None)
+    page = browse("approver")
+    page.goto(f"/requests/{conn_request.pk}/")
+    page.locator("[data-check=account] summary").click()
+    page.locator("#answer-account-1").focus()
+    DryRun.objects.update(checks=checks, due_at=None, token=None, finished_at=asked_at)
+    expect(page.locator("[data-tested]")).to_contain_text("10 passed")
+    assert page.evaluate("document.activeElement.id") == "answer-account-1"
+    page.locator("[data-check=account] summary").click()
+    assert page.locator("[data-checks]").bounding_box()["height"] < 560  # type: ignore[index]  # it is there

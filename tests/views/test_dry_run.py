@@ -113,7 +113,9 @@ def test_whoever_decides_reads_result_and_age_in_a_line(as_user: Login, cast: Ca
     conn_request = factories.submitted(cast["requester"])
     assert "data-tested" not in page_of(as_user("approver"), conn_request)
     ended(conn_request, cast["requester"], name=CheckState.FAILED)
-    DryRun.objects.update(asked_at=F("asked_at") - timedelta(minutes=3))
+    DryRun.objects.update(
+        asked_at=F("asked_at") - timedelta(minutes=9), finished_at=F("asked_at") - timedelta(minutes=3)
+    )
     [line] = re.findall(r"<p [^>]*data-tested.*?</p>", page_of(as_user("approver"), conn_request), re.DOTALL)
     assert "9 passed, 1 failed" in line and "3 minutes ago" in line and 'href="#dry-run"' in line
     assert "Mara Lindqvist" in line
@@ -140,6 +142,111 @@ def test_six_times_a_minute_and_person(as_user: Login, cast: Cast) -> None:
     assert as_user("approver").post(f"/requests/{one.pk}/test-request/").status_code == 302
     assert Event.objects.filter(kind=EventKind.DRY_RUN_ASKED).count() == 7
     assert "Request tested" not in page_of(reader, one)  # the panel tells it, and the timeline stays short
+
+
+def test_an_open_page_that_shows_it_is_told_nothing(as_user: Login, cast: Cast) -> None:
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("requester")
+    workflow.ask_for_dry_run(by=cast["requester"], conn_request=conn_request)
+    url = f"/requests/{conn_request.pk}/test-request/"
+    [seen] = re.findall(r"hx-vals=\"{&quot;seen&quot;: &quot;([^&]+)&quot;}\"", reader.get(url).content.decode())
+    assert reader.get(url, {"seen": seen}).status_code == 204
+    results = [Result(Check.ACCOUNT, CheckState.PASSED, ("Yes.",)).as_json()]
+    DryRun.objects.update(checks=results)
+    assert reader.get(url, {"seen": seen}).status_code == 200
+
+
+def test_the_last_result_is_shown_while_a_new_test_waits_long(as_user: Login, cast: Cast) -> None:
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("approver")
+    ended(conn_request, cast["requester"], name=CheckState.FAILED)
+    workflow.ask_for_dry_run(by=cast["requester"], conn_request=conn_request)
+    soon = page_of(reader, conn_request)
+    assert soon.count('data-check-state="running"') == 10 and "Asked for" in soon
+    DryRun.objects.update(asked_at=F("asked_at") - timedelta(hours=1), finished_at=F("asked_at") - timedelta(hours=3))
+    page = " ".join(page_of(reader, conn_request).split())
+    assert "9 passed, 1 failed" in page and "running" not in panel_in(page)
+    assert "A new test waits for a worker, and goes on by itself. This is what the one before found." in page
+    [line] = re.findall(r"<p [^>]*data-tested.*?</p>", page)
+    assert "3 hours ago" in line and ": a new test waits" in line
+
+
+@pytest.mark.parametrize(
+    ("states", "tone"),
+    [
+        ({}, "success"),
+        ({"sandbox": CheckState.NOT_POSSIBLE}, "success"),
+        ({"name": CheckState.NOT_POSSIBLE}, "secondary"),
+        (dict.fromkeys(map(str, Check), CheckState.NOT_POSSIBLE), "secondary"),
+        ({"name": CheckState.NOT_POSSIBLE, "config": CheckState.WARNING}, "warning"),
+        ({"name": CheckState.FAILED, "config": CheckState.WARNING}, "danger"),
+    ],
+)
+def test_what_could_not_be_tested_is_not_green(
+    as_user: Login, cast: Cast, states: dict[str, CheckState], tone: str
+) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    ended(conn_request, cast["requester"], **states)
+    page = page_of(as_user("approver"), conn_request)
+    for place in (panel_in(page), re.findall(r"<p [^>]*data-tested.*?</p>", page, re.DOTALL)[0]):
+        assert re.findall(r'class="tag tag-(\w+)"', place) == [tone]
+
+
+def test_what_a_newer_version_stored_breaks_no_page(as_user: Login, cast: Cast) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    run = ended(conn_request, cast["requester"])
+    odd: list[Any] = [7, {}, {**run.checks[0], "check": "moon"}, {**run.checks[1], "state": "great"}, *run.checks[2:]]
+    odd[-1] = {**odd[-1], "acts": "nobody we know"}
+    DryRun.objects.update(checks=odd)
+    assert panel_in(page_of(as_user("requester"), conn_request)).count('data-check-state="not_possible"') == 3
+
+
+def test_look_again_leads_to_the_page(as_user: Login, cast: Cast) -> None:
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("requester")
+    for _ in range(7):
+        page = reader.post(f"/requests/{conn_request.pk}/test-request/")
+    assert page.status_code == 429
+    assert f'<a href="/requests/{conn_request.pk}/">Look again</a>' in panel_in(page.content.decode())
+
+
+def test_an_open_page_learns_that_somebody_else_began_a_test(as_user: Login, cast: Cast) -> None:
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("approver")
+    [seen] = re.findall(r"seen=(\w+)", page_of(reader, conn_request))[:1]
+    url = f"/requests/{conn_request.pk}/status/"
+    assert reader.get(url, {"seen": seen}).status_code == 204
+    workflow.ask_for_dry_run(by=cast["requester"], conn_request=conn_request)
+    assert "data-checks" in reader.get(url, {"seen": seen}).content.decode()
+
+
+def test_the_line_of_whoever_decides_follows_too(as_user: Login, cast: Cast) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    workflow.ask_for_dry_run(by=cast["requester"], conn_request=conn_request)
+    url = f"/requests/{conn_request.pk}/test-request/"
+    assert "&quot;short&quot;" in page_of(as_user("approver"), conn_request)
+    DryRun.objects.update(due_at=None)
+    ended(conn_request, cast["requester"])
+    followed = " ".join(as_user("approver").get(url, {"short": "1"}).content.decode().split())
+    assert 'id="dry-run-short" data-tested hx-swap-oob="true"' in followed and followed.count("10 passed") == 3
+    assert "dry-run-short" not in as_user("requester").get(url, {"short": "1"}).content.decode()
+    assert "dry-run-short" not in as_user("approver").get(url).content.decode()
+
+
+def test_what_was_found_is_read_only_where_it_is_shown(
+    as_user: Login, cast: Cast, django_assert_max_num_queries: Any
+) -> None:
+    conn_request, reader = factories.submitted(cast["requester"]), as_user("requester")
+    ended(conn_request, cast["requester"])
+    [seen] = re.findall(r"seen=(\w+)", page_of(reader, conn_request))[:1]
+    for path in (f"status/?seen={seen}", "export/"):
+        with django_assert_max_num_queries(40) as asked:
+            reader.get(f"/requests/{conn_request.pk}/{path}")
+        assert not [query for query in asked.captured_queries if '."checks"' in query["sql"]], path
+
+
+@pytest.mark.parametrize("role", ["approver", "auditor", "operator", "requester2"])
+def test_nobody_tests_or_sees_the_draft_of_another(as_user: Login, cast: Cast, role: str) -> None:
+    conn_request = factories.draft(cast["requester"])
+    ended(conn_request, cast["requester"])
+    url = f"/requests/{conn_request.pk}/test-request/"
+    assert (as_user(role).get(url).status_code, as_user(role).post(url).status_code) == (404, 404)
 
 
 @pytest.mark.parametrize("status", [Status.DRAFT, Status.PENDING, Status.CREATED, Status.REJECTED])

@@ -221,5 +221,9 @@ def _show(request: HttpRequest, page: Page, form: RequestForm, gallery: Gallery 
     link = prefill_link.link(form, str(page.preset.pk) if page.preset else "")
     context = {"form": form, "page": page, "review": shown, "link": link, "gallery": gallery}
     context["presets"] = prefill.to_choose(page) if gallery else []
-    context["panel"] = dry_run.panel_of(page.edited) if page.edited else dry_run.Panel()
+    context["panel"] = (
+        dry_run.panel_of(page.edited, reverse("connections:edit", args=[page.edited.pk]))
+        if page.edited
+        else dry_run.Panel()
+    )
     return render(request, "connections/request_form/form.html", context)

@@ -18,7 +18,7 @@ from connections.views.request_page.page import Open, RequestPage, page_of
 
 @require_safe
 def detail(request: HttpRequest, pk: int) -> HttpResponse:
-    conn_request = queries.find(request.user, pk)
+    conn_request = queries.find(request.user, pk, with_checks=True)
     left = left_after(request, conn_request)
     return rendered(request, page_of(request.user, conn_request), left=left)
 
@@ -74,7 +74,7 @@ def run_tests(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 def test_request(request: HttpRequest, pk: int) -> HttpResponse:
     """Ask for a dry run; a GET is how far the last one is, for the page that has it open."""
-    conn_request = queries.find(request.user, pk)
+    conn_request = queries.find(request.user, pk, with_checks=True)
     if request.method != "POST":
         return dry_run.live(request, conn_request)
     in_place = "HX-Request" in request.headers  # the form exchanges the panel alone
@@ -88,7 +88,7 @@ def test_request(request: HttpRequest, pk: int) -> HttpResponse:
         if not in_admin:
             return limited(detail_of(request, conn_request), reached)
     if in_place:
-        return dry_run.live(request, queries.find(request.user, pk))
+        return dry_run.live(request, queries.find(request.user, pk, with_checks=True))
     page = "admin:connections_connectionrequest_change" if in_admin else "connections:request"
     return redirect(f"{reverse(page, args=[pk])}#dry-run")
 

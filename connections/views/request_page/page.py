@@ -193,7 +193,8 @@ def sections_of(found: Read, sent: Sent) -> Iterator[Section]:
     yield Section("not-sent", "" if actions.awaits_decision_of(user, row) else sent.typed)
     yield Section("evidence", found.noticed)
     yield Section("for-operators", actions.for_operators(user, row))
-    yield Section("dry-run", dry_run.panel_of(row))
+    tells = found.noticed is not None and found.noticed.tested is not None
+    yield Section("dry-run", dry_run.panel_of(row, in_short=tells))
     yield Section("trust", found.to_trust)
     yield Section("handover", found.handover)
     tests = (found.runs, found.cards, found.handover, found.first_action)

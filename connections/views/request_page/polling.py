@@ -51,7 +51,7 @@ def fingerprint(conn_request: ConnectionRequest, waiting: "Waiting | None") -> s
     connection, tested = connection_of(conn_request), getattr(conn_request, "dry_run", None)
     marks: list[Any] = [conn_request.version, conn_request.status, conn_request.note]
     marks += [conn_request.deleted_at_fivetran_at, waiting]
-    marks.append(tested and tested.finished_at)
+    marks.append(tested and (tested.asked_at, tested.finished_at, tested.is_running))
     marks += [conn_request.latest_event, conn_request.latest_attempt]  # type: ignore[attr-defined]  # annotated by find()
     if connection is not None:
         marks.append(conn_request.group_told_at)  # type: ignore[attr-defined]  # annotated by find()

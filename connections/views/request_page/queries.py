@@ -40,8 +40,8 @@ def reader(request: HttpRequest) -> User:
     return cast(User, request.user)
 
 
-def find(user: Person, pk: int) -> ConnectionRequest:
-    """Raises Http404 where the request does not exist for `user`."""
+def find(user: Person, pk: int, *, with_checks: bool = False) -> ConnectionRequest:
+    """Raises Http404 where the request does not exist for `user`. `with_checks`: what its dry run found comes along."""
     # All that tells whether something is new comes with it: an open page that shows the present state costs no other.
     rows = ConnectionRequest.objects.select_related(
         "requester",
@@ -54,6 +54,8 @@ def find(user: Person, pk: int) -> ConnectionRequest:
         "handover__owner",
         "dry_run__asked_by",
     )
+    if not with_checks:  # 30 KB, for buttons, exports and an open page that shows the present state
+        rows = rows.defer("dry_run__checks")
     latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
     changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
