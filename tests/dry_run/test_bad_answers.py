@@ -13,7 +13,7 @@ from connections.dry_run.reads import LATE, Reads
 from connections.fivetran import configured
 from connections.fivetran.exchanges import Exchange
 from connections.fivetran.transport import boottime
-from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, DryRun
+from connections.models import BreakerReason, CatalogEntry, CircuitBreaker, ConnectionRequest, DryRun
 from connections.spec.dry_run import Check
 from tests.dry_run import FAILED, NOT_POSSIBLE, PASSED, draft, dry_run_of, states
 from tests.sandbox_client import Fivetran
@@ -176,6 +176,16 @@ def test_odd_metadata_ends_no_run(fivetran: Fivetran) -> None:
         fivetran.next(always(path="/v1/metadata/*", times=1, body={"code": "Success", "data": {"config": config}}))
         found = dry_run_of(draft(config__schema_prefix=f"odd_{len(str(config))}"))
         assert not any("could not make" in one.sentences[0] for one in found.values())
+
+
+def test_metadata_that_the_form_cannot_use_is_not_kept(fivetran: Fivetran) -> None:
+    before: Any = CatalogEntry.objects.get(kind="service", fivetran_id="postgres").detail
+    odd = {**before, "config": {**before["config"], "required": [{"name": "host"}]}}
+    conn_request = draft()
+    fivetran.next(always(path="/v1/metadata/*", body={"code": "Success", "data": odd}))
+    found = dry_run_of(conn_request)
+    assert states(found) == {"config": "not_possible"} and found[Check.REQUEST].exchanges[0]["body"]
+    assert CatalogEntry.objects.get(kind="service", fivetran_id="postgres").detail == before
 
 
 def test_stored_values_of_any_shape_end_no_run(fivetran: Fivetran) -> None:

@@ -1,22 +1,25 @@
 """The job behind "Test request": once for each time it is asked for, whatever becomes of workers and operators."""
 
+import threading
 import uuid
 from contextlib import ExitStack
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models.functions import Now
 
 from connections import worker, workflow
-from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, DryRun
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, DryRun, Event, EventKind
 from connections.queue.job import Lane
 from connections.spec.dry_run import Check
 from connections.worker.dry_run import AT_ONCE, GIVE_UP, LEASE
 from connections.worker.jobs import JOBS
 from connections.workflow import jobs
 from tests import factories
-from tests.dry_run import FAILED, PASSED, draft, working
+from tests.dry_run import FAILED, PASSED, draft, postgres, working
 from tests.processes import until
 from tests.sandbox_client import Fivetran
 
@@ -193,3 +196,25 @@ def test_a_run_that_cannot_be_made_ends_all_the_same(fivetran: Fivetran, setting
     run = DryRun.objects.get()
     assert not run.is_running and run.finished_at
     assert "Test it again" in run.results[0].sentences[0]
+
+
+def test_two_people_who_ask_first_at_once(fivetran: Fivetran) -> None:
+    conn_request = factories.submitted(**postgres())
+    people, errors, together = [conn_request.requester, factories.person("auditor")], [], threading.Barrier(2)
+
+    def ask(by: User) -> None:
+        try:
+            together.wait(10)
+            workflow.ask_for_dry_run(by=by, conn_request=conn_request)
+        except Exception as error:  # noqa: BLE001  # told by the assertion below
+            errors.append(error)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask, args=[by]) for by in people]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert errors == [] and DryRun.objects.get().is_running
+    assert Event.objects.filter(kind=EventKind.DRY_RUN_ASKED).count() == 2
