@@ -244,7 +244,7 @@ def naming_keys_of(config: dict[str, Any] | None) -> tuple[str, ...] | None:
         return None
     required, properties = config.get("required"), config.get("properties")
     for names in (required, properties):
-        known = set(names) if isinstance(names, (list, dict)) else set()
+        known = {name for name in names if isinstance(name, str)} if isinstance(names, (list, dict)) else set()
         for shape in sorted(NAMING_SHAPES, key=len, reverse=True):
             if known.issuperset(shape):
                 return shape

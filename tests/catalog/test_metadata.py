@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from connections.catalog import naming_keys_of
 from connections.catalog.metadata import Config, Property, Shape, leaves, parse, plain_text, words_of
 from connections.spec.payloads import is_secret
 from tests.processes import ROOT
@@ -180,6 +181,11 @@ def test_no_answer_breaks_it(answer: Any) -> None:
 
 
 @given(st.text(max_size=300))
+@pytest.mark.parametrize("required", [[{"a": 1}], [[1]], [None, 7], {"schema": 1}, "schema", None], ids=str)
+def test_odd_names_of_what_is_required_break_no_form(required: Any) -> None:
+    assert naming_keys_of({"required": required, "properties": {}}) == ("schema",)
+
+
 def test_plain_text_is_one_line_without_tags(text: str) -> None:
     assert plain_text(text) == " ".join(plain_text(text).split())
 
