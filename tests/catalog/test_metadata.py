@@ -180,12 +180,12 @@ def test_no_answer_breaks_it(answer: Any) -> None:
         assert "__" not in path and not config.is_secret(path.removeprefix("config."))
 
 
-@given(st.text(max_size=300))
 @pytest.mark.parametrize("required", [[{"a": 1}], [[1]], [None, 7], {"schema": 1}, "schema", None], ids=str)
 def test_odd_names_of_what_is_required_break_no_form(required: Any) -> None:
     assert naming_keys_of({"required": required, "properties": {}}) == ("schema",)
 
 
+@given(st.text(max_size=300))
 def test_plain_text_is_one_line_without_tags(text: str) -> None:
     assert plain_text(text) == " ".join(plain_text(text).split())
 
