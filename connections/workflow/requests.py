@@ -93,10 +93,11 @@ def save_draft(*, by: User, filing: Filing, conn_request: ConnectionRequest | No
     permissions.check_can_edit(by, conn_request)
     if conn_request.state is not Status.DRAFT:
         raise permissions.Denied("It was submitted already: submit the changes, or leave it as it is.")
-    changed = ConnectionRequest.objects.filter(
-        pk=conn_request.pk, status=Status.DRAFT, version=conn_request.version
-    ).update(version=F("version") + 1, **_columns(filing, by))
-    if changed != 1:
+    columns = _columns(filing, by)
+    if columns["values"] != conn_request.values:  # else it is the same draft, and what was tested is what it holds
+        columns["version"] = F("version") + 1
+    drafts = ConnectionRequest.objects.filter(status=Status.DRAFT, version=conn_request.version)
+    if drafts.filter(pk=conn_request.pk).update(**columns) != 1:
         raise StaleRow("The draft was changed in another window.")
     conn_request.refresh_from_db()
     return conn_request

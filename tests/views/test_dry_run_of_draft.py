@@ -7,9 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from connections.models import ConnectionRequest, DryRun
+from connections.models import ConnectionRequest, DryRun, Preset
 from connections.states import Status
 from tests import catalogs, factories
+from tests.views.test_dry_run import ended
 
 pytestmark = pytest.mark.django_db
 NEW = "/requests/new/"
@@ -102,6 +103,39 @@ def test_the_page_of_a_draft_that_was_never_tested_hides_the_panel(client: Clien
     page = text(client.get(f"/requests/{factories.draft(cast['requester']).pk}/edit/"))
     panel = page.partition('<section id="dry-run"')[2].partition(">")[0]
     assert panel.endswith("hidden") and "data-checks" not in page
+
+
+def test_a_draft_that_is_saved_with_no_change_is_tested_still(client: Client, cast: dict[str, User]) -> None:
+    sent = typed()
+    client.post(NEW, sent)
+    where = f"/requests/{ConnectionRequest.objects.get().pk}/edit/"
+    ended(ConnectionRequest.objects.get(), cast["requester"])
+    DryRun.objects.update(due_at=None)
+    assert client.post(where, {**sent, "action": "draft"}).status_code == 302
+    page = text(client.get(where))
+    assert "data-checks" in page and "data-stale" not in page
+    client.post(where, {**sent, "action": "draft", "config__schema": "another"})
+    assert "data-stale" in text(client.get(where))
+    # Another window has changed it since this form was opened.
+    stale = {**sent, "action": "draft", "config__schema": "another", "version": "1"}
+    assert "It was changed in another window" in text(client.post(where, stale))
+
+
+def test_what_is_posted_to_a_request_that_waits_is_neither_stored_nor_submitted_nor_tested(
+    client: Client, cast: dict[str, User]
+) -> None:
+    pending = factories.submitted(cast["requester"])
+    before = ConnectionRequest.objects.values().get()
+    page = text(client.post(f"/requests/{pending.pk}/edit/", typed()))
+    assert "It was submitted already: submit the changes, or leave it as it is." in page and 'value="sales"' in page
+    assert ConnectionRequest.objects.values().get() == before and not DryRun.objects.exists()
+
+
+def test_a_form_of_a_preset_is_kept_and_tested_with_it(client: Client) -> None:
+    preset = Preset.objects.create(name="Sheets", service="google_sheets", values={"service": "google_sheets"})
+    client.post(NEW, typed(preset=str(preset.pk)))
+    run = DryRun.objects.get()
+    assert run.request.preset == preset and run.request.state is Status.DRAFT and run.is_running
 
 
 # --- in place ---------------------------------------------------------------------------------------------------------

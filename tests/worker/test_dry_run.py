@@ -185,7 +185,9 @@ def test_what_was_not_tested_to_the_end_is_stale_once_the_draft_is_saved(fivetra
     settings.FIVETRAN_BASE_URL = root
     run = DryRun.objects.get()
     assert run.digest == "" and not run.is_stale_for(ConnectionRequest.objects.get())
-    workflow.save_draft(by=conn_request.requester, filing=factories.filing(), conn_request=conn_request)
+    workflow.save_draft(
+        by=conn_request.requester, filing=factories.filing(reason="typed since"), conn_request=conn_request
+    )
     assert run.is_stale_for(ConnectionRequest.objects.get())
 
 
