@@ -96,7 +96,9 @@ def test_the_button_stands_beside_save_draft_and_not_where_there_is_no_draft(
     pending = factories.submitted(cast["requester"])
     assert button in text(client.get(NEW))
     assert button in text(client.get(f"/requests/{pending.pk}/clone/"))
-    assert button not in text(client.get(f"/requests/{pending.pk}/edit/"))
+    page = text(client.get(f"/requests/{pending.pk}/edit/"))
+    assert button not in page and "What is stored is tested." in page
+    assert f'<a href="/requests/{pending.pk}/#dry-run">Test request {pending.pk} as it is stored now</a>' in page
 
 
 def test_the_page_of_a_draft_that_was_never_tested_hides_the_panel(client: Client, cast: dict[str, User]) -> None:
@@ -136,6 +138,28 @@ def test_a_form_of_a_preset_is_kept_and_tested_with_it(client: Client) -> None:
     client.post(NEW, typed(preset=str(preset.pk)))
     run = DryRun.objects.get()
     assert run.request.preset == preset and run.request.state is Status.DRAFT and run.is_running
+
+
+def test_a_refused_submission_shows_the_test_of_its_draft(client: Client) -> None:
+    sent = typed()
+    client.post(NEW, sent)
+    page = text(client.post(NEW, {**sent, "action": "submit"}))
+    assert "data-error-summary" in page and "data-checks" in page
+    assert "data-typed-since hidden" in page
+    page = text(client.post(NEW, {**sent, "action": "submit", "config__schema": "another"}))
+    assert "data-checks" in page and "data-typed-since >" in page
+
+
+def test_the_review_and_autosave_do_not_read_what_was_found(
+    client: Client, cast: dict[str, User], django_assert_max_num_queries: Any
+) -> None:
+    draft = factories.draft(cast["requester"])
+    ended(draft, cast["requester"])
+    asked = typed(edited=str(draft.pk), user=str(cast["requester"].pk))
+    for where in ("/requests/new/review/", "/requests/new/draft/"):
+        with django_assert_max_num_queries(40) as captured:
+            assert client.post(where, asked).status_code == 200
+        assert not [one["sql"] for one in captured.captured_queries if "dryrun" in one["sql"]]
 
 
 # --- in place ---------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """The form of a request: new, edited or copied, and the two parts of it that follow what is typed."""
 
 import uuid
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -39,7 +40,7 @@ def new(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def edit(request: HttpRequest, pk: int) -> HttpResponse:
-    edited = own_request(request, pk)
+    edited = own_request(request, pk, tested=request.method != "POST")
     page = Page(queries.reader(request), edited=edited, preset=edited.preset)
     if request.method == "POST":
         return _posted(request, page)
@@ -78,11 +79,10 @@ def review(request: HttpRequest) -> HttpResponse:
     return render(request, "connections/request_form/_review_fragment.html", {"review": shown, "link": link})
 
 
-def own_request(request: HttpRequest, pk: int) -> ConnectionRequest:
-    """404 where it does not exist for the reader, 403 where they may only read it."""
-    found = get_object_or_404(
-        permissions.visible_to(queries.reader(request)).select_related("preset", "dry_run__asked_by"), pk=pk
-    )
+def own_request(request: HttpRequest, pk: int, *, tested: bool = False) -> ConnectionRequest:
+    """404 where it does not exist for the reader, 403 where they may only read it; `tested` with its dry run."""
+    related = ("preset", "dry_run__asked_by") if tested else ("preset",)
+    found = get_object_or_404(permissions.visible_to(queries.reader(request)).select_related(*related), pk=pk)
     permissions.check_own(queries.reader(request), found, "edit")
     return found
 
@@ -140,6 +140,7 @@ def _is_current(request: HttpRequest, page: Page, form: RequestForm) -> bool:
         return False
     sent = ConnectionRequest.objects.filter(requester=page.by, idempotency_key=page.token).first()
     if sent is None or sent.values in (form.values(), form.kept()):
+        page.draft = sent if sent and sent.state is Status.DRAFT else None
         return True
     if permissions.can_edit(page.by, sent):
         page.edited = sent
@@ -221,9 +222,13 @@ def _show(request: HttpRequest, page: Page, form: RequestForm, gallery: Gallery 
     link = prefill_link.link(form, str(page.preset.pk) if page.preset else "")
     context = {"form": form, "page": page, "review": shown, "link": link, "gallery": gallery}
     context["presets"] = prefill.to_choose(page) if gallery else []
-    context["panel"] = (
-        dry_run.panel_of(page.edited, reverse("connections:edit", args=[page.edited.pk]))
-        if page.edited
-        else dry_run.Panel()
-    )
+    context |= _tested(page, form)
     return render(request, "connections/request_form/form.html", context)
+
+
+def _tested(page: Page, form: RequestForm) -> dict[str, Any]:
+    stored = page.edited or page.draft
+    if stored is None:
+        return {"panel": dry_run.Panel()}
+    panel = dry_run.panel_of(stored, reverse("connections:edit", args=[stored.pk]))
+    return {"panel": panel, "typed_since": page.posted and stored.values != form.kept()}

@@ -42,6 +42,7 @@ class Page:
 
     by: User
     edited: ConnectionRequest | None = None
+    draft: ConnectionRequest | None = None  # that this form was saved as before, where it is not what is edited
     origin: ConnectionRequest | None = None
     live_origin: str = ""
     preset: Preset | None = None
@@ -96,7 +97,8 @@ class Page:
     def buttons(self) -> list[tuple[str, str, str, str]]:
         """(action, words, class, words while it is being sent) of each."""
         submit = ("submit", "Submit for approval", "btn-primary", "Sending…")
-        # What waits for approval already has no draft that could be tested: the request's page has its own button.
+        # A dry run tests what is stored, and of what was submitted nothing is stored before it is submitted again:
+        # the form then says so, and leads to the test of the request as it is.
         of_draft = [("draft", "Save draft", "Saving…"), ("test", "Test request", "Saving…")] if self.is_draft else []
         return [submit, *((name, words, "btn-outline-secondary", busy) for name, words, busy in of_draft)]
 
