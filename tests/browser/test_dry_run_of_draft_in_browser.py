@@ -130,7 +130,10 @@ def test_a_session_that_ends_during_the_test_ends_the_asking(form: Page) -> None
     press(form)
     expect(form.locator("[data-check-state=running]")).to_have_count(10)
     Session.objects.all().delete()
-    expect(form.locator("[data-dry-run-lost]")).to_contain_text("You were logged out")
+    expect(form.locator("[data-dry-run-lost]")).to_have_text(
+        "You were logged out. What you typed is kept in this tab. "
+        "Log in again in another tab, then load this page again."
+    )
     assert form.locator("[hx-trigger^=every]").count() == 0
 
 
@@ -142,5 +145,10 @@ def test_the_limit_is_said_in_words(form: Page) -> None:
                 "() => !document.querySelector('button[value=test]').hasAttribute('aria-disabled')"
                 " && document.querySelector('[data-check-state=running]')"
             )
-    expect(form.locator("[data-refused]")).to_contain_text("You tested requests 6 times within a minute")
+    refused = form.locator("[data-refused]")
+    expect(refused).to_contain_text("You tested requests 6 times within a minute")
+    with form.expect_response(re.compile("/test-request/")):
+        pass  # the one that goes is looked at, and takes nothing away
+    form.wait_for_timeout(200)
+    expect(refused).to_be_visible()
     assert Event.objects.filter(kind=EventKind.DRY_RUN_ASKED).count() == 6

@@ -167,6 +167,11 @@ def test_the_last_result_is_shown_while_a_new_test_waits_long(as_user: Login, ca
     assert "A new test waits for a worker, and goes on by itself. This is what the one before found." in page
     [line] = re.findall(r"<p [^>]*data-tested.*?</p>", page)
     assert "3 hours ago" in line and ": a new test waits" in line
+    assert "data-stale" not in page
+    filing = Filing(values=factories.values(config__table="other"), service_name="S", group_name="G")
+    workflow.submit(by=cast["requester"], filing=filing, conn_request=conn_request)
+    panel = panel_in(page_of(reader, conn_request))
+    assert "The request has changed since." in panel and "test it again" not in panel
 
 
 @pytest.mark.parametrize(

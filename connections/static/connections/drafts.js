@@ -107,7 +107,7 @@ export class Autosave {
 
   stored({ id, version }, sent) {
     this.failures = 0;
-    this.draft = id;
+    this.form.dataset.draft = id;
     knows(this.form, version);
     this.held = sent;
     this.saved(sent);
@@ -117,9 +117,10 @@ export class Autosave {
 
   /** A link to the reference, which then shows the settings of this draft. */
   beside(link) {
-    if (!link || !this.draft) return;
+    const { draft } = this.form.dataset;
+    if (!link || !draft) return;
     const address = new URL(link.href);
-    address.searchParams.set("request", this.draft);
+    address.searchParams.set("request", draft);
     link.href = address;
   }
 

@@ -8,10 +8,25 @@ const PATH = /\/test-request\/$/;
 const isOfTest = ({ detail }) => PATH.test(detail.pathInfo?.requestPath ?? "");
 const hasAnswered = (xhr) => PATH.test(new URL(xhr.responseURL || "/", location.href).pathname); // else the log-in page has
 
-/** Say what hinders the test; nothing for "". */
-export function say(words) {
-  lost.textContent = words;
-  lost.hidden = !words;
+function write(line, words) {
+  line.textContent = words;
+  line.hidden = !words;
+}
+
+/** Say why no test was asked for; nothing for "". It stands until the next one is asked for. */
+export function refuse(words) {
+  write(document.getElementById("dry-run-refused"), words);
+}
+
+/** Ask for a test; whether the portal took it up. What hinders it is said. */
+export async function askFor(url, source, values) {
+  let isTaken = false;
+  const heed = ({ detail }) => (isTaken ||= detail.requestConfig.verb === "post" && detail.xhr.status === 200 && hasAnswered(detail.xhr));
+  source.addEventListener("htmx:afterRequest", heed);
+  refuse("");
+  await htmx.ajax("POST", url, { source, swap: "none", values }).catch(() => null); // without an answer
+  source.removeEventListener("htmx:afterRequest", heed);
+  return isTaken;
 }
 
 document.addEventListener("htmx:beforeSwap", (event) => {
@@ -21,7 +36,7 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (hasAnswered(xhr)) return;
   event.detail.shouldSwap = false;
   stop();
-  say("You were logged out. Log in again in another tab, then test it again.");
+  write(lost, ["You were logged out.", lost.dataset.kept, "Log in again in another tab, then load this page again."].filter(Boolean).join(" "));
 });
 
 // A part that asks for its next version goes on until it is taken away.
@@ -35,18 +50,33 @@ function stop() {
 document.addEventListener("htmx:oobBeforeSwap", (event) => keep(event.detail.target, event.detail.fragment));
 document.addEventListener("htmx:afterRequest", (event) => {
   if (!isOfTest(event)) return;
-  const { xhr } = event.detail;
-  const { status } = xhr;
-  if (status === 0) say("The portal does not answer just now. The test goes on without this page.");
-  else if (status >= 500 || status === 403 || status === 404) say("The portal cannot show the test just now. Try it again.");
-  else if (hasAnswered(xhr)) say("");
+  const { xhr, requestConfig } = event.detail;
+  if (requestConfig.verb === "post") refuseAfter(xhr);
+  else follow(xhr);
 });
 
-// The admin's button: one sending for one press.
-document.getElementById("dry-run-form")?.addEventListener("submit", () => {
-  setTimeout(() => (document.getElementById("do-test-request").disabled = true));
+function refuseAfter(xhr) {
+  const { status } = xhr;
+  if (status === 0) refuse("The test was not asked for: the portal does not answer. Try it again.");
+  else if (status === 403) refuse("The test was not asked for. Load this page again.");
+  else if (status >= 400 && status !== 429) refuse("The test was not asked for: the portal cannot take it just now. Try it again.");
+  else if (hasAnswered(xhr)) write(lost, "");
+}
+
+function follow(xhr) {
+  const { status } = xhr;
+  if (status === 0) write(lost, "The portal does not answer just now. The test goes on without this page.");
+  else if (status === 403) write(lost, "The portal cannot show the test any more. Load this page again.");
+  else if (status >= 500 || status === 404) write(lost, "The portal cannot show the test just now. Try it again.");
+  else if (hasAnswered(xhr)) write(lost, "");
+}
+
+// The admin's button: one sending for one press, and it keeps the focus.
+const button = document.getElementById("do-test-request");
+document.getElementById("dry-run-form")?.addEventListener("submit", (event) => {
+  if (button.hasAttribute("aria-disabled")) event.preventDefault();
+  button.setAttribute("aria-disabled", "true");
 });
 addEventListener("pageshow", (event) => {
-  const button = event.persisted && document.getElementById("do-test-request");
-  if (button) button.disabled = false; // come back to by the Back button
+  if (event.persisted) button?.removeAttribute("aria-disabled"); // come back to by the Back button
 });

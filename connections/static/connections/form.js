@@ -27,6 +27,7 @@ let original = "";
 let begun = {}; // the texts that the form began with
 let suggestsCard = false;
 let leaving = false;
+let redrawn = null; // once the controls of the service that this tab kept stand there
 
 const control = (name) => form.elements.namedItem(name);
 const nameOf = (path) => path.replaceAll(".", "__");
@@ -243,6 +244,7 @@ async function swapConfig(action = "fields") {
   readConfig();
   apply({ first: true });
   memory.write();
+  draftTest.typed();
   ask(0);
   return true;
 }
@@ -354,6 +356,7 @@ function restore() {
   const entry = memory.read();
   const now = JSON.stringify(texts(form));
   if (!entry || "posted" in form.dataset) return;
+  if (entry.draft) form.dataset.draft = entry.draft;
   if (entry.version) knows(form, entry.version); // browsers put texts back by themselves too, but not what they belong to
   if (named()) delete entry.texts.service; // the address says which
   const before = JSON.stringify({ ...texts(form), ...entry.texts, form_token: control("form_token").value });
@@ -362,7 +365,7 @@ function restore() {
   fill(form, entry.texts);
   control("keep").value = entry.keep;
   document.querySelector("[data-restored]").hidden = false;
-  if (control("service").value) swapConfig();
+  if (control("service").value) redrawn = swapConfig();
   ask(0);
 }
 
@@ -384,6 +387,7 @@ restore();
 // Back: the browser put the service back by itself, without the controls that follow from it.
 if (control("service").value !== document.getElementById("config-fields").dataset.service) swapConfig();
 apply({ first: true });
+draftTest.begin({ restored: !document.querySelector("[data-restored]").hidden, redrawn });
 if ("posted" in form.dataset && hasTyped()) autosave.typed(); // what was submitted and refused is not lost either
 document.querySelector("[data-error-summary], [data-banner]")?.focus();
 const led = location.hash.startsWith("#id_") && document.getElementById(location.hash.slice(1));

@@ -17,6 +17,17 @@ export function texts(form) {
   return found;
 }
 
+/** Whether the controls hold what the server drew: a browser puts back by itself what was typed before. */
+export function isAsDrawn(form) {
+  return [...form.elements].every((control) => {
+    if (!control.name || NEVER.has(control.name)) return true;
+    if (control.type === "checkbox" || control.type === "radio") return control.checked === control.defaultChecked;
+    if (control.tagName !== "SELECT") return control.defaultValue === undefined || control.value === control.defaultValue;
+    const drawn = [...control.options].findLast((option) => option.defaultSelected) ?? control.options[0];
+    return !drawn || control.value === drawn.value;
+  });
+}
+
 /** Put `values` into the controls of `form` that exist; a text that a list neither offers nor takes is left alone. */
 export function fill(form, values) {
   for (const [name, value] of Object.entries(values)) {
@@ -50,8 +61,8 @@ export class Memory {
   }
 
   write() {
-    const { user, version } = this.form.dataset; // of the draft: texts typed into one that changed since must not replace it
-    const entry = { user, version, keep: this.form.elements.namedItem("keep").value, texts: texts(this.form) };
+    const { user, draft, version } = this.form.dataset; // texts typed into a draft that changed since must not replace it
+    const entry = { user, draft, version, keep: this.form.elements.namedItem("keep").value, texts: texts(this.form) };
     try {
       sessionStorage.setItem(this.key, JSON.stringify(entry));
     } catch {
