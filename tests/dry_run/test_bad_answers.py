@@ -178,14 +178,14 @@ def test_odd_metadata_ends_no_run(fivetran: Fivetran) -> None:
         assert not any("could not make" in one.sentences[0] for one in found.values())
 
 
-def test_metadata_that_the_form_cannot_use_is_not_kept(fivetran: Fivetran) -> None:
+def test_metadata_with_odd_names_of_what_is_required_is_used_all_the_same(fivetran: Fivetran) -> None:
     before: Any = CatalogEntry.objects.get(kind="service", fivetran_id="postgres").detail
     odd = {**before, "config": {**before["config"], "required": [{"name": "host"}]}}
     conn_request = draft()
     fivetran.next(always(path="/v1/metadata/*", body={"code": "Success", "data": odd}))
     found = dry_run_of(conn_request)
-    assert states(found) == {"config": "not_possible"} and found[Check.REQUEST].exchanges[0]["body"]
-    assert CatalogEntry.objects.get(kind="service", fivetran_id="postgres").detail == before
+    assert states(found) == {} and found[Check.REQUEST].exchanges[0]["body"]
+    assert CatalogEntry.objects.get(kind="service", fivetran_id="postgres").detail == odd
 
 
 def test_stored_values_of_any_shape_end_no_run(fivetran: Fivetran) -> None:

@@ -1,6 +1,7 @@
 """What the account has beside connections: each collection by the data that describes it, and what some have more."""
 
 import hashlib
+import uuid
 from typing import Any
 
 import pytest
@@ -16,7 +17,10 @@ def base(api: Api, collection: Collection) -> str:
     """The address of the collection, below a new owner where it has one."""
     if not collection.of:
         return collection.path
-    owner = {"users": {"email": "a@example.com", "given_name": "A", "family_name": "B"}, "teams": {"name": "one"}}
+    owner = {
+        "users": {"email": f"{uuid.uuid4().hex}@example.com", "given_name": "A", "family_name": "B"},
+        "teams": {"name": "one"},
+    }
     made = api.call("POST", f"/v1/{collection.of}", json=owner[collection.of]).json()["data"]
     return collection.path.format(owner_id=made["id"])
 

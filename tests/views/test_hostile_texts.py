@@ -262,6 +262,7 @@ def test_no_table_holds_its_page_up(client: Client, text: str) -> None:
     def paste(table: str) -> None:
         assert "columns" in client.post("/requests/batch/", {"table": table}).content.decode()
 
+    paste("service")  # what is loaded and compiled at the first time is no part of it
     assert seconds(paste, text, limit=_PAGE) < _PAGE
 
 
