@@ -7,9 +7,11 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
 from django.db import DatabaseError, models, transaction
+from django.utils import timezone
 from playwright.sync_api import Page, Route
 
-from connections.models import ConnectionRequest
+from connections.models import ConnectionRequest, DryRun
+from connections.spec.dry_run import Check, CheckState, Result
 from connections.states import Status
 from connections.views.history.tabs import Tab
 from tests import catalogs, factories
@@ -21,7 +23,10 @@ __all__ = ["addresses", "world"]  # the fixtures
 HOSTILE = "\"'><script>window.ran=1</script><img src=x onerror=window.ran=1 data-injected>{{ 7|add:7 }}</textarea>"
 _SEARCHED = "window.ran"
 # What an address or a state is found by, and what a person logs in with.
-_KEPT = {"status", "group_id", "service", "nonce", "username", "password", "fivetran_id"}
+_KEPT = {"check", "state", "acts", "status", "group_id", "service", "nonce", "username", "password", "fivetran_id"}
+
+_EXCHANGE = {"method": "GET", "address": "/", "status": 200, "milliseconds": 1, "answer": "{}"}
+_CHECK = Result(Check.NAME, CheckState.FAILED, ("Taken.",), exchanges=(_EXCHANGE,)).as_json()
 
 # Constraints and triggers keep these, or no row is made here.
 _HELD = {
@@ -81,7 +86,10 @@ def hostile(
     catalogs.offered()
     factories.draft(cast["requester"], reason=HOSTILE)
     for name, state in (("a", Status.PENDING), ("b", Status.REJECTED), ("c", Status.CREATED), ("d", Status.ATTENTION)):
-        factories.request_in(state, cast["requester"], cast["approver"], **{"config.schema": name, "reason": HOSTILE})
+        made = factories.request_in(
+            state, cast["requester"], cast["approver"], **{"config.schema": name, "reason": HOSTILE}
+        )
+        DryRun.objects.create(request=made, asked_by=cast["requester"], finished_at=timezone.now(), checks=[_CHECK])
     assert _fill_columns() == _HELD
     _fill_json()
     own = [f"/requests/{pk}/" for pk in ConnectionRequest.objects.values_list("pk", flat=True)]

