@@ -39,7 +39,7 @@ class Consumer(CeleryConsumer):
 
     def on_connection_error_before_connected(self, exc: Exception) -> None:
         super().on_connection_error_before_connected(exc)
-        time.sleep(1)  # a broker that answers and refuses is asked again at once, five times in a second
+        time.sleep(1)  # in the thread that only hears messages: a broker that refuses would be asked without a pause
 
 
 class SweepOnReturn(bootsteps.StartStopStep):
