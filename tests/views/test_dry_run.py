@@ -221,6 +221,17 @@ def test_an_open_page_learns_that_somebody_else_began_a_test(as_user: Login, cas
     assert "data-checks" in reader.get(url, {"seen": seen}).content.decode()
 
 
+@pytest.mark.parametrize("role", ["requester", "approver"])
+def test_the_page_that_follows_gets_every_part_once(as_user: Login, cast: Cast, role: str) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    ended(conn_request, cast["approver"], name=CheckState.FAILED)
+    parts = as_user(role).get(f"/requests/{conn_request.pk}/status/").content.decode()
+    ids = re.findall(r'\bid="([^"]+)"', parts)
+    assert "dry-run-live" in ids
+    assert sorted(ids) == sorted(set(ids))
+    assert "hx-swap-oob" not in panel_in(parts).split(">", 1)[1]  # a part of a part: htmx would take it twice
+
+
 def test_the_line_of_whoever_decides_follows_too(as_user: Login, cast: Cast) -> None:
     conn_request = factories.submitted(cast["requester"])
     workflow.ask_for_dry_run(by=cast["requester"], conn_request=conn_request)
