@@ -2,6 +2,7 @@
 names a file wins over `NAME` (the way of Docker secrets).
 """
 
+import json
 import os
 import re
 from collections.abc import Callable
@@ -309,3 +310,34 @@ def read_now(name: str) -> str:
         raise ImproperlyConfigured(
             f"{name}_FILE names a file that cannot be read: {path}. Correct the path."
         ) from error
+
+
+def issuer(name: str) -> str:
+    """The issuer of OpenID Connect as it names itself, to the last character; https, or http to this machine."""
+    value = text(name)
+    if value:
+        web_address(name, value, "https://login.example.com", https_unless_loopback=True)
+    return value
+
+
+def client_of(issuer: str, id_name: str, secret_name: str) -> tuple[str, str]:
+    """Id and secret of the client that the provider knows the portal as; nothing without a provider."""
+    if not issuer:
+        return "", ""
+    instruction = "Register the portal at your provider as a web application, and copy what it shows."
+    return required(id_name, instruction), required(secret_name, instruction)
+
+
+def group_roles(name: str) -> dict[str, list[str]]:
+    """JSON: a group of the directory -> groups of the portal."""
+    value = text(name, "{}")
+    try:
+        found = json.loads(value)
+        if all(isinstance(roles, list) and all(isinstance(role, str) for role in roles) for roles in found.values()):
+            return dict(found)
+    except (ValueError, AttributeError):
+        pass
+    raise ImproperlyConfigured(
+        f'{name} is not usable. Set it to JSON such as {{"data-approvers": ["Approvers"]}}: a group of your directory, '
+        "and the groups of the portal that its members are in."
+    )

@@ -50,6 +50,10 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.humanize",
     "portal.apps.TrimmedStaticFiles",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "portal.sign_on",
     "axes",
     "crispy_forms",
     "crispy_bootstrap5",
@@ -76,6 +80,7 @@ MIDDLEWARE = [
     "portal.middleware.idle_limit",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "connections.views.errors.LogInAndReturn",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -153,9 +158,7 @@ CELERY_BROKER_TRANSPORT_OPTIONS = {
 CELERY_WORKER_CONSUMER = "portal.consumer:Consumer"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None  # the default gives up after 100 tries
-CELERY_BROKER_CHANNEL_ERROR_RETRY = (
-    True  # a full broker (OOM) and a demoted one (READONLY) are losses of the connection
-)
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a broker that is full (OOM) or demoted (READONLY) is a lost connection
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 # Threads: a submission waits for Fivetran for minutes and computes nothing; a process for each costs 80 MB.
 CELERY_WORKER_POOL = "threads"
@@ -210,6 +213,39 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+LOCAL_ACCOUNTS = read.flag("LOCAL_ACCOUNTS", default=True)  # passwords here, beside the company's own log-in
+LOCAL_ADMINISTRATORS = read.names("LOCAL_ADMINISTRATORS")  # who may use one all the same, while the provider is down
+OIDC_ISSUER = read.issuer("OIDC_ISSUER")  # empty: nobody logs in by a provider
+OIDC_NAME = read.text("OIDC_NAME", "your company")
+OIDC_GROUPS_CLAIM = read.text("OIDC_GROUPS_CLAIM", "groups")
+OIDC_GROUP_ROLES = read.group_roles("OIDC_GROUP_ROLES")
+OIDC_SCOPES = read.text("OIDC_SCOPES", "openid profile email groups").split()
+OIDC_CA_BUNDLE = read.certificates("OIDC_CA_BUNDLE")
+_OIDC_SECRETS = read.client_of(OIDC_ISSUER, "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "provider_class": "portal.sign_on.oidc.CompanyProvider",
+        "OAUTH_PKCE_ENABLED": True,
+        "APPS": [
+            {
+                "provider_id": "company",
+                "name": OIDC_NAME,
+                "client_id": _OIDC_SECRETS[0],
+                "secret": _OIDC_SECRETS[1],
+                "settings": {"server_url": OIDC_ISSUER},
+            }
+        ]
+        if OIDC_ISSUER
+        else [],
+    }
+}
+SOCIALACCOUNT_ADAPTER = "portal.sign_on.adapters.CompanyAccounts"
+SOCIALACCOUNT_LOGIN_ON_GET = True  # a link: a form would need the provider's origin in form-action
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # seconds for each of up to three calls, in which a thread waits
+ACCOUNT_ADAPTER = "portal.sign_on.adapters.LocalAccounts"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = False
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"
@@ -232,6 +268,7 @@ AXES_VERBOSE = False
 SESSION_ENGINE = "portal.sessions"
 SESSION_IDLE_LIMIT = timedelta(hours=1)
 SESSION_ABSOLUTE_LIMIT = timedelta(hours=10)
+SESSION_APPROVER_LIMIT = timedelta(minutes=read.whole("APPROVER_SESSION_MINUTES", 60, minimum=5))
 SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE_LIMIT.total_seconds())
 
 # --- what a web process takes at once ------------------------------------------------------------------------------

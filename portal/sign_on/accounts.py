@@ -1,0 +1,130 @@
+"""Which account a person of the provider has. One person is one account, whatever door they take: a second account
+would be a second pair of eyes, and could approve what the first one asked for.
+"""
+
+import hashlib
+import re
+import unicodedata
+from dataclasses import dataclass
+
+from allauth.socialaccount.models import SocialAccount
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+MOST_NAMES = 1_000
+
+
+class Refused(Exception):
+    """Nobody is logged in. The text is for the person; `why`, for operators, holds nothing that was typed."""
+
+    def __init__(self, words: str, why: str) -> None:
+        super().__init__(words)
+        self.why = why
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody as the provider describes them."""
+
+    provider: str  # the id under which the portal knows the provider
+    issuer: str
+    subject: str
+    email: str = ""
+    email_is_verified: bool = False
+    name: str = ""  # that they log in with there
+    first_name: str = ""
+    last_name: str = ""
+
+    @property
+    def uid(self) -> str:
+        """One value for issuer and subject: the subject of one provider may be another person's at the next."""
+        return hashlib.sha256(f"{self.issuer}\n{self.subject}".encode()).hexdigest()
+
+
+def account_of(person: Person) -> User:
+    """The account of `person`: known by the subject, else joined by a verified mail, else new. Raises Refused."""
+    if not person.subject:
+        raise Refused("Your company’s log-in did not say who you are.", "the provider sent no subject")
+    for _ in range(3):  # twice at once, by two tabs: the second one finds what the first one made
+        known = SocialAccount.objects.filter(provider=person.provider, uid=person.uid).select_related("user").first()
+        if known is not None:
+            return _active(known.user)
+        try:
+            with transaction.atomic():
+                user = _with_mail(person) or _new(person)
+                SocialAccount.objects.create(provider=person.provider, uid=person.uid, user=user)
+                return user
+        except IntegrityError:
+            continue
+    raise Refused("Your account could not be made just now. Try again.", "an account with this name was made meanwhile")
+
+
+def _active(user: User) -> User:
+    if not user.is_active:
+        raise Refused(
+            "Your account here is closed. Ask an administrator.", f"the account of user {user.pk} is not active"
+        )
+    return user
+
+
+def _with_mail(person: Person) -> User | None:
+    """The one account with the address, if the provider has verified it and no other person of the provider has it."""
+    if not person.email:
+        return None
+    found = list(User.objects.select_for_update().filter(email__iexact=person.email)[:2])
+    if not found:
+        return None
+    if not person.email_is_verified:
+        raise Refused(
+            "An account with your e-mail address exists here, and your company’s log-in does not say that the address "
+            "is verified. Ask an administrator.",
+            "the address is not verified, and another account has it",
+        )
+    if len(found) > 1:
+        raise Refused(
+            "More than one account here has your e-mail address. Ask an administrator to leave it to one of them.",
+            "several accounts have the verified address",
+        )
+    [user] = found
+    if SocialAccount.objects.filter(user=user, provider=person.provider).exists():
+        raise Refused(
+            "The account with your e-mail address belongs to somebody else at your company’s log-in, or you were "
+            "given a new identity there. Ask an administrator.",
+            f"user {user.pk} has the address, and another subject",
+        )
+    # From now on the provider says who this is: a password that is known to somebody would be a second door, which
+    # stays open when the person leaves the company.
+    if user.username not in settings.LOCAL_ADMINISTRATORS:
+        user.set_unusable_password()
+        user.save(update_fields=["password"])
+    return _active(user)
+
+
+def _new(person: Person) -> User:
+    user = User(
+        username=_free_name(person),
+        email=person.email,
+        first_name=_line(person.first_name)[:150],
+        last_name=_line(person.last_name)[:150],
+    )
+    user.set_unusable_password()
+    user.save()
+    return user
+
+
+def _free_name(person: Person) -> str:
+    """The name at the provider without its domain, with a number where it is taken: readable, and nobody else's."""
+    local = (person.name or person.email).partition("@")[0]
+    plain = unicodedata.normalize("NFKD", local).encode("ascii", "ignore").decode().lower()
+    wanted = re.sub(r"[^a-z0-9._-]+", ".", plain).strip(".-_")[:60] or "person"
+    taken = {
+        name.lower() for name in User.objects.filter(username__istartswith=wanted).values_list("username", flat=True)
+    }
+    taken |= {name.lower() for name in settings.LOCAL_ADMINISTRATORS}  # theirs, also before the account is made
+    names = (wanted, *(f"{wanted}.{number}" for number in range(2, MOST_NAMES)))
+    return next(name for name in names if name not in taken)
+
+
+def _line(text: str) -> str:
+    return "".join(character for character in text if character.isprintable()).strip()

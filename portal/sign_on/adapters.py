@@ -1,0 +1,115 @@
+"""Where django-allauth asks what the portal wants: no sign-up, one account a person, roles from the directory."""
+
+import logging
+from typing import Any
+
+import requests
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
+from allauth.socialaccount.providers.base.constants import AuthError
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+from portal.logs import one_line
+from portal.sign_on import roles
+from portal.sign_on.accounts import Refused, account_of
+
+log = logging.getLogger(__name__)
+_CANCELLED = "You are not logged in: your company’s log-in was left without an answer."
+_REFUSED = "Your company’s log-in refused. Its administrators can see why; the portal is told a word at most."
+_AWAY = "Your company’s log-in does not answer just now. Try again in a minute."
+_BROKEN = "The answer of your company’s log-in could not be used. Begin again."
+_STALE = (
+    "This answer of your company’s log-in belongs to no log-in that you began here, or it came too late. Begin again."
+)
+
+
+class LocalAccounts(DefaultAccountAdapter):
+    """Accounts with a password here."""
+
+    def is_open_for_signup(self, request: HttpRequest) -> bool:
+        return False
+
+    def login(self, request: HttpRequest, user: Any) -> None:
+        # One name for every door: a session says by it where the person is looked up.
+        user.backend = "django.contrib.auth.backends.ModelBackend"
+        super().login(request, user)
+
+    def is_safe_url(self, url: str) -> bool:
+        return url_has_allowed_host_and_scheme(url, {self.request.get_host()}, require_https=self.request.is_secure())
+
+    def get_login_redirect_url(self, request: HttpRequest) -> str:
+        return str(settings.LOGIN_REDIRECT_URL)
+
+    def add_message(self, *_arguments: Any, **_more: Any) -> None:
+        pass  # "Successfully signed in as …": one sees that
+
+    def send_notification_mail(self, *_arguments: Any, **_more: Any) -> None:
+        pass
+
+    def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponse:
+        return refusal(request, "Your account here is closed. Ask an administrator.", status=403)
+
+
+class CompanyAccounts(DefaultSocialAccountAdapter):
+    """People of the company's provider."""
+
+    def get_requests_session(self) -> requests.Session:
+        session: requests.Session = super().get_requests_session()
+        session.trust_env = False  # neither a proxy nor a .netrc of the environment
+        if settings.OIDC_CA_BUNDLE:
+            session.verify = settings.OIDC_CA_BUNDLE
+        return session
+
+    def list_apps(self, request: HttpRequest, provider: Any = None, client_id: Any = None) -> list[Any]:
+        # Those of the environment alone: allauth would ask the database at each log-in for one that nobody can enter.
+        from allauth.socialaccount.adapter import _build_apps_from_settings
+
+        found = _build_apps_from_settings(provider=provider, client_id=client_id)
+        return [app for apps in found.values() for app in apps]
+
+    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
+        # Who it is, is known by now and no form follows; allauth's own ways to an account are not taken.
+        try:
+            user = account_of(sociallogin.person)
+        except Refused as refused:
+            log.warning("nobody was logged in by %s: %s", sociallogin.person.provider, refused.why)
+            raise ImmediateHttpResponse(refusal(request, str(refused), status=403)) from None
+        roles.apply(user, roles.named_groups(sociallogin.groups))
+        sociallogin.user = user
+        sociallogin.account.user = user
+
+    def on_authentication_error(
+        self, request: HttpRequest, provider: Any, error: Any = None, exception: Any = None, extra_context: Any = None
+    ) -> None:
+        said = {name: one_line(request.GET.get(name, ""))[:300] for name in ("error", "error_description")}
+        stale = "state_id" in (extra_context or {}) and "state" not in (extra_context or {})
+        log.warning(
+            "nobody was logged in by %s: %s %s %s",
+            provider.app.provider_id,
+            "the answer belongs to no log-in" if stale else one_line(describe(exception))[:300] if exception else error,
+            said["error"],
+            said["error_description"],
+        )
+        if isinstance(exception, requests.RequestException):
+            raise ImmediateHttpResponse(refusal(request, _AWAY, status=503))
+        words = (
+            _STALE if stale else _CANCELLED if error == AuthError.CANCELLED else _REFUSED if said["error"] else _BROKEN
+        )
+        raise ImmediateHttpResponse(refusal(request, words, status=403))
+
+
+def describe(error: BaseException) -> str:
+    """The error and what caused it, in a line: a clock that is wrong is the cause of a refused token."""
+    cause = error.__cause__
+    return f"{type(error).__name__}: {error}" + (f" ({type(cause).__name__}: {cause})" if cause else "")
+
+
+def refusal(request: HttpRequest, words: str, *, status: int) -> HttpResponse:
+    """The page for somebody who was not logged in."""
+    context = {"words": words, "log_in": reverse("login")}
+    return render(request, "sign_on/refused.html", context, status=status)

@@ -1,0 +1,115 @@
+"""The company's OpenID Connect provider (authorization code flow with PKCE), by django-allauth."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.models import SocialToken
+from allauth.socialaccount.providers.base import ProviderException
+from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
+from allauth.socialaccount.providers.openid_connect.views import OpenIDConnectOAuth2Adapter
+from django.conf import settings
+from django.http import HttpRequest
+from django.urls import reverse
+
+from portal.sign_on.accounts import Person, Refused
+
+PROVIDER_ID = "company"
+NO_SUBJECT = "Your company’s log-in did not say who you are."
+
+
+class CompanyProvider(OpenIDConnectProvider):
+    """Named in SOCIALACCOUNT_PROVIDERS; asks for what the person and their groups are called, and keeps none of it."""
+
+    def get_login_url(self, request: HttpRequest, **kwargs: Any) -> str:
+        return reverse("openid_connect_login")
+
+    def get_oauth2_adapter(self, request: HttpRequest) -> "CompanyAdapter":
+        return CompanyAdapter(request)
+
+    def get_scope_from_request(self, request: HttpRequest) -> list[str]:
+        return list(settings.OIDC_SCOPES)  # and none that stands in an address
+
+    def get_auth_params_from_request(self, request: HttpRequest, action: str) -> dict[str, str]:
+        return self.get_auth_params()
+
+    def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
+        # Nor the process: to join an account by an address is nobody's to ask for.
+        return {**super().get_redirect_from_request_kwargs(request), "process": "login"}
+
+    def extract_uid(self, data: Mapping[str, Any]) -> str:
+        return person_of(data).uid
+
+    def extract_extra_data(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {}  # it would be stored; names and groups are read where they are needed, and are old tomorrow
+
+    def extract_email_addresses(self, data: Mapping[str, Any]) -> list[Any]:
+        return []  # the account has one address, and allauth's table of them would be a second one
+
+
+class CompanyAdapter(OpenIDConnectOAuth2Adapter):
+    def __init__(self, request: HttpRequest) -> None:
+        super().__init__(request, PROVIDER_ID)
+
+    @property
+    def openid_config(self) -> dict[str, Any]:
+        known = self.__dict__.get("_openid_config")
+        if known is not None:
+            return dict(known)
+        config = super().openid_config
+        # A document of another issuer would have people of that one taken for the company's (RFC 8414, 3.3).
+        if not isinstance(config, dict) or config.get("issuer") != settings.OIDC_ISSUER:
+            self.__dict__.pop("_openid_config", None)
+            raise ProviderException("the discovery document names another issuer than OIDC_ISSUER")
+        return dict(config)
+
+    def get_callback_url(self, request: HttpRequest, app: Any) -> str:
+        return f"{settings.PUBLIC_URL}{reverse('openid_connect_callback')}"  # as it is registered there
+
+    def complete_login(self, request: HttpRequest, app: Any, token: SocialToken, **kwargs: Any) -> Any:
+        id_token = kwargs["response"].get("id_token")
+        if not isinstance(id_token, str):
+            raise ProviderException("the answer has no id_token")
+        claims = self._decode_id_token(app, id_token)
+        userinfo = self._fetch_user_info(token.token) if self.openid_config.get("userinfo_endpoint") else {}
+        # OpenID Connect Core 5.3.2: an answer about somebody else is not to be used.
+        if userinfo and userinfo.get("sub") != claims.get("sub"):
+            raise ProviderException("userinfo and id_token name two subjects")
+        data = {**claims, **{key: value for key, value in userinfo.items() if key not in ("iss", "sub", "aud")}}
+        login = self.get_provider().sociallogin_from_response(request, data)
+        login.person, login.groups = person_of(data), data.get(settings.OIDC_GROUPS_CLAIM)
+        return login
+
+    def _fetch_user_info(self, access_token: str) -> dict[str, Any]:
+        with get_adapter().get_requests_session() as session:
+            answer = session.get(self.profile_url, headers={"Authorization": f"Bearer {access_token}"})
+            answer.raise_for_status()
+        data = answer.json()
+        if not isinstance(data, dict):  # or a signed token, which needs a key of the client's
+            raise ProviderException("the answer of userinfo is no JSON object")
+        return data
+
+
+def person_of(data: Mapping[str, Any]) -> Person:
+    """Raises Refused where there is no stable subject."""
+    issuer, subject = data.get("iss"), data.get("sub")
+    if not (isinstance(subject, str) and subject.strip() and isinstance(issuer, str) and issuer):
+        raise Refused(NO_SUBJECT, "the provider sent no subject (claim sub)")
+    return Person(
+        provider=PROVIDER_ID,
+        issuer=issuer,
+        subject=subject,
+        email=_text(data.get("email")),
+        email_is_verified=data.get("email_verified") is True,
+        name=_text(data.get("preferred_username")),
+        first_name=_text(data.get("given_name")) or _text(data.get("name")).partition(" ")[0],
+        last_name=_text(data.get("family_name")) or _text(data.get("name")).partition(" ")[2],
+    )
+
+
+def _text(value: Any) -> str:
+    return value[:254] if isinstance(value, str) and "\0" not in value else ""
+
+
+UNREACHABLE = (requests.RequestException, OSError)

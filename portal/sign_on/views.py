@@ -1,0 +1,70 @@
+"""The log-in page, and the way to the company's provider and back."""
+
+from typing import Any
+
+from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.providers.base import ProviderException
+from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import LoginView
+from django.http import Http404, HttpRequest
+from django.http.response import HttpResponseBase
+from django.views.decorators.http import require_safe
+
+from portal.sign_on.accounts import Refused
+from portal.sign_on.oidc import UNREACHABLE, CompanyAdapter
+
+
+class LogIn(LoginView):
+    """By a password here, and by the company's provider."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        asked = "local" in self.request.GET or self.request.method == "POST"
+        return super().get_context_data(**kwargs) | {
+            "company": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
+            "with_password": settings.LOCAL_ACCOUNTS or asked,
+            "administrators_alone": not settings.LOCAL_ACCOUNTS,
+        }
+
+
+@login_not_required
+@require_safe
+def begin(request: HttpRequest) -> HttpResponseBase:
+    """To the provider, which leads back to `finish`."""
+    provider = _provider(request)
+    try:
+        answer: HttpResponseBase = provider.redirect_from_request(request)
+    except ImmediateHttpResponse as refused:
+        return refused.response
+    except (ProviderException, KeyError, TypeError, ValueError, *UNREACHABLE) as error:
+        return _failed(request, provider, error)
+    return answer
+
+
+@login_not_required
+@require_safe
+def finish(request: HttpRequest) -> HttpResponseBase:
+    """With the provider's answer: whoever it names is logged in, or told why not."""
+    provider = _provider(request)
+    try:
+        view = OAuth2CallbackView.adapter_view(CompanyAdapter(request))
+        answer: HttpResponseBase = view(request)
+    except (Refused, KeyError, TypeError, ValueError, *UNREACHABLE) as error:
+        return _failed(request, provider, error)
+    return answer
+
+
+def _provider(request: HttpRequest) -> Any:
+    if not settings.OIDC_ISSUER:
+        raise Http404
+    return CompanyAdapter(request).get_provider()
+
+
+def _failed(request: HttpRequest, provider: Any, error: Exception) -> HttpResponseBase:
+    try:
+        get_adapter().on_authentication_error(request, provider, exception=error)
+    except ImmediateHttpResponse as refused:
+        return refused.response
+    raise AssertionError("unreachable: the adapter always answers")
