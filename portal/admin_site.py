@@ -1,11 +1,10 @@
 """The front page and the side bar of the admin: models by what one comes for, not by the app that they are in."""
 
-from typing import Any
+from typing import Any, cast
 
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest
-from django.http.response import HttpResponseBase
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.decorators import method_decorator
 
@@ -14,7 +13,7 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Decide": ("ConnectionRequest", "ConnectionChange"),
     "Policy": ("ServiceRule", "PortalPolicy", "Preset", "CatalogEntry"),
     "Connections": ("Connection", "Handover", "SetupTestRun"),
-    "People": ("User", "Group", "AccessAttempt", "AccessFailureLog", "AccessLog"),
+    "People": ("User", "Group", "DirectoryRole", "SocialAccount", "AccessAttempt", "AccessFailureLog", "AccessLog"),
     "Machinery": ("CircuitBreaker", "Notice", "Event", "Attempt"),
 }
 
@@ -24,13 +23,13 @@ class PortalAdminSite(admin.AdminSite):
     index_title = "Administration"
 
     @method_decorator(login_not_required)
-    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponseBase:
+    def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         # One door: a second factor, the company's provider and the throttle stand at the portal's own log-in.
         if request.method == "GET" and self.has_permission(request):
             return redirect("admin:index")
         from portal.sign_on.views import LogIn  # the admin is loaded before there are models
 
-        return LogIn.as_view(next_page="admin:index")(request)
+        return cast(HttpResponse, LogIn.as_view(next_page="admin:index")(request))
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         models = {

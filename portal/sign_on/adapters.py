@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from jwt import ExpiredSignatureError
 
 from portal.logs import one_line
 from portal.sign_on import roles
@@ -75,6 +76,8 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         # Who it is, is known by now and no form follows; allauth's own ways to an account are not taken.
         try:
+            if sociallogin.nonce != sociallogin.state.get("nonce"):
+                raise Refused(_BROKEN, "the token is of another log-in (claim nonce)")
             user = account_of(sociallogin.person)
         except Refused as refused:
             log.warning("nobody was logged in by %s: %s", sociallogin.person.provider, refused.why)
@@ -95,18 +98,22 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
             said["error"],
             said["error_description"],
         )
-        if isinstance(exception, requests.RequestException):
+        if isinstance(exception, Refused):
+            raise ImmediateHttpResponse(refusal(request, str(exception), status=403))
+        if isinstance(exception, requests.RequestException) and exception.response is None:
             raise ImmediateHttpResponse(refusal(request, _AWAY, status=503))
-        words = (
-            _STALE if stale else _CANCELLED if error == AuthError.CANCELLED else _REFUSED if said["error"] else _BROKEN
-        )
+        cancelled = error == AuthError.CANCELLED or said["error"] == "access_denied"
+        words = _CANCELLED if cancelled else _STALE if stale else _REFUSED if said["error"] else _BROKEN
         raise ImmediateHttpResponse(refusal(request, words, status=403))
 
 
 def describe(error: BaseException) -> str:
     """The error and what caused it, in a line: a clock that is wrong is the cause of a refused token."""
     cause = error.__cause__
-    return f"{type(error).__name__}: {error}" + (f" ({type(cause).__name__}: {cause})" if cause else "")
+    if isinstance(error, Refused):
+        return error.why
+    clock = "; is the clock of this machine right?" if isinstance(cause, ExpiredSignatureError) else ""
+    return f"{type(error).__name__}: {error}" + (f" ({type(cause).__name__}: {cause}{clock})" if cause else "")
 
 
 def refusal(request: HttpRequest, words: str, *, status: int) -> HttpResponse:

@@ -1,5 +1,6 @@
 """The company's OpenID Connect provider (authorization code flow with PKCE), by django-allauth."""
 
+import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,17 +33,29 @@ class CompanyProvider(OpenIDConnectProvider):
         return list(settings.OIDC_SCOPES)  # and none that stands in an address
 
     def get_auth_params_from_request(self, request: HttpRequest, action: str) -> dict[str, str]:
-        return self.get_auth_params()
+        return dict(self.get_auth_params())
 
     def get_redirect_from_request_kwargs(self, request: HttpRequest) -> dict[str, Any]:
         # Nor the process: to join an account by an address is nobody's to ask for.
-        return {**super().get_redirect_from_request_kwargs(request), "process": "login"}
+        kwargs = super().get_redirect_from_request_kwargs(request)
+        # Kept with the state: the token has to hold it, or its code was taken from another log-in. PKCE says the same,
+        # where the provider minds it.
+        nonce = secrets.token_urlsafe(16)
+        return {
+            **kwargs,
+            "process": "login",
+            "nonce": nonce,
+            "auth_params": {**kwargs["auth_params"], "nonce": nonce},
+        }
 
     def extract_uid(self, data: Mapping[str, Any]) -> str:
         return person_of(data).uid
 
     def extract_extra_data(self, data: Mapping[str, Any]) -> dict[str, Any]:
         return {}  # it would be stored; names and groups are read where they are needed, and are old tomorrow
+
+    def extract_common_fields(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        return {}  # for an account that allauth would make
 
     def extract_email_addresses(self, data: Mapping[str, Any]) -> list[Any]:
         return []  # the account has one address, and allauth's table of them would be a second one
@@ -79,6 +92,7 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
         data = {**claims, **{key: value for key, value in userinfo.items() if key not in ("iss", "sub", "aud")}}
         login = self.get_provider().sociallogin_from_response(request, data)
         login.person, login.groups = person_of(data), data.get(settings.OIDC_GROUPS_CLAIM)
+        login.nonce = claims.get("nonce")
         return login
 
     def _fetch_user_info(self, access_token: str) -> dict[str, Any]:

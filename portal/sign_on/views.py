@@ -1,6 +1,6 @@
 """The log-in page, and the way to the company's provider and back."""
 
-from typing import Any
+from typing import Any, cast
 
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import get_adapter
@@ -22,7 +22,8 @@ class LogIn(LoginView):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         asked = "local" in self.request.GET or self.request.method == "POST"
-        return super().get_context_data(**kwargs) | {
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        return context | {
             "company": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
             "with_password": settings.LOCAL_ACCOUNTS or asked,
             "administrators_alone": not settings.LOCAL_ACCOUNTS,
@@ -35,12 +36,11 @@ def begin(request: HttpRequest) -> HttpResponseBase:
     """To the provider, which leads back to `finish`."""
     provider = _provider(request)
     try:
-        answer: HttpResponseBase = provider.redirect_from_request(request)
+        return cast(HttpResponseBase, provider.redirect_from_request(request))
     except ImmediateHttpResponse as refused:
         return refused.response
-    except (ProviderException, KeyError, TypeError, ValueError, *UNREACHABLE) as error:
+    except (ProviderException, AttributeError, KeyError, TypeError, ValueError, *UNREACHABLE) as error:
         return _failed(request, provider, error)
-    return answer
 
 
 @login_not_required
@@ -50,10 +50,9 @@ def finish(request: HttpRequest) -> HttpResponseBase:
     provider = _provider(request)
     try:
         view = OAuth2CallbackView.adapter_view(CompanyAdapter(request))
-        answer: HttpResponseBase = view(request)
-    except (Refused, KeyError, TypeError, ValueError, *UNREACHABLE) as error:
+        return cast(HttpResponseBase, view(request))
+    except (Refused, AttributeError, KeyError, TypeError, ValueError, *UNREACHABLE) as error:
         return _failed(request, provider, error)
-    return answer
 
 
 def _provider(request: HttpRequest) -> Any:

@@ -40,7 +40,7 @@ def oidc_process() -> Iterator[Provider]:
 
 
 @pytest.fixture
-def provider(oidc_process: Provider, settings: Any, groups: None) -> Provider:
+def provider(oidc_process: Provider, settings: Any, db: None, groups: None) -> Provider:
     """The company's provider, which the portal uses."""
     configure(settings, oidc_process.url)
     return oidc_process
@@ -62,7 +62,7 @@ def configure(settings: Any, issuer: str) -> None:
 def log_in(provider: Provider) -> Callable[..., Any]:
     """`log_in(client, "subject")` goes to the provider and back; returns the portal's answer."""
 
-    def go(client: Client, subject: str, *, wanted: str = "", action: str = "", **edit: str) -> Any:
+    def go(client: Client, subject: str, *, wanted: str = "", action: str = "") -> Any:
         begun = client.get("/accounts/oidc/login/", {"next": wanted} if wanted else {})
         assert begun.status_code == 302, begun.content.decode()
         back = urlsplit(provider.answers(begun["Location"], subject, action))

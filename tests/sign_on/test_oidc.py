@@ -1,17 +1,24 @@
 """People log in by the company's OpenID Connect provider."""
 
+import logging
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import time_machine
+from allauth.socialaccount.models import SocialAccount, SocialToken
 from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
 from django.test import Client
+from django.utils import timezone
 
 from portal.sign_on.models import DirectoryRole
-from tests.sign_on.conftest import Provider
+from tests.sign_on.conftest import Provider, configure
 
 LogIn = Callable[..., Any]
-pytestmark = pytest.mark.database
+pytestmark = pytest.mark.sql
 MIA = {
     "email": "mia.meyer@example.com",
     "email_verified": True,
@@ -22,8 +29,25 @@ MIA = {
 }
 
 
-def role(directory_group: str, group: str) -> DirectoryRole:
-    return DirectoryRole.objects.create(directory_group=directory_group, group=Group.objects.get(name=group))
+def role(directory_group: str, group: str, **more: Any) -> DirectoryRole:
+    return DirectoryRole.objects.create(
+        directory_group=directory_group, group=Group.objects.get(name=group) if group else None, **more
+    )
+
+
+def is_in(client: Client) -> str:
+    """The name under which `client` is logged in, or nothing."""
+    key = client.session.get("_auth_user_id")
+    return User.objects.get(pk=key).username if key else ""
+
+
+def refused(answer: Any, words: str, client: Client) -> None:
+    assert answer.status_code in (403, 503)
+    assert words in answer.content.decode()
+    assert not is_in(client)
+
+
+# --- in, and out again -----------------------------------------------------------------------------------------------
 
 
 def test_a_new_person_gets_an_account_and_the_roles_of_the_directory(provider: Provider, log_in: LogIn) -> None:
@@ -34,9 +58,332 @@ def test_a_new_person_gets_an_account_and_the_roles_of_the_directory(provider: P
     assert (answer.status_code, answer.get("Location")) == (302, "/approvals/"), answer.content.decode()
     mia = User.objects.get()
     assert (mia.username, mia.email, mia.get_full_name()) == ("mia.meyer", "mia.meyer@example.com", "Mia Meyer")
-    assert not mia.has_usable_password() and not mia.is_staff
+    assert not mia.has_usable_password() and not mia.is_staff and not mia.is_superuser
     assert client.get("/approvals/").status_code == 200
-    provider.has("s-mia", **{**MIA, "groups": []})
+    assert not SocialToken.objects.exists() and SocialAccount.objects.get().extra_data == {}
+
+
+def test_the_second_log_in_is_the_same_account_whatever_changed(provider: Provider, log_in: LogIn) -> None:
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    provider.has("s-mia", **MIA | {"email": "mia.new@example.com", "preferred_username": "mnew"})
+    client = Client()
     log_in(client, "s-mia")
-    assert not User.objects.get().groups.exists()
+    assert User.objects.count() == 1 and is_in(client) == "mia.meyer"
+
+
+def test_a_role_that_was_taken_away_is_gone_at_the_next_log_in(provider: Provider, log_in: LogIn) -> None:
+    role("data-approvers", "Approvers")
+    Group.objects.create(name="Set by hand")
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    mia = User.objects.get()
+    mia.groups.add(Group.objects.get(name="Set by hand"))
+    provider.has("s-mia", **MIA | {"groups": []})
+    client = Client()
+    log_in(client, "s-mia")
+    assert [group.name for group in mia.groups.all()] == ["Set by hand"]
     assert client.get("/approvals/").status_code == 403
+
+
+def test_a_role_that_is_switched_off_gives_nothing(provider: Provider, log_in: LogIn) -> None:
+    switched = role("data-approvers", "Approvers")
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    assert User.objects.get().groups.exists()
+    switched.is_on = False
+    switched.save()
+    log_in(Client(), "s-mia")
+    assert not User.objects.get().groups.exists()
+
+
+def test_the_admin_comes_from_the_directory_only_where_the_table_says_so(provider: Provider, log_in: LogIn) -> None:
+    provider.has("s-mia", **MIA | {"groups": ["admins", "superusers", "is_staff"], "is_staff": True})
+    log_in(Client(), "s-mia")
+    assert not User.objects.get().is_staff
+    role("admins", "", gives_staff=True)
+    role("superusers", "", gives_superuser=True)
+    log_in(Client(), "s-mia")
+    mia = User.objects.get()
+    assert mia.is_staff and mia.is_superuser
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    mia = User.objects.get()
+    assert not mia.is_staff and not mia.is_superuser
+
+
+@pytest.mark.parametrize("groups", [None, 7, {"a": 1}, [None, 3, {"x": 1}, ["data-approvers"]], "a\0b", []])
+def test_odd_groups_give_nothing(provider: Provider, log_in: LogIn, groups: Any) -> None:
+    role("data-approvers", "Approvers")
+    provider.has("s-mia", **MIA | {"groups": groups})
+    client = Client()
+    log_in(client, "s-mia")
+    assert is_in(client) == "mia.meyer" and not User.objects.get().groups.exists()
+
+
+@pytest.mark.parametrize("groups", ["data-approvers", [{"name": "data-approvers"}], ["x"] * 300 + ["data-approvers"]])
+def test_groups_as_other_providers_send_them(provider: Provider, log_in: LogIn, groups: Any) -> None:
+    role("data-approvers", "Approvers")
+    provider.has("s-mia", **MIA | {"groups": groups})
+    log_in(Client(), "s-mia")
+    assert [group.name for group in User.objects.get().groups.all()] == ["Approvers"]
+
+
+def test_the_environment_names_roles_and_the_admin_has_the_last_word(
+    provider: Provider, log_in: LogIn, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    from portal.sign_on.roles import store_configured
+
+    settings.OIDC_GROUP_ROLES = {"data-approvers": ["Approvers", "No such group"]}
+    store_configured()
+    assert "OIDC_GROUP_ROLES names a group that the portal does not have: No such group" in caplog.text
+    stored = DirectoryRole.objects.get()
+    stored.is_on = False
+    stored.save()
+    store_configured()
+    assert not DirectoryRole.objects.get().is_on
+
+
+def test_an_approvers_session_lasts_an_hour_and_anothers_ten(provider: Provider, log_in: LogIn) -> None:
+    role("data-approvers", "Approvers")
+    provider.has("s-mia", **MIA)
+    provider.has("s-ben", **MIA | {"email": "ben@example.com", "preferred_username": "ben", "groups": []})
+    mia, ben = Client(), Client()
+    log_in(mia, "s-mia")
+    log_in(ben, "s-ben")
+    with time_machine.travel(timezone.now() + timedelta(minutes=59)):
+        assert mia.get("/approvals/").status_code == 200
+    with time_machine.travel(timezone.now() + timedelta(minutes=61)):
+        assert mia.get("/approvals/").status_code == 302
+    ends = {str(session.get_decoded()["_auth_user_id"]): session.expire_date for session in Session.objects.all()}
+    assert ends[str(User.objects.get(username="ben").pk)] > timezone.now() + timedelta(hours=9)
+
+
+# --- one person is one account ---------------------------------------------------------------------------------------
+
+
+def local(username: str, **more: Any) -> User:
+    return User.objects.create_user(username, password="a-Password-of-mine", **more)
+
+
+def with_password(username: str) -> Client:
+    client = Client()
+    client.post("/accounts/login/", {"username": username, "password": "a-Password-of-mine"})
+    return client
+
+
+def test_a_verified_address_joins_the_account_that_has_it(provider: Provider, log_in: LogIn) -> None:
+    mia = local("mia", email="Mia.Meyer@Example.com")
+    provider.has("s-mia", **MIA)
+    client = Client()
+    log_in(client, "s-mia")
+    assert is_in(client) == "mia" and User.objects.count() == 1
+    mia.refresh_from_db()
+    assert not mia.has_usable_password(), "the company says from now on who this is"
+    assert not is_in(with_password("mia"))
+
+
+@pytest.mark.parametrize("claim", [False, None, "true", 1], ids=str)
+def test_an_address_that_is_not_verified_joins_nothing(provider: Provider, log_in: LogIn, claim: Any) -> None:
+    local("mia", email="mia.meyer@example.com")
+    provider.has("s-mia", **MIA | {"email_verified": claim})
+    client = Client()
+    refused(log_in(client, "s-mia"), "does not say that the address is verified", client)
+    assert User.objects.count() == 1 and not SocialAccount.objects.exists()
+
+
+def test_a_name_joins_nothing(provider: Provider, log_in: LogIn) -> None:
+    local("mia.meyer", email="other@example.com")
+    provider.has("s-mia", **MIA)
+    client = Client()
+    log_in(client, "s-mia")
+    assert is_in(client) == "mia.meyer.2"
+    assert User.objects.get(username="mia.meyer").has_usable_password()
+
+
+@pytest.mark.parametrize(
+    ("sent", "name"),
+    [
+        ("Żółta.Gęś@example.com", "zota.ges"),
+        ("EXAMPLE\\mia", "example.mia"),
+        ("  ", "person"),
+        ("<script>", "script"),
+        ("admin", "admin.2"),
+        ("x" * 500, "x" * 60),
+    ],
+)
+def test_whoever_has_an_odd_name_gets_a_readable_one(
+    provider: Provider, log_in: LogIn, settings: Any, sent: str, name: str
+) -> None:
+    settings.LOCAL_ADMINISTRATORS = ["admin"]
+    provider.has("s-mia", **MIA | {"preferred_username": sent, "email": ""})
+    client = Client()
+    log_in(client, "s-mia")
+    assert is_in(client) == name
+
+
+def test_a_new_subject_with_a_known_address_is_refused(provider: Provider, log_in: LogIn) -> None:
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    provider.has("s-other", **MIA)
+    client = Client()
+    refused(log_in(client, "s-other"), "belongs to somebody else at your company", client)
+    assert User.objects.count() == SocialAccount.objects.count() == 1
+
+
+def test_an_address_that_two_accounts_have_joins_neither(provider: Provider, log_in: LogIn) -> None:
+    local("mia", email="mia.meyer@example.com")
+    local("mia2", email="MIA.MEYER@example.com")
+    provider.has("s-mia", **MIA)
+    client = Client()
+    refused(log_in(client, "s-mia"), "More than one account here has your e-mail address", client)
+
+
+def test_the_same_subject_of_another_issuer_is_another_person(provider: Provider, log_in: LogIn, settings: Any) -> None:
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    account = SocialAccount.objects.get()
+    account.uid = account.uid[::-1]  # as if it had come of another issuer
+    account.save()
+    client = Client()
+    refused(log_in(client, "s-mia"), "belongs to somebody else at your company", client)
+
+
+def test_a_closed_account_stays_closed(provider: Provider, log_in: LogIn) -> None:
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    User.objects.update(is_active=False)
+    client = Client()
+    refused(log_in(client, "s-mia"), "Your account here is closed", client)
+
+
+@pytest.mark.parametrize("path", ["signup/", "social/signup/", "3rdparty/signup/", "email/", "social/connections/"])
+def test_there_is_no_form_that_makes_an_account(provider: Provider, path: str, admin_client: Client) -> None:
+    for client in (Client(), admin_client):
+        assert client.get(f"/accounts/{path}").status_code == 404
+
+
+def test_whoever_is_logged_in_already_becomes_the_other_person_whole(provider: Provider, log_in: LogIn) -> None:
+    local("ben", email="ben@example.com")
+    provider.has("s-mia", **MIA)
+    client = with_password("ben")
+    before = client.session.session_key
+    log_in(client, "s-mia")
+    assert is_in(client) == "mia.meyer" and client.session.session_key != before
+    assert not SocialAccount.objects.filter(user__username="ben").exists()
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+
+def test_a_provider_that_is_down_is_a_sentence(provider: Provider, settings: Any, caplog: Any) -> None:
+    configure(settings, "http://127.0.0.1:9")
+    client = Client()
+    refused(client.get("/accounts/oidc/login/"), "does not answer just now", client)
+    assert "ConnectionError" in caplog.text
+    assert 'name="username"' in client.get("/accounts/login/").content.decode(), "the local way in is there"
+
+
+def test_somebody_who_turns_back_is_told_so(provider: Provider, log_in: LogIn) -> None:
+    client = Client()
+    refused(log_in(client, "s-mia", action="deny"), "left without an answer", client)
+
+
+def test_a_refusal_without_a_reason_is_a_sentence_and_a_line_in_the_log(
+    provider: Provider, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client()
+    state = state_of(client.get("/accounts/oidc/login/")["Location"])
+    answer = client.get("/accounts/oidc/callback/", {"state": state, "error": "server_error\r\nFORGED"})
+    refused(answer, "Your company’s log-in refused", client)
+    [line] = [record.getMessage() for record in caplog.records if record.name.startswith("portal.sign_on")]
+    assert "server_error" in line and "\n" not in line
+
+
+def state_of(address: str) -> str:
+    return parse_qs(urlsplit(address).query)["state"][0]
+
+
+def test_an_answer_that_nobody_asked_for_logs_nobody_in(provider: Provider, log_in: LogIn) -> None:
+    provider.has("s-mia", **MIA)
+    begun = Client().get("/accounts/oidc/login/")
+    back = urlsplit(provider.answers(begun["Location"], "s-mia"))
+    other = Client()  # the link was sent to somebody else
+    refused(other.get(f"{back.path}?{back.query}"), "belongs to no log-in that you began here", other)
+    assert not User.objects.exists()
+
+
+def test_an_answer_is_good_once(provider: Provider) -> None:
+    provider.has("s-mia", **MIA)
+    client = Client()
+    back = urlsplit(provider.answers(client.get("/accounts/oidc/login/")["Location"], "s-mia"))
+    assert client.get(f"{back.path}?{back.query}").status_code == 302
+    client.logout()
+    refused(client.get(f"{back.path}?{back.query}"), "belongs to no log-in", client)
+
+
+def test_a_code_of_another_log_in_is_refused(provider: Provider) -> None:
+    """By its nonce, also where the provider does not mind PKCE."""
+    provider.has("s-mia", **MIA)
+    stolen = urlsplit(provider.answers(Client().get("/accounts/oidc/login/")["Location"], "s-mia"))
+    thief = Client()
+    state = state_of(thief.get("/accounts/oidc/login/")["Location"])
+    answer = thief.get("/accounts/oidc/callback/", {"state": state, "code": parse_qs(stolen.query)["code"][0]})
+    refused(answer, "could not be used", thief)
+
+
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_clock_that_is_off_by_five_minutes_keeps_nobody_out(provider: Provider, log_in: LogIn, minutes: int) -> None:
+    provider.has("s-mia", **MIA)
+    client = Client()
+    with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
+        log_in(client, "s-mia")
+        assert is_in(client) == "mia.meyer"
+
+
+def test_a_token_that_ran_out_logs_nobody_in_and_the_log_asks_for_the_clock(
+    provider: Provider, log_in: LogIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider.has("s-mia", **MIA)
+    client = Client()
+    with time_machine.travel(timezone.now() + timedelta(minutes=70)):
+        refused(log_in(client, "s-mia"), "could not be used", client)
+    assert "is the clock of this machine right?" in caplog.text
+
+
+def test_nothing_in_an_address_changes_what_is_asked(provider: Provider) -> None:
+    address = Client().get(
+        "/accounts/oidc/login/?process=connect&scope=admin&auth_params=prompt%3Dnone%26claims%3Dx&next=//evil.example/"
+    )["Location"]
+    query = parse_qs(urlsplit(address).query)
+    assert sorted(query["scope"][0].split()) == ["email", "groups", "openid", "profile"]
+    assert "prompt" not in query and "claims" not in query and query["code_challenge_method"] == ["S256"]
+    assert query["redirect_uri"][0].endswith("/accounts/oidc/callback/")
+
+
+def test_one_lands_on_no_foreign_page(provider: Provider, log_in: LogIn) -> None:
+    provider.has("s-mia", **MIA)
+    for wanted in ("//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"):
+        answer = log_in(Client(), "s-mia", wanted=wanted)
+        assert answer["Location"] == "/"
+
+
+def test_no_secret_of_the_log_in_stands_in_the_log(
+    provider: Provider, log_in: LogIn, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    told = [record.getMessage() for record in caplog.records if not record.name.startswith("urllib3")]
+    assert not [line for line in told if "provider-secret" in line or "mia.meyer@" in line]
+
+
+def test_without_a_provider_there_is_no_such_door() -> None:
+    assert Client().get("/accounts/oidc/login/").status_code == 404
+    assert "Log in with" not in Client().get("/accounts/login/").content.decode()
+
+
+def test_the_button_stands_first_and_keeps_where_one_was_going(provider: Provider) -> None:
+    page = Client().get("/accounts/login/?next=/requests/%3Fq%3Da%26b").content.decode()
+    assert page.index("Log in with Example") < page.index('name="username"')
+    assert "/accounts/oidc/login/?next=/requests/%3Fq%3Da%26b" in page

@@ -1,0 +1,54 @@
+"""The table of roles, and which person of the provider has which account."""
+
+from typing import Any
+
+from allauth.account.models import EmailAddress
+from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
+from django.contrib import admin
+from django.http import HttpRequest
+
+from portal.sign_on.models import DirectoryRole
+
+# What allauth would offer and the portal does not use: providers stand in the environment, an account has one address.
+for model in (SocialApp, SocialToken, SocialAccount, EmailAddress):
+    if admin.site.is_registered(model):
+        admin.site.unregister(model)
+
+
+@admin.register(DirectoryRole)
+class DirectoryRoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no parameters at run time
+    list_display = ("directory_group", "group", "gives_staff", "gives_superuser", "is_on")
+    list_filter = ("is_on", "group")
+    search_fields = ("directory_group",)
+    fields = ("directory_group", "group", "gives_staff", "gives_superuser", "is_on")
+
+    def _mine(self, request: HttpRequest) -> bool:
+        # Whoever edits this table could give themselves everything: no lesser right is enough.
+        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return self._mine(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._mine(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self._mine(request)
+
+
+@admin.register(SocialAccount)
+class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no parameters at run time
+    """Which account a person of the provider has. To take a link away lets the next log-in join by the address anew."""
+
+    list_display = ("user", "provider", "date_joined", "last_login")
+    search_fields = ("user__username", "user__email")
+    fields = readonly_fields = ("user", "provider", "uid", "date_joined", "last_login")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return bool(request.user.is_active and getattr(request.user, "is_superuser", False))

@@ -1,0 +1,188 @@
+"""What a provider answers that is wrong, broken, hostile or slow: nobody gets in, and both sides are told."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import jwt
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from portal.sign_on.models import DirectoryRole
+from tests.sign_on.conftest import configure
+
+SHARED_WITH_NOBODY = "a key with which the tests sign, 32 bytes"
+pytestmark = pytest.mark.sql
+
+
+class Odd:
+    """A provider whose answers a test sets: path -> status and body; `claims` are those of the token."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.claims: dict[str, Any] = {"sub": "s-mia"}
+        self.answers: dict[str, tuple[int, Any]] = {
+            "/.well-known/openid-configuration": (
+                200,
+                {
+                    "issuer": url,
+                    "authorization_endpoint": f"{url}/authorize",
+                    "token_endpoint": f"{url}/token",
+                    "userinfo_endpoint": f"{url}/userinfo",
+                    "jwks_uri": f"{url}/jwks",
+                },
+            ),
+            "/userinfo": (200, {"sub": "s-mia", "preferred_username": "mia"}),
+        }
+        self.nonce = ""
+        self.pause = 0.0  # seconds before each answer
+
+    def answer(self, path: str) -> tuple[int, Any]:
+        if path == "/token" and path not in self.answers:
+            now = int(time.time())
+            claims = {"iss": self.url, "aud": "portal", "iat": now, "exp": now + 300, "nonce": self.nonce} | self.claims
+            token = jwt.encode({k: v for k, v in claims.items() if v is not None}, SHARED_WITH_NOBODY)
+            return 200, {"access_token": "token", "token_type": "Bearer", "id_token": token}
+        return self.answers.get(path, (404, {}))
+
+
+@pytest.fixture
+def odd(settings: Any, db: None, groups: None) -> Iterator[Odd]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:  # noqa: N802  # the library's name
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            time.sleep(provider.pause)  # a provider that takes its time
+            status, body = provider.answer(urlsplit(self.path).path)
+            content = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        do_POST = do_GET  # noqa: N815  # the library's name
+
+        def log_message(self, *_arguments: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    provider = Odd(f"http://127.0.0.1:{server.server_port}")
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    configure(settings, provider.url)
+    yield provider
+    server.shutdown()
+    server.server_close()
+
+
+def log_in(odd: Odd, client: Client) -> Any:
+    begun = client.get("/accounts/oidc/login/")
+    if begun.status_code != 302:
+        return begun
+    query = parse_qs(urlsplit(begun["Location"]).query)
+    odd.nonce = query["nonce"][0]
+    return client.get("/accounts/oidc/callback/", {"state": query["state"][0], "code": "code"})
+
+
+def nobody(answer: Any, client: Client, words: str) -> None:
+    assert answer.status_code in (403, 503), answer
+    assert words in answer.content.decode()
+    assert "_auth_user_id" not in client.session
+    assert not User.objects.exists()
+
+
+def test_the_odd_one_can_answer_right(odd: Odd) -> None:
+    client = Client()
+    assert log_in(odd, client).status_code == 302
+    assert User.objects.get().username == "mia"
+
+
+DISCOVERY = "/.well-known/openid-configuration"
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        (DISCOVERY, 500, {}),
+        (DISCOVERY, 200, b"<html>log in at the proxy</html>"),
+        (DISCOVERY, 200, []),
+        (DISCOVERY, 200, {}),
+        (DISCOVERY, 200, {"issuer": "https://evil.example"}),
+        ("/token", 500, b"<html>"),
+        ("/token", 200, b"\xff\xfe"),
+        ("/token", 400, {"error": "invalid_client"}),
+        ("/token", 200, {}),
+        ("/token", 200, {"access_token": "x"}),
+        ("/token", 200, {"access_token": "x", "id_token": 7}),
+        ("/token", 200, {"access_token": "x", "id_token": "a.b.c"}),
+        ("/userinfo", 500, b""),
+        ("/userinfo", 200, []),
+        ("/userinfo", 200, b"eyJhbGciOiJub25lIn0.e30."),
+        ("/userinfo", 200, {"sub": "s-other", "preferred_username": "other"}),
+        ("/userinfo", 200, {"preferred_username": "nobody"}),
+    ],
+    ids=str,
+)
+def test_an_answer_that_cannot_be_used(odd: Odd, path: str, status: int, body: Any, caplog: Any) -> None:
+    odd.answers[path] = (status, body)
+    client = Client()
+    nobody(log_in(odd, client), client, "company’s log-in")
+    assert "nobody was logged in by company" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"sub": None}, {"sub": ""}, {"sub": " "}, {"sub": 7}, {"sub": ["s-mia"]}, {"sub": {"a": 1}}],
+    ids=str,
+)
+def test_without_a_stable_subject_nobody_gets_in(odd: Odd, claims: dict[str, Any]) -> None:
+    odd.claims |= claims
+    odd.answers["/userinfo"] = (200, {**claims, "preferred_username": "mia"})
+    client = Client()
+    nobody(log_in(odd, client), client, "company’s log-in")
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [{"iss": "https://evil.example"}, {"aud": "another"}, {"exp": 1}, {"nonce": None}, {"nonce": "another"}],
+    ids=str,
+)
+def test_a_token_for_somebody_or_something_else_is_refused(odd: Odd, claims: dict[str, Any]) -> None:
+    client = Client()
+    begun = client.get("/accounts/oidc/login/")
+    query = parse_qs(urlsplit(begun["Location"]).query)
+    odd.claims |= {"nonce": query["nonce"][0], **claims}
+    answer = client.get("/accounts/oidc/callback/", {"state": query["state"][0], "code": "code"})
+    nobody(answer, client, "could not be used")
+
+
+@pytest.mark.parametrize(
+    "userinfo",
+    [
+        {"preferred_username": ["mia"], "email": {"a": 1}, "given_name": 7, "groups": "\0"},
+        {"preferred_username": "\0\0", "email": "a\0@b", "name": "x" * 10_000},
+        {"preferred_username": "‮mia​", "given_name": "‮Mia\r\n", "family_name": "<b>"},
+    ],
+    ids=["types", "long", "hidden"],
+)
+def test_odd_names_are_no_errors_and_hide_nothing(odd: Odd, userinfo: dict[str, Any]) -> None:
+    DirectoryRole.objects.create(directory_group="x", gives_staff=True)
+    odd.answers["/userinfo"] = (200, {"sub": "s-mia", **userinfo})
+    client = Client()
+    assert log_in(odd, client).status_code == 302
+    user = User.objects.get()
+    assert user.username.isascii() and user.get_full_name().isprintable()
+    assert client.get("/").status_code == 200
+
+
+def test_a_provider_that_hangs_is_given_up(odd: Odd, settings: Any) -> None:
+    settings.SOCIALACCOUNT_REQUESTS_TIMEOUT = 0.5
+    odd.pause = 1.5
+    started = time.monotonic()
+    client = Client()
+    nobody(log_in(odd, client), client, "does not answer just now")
+    assert time.monotonic() - started < 1.4
