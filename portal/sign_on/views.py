@@ -38,7 +38,7 @@ def begin(request: HttpRequest) -> HttpResponseBase:
     try:
         return cast(HttpResponseBase, provider.redirect_from_request(request))
     except ImmediateHttpResponse as refused:
-        return refused.response
+        return cast(HttpResponseBase, refused.response)
     except (ProviderException, AttributeError, KeyError, TypeError, ValueError, *UNREACHABLE) as error:
         return _failed(request, provider, error)
 
@@ -65,5 +65,5 @@ def _failed(request: HttpRequest, provider: Any, error: Exception) -> HttpRespon
     try:
         get_adapter().on_authentication_error(request, provider, exception=error)
     except ImmediateHttpResponse as refused:
-        return refused.response
+        return cast(HttpResponseBase, refused.response)
     raise AssertionError("unreachable: the adapter always answers")

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from portal.sign_on.models import DirectoryRole
-from tests.sign_on.conftest import configure
+from tests.sign_on.providers import configure
 
 SHARED_WITH_NOBODY = "a key with which the tests sign, 32 bytes"
 pytestmark = pytest.mark.sql

@@ -15,7 +15,7 @@ from django.test import Client
 from django.utils import timezone
 
 from portal.sign_on.models import DirectoryRole
-from tests.sign_on.conftest import Provider, configure
+from tests.sign_on.providers import Mock, configure
 
 LogIn = Callable[..., Any]
 pytestmark = pytest.mark.sql
@@ -50,7 +50,7 @@ def refused(answer: Any, words: str, client: Client) -> None:
 # --- in, and out again -----------------------------------------------------------------------------------------------
 
 
-def test_a_new_person_gets_an_account_and_the_roles_of_the_directory(provider: Provider, log_in: LogIn) -> None:
+def test_a_new_person_gets_an_account_and_the_roles_of_the_directory(provider: Mock, log_in: LogIn) -> None:
     role("data-approvers", "Approvers")
     provider.has("s-mia", **MIA)
     client = Client()
@@ -63,7 +63,7 @@ def test_a_new_person_gets_an_account_and_the_roles_of_the_directory(provider: P
     assert not SocialToken.objects.exists() and SocialAccount.objects.get().extra_data == {}
 
 
-def test_the_second_log_in_is_the_same_account_whatever_changed(provider: Provider, log_in: LogIn) -> None:
+def test_the_second_log_in_is_the_same_account_whatever_changed(provider: Mock, log_in: LogIn) -> None:
     provider.has("s-mia", **MIA)
     log_in(Client(), "s-mia")
     provider.has("s-mia", **MIA | {"email": "mia.new@example.com", "preferred_username": "mnew"})
@@ -72,7 +72,7 @@ def test_the_second_log_in_is_the_same_account_whatever_changed(provider: Provid
     assert User.objects.count() == 1 and is_in(client) == "mia.meyer"
 
 
-def test_a_role_that_was_taken_away_is_gone_at_the_next_log_in(provider: Provider, log_in: LogIn) -> None:
+def test_a_role_that_was_taken_away_is_gone_at_the_next_log_in(provider: Mock, log_in: LogIn) -> None:
     role("data-approvers", "Approvers")
     Group.objects.create(name="Set by hand")
     provider.has("s-mia", **MIA)
@@ -86,7 +86,7 @@ def test_a_role_that_was_taken_away_is_gone_at_the_next_log_in(provider: Provide
     assert client.get("/approvals/").status_code == 403
 
 
-def test_a_role_that_is_switched_off_gives_nothing(provider: Provider, log_in: LogIn) -> None:
+def test_a_role_that_is_switched_off_gives_nothing(provider: Mock, log_in: LogIn) -> None:
     switched = role("data-approvers", "Approvers")
     provider.has("s-mia", **MIA)
     log_in(Client(), "s-mia")
@@ -97,7 +97,7 @@ def test_a_role_that_is_switched_off_gives_nothing(provider: Provider, log_in: L
     assert not User.objects.get().groups.exists()
 
 
-def test_the_admin_comes_from_the_directory_only_where_the_table_says_so(provider: Provider, log_in: LogIn) -> None:
+def test_the_admin_comes_from_the_directory_only_where_the_table_says_so(provider: Mock, log_in: LogIn) -> None:
     provider.has("s-mia", **MIA | {"groups": ["admins", "superusers", "is_staff"], "is_staff": True})
     log_in(Client(), "s-mia")
     assert not User.objects.get().is_staff
@@ -113,7 +113,7 @@ def test_the_admin_comes_from_the_directory_only_where_the_table_says_so(provide
 
 
 @pytest.mark.parametrize("groups", [None, 7, {"a": 1}, [None, 3, {"x": 1}, ["data-approvers"]], "a\0b", []])
-def test_odd_groups_give_nothing(provider: Provider, log_in: LogIn, groups: Any) -> None:
+def test_odd_groups_give_nothing(provider: Mock, log_in: LogIn, groups: Any) -> None:
     role("data-approvers", "Approvers")
     provider.has("s-mia", **MIA | {"groups": groups})
     client = Client()
@@ -122,7 +122,7 @@ def test_odd_groups_give_nothing(provider: Provider, log_in: LogIn, groups: Any)
 
 
 @pytest.mark.parametrize("groups", ["data-approvers", [{"name": "data-approvers"}], ["x"] * 300 + ["data-approvers"]])
-def test_groups_as_other_providers_send_them(provider: Provider, log_in: LogIn, groups: Any) -> None:
+def test_groups_as_other_providers_send_them(provider: Mock, log_in: LogIn, groups: Any) -> None:
     role("data-approvers", "Approvers")
     provider.has("s-mia", **MIA | {"groups": groups})
     log_in(Client(), "s-mia")
@@ -130,7 +130,7 @@ def test_groups_as_other_providers_send_them(provider: Provider, log_in: LogIn, 
 
 
 def test_the_environment_names_roles_and_the_admin_has_the_last_word(
-    provider: Provider, log_in: LogIn, settings: Any, caplog: pytest.LogCaptureFixture
+    provider: Mock, log_in: LogIn, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
     from portal.sign_on.roles import store_configured
 
@@ -144,7 +144,7 @@ def test_the_environment_names_roles_and_the_admin_has_the_last_word(
     assert not DirectoryRole.objects.get().is_on
 
 
-def test_an_approvers_session_lasts_an_hour_and_anothers_ten(provider: Provider, log_in: LogIn) -> None:
+def test_an_approvers_session_lasts_an_hour_and_anothers_ten(provider: Mock, log_in: LogIn) -> None:
     role("data-approvers", "Approvers")
     provider.has("s-mia", **MIA)
     provider.has("s-ben", **MIA | {"email": "ben@example.com", "preferred_username": "ben", "groups": []})
@@ -172,7 +172,7 @@ def with_password(username: str) -> Client:
     return client
 
 
-def test_a_verified_address_joins_the_account_that_has_it(provider: Provider, log_in: LogIn) -> None:
+def test_a_verified_address_joins_the_account_that_has_it(provider: Mock, log_in: LogIn) -> None:
     mia = local("mia", email="Mia.Meyer@Example.com")
     provider.has("s-mia", **MIA)
     client = Client()
@@ -184,7 +184,7 @@ def test_a_verified_address_joins_the_account_that_has_it(provider: Provider, lo
 
 
 @pytest.mark.parametrize("claim", [False, None, "true", 1], ids=str)
-def test_an_address_that_is_not_verified_joins_nothing(provider: Provider, log_in: LogIn, claim: Any) -> None:
+def test_an_address_that_is_not_verified_joins_nothing(provider: Mock, log_in: LogIn, claim: Any) -> None:
     local("mia", email="mia.meyer@example.com")
     provider.has("s-mia", **MIA | {"email_verified": claim})
     client = Client()
@@ -192,7 +192,7 @@ def test_an_address_that_is_not_verified_joins_nothing(provider: Provider, log_i
     assert User.objects.count() == 1 and not SocialAccount.objects.exists()
 
 
-def test_a_name_joins_nothing(provider: Provider, log_in: LogIn) -> None:
+def test_a_name_joins_nothing(provider: Mock, log_in: LogIn) -> None:
     local("mia.meyer", email="other@example.com")
     provider.has("s-mia", **MIA)
     client = Client()
@@ -213,7 +213,7 @@ def test_a_name_joins_nothing(provider: Provider, log_in: LogIn) -> None:
     ],
 )
 def test_whoever_has_an_odd_name_gets_a_readable_one(
-    provider: Provider, log_in: LogIn, settings: Any, sent: str, name: str
+    provider: Mock, log_in: LogIn, settings: Any, sent: str, name: str
 ) -> None:
     settings.LOCAL_ADMINISTRATORS = ["admin"]
     provider.has("s-mia", **MIA | {"preferred_username": sent, "email": ""})
@@ -222,7 +222,7 @@ def test_whoever_has_an_odd_name_gets_a_readable_one(
     assert is_in(client) == name
 
 
-def test_a_new_subject_with_a_known_address_is_refused(provider: Provider, log_in: LogIn) -> None:
+def test_a_new_subject_with_a_known_address_is_refused(provider: Mock, log_in: LogIn) -> None:
     provider.has("s-mia", **MIA)
     log_in(Client(), "s-mia")
     provider.has("s-other", **MIA)
@@ -231,7 +231,7 @@ def test_a_new_subject_with_a_known_address_is_refused(provider: Provider, log_i
     assert User.objects.count() == SocialAccount.objects.count() == 1
 
 
-def test_an_address_that_two_accounts_have_joins_neither(provider: Provider, log_in: LogIn) -> None:
+def test_an_address_that_two_accounts_have_joins_neither(provider: Mock, log_in: LogIn) -> None:
     local("mia", email="mia.meyer@example.com")
     local("mia2", email="MIA.MEYER@example.com")
     provider.has("s-mia", **MIA)
@@ -239,7 +239,7 @@ def test_an_address_that_two_accounts_have_joins_neither(provider: Provider, log
     refused(log_in(client, "s-mia"), "More than one account here has your e-mail address", client)
 
 
-def test_the_same_subject_of_another_issuer_is_another_person(provider: Provider, log_in: LogIn, settings: Any) -> None:
+def test_the_same_subject_of_another_issuer_is_another_person(provider: Mock, log_in: LogIn, settings: Any) -> None:
     provider.has("s-mia", **MIA)
     log_in(Client(), "s-mia")
     account = SocialAccount.objects.get()
@@ -249,7 +249,7 @@ def test_the_same_subject_of_another_issuer_is_another_person(provider: Provider
     refused(log_in(client, "s-mia"), "belongs to somebody else at your company", client)
 
 
-def test_a_closed_account_stays_closed(provider: Provider, log_in: LogIn) -> None:
+def test_a_closed_account_stays_closed(provider: Mock, log_in: LogIn) -> None:
     provider.has("s-mia", **MIA)
     log_in(Client(), "s-mia")
     User.objects.update(is_active=False)
@@ -258,12 +258,12 @@ def test_a_closed_account_stays_closed(provider: Provider, log_in: LogIn) -> Non
 
 
 @pytest.mark.parametrize("path", ["signup/", "social/signup/", "3rdparty/signup/", "email/", "social/connections/"])
-def test_there_is_no_form_that_makes_an_account(provider: Provider, path: str, admin_client: Client) -> None:
+def test_there_is_no_form_that_makes_an_account(provider: Mock, path: str, admin_client: Client) -> None:
     for client in (Client(), admin_client):
         assert client.get(f"/accounts/{path}").status_code == 404
 
 
-def test_whoever_is_logged_in_already_becomes_the_other_person_whole(provider: Provider, log_in: LogIn) -> None:
+def test_whoever_is_logged_in_already_becomes_the_other_person_whole(provider: Mock, log_in: LogIn) -> None:
     local("ben", email="ben@example.com")
     provider.has("s-mia", **MIA)
     client = with_password("ben")
@@ -276,7 +276,7 @@ def test_whoever_is_logged_in_already_becomes_the_other_person_whole(provider: P
 # --- what goes wrong -------------------------------------------------------------------------------------------------
 
 
-def test_a_provider_that_is_down_is_a_sentence(provider: Provider, settings: Any, caplog: Any) -> None:
+def test_a_provider_that_is_down_is_a_sentence(provider: Mock, settings: Any, caplog: Any) -> None:
     configure(settings, "http://127.0.0.1:9")
     client = Client()
     refused(client.get("/accounts/oidc/login/"), "does not answer just now", client)
@@ -284,13 +284,13 @@ def test_a_provider_that_is_down_is_a_sentence(provider: Provider, settings: Any
     assert 'name="username"' in client.get("/accounts/login/").content.decode(), "the local way in is there"
 
 
-def test_somebody_who_turns_back_is_told_so(provider: Provider, log_in: LogIn) -> None:
+def test_somebody_who_turns_back_is_told_so(provider: Mock, log_in: LogIn) -> None:
     client = Client()
     refused(log_in(client, "s-mia", action="deny"), "left without an answer", client)
 
 
 def test_a_refusal_without_a_reason_is_a_sentence_and_a_line_in_the_log(
-    provider: Provider, caplog: pytest.LogCaptureFixture
+    provider: Mock, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Client()
     state = state_of(client.get("/accounts/oidc/login/")["Location"])
@@ -304,7 +304,7 @@ def state_of(address: str) -> str:
     return parse_qs(urlsplit(address).query)["state"][0]
 
 
-def test_an_answer_that_nobody_asked_for_logs_nobody_in(provider: Provider, log_in: LogIn) -> None:
+def test_an_answer_that_nobody_asked_for_logs_nobody_in(provider: Mock, log_in: LogIn) -> None:
     provider.has("s-mia", **MIA)
     begun = Client().get("/accounts/oidc/login/")
     back = urlsplit(provider.answers(begun["Location"], "s-mia"))
@@ -313,7 +313,7 @@ def test_an_answer_that_nobody_asked_for_logs_nobody_in(provider: Provider, log_
     assert not User.objects.exists()
 
 
-def test_an_answer_is_good_once(provider: Provider) -> None:
+def test_an_answer_is_good_once(provider: Mock) -> None:
     provider.has("s-mia", **MIA)
     client = Client()
     back = urlsplit(provider.answers(client.get("/accounts/oidc/login/")["Location"], "s-mia"))
@@ -322,7 +322,7 @@ def test_an_answer_is_good_once(provider: Provider) -> None:
     refused(client.get(f"{back.path}?{back.query}"), "belongs to no log-in", client)
 
 
-def test_a_code_of_another_log_in_is_refused(provider: Provider) -> None:
+def test_a_code_of_another_log_in_is_refused(provider: Mock) -> None:
     """By its nonce, also where the provider does not mind PKCE."""
     provider.has("s-mia", **MIA)
     stolen = urlsplit(provider.answers(Client().get("/accounts/oidc/login/")["Location"], "s-mia"))
@@ -333,7 +333,7 @@ def test_a_code_of_another_log_in_is_refused(provider: Provider) -> None:
 
 
 @pytest.mark.parametrize("minutes", [-5, 5])
-def test_a_clock_that_is_off_by_five_minutes_keeps_nobody_out(provider: Provider, log_in: LogIn, minutes: int) -> None:
+def test_a_clock_that_is_off_by_five_minutes_keeps_nobody_out(provider: Mock, log_in: LogIn, minutes: int) -> None:
     provider.has("s-mia", **MIA)
     client = Client()
     with time_machine.travel(timezone.now() + timedelta(minutes=minutes)):
@@ -342,7 +342,7 @@ def test_a_clock_that_is_off_by_five_minutes_keeps_nobody_out(provider: Provider
 
 
 def test_a_token_that_ran_out_logs_nobody_in_and_the_log_asks_for_the_clock(
-    provider: Provider, log_in: LogIn, caplog: pytest.LogCaptureFixture
+    provider: Mock, log_in: LogIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     provider.has("s-mia", **MIA)
     client = Client()
@@ -351,7 +351,7 @@ def test_a_token_that_ran_out_logs_nobody_in_and_the_log_asks_for_the_clock(
     assert "is the clock of this machine right?" in caplog.text
 
 
-def test_nothing_in_an_address_changes_what_is_asked(provider: Provider) -> None:
+def test_nothing_in_an_address_changes_what_is_asked(provider: Mock) -> None:
     address = Client().get(
         "/accounts/oidc/login/?process=connect&scope=admin&auth_params=prompt%3Dnone%26claims%3Dx&next=//evil.example/"
     )["Location"]
@@ -361,7 +361,7 @@ def test_nothing_in_an_address_changes_what_is_asked(provider: Provider) -> None
     assert query["redirect_uri"][0].endswith("/accounts/oidc/callback/")
 
 
-def test_one_lands_on_no_foreign_page(provider: Provider, log_in: LogIn) -> None:
+def test_one_lands_on_no_foreign_page(provider: Mock, log_in: LogIn) -> None:
     provider.has("s-mia", **MIA)
     for wanted in ("//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"):
         answer = log_in(Client(), "s-mia", wanted=wanted)
@@ -369,7 +369,7 @@ def test_one_lands_on_no_foreign_page(provider: Provider, log_in: LogIn) -> None
 
 
 def test_no_secret_of_the_log_in_stands_in_the_log(
-    provider: Provider, log_in: LogIn, caplog: pytest.LogCaptureFixture
+    provider: Mock, log_in: LogIn, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     provider.has("s-mia", **MIA)
@@ -383,7 +383,7 @@ def test_without_a_provider_there_is_no_such_door() -> None:
     assert "Log in with" not in Client().get("/accounts/login/").content.decode()
 
 
-def test_the_button_stands_first_and_keeps_where_one_was_going(provider: Provider) -> None:
+def test_the_button_stands_first_and_keeps_where_one_was_going(provider: Mock) -> None:
     page = Client().get("/accounts/login/?next=/requests/%3Fq%3Da%26b").content.decode()
     assert page.index("Log in with Example") < page.index('name="username"')
     assert "/accounts/oidc/login/?next=/requests/%3Fq%3Da%26b" in page
