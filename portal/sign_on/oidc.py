@@ -1,5 +1,6 @@
 """The company's OpenID Connect provider (authorization code flow with PKCE), by django-allauth."""
 
+import logging
 import secrets
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +17,7 @@ from django.urls import reverse
 
 from portal.sign_on.accounts import Person, Refused
 
+log = logging.getLogger(__name__)
 PROVIDER_ID = "company"
 NO_SUBJECT = "Your company’s log-in did not say who you are."
 
@@ -27,10 +29,15 @@ class CompanyProvider(OpenIDConnectProvider):
         return reverse("openid_connect_login")
 
     def get_oauth2_adapter(self, request: HttpRequest) -> "CompanyAdapter":
-        return CompanyAdapter(request)
+        known: CompanyAdapter | None = self.__dict__.get("_adapter")
+        self._adapter = known or CompanyAdapter(request)  # one, so that the discovery document is read once
+        return self._adapter
 
     def get_scope_from_request(self, request: HttpRequest) -> list[str]:
-        return list(settings.OIDC_SCOPES)  # and none that stands in an address
+        # None that stands in an address. Entra ID, Google and Keycloak refuse a scope that they do not have.
+        supported = self.get_oauth2_adapter(request).openid_config.get("scopes_supported")
+        groups = ["groups"] if isinstance(supported, list) and "groups" in supported else []
+        return list(dict.fromkeys([*settings.OIDC_SCOPES, *groups]))
 
     def get_auth_params_from_request(self, request: HttpRequest, action: str) -> dict[str, str]:
         return dict(self.get_auth_params())
@@ -92,6 +99,9 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
         data = {**claims, **{key: value for key, value in userinfo.items() if key not in ("iss", "sub", "aud")}}
         login = self.get_provider().sociallogin_from_response(request, data)
         login.person, login.groups = person_of(data), data.get(settings.OIDC_GROUPS_CLAIM)
+        left_out = claims.get("_claim_names")  # Entra ID, for somebody in more than 200 groups
+        if isinstance(left_out, dict) and settings.OIDC_GROUPS_CLAIM in left_out:
+            log.error("the provider left out the groups, because they are too many: the person has no role by them")
         login.nonce = claims.get("nonce")
         return login
 
@@ -115,11 +125,14 @@ def person_of(data: Mapping[str, Any]) -> Person:
         issuer=issuer,
         subject=subject,
         email=_text(data.get("email")),
-        email_is_verified=data.get("email_verified") is True,
+        email_is_verified=data.get(settings.OIDC_EMAIL_VERIFIED_CLAIM) in _TRUE,
         name=_text(data.get("preferred_username")),
         first_name=_text(data.get("given_name")) or _text(data.get("name")).partition(" ")[0],
         last_name=_text(data.get("family_name")) or _text(data.get("name")).partition(" ")[2],
     )
+
+
+_TRUE = (True, "true", "1")  # the last two: Cognito, Entra ID
 
 
 def _text(value: Any) -> str:

@@ -179,6 +179,23 @@ def test_odd_names_are_no_errors_and_hide_nothing(odd: Odd, userinfo: dict[str, 
     assert client.get("/").status_code == 200
 
 
+def test_groups_that_were_left_out_are_told_to_operators(odd: Odd, caplog: pytest.LogCaptureFixture) -> None:
+    odd.claims |= {
+        "_claim_names": {"groups": "src1"},
+        "_claim_sources": {"src1": {"endpoint": "https://graph.example"}},
+    }
+    client = Client()
+    assert log_in(odd, client).status_code == 302
+    assert "the provider left out the groups" in caplog.text
+
+
+@pytest.mark.parametrize(("supported", "asked"), [(["openid", "groups"], True), (["openid"], False), (None, False)])
+def test_groups_are_asked_for_where_the_provider_has_the_scope(odd: Odd, supported: Any, asked: bool) -> None:
+    odd.answers[DISCOVERY][1]["scopes_supported"] = supported
+    scope = parse_qs(urlsplit(Client().get("/accounts/oidc/login/")["Location"]).query)["scope"][0]
+    assert ("groups" in scope.split()) is asked
+
+
 def test_a_provider_that_hangs_is_given_up(odd: Odd, settings: Any) -> None:
     settings.SOCIALACCOUNT_REQUESTS_TIMEOUT = 0.5
     odd.pause = 1.5

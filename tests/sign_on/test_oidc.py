@@ -183,13 +183,24 @@ def test_a_verified_address_joins_the_account_that_has_it(provider: Mock, log_in
     assert not is_in(with_password("mia"))
 
 
-@pytest.mark.parametrize("claim", [False, None, "true", 1], ids=str)
+@pytest.mark.parametrize("claim", [False, None, "false", 0, "yes", ["true"], {}], ids=str)
 def test_an_address_that_is_not_verified_joins_nothing(provider: Mock, log_in: LogIn, claim: Any) -> None:
     local("mia", email="mia.meyer@example.com")
     provider.has("s-mia", **MIA | {"email_verified": claim})
     client = Client()
     refused(log_in(client, "s-mia"), "does not say that the address is verified", client)
     assert User.objects.count() == 1 and not SocialAccount.objects.exists()
+
+
+def test_a_provider_may_say_by_another_claim_that_it_has_verified_the_address(
+    provider: Mock, log_in: LogIn, settings: Any
+) -> None:
+    settings.OIDC_EMAIL_VERIFIED_CLAIM = "xms_edov"  # Entra ID
+    local("mia", email="mia.meyer@example.com")
+    provider.has("s-mia", **MIA | {"email_verified": None, "xms_edov": "1"})
+    client = Client()
+    log_in(client, "s-mia")
+    assert is_in(client) == "mia"
 
 
 def test_a_name_joins_nothing(provider: Mock, log_in: LogIn) -> None:
@@ -356,7 +367,7 @@ def test_nothing_in_an_address_changes_what_is_asked(provider: Mock) -> None:
         "/accounts/oidc/login/?process=connect&scope=admin&auth_params=prompt%3Dnone%26claims%3Dx&next=//evil.example/"
     )["Location"]
     query = parse_qs(urlsplit(address).query)
-    assert sorted(query["scope"][0].split()) == ["email", "groups", "openid", "profile"]
+    assert sorted(query["scope"][0].split()) == ["email", "openid", "profile"]
     assert "prompt" not in query and "claims" not in query and query["code_challenge_method"] == ["S256"]
     assert query["redirect_uri"][0].endswith("/accounts/oidc/callback/")
 
