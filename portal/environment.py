@@ -7,6 +7,7 @@ import os
 import re
 from collections.abc import Callable
 from email.utils import parseaddr
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, quote, urlsplit
@@ -318,6 +319,29 @@ def issuer(name: str) -> str:
     if value:
         web_address(name, value, "https://login.example.com", https_unless_loopback=True)
     return value
+
+
+def document_url(name: str) -> str:
+    """Where a document lies that says whom to trust: https, or http to this machine; it may have a query."""
+    value = text(name)
+    parts = web_parts(value)
+    if not value:
+        return ""
+    if parts is None or parts.username or (parts.scheme != "https" and not is_loopback(value)):
+        raise ImproperlyConfigured(
+            f"{name} is {value!r}. Set it to an address with https, such as https://login.example.com/metadata."
+        )
+    return value
+
+
+def with_packages(name: str, packages: tuple[str, ...], requirements: str) -> bool:
+    """Whether the variable `name`, if any, is set; raises where a package that it needs is not installed."""
+    if name and (absent := [package for package in packages if find_spec(package) is None]):
+        raise ImproperlyConfigured(
+            f"{name} is set, and the package {absent[0]!r} is not installed. Install what it needs: "
+            f"pip install --require-hashes -r {requirements}, or unset {name}."
+        )
+    return bool(name)
 
 
 def client_of(issuer: str, id_name: str, secret_name: str) -> tuple[str, str]:

@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
+    "allauth.socialaccount.providers.saml",
     "portal.sign_on",
     "axes",
     "crispy_forms",
@@ -222,6 +223,38 @@ OIDC_GROUP_ROLES = read.group_roles("OIDC_GROUP_ROLES")
 OIDC_EMAIL_VERIFIED_CLAIM = read.text("OIDC_EMAIL_VERIFIED_CLAIM", "email_verified")
 OIDC_SCOPES = read.text("OIDC_SCOPES", "openid profile email").split()  # and groups, where the provider has it
 OIDC_CA_BUNDLE = read.certificates("OIDC_CA_BUNDLE")
+SAML_METADATA_URL = read.document_url("SAML_METADATA_URL")
+SAML_METADATA = read.text("SAML_METADATA")  # the document itself, as a rule by SAML_METADATA_FILE
+SAML_IS_ON = read.with_packages(
+    "SAML_METADATA_URL" if SAML_METADATA_URL else "SAML_METADATA" if SAML_METADATA else "",
+    ("onelogin", "xmlsec", "lxml"),
+    "requirements-saml.txt",
+)
+SAML_NAME = read.text("SAML_NAME", "your company")
+SAML_ENTITY_ID = read.text("SAML_ENTITY_ID", f"{PUBLIC_URL}/accounts/saml/metadata/")  # the portal's name there
+SAML_CA_BUNDLE = read.certificates("SAML_CA_BUNDLE")
+# Who somebody is: an attribute that never changes, or the NameID of this format.
+SAML_SUBJECT_ATTRIBUTE = read.text("SAML_SUBJECT_ATTRIBUTE")
+SAML_NAME_ID = read.choice("SAML_NAME_ID", "PERSISTENT", ("PERSISTENT", "UNSPECIFIED", "EMAILADDRESS"))
+SAML_OWNS_ADDRESSES = read.flag("SAML_OWNS_ADDRESSES", default=False)  # no person there can enter another's address
+# Attributes as Entra ID names them, by their OID (Shibboleth, Keycloak), and as people name them by hand.
+_CLAIM, _OID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims", "urn:oid"
+SAML_ATTRIBUTES = {
+    "email": read.names(
+        "SAML_EMAIL_ATTRIBUTE", [f"{_CLAIM}/emailaddress", f"{_OID}:0.9.2342.19200300.100.1.3", "email", "mail"]
+    ),
+    "name": read.names("SAML_USERNAME_ATTRIBUTE", [f"{_CLAIM}/name", f"{_OID}:0.9.2342.19200300.100.1.1", "username"]),
+    "first_name": read.names(
+        "SAML_FIRST_NAME_ATTRIBUTE", [f"{_CLAIM}/givenname", f"{_OID}:2.5.4.42", "firstName", "givenName"]
+    ),
+    "last_name": read.names(
+        "SAML_LAST_NAME_ATTRIBUTE", [f"{_CLAIM}/surname", f"{_OID}:2.5.4.4", "lastName", "surname"]
+    ),
+}
+SAML_GROUPS_ATTRIBUTE = read.names(
+    "SAML_GROUPS_ATTRIBUTE", ["http://schemas.microsoft.com/ws/2008/06/identity/claims/groups", "groups"]
+)
+SAML_GROUP_ROLES = read.group_roles("SAML_GROUP_ROLES")
 _OIDC_SECRETS = read.client_of(OIDC_ISSUER, "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
@@ -238,7 +271,11 @@ SOCIALACCOUNT_PROVIDERS = {
         ]
         if OIDC_ISSUER
         else [],
-    }
+    },
+    "saml": {
+        "provider_class": "portal.sign_on.saml.CompanySaml",
+        "APPS": [{"provider_id": "saml", "name": SAML_NAME, "client_id": "company", "settings": {}}],
+    },
 }
 SOCIALACCOUNT_ADAPTER = "portal.sign_on.adapters.CompanyAccounts"
 SOCIALACCOUNT_LOGIN_ON_GET = True  # a link: a form would need the provider's origin in form-action
@@ -277,7 +314,11 @@ SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE_LIMIT.total_seconds())
 # (gunicorn.conf.py), so that some are always free; those that run share the processors with everybody else's pages.
 PASSWORDS_AT_ONCE = 1, 2
 PASSWORD_HASHERS = ["portal.concurrency.LimitedHasher"]
-REQUESTS_AT_ONCE = {"/webhooks/": (1, 2), "/handover/": (2, 1)}  # strangers reach these too
+REQUESTS_AT_ONCE = {  # strangers reach these too
+    "/webhooks/": (1, 2),
+    "/handover/": (2, 1),
+    "/accounts/saml/acs/": (2, 2),
+}
 PERSON_REQUESTS_AT_ONCE = 2, 4  # a browser opens six connections
 
 # --- what browsers are told ----------------------------------------------------------------------------------------

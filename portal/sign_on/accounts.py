@@ -23,6 +23,10 @@ class Refused(Exception):
         self.why = why
 
 
+class Away(Exception):
+    """The provider does not answer; the text is for operators."""
+
+
 @dataclass(frozen=True)
 class Person:
     """Somebody as the provider describes them."""

@@ -16,17 +16,10 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from jwt import ExpiredSignatureError
 
 from portal.logs import one_line
-from portal.sign_on import roles
+from portal.sign_on import roles, words
 from portal.sign_on.accounts import Refused, account_of
 
 log = logging.getLogger(__name__)
-_CANCELLED = "You are not logged in: your company’s log-in was left without an answer."
-_REFUSED = "Your company’s log-in refused. Its administrators can see why; the portal is told a word at most."
-_AWAY = "Your company’s log-in does not answer just now. Try again in a minute."
-_BROKEN = "The answer of your company’s log-in could not be used. Begin again."
-_STALE = (
-    "This answer of your company’s log-in belongs to no log-in that you began here, or it came too late. Begin again."
-)
 
 
 class LocalAccounts(DefaultAccountAdapter):
@@ -76,8 +69,8 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
     def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> None:
         # Who it is, is known by now and no form follows; allauth's own ways to an account are not taken.
         try:
-            if sociallogin.nonce != sociallogin.state.get("nonce"):
-                raise Refused(_BROKEN, "the token is of another log-in (claim nonce)")
+            if getattr(sociallogin, "nonce", None) != sociallogin.state.get("nonce"):
+                raise Refused(words.BROKEN, "the token is of another log-in (claim nonce)")
             user = account_of(sociallogin.person)
         except Refused as refused:
             log.warning("nobody was logged in by %s: %s", sociallogin.person.provider, refused.why)
@@ -101,10 +94,11 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
         if isinstance(exception, Refused):
             raise ImmediateHttpResponse(refusal(request, str(exception), status=403))
         if isinstance(exception, requests.RequestException) and exception.response is None:
-            raise ImmediateHttpResponse(refusal(request, _AWAY, status=503))
+            raise ImmediateHttpResponse(refusal(request, words.AWAY, status=503))
         cancelled = error == AuthError.CANCELLED or said["error"] == "access_denied"
-        words = _CANCELLED if cancelled else _STALE if stale else _REFUSED if said["error"] else _BROKEN
-        raise ImmediateHttpResponse(refusal(request, words, status=403))
+        told = words.REFUSED if said["error"] else words.BROKEN
+        told = words.CANCELLED if cancelled else words.STALE if stale else told
+        raise ImmediateHttpResponse(refusal(request, told, status=403))
 
 
 def describe(error: BaseException) -> str:
@@ -116,7 +110,7 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}" + (f" ({type(cause).__name__}: {cause}{clock})" if cause else "")
 
 
-def refusal(request: HttpRequest, words: str, *, status: int) -> HttpResponse:
+def refusal(request: HttpRequest, told: str, *, status: int) -> HttpResponse:
     """The page for somebody who was not logged in."""
-    context = {"words": words, "log_in": reverse("login")}
+    context = {"words": told, "log_in": reverse("login")}
     return render(request, "sign_on/refused.html", context, status=status)

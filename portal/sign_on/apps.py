@@ -1,6 +1,8 @@
 """The app that holds the table of roles; its rows from the environment are stored by `migrate`."""
 
 from django.apps import AppConfig
+from django.conf import settings
+from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
 
 
@@ -12,4 +14,20 @@ class SignOnConfig(AppConfig):
     def ready(self) -> None:
         from portal.sign_on.roles import store_configured
 
+        if settings.SAML_METADATA:
+            _check_document(settings.SAML_METADATA)
+
         post_migrate.connect(lambda **_kwargs: store_configured(), sender=self, weak=False)
+
+
+def _check_document(document: str) -> None:
+    # A file does not mend itself, unlike an address: whoever starts the portal reads what is wrong with it.
+    from portal.sign_on.accounts import Refused
+    from portal.sign_on.saml_metadata import parse
+
+    try:
+        parse(document.encode())
+    except Refused as refused:
+        raise ImproperlyConfigured(
+            f"SAML_METADATA is not usable: {refused.why}. Set SAML_METADATA_FILE to the file that your provider gives."
+        ) from None

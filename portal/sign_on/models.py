@@ -35,3 +35,13 @@ class DirectoryRole(models.Model):
             *(["everything"] if self.gives_superuser else []),
         ]
         return f"{self.directory_group}: {', '.join(given) or 'nothing'}"
+
+
+class UsedAssertion(models.Model):
+    """An assertion of SAML that let somebody in, remembered until its end: nobody gets in by a copy of it."""
+
+    key = models.CharField(max_length=64, unique=True)
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key

@@ -15,11 +15,11 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
+from portal.sign_on import words
 from portal.sign_on.accounts import Person, Refused
 
 log = logging.getLogger(__name__)
 PROVIDER_ID = "company"
-NO_SUBJECT = "Your company’s log-in did not say who you are."
 
 
 class CompanyProvider(OpenIDConnectProvider):
@@ -119,7 +119,7 @@ def person_of(data: Mapping[str, Any]) -> Person:
     """Raises Refused where there is no stable subject."""
     issuer, subject = data.get("iss"), data.get("sub")
     if not (isinstance(subject, str) and subject.strip() and isinstance(issuer, str) and issuer):
-        raise Refused(NO_SUBJECT, "the provider sent no subject (claim sub)")
+        raise Refused(words.NO_SUBJECT, "the provider sent no subject (claim sub)")
     return Person(
         provider=PROVIDER_ID,
         issuer=issuer,

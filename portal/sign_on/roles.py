@@ -17,14 +17,19 @@ LONGEST = 255
 
 
 def store_configured() -> None:
-    """Add the roles of OIDC_GROUP_ROLES that the table never had; what an administrator switched off stays off."""
-    for directory_group, names in settings.OIDC_GROUP_ROLES.items():
-        for name in names:
-            group = Group.objects.filter(name=name).first()
-            if group is None:
-                log.error("OIDC_GROUP_ROLES names a group that the portal does not have: %s", one_line(name)[:LONGEST])
-                continue
-            DirectoryRole.objects.get_or_create(directory_group=directory_group, group=group)
+    """Add the roles of the environment that the table never had; what an administrator switched off stays off."""
+    for setting in ("OIDC_GROUP_ROLES", "SAML_GROUP_ROLES"):
+        for directory_group, names in getattr(settings, setting).items():
+            _store(setting, directory_group, names)
+
+
+def _store(setting: str, directory_group: str, names: Collection[str]) -> None:
+    for name in names:
+        group = Group.objects.filter(name=name).first()
+        if group is None:
+            log.error("%s names a group that the portal does not have: %s", setting, one_line(name)[:LONGEST])
+            continue
+        DirectoryRole.objects.get_or_create(directory_group=directory_group, group=group)
 
 
 def named_groups(claim: Any) -> frozenset[str]:

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import LoginView
 from django.http import Http404, HttpRequest
 from django.http.response import HttpResponseBase
+from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from portal.sign_on.accounts import Refused
@@ -23,8 +24,12 @@ class LogIn(LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         asked = "local" in self.request.GET or self.request.method == "POST"
         context: dict[str, Any] = super().get_context_data(**kwargs)
+        doors = [
+            (settings.OIDC_ISSUER, settings.OIDC_NAME, "openid_connect_login"),
+            (settings.SAML_IS_ON, settings.SAML_NAME, "saml_login"),
+        ]
         return context | {
-            "company": settings.OIDC_NAME if settings.OIDC_ISSUER else "",
+            "companies": [{"name": name, "url": reverse(view)} for is_on, name, view in doors if is_on],
             "with_password": settings.LOCAL_ACCOUNTS or asked,
             "administrators_alone": not settings.LOCAL_ACCOUNTS,
         }

@@ -1,13 +1,17 @@
 """A real OpenID Connect provider, and a person who goes there and comes back."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from django.test import Client
 
+from tests import processes
+from tests.conftest import missing
 from tests.sign_on import providers
+from tests.sign_on import saml as saml_provider
 from tests.sign_on.providers import Mock
 
 
@@ -36,3 +40,21 @@ def log_in(provider: Mock) -> Callable[..., Any]:
         return client.get(f"{back.path}?{back.query}")
 
     return go
+
+
+@pytest.fixture(scope="session")
+def saml_process() -> Iterator[saml_provider.SamlProvider]:
+    with ExitStack() as stack:
+        try:
+            provider = stack.enter_context(saml_provider.provider())
+        except processes.Missing as reason:
+            missing(str(reason))
+        yield provider
+
+
+@pytest.fixture
+def saml(saml_process: saml_provider.SamlProvider, settings: Any, groups: None) -> saml_provider.SamlProvider:
+    """The company's SAML provider, which the portal uses."""
+    settings.SAML_IS_ON, settings.SAML_METADATA_URL = True, f"{saml_process.url}/metadata"
+    saml_process.knows(Client().get("/accounts/saml/metadata/").content.decode())
+    return saml_process

@@ -1,0 +1,10 @@
+"""What a person reads who was not logged in; operators read why in the log."""
+
+CANCELLED = "You are not logged in: your company’s log-in was left without an answer."
+REFUSED = "Your company’s log-in refused. Its administrators can see why; the portal is told a word at most."
+AWAY = "Your company’s log-in does not answer just now. Try again in a minute."
+BROKEN = "The answer of your company’s log-in could not be used. Begin again."
+STALE = (
+    "This answer of your company’s log-in belongs to no log-in that you began here, or it came too late. Begin again."
+)
+NO_SUBJECT = "Your company’s log-in did not say who you are."
