@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from jwt import ExpiredSignatureError
+from jwt import ExpiredSignatureError, ImmatureSignatureError
 
 from portal.logs import one_line
 from portal.sign_on import roles, words
@@ -106,7 +106,11 @@ def describe(error: BaseException) -> str:
     cause = error.__cause__
     if isinstance(error, Refused):
         return error.why
-    clock = "; is the clock of this machine right?" if isinstance(cause, ExpiredSignatureError) else ""
+    clock = (
+        "; is the clock of this machine right?"
+        if isinstance(cause, (ExpiredSignatureError, ImmatureSignatureError))
+        else ""
+    )
     return f"{type(error).__name__}: {error}" + (f" ({type(cause).__name__}: {cause}{clock})" if cause else "")
 
 

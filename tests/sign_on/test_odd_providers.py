@@ -3,20 +3,23 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 from django.contrib.auth.models import User
 from django.test import Client
+from jwt.algorithms import RSAAlgorithm
 
 from portal.sign_on.models import DirectoryRole
 from tests.sign_on.providers import configure
 
-SHARED_WITH_NOBODY = "a key with which the tests sign, 32 bytes"
+KEY, OTHERS_KEY = (rsa.generate_private_key(public_exponent=65537, key_size=2048) for _ in range(2))
+JWKS = {"keys": [{**json.loads(RSAAlgorithm.to_jwk(KEY.public_key())), "kid": "one", "alg": "RS256"}]}
 pytestmark = pytest.mark.sql
 
 
@@ -37,16 +40,18 @@ class Odd:
                     "jwks_uri": f"{url}/jwks",
                 },
             ),
+            "/jwks": (200, JWKS),
             "/userinfo": (200, {"sub": "s-mia", "preferred_username": "mia"}),
         }
         self.nonce = ""
+        self.sign: Callable[[dict[str, Any]], str] = lambda claims: jwt.encode(claims, KEY, "RS256", {"kid": "one"})
         self.pause = 0.0  # seconds before each answer
 
     def answer(self, path: str) -> tuple[int, Any]:
         if path == "/token" and path not in self.answers:
             now = int(time.time())
             claims = {"iss": self.url, "aud": "portal", "iat": now, "exp": now + 300, "nonce": self.nonce} | self.claims
-            token = jwt.encode({k: v for k, v in claims.items() if v is not None}, SHARED_WITH_NOBODY)
+            token = self.sign({k: v for k, v in claims.items() if v is not None})
             return 200, {"access_token": "token", "token_type": "Bearer", "id_token": token}
         return self.answers.get(path, (404, {}))
 
@@ -112,6 +117,9 @@ DISCOVERY = "/.well-known/openid-configuration"
         (DISCOVERY, 200, []),
         (DISCOVERY, 200, {}),
         (DISCOVERY, 200, {"issuer": "https://evil.example"}),
+        ("/jwks", 500, {}),
+        ("/jwks", 200, {"keys": []}),
+        ("/jwks", 200, []),
         ("/token", 500, b"<html>"),
         ("/token", 200, b"\xff\xfe"),
         ("/token", 400, {"error": "invalid_client"}),
@@ -158,6 +166,32 @@ def test_a_token_for_somebody_or_something_else_is_refused(odd: Odd, claims: dic
     odd.claims |= {"nonce": query["nonce"][0], **claims}
     answer = client.get("/accounts/oidc/callback/", {"state": query["state"][0], "code": "code"})
     nobody(answer, client, "could not be used")
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        lambda claims: jwt.encode(claims, OTHERS_KEY, "RS256", {"kid": "one"}),
+        lambda claims: jwt.encode(claims, KEY, "RS256", {"kid": "two"}),
+        lambda claims: jwt.encode(claims, "a secret that somebody made up, long", "HS256", {"kid": "one"}),
+        lambda claims: jwt.encode(claims, "", "none", {"kid": "one"}),
+        lambda claims: jwt.encode(claims, KEY, "RS256", {"kid": "one"})[:-4],
+    ],
+    ids=["another key", "unknown key", "symmetric", "unsigned", "cut"],
+)
+def test_a_token_that_the_provider_has_not_signed_is_refused(odd: Odd, sign: Any) -> None:
+    odd.sign = sign
+    client = Client()
+    nobody(log_in(odd, client), client, "could not be used")
+
+
+@pytest.mark.parametrize(("minutes", "gets_in"), [(-4, True), (4, True), (-11, False), (11, False)])
+def test_a_clock_may_be_off_by_five_minutes(odd: Odd, minutes: int, gets_in: bool, caplog: Any) -> None:
+    """The token is good for five minutes of the provider's clock."""
+    begun = int(time.time()) + minutes * 60
+    odd.claims |= {"iat": begun, "exp": begun + 300}
+    assert (log_in(odd, Client()).status_code == 302) is gets_in
+    assert ("is the clock of this machine right?" in caplog.text) is not gets_in
 
 
 @pytest.mark.parametrize(
