@@ -344,9 +344,9 @@ def with_packages(name: str, packages: tuple[str, ...], requirements: str) -> bo
     return bool(name)
 
 
-def client_of(issuer: str, id_name: str, secret_name: str) -> tuple[str, str]:
+def client_of(id_name: str, secret_name: str, *, needed: bool) -> tuple[str, str]:
     """Id and secret of the client that the provider knows the portal as; nothing without a provider."""
-    if not issuer:
+    if not needed:
         return "", ""
     instruction = "Register the portal at your provider as a web application, and copy what it shows."
     return required(id_name, instruction), required(secret_name, instruction)

@@ -255,7 +255,7 @@ SAML_GROUPS_ATTRIBUTE = read.names(
     "SAML_GROUPS_ATTRIBUTE", ["http://schemas.microsoft.com/ws/2008/06/identity/claims/groups", "groups"]
 )
 SAML_GROUP_ROLES = read.group_roles("SAML_GROUP_ROLES")
-_OIDC_SECRETS = read.client_of(OIDC_ISSUER, "OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET")
+_OIDC_SECRETS = read.client_of("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", needed=bool(OIDC_ISSUER))
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {
         "provider_class": "portal.sign_on.oidc.CompanyProvider",
