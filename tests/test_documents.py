@@ -13,8 +13,9 @@ from tests.processes import ROOT
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 ARCHITECTURE = ROOT / "docs" / "architecture.md"
+ASVS = ROOT / "docs" / "asvs.md"
 # A path is named from the project's folder; in tables that say so from one of these.
-BELOW = (ROOT, ROOT / "connections", ROOT / "connections" / "spec", ROOT / "templates" / "connections")
+BELOW = (ROOT, ROOT / "tests", ROOT / "connections", ROOT / "connections" / "spec", ROOT / "templates" / "connections")
 SUFFIXES = (".conf", ".css", ".example", ".html", ".js", ".json", ".md", ".py", ".sql", ".toml", ".txt", ".yml")
 MADE_BY_WHOEVER_DEPLOYS = ("secrets/", "portal.dump", ".env")
 WIDTH = 120
@@ -71,7 +72,17 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_line_of_a_document_is_too_wide(document: Path) -> None:
-    assert [line for line in text_of(document).splitlines() if len(line) > WIDTH] == []
+    # A row of a table cannot go on in the next line; those of one document name functions of the tests.
+    lines = [line for line in text_of(document).splitlines() if document != ASVS or not line.startswith("|")]
+    assert [line for line in lines if len(line) > WIDTH] == []
+
+
+def test_the_tests_that_a_document_names_are_there() -> None:
+    named = re.findall(r"`([\w/]+\.py)`((?:,? (?:and )?`test_\w+`)+)", text_of(ASVS))
+    assert len(named) > 20
+    for path, tests in named:
+        source = text_of(ROOT / "tests" / path)
+        assert [test for test in re.findall(r"test_\w+", tests) if f"def {test}(" not in source] == [], path
 
 
 def test_the_readme_is_short_and_begins_with_the_two_commands() -> None:
