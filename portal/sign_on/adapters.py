@@ -13,7 +13,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
-from jwt import ExpiredSignatureError, ImmatureSignatureError
 
 from portal.logs import one_line
 from portal.sign_on import roles, words
@@ -102,16 +101,8 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
 
 
 def describe(error: BaseException) -> str:
-    """The error and what caused it, in a line: a clock that is wrong is the cause of a refused token."""
-    cause = error.__cause__
-    if isinstance(error, Refused):
-        return error.why
-    clock = (
-        "; is the clock of this machine right?"
-        if isinstance(cause, (ExpiredSignatureError, ImmatureSignatureError))
-        else ""
-    )
-    return f"{type(error).__name__}: {error}" + (f" ({type(cause).__name__}: {cause}{clock})" if cause else "")
+    """The error in a line, for operators."""
+    return error.why if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
 
 
 def refusal(request: HttpRequest, told: str, *, status: int) -> HttpResponse:

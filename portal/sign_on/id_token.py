@@ -1,0 +1,33 @@
+"""What a provider says of somebody in a signed token (OpenID Connect Core 1.0, section 3.1.3.7)."""
+
+from datetime import timedelta
+from typing import Any
+
+import jwt
+from allauth.socialaccount.providers.oauth2.client import OAuth2Error
+
+_SIGNED_BY = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+_CLOCKS_DIFFER = timedelta(minutes=5)
+
+
+def claims_of(token: str, keys: Any, *, audience: str, issuer: str) -> dict[str, Any]:
+    """`keys` is the provider's JWK set. Raises OAuth2Error, whose words are for operators."""
+    try:
+        known = jwt.PyJWKSet.from_dict(keys).keys
+        wanted = jwt.get_unverified_header(token).get("kid")
+        fitting = [key for key in known if wanted in (None, key.key_id)]
+        if len(fitting) != 1:
+            raise jwt.InvalidKeyError("no one key fits it (kid)")
+        return jwt.decode(
+            token,
+            key=fitting[0],
+            algorithms=_SIGNED_BY,
+            audience=audience,
+            issuer=issuer,
+            leeway=_CLOCKS_DIFFER,
+            options={"require": ["exp", "iat"]},
+        )
+    except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
+        raise OAuth2Error(f"the id_token is not valid now: {error}; is the clock of this machine right?") from error
+    except jwt.PyJWTError as error:
+        raise OAuth2Error(f"the id_token is not valid: {error}") from error
