@@ -8,3 +8,7 @@ class ConnectionsConfig(AppConfig):
 
     def ready(self) -> None:
         from connections import checks  # noqa: F401  # they register themselves by being imported
+        from connections.notifications import tell_of_account
+        from portal.sign_on.record import recorded
+
+        recorded.connect(tell_of_account, dispatch_uid="connections.tell_of_account")

@@ -24,6 +24,11 @@ class NoticeKind(models.TextChoices):
     CHANGE_ENDED = "change_ended", "A change was made, or not"
     TRUST_NEEDED = "trust_needed", "Something to trust waits for approval"
     PASSWORD_RESET = "password_reset", "Reset your password"
+    SECOND_FACTOR = "second_factor", "Your second factor was changed or used"
+    LOCAL_LOG_IN = "local_log_in", "Somebody logged in by a local password"
+
+
+ABOUT_ACCOUNTS = (NoticeKind.PASSWORD_RESET, NoticeKind.SECOND_FACTOR, NoticeKind.LOCAL_LOG_IN)
 
 
 class Notice(models.Model):
@@ -57,8 +62,7 @@ class Notice(models.Model):
                 condition=models.Q(recipient__isnull=False) | ~models.Q(address=""), name="notice_reaches_somebody"
             ),
             models.CheckConstraint(
-                condition=models.Q(request__isnull=False)
-                | models.Q(kind=NoticeKind.PASSWORD_RESET, recipient__isnull=False),
+                condition=models.Q(request__isnull=False) | models.Q(kind__in=ABOUT_ACCOUNTS, recipient__isnull=False),
                 name="notice_has_a_subject",
             ),
         ]

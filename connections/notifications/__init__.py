@@ -12,6 +12,7 @@ from smtplib import SMTPDataError, SMTPRecipientsRefused, SMTPSenderRefused
 from typing import Any
 
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.core.mail import send_mail
 from django.db import transaction
@@ -120,6 +121,14 @@ def tell_of_reset(accounts: Iterable[User]) -> None:
     # Old ones are deleted: strangers could fill the table.
     Notice.objects.filter(kind=NoticeKind.PASSWORD_RESET, created_at__lt=Now() - RESETS_KEPT).delete()
     Notice.objects.bulk_create(Notice(kind=NoticeKind.PASSWORD_RESET, recipient=person) for person in accounts)
+
+
+def tell_of_account(topic: str, entry: LogEntry, recipients: Iterable[User], **_more: object) -> None:
+    """What happened to somebody's account is told by mail; the mail says what stands in the admin's log."""
+    kind = NoticeKind(topic)
+    Notice.objects.bulk_create(
+        Notice(kind=kind, recipient=person, dedup_key=entry.pk) for person in recipients if person.is_active
+    )
 
 
 def operators() -> QuerySet[User]:
@@ -261,6 +270,9 @@ def _made(standing: Sequence[Notice]) -> Mail | None:
         handover = _handover_of(notice)
         tell = mails.of_code if notice.kind == NoticeKind.HANDOVER_CODE else mails.of_handover
         return tell(notice, handover) if handover else None
+    if notice.kind in (NoticeKind.SECOND_FACTOR, NoticeKind.LOCAL_LOG_IN):
+        entry = LogEntry.objects.select_related("user").filter(pk=notice.dedup_key).first()
+        return mails.of_account(notice, entry) if entry else None
     if notice.request is None:
         return mails.of_reset(notice, notice.recipient) if notice.recipient and _awaits_reset(notice) else None
     if notice.kind in _OF_CHANGES:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.urls import reverse
@@ -134,6 +135,17 @@ _RESET = (
     "here; the link works once, and for an hour:",
     "If it was not you, do nothing: the password stays as it is.",
 )
+_OF_ACCOUNTS = {
+    NoticeKind.SECOND_FACTOR: (
+        "this was done with the second factor of your account of the connection portal:",
+        "If it was neither you nor an administrator whom you asked, change your password and tell an administrator.",
+    ),
+    NoticeKind.LOCAL_LOG_IN: (
+        "an administrator came in by a password of the portal's own. That is meant for the time in which the company's "
+        "log-in does not work:",
+        "If nobody knows why, close the account in the administration and ask its owner.",
+    ),
+}
 _PRESENT_STATE = "The page behind this address always shows the present state"
 _USERNAME = re.compile(r"[A-Za-z0-9_@.+-]{1,64}")
 _REAL_NAME = re.compile(r"[^\W\d_]([^\W\d_]|['’-]){0,30}( [^\W\d_]([^\W\d_]|['’-]){0,30}){0,2}")
@@ -314,6 +326,24 @@ def of_reset(notice: Notice, person: User) -> Mail:
         button="Choose a new password",
         page=public(path[1:]),
         closing=after,
+    )
+
+
+def of_account(notice: Notice, entry: LogEntry) -> Mail:
+    mine = entry.object_id == str(notice.recipient_id)
+    who = [
+        ("Account", entry.object_repr),
+        *([] if entry.object_id == str(entry.user_id) else [("By", display_name(entry.user))]),
+    ]
+    said, closing = _OF_ACCOUNTS[NoticeKind(notice.kind)]
+    return Mail(
+        notice.get_kind_display(),
+        said,
+        hello=_hello(notice.recipient),
+        facts=[*who, ("When", f"{entry.action_time:%d %B %Y, %H:%M} UTC"), ("What", entry.change_message)],
+        button="Look at it",
+        page=public("accounts/second-factor/" if mine else f"admin/auth/user/{entry.object_id}/history/"),
+        closing=closing,
     )
 
 

@@ -56,7 +56,8 @@ def mail_server_is_down(settings: Any) -> Iterator[None]:
 
 
 TO_OWNERS = {NoticeKind.HANDOVER, NoticeKind.HANDOVER_REMINDER, NoticeKind.HANDOVER_CODE}  # see test_handover_mail
-ELSEWHERE = TO_OWNERS | {NoticeKind.PASSWORD_RESET}  # see test_password_reset
+# See test_password_reset, and tests/sign_on.
+ELSEWHERE = TO_OWNERS | {NoticeKind.PASSWORD_RESET, NoticeKind.SECOND_FACTOR, NoticeKind.LOCAL_LOG_IN}
 
 
 @pytest.mark.django_db
