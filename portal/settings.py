@@ -204,7 +204,11 @@ PROBE_INTERVAL = 2.5  # two of them, and what is sent then, pass within the 5 s 
 CELERY_BEAT_SCHEDULER = "celery.beat:Scheduler"  # keeps no file, in which an earlier clock would stand
 
 # --- log-in --------------------------------------------------------------------------------------------------------
-AUTHENTICATION_BACKENDS = ["axes.backends.AxesStandaloneBackend", "django.contrib.auth.backends.ModelBackend"]
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "portal.sign_on.local_accounts.NamedAlone",
+    "django.contrib.auth.backends.ModelBackend",
+]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -5,10 +5,13 @@ from typing import Any
 from axes.helpers import get_client_ip_address
 from django.contrib.auth.forms import PasswordResetForm
 from django.contrib.auth.views import PasswordChangeView, PasswordResetView
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import render
 
 from connections import workflow
 from connections.forms.accounts import CountedPasswordChangeForm
+from portal.sign_on.local_accounts import has_local_password
 
 
 class PasswordReset(PasswordResetView):
@@ -17,7 +20,7 @@ class PasswordReset(PasswordResetView):
     def form_valid(self, form: PasswordResetForm) -> HttpResponse:
         address = form.cleaned_data["email"]
         workflow.ask_for_password_reset(
-            accounts=list(form.get_users(address)),
+            accounts=[person for person in form.get_users(address) if has_local_password(person)],
             address=address,
             client=str(get_client_ip_address(self.request)),
         )
@@ -26,6 +29,12 @@ class PasswordReset(PasswordResetView):
 
 class PasswordChange(PasswordChangeView):
     form_class = CountedPasswordChangeForm
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if not has_local_password(request.user):
+            return render(request, "registration/no_password.html")
+        answer: HttpResponseBase = super().dispatch(request, *args, **kwargs)
+        return answer
 
     def get_form_kwargs(self) -> dict[str, Any]:
         # The form counts wrong old passwords as the log-in does, under the address of the request.

@@ -15,8 +15,10 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
 from portal.logs import one_line
+from portal.middleware import client_address
 from portal.sign_on import roles, words
 from portal.sign_on.accounts import Refused, account_of
+from portal.sign_on.record import of_local_log_in
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,13 @@ class LocalAccounts(DefaultAccountAdapter):
         # One name for every door: a session says by it where the person is looked up.
         user.backend = "django.contrib.auth.backends.ModelBackend"
         super().login(request, user)
+
+    def post_login(self, request: HttpRequest, user: Any, **how: Any) -> HttpResponse:
+        by_password = "sociallogin" not in (how.get("signal_kwargs") or {})
+        if by_password and not settings.LOCAL_ACCOUNTS and user.has_usable_password():
+            of_local_log_in(user, client_address(request))
+        answer: HttpResponse = super().post_login(request, user, **how)
+        return answer
 
     def is_safe_url(self, url: str) -> bool:
         return url_has_allowed_host_and_scheme(url, {self.request.get_host()}, require_https=self.request.is_secure())

@@ -2,14 +2,17 @@
 
 from typing import Any, cast
 
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.base import ProviderException
 from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.views.decorators.http import require_safe
@@ -20,6 +23,13 @@ from portal.sign_on.oidc import UNREACHABLE, CompanyAdapter
 
 class LogIn(LoginView):
     """By a password here, and by the company's provider."""
+
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
+        # The password is the first step; django-allauth leads on to the second where there is one.
+        user = form.get_user()
+        begun = Login(user=user, redirect_url=self.get_success_url(), email_verification="none")
+        answer: HttpResponse = perform_password_login(self.request, {"username": user.get_username()}, begun)
+        return answer
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         asked = "local" in self.request.GET or self.request.method == "POST"
