@@ -25,6 +25,8 @@ SECRET_KEY = read.required(
     "`python3 -c 'import secrets; print(secrets.token_urlsafe(50))'`, or set SECRET_KEY_FILE to a file that holds one. "
     "For a trial without any configuration: make run.",
 )
+# What was signed or encrypted by an earlier key is still read; sessions and second factors survive the change of a key.
+SECRET_KEY_FALLBACKS = read.names("SECRET_KEY_FALLBACKS")
 PORT = read.whole("PORT", 8000, minimum=1)
 PUBLIC_URL = read.public_url("PUBLIC_URL", f"http://127.0.0.1:{PORT}")
 _HTTPS = PUBLIC_URL.startswith("https:")
@@ -54,6 +56,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "allauth.socialaccount.providers.saml",
+    "allauth.mfa",
     "portal.sign_on",
     "axes",
     "crispy_forms",
@@ -80,6 +83,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "portal.middleware.idle_limit",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.sign_on.second_factor.set_up_first.set_up_first",
     "connections.views.errors.LogInAndReturn",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -220,6 +224,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOCAL_ACCOUNTS = read.flag("LOCAL_ACCOUNTS", default=True)  # passwords here, beside the company's own log-in
 LOCAL_ADMINISTRATORS = read.names("LOCAL_ADMINISTRATORS")  # who may use one all the same, while the provider is down
+# Groups of the portal whose members with a password here must have a second factor; * for everybody with one.
+SECOND_FACTOR_GROUPS = read.names("SECOND_FACTOR_GROUPS")
 OIDC_ISSUER = read.issuer("OIDC_ISSUER")  # empty: nobody logs in by a provider
 OIDC_NAME = read.text("OIDC_NAME", "your company")
 OIDC_GROUPS_CLAIM = read.text("OIDC_GROUPS_CLAIM", "groups")
@@ -288,6 +294,12 @@ SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # seconds for each of up to three calls, in 
 ACCOUNT_ADAPTER = "portal.sign_on.adapters.LocalAccounts"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_LOGIN_TIMEOUT = 5 * 60  # seconds between the password and the code
+ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False  # they need a cache; those of portal/throttle.py are in the database
+MFA_ADAPTER = "portal.sign_on.second_factor.encryption.Secrets"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes", "webauthn"]
+MFA_TOTP_ISSUER = f"Connection portal ({urlsplit(PUBLIC_URL).hostname})"
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "/"
 LOGOUT_REDIRECT_URL = "login"

@@ -7,9 +7,12 @@ from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
 
 from axes.handlers.database import AxesDatabaseHandler
+from axes.handlers.proxy import AxesProxyHandler
 from axes.helpers import get_client_username
 from axes.models import AccessAttempt, AccessLog
 from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_login_failed
 from django.db.models import F, Max, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -162,6 +165,21 @@ def refused(request: HttpRequest, _response: HttpResponse, credentials: Credenti
     answer = render(request, "registration/locked_out.html", {"words": words.format(wait)}, status=429)
     answer["Retry-After"] = str(seconds)
     return answer
+
+
+# A wrong code at the log-in counts as a wrong password does: whoever types one has typed the password before it, and
+# only a log-in that is whole forgets the failures. The wait before each try was kept before the password.
+
+
+def closed_to(request: HttpRequest, user: User) -> HttpResponse | None:
+    """The page for who has to wait before typing a code; None for everybody else."""
+    credentials = {"username": user.get_username()}
+    AxesProxyHandler.update_request(request)
+    return refused(request, HttpResponse(), credentials) if LoginThrottle().is_locked(request, credentials) else None
+
+
+def count_wrong(request: HttpRequest, user: User) -> None:
+    user_login_failed.send(__name__, credentials={"username": user.get_username()}, request=request)
 
 
 def failures_in(attempts: QuerySet[Any]) -> int:

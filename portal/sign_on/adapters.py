@@ -34,6 +34,9 @@ class LocalAccounts(DefaultAccountAdapter):
         user.backend = "django.contrib.auth.backends.ModelBackend"
         super().login(request, user)
 
+    def get_login_stages(self) -> list[str]:
+        return ["portal.sign_on.second_factor.log_in.CodeStage"]
+
     def post_login(self, request: HttpRequest, user: Any, **how: Any) -> HttpResponse:
         by_password = "sociallogin" not in (how.get("signal_kwargs") or {})
         if by_password and not settings.LOCAL_ACCOUNTS and user.has_usable_password():

@@ -3,14 +3,19 @@
 from typing import Any
 
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
 from django.http import HttpRequest
 
+from portal.sign_on import people_admin
 from portal.sign_on.models import DirectoryRole
 
-# What allauth would offer and the portal does not use: providers stand in the environment, an account has one address.
-for model in (SocialApp, SocialToken, SocialAccount, EmailAddress):
+__all__ = ["people_admin"]
+
+# What allauth would offer and the portal does not use: providers stand in the environment, an account has one address,
+# and a second factor is removed with a reason, on the record.
+for model in (SocialApp, SocialToken, SocialAccount, EmailAddress, Authenticator):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
 

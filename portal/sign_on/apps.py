@@ -2,6 +2,7 @@
 
 from django.apps import AppConfig
 from django.conf import settings
+from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import ImproperlyConfigured
 from django.db.models.signals import post_migrate
 
@@ -13,11 +14,13 @@ class SignOnConfig(AppConfig):
 
     def ready(self) -> None:
         from portal.sign_on.roles import store_configured
+        from portal.sign_on.second_factor import remember_what_is_owed
 
         if settings.SAML_METADATA:
             _check_document(settings.SAML_METADATA)
 
         post_migrate.connect(lambda **_kwargs: store_configured(), sender=self, weak=False)
+        user_logged_in.connect(remember_what_is_owed, dispatch_uid="portal.sign_on.remember_what_is_owed")
 
 
 def _check_document(document: str) -> None:

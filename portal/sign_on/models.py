@@ -1,5 +1,6 @@
-"""What a directory's groups give."""
+"""What a directory's groups give, and what is remembered of second factors."""
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
 
@@ -45,3 +46,17 @@ class UsedAssertion(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class SecondFactor(models.Model):
+    """What the portal remembers of a person's codes. The secrets that they come from are django-allauth's rows."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="+")
+    # Of the clock that authenticator apps count by: a code of this step or an earlier one was used.
+    last_step = models.BigIntegerField(default=0)
+    wrong_codes = models.PositiveIntegerField(default=0)  # since the last right one
+    wrong_at = models.DateTimeField(null=True)
+    is_owed = models.BooleanField(default=False)  # an administrator removed it: to be set up at the next log-in
+
+    def __str__(self) -> str:
+        return f"second factor of user {self.user_id}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 
 import pytest
+from allauth.socialaccount.models import SocialAccount
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.apps import apps
 from django.contrib.auth.models import User
@@ -22,6 +23,7 @@ from connections.models import (
     ServiceRule,
     SetupTestRun,
 )
+from portal.sign_on.models import DirectoryRole
 from tests.views.test_url_map import ROLES, World, told, world
 
 __all__ = ["world"]  # the fixture
@@ -29,6 +31,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 # As in tests/views/test_url_map.py; an A leads to the admin's log-in and back.
 _ALL, _NONE, _POSTED = ("200 " * 8).strip(), ("405 " * 8).strip(), ("302 " * 8).strip()
 _IN, _NOT_SO = "L L 200 200 200 200 200 200", "L L 405 405 405 405 405 405"
+_NOTHING = "L L 404 404 404 404 404 404"
+_LOST = ("404 " * 8).strip()
+_AWAY = (_LOST, _NONE)
 _OUT = "L L 302 302 302 302 302 302"
 
 
@@ -51,6 +56,15 @@ ACCOUNTS = {
     "password_reset/done/": (_ALL, _NONE),
     "reset/<uidb64>/<token>/": (_POSTED, _POSTED),  # the token leaves the address
     "reset/done/": (_ALL, _NONE),
+    # Without a provider; with one see tests/sign_on.
+    **dict.fromkeys(("oidc/login/", "oidc/callback/", "saml/login/", "saml/finish/", "saml/metadata/"), _AWAY),
+    "saml/acs/": (_NONE, _LOST),
+    "login/code/": (_POSTED, _POSTED),  # to the log-in, or on: nobody here is half-way
+    "login/passkey/": (_NONE, _LOST),
+    "second-factor/": (_IN, _NOT_SO),
+    "second-factor/passkeys/options/": (_NOT_SO, _IN),
+    **dict.fromkeys(("second-factor/app/", "second-factor/passkeys/add/"), (_IN, _IN)),
+    **dict.fromkeys(("second-factor/recovery-codes/", "second-factor/<int:pk>/remove/"), (_NOTHING, _NOTHING)),
 }
 ADMIN = {
     "": (_staff(200), _staff(200)),
@@ -61,7 +75,7 @@ ADMIN = {
     "autocomplete/": (_staff(403), _staff(405)),
     "jsi18n/": (_staff(200), _staff(405)),
     "r/<path:content_type_id>/<path:object_id>/": (_staff(404), _staff(404)),
-    "^(?P<app_label>connections|auth|axes)/$": (_staff(200), _staff(200)),
+    "^(?P<app_label>connections|auth|sign_on|socialaccount|axes)/$": (_staff(200), _staff(200)),
     "(?P<url>.*)$": (_staff(404), _staff(404)),
     "auth/user/<id>/password/": (_SUPERUSER, _SUPERUSER),
 }
@@ -76,6 +90,7 @@ WINDOW = {  # to be looked into by all staff who may see everything, to be chang
 }
 EDITED = dict.fromkeys(WINDOW, (_SUPERUSER, _SUPERUSER)) | {"<path:object_id>/": (_TO_CHANGE, _TO_CHANGE)}
 _SAVED = (_SUPERUSER, _model(403, 302))  # no field is required
+LINKS = {**EDITED, "add/": (_NOBODY, _NOBODY), "<path:object_id>/change/": (_SUPERUSER, _NOBODY)}
 LOGS = EDITED | {"add/": (_NOBODY, _NOBODY), "<path:object_id>/change/": _SAVED}
 POLICY = LOGS | {"": (_model(403, 302), _model(403, 302)), "<path:object_id>/delete/": (_NOBODY, _NOBODY)}
 _WINDOWS = "event attempt connection handover setuptestrun circuitbreaker notice connectionchange catalogentry"
@@ -83,6 +98,8 @@ MODELS = {
     **{f"connections/{name}/": WINDOW for name in [*_WINDOWS.split(), "connectionrequest"]},
     **dict.fromkeys(("connections/servicerule/", "connections/preset/", "auth/group/", "auth/user/"), EDITED),
     **dict.fromkeys(("axes/accessattempt/", "axes/accesslog/", "axes/accessfailurelog/"), LOGS),
+    "sign_on/directoryrole/": EDITED,
+    "socialaccount/socialaccount/": LINKS,
     "connections/portalpolicy/": POLICY,
 }
 TABLE = {
@@ -122,6 +139,8 @@ def addresses(world: World, cast: dict[str, User]) -> dict[str, str]:
     for log in (AccessLog, AccessFailureLog):
         log.objects.create(username="x")
     user = cast["requester"]
+    DirectoryRole.objects.create(directory_group="x")
+    SocialAccount.objects.create(user=user, provider="company", uid="x")
     found = {}
     for route in routes(get_resolver()):
         path = f"/{route}"
@@ -129,9 +148,10 @@ def addresses(world: World, cast: dict[str, User]) -> dict[str, str]:
             path = "/admin/r/1/1/"
         elif "<path:object_id>" in route or "<id>" in route:
             path = path.replace("<path:object_id>", row_of(route)).replace("<id>", row_of(route))
+        path = path.replace("<int:pk>", "999999999") if route.startswith("accounts/") else path
         path = path.replace("<uidb64>", urlsafe_base64_encode(force_bytes(user.pk)))
         path = path.replace("<token>", default_token_generator.make_token(user))
-        path = path.replace("^(?P<app_label>connections|auth|axes)/$", "connections/")
+        path = path.replace("^(?P<app_label>connections|auth|sign_on|socialaccount|axes)/$", "connections/")
         found[route] = path.replace("(?P<url>.*)$", "nothing/")
     return found
 

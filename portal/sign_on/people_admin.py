@@ -1,0 +1,75 @@
+"""People in the admin, and the way back for somebody who lost the second factor."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from portal.sign_on import second_factor
+from portal.sign_on.record import Topic, put_on_record
+
+_ONE = "Select one person: each removal has a reason of its own."
+_OWN = "Your own second factor another administrator removes, or you yourself on your page."
+_ABOVE = "Only somebody who may do everything removes the second factor of such a person."
+_NONE = "This person has no second factor."
+
+
+class Reason(forms.Form):
+    reason = forms.CharField(
+        max_length=200,
+        help_text="How you know that it is this person who asks. It stays in the log, and the person reads it.",
+    )
+
+
+admin.site.unregister(User)
+
+
+@admin.register(User)
+class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # no parameters at run time
+    list_display = ("username", "email", "first_name", "last_name", "is_staff", "second_factor")
+    actions = ("remove_second_factor",)
+
+    def get_queryset(self, request: HttpRequest) -> "QuerySet[User]":
+        own = second_factor.main_factors(OuterRef("pk"))
+        people: QuerySet[User] = super().get_queryset(request).annotate(has_second_factor=Exists(own))
+        return people
+
+    @admin.display(description="second factor", boolean=True)
+    def second_factor(self, person: User) -> bool:
+        return bool(person.has_second_factor)  # type: ignore[attr-defined]  # by get_queryset()
+
+    @admin.action(description="Remove the second factor…", permissions=["change"])
+    def remove_second_factor(self, request: HttpRequest, queryset: "QuerySet[User]") -> HttpResponse | None:
+        people = list(queryset[:2])
+        if obstacle := _obstacle(request, people):
+            self.message_user(request, obstacle, messages.ERROR)
+            return None
+        [person] = people
+        form = Reason(request.POST if "reason" in request.POST else None)
+        if not form.is_valid():
+            context: dict[str, Any] = {"person": person, "form": form, "title": "Remove the second factor"}
+            context |= {**self.admin_site.each_context(request), "opts": self.opts}
+            return TemplateResponse(request, "admin/sign_on/remove_second_factor.html", context)
+        with transaction.atomic():
+            second_factor.remove_all(person)
+            words = f"Removed the second factor. Reason: {form.cleaned_data['reason']}"
+            put_on_record(person, words, topic=Topic.SECOND_FACTOR, by=cast(User, request.user), tell=[person])
+        self.message_user(request, f"{person} sets up a second factor anew at the next log-in.", messages.SUCCESS)
+        return None
+
+
+def _obstacle(request: HttpRequest, people: list[User]) -> str:
+    if len(people) != 1:
+        return _ONE
+    [person] = people
+    if person.pk == request.user.pk:
+        return _OWN
+    if person.is_superuser and not getattr(request.user, "is_superuser", False):
+        return _ABOVE
+    return "" if second_factor.is_set_up(person) else _NONE
