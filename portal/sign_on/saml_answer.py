@@ -135,10 +135,16 @@ def _request_data() -> dict[str, Any]:
 def _refused(error: OneLogin_Saml2_ValidationError, response: OneLogin_Saml2_Response) -> Refused:
     why = one_line(str(error))[:300]
     if error.code == OneLogin_Saml2_ValidationError.STATUS_CODE_IS_NOT_SUCCESS:
-        return Refused(words.REFUSED, f"the provider refused: {why}")
+        return Refused(words.REFUSED, f"the provider refused: {_status(response)}")
     if error.code in _TOO_SOON_OR_LATE:
         return Refused(words.STALE, f"{why} {_skew(response)}")
     return Refused(words.BROKEN, why)
+
+
+def _status(response: OneLogin_Saml2_Response) -> str:
+    status = response.get_xml_document().find("samlp:Status", Saml.NSMAP)
+    codes = [str(code.get("Value")).rpartition(":")[2] for code in status.iterfind(".//samlp:StatusCode", Saml.NSMAP)]
+    return one_line(", ".join([*codes, status.findtext("samlp:StatusMessage", "", Saml.NSMAP)]))[:300]
 
 
 def _skew(response: OneLogin_Saml2_Response) -> str:
@@ -210,7 +216,7 @@ def _subject(response: OneLogin_Saml2_Response, attributes: dict[str, Any]) -> s
 
 def _first(attributes: dict[str, Any], names: list[str]) -> list[str]:
     """The texts of the first of these attributes that is there."""
-    values = next((attributes[name] for name in names if attributes.get(name)), [])
+    values: list[Any] = next((attributes[name] for name in names if attributes.get(name)), [])
     return [value for value in values if isinstance(value, str) and "\0" not in value and len(value) <= 1024]
 
 

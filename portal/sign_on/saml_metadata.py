@@ -65,7 +65,8 @@ def _fetch(url: str) -> bytes:
         session.verify = settings.SAML_CA_BUNDLE or True
         with session.get(url, stream=True, allow_redirects=False, timeout=PATIENCE) as answer:
             answer.raise_for_status()
-            for part in answer.iter_content(64 * 1024):
+            # `read1` returns with what has come; `iter_content` would wait until its part is full.
+            while part := answer.raw.read1(64 * 1024, decode_content=True):
                 found += part
                 if len(found) > LONGEST or time.monotonic() > deadline:
                     raise requests.Timeout("the document is too long, or takes too long")

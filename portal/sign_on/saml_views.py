@@ -33,9 +33,10 @@ LONGEST = 400_000  # characters of an answer; two thousand groups are a quarter 
 def begin(request: HttpRequest) -> HttpResponseBase:
     """To the provider, whose page posts to `receive`."""
     try:
-        return _provider(request).redirect_from_request(request)
+        answer: HttpResponseBase = _provider(request).redirect_from_request(request)
     except (Refused, Away) as error:
         return _failed(request, error)
+    return answer
 
 
 # A page of the provider posts here, so there is no token of ours, and browsers send no session with it (SameSite=Lax).
@@ -66,7 +67,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
 
 @login_not_required
 @require_safe
-def finish(request: HttpRequest) -> HttpResponseBase:
+def finish(request: HttpRequest) -> HttpResponse:
     """Whoever the answer names is logged in, if this browser had asked for it."""
     provider, kept = _provider(request), _store(request.COOKIES.get(COOKIE))
     stored = kept.get("answer")
@@ -91,7 +92,7 @@ def describe(request: HttpRequest) -> HttpResponse:
     return HttpResponse(saml_answer.own_metadata(), content_type="application/samlmetadata+xml")
 
 
-def _logged_in(request: HttpRequest, provider: CompanySaml, stored: dict[str, Any]) -> Any:
+def _logged_in(request: HttpRequest, provider: CompanySaml, stored: dict[str, Any]) -> HttpResponse:
     from portal.sign_on.saml_answer import Answer
 
     answer = Answer.from_json(stored)
@@ -101,7 +102,8 @@ def _logged_in(request: HttpRequest, provider: CompanySaml, stored: dict[str, An
         login.state = provider.unstash_redirect_state(request, answer.in_response_to)
     except PermissionDenied:
         raise Refused(words.STALE, "this browser did not ask for the answer, or too long ago") from None
-    return complete_social_login(request, login)
+    finished: HttpResponse = complete_social_login(request, login)
+    return finished
 
 
 def _provider(request: HttpRequest) -> CompanySaml:
