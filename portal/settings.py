@@ -241,29 +241,26 @@ SAML_IS_ON = read.with_packages(
     "requirements-saml.txt",
 )
 SAML_NAME = read.text("SAML_NAME", "your company")
-SAML_ENTITY_ID = read.text("SAML_ENTITY_ID", f"{PUBLIC_URL}/accounts/saml/metadata/")  # the portal's name there
+SAML_ENTITY_ID = read.text("SAML_ENTITY_ID") or f"{PUBLIC_URL}/accounts/saml/metadata/"  # the portal's name there
 SAML_CA_BUNDLE = read.certificates("SAML_CA_BUNDLE")
 # Who somebody is: an attribute that never changes, or the NameID of this format.
 SAML_SUBJECT_ATTRIBUTE = read.text("SAML_SUBJECT_ATTRIBUTE")
 SAML_NAME_ID = read.choice("SAML_NAME_ID", "PERSISTENT", ("PERSISTENT", "UNSPECIFIED", "EMAILADDRESS"))
 SAML_OWNS_ADDRESSES = read.flag("SAML_OWNS_ADDRESSES", default=False)  # no person there can enter another's address
-# Attributes as Entra ID names them, by their OID (Shibboleth, Keycloak), and as people name them by hand.
+# Attributes as Entra ID names them, by their OID (Shibboleth), and as people name them by hand; the first one counts.
 _CLAIM, _OID = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims", "urn:oid"
 SAML_ATTRIBUTES = {
-    "email": read.names(
-        "SAML_EMAIL_ATTRIBUTE", [f"{_CLAIM}/emailaddress", f"{_OID}:0.9.2342.19200300.100.1.3", "email", "mail"]
-    ),
-    "name": read.names("SAML_USERNAME_ATTRIBUTE", [f"{_CLAIM}/name", f"{_OID}:0.9.2342.19200300.100.1.1", "username"]),
-    "first_name": read.names(
-        "SAML_FIRST_NAME_ATTRIBUTE", [f"{_CLAIM}/givenname", f"{_OID}:2.5.4.42", "firstName", "givenName"]
-    ),
-    "last_name": read.names(
-        "SAML_LAST_NAME_ATTRIBUTE", [f"{_CLAIM}/surname", f"{_OID}:2.5.4.4", "lastName", "surname"]
-    ),
+    "email": read.names("SAML_EMAIL_ATTRIBUTE")
+    or [f"{_CLAIM}/emailaddress", f"{_OID}:0.9.2342.19200300.100.1.3", "email"],
+    "name": read.names("SAML_USERNAME_ATTRIBUTE")
+    or [f"{_CLAIM}/name", f"{_OID}:0.9.2342.19200300.100.1.1", "username"],
+    "first_name": read.names("SAML_FIRST_NAME_ATTRIBUTE") or [f"{_CLAIM}/givenname", f"{_OID}:2.5.4.42", "firstName"],
+    "last_name": read.names("SAML_LAST_NAME_ATTRIBUTE") or [f"{_CLAIM}/surname", f"{_OID}:2.5.4.4", "lastName"],
 }
-SAML_GROUPS_ATTRIBUTE = read.names(
-    "SAML_GROUPS_ATTRIBUTE", ["http://schemas.microsoft.com/ws/2008/06/identity/claims/groups", "groups"]
-)
+SAML_GROUPS_ATTRIBUTE = read.names("SAML_GROUPS_ATTRIBUTE") or [
+    "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups",
+    "groups",
+]
 SAML_GROUP_ROLES = read.group_roles("SAML_GROUP_ROLES")
 _OIDC_SECRETS = read.client_of("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", needed=bool(OIDC_ISSUER))
 SOCIALACCOUNT_PROVIDERS = {

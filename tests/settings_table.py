@@ -22,6 +22,7 @@ KINDS = {
     "client_of": "text",
     "database_url": "address",
     "flag": "true, false",
+    "document_url": "address",
     "fresh_pair": "text",
     "group_roles": "JSON",
     "hosts": "hosts",

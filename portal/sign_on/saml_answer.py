@@ -25,7 +25,7 @@ from portal.sign_on.models import UsedAssertion
 from portal.sign_on.saml import PROVIDER_ID
 from portal.sign_on.saml_metadata import provider
 
-MOST_SKEW = timedelta(minutes=3)  # between the provider's clock and ours; python3-saml itself bears five minutes
+MOST_SKEW = timedelta(minutes=5, seconds=30)  # between the provider's clock and ours, with the way here
 MOST_LIFE = timedelta(hours=24)  # for which an assertion is remembered, whatever it says of itself
 FORMATS = {
     "PERSISTENT": Saml.NAMEID_PERSISTENT,

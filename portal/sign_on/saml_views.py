@@ -99,7 +99,7 @@ def _logged_in(request: HttpRequest, provider: CompanySaml, stored: dict[str, An
     login = provider.sociallogin_from_response(request, answer)
     login.person, login.groups = answer.person, answer.groups
     try:
-        login.state = provider.unstash_redirect_state(request, answer.in_response_to)
+        login.state.update(provider.unstash_redirect_state(request, answer.in_response_to))
     except PermissionDenied:
         raise Refused(words.STALE, "this browser did not ask for the answer, or too long ago") from None
     finished: HttpResponse = complete_social_login(request, login)

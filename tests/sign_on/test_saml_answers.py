@@ -127,7 +127,7 @@ def test_the_answer_to_another_browser_is_refused(saml: SamlProvider, caplog: An
     assert "this browser did not ask" in caplog.text and not is_logged_in(victim)
 
 
-@pytest.mark.parametrize("minutes", [-5, 5, -60, 60])
+@pytest.mark.parametrize("minutes", [-7, 7, -60, 60])
 def test_a_clock_that_is_wrong_is_said_to_the_operator(saml: SamlProvider, caplog: Any, minutes: int) -> None:
     saml.has("mia", **MIA)
     client = Client()
@@ -139,8 +139,8 @@ def test_a_clock_that_is_wrong_is_said_to_the_operator(saml: SamlProvider, caplo
     assert ("ago" if minutes > 0 else "from now") in caplog.text
 
 
-@pytest.mark.parametrize("minutes", [-2, 2])
-def test_a_clock_may_be_a_little_wrong(saml: SamlProvider, minutes: int) -> None:
+@pytest.mark.parametrize("minutes", [-5, 5])
+def test_a_clock_may_be_five_minutes_wrong(saml: SamlProvider, minutes: int) -> None:
     saml.has("mia", **MIA)
     client = Client()
     answer = saml.answers(begin(client), "mia")
