@@ -51,6 +51,8 @@ from connections.permissions.requests import (
 from connections.permissions.rights import (
     Denied,
     Person,
+    as_stored,
+    check_standing,
     holders,
     is_approver,
     is_operator,

@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
 from connections.models import ConnectionRequest
+from portal.sign_on import standing
 
 _SEE_EVERYTHING = ("view_all_requests", "approve_request", "operate_portal")
 Person = User | AnonymousUser
@@ -27,6 +28,24 @@ def logged_in(user: Person) -> User:
     if not isinstance(user, User):
         raise Denied("Log in first.")
     return user
+
+
+def check_standing(by: User) -> None:
+    """Whether the company's directory still says of `by` what it said, for whoever is about to decide. Raises Denied.
+    It may take seconds: call it before the transaction.
+    """
+    try:
+        standing.check(by)
+    except standing.NotConfirmed as reason:
+        raise Denied(str(reason)) from None
+
+
+def as_stored(by: User) -> User:
+    """`by` with the rights of this moment: somebody may have taken them away while the page was open. Raises Denied."""
+    stored = User.objects.filter(pk=by.pk).first()
+    if stored is None or not stored.is_active:
+        raise Denied("Your account is not active.")
+    return stored
 
 
 def has_right(user: Person, codename: str) -> bool:

@@ -86,7 +86,8 @@ def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -
     """Carry out `decisions` (request's id -> decision). A row without a decision, or with neither approval nor reason,
     has no outcome. Raises Denied.
     """
-    if not permissions.is_approver(by):
+    permissions.check_standing(by)  # once, and each row then relies on it
+    if not permissions.is_approver(permissions.as_stored(by)):
         raise Denied("Only approvers can decide on requests.")
     outcomes: list[Outcome] = []
     approved: list[int] = []

@@ -110,8 +110,9 @@ def withdraw_change(*, by: User, change: ConnectionChange, reason: str = "") -> 
 
 def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
     """Approve exactly the body with this digest, for the present Fivetran account. Raises StaleRow."""
-    permissions.check_can_approve_change(by, change)
+    permissions.check_standing(by)
     with transaction.atomic():
+        permissions.check_can_approve_change(permissions.as_stored(by), change)
         columns = approval(by, digest)
         transition_change(change, ChangeStatus.APPROVED, actor=Actor.APPROVER, by=by, guard=Q(digest=digest), **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
@@ -119,8 +120,9 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
 
 
 def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
-    permissions.check_can_decide_change(by, change)
+    permissions.check_standing(by)
     with transaction.atomic():
+        permissions.check_can_decide_change(permissions.as_stored(by), change)
         columns = decision(by, reason)
         transition_change(change, ChangeStatus.REJECTED, actor=Actor.APPROVER, by=by, reason=reason, **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester)

@@ -27,8 +27,9 @@ def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce:
     """Approve exactly the body with this digest, for the present Fivetran account. Raises StaleRow. Without `announce`
     the caller tells and enqueues.
     """
-    _check(by, conn_request, digest)
+    permissions.check_standing(by)
     with transaction.atomic():
+        _check(by, conn_request, digest)
         transition(
             conn_request,
             Status.APPROVED,
@@ -46,24 +47,26 @@ def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce:
 
 def reject(*, by: User, conn_request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
     """With `digest` only as long as it is the body's."""
-    _check(by, conn_request, digest)
-    _decide(by, conn_request, Status.REJECTED, NoticeKind.REJECTED, reason)
+    _decide(by, conn_request, digest, Status.REJECTED, NoticeKind.REJECTED, reason)
 
 
 def request_changes(*, by: User, conn_request: ConnectionRequest, reason: str, digest: str | None = None) -> None:
     """Send a request back to its requester, with what should be different."""
-    _check(by, conn_request, digest)
-    _decide(by, conn_request, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
+    _decide(by, conn_request, digest, Status.CHANGES_REQUESTED, NoticeKind.CHANGES_REQUESTED, reason)
 
 
 def _check(by: User, conn_request: ConnectionRequest, digest: str | None) -> None:
-    permissions.check_can_decide(by, conn_request)
+    permissions.check_can_decide(permissions.as_stored(by), conn_request)
     if digest not in (None, conn_request.digest):
         raise StaleRow("The body changed since it was shown.")
 
 
-def _decide(by: User, conn_request: ConnectionRequest, target: Status, kind: NoticeKind, reason: str) -> None:
+def _decide(
+    by: User, conn_request: ConnectionRequest, digest: str | None, target: Status, kind: NoticeKind, reason: str
+) -> None:
+    permissions.check_standing(by)
     with transaction.atomic():
+        _check(by, conn_request, digest)
         transition(conn_request, target, actor=Actor.APPROVER, by=by, reason=reason, **decision(by, reason))
         notifications.notify(conn_request, kind, conn_request.requester)
         tasks.enqueue_on_commit("notify")

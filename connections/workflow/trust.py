@@ -30,8 +30,10 @@ def approve_trust(
     """Approve the candidate with this kind and hash if it still is, byte for byte, what was `shown`, its digest. Raises
     StaleRow.
     """
-    permissions.check_can_trust(by, conn_request)
+    permissions.check_standing(by)
     with transaction.atomic():
+        by = permissions.as_stored(by)
+        permissions.check_can_trust(by, conn_request)
         limits.check_action(by, limits.TRUSTED)
         run = SetupTestRun.objects.filter(connection__request=conn_request).first()
         found = _standing(run, kind, hash, shown)
