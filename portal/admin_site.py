@@ -31,6 +31,11 @@ class PortalAdminSite(admin.AdminSite):
 
         return cast(HttpResponse, LogIn.as_view(next_page="admin:index")(request))
 
+    def password_change(  # type: ignore[override]  # a redirect is no page
+        self, request: HttpRequest, extra_context: Any = None
+    ) -> HttpResponse:
+        return redirect("password_change")  # where wrong old passwords are counted
+
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         models = {
             model["object_name"]: model for app in super().get_app_list(request, app_label) for model in app["models"]

@@ -409,7 +409,7 @@ def test_no_page_holds_what_the_content_security_policy_refuses(rows: dict[type[
     browser, conn_request = client(user), factories.submitted()
     pages = ["/admin/", LIST, f"{LIST}{conn_request.pk}/change/", "/admin/auth/user/", "/admin/auth/user/add/"]
     pages += [f"/admin/auth/user/{user.pk}/{part}/" for part in ("change", "password", "history", "delete")]
-    pages += ["/admin/auth/group/add/", "/admin/password_change/"]
+    pages += ["/admin/auth/group/add/", "/admin/password_change/done/"]
     pages += [reverse(f"admin:connections_{m.__name__.lower()}_change", args=[pk]) for m, pk in rows.items()]
     answers = {url: browser.get(url) for url in pages}
     answers["confirmation"] = choose(browser, "approve", conn_request)

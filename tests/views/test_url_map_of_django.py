@@ -70,7 +70,7 @@ ADMIN = {
     "": (_staff(200), _staff(200)),
     "login/": ("200 200 200 200 302 200 200 302", _ALL),
     "logout/": ("A A 302 302 405 302 302 405", "A A 302 302 302 302 302 302"),
-    "password_change/": (_staff(200), _staff(200)),
+    "password_change/": (_staff(302), _staff(302)),  # to the portal's own
     "password_change/done/": (_staff(200), _staff(405)),
     "autocomplete/": (_staff(403), _staff(405)),
     "jsi18n/": (_staff(200), _staff(405)),
