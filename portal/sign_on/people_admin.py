@@ -11,6 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
+from portal import sessions
 from portal.sign_on import second_factor
 from portal.sign_on.record import Topic, put_on_record
 
@@ -23,6 +24,7 @@ _NONE = "This person has no second factor."
 class Reason(forms.Form):
     reason = forms.CharField(
         max_length=200,
+        widget=forms.TextInput(attrs={"class": "vTextField"}),
         help_text="How you know that it is this person who asks. It stays in the log, and the person reads it.",
     )
 
@@ -58,6 +60,7 @@ class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # no parameters at run 
             return TemplateResponse(request, "admin/sign_on/remove_second_factor.html", context)
         with transaction.atomic():
             second_factor.remove_all(person)
+            sessions.end_all_of(person.pk)
             words = f"Removed the second factor. Reason: {form.cleaned_data['reason']}"
             put_on_record(person, words, topic=Topic.SECOND_FACTOR, by=cast(User, request.user), tell=[person])
         self.message_user(request, f"{person} sets up a second factor anew at the next log-in.", messages.SUCCESS)

@@ -14,6 +14,7 @@ from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.shortcuts import resolve_url
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
@@ -38,7 +39,10 @@ class LogIn(LoginView):
             (settings.OIDC_ISSUER, settings.OIDC_NAME, "openid_connect_login"),
             (settings.SAML_IS_ON, settings.SAML_NAME, "saml_login"),
         ]
+        # The form is sent to the portal's own door, whichever one showed it.
+        after = context["next"] or (resolve_url(self.next_page) if self.next_page else "")
         return context | {
+            "next": after,
             "companies": [{"name": name, "url": reverse(view)} for is_on, name, view in doors if is_on],
             "with_password": settings.LOCAL_ACCOUNTS or asked,
             "administrators_alone": not settings.LOCAL_ACCOUNTS,

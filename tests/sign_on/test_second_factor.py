@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 import time_machine
 from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
 from django.test import Client
 from django.utils import timezone
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
 
 from connections.models import Notice
 from portal.sign_on.models import SecondFactor
@@ -182,6 +185,20 @@ def test_no_other_site_is_led_to(requester: User, wanted: str) -> None:
     client = half_way(next=wanted)
     answer = client.post(f"{CODE_PAGE}?next={wanted}", {"code": code_of(secret), "next": wanted})
     assert answer["Location"] == "/"
+
+
+def test_a_forgotten_password_does_not_lead_around_it(requester: User) -> None:
+    secret, _ = with_app()
+    known_as = urlsafe_base64_encode(force_bytes(requester.pk))
+    token = default_token_generator.make_token(User.objects.get(pk=requester.pk))
+    client = Client()
+    form = client.get(f"/accounts/reset/{known_as}/{token}/")["Location"]
+    new = {"new_password1": "a-brand-new-portal-word", "new_password2": "a-brand-new-portal-word"}
+    assert client.post(form, new).status_code == 302
+    assert not is_in(client)
+    assert type_password(client, password=new["new_password1"])["Location"] == CODE_PAGE
+    assert not is_in(client)
+    assert type_code(client, code_of(secret)).status_code == 302
 
 
 def test_in_two_windows_one_log_in_is_enough(requester: User) -> None:

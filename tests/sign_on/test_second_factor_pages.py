@@ -142,6 +142,19 @@ def test_who_sets_one_up_or_removes_it_is_told_by_mail(requester: User, mailoutb
     assert "/accounts/second-factor/" in mail.body
 
 
+def test_each_change_ends_the_other_sessions_of_the_person_alone(cast: dict[str, User]) -> None:
+    mine, elsewhere, another = Client(), Client(), Client()
+    for client, name in ((mine, "requester"), (elsewhere, "requester"), (another, "requester2")):
+        type_password(client, name)
+    secret, _ = set_up(mine)
+    assert [is_in(client) for client in (mine, elsewhere, another)] == [True, False, True]
+    type_password(elsewhere)
+    type_code(elsewhere, code_of(secret))
+    assert is_in(elsewhere)
+    mine.post(f"{OVERVIEW}{Authenticator.objects.get(type='totp').pk}/remove/", {"password": PASSWORD})
+    assert [is_in(client) for client in (mine, elsewhere, another)] == [True, False, True]
+
+
 # --- demanded --------------------------------------------------------------------------------------------------------
 
 
@@ -203,13 +216,14 @@ def test_where_it_is_demanded_the_last_one_stays(cast: dict[str, User], demanded
     assert Authenticator.objects.filter(type="totp").exists()
 
 
-def test_set_up_in_another_browser_it_is_owed_no_longer(cast: dict[str, User], demanded: None) -> None:
+def test_set_up_in_another_browser_it_is_asked_for_there_too(cast: dict[str, User], demanded: None) -> None:
     one, other = Client(), Client()
     type_password(one, "approver")
     type_password(other, "approver")
-    set_up(one)
-    assert other.get("/approvals/")["Location"] == OVERVIEW
-    other.get(OVERVIEW)
+    secret, _ = set_up(one)
+    assert "/login/" in other.get("/approvals/")["Location"], "that session is over"
+    type_password(other, "approver")
+    type_code(other, code_of(secret))
     assert other.get("/approvals/").status_code == 200
 
 
@@ -292,8 +306,11 @@ def test_an_administrator_removes_it_with_a_reason_on_the_record(
     assert Authenticator.objects.count() == 2
     client, empty = remove_as("admin", requester, reason="  ")
     assert empty.status_code == 200 and Authenticator.objects.count() == 2
+    left_open = Client()
+    left_open.force_login(requester)
     client, answer = remove_as("admin", requester, reason="Lost the phone; I called her back.")
     assert answer.status_code == 302
+    assert is_in(client) and not is_in(left_open)
     assert not Authenticator.objects.exists()
     history = client.get(f"/admin/auth/user/{requester.pk}/history/").content.decode()
     assert "Lost the phone; I called her back." in history

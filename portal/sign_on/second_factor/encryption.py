@@ -2,12 +2,13 @@
 
 import base64
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from allauth.mfa.adapter import DefaultMFAAdapter
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+
+if TYPE_CHECKING:
+    from cryptography.fernet import Fernet, MultiFernet
 
 _PURPOSE = b"portal.sign_on.second_factor"  # what is made of SECRET_KEY for another purpose opens nothing here
 
@@ -23,17 +24,25 @@ class Secrets(DefaultMFAAdapter):
         return _cipher().encrypt(text.encode()).decode()
 
     def decrypt(self, encrypted_text: str) -> str:
+        from cryptography.fernet import InvalidToken
+
         try:
             return _cipher().decrypt(encrypted_text.encode()).decode()
         except InvalidToken as error:
             raise Unreadable from error
 
 
-def _cipher() -> MultiFernet:
+def _cipher() -> "MultiFernet":
+    from cryptography.fernet import MultiFernet  # 7 MB, for who has a second factor
+
     return MultiFernet([_fernet(key) for key in (settings.SECRET_KEY, *settings.SECRET_KEY_FALLBACKS)])
 
 
 @lru_cache(maxsize=8)
-def _fernet(secret_key: str) -> Fernet:
+def _fernet(secret_key: str) -> "Fernet":
+    from cryptography.fernet import Fernet
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
     derived = HKDF(algorithm=SHA256(), length=32, salt=None, info=_PURPOSE).derive(secret_key.encode())
     return Fernet(base64.urlsafe_b64encode(derived))

@@ -76,12 +76,16 @@ def passkey_options(request: HttpRequest) -> HttpResponse:
     stage = _stage_of(request)
     if stage is None:
         raise Http404
-    return JsonResponse(passkeys.begin_log_in(request, stage.login.user))
+    from portal.sign_on.second_factor import webauthn  # see passkeys.py
+
+    return JsonResponse(webauthn.begin_log_in(request, stage.login.user))
 
 
 def _by_passkey(request: HttpRequest, stage: LoginStage) -> HttpResponseBase:
+    from portal.sign_on.second_factor import webauthn  # see passkeys.py
+
     try:
-        passkey = passkeys.check(request, stage.login.user, request.POST["credential"])
+        passkey = webauthn.check(request, stage.login.user, request.POST["credential"])
     except passkeys.NotAccepted:
         return _page(request, stage.login.user, words=_NOT_ACCEPTED, status=403)
     return _let_in(request, stage, passkey)

@@ -6,7 +6,6 @@ from functools import wraps
 from io import BytesIO
 from typing import Any
 
-import qrcode  # type: ignore[import-untyped]
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
@@ -16,8 +15,8 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
-from qrcode.image.svg import SvgPathFillImage  # type: ignore[import-untyped]
 
+from portal import sessions
 from portal.sign_on import second_factor
 from portal.sign_on.local_accounts import has_local_password
 from portal.sign_on.record import Topic, put_on_record
@@ -52,14 +51,12 @@ def overview(request: HttpRequest) -> HttpResponse:
     app = Authenticator.objects.filter(user=user, type=_APP).first()
     found = passkeys.passkeys_of(user)
     recovery = Authenticator.objects.filter(user=user, type=_RECOVERY).first()
-    if app or found:
-        request.session.pop(second_factor.OWED, None)  # set up in another browser meanwhile
     return _page(
         request,
         "overview",
         app=app,
         app_is_readable=app is None or _is_readable(app),
-        passkeys=[(one, one.wrap().name) for one in found],
+        passkeys=[(one, one.data["name"]) for one in found],
         is_set_up=bool(app or found),
         codes_left=second_factor.unused_codes(recovery) if recovery else 0,
         is_demanded=second_factor.is_demanded(user),
@@ -90,6 +87,8 @@ def set_up_app(request: HttpRequest) -> HttpResponse:
 @_pages
 @_for_local_passwords
 def add_passkey(request: HttpRequest) -> HttpResponse:
+    from portal.sign_on.second_factor import webauthn  # see passkeys.py
+
     user = _person(request)
     form = Passkey(request, request.POST or None)
     is_full = len(passkeys.passkeys_of(user)) >= passkeys.MOST
@@ -97,7 +96,7 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
     if not is_full and form.is_valid():
         try:
             with transaction.atomic():
-                passkeys.add(request, user, form.cleaned_data["credential"], form.cleaned_data["name"])
+                webauthn.add(request, user, form.cleaned_data["credential"], form.cleaned_data["name"])
                 _added(request, user, "Added a passkey as a second factor.")
             return _after_adding(user)
         except passkeys.NotAccepted:
@@ -109,7 +108,9 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
 @require_POST
 @_for_local_passwords
 def passkey_options(request: HttpRequest) -> HttpResponse:
-    return JsonResponse(passkeys.begin_adding(request, _person(request)))
+    from portal.sign_on.second_factor import webauthn  # see passkeys.py
+
+    return JsonResponse(webauthn.begin_adding(request, _person(request)))
 
 
 @_pages
@@ -117,13 +118,14 @@ def passkey_options(request: HttpRequest) -> HttpResponse:
 def remove(request: HttpRequest, pk: int) -> HttpResponse:
     user = _person(request)
     factor = get_object_or_404(second_factor.main_factors(user), pk=pk)
-    what = f"the passkey {factor.wrap().name}" if factor.type == Authenticator.Type.WEBAUTHN else "the app"
+    what = f"the passkey {factor.data['name']}" if factor.type == Authenticator.Type.WEBAUTHN else "the app"
     if not second_factor.may_remove(user, factor):
         return _page(request, "remove", what=what, words=_LAST, form=None, status=403)
     form = WithPassword(request, request.POST or None)
     if form.is_valid():
         with transaction.atomic():
             second_factor.remove(factor)
+            sessions.end_all_of(user.pk, keep=request.session.session_key)
             put_on_record(user, f"Removed a second factor: {what}.", topic=Topic.SECOND_FACTOR, tell=[user])
         return redirect("second_factor")
     return _page(request, "remove", what=what, words="", form=form)
@@ -160,6 +162,7 @@ def _codes_shown_once(user: User) -> list[str]:
 def _added(request: HttpRequest, user: User, words: str) -> None:
     RecoveryCodes.activate(user)  # with the first factor; later ones leave them as they are
     second_factor.settle(request, user)
+    sessions.end_all_of(user.pk, keep=request.session.session_key)
     put_on_record(user, words, topic=Topic.SECOND_FACTOR, tell=[user])
 
 
@@ -177,6 +180,9 @@ def _is_readable(stored: Authenticator) -> bool:
 
 
 def _picture(address: str) -> str:
+    import qrcode  # type: ignore[import-untyped]  # 4 MB, for who sets up an app
+    from qrcode.image.svg import SvgPathFillImage  # type: ignore[import-untyped]
+
     drawn = BytesIO()
     qrcode.make(address, image_factory=SvgPathFillImage).save(drawn)
     return f"data:image/svg+xml;base64,{base64.b64encode(drawn.getvalue()).decode()}"

@@ -35,6 +35,9 @@ async function answer(form) {
   return sendable(found);
 }
 
+const without = document.querySelector("[data-no-passkeys]");
+if (without && window.PublicKeyCredential) without.remove();
+
 for (const form of document.querySelectorAll("[data-passkey]")) {
   form.hidden = !window.PublicKeyCredential;
   form.addEventListener("submit", async (event) => {
