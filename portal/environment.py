@@ -334,6 +334,39 @@ def document_url(name: str) -> str:
     return value
 
 
+def directory_url(name: str) -> str:
+    """A directory's address: ldaps, or ldap, which then has to change to TLS (StartTLS) unless it is this machine."""
+    value = text(name)
+    parts = urlsplit(value)
+    if value and (parts.scheme not in {"ldap", "ldaps"} or not parts.hostname or parts.path.strip("/") or parts.query):
+        raise ImproperlyConfigured(f"{name} is {value!r}. Set it to an address such as ldaps://ldap.example.com.")
+    return value
+
+
+def start_tls(name: str, *, directory: str) -> bool:
+    """Whether a connection by ldap:// changes to TLS, before a password is sent."""
+    wanted = flag(name, default=True)
+    if directory.startswith("ldap:") and not wanted and not is_loopback(directory):
+        raise ImproperlyConfigured(
+            f"{name} is off, so that passwords would go over the net in plain text. Leave it on, or use ldaps://."
+        )
+    return wanted and directory.startswith("ldap:")
+
+
+def reader_of(dn_name: str, password_name: str, *, directory: str) -> tuple[str, str]:
+    """DN and password by which the portal reads in the directory; nothing without one."""
+    if not directory:
+        return "", ""
+    instruction = "Make an account for the portal in your directory that may read people and groups, and nothing else."
+    return required(dn_name, instruction), required(password_name, instruction)
+
+
+def base_of(name: str, *, directory: str) -> str:
+    if not directory:
+        return ""
+    return required(name, "Set it to the entry below which people are, such as ou=people,dc=example,dc=com.")
+
+
 def with_packages(name: str, packages: tuple[str, ...], requirements: str) -> bool:
     """Whether the variable `name`, if any, is set; raises where a package that it needs is not installed."""
     if name and (absent := [package for package in packages if find_spec(package) is None]):

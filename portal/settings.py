@@ -262,6 +262,25 @@ SAML_GROUPS_ATTRIBUTE = read.names("SAML_GROUPS_ATTRIBUTE") or [
     "groups",
 ]
 SAML_GROUP_ROLES = read.group_roles("SAML_GROUP_ROLES")
+LDAP_URL = read.directory_url("LDAP_URL")
+LDAP_IS_ON = read.with_packages("LDAP_URL" if LDAP_URL else "", ("ldap", "django_auth_ldap"), "requirements-ldap.txt")
+LDAP_START_TLS = read.start_tls("LDAP_START_TLS", directory=LDAP_URL)
+LDAP_CA_BUNDLE = read.certificates("LDAP_CA_BUNDLE")
+LDAP_BIND_DN, LDAP_BIND_PASSWORD = read.reader_of("LDAP_BIND_DN", "LDAP_BIND_PASSWORD", directory=LDAP_URL)
+LDAP_USER_SEARCH = read.base_of(
+    "LDAP_USER_SEARCH", directory=LDAP_URL
+)  # people are below this entry, found by one attribute
+LDAP_USER_ATTRIBUTE = read.text("LDAP_USER_ATTRIBUTE", "uid")
+LDAP_USER_FILTER = read.text("LDAP_USER_FILTER", "(objectClass=*)")  # and only those that it lets pass
+LDAP_SUBJECT_ATTRIBUTE = read.text("LDAP_SUBJECT_ATTRIBUTE", "entryUUID")  # never changes, as objectGUID
+LDAP_GROUP_SEARCH = read.text("LDAP_GROUP_SEARCH")
+LDAP_GROUP_FILTER = read.text("LDAP_GROUP_FILTER", "(member={dn})")
+LDAP_GROUP_ATTRIBUTE = read.text("LDAP_GROUP_ATTRIBUTE", "cn")
+LDAP_GROUP_ROLES = read.group_roles("LDAP_GROUP_ROLES")
+LDAP_OWNS_ADDRESSES = read.flag("LDAP_OWNS_ADDRESSES", default=False)
+if LDAP_IS_ON:  # with LOCAL_ACCOUNTS off whoever is not named is refused before Django's own backend
+    _PLACE = len(AUTHENTICATION_BACKENDS) if LOCAL_ACCOUNTS else 1
+    AUTHENTICATION_BACKENDS.insert(_PLACE, "portal.sign_on.ldap_accounts.DirectoryAccounts")
 _OIDC_SECRETS = read.client_of("OIDC_CLIENT_ID", "OIDC_CLIENT_SECRET", needed=bool(OIDC_ISSUER))
 SOCIALACCOUNT_PROVIDERS = {
     "openid_connect": {

@@ -18,7 +18,7 @@ LONGEST = 255
 
 def store_configured() -> None:
     """Add the roles of the environment that the table never had; what an administrator switched off stays off."""
-    for setting in ("OIDC_GROUP_ROLES", "SAML_GROUP_ROLES"):
+    for setting in ("OIDC_GROUP_ROLES", "SAML_GROUP_ROLES", "LDAP_GROUP_ROLES"):
         for directory_group, names in getattr(settings, setting).items():
             _store(setting, directory_group, names)
 

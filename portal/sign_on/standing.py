@@ -1,5 +1,6 @@
 """Whether what the company's directory said of a person is still to be relied on, asked before that person decides."""
 
+import logging
 import time
 from datetime import timedelta
 
@@ -8,6 +9,11 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.utils import timezone
 
+from portal.logs import one_line
+from portal.sign_on import roles, words
+from portal.sign_on.accounts import Away
+
+log = logging.getLogger(__name__)
 AGAIN = "Your company’s log-in was asked about you too long ago. Log out, log in again, and decide then."
 
 
@@ -30,10 +36,28 @@ def check(user: User) -> None:
 def _check(user: User) -> None:
     if user.username in settings.LOCAL_ADMINISTRATORS:  # who may decide while the provider is away
         return
+    if settings.LDAP_IS_ON and (known := SocialAccount.objects.filter(user=user, provider="ldap").first()):
+        _ask_directory(user, known.extra_data.get("subject", ""))
+        return
     said = SocialAccount.objects.filter(user=user, provider__in=_asked_at_log_in()).order_by("-last_login")
     latest = said.values_list("last_login", flat=True).first()
     if latest is not None and not timedelta() <= timezone.now() - latest <= settings.SESSION_APPROVER_LIMIT:
         raise NotConfirmed(AGAIN)
+
+
+def _ask_directory(user: User, subject: str) -> None:
+    from portal.sign_on import directory  # its library is there where it is used
+
+    try:
+        with directory.connection() as link:
+            entry = directory.with_subject(link, subject) if subject else None
+            groups = directory.groups_of(link, entry) if entry else []
+    except Away as away:
+        log.warning("user %s could not decide: the directory does not answer: %s", user.pk, one_line(str(away))[:300])
+        raise NotConfirmed(words.NOT_ASKED) from None
+    roles.apply(user, roles.named_groups(groups))
+    if entry is None:
+        raise NotConfirmed(words.GONE)
 
 
 def _asked_at_log_in() -> list[str]:

@@ -44,8 +44,8 @@ class LogIn(LoginView):
         return context | {
             "next": after,
             "companies": [{"name": name, "url": reverse(view)} for is_on, name, view in doors if is_on],
-            "with_password": settings.LOCAL_ACCOUNTS or asked,
-            "administrators_alone": not settings.LOCAL_ACCOUNTS,
+            "with_password": settings.LOCAL_ACCOUNTS or settings.LDAP_IS_ON or asked,
+            "administrators_alone": not (settings.LOCAL_ACCOUNTS or settings.LDAP_IS_ON),
         }
 
 

@@ -8,3 +8,9 @@ STALE = (
     "This answer of your company’s log-in belongs to no log-in that you began here, or it came too late. Begin again."
 )
 NO_SUBJECT = "Your company’s log-in did not say who you are."
+DIRECTORY_AWAY = (
+    "Your company’s directory does not answer just now, so nobody can see whether the password is right. Try again "
+    "in a minute."
+)
+NOT_ASKED = "Your company’s directory does not answer just now, so it cannot say whether you may decide. Try again."
+GONE = "Your company’s directory does not know you any more."

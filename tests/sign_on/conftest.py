@@ -10,7 +10,7 @@ from django.test import Client
 
 from tests import processes
 from tests.conftest import missing
-from tests.sign_on import providers
+from tests.sign_on import providers, slapd
 from tests.sign_on import saml as saml_provider
 from tests.sign_on.providers import Mock
 
@@ -58,3 +58,29 @@ def saml(saml_process: saml_provider.SamlProvider, settings: Any, groups: None) 
     settings.SAML_IS_ON, settings.SAML_METADATA_URL = True, f"{saml_process.url}/metadata"
     saml_process.knows(Client().get("/accounts/saml/metadata/").content.decode())
     return saml_process
+
+
+@pytest.fixture(scope="session")
+def slapd_process() -> Iterator[slapd.Directory]:
+    with ExitStack() as stack:
+        try:
+            directory = stack.enter_context(slapd.running())
+        except processes.Missing as reason:
+            missing(str(reason))
+        yield directory
+
+
+@pytest.fixture
+def directory(slapd_process: slapd.Directory, settings: Any, groups: None) -> slapd.Directory:
+    """The company's LDAP directory, which the portal uses."""
+    slapd_process.empty()
+    configure_ldap(settings, slapd_process)
+    return slapd_process
+
+
+def configure_ldap(settings: Any, directory: slapd.Directory) -> None:
+    settings.LDAP_IS_ON, settings.LDAP_URL, settings.LDAP_CA_BUNDLE = True, directory.url, directory.certificates
+    settings.LDAP_BIND_DN, settings.LDAP_BIND_PASSWORD = f"cn=portal,{slapd.SUFFIX}", "reads"
+    settings.LDAP_USER_SEARCH, settings.LDAP_GROUP_SEARCH = slapd.PEOPLE, slapd.GROUPS
+    backends = settings.AUTHENTICATION_BACKENDS
+    settings.AUTHENTICATION_BACKENDS = [*backends, "portal.sign_on.ldap_accounts.DirectoryAccounts"]

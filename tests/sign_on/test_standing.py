@@ -28,7 +28,7 @@ from tests.views.test_trust import CERTIFICATE, created
 
 pytestmark = pytest.mark.database
 Verb = Callable[[User], Any]
-MIA = {
+MIA: dict[str, Any] = {
     "email": "mia.meyer@example.com",
     "email_verified": True,
     "preferred_username": "mia.meyer",
@@ -44,7 +44,7 @@ def verbs(cast: dict[str, Any]) -> dict[str, tuple[Verb, Callable[[], bool]]]:
     change = workflow.ask_for_change(by=cast["requester2"], conn_request=asked, kind=ChangeKind.PAUSE, reason="Quiet")
     [one] = trust_candidates.candidates(CERTIFICATE)
     given: dict[str, Any] = {"conn_request": request}
-    trust = {"conn_request": live, "kind": one.kind, "hash": one.hash, "shown": one.digest}
+    trust: dict[str, Any] = {"conn_request": live, "kind": one.kind, "hash": one.hash, "shown": one.digest}
     decisions = {row.pk: batches.Decision(row.digest, approve=True)}
 
     def is_pending(row: ConnectionRequest) -> Callable[[], bool]:
@@ -164,7 +164,7 @@ def test_a_session_kept_alive_by_clicks_does_not_keep_the_role(
 def test_a_long_session_that_gets_the_role_later_does_not_keep_it(
     provider: Mock, log_in: Callable[..., Any], cast: dict[str, Any]
 ) -> None:
-    """Begun without the role the session lasts ten hours; a log-in elsewhere gave the role, and the directory took it."""
+    """Begun without the role the session lasts ten hours; another log-in gave the role, and the directory took it."""
     role("data-approvers", "Approvers")
     provider.has("s-mia", **{**MIA, "groups": []})
     desk, began = Client(), time.time()
