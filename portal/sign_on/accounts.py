@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
 
 MOST_NAMES = 1_000
@@ -34,7 +36,7 @@ class Person:
     provider: str  # the id under which the portal knows the provider
     issuer: str
     subject: str
-    email: str = ""
+    email: str = ""  # a valid address, or nothing: `address_of`
     email_is_verified: bool = False
     name: str = ""  # that they log in with there
     first_name: str = ""
@@ -44,6 +46,16 @@ class Person:
     def uid(self) -> str:
         """One value for issuer and subject: the subject of one provider may be another person's at the next."""
         return hashlib.sha256(f"{self.issuer}\n{self.subject}".encode()).hexdigest()
+
+
+def address_of(value: object) -> str:
+    """An e-mail address as it is compared and stored; nothing where it is none."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        validate_email(text)
+    except ValidationError:
+        return ""
+    return text if len(text) <= 254 else ""
 
 
 def account_of(person: Person) -> User:
@@ -74,10 +86,11 @@ def _active(user: User) -> User:
 
 def _with_mail(person: Person) -> User | None:
     """The one account with the address, if the provider has verified it and no other person of the provider has it."""
-    if not person.email:
-        return None
-    found = list(User.objects.select_for_update().filter(email__iexact=person.email)[:2])
+    alike = User.objects.select_for_update().filter(email__iexact=person.email) if person.email else ()
+    # As Django compares addresses: to a database a dotless i may be the i of somebody else's address.
+    found = [user for user in alike if _folded(user.email) == _folded(person.email)]
     if not found:
+        _check_new(person)
         return None
     if not person.email_is_verified:
         raise Refused(
@@ -91,7 +104,7 @@ def _with_mail(person: Person) -> User | None:
             "several accounts have the verified address",
         )
     [user] = found
-    if SocialAccount.objects.filter(user=user, provider=person.provider).exists():
+    if SocialAccount.objects.filter(user=user).exists():
         raise Refused(
             "The account with your e-mail address belongs to somebody else at your company’s log-in, or you were "
             "given a new identity there. Ask an administrator.",
@@ -105,10 +118,31 @@ def _with_mail(person: Person) -> User | None:
     return _active(user)
 
 
+def _folded(address: str) -> str:
+    return unicodedata.normalize("NFKC", address).casefold()
+
+
+def _check_new(person: Person) -> None:
+    """Whoever has an account already, under an address that the provider does not verify, must not get a second one."""
+    if person.email_is_verified and person.email:
+        return
+    linked = SocialAccount.objects.values("user")
+    local = (
+        User.objects.filter(is_active=True).exclude(pk__in=linked).exclude(username__in=settings.LOCAL_ADMINISTRATORS)
+    )
+    if any(user.has_usable_password() for user in local.only("password").iterator()):
+        raise Refused(
+            "Your company’s log-in names no verified e-mail address of yours, so the portal cannot tell whether you "
+            "have an account here already. Ask an administrator.",
+            "no verified address, while there are accounts with a password of their own that are joined to nobody",
+        )
+
+
 def _new(person: Person) -> User:
+    # Not an address that is only claimed: the account would be joined by whoever really has it, or get their mail.
     user = User(
         username=_free_name(person),
-        email=person.email,
+        email=person.email if person.email_is_verified else "",
         first_name=_line(person.first_name)[:150],
         last_name=_line(person.last_name)[:150],
     )
@@ -119,15 +153,20 @@ def _new(person: Person) -> User:
 
 def _free_name(person: Person) -> str:
     """The name at the provider without its domain, with a number where it is taken: readable, and nobody else's."""
-    local = (person.name or person.email).partition("@")[0]
-    plain = unicodedata.normalize("NFKD", local).encode("ascii", "ignore").decode().lower()
-    wanted = re.sub(r"[^a-z0-9._-]+", ".", plain).strip(".-_")[:60] or "person"
+    wanted = _plain(person.name) or _plain(person.email) or "person"
     taken = {
         name.lower() for name in User.objects.filter(username__istartswith=wanted).values_list("username", flat=True)
     }
     taken |= {name.lower() for name in settings.LOCAL_ADMINISTRATORS}  # theirs, also before the account is made
     names = (wanted, *(f"{wanted}.{number}" for number in range(2, MOST_NAMES)))
-    return next(name for name in names if name not in taken)
+    free = next((name for name in names if name not in taken), None)
+    return free or f"{wanted}.{person.uid[:12]}"
+
+
+def _plain(name: str) -> str:
+    local = name.partition("@")[0]
+    plain = unicodedata.normalize("NFKD", local).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9._-]+", ".", plain).strip(".-_")[:60]
 
 
 def _line(text: str) -> str:

@@ -1,6 +1,7 @@
 """Where django-allauth asks what the portal wants: no sign-up, one account a person, roles from the directory."""
 
 import logging
+import re
 from typing import Any
 
 import requests
@@ -86,7 +87,7 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
         except Refused as refused:
             log.warning("nobody was logged in by %s: %s", sociallogin.person.provider, refused.why)
             raise ImmediateHttpResponse(refusal(request, str(refused), status=403)) from None
-        roles.apply(user, roles.named_groups(sociallogin.groups))
+        roles.apply(user, roles.named_groups(sociallogin.groups), sociallogin.person.provider)
         sociallogin.user = user
         sociallogin.account.user = user
 
@@ -114,7 +115,12 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
 
 def describe(error: BaseException) -> str:
     """The error in a line, for operators."""
-    return error.why if isinstance(error, Refused) else f"{type(error).__name__}: {error}"
+    if isinstance(error, Refused):
+        return error.why
+    # The whole answer of the token's address may stand in it, with tokens.
+    said = re.findall(r'"(error(?:_description)?)":\s*"([^"]{1,200})"', str(error))
+    text = " ".join(f"{name}: {value}" for name, value in said) if said else str(error).partition(": b")[0]
+    return f"{type(error).__name__}: {text}"
 
 
 def refusal(request: HttpRequest, told: str, *, status: int) -> HttpResponse:

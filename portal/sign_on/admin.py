@@ -6,6 +6,8 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from portal.sign_on import people_admin
@@ -22,10 +24,10 @@ for model in (SocialApp, SocialToken, SocialAccount, EmailAddress, Authenticator
 
 @admin.register(DirectoryRole)
 class DirectoryRoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no parameters at run time
-    list_display = ("directory_group", "group", "gives_staff", "gives_superuser", "is_on")
+    list_display = ("provider", "directory_group", "group", "gives_staff", "gives_superuser", "is_on")
     list_filter = ("is_on", "group")
     search_fields = ("directory_group",)
-    fields = ("directory_group", "group", "gives_staff", "gives_superuser", "is_on")
+    fields = ("provider", "directory_group", "group", "gives_staff", "gives_superuser", "is_on")
 
     def _mine(self, request: HttpRequest) -> bool:
         # Whoever edits this table could give themselves everything: no lesser right is enough.
@@ -37,8 +39,17 @@ class DirectoryRoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no para
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self._mine(request)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self._mine(request)
+    def has_delete_permission(self, request: HttpRequest, obj: DirectoryRole | None = None) -> bool:
+        # A row of the environment would come back with the next migration: it is switched off instead.
+        return self._mine(request) and not (obj and obj.from_setting)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[DirectoryRole]) -> None:
+        for role in queryset:
+            if not role.from_setting:
+                role.delete()
+                continue
+            role.is_on = False
+            role.save()
 
 
 @admin.register(SocialAccount)
@@ -57,3 +68,18 @@ class LinkAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no parameters at
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
+
+    def delete_model(self, request: HttpRequest, obj: SocialAccount) -> None:
+        super().delete_model(request, obj)
+        _end_sessions(obj.user)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[SocialAccount]) -> None:
+        for link in queryset.select_related("user"):
+            self.delete_model(request, link)
+
+
+def _end_sessions(user: User) -> None:
+    # Without the link nobody asks the directory any more. A session is good for one password; none is a new one too.
+    if not user.has_usable_password():
+        user.set_unusable_password()
+        user.save(update_fields=["password"])

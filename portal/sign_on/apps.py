@@ -4,7 +4,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.contrib.auth.signals import user_logged_in
 from django.core.exceptions import ImproperlyConfigured
-from django.db.models.signals import post_migrate
+from django.db.models.signals import post_delete, post_migrate, post_save
 
 
 class SignOnConfig(AppConfig):
@@ -13,12 +13,14 @@ class SignOnConfig(AppConfig):
     verbose_name = "Sign-on"
 
     def ready(self) -> None:
-        from portal.sign_on.roles import store_configured
+        from portal.sign_on.roles import store_configured, take_back
         from portal.sign_on.second_factor import remember_what_is_owed
 
         if settings.SAML_METADATA:
             _check_document(settings.SAML_METADATA)
 
+        for change in (post_save, post_delete):
+            change.connect(take_back, sender="sign_on.DirectoryRole", dispatch_uid=f"portal.sign_on.take_back.{change}")
         post_migrate.connect(lambda **_kwargs: store_configured(), sender=self, weak=False)
         user_logged_in.connect(remember_what_is_owed, dispatch_uid="portal.sign_on.remember_what_is_owed")
 

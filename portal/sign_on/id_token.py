@@ -15,10 +15,10 @@ def claims_of(token: str, keys: Any, *, audience: str, issuer: str) -> dict[str,
     try:
         known = jwt.PyJWKSet.from_dict(keys).keys
         wanted = jwt.get_unverified_header(token).get("kid")
-        fitting = [key for key in known if wanted in (None, key.key_id)]
+        fitting = [key for key in known if wanted in (None, key.key_id) and key.public_key_use in (None, "sig")]
         if len(fitting) != 1:
             raise jwt.InvalidKeyError("no one key fits it (kid)")
-        return jwt.decode(
+        claims = jwt.decode(
             token,
             key=fitting[0],
             algorithms=_SIGNED_BY,
@@ -27,6 +27,9 @@ def claims_of(token: str, keys: Any, *, audience: str, issuer: str) -> dict[str,
             leeway=_CLOCKS_DIFFER,
             options={"require": ["exp", "iat"]},
         )
+        if isinstance(claims["aud"], list) and len(claims["aud"]) > 1 and claims.get("azp") != audience:
+            raise jwt.InvalidAudienceError("it is for several, and the portal is not the one that asked (azp)")
+        return claims
     except (jwt.ExpiredSignatureError, jwt.ImmatureSignatureError) as error:
         raise OAuth2Error(f"the id_token is not valid now: {error}; is the clock of this machine right?") from error
     except jwt.PyJWTError as error:

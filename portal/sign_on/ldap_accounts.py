@@ -69,7 +69,7 @@ class DirectoryAccounts(LDAPBackend):
             raise Refused(words.GONE, "the entry was gone after its password had been right")
         person, groups = directory.person_of(entry), directory.groups_of(link, entry)
         user = account_of(person)
-        roles.apply(user, roles.named_groups(groups))
+        roles.apply(user, roles.named_groups(groups), directory.PROVIDER_ID)
         known = SocialAccount.objects.filter(provider=directory.PROVIDER_ID, uid=person.uid)
         known.update(extra_data={"subject": entry.subject}, last_login=timezone.now())
         return user, False

@@ -4,10 +4,15 @@ from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import models
 
+PROVIDERS = (("company", "OpenID Connect"), ("saml", "SAML"), ("ldap", "LDAP"))
+
 
 class DirectoryRole(models.Model):
     """Members of a group of the directory are members of a group of the portal, from one log-in to the next."""
 
+    provider = models.CharField(
+        max_length=20, choices=PROVIDERS, blank=True, help_text="Whose groups these are; empty: of whichever is set up."
+    )
     directory_group = models.CharField(
         max_length=255, help_text="As the provider spells it: a name, an id, or the whole DN."
     )
@@ -19,23 +24,65 @@ class DirectoryRole(models.Model):
         "may do everything", default=False, help_text="Members have every right, those to decide included (superuser)."
     )
     is_on = models.BooleanField("in force", default=True)
+    from_setting = models.CharField(max_length=50, blank=True, editable=False)  # the variable that it was read from
 
     class Meta:
         ordering = ("directory_group", "group__name")
         constraints = [
-            models.UniqueConstraint(fields=("directory_group", "group"), name="directory_role_once"),
             models.UniqueConstraint(
-                fields=("directory_group",), condition=models.Q(group=None), name="directory_role_once_without_group"
-            ),
+                fields=("provider", "directory_group", "group"), nulls_distinct=False, name="directory_role_once"
+            )
         ]
 
     def __str__(self) -> str:
-        given = [
-            *([self.group.name] if self.group else []),
-            *(["admin"] if self.gives_staff else []),
-            *(["everything"] if self.gives_superuser else []),
-        ]
+        given = [*([self.group.name] if self.group else []), *(flag.label for flag in self.flags)]
         return f"{self.directory_group}: {', '.join(given) or 'nothing'}"
+
+    @property
+    def flags(self) -> "list[Flag]":
+        """What it gives beside a group."""
+        given = {Flag.STAFF: self.gives_staff, Flag.SUPERUSER: self.gives_superuser}
+        return [flag for flag, is_given in given.items() if is_given]
+
+
+class Flag(models.TextChoices):
+    STAFF = "is_staff", "may open the admin"
+    SUPERUSER = "is_superuser", "may do everything"
+
+
+class DirectoryGrant(models.Model):
+    """What a directory gave to somebody: exactly this is taken away when it is no longer given."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="directory_grants")
+    provider = models.CharField(max_length=20)
+    group = models.ForeignKey(Group, models.CASCADE, null=True, related_name="+")
+    flag = models.CharField(max_length=20, blank=True, choices=Flag.choices)
+
+    class Meta:
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(
+                fields=("user", "provider", "group", "flag"), nulls_distinct=False, name="directory_grant_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} gave user {self.user_id}: {self.flag or self.group_id}"
+
+
+class DirectoryLook(models.Model):
+    """When a provider last said of somebody in which groups they are."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    provider = models.CharField(max_length=20)
+    at = models.DateTimeField()
+
+    class Meta:
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=("user", "provider"), name="directory_look_once")]
+
+    def __str__(self) -> str:
+        return f"{self.provider} on user {self.user_id} at {self.at}"
 
 
 class UsedAssertion(models.Model):

@@ -16,7 +16,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from portal.sign_on import words
-from portal.sign_on.accounts import Person, Refused
+from portal.sign_on.accounts import Person, Refused, address_of
 
 log = logging.getLogger(__name__)
 PROVIDER_ID = "company"
@@ -96,7 +96,7 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
         # OpenID Connect Core 5.3.2: an answer about somebody else is not to be used.
         if userinfo and userinfo.get("sub") != claims.get("sub"):
             raise ProviderException("userinfo and id_token name two subjects")
-        data = {**claims, **{key: value for key, value in userinfo.items() if key not in ("iss", "sub", "aud")}}
+        data = merged(claims, userinfo)
         login = self.get_provider().sociallogin_from_response(request, data)
         login.person, login.groups = person_of(data), data.get(settings.OIDC_GROUPS_CLAIM)
         left_out = claims.get("_claim_names")  # Entra ID, for somebody in more than 200 groups
@@ -124,6 +124,15 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
         return data
 
 
+def merged(claims: Mapping[str, Any], userinfo: Mapping[str, Any]) -> dict[str, Any]:
+    """What is signed comes first; the address and whether it is verified are of one document."""
+    data = {**userinfo, **claims}
+    source = claims if claims.get("email") else userinfo
+    for name in ("email", settings.OIDC_EMAIL_VERIFIED_CLAIM):
+        data[name] = source.get(name)
+    return data
+
+
 def person_of(data: Mapping[str, Any]) -> Person:
     """Raises Refused where there is no stable subject."""
     issuer, subject = data.get("iss"), data.get("sub")
@@ -133,7 +142,7 @@ def person_of(data: Mapping[str, Any]) -> Person:
         provider=PROVIDER_ID,
         issuer=issuer,
         subject=subject,
-        email=_text(data.get("email")),
+        email=address_of(data.get("email")),
         email_is_verified=data.get(settings.OIDC_EMAIL_VERIFIED_CLAIM) in _TRUE,
         name=_text(data.get("preferred_username")),
         first_name=_text(data.get("given_name")) or _text(data.get("name")).partition(" ")[0],

@@ -18,12 +18,14 @@ recorded = Signal()
 class Topic(StrEnum):
     SECOND_FACTOR = "second_factor"
     LOCAL_LOG_IN = "local_log_in"
+    ROLES = "roles"
 
 
 def put_on_record(user: User, words: str, *, topic: Topic, by: User | None = None, tell: Iterable[User] = ()) -> None:
     """Write `words` about `user` into the admin's log, done by `by` or the person, and tell `tell`."""
     entry = LogEntry.objects.log_actions((by or user).pk, [user], CHANGE, change_message=words, single_object=True)
-    recorded.send(sender=Topic, topic=topic, entry=entry, recipients=list(tell))
+    if recipients := list(tell):
+        recorded.send(sender=Topic, topic=topic, entry=entry, recipients=recipients)
 
 
 def of_local_log_in(user: User, address: str) -> None:

@@ -7,18 +7,23 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
 
 from portal.logs import one_line
-from portal.sign_on.models import DirectoryRole
+from portal.sign_on.models import DirectoryGrant, DirectoryLook, DirectoryRole, Flag
+from portal.sign_on.record import Topic, put_on_record
 
 log = logging.getLogger(__name__)
 MOST_GROUPS = 2_000  # of one person; Entra ID itself leaves the list out above 200
 LONGEST = 255
+_PROVIDERS = {"OIDC_GROUP_ROLES": "company", "SAML_GROUP_ROLES": "saml", "LDAP_GROUP_ROLES": "ldap"}
+Right = tuple[int | None, str]  # a portal group, or a flag of the account
 
 
 def store_configured() -> None:
-    """Add the roles of the environment that the table never had; what an administrator switched off stays off."""
-    for setting in ("OIDC_GROUP_ROLES", "SAML_GROUP_ROLES", "LDAP_GROUP_ROLES"):
+    """Add the roles of the environment that the table does not have; what an administrator switched off stays off."""
+    for setting in _PROVIDERS:
         for directory_group, names in getattr(settings, setting).items():
             _store(setting, directory_group, names)
 
@@ -29,7 +34,12 @@ def _store(setting: str, directory_group: str, names: Collection[str]) -> None:
         if group is None:
             log.error("%s names a group that the portal does not have: %s", setting, one_line(name)[:LONGEST])
             continue
-        DirectoryRole.objects.get_or_create(directory_group=directory_group, group=group)
+        DirectoryRole.objects.get_or_create(
+            provider=_PROVIDERS[setting],
+            directory_group=directory_group,
+            group=group,
+            defaults={"from_setting": setting},
+        )
 
 
 def named_groups(claim: Any) -> frozenset[str]:
@@ -41,29 +51,100 @@ def named_groups(claim: Any) -> frozenset[str]:
     return frozenset(name for name in found if isinstance(name, str) and 0 < len(name) <= LONGEST and "\0" not in name)
 
 
-def apply(user: User, directory_groups: Collection[str]) -> None:
-    """Give `user` what the table says of these groups, and take away what it says of none of them.
-
-    Portal groups that no row of the table names stay as an administrator set them; so do `is_staff` and superuser
-    while no row gives them.
+def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
+    """Give `user` what the table says of these groups of `provider`, and take away what it gave before and no longer
+    does. A portal group that the table names is the directory's to give: set by hand, it is taken away as well.
     """
-    table = list(DirectoryRole.objects.select_related("group"))
+    table = [role for role in DirectoryRole.objects.all() if role.provider in ("", provider)]
     held = [role for role in table if role.is_on and role.directory_group in directory_groups]
-    managed = {role.group_id for role in table if role.group_id}
-    wanted = {role.group_id for role in held if role.group_id}
+    wanted = {(role.group_id, "") for role in held if role.group_id}
+    wanted |= {(None, flag.value) for role in held for flag in role.flags}
     with transaction.atomic():
         person = User.objects.select_for_update().get(pk=user.pk)
-        before = set(person.groups.filter(pk__in=managed).values_list("pk", flat=True))
-        person.groups.remove(*(before - wanted))
-        person.groups.add(*(wanted - before))
-        if any(role.gives_staff or role.gives_superuser for role in table):
-            person.is_superuser = any(role.gives_superuser for role in held)
-            person.is_staff = person.is_superuser or any(role.gives_staff for role in held)
-            person.save(update_fields=["is_superuser", "is_staff"])
-            user.is_superuser, user.is_staff = person.is_superuser, person.is_staff
-    if before != wanted:
-        names = dict(Group.objects.values_list("pk", "name"))
-        gained, lost = ([names[pk] for pk in sorted(change)] for change in (wanted - before, before - wanted))
-        log.info("roles of user %s from the directory: gained %s, lost %s", user.pk, gained, lost)
+        grants = DirectoryGrant.objects.filter(user=person)
+        given = set(grants.filter(provider=provider).values_list("group_id", "flag"))
+        by_others = set(grants.exclude(provider=provider).values_list("group_id", "flag"))
+        named = {(role.group_id, "") for role in table if role.group_id}
+        taken = (given | (named & _memberships(person))) - wanted - by_others
+        _take(person, taken)
+        _give(person, wanted, provider)
+        DirectoryGrant.objects.filter(_any_of(given - wanted), user=person, provider=provider).delete()
+        DirectoryLook.objects.update_or_create(user=person, provider=provider, defaults={"at": timezone.now()})
+        _record(person, gained=wanted - given, lost=taken, groups=directory_groups)
+    user.is_superuser, user.is_staff = person.is_superuser, person.is_staff
     for cache in ("_perm_cache", "_user_perm_cache", "_group_perm_cache"):
         user.__dict__.pop(cache, None)
+
+
+def take_back(**_signal: Any) -> None:
+    """Take away at once what no row of the table gives any more; called after each change of a row."""
+    rows = DirectoryRole.objects.filter(is_on=True)
+    groups = set(rows.exclude(group=None).values_list("group_id", flat=True))
+    flags = {flag.value for role in rows for flag in role.flags}
+    with transaction.atomic():
+        for grant in DirectoryGrant.objects.select_related("user").exclude(
+            Q(group__in=groups) | Q(group=None, flag__in=flags)
+        ):
+            person = User.objects.select_for_update().get(pk=grant.user_id)
+            _take(person, {(grant.group_id, grant.flag)})
+            _record(person, gained=set(), lost={(grant.group_id, grant.flag)}, groups=())
+            grant.delete()
+
+
+def _memberships(person: User) -> set[Right]:
+    return {(pk, "") for pk in person.groups.values_list("pk", flat=True)}
+
+
+def _take(person: User, rights: set[Right]) -> None:
+    person.groups.remove(*(pk for pk, _ in rights if pk))
+    flags = {flag for _, flag in rights if flag}
+    if Flag.SUPERUSER in flags and not _is_spared(person):
+        person.is_superuser = False
+    if flags and not person.is_superuser:
+        person.is_staff = person.is_staff and Flag.STAFF not in flags and Flag.SUPERUSER not in flags
+    person.save(update_fields=["is_superuser", "is_staff"])
+
+
+def _is_spared(person: User) -> bool:
+    """Whether nobody would be left to mend it: who edits the table is a superuser."""
+    if person.username in settings.LOCAL_ADMINISTRATORS:
+        return True
+    others = User.objects.filter(is_superuser=True, is_active=True).exclude(pk=person.pk)
+    if others.exists():
+        return False
+    log.error("user %s stays superuser, against the directory: there is no other one", person.pk)
+    return True
+
+
+def _give(person: User, rights: set[Right], provider: str) -> None:
+    person.groups.add(*(pk for pk, _ in rights if pk))
+    if flags := {flag for _, flag in rights if flag}:
+        person.is_superuser = person.is_superuser or Flag.SUPERUSER in flags
+        person.is_staff = True  # a superuser who cannot open the admin would be of no use
+        person.save(update_fields=["is_superuser", "is_staff"])
+    for group_id, flag in rights:
+        DirectoryGrant.objects.get_or_create(user=person, provider=provider, group_id=group_id, flag=flag)
+
+
+def _any_of(rights: set[Right]) -> Q:
+    found = Q(pk__in=())
+    for group_id, flag in rights:
+        found |= Q(group_id=group_id, flag=flag)
+    return found
+
+
+def _record(person: User, *, gained: set[Right], lost: set[Right], groups: Collection[str]) -> None:
+    if not gained and not lost:
+        return
+    names = dict(Group.objects.values_list("pk", "name"))
+
+    def in_words(rights: set[Right]) -> str:
+        return ", ".join(sorted(names.get(pk, "") if pk else Flag(flag).label for pk, flag in rights)) or "nothing"
+
+    told = f" It named {len(groups)} groups." if groups else ""
+    put_on_record(
+        person,
+        f"The company's directory gave {in_words(gained)} and took away {in_words(lost)}.{told}",
+        topic=Topic.ROLES,
+    )
+    log.info("roles of user %s by the directory: gained %s, lost %s", person.pk, in_words(gained), in_words(lost))

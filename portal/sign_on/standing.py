@@ -7,11 +7,14 @@ from datetime import timedelta
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db.models import Max
 from django.utils import timezone
 
 from portal.logs import one_line
 from portal.sign_on import roles, words
 from portal.sign_on.accounts import Away
+from portal.sign_on.local_accounts import has_local_password
+from portal.sign_on.models import DirectoryLook
 
 log = logging.getLogger(__name__)
 AGAIN = "Your company’s log-in was asked about you too long ago. Log out, log in again, and decide then."
@@ -39,9 +42,11 @@ def _check(user: User) -> None:
     if settings.LDAP_IS_ON and (known := SocialAccount.objects.filter(user=user, provider="ldap").first()):
         _ask_directory(user, known.extra_data.get("subject", ""))
         return
-    said = SocialAccount.objects.filter(user=user, provider__in=_asked_at_log_in()).order_by("-last_login")
-    latest = said.values_list("last_login", flat=True).first()
-    if latest is not None and not timedelta() <= timezone.now() - latest <= settings.SESSION_APPROVER_LIMIT:
+    asked = _asked_at_log_in()
+    if has_local_password(user) or not SocialAccount.objects.filter(user=user, provider__in=asked).exists():
+        return
+    latest = DirectoryLook.objects.filter(user=user, provider__in=asked).aggregate(at=Max("at"))["at"]
+    if latest is None or not timedelta() <= timezone.now() - latest <= settings.SESSION_APPROVER_LIMIT:
         raise NotConfirmed(AGAIN)
 
 
@@ -55,7 +60,7 @@ def _ask_directory(user: User, subject: str) -> None:
     except Away as away:
         log.warning("user %s could not decide: the directory does not answer: %s", user.pk, one_line(str(away))[:300])
         raise NotConfirmed(words.NOT_ASKED) from None
-    roles.apply(user, roles.named_groups(groups))
+    roles.apply(user, roles.named_groups(groups), "ldap")
     if entry is None:
         raise NotConfirmed(words.GONE)
 

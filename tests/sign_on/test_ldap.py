@@ -59,7 +59,7 @@ def test_a_new_person_gets_an_account_and_the_roles_of_the_directory(directory: 
     client = Client()
     assert log_in(client, "mia.meyer").status_code == 302
     user = User.objects.get()
-    assert (user.username, user.email, user.get_full_name()) == ("mia.meyer", "mia@example.com", "Mia Meyer")
+    assert (user.username, user.email, user.get_full_name()) == ("mia.meyer", "", "Mia Meyer"), "only claimed"
     assert not user.has_usable_password() and not user.is_staff
     assert client.get("/approvals/").status_code == 200
     directory.without_groups(mia)
@@ -104,9 +104,10 @@ def test_a_name_that_is_given_again_is_another_person(directory: Directory) -> N
     assert person(client).username == "mia.2"
 
 
-def test_a_local_account_of_the_same_name_is_not_taken_over(directory: Directory) -> None:
+def test_a_local_account_of_the_same_name_is_not_taken_over(directory: Directory, settings: Any) -> None:
+    settings.LDAP_OWNS_ADDRESSES = True
     local = User.objects.create_user("mia", password="local-password")
-    directory.has("mia")
+    directory.has("mia", mail="mia@example.com")
     for _ in range(2):
         log_in(client := Client(), "mia")
         assert person(client).username == "mia.2"
@@ -168,7 +169,8 @@ def test_with_local_accounts_off_the_directory_alone_lets_in(directory: Director
     own, *others = reversed(settings.AUTHENTICATION_BACKENDS)
     settings.AUTHENTICATION_BACKENDS = [others[-1], own, *reversed(others[:-1])]
     User.objects.create_user("ben", password="local-password")
-    directory.has("mia")
+    settings.LDAP_OWNS_ADDRESSES = True
+    directory.has("mia", mail="mia@example.com")
     page = Client().get("/accounts/login/").content.decode()
     assert 'name="password"' in page and "only the administrators" not in page
     log_in(client := Client(), "mia")

@@ -14,7 +14,7 @@ from django.contrib.sessions.models import Session
 from django.test import Client
 from django.utils import timezone
 
-from portal.sign_on.models import DirectoryRole
+from portal.sign_on.models import DirectoryLook, DirectoryRole
 from tests.sign_on.providers import Mock, configure
 
 LogIn = Callable[..., Any]
@@ -98,18 +98,84 @@ def test_a_role_that_is_switched_off_gives_nothing(provider: Mock, log_in: LogIn
 
 
 def test_the_admin_comes_from_the_directory_only_where_the_table_says_so(provider: Mock, log_in: LogIn) -> None:
+    User.objects.create_superuser("root")
     provider.has("s-mia", **MIA | {"groups": ["admins", "superusers", "is_staff"], "is_staff": True})
     log_in(Client(), "s-mia")
-    assert not User.objects.get().is_staff
+    assert not User.objects.get(username="mia.meyer").is_staff
     role("admins", "", gives_staff=True)
     role("superusers", "", gives_superuser=True)
     log_in(Client(), "s-mia")
-    mia = User.objects.get()
+    mia = User.objects.get(username="mia.meyer")
     assert mia.is_staff and mia.is_superuser
     provider.has("s-mia", **MIA)
     log_in(Client(), "s-mia")
-    mia = User.objects.get()
+    mia = User.objects.get(username="mia.meyer")
     assert not mia.is_staff and not mia.is_superuser
+
+
+def test_the_last_superuser_stays_one(provider: Mock, log_in: LogIn, caplog: pytest.LogCaptureFixture) -> None:
+    role("superusers", "", gives_superuser=True)
+    provider.has("s-mia", **MIA | {"groups": ["superusers"]})
+    log_in(Client(), "s-mia")
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    assert User.objects.get().is_superuser and "there is no other one" in caplog.text
+
+
+@pytest.mark.parametrize("change", ["deleted", "switched off", "another group"])
+def test_what_no_row_gives_any_more_is_taken_away_at_once(provider: Mock, log_in: LogIn, change: str) -> None:
+    User.objects.create_superuser("root")
+    rows = [role("data-approvers", "Approvers"), role("data-approvers", "", gives_superuser=True)]
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    for row in rows:
+        if change == "deleted":
+            row.delete()
+            continue
+        row.is_on = change != "switched off"
+        row.group, row.gives_superuser = Group.objects.get(name="Operators"), False
+        row.directory_group += str(row.pk)
+        row.save()
+    mia = User.objects.get(username="mia.meyer")
+    assert not mia.groups.exists() and not mia.is_superuser and not mia.is_staff
+
+
+def test_a_refused_log_in_renews_nothing(provider: Mock, log_in: LogIn) -> None:
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    User.objects.update(is_active=False)
+    before = DirectoryLook.objects.get().at
+    log_in(Client(), "s-mia")
+    assert DirectoryLook.objects.get().at == before
+
+
+def test_an_address_that_is_only_claimed_is_not_stored(provider: Mock, log_in: LogIn) -> None:
+    provider.has("s-mallory", **MIA | {"email_verified": False, "preferred_username": "mallory"})
+    log_in(Client(), "s-mallory")
+    assert User.objects.get().email == ""
+    provider.has("s-mia", **MIA)
+    client = Client()
+    log_in(client, "s-mia")
+    assert is_in(client) == "mia.meyer", "whoever really has the address gets in"
+
+
+@pytest.mark.parametrize("email", ["", "other@example.com", "no address", "mia.meyer@example.com\n"])
+def test_whoever_may_have_an_account_already_gets_no_second_one(provider: Mock, log_in: LogIn, email: str) -> None:
+    local("mia", email="mia.meyer@example.com")
+    provider.has("s-mia", **MIA | {"email": email, "email_verified": False})
+    client = Client()
+    answer = log_in(client, "s-mia")
+    assert answer.status_code == 403 and not is_in(client) and User.objects.count() == 1
+
+
+def test_a_dotless_i_is_another_letter(provider: Mock, log_in: LogIn) -> None:
+    """To PostgreSQL it is the same in upper case."""
+    mike = local("mike", email="mike@example.com")
+    provider.has("s-mike", **MIA | {"email": "m\u0131ke@example.com"})
+    client = Client()
+    log_in(client, "s-mike")
+    mike.refresh_from_db()
+    assert is_in(client) != "mike" and mike.has_usable_password()
 
 
 @pytest.mark.parametrize("groups", [None, 7, {"a": 1}, [None, 3, {"x": 1}, ["data-approvers"]], "a\0b", []])
