@@ -256,10 +256,11 @@ def test_a_certificate_that_ran_out_is_told(settings: Any, groups: None, directo
 
 
 @pytest.fixture
-def approver(directory: Directory, cast: dict[str, Any]) -> tuple[Client, str]:
+def approver(directory: Directory, cast: dict[str, Any], settings: Any) -> tuple[Client, str]:
     """An approver of the directory, logged in; and the DN."""
+    settings.LDAP_OWNS_ADDRESSES = True  # the cast has passwords of its own
     role("data-approvers", "Approvers")
-    mia = directory.has("mia")
+    mia = directory.has("mia", mail="mia@example.com")
     directory.has_group("data-approvers", mia)
     log_in(client := Client(), "mia")
     assert approve(client, cast)[1]
