@@ -306,7 +306,6 @@ SOCIALACCOUNT_PROVIDERS = {
 SOCIALACCOUNT_ADAPTER = "portal.sign_on.adapters.CompanyAccounts"
 SOCIALACCOUNT_LOGIN_ON_GET = True  # a link: a form would need the provider's origin in form-action
 SOCIALACCOUNT_EMAIL_VERIFICATION = "none"
-SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # seconds for each of up to three calls, in which a thread waits
 ACCOUNT_ADAPTER = "portal.sign_on.adapters.LocalAccounts"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SESSION_REMEMBER = False
@@ -349,7 +348,8 @@ PASSWORD_HASHERS = ["portal.concurrency.LimitedHasher"]
 REQUESTS_AT_ONCE = {  # strangers reach these too
     "/webhooks/": (1, 2),
     "/handover/": (2, 1),
-    "/accounts/saml/acs/": (2, 2),
+    "/accounts/saml/": (2, 2),
+    "/accounts/oidc/": (2, 2),
 }
 PERSON_REQUESTS_AT_ONCE = 2, 4  # a browser opens six connections
 

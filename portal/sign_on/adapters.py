@@ -19,6 +19,7 @@ from portal.logs import one_line
 from portal.middleware import client_address
 from portal.sign_on import roles, words
 from portal.sign_on.accounts import Refused, account_of
+from portal.sign_on.outgoing import Bounded
 from portal.sign_on.record import of_local_log_in
 
 log = logging.getLogger(__name__)
@@ -65,11 +66,7 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
     """People of the company's provider."""
 
     def get_requests_session(self) -> requests.Session:
-        session: requests.Session = super().get_requests_session()
-        session.trust_env = False  # neither a proxy nor a .netrc of the environment
-        if settings.OIDC_CA_BUNDLE:
-            session.verify = settings.OIDC_CA_BUNDLE
-        return session
+        return Bounded(settings.OIDC_CA_BUNDLE)
 
     def list_apps(self, request: HttpRequest, provider: Any = None, client_id: Any = None) -> list[Any]:
         # Those of the environment alone: allauth would ask the database at each log-in for one that nobody can enter.

@@ -10,6 +10,15 @@ _SIGNED_BY = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 _CLOCKS_DIFFER = timedelta(minutes=5)
 
 
+def has_key_of(token: str, keys: Any) -> bool:
+    """Whether `keys` has the one that signed `token`, as far as it says: a provider changes its keys now and then."""
+    try:
+        wanted = jwt.get_unverified_header(token).get("kid")
+        return wanted is None or any(key.get("kid") == wanted for key in keys["keys"])
+    except (jwt.PyJWTError, AttributeError, KeyError, TypeError):
+        return False
+
+
 def claims_of(token: str, keys: Any, *, audience: str, issuer: str) -> dict[str, Any]:
     """`keys` is the provider's JWK set. Raises OAuth2Error, whose words are for operators."""
     try:

@@ -17,9 +17,11 @@ from django.urls import reverse
 
 from portal.sign_on import words
 from portal.sign_on.accounts import Person, Refused, address_of
+from portal.sign_on.outgoing import Kept
 
 log = logging.getLogger(__name__)
 PROVIDER_ID = "company"
+discovered, keys = Kept(300), Kept(300)
 
 
 class CompanyProvider(OpenIDConnectProvider):
@@ -74,7 +76,7 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        known = self.__dict__.get("_openid_config")
+        known = discovered.get(settings.OIDC_ISSUER)
         if known is not None:
             return dict(known)
         config = super().openid_config
@@ -82,7 +84,7 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
         if not isinstance(config, dict) or config.get("issuer") != settings.OIDC_ISSUER:
             self.__dict__.pop("_openid_config", None)
             raise ProviderException("the discovery document names another issuer than OIDC_ISSUER")
-        return dict(config)
+        return dict(discovered.put(settings.OIDC_ISSUER, config))
 
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:
         return f"{settings.PUBLIC_URL}{reverse('openid_connect_callback')}"  # as it is registered there
@@ -107,12 +109,19 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
 
     def _decode_id_token(self, app: Any, id_token: str) -> dict[str, Any]:
         # allauth trusts TLS here and looks at no signature; nor does it know a clock that is off.
-        with get_adapter().get_requests_session() as session:
-            answer = session.get(self.openid_config["jwks_uri"])
-            answer.raise_for_status()
         from portal.sign_on import id_token as tokens  # brings cryptography, 8 MB: only where somebody logs in
 
-        return tokens.claims_of(id_token, answer.json(), audience=app.client_id, issuer=settings.OIDC_ISSUER)
+        known = keys.get(self.openid_config["jwks_uri"])
+        if known is None or not tokens.has_key_of(id_token, known):
+            known = self._fetch_keys()
+        return tokens.claims_of(id_token, known, audience=app.client_id, issuer=settings.OIDC_ISSUER)
+
+    def _fetch_keys(self) -> Any:
+        address = self.openid_config["jwks_uri"]
+        with get_adapter().get_requests_session() as session:
+            answer = session.get(address)
+            answer.raise_for_status()
+        return keys.put(address, answer.json())
 
     def _fetch_user_info(self, access_token: str) -> dict[str, Any]:
         with get_adapter().get_requests_session() as session:

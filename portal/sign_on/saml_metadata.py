@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import requests
-from allauth.socialaccount.adapter import get_adapter
 from cryptography import x509
 from django.conf import settings
 from lxml import etree
@@ -16,11 +15,10 @@ from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 from portal import environment
 from portal.sign_on.accounts import Away, Refused
+from portal.sign_on.outgoing import Bounded
 
 KEPT_FOR = 4 * 3600  # seconds; after that the old one serves as long as the new one cannot be had
-PATIENCE = 5  # seconds for the whole document, which a thread waits for
 ASKED_EVERY = 5  # seconds, while it is away
-LONGEST = 4 * 1024 * 1024  # bytes
 _METADATA = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 BROKEN = "Your company’s log-in is not set up rightly. Its administrators, or the portal’s, have to mend that."
 
@@ -33,26 +31,35 @@ class _Kept:
         self._source: tuple[str, str] | None = None
         self._found: dict[str, Any] | None = None
         self._ask_again = 0.0
-        self._why = ""
+        self._why: Away | Refused = Away("")
 
     def get(self) -> dict[str, Any]:
         """Raises Away and Refused."""
-        with self._lock:
-            source = (settings.SAML_METADATA_URL, settings.SAML_METADATA)
-            if source != self._source:
-                self._source, self._found, self._ask_again = source, None, 0.0
-            if time.monotonic() >= self._ask_again:
-                self._renew(*source)
-            if self._found is None:
-                raise Away(self._why)
-            return self._found
+        source = (settings.SAML_METADATA_URL, settings.SAML_METADATA)
+        # Who comes while another one asks takes the description that is known; without any, there is one to wait for.
+        known = self._found if source == self._source else None
+        if self._lock.acquire(blocking=known is None):
+            try:
+                if source != self._source:
+                    self._source, self._found, self._ask_again = source, None, 0.0
+                if time.monotonic() >= self._ask_again:
+                    self._renew(*source)
+                known = self._found
+            finally:
+                self._lock.release()
+        if known is None:
+            raise self._why
+        return known
 
     def _renew(self, url: str, document: str) -> None:
         try:
             self._found = parse(_fetch(url) if url else document.encode())
             self._ask_again = time.monotonic() + KEPT_FOR
         except (OSError, requests.RequestException) as error:
-            self._why = f"SAML_METADATA_URL: {type(error).__name__}: {error}"
+            self._why = Away(f"SAML_METADATA_URL: {type(error).__name__}: {error}")
+            self._ask_again = time.monotonic() + ASKED_EVERY
+        except Refused as refused:  # a page for maintenance, with status 200
+            self._why = refused
             self._ask_again = time.monotonic() + ASKED_EVERY
 
 
@@ -60,17 +67,10 @@ description = _Kept()
 
 
 def _fetch(url: str) -> bytes:
-    deadline, found = time.monotonic() + PATIENCE, b""
-    with get_adapter().get_requests_session() as session:
-        session.verify = settings.SAML_CA_BUNDLE or True
-        with session.get(url, stream=True, allow_redirects=False, timeout=PATIENCE) as answer:
-            answer.raise_for_status()
-            # `read1` returns with what has come; `iter_content` would wait until its part is full.
-            while part := answer.raw.read1(64 * 1024, decode_content=True):
-                found += part
-                if len(found) > LONGEST or time.monotonic() > deadline:
-                    raise requests.Timeout("the document is too long, or takes too long")
-    return found
+    with Bounded(settings.SAML_CA_BUNDLE) as session:
+        answer = session.get(url)
+        answer.raise_for_status()
+        return answer.content
 
 
 def parse(document: bytes) -> dict[str, Any]:
@@ -89,11 +89,22 @@ def parse(document: bytes) -> dict[str, Any]:
         )
     names = found["x509certMulti"].get("signing", []) if "x509certMulti" in found else [found.get("x509cert", "")]
     ends = [one for node in tree.iter(f"{_METADATA}EntityDescriptor") if (one := node.get("validUntil"))]
+    try:
+        until = min((_moment(one) for one in ends), default=None)
+        for name in filter(None, names):
+            x509.load_der_x509_certificate(base64.b64decode(name))
+    except ValueError as error:
+        raise Refused(BROKEN, f"a date or a certificate of the SAML metadata cannot be read: {error}") from None
     return {
         "idp": {"entityId": found["entityId"], "singleSignOnService": found["singleSignOnService"]},
         "certificates": [name for name in names if name],
-        "until": min((datetime.fromisoformat(one.replace("Z", "+00:00")) for one in ends), default=None),
+        "until": until,
     }
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def provider() -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 import requests
 
+from portal.sign_on import oidc
 from tests import processes
 
 CERTIFIED = Path(__file__).parent / "certified"
@@ -77,6 +78,8 @@ def certified(redirect_uri: str) -> Iterator[Certified]:
 
 def configure(settings: Any, issuer: str) -> None:
     """Let the portal of this process use the provider."""
+    oidc.discovered.clear()
+    oidc.keys.clear()
     settings.OIDC_ISSUER = issuer
     settings.OIDC_NAME = "Example"
     app = {"provider_id": "company", "name": "Example", "client_id": "portal", "secret": "provider-secret"}
