@@ -14,15 +14,25 @@ class SignOnConfig(AppConfig):
 
     def ready(self) -> None:
         from portal.sign_on.roles import store_configured, take_back
-        from portal.sign_on.second_factor import remember_what_is_owed
+        from portal.sign_on.second_factor import name_unknown_groups, remember_what_is_owed
 
+        _check_doors()
         if settings.SAML_METADATA:
             _check_document(settings.SAML_METADATA)
 
         for change in (post_save, post_delete):
             change.connect(take_back, sender="sign_on.DirectoryRole", dispatch_uid=f"portal.sign_on.take_back.{change}")
         post_migrate.connect(lambda **_kwargs: store_configured(), sender=self, weak=False)
+        post_migrate.connect(lambda **_kwargs: name_unknown_groups(), sender=self, weak=False)
         user_logged_in.connect(remember_what_is_owed, dispatch_uid="portal.sign_on.remember_what_is_owed")
+
+
+def _check_doors() -> None:
+    if not (settings.LOCAL_ACCOUNTS or settings.OIDC_ISSUER or settings.SAML_IS_ON or settings.LDAP_IS_ON):
+        raise ImproperlyConfigured(
+            "LOCAL_ACCOUNTS is off, and no log-in of the company is set up: nobody could log in. Set OIDC_ISSUER, "
+            "SAML_METADATA_URL or LDAP_URL, or leave LOCAL_ACCOUNTS on."
+        )
 
 
 def _check_document(document: str) -> None:

@@ -13,8 +13,10 @@ from playwright.sync_api import CDPSession, Page, expect
 
 from tests.browser.conftest import PASSWORD
 from tests.browser.test_accessibility import RULES
+from tests.browser.test_admin_accessibility import admin, is_fine
 from tests.sign_on.second_factors import code_of
 
+__all__ = ["admin"]  # the fixture
 pytestmark = pytest.mark.django_db(transaction=True)
 OVERVIEW = "/accounts/second-factor/"
 
@@ -136,6 +138,20 @@ def test_the_admin_s_door_asks_for_the_passkey_too(
     log_in(page, "admin", "/admin/login/")
     page.get_by_role("button", name="Use a passkey").click()
     page.wait_for_url("**/admin/")
+
+
+def test_an_administrator_is_asked_for_a_reason(admin: Page, live_server: Any, cast: dict[str, User]) -> None:
+    Authenticator.objects.create(user=cast["requester2"], type="webauthn", data={"name": "key", "credential": {}})
+    admin.goto(f"{live_server.url}/admin/auth/user/")
+    admin.locator("tr", has_text="requester2").locator("input.action-select").check()
+    admin.locator("select[name=action]").select_option("remove_second_factor")
+    admin.locator("button[name=index]").click()
+    expect(admin.get_by_role("heading", name="Remove the second factor of requester2?")).to_be_visible()
+    is_fine(admin, "the page that asks for a reason")
+    admin.get_by_label("Reason:").fill("Lost the key, I saw him.")
+    admin.get_by_role("button", name="Remove the second factor").click()
+    expect(admin.get_by_text("requester2 sets up a second factor anew at the next log-in")).to_be_visible()
+    assert not Authenticator.objects.exists()
 
 
 def test_in_two_windows_each_passkey_is_asked_for_anew(

@@ -19,6 +19,7 @@ from django.utils.http import urlsafe_base64_encode
 from connections import notifications
 from connections.demo.management.commands.seed_demo import PASSWORD
 from connections.models import Notice
+from tests.portal.test_settings import PRODUCTION, run
 from tests.sign_on.providers import Mock
 from tests.sign_on.second_factors import code_of, is_in, set_up, type_code, type_password
 
@@ -58,6 +59,12 @@ def test_the_page_can_offer_the_company_alone(company_alone: dict[str, User]) ->
     local = Client().get(f"{LOG_IN}?local").content.decode()
     assert 'name="username"' in local and 'name="password"' in local
     assert "only the administrators who are named" in " ".join(local.split())
+
+
+def test_a_portal_into_which_nobody_could_log_in_does_not_start() -> None:
+    started = run("", PRODUCTION | {"LOCAL_ACCOUNTS": "false"})
+    assert started.returncode == 1
+    assert "LOCAL_ACCOUNTS is off, and no log-in of the company is set up" in started.stderr
 
 
 # --- who gets in -----------------------------------------------------------------------------------------------------

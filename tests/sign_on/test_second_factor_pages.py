@@ -7,6 +7,7 @@ import pytest
 import time_machine
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
@@ -225,6 +226,14 @@ def test_set_up_in_another_browser_it_is_asked_for_there_too(cast: dict[str, Use
     type_password(other, "approver")
     type_code(other, code_of(secret))
     assert other.get("/approvals/").status_code == 200
+
+
+def test_a_group_that_the_portal_does_not_have_is_named_to_who_migrates(
+    groups: None, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SECOND_FACTOR_GROUPS = ["*", "Approvers", "Aprovers\n"]
+    call_command("migrate", verbosity=0)
+    assert caplog.text.count("SECOND_FACTOR_GROUPS names a group") == 1
 
 
 # --- people of the company's provider --------------------------------------------------------------------------------

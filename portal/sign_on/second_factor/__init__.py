@@ -1,16 +1,20 @@
 """The second factor of people with a password here: codes of an app, passkeys, recovery codes. Rules for all of it."""
 
+import logging
+
 from allauth.mfa import app_settings
 from allauth.mfa.models import Authenticator
 from django.conf import settings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet
 from django.http import HttpRequest
 
+from portal.logs import one_line
 from portal.sign_on.local_accounts import has_local_password
 from portal.sign_on.models import SecondFactor
 
+log = logging.getLogger(__name__)
 EVERYBODY = "*"
 OWED = "second_factor_owed"  # in the session of somebody who has to set one up before anything else
 _MAIN = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
@@ -32,6 +36,14 @@ def is_demanded(user: User) -> bool:
     if not wanted or not has_local_password(user):
         return False
     return EVERYBODY in wanted or user.groups.filter(name__in=wanted).exists()
+
+
+def name_unknown_groups() -> None:
+    """Of a group that is spelled wrong nobody is a member: whoever migrates reads it."""
+    known = {EVERYBODY, *Group.objects.values_list("name", flat=True)}
+    for name in settings.SECOND_FACTOR_GROUPS:
+        if name not in known:
+            log.error("SECOND_FACTOR_GROUPS names a group that the portal does not have: %s", one_line(name)[:255])
 
 
 def is_owed(user: User) -> bool:
