@@ -14,7 +14,7 @@ import ldap
 import ldap.filter
 from django.conf import settings
 
-from portal.sign_on.accounts import Away, Person, Refused
+from portal.sign_on.accounts import Away, Person, Refused, address_of
 from portal.sign_on.words import NO_SUBJECT
 
 PROVIDER_ID = "ldap"
@@ -156,7 +156,7 @@ def person_of(entry: Entry) -> Person:
         provider=PROVIDER_ID,
         issuer=settings.LDAP_SUBJECT_ATTRIBUTE.lower(),
         subject=entry.subject,
-        email=entry.text("mail"),
+        email=address_of(entry.text("mail")),
         email_is_verified=settings.LDAP_OWNS_ADDRESSES,
         name=entry.text(settings.LDAP_USER_ATTRIBUTE),
         first_name=entry.text("givenName"),

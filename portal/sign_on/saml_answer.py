@@ -1,7 +1,7 @@
 """What the portal asks the SAML provider, and whom an answer names: signed, for us, of now, and never seen before."""
 
 import hashlib
-import re
+import logging
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -20,11 +20,13 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from portal.logs import one_line
 from portal.sign_on import words
-from portal.sign_on.accounts import Person, Refused
+from portal.sign_on.accounts import Person, Refused, address_of
 from portal.sign_on.models import UsedAssertion
 from portal.sign_on.saml import PROVIDER_ID
 from portal.sign_on.saml_metadata import provider
 
+log = logging.getLogger(__name__)
+_TOO_MANY_GROUPS = "http://schemas.microsoft.com/claims/groups.link"  # Entra ID, above 150
 MOST_SKEW = timedelta(minutes=5, seconds=30)  # between the provider's clock and ours, with the way here
 MOST_LIFE = timedelta(hours=24)  # for which an assertion is remembered, whatever it says of itself
 FORMATS = {
@@ -106,7 +108,7 @@ def read(posted: str) -> Answer:
         until = _check(response, assertion)
         answer = Answer(
             person=_person(response, config),
-            groups=_first(response.get_attributes(), settings.SAML_GROUPS_ATTRIBUTE),
+            groups=_groups(response),
             in_response_to=str(response.get_in_response_to()),
         )
     except OneLogin_Saml2_ValidationError as error:
@@ -188,7 +190,7 @@ def _person(response: OneLogin_Saml2_Response, config: OneLogin_Saml2_Settings) 
         provider=PROVIDER_ID,
         issuer=config.get_idp_data()["entityId"],
         subject=_subject(response, attributes),
-        email=found["email"] if re.fullmatch(r"[^@\s]+@[^@\s]+", found["email"]) else "",
+        email=address_of(found["email"]),
         email_is_verified=settings.SAML_OWNS_ADDRESSES,
         name=found["name"],
         first_name=found["first_name"],
@@ -212,6 +214,15 @@ def _subject(response: OneLogin_Saml2_Response, attributes: dict[str, Any]) -> s
             words.NO_SUBJECT, f"the assertion has no NameID of the format {wanted} (it has: {one_line(given)[:100]})"
         )
     return str(value)
+
+
+def _groups(response: OneLogin_Saml2_Response) -> list[str]:
+    attributes = response.get_attributes()
+    if attributes.get(_TOO_MANY_GROUPS):
+        log.error(
+            "the SAML provider left out the groups of a person, who has too many: have it send the assigned ones"
+        )
+    return _first(attributes, settings.SAML_GROUPS_ATTRIBUTE)
 
 
 def _first(attributes: dict[str, Any], names: list[str]) -> list[str]:

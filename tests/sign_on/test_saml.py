@@ -167,3 +167,17 @@ def test_a_log_in_takes_the_place_of_another_one(saml: SamlProvider) -> None:
     saml.log_in(client, "mia")
     saml.log_in(client, "ben")
     assert client.session["_auth_user_id"] == str(User.objects.get(username="ben").pk)
+
+
+def test_a_person_with_too_many_groups_is_told_of(saml: SamlProvider, caplog: Any) -> None:
+    link = {"http://schemas.microsoft.com/claims/groups.link": "https://graph.example.com/me/getMemberObjects"}
+    saml.has("mia", subject="s-mia", attributes=link)
+    assert saml.log_in(Client(), "mia").status_code == 302
+    assert "left out the groups" in caplog.text
+
+
+@pytest.mark.parametrize("mail", ["no address", "a" * 300 + "@example.com"])
+def test_an_address_that_is_none_is_left_out(saml: SamlProvider, mail: str) -> None:
+    saml.has("mia", **with_attributes(mail=mail))
+    saml.log_in(Client(), "mia")
+    assert User.objects.get().email == ""

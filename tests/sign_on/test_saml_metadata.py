@@ -119,6 +119,17 @@ def test_metadata_that_ran_out_is_told(saml: SamlProvider, settings: Any, caplog
     assert asked()[0] == 403 and "the SAML metadata ran out on 2020-01-02" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("X509Certificate>", "X509Certificate>AAAA"), ("EntityDescriptor ", 'EntityDescriptor validUntil="tomorrow" ')],
+)
+def test_metadata_that_is_not_usable_is_told(
+    saml: SamlProvider, settings: Any, caplog: Any, old: str, new: str
+) -> None:
+    with serving(document(saml).replace(old, new, 1).encode()) as settings.SAML_METADATA_URL:
+        assert asked()[0] == 403 and "of the SAML metadata cannot be read" in caplog.text
+
+
 def test_a_file_serves_as_well(saml: SamlProvider, settings: Any) -> None:
     settings.SAML_METADATA_URL, settings.SAML_METADATA = "", document(saml)
     saml.has("mia", **MIA)

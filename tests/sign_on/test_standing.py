@@ -209,3 +209,6 @@ def test_the_admin_decides_as_little(saml: SamlProvider, cast: dict[str, Any], i
     answer = confirm(client, "approve", conn_request)
     assert ("asked about you too long ago" in answer.content.decode()) == is_old
     assert fresh(conn_request).state is (Status.PENDING if is_old else Status.APPROVED)
+    saml.log_in(client, "mia")
+    confirm(client, "approve", conn_request)
+    assert fresh(conn_request).state is Status.APPROVED
