@@ -219,9 +219,7 @@ def _subject(response: OneLogin_Saml2_Response, attributes: dict[str, Any]) -> s
 def _groups(response: OneLogin_Saml2_Response) -> list[str]:
     attributes = response.get_attributes()
     if attributes.get(_TOO_MANY_GROUPS):
-        log.error(
-            "the SAML provider left out the groups of a person, who has too many: have it send the assigned ones"
-        )
+        log.error("the SAML provider left out the groups of a person, who has too many: have it send the assigned ones")
     return _first(attributes, settings.SAML_GROUPS_ATTRIBUTE)
 
 
