@@ -21,6 +21,8 @@ PROVIDER_ID = "ldap"
 CONNECTING, ANSWERING = 3, 5  # seconds, in which a thread waits
 ASKED_EVERY = 5  # seconds, while it is away
 MOST = 2_000  # groups of one person
+# Not those of one question: who types a strange name must not close the door to all others.
+_NO_ANSWER = (ldap.BUSY, ldap.CONNECT_ERROR, ldap.SERVER_DOWN, ldap.TIMEOUT, ldap.UNAVAILABLE)
 _PERSON = ("mail", "givenName", "sn")
 
 
@@ -94,8 +96,9 @@ def connection() -> Iterator[Any]:
 
 
 def away(error: BaseException) -> Away:
-    """What `error` of the directory is for operators; nobody asks again at once."""
-    outage.begins()
+    """What `error` of the directory is for operators. Where it does not answer at all nobody asks again at once."""
+    if isinstance(error, _NO_ANSWER):
+        outage.begins()
     said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     why = _refused_certificate() if isinstance(error, ldap.SERVER_DOWN) else ""
     return Away(f"{type(error).__name__}: {said.get('desc', '')} {why or said.get('info', '')}".strip())

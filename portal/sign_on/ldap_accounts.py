@@ -24,6 +24,15 @@ log = logging.getLogger(__name__)
 logging.getLogger("django_auth_ldap").setLevel(logging.CRITICAL + 1)
 
 
+# Answers to a person's own password: an entry that has none, one that is locked or has to change it.
+_REJECTED = (
+    ldap.CONSTRAINT_VIOLATION,
+    ldap.INAPPROPRIATE_AUTH,
+    ldap.INSUFFICIENT_ACCESS,
+    ldap.UNWILLING_TO_PERFORM,
+)
+
+
 class DirectoryAccounts(LDAPBackend):
     """A Django authentication backend."""
 
@@ -62,6 +71,11 @@ class DirectoryAccounts(LDAPBackend):
             raise ValidationError(words.DIRECTORY_AWAY) from None
         return user
 
+    def authenticate_ldap_user(self, ldap_user: Any, password: str) -> User | None:
+        _found = ldap_user.dn  # by the portal's own account: what goes wrong here is not the person's
+        user: User | None = super().authenticate_ldap_user(ldap_user, password)
+        return user
+
     def get_or_build_user(self, username: str, ldap_user: Any) -> tuple[User, bool]:
         link = ldap_user.connection
         entry = directory.read(link, ldap_user.dn)
@@ -78,8 +92,11 @@ class DirectoryAccounts(LDAPBackend):
         return set()  # those of the portal's own groups are Django's backend's
 
 
-def _raise_away(exception: BaseException, **_more: Any) -> None:
+def _raise_away(context: str, exception: BaseException, **_more: Any) -> None:
     # django-auth-ldap would take it for a wrong password, and the throttle would count it.
+    if context == "authenticate" and isinstance(exception, _REJECTED):
+        log.info("the directory rejected a person for another reason than the password: %s", type(exception).__name__)
+        return
     raise directory.away(exception) from None
 
 

@@ -22,6 +22,7 @@ def directory(live_server: Any, cast: Any, settings: Any) -> Iterator[Directory]
         with slapd.running() as directory:
             directory.empty()
             configure_ldap(settings, directory)
+            settings.LDAP_OWNS_ADDRESSES = True
             yield directory
     except processes.Missing as reason:
         missing(str(reason))
@@ -40,7 +41,7 @@ def test_an_approver_of_the_directory_decides_until_the_group_is_taken_away(
 ) -> None:
     DirectoryRole.objects.create(directory_group="data-approvers", group=Group.objects.get(name="Approvers"))
     DirectoryRole.objects.create(directory_group="data-auditors", group=Group.objects.get(name="Auditors"))
-    mia = directory.has("mia")
+    mia = directory.has("mia", mail="mia@example.com")
     directory.has_group("data-approvers", mia)
     first, second = (factories.submitted(group_id=group_id, config__schema=name, config__table="t") for name in "ab")
     said: list[str] = []

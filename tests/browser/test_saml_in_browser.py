@@ -14,7 +14,8 @@ from tests.conftest import missing
 from tests.sign_on import saml
 from tests.sign_on.saml import SamlProvider
 
-MIA: dict[str, Any] = {"subject": "s-mia", "attributes": {"uid": "mia", "groups": ["data-approvers"]}}
+ATTRIBUTES = {"uid": "mia", "mail": "mia@example.com"}
+MIA: dict[str, Any] = {"subject": "s-mia", "attributes": {**ATTRIBUTES, "groups": ["data-approvers"]}}
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def provider(live_server: Any, cast: Any, settings: Any) -> Iterator[SamlProvide
     settings.PUBLIC_URL, settings.SAML_ENTITY_ID = live_server.url, f"{live_server.url}/accounts/saml/metadata/"
     try:
         with saml.provider() as provider:
-            settings.SAML_IS_ON, settings.SAML_NAME = True, "Example"
+            settings.SAML_IS_ON, settings.SAML_NAME, settings.SAML_OWNS_ADDRESSES = True, "Example", True
             settings.SAML_METADATA_URL = f"{provider.url}/metadata"
             provider.knows(Client().get("/accounts/saml/metadata/").content.decode())
             yield provider
@@ -59,7 +60,7 @@ def test_an_approver_of_the_directory_decides_until_the_group_is_taken_away(
     page.get_by_role("button", name="Approve", exact=True).click()
     expect(page.locator("[data-status]").first).to_have_attribute("data-status", "approved")
 
-    provider.has("mia", **MIA | {"attributes": {"uid": "mia"}})
+    provider.has("mia", **MIA | {"attributes": ATTRIBUTES})
     page.context.clear_cookies()
     page.goto("/")
     log_in(page, "mia")

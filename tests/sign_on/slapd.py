@@ -107,6 +107,7 @@ def _values(**attributes: Any) -> list[tuple[str, list[bytes]]]:
     return [
         (name, [one.encode() for one in ([value] if isinstance(value, str) else value)])
         for name, value in attributes.items()
+        if value
     ]
 
 

@@ -150,6 +150,28 @@ def test_a_wrong_password_is_counted(directory: Directory, password: str) -> Non
     assert log_in(Client(), "mia").status_code == (429 if password else 302)
 
 
+def test_an_entry_without_a_password_closes_the_door_for_nobody(directory: Directory) -> None:
+    directory.has("mia")
+    directory.has("printer", userPassword=[])
+    for _ in range(5):
+        log_in(client := Client(), "printer", "x")
+        assert not is_logged_in(client)
+    assert log_in(Client(), "printer", "x").status_code == 429
+    log_in(client := Client(), "mia")
+    assert is_logged_in(client)
+
+
+def test_a_question_that_the_directory_refuses_closes_the_door_for_nobody(
+    directory: Directory, settings: Any, caplog: Any
+) -> None:
+    directory.has("mia")
+    settings.LDAP_USER_SEARCH = "ou=nobody,dc=example,dc=com"
+    assert AWAY in log_in(Client(), "mia").content.decode() and "NO_SUCH_OBJECT" in caplog.text
+    settings.LDAP_USER_SEARCH = slapd.PEOPLE
+    log_in(client := Client(), "mia")
+    assert is_logged_in(client)
+
+
 def test_whom_the_filter_leaves_out_does_not_get_in(directory: Directory, settings: Any) -> None:
     settings.LDAP_USER_FILTER = "(!(title=disabled))"
     directory.has("mia", title="disabled")
