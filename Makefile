@@ -17,7 +17,7 @@ this Python or machine has no ready-made build; use CPython 3.11 to 3.13 on Linu
 run: .venv/.demo-ready
 	@$(PY) manage.py demo --end-with-parent
 
-test: .venv/.dev-ready .venv-clients/.ready
+test: .venv/.dev-ready .venv-clients/.ready .venv/.sign-on-ready
 	@$(PY) -m tests $(ARGS)
 
 lint: .venv/.dev-ready
@@ -68,12 +68,22 @@ chaos: .venv/.dev-ready
 	@$(PY) -m pip --python .venv-clients/bin/python $(LOCKED) --no-deps -r $< && touch $@ || \
 	  echo "The clients of Fivetran's API could not be installed (see above): what is tried with them is not run."
 
+# What the tests of sign-on log in at and with: the certified provider, which runs in node, and the library of LDAP, which
+# is built here. Where they cannot be installed those tests count as not run.
+.venv/.sign-on-ready: requirements-ldap.txt tests/sign_on/certified/package-lock.json | .venv/.dev-ready
+	@echo "Installing what the tests of sign-on need"
+	@npm ci --silent --no-audit --no-fund --prefix tests/sign_on/certified && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r $< && touch $@ || \
+	  echo "Not all of it could be installed (see above): what is tried with it is not run."
+
 # Locks the newest versions that pyproject.toml allows, with hashes and without the names of any host.
 COMPILE := .venv-lock/bin/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
   --python-version 3.11
 lock:
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/python -m pip install --quiet --disable-pip-version-check 'uv>=0.13.9,<0.14'
 	@$(COMPILE) --upgrade pyproject.toml -o requirements.txt
+	@$(COMPILE) --upgrade --extra saml -c requirements.txt pyproject.toml -o requirements-saml.txt
+	@$(COMPILE) --upgrade --extra ldap -c requirements.txt pyproject.toml -o requirements-ldap.txt
 	@$(COMPILE) --upgrade --group demo -c requirements.txt pyproject.toml -o requirements-demo.txt
 	@$(COMPILE) --upgrade --group dev -c requirements-demo.txt pyproject.toml -o requirements-dev.txt
 	@$(COMPILE) --upgrade --group clients -o requirements-clients.txt

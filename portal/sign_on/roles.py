@@ -57,14 +57,14 @@ def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
     """
     table = [role for role in DirectoryRole.objects.all() if role.provider in ("", provider)]
     held = [role for role in table if role.is_on and role.directory_group in directory_groups]
-    wanted = {(role.group_id, "") for role in held if role.group_id}
+    wanted: set[Right] = {(role.group_id, "") for role in held if role.group_id}
     wanted |= {(None, flag.value) for role in held for flag in role.flags}
     with transaction.atomic():
         person = User.objects.select_for_update().get(pk=user.pk)
         grants = DirectoryGrant.objects.filter(user=person)
-        given = set(grants.filter(provider=provider).values_list("group_id", "flag"))
-        by_others = set(grants.exclude(provider=provider).values_list("group_id", "flag"))
-        named = {(role.group_id, "") for role in table if role.group_id}
+        given: set[Right] = set(grants.filter(provider=provider).values_list("group_id", "flag"))
+        by_others: set[Right] = set(grants.exclude(provider=provider).values_list("group_id", "flag"))
+        named: set[Right] = {(role.group_id, "") for role in table if role.group_id}
         taken = (given | (named & _memberships(person))) - wanted - by_others
         _take(person, taken)
         _give(person, wanted, provider)
@@ -123,13 +123,14 @@ def _give(person: User, rights: set[Right], provider: str) -> None:
         person.is_staff = True  # a superuser who cannot open the admin would be of no use
         person.save(update_fields=["is_superuser", "is_staff"])
     for group_id, flag in rights:
-        DirectoryGrant.objects.get_or_create(user=person, provider=provider, group_id=group_id, flag=flag)
+        group = Group(pk=group_id) if group_id else None
+        DirectoryGrant.objects.get_or_create(user=person, provider=provider, group=group, flag=flag)
 
 
 def _any_of(rights: set[Right]) -> Q:
     found = Q(pk__in=())
     for group_id, flag in rights:
-        found |= Q(group_id=group_id, flag=flag)
+        found |= Q(group=group_id, flag=flag) if group_id else Q(group=None, flag=flag)
     return found
 
 

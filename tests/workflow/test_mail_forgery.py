@@ -17,11 +17,13 @@ from django.db.models.functions import Now
 from connections import notifications, workflow
 from connections.demo.supervisor import _Lines
 from connections.models import Batch, ChangeKind, ConnectionChange, ConnectionRequest, Handover, Notice, NoticeKind
+from connections.models.notice import ABOUT_ACCOUNTS
 from connections.notifications import mails
 from connections.spec.characters import QUOTE, is_invisible
 from connections.states import Status
 from connections.workflow import batches
 from portal.logs import OneLine
+from portal.sign_on.record import Topic, put_on_record
 from tests import factories
 from tests.handover import handed_over
 
@@ -62,7 +64,9 @@ def told(kind: NoticeKind, text: str, status: Status = Status.REJECTED) -> None:
     ConnectionRequest.objects.filter(pk=conn_request.pk).update(reason=text, **NAMES)
     Notice.objects.all().delete()
     conn_request.refresh_from_db()
-    if kind == NoticeKind.HANDOVER_CODE:
+    if kind in ABOUT_ACCOUNTS and kind != NoticeKind.PASSWORD_RESET:
+        put_on_record(by, text, topic=Topic(kind.value), tell=[decides])
+    elif kind == NoticeKind.HANDOVER_CODE:
         workflow.send_code(handover=conn_request.handover)
     elif kind in OWNERS:
         notifications.tell_owner(Handover.objects.get(request=conn_request), kind)

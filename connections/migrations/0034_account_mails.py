@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("connections", "0032_last_syncs"),
+        ("connections", "0033_dry_run"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
