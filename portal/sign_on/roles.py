@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -23,6 +23,8 @@ Right = tuple[int | None, str]  # a portal group, or a flag of the account
 
 def store_configured() -> None:
     """Add the roles of the environment that the table does not have; what an administrator switched off stays off."""
+    if DirectoryRole._meta.db_table not in connection.introspection.table_names():
+        return  # another app is migrated first, or this one is taken back
     for setting in _PROVIDERS:
         for directory_group, names in getattr(settings, setting).items():
             _store(setting, directory_group, names)

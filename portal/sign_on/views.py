@@ -1,5 +1,7 @@
 """The log-in page, and the way to the company's provider and back."""
 
+import logging
+from json import JSONDecodeError
 from typing import Any, cast
 
 from allauth.account.internal.flows.login import perform_password_login
@@ -20,6 +22,8 @@ from django.views.decorators.http import require_safe
 
 from portal.sign_on.accounts import Refused
 from portal.sign_on.oidc import UNREACHABLE, CompanyAdapter
+
+log = logging.getLogger(__name__)
 
 
 class LogIn(LoginView):
@@ -81,6 +85,8 @@ def _provider(request: HttpRequest) -> Any:
 
 
 def _failed(request: HttpRequest, provider: Any, error: Exception) -> HttpResponseBase:
+    if isinstance(error, AttributeError | KeyError | TypeError | ValueError) and not isinstance(error, JSONDecodeError):
+        log.exception("the provider's answer was of another shape than expected, or this is an error of the portal")
     try:
         get_adapter().on_authentication_error(request, provider, exception=error)
     except ImmediateHttpResponse as refused:

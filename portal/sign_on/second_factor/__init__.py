@@ -31,11 +31,11 @@ def is_set_up(user: User) -> bool:
 
 
 def is_demanded(user: User) -> bool:
-    """Whether SECOND_FACTOR_GROUPS names the person, by a group or with everybody."""
+    """Whether SECOND_FACTOR_GROUPS names the person: by a group, with everybody, or as staff, who can do more."""
     wanted = settings.SECOND_FACTOR_GROUPS
     if not wanted or not has_local_password(user):
         return False
-    return EVERYBODY in wanted or user.groups.filter(name__in=wanted).exists()
+    return EVERYBODY in wanted or user.is_staff or user.is_superuser or user.groups.filter(name__in=wanted).exists()
 
 
 def name_unknown_groups() -> None:
