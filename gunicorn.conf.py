@@ -7,7 +7,7 @@ worker_class = "portal.web.BufferingWorker"
 # Two processes, so that one that ends leaves another; WEB_CONCURRENCY is gunicorn's own variable for it.
 workers = int(os.environ.get("WEB_CONCURRENCY") or 2)
 # A thread waits for the database (20 connections a process), the broker and, five seconds at most, for Fivetran.
-threads = 16
+threads = 20
 # Below the 1024 files that a process may usually open.
 worker_connections = 500
 # Seconds that a browser's connection is kept between two requests.

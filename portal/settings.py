@@ -345,11 +345,10 @@ SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE_LIMIT.total_seconds())
 # (gunicorn.conf.py), so that some are always free; those that run share the processors with everybody else's pages.
 PASSWORDS_AT_ONCE = 1, 2
 PASSWORD_HASHERS = ["portal.concurrency.LimitedHasher"]
-REQUESTS_AT_ONCE = {  # strangers reach these too
+REQUESTS_AT_ONCE: dict[str | tuple[str, ...], tuple[int, int]] = {  # strangers reach these too
     "/webhooks/": (1, 2),
     "/handover/": (2, 1),
-    "/accounts/saml/": (2, 2),
-    "/accounts/oidc/": (2, 2),
+    ("/accounts/oidc/", "/accounts/saml/"): (2, 2),
 }
 PERSON_REQUESTS_AT_ONCE = 2, 4  # a browser opens six connections
 

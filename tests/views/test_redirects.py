@@ -71,7 +71,7 @@ def answers(path: str, client: Client, form: dict[str, str], given: str) -> Iter
 
 WAYS = [
     ("/accounts/login/", LOG_IN, "/"),
-    ("/admin/login/", LOG_IN, "/"),
+    ("/admin/login/", LOG_IN, "/admin/"),
     ("/accounts/logout/", LOG_OUT, "/accounts/login/"),
     ("/admin/logout/", LOG_OUT, "/accounts/login/"),
 ]
