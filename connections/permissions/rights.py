@@ -7,6 +7,7 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
 from connections.models import ConnectionRequest
+from portal import rights
 from portal.sign_on import standing
 
 _SEE_EVERYTHING = ("view_all_requests", "approve_request", "operate_portal")
@@ -45,6 +46,7 @@ def as_stored(by: User) -> User:
     stored = User.objects.filter(pk=by.pk).first()
     if stored is None or not stored.is_active:
         raise Denied("Your account is not active.")
+    rights.read(stored)
     return stored
 
 

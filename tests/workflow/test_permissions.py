@@ -1,7 +1,9 @@
 """Who sees what and who holds which right; what each verb allows is tried in test_transitions."""
 
+from typing import Any
+
 import pytest
-from django.contrib.auth.models import AnonymousUser, Permission
+from django.contrib.auth.models import AnonymousUser, Permission, User
 
 from connections import permissions
 from connections.permissions import Denied
@@ -74,6 +76,19 @@ def test_a_right_ends_with_the_group() -> None:
     again = type(approver).objects.get(pk=approver.pk)
     with pytest.raises(Denied, match="Only approvers"):
         permissions.check_can_decide(again, conn_request)
+
+
+def test_the_rights_of_this_moment_cost_two_statements(django_assert_num_queries: Any) -> None:
+    """Of the person and of the groups, as Django finds them by three."""
+    people = [factories.person(role) for role in (*factories.GROUPS, "staff", "superuser")]
+    both = factories.person("operator")
+    both.user_permissions.add(*Permission.objects.filter(codename__in=["approve_request", "add_preset"]))
+    for by in (*people, both):
+        with django_assert_num_queries(1 if by.is_superuser else 2):
+            stored = permissions.as_stored(by)
+            permissions.rights_of(stored)
+        assert stored.get_all_permissions() == User.objects.get(pk=by.pk).get_all_permissions()
+        assert permissions.rights_of(stored) == permissions.rights_of(User.objects.get(pk=by.pk))
 
 
 def test_who_can_decide_for_a_requester_is_told_apart_from_who_cannot() -> None:
