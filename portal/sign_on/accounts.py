@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.exceptions import ValidationError
-from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+
+from portal.sign_on import addresses
 
 MOST_NAMES = 1_000
 
@@ -36,11 +36,15 @@ class Person:
     provider: str  # the id under which the portal knows the provider
     issuer: str
     subject: str
-    email: str = ""  # a valid address, or nothing: `address_of`
+    email: str = ""  # a valid address, or nothing: `addresses.address_of`
     email_is_verified: bool = False
     name: str = ""  # that they log in with there
     first_name: str = ""
     last_name: str = ""
+
+    @property
+    def verified_email(self) -> str:
+        return self.email if self.email_is_verified else ""
 
     @property
     def uid(self) -> str:
@@ -48,28 +52,23 @@ class Person:
         return hashlib.sha256(f"{self.issuer}\n{self.subject}".encode()).hexdigest()
 
 
-def address_of(value: object) -> str:
-    """An e-mail address as it is compared and stored; nothing where it is none."""
-    text = value.strip() if isinstance(value, str) else ""
-    try:
-        validate_email(text)
-    except ValidationError:
-        return ""
-    return text if len(text) <= 254 else ""
-
-
 def account_of(person: Person) -> User:
     """The account of `person`: known by the subject, else joined by a verified mail, else new. Raises Refused."""
     if not person.subject:
         raise Refused("Your company’s log-in did not say who you are.", "the provider sent no subject")
-    for _ in range(3):  # twice at once, by two tabs: the second one finds what the first one made
+    for _ in range(3):  # twice at once, by two tabs or two doors: the second one finds what the first one made
         known = SocialAccount.objects.filter(provider=person.provider, uid=person.uid).select_related("user").first()
         if known is not None:
-            return _active(known.user)
+            user = _active(known.user)
+            if person.verified_email:
+                addresses.follow(user, person.verified_email)
+            return user
         try:
             with transaction.atomic():
                 user = _with_mail(person) or _new(person)
                 SocialAccount.objects.create(provider=person.provider, uid=person.uid, user=user)
+                if person.verified_email:
+                    addresses.give(user, person.verified_email)
                 return user
         except IntegrityError:
             continue
@@ -86,9 +85,7 @@ def _active(user: User) -> User:
 
 def _with_mail(person: Person) -> User | None:
     """The one account with the address, if the provider has verified it and no other person of the provider has it."""
-    alike = User.objects.select_for_update().filter(email__iexact=person.email) if person.email else ()
-    # As Django compares addresses: to a database a dotless i may be the i of somebody else's address.
-    found = [user for user in alike if _folded(user.email) == _folded(person.email)]
+    found = addresses.holders(person.email) if person.email else []
     if not found:
         _check_new(person)
         return None
@@ -104,7 +101,10 @@ def _with_mail(person: Person) -> User | None:
             "several accounts have the verified address",
         )
     [user] = found
-    if SocialAccount.objects.filter(user=user).exists():
+    links = SocialAccount.objects.filter(user=user)
+    if links.filter(provider=person.provider, uid=person.uid).exists():
+        raise IntegrityError("the same person has joined it meanwhile")
+    if links.exists():
         raise Refused(
             "The account with your e-mail address belongs to somebody else at your company’s log-in, or you were "
             "given a new identity there. Ask an administrator.",
@@ -118,13 +118,9 @@ def _with_mail(person: Person) -> User | None:
     return _active(user)
 
 
-def _folded(address: str) -> str:
-    return unicodedata.normalize("NFKC", address).casefold()
-
-
 def _check_new(person: Person) -> None:
     """Whoever has an account already, under an address that the provider does not verify, must not get a second one."""
-    if person.email_is_verified and person.email:
+    if person.verified_email:
         return
     linked = SocialAccount.objects.values("user")
     local = (
@@ -142,7 +138,7 @@ def _new(person: Person) -> User:
     # Not an address that is only claimed: the account would be joined by whoever really has it, or get their mail.
     user = User(
         username=_free_name(person),
-        email=person.email if person.email_is_verified else "",
+        email=person.verified_email,
         first_name=_line(person.first_name)[:150],
         last_name=_line(person.last_name)[:150],
     )

@@ -14,7 +14,8 @@ import ldap
 import ldap.filter
 from django.conf import settings
 
-from portal.sign_on.accounts import Away, Person, Refused, address_of
+from portal.sign_on.accounts import Away, Person, Refused
+from portal.sign_on.addresses import address_of
 from portal.sign_on.words import NO_SUBJECT
 
 PROVIDER_ID = "ldap"

@@ -16,7 +16,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 
 from portal.sign_on import words
-from portal.sign_on.accounts import Person, Refused, address_of
+from portal.sign_on.accounts import Person, Refused
+from portal.sign_on.addresses import address_of
 from portal.sign_on.outgoing import Kept
 
 log = logging.getLogger(__name__)
@@ -67,7 +68,7 @@ class CompanyProvider(OpenIDConnectProvider):
         return {}  # for an account that allauth would make
 
     def extract_email_addresses(self, data: Mapping[str, Any]) -> list[Any]:
-        return []  # the account has one address, and allauth's table of them would be a second one
+        return []  # the account has one address, written where the account is found
 
 
 class CompanyAdapter(OpenIDConnectOAuth2Adapter):

@@ -5,6 +5,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -12,13 +13,18 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from portal import sessions
-from portal.sign_on import second_factor
+from portal.sign_on import addresses, second_factor
 from portal.sign_on.record import Topic, put_on_record
 
 _ONE = "Select one person: each removal has a reason of its own."
 _OWN = "Your own second factor another administrator removes, or you yourself on your page."
 _ABOVE = "Only somebody who may do everything removes the second factor of such a person."
 _NONE = "This person has no second factor."
+
+_TAKEN = (
+    "Another account has this e-mail address. One person has one account: with two, one could approve what the other "
+    "asked for."
+)
 
 
 class Reason(forms.Form):
@@ -29,11 +35,26 @@ class Reason(forms.Form):
     )
 
 
+class PersonForm(UserChangeForm):  # type: ignore[type-arg]  # no parameters at run time
+    class Meta(UserChangeForm.Meta):
+        help_texts = {
+            "email": "No other account can have it. Where your company’s log-in says that an address is verified, that "
+            "one stands here again after the next log-in."
+        }
+
+    def clean_email(self) -> str:
+        address = str(self.cleaned_data["email"])
+        if address and "email" in self.changed_data and addresses.other_holder(address, self.instance):
+            raise forms.ValidationError(_TAKEN)
+        return address
+
+
 admin.site.unregister(User)
 
 
 @admin.register(User)
 class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # no parameters at run time
+    form = PersonForm
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "second_factor")
     actions = ("remove_second_factor",)
 
@@ -41,6 +62,11 @@ class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # no parameters at run 
         own = second_factor.main_factors(OuterRef("pk"))
         people: QuerySet[User] = super().get_queryset(request).annotate(has_second_factor=Exists(own))
         return people
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        if "email" in form.changed_data:
+            addresses.release(obj)
 
     @admin.display(description="second factor", boolean=True)
     def second_factor(self, person: User) -> bool:

@@ -39,4 +39,4 @@ class CompanySaml(SAMLProvider):
         return {}
 
     def extract_email_addresses(self, data: Any) -> list[Any]:
-        return []  # the account has one address, and allauth's table of them would be a second one
+        return []  # the account has one address, written where the account is found

@@ -20,7 +20,8 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from portal.logs import one_line
 from portal.sign_on import words
-from portal.sign_on.accounts import Person, Refused, address_of
+from portal.sign_on.accounts import Person, Refused
+from portal.sign_on.addresses import address_of
 from portal.sign_on.models import UsedAssertion
 from portal.sign_on.saml import PROVIDER_ID
 from portal.sign_on.saml_metadata import provider

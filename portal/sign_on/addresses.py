@@ -1,0 +1,82 @@
+"""Whose an e-mail address is. The rows are django-allauth's: its constraint lets one account alone have a verified one,
+also where two doors make an account at the same moment.
+"""
+
+import logging
+import unicodedata
+from collections.abc import Iterable
+
+from allauth.account.models import EmailAddress
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import IntegrityError, transaction
+
+log = logging.getLogger(__name__)
+LONGEST = 254
+
+
+def address_of(value: object) -> str:
+    """An e-mail address that can be stored; nothing where it is none."""
+    text = value.strip() if isinstance(value, str) else ""
+    try:
+        validate_email(text)
+    except ValidationError:
+        return ""
+    return text if max(len(text), len(folded(text))) <= LONGEST else ""
+
+
+def folded(address: str) -> str:
+    """As addresses are compared, by Django too: to a database a dotless i may be the i of somebody else's address."""
+    return unicodedata.normalize("NFKC", address).casefold()
+
+
+def holders(address: str) -> list[User]:
+    """The accounts that have the address, closed ones too, locked until the transaction ends."""
+    verified = EmailAddress.objects.filter(email=folded(address), verified=True).values("user")
+    users = User.objects.select_for_update()
+    alike: Iterable[User] = users.filter(email__iexact=address) if address else ()
+    found = {user.pk: user for user in alike if folded(user.email) == folded(address)}
+    found |= {user.pk: user for user in users.filter(pk__in=verified).order_by("pk")}
+    return list(found.values())
+
+
+def give(user: User, address: str) -> None:
+    """The address is verified, and this account's alone. Raises IntegrityError where another one has it verified."""
+    EmailAddress.objects.update_or_create(
+        user=user, primary=True, defaults={"email": folded(address), "verified": True}
+    )
+    if folded(user.email) != folded(address):
+        user.email = address
+        user.save(update_fields=["email"])
+
+
+def release(user: User) -> None:
+    """An administrator has changed the address: whoever has the old one now is another person."""
+    EmailAddress.objects.filter(user=user).delete()
+
+
+def other_holder(address: str, user: User) -> User | None:
+    """Another account than `user` that has the address."""
+    with transaction.atomic():
+        return next((holder for holder in holders(address) if holder.pk != user.pk), None)
+
+
+def follow(user: User, address: str) -> None:
+    """The provider has verified this address of somebody who has the account already."""
+    is_stored = EmailAddress.objects.filter(user=user, email=folded(address), verified=True).exists()
+    if is_stored and folded(user.email) == folded(address):
+        return
+    try:
+        with transaction.atomic():
+            other = other_holder(address, user)
+            if other is None:
+                give(user, address)
+    except IntegrityError:  # given to another one at this moment
+        other = other_holder(address, user)
+    if other is not None:
+        log.warning(
+            "user %s keeps the old e-mail address: the one that the provider verified now is that of user %s",
+            user.pk,
+            other.pk,
+        )
