@@ -83,6 +83,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "portal.middleware.idle_limit",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "portal.sign_on.session_limit.limit_by_rights",
     "portal.sign_on.second_factor.set_up_first.set_up_first",
     "connections.views.errors.LogInAndReturn",
     "allauth.account.middleware.AccountMiddleware",

@@ -13,6 +13,7 @@ class SignOnConfig(AppConfig):
     verbose_name = "Sign-on"
 
     def ready(self) -> None:
+        from portal.sign_on import session_limit
         from portal.sign_on.roles import store_configured, take_back
         from portal.sign_on.second_factor import name_unknown_groups, remember_what_is_owed
 
@@ -24,6 +25,7 @@ class SignOnConfig(AppConfig):
             change.connect(take_back, sender="sign_on.DirectoryRole", dispatch_uid=f"portal.sign_on.take_back.{change}")
         post_migrate.connect(lambda **_kwargs: store_configured(), sender=self, weak=False)
         post_migrate.connect(lambda **_kwargs: name_unknown_groups(), sender=self, weak=False)
+        user_logged_in.connect(session_limit.begin, dispatch_uid="portal.sign_on.session_limit")
         user_logged_in.connect(remember_what_is_owed, dispatch_uid="portal.sign_on.remember_what_is_owed")
 
 
