@@ -20,6 +20,7 @@ from connections.worker import (
     sync_history,
     trust,
 )
+from portal import sessions
 
 
 def _sweep(asked: bool = False) -> Iterable[Message]:
@@ -135,7 +136,7 @@ JOBS: tuple[Job, ...] = (
         work=_sweep,
         every="SWEEP_INTERVAL",
         can_pause=False,
-        tidy=(database_clock.put_right_if_set,),
+        tidy=(database_clock.put_right_if_set, sessions.prune),
     ),
     # Last, so that nothing waits for a picture.
     Job(

@@ -12,6 +12,7 @@ import pytest
 import time_machine
 from django.conf import settings as django_settings
 from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, ProgrammingError, connection
 from django.db.models.functions import Now
@@ -168,6 +169,15 @@ def test_a_session_is_written_every_five_minutes_only(as_user: AsUser) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert is_logged_in(client)
     assert not [query["sql"] for query in queries if "UPDATE" in query["sql"]]
+
+
+def test_the_sweeper_forgets_sessions_that_are_over(as_user: AsUser) -> None:
+    here, gone = as_user("operator"), as_user("operator")
+    ended = timezone.now() - timedelta(hours=2)
+    Session.objects.filter(pk=gone.session.session_key).update(expire_date=ended)
+    worker.sweep()
+    assert [session.pk for session in Session.objects.all()] == [here.session.session_key]
+    assert is_logged_in(here)
 
 
 def test_log_in_changes_the_session_and_deactivation_ends_it(cast: dict[str, User]) -> None:
