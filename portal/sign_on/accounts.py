@@ -122,19 +122,22 @@ def _check_new(person: Person) -> None:
     """Whoever has an account already, under an address that the provider does not verify, must not get a second one."""
     if person.verified_email:
         return
-    linked = SocialAccount.objects.values("user")
-    local = (
-        User.objects.filter(is_active=True).exclude(pk__in=linked).exclude(username__in=settings.LOCAL_ADMINISTRATORS)
-    )
-    if any(user.has_usable_password() for user in local.only("password").iterator()):
+    joined = SocialAccount.objects.filter(provider=person.provider).values("user")  # they are other people
+    others = User.objects.filter(is_active=True).exclude(pk__in=joined)
+    if others.exclude(username__in=settings.LOCAL_ADMINISTRATORS).exists():
         raise Refused(
             "Your company’s log-in names no verified e-mail address of yours, so the portal cannot tell whether you "
             "have an account here already. Ask an administrator.",
-            "no verified address, while there are accounts with a password of their own that are joined to nobody",
+            "no verified address, while there are accounts that nobody of this provider has: one could be theirs",
         )
 
 
 def _new(person: Person) -> User:
+    if not settings.SIGN_ON_NEW_ACCOUNTS:
+        raise Refused(
+            "You have no account here, or one with another e-mail address. Ask an administrator.",
+            "no account has the verified address, and SIGN_ON_NEW_ACCOUNTS is off",
+        )
     # Not an address that is only claimed: the account would be joined by whoever really has it, or get their mail.
     user = User(
         username=_free_name(person),

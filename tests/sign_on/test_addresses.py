@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -112,6 +113,44 @@ def test_the_database_itself_refuses_a_second_one(db: None) -> None:
     other = User.objects.create_user("other")
     with pytest.raises(IntegrityError), transaction.atomic():
         EmailAddress.objects.create(user=other, email="mia@example.com", verified=True)
+
+
+# --- one after the other ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "unknown", [{"email": ""}, {"email": "", "email_is_verified": True}, {"email_is_verified": False}]
+)
+@pytest.mark.parametrize("before", ["another door", "no password", "link deleted"])
+def test_who_may_have_an_account_by_another_door_gets_no_second_one(
+    db: None, before: str, unknown: dict[str, Any]
+) -> None:
+    if before == "no password":
+        User.objects.create_user("mia", "mia@other.example")
+    else:
+        account_of(replace(OIDC, email="mia@other.example"))
+    if before == "link deleted":
+        SocialAccount.objects.all().delete()
+    with pytest.raises(Refused, match="cannot tell whether you have an account"):
+        account_of(replace(LDAP, **unknown))
+    assert User.objects.count() == 1
+
+
+def test_new_accounts_can_be_left_to_administrators(db: None, settings: Any) -> None:
+    settings.SIGN_ON_NEW_ACCOUNTS = False
+    mia = local("mia", email="mia@other.example")
+    with pytest.raises(Refused, match="or one with another e-mail address"):
+        account_of(OIDC)
+    User.objects.update(email=OIDC.email)
+    assert account_of(OIDC) == account_of(replace(OIDC, email="")) == mia and User.objects.count() == 1
+
+
+def test_people_of_the_same_provider_are_others_and_named_administrators_too(db: None, settings: Any) -> None:
+    settings.LOCAL_ADMINISTRATORS = ["root"]
+    local("root")
+    account_of(replace(LDAP, email=""))
+    account_of(replace(LDAP, email="", subject="62"))
+    assert sorted(User.objects.values_list("username", flat=True)) == ["mmeyer", "mmeyer.2", "root"]
 
 
 # --- a change at the provider ----------------------------------------------------------------------------------------
