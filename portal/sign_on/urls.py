@@ -10,6 +10,7 @@ urlpatterns = [
     path("login/", views.LogIn.as_view(), name="login"),
     path("login/code/", log_in.ask, name="log_in_code"),
     path("login/passkey/", log_in.passkey_options, name="log_in_passkey"),
+    path("password_reset/done/", views.PasswordResetDone.as_view(), name="password_reset_done"),
     path("second-factor/", second_factor.overview, name="second_factor"),
     path("second-factor/app/", second_factor.set_up_app, name="second_factor_app"),
     path("second-factor/passkeys/add/", second_factor.add_passkey, name="second_factor_passkey"),

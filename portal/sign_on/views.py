@@ -13,17 +13,19 @@ from allauth.socialaccount.providers.oauth2.views import OAuth2CallbackView
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.views import LoginView
+from django.contrib.auth.views import LoginView, PasswordResetDoneView
 from django.http import Http404, HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from portal.sign_on.accounts import Refused
+from portal.sign_on.doors import companies, password_ended
 from portal.sign_on.oidc import UNREACHABLE, CompanyAdapter
 
 log = logging.getLogger(__name__)
+_NOT_ALLOWED = "Your account is not allowed to open that page. Log in with another one, or go"
+_LOGGED_IN = "You are logged in already. Log in with another account, or go"
 
 
 class LogIn(LoginView):
@@ -36,21 +38,39 @@ class LogIn(LoginView):
         answer: HttpResponse = perform_password_login(self.request, {"username": user.get_username()}, begun)
         return answer
 
+    def get_form(self, form_class: Any = None) -> AuthenticationForm:
+        form = super().get_form(form_class)
+        if ended := password_ended():
+            form.error_messages = form.error_messages | {
+                "invalid_login": f"{form.error_messages['invalid_login']} {ended}"
+            }
+        if companies() and not self._asked_for_password():
+            form.fields["username"].widget.attrs.pop("autofocus", None)  # the button is before the form
+        return form
+
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
-        asked = "local" in self.request.GET or self.request.method == "POST"
         context: dict[str, Any] = super().get_context_data(**kwargs)
-        doors = [
-            (settings.OIDC_ISSUER, settings.OIDC_NAME, "openid_connect_login"),
-            (settings.SAML_IS_ON, settings.SAML_NAME, "saml_login"),
-        ]
         # The form is sent to the portal's own door, whichever one showed it.
         after = context["next"] or (resolve_url(self.next_page) if self.next_page else "")
+        for_all = settings.LOCAL_ACCOUNTS or settings.LDAP_IS_ON
         return context | {
             "next": after,
-            "companies": [{"name": name, "url": reverse(view)} for is_on, name, view in doors if is_on],
-            "with_password": settings.LOCAL_ACCOUNTS or settings.LDAP_IS_ON or asked,
-            "administrators_alone": not (settings.LOCAL_ACCOUNTS or settings.LDAP_IS_ON),
+            "logged_in": (_NOT_ALLOWED if after else _LOGGED_IN) if self.request.user.is_authenticated else "",
+            "companies": companies(),
+            "with_password": for_all or self._asked_for_password(),
+            "administrators_alone": not for_all,
         }
+
+    def _asked_for_password(self) -> bool:
+        return "local" in self.request.GET or self.request.method == "POST"
+
+
+class PasswordResetDone(PasswordResetDoneView):
+    """Who has no password here gets no mail, and reads why."""
+
+    def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
+        context: dict[str, Any] = super().get_context_data(**kwargs)
+        return context | {"password_ended": password_ended()}
 
 
 @login_not_required

@@ -52,6 +52,47 @@ def test_with_local_accounts_the_company_comes_first_and_the_password_after(
     assert page.count("btn-primary") == 1
 
 
+def test_the_form_comes_after_the_button_and_does_not_take_the_focus_from_it(
+    cast: dict[str, User], settings: Any
+) -> None:
+    assert "autofocus" in Client().get(LOG_IN).content.decode()
+    assert "or with a password" not in Client().get(LOG_IN).content.decode()
+    settings.OIDC_ISSUER, settings.OIDC_NAME = "https://login.example.com", "Example"
+    page = Client().get(LOG_IN).content.decode()
+    assert page.index("Log in with Example") < page.index("or with a password") < page.index('name="username"')
+    assert "autofocus" not in page
+    assert "autofocus" in Client().get(f"{LOG_IN}?local").content.decode()
+
+
+def test_two_companies_log_ins_of_one_name_can_be_told_apart(cast: dict[str, User], settings: Any) -> None:
+    settings.OIDC_ISSUER, settings.SAML_IS_ON = "https://login.example.com", True
+    page = Client().get(LOG_IN).content.decode()
+    assert "Log in with your company (OpenID Connect)<" in page and "Log in with your company (SAML)<" in page
+    settings.SAML_NAME = "Example"
+    page = Client().get(LOG_IN).content.decode()
+    assert "Log in with your company<" in page and "Log in with Example<" in page
+
+
+def test_whose_password_ended_reads_which_button_to_use(cast: dict[str, User], settings: Any) -> None:
+    ended = "If you have used “Log in with Example” once, use it again: your password here has ended."
+    pages = [lambda: type_password(Client(), password="wrong"), lambda: Client().get("/accounts/password_reset/done/")]
+    assert not any(ended in page().content.decode() for page in pages)
+    settings.OIDC_ISSUER, settings.OIDC_NAME = "https://login.example.com", "Example"
+    assert all(ended in page().content.decode() for page in pages)
+
+
+@pytest.mark.parametrize("door", [LOG_IN, "/admin/login/"])
+def test_whoever_is_logged_in_is_refused_no_page_that_was_not_wanted(
+    cast: dict[str, User], as_user: Callable[[str], Client], door: str
+) -> None:
+    not_allowed = "Your account is not allowed to open that page"
+    page = as_user("requester").get(door).content.decode()
+    assert (not_allowed in page, "You are logged in already" in page) == (door != LOG_IN, door == LOG_IN)
+    assert not_allowed in as_user("requester").get(f"{door}?next=/admin/").content.decode()
+    anonymous = Client().get(f"{door}?next=/admin/").content.decode()
+    assert not_allowed not in anonymous and "You are logged in already" not in anonymous
+
+
 def test_the_page_can_offer_the_company_alone(company_alone: dict[str, User]) -> None:
     page = Client().get(LOG_IN).content.decode()
     assert "Log in with Example" in page
