@@ -23,10 +23,11 @@ _METADATA = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 BROKEN = "Your company’s log-in is not set up rightly. Its administrators, or the portal’s, have to mend that."
 
 
-class _Kept:
-    """The latest description, asked for by one thread at a time."""
+class Description:
+    """The latest one, asked for by one thread at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept_for: float = KEPT_FOR, asked_every: float = ASKED_EVERY) -> None:
+        self._kept_for, self._asked_every = kept_for, asked_every
         self._lock = threading.Lock()
         self._source: tuple[str, str] | None = None
         self._found: dict[str, Any] | None = None
@@ -54,16 +55,16 @@ class _Kept:
     def _renew(self, url: str, document: str) -> None:
         try:
             self._found = parse(_fetch(url) if url else document.encode())
-            self._ask_again = time.monotonic() + KEPT_FOR
+            self._ask_again = time.monotonic() + self._kept_for
         except (OSError, requests.RequestException) as error:
             self._why = Away(f"SAML_METADATA_URL: {type(error).__name__}: {error}")
-            self._ask_again = time.monotonic() + ASKED_EVERY
+            self._ask_again = time.monotonic() + self._asked_every
         except Refused as refused:  # a page for maintenance, with status 200
             self._why = refused
-            self._ask_again = time.monotonic() + ASKED_EVERY
+            self._ask_again = time.monotonic() + self._asked_every
 
 
-description = _Kept()
+description = Description()
 
 
 def _fetch(url: str) -> bytes:

@@ -6,11 +6,13 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -20,6 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
 from portal import environment as read
+from portal.sign_on.accounts import Away, Refused
 from portal.sign_on.apps import SignOnConfig
 from tests import processes
 from tests.sign_on.saml import SamlProvider, begin
@@ -37,7 +40,7 @@ def asked() -> tuple[int, str, float]:
 
 
 @contextmanager
-def serving(document: bytes, tls: ssl.SSLContext | None = None, pause: float = 0) -> Iterator[str]:
+def serving(document: bytes | bytearray, tls: ssl.SSLContext | None = None, pause: float = 0) -> Iterator[str]:
     """An address at which `document` lies; a byte at a time with `pause` seconds between two."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -63,6 +66,12 @@ def serving(document: bytes, tls: ssl.SSLContext | None = None, pause: float = 0
     yield f"{'https' if tls else 'http'}://127.0.0.1:{server.server_address[1]}/metadata"
     server.shutdown()
     server.server_close()
+
+
+def new_description(**times: float) -> Any:
+    from portal.sign_on.saml_metadata import Description  # its packages are there where `saml` is
+
+    return Description(**times)
 
 
 def document(saml: SamlProvider) -> str:
@@ -149,11 +158,41 @@ def test_keys_of_another_provider_do_not_fit(saml: SamlProvider, settings: Any, 
     assert come_back(client, answer).status_code == 403 and "Signature validation failed" in caplog.text
 
 
-def test_what_was_known_serves_while_the_provider_is_away(saml: SamlProvider, settings: Any) -> None:
-    found = document(saml).encode()
-    with serving(found) as settings.SAML_METADATA_URL:
-        assert asked()[0] == 302
-    assert asked()[0] == 302
+def test_what_was_known_serves_while_the_provider_is_away(saml: SamlProvider, settings: Any, caplog: Any) -> None:
+    kept = new_description(kept_for=0)
+    with serving(document(saml).encode()) as settings.SAML_METADATA_URL:
+        found = kept.get()
+    assert kept.get() == found
+    with pytest.raises(Away, match="ConnectionError"):
+        new_description().get()
+
+
+@pytest.mark.parametrize("wrong", [b"<html>We are back soon.</html>", b"", b"\xff\xfe"])
+def test_a_page_for_maintenance_leaves_what_was_known_in_force(saml: SamlProvider, settings: Any, wrong: bytes) -> None:
+    served = bytearray(document(saml).encode())
+    kept = new_description(kept_for=0, asked_every=0)
+    with serving(served) as settings.SAML_METADATA_URL:
+        found, right = kept.get(), bytes(served)
+        served[:] = wrong
+        with pytest.raises(Refused):
+            new_description().get()
+        assert kept.get() == found
+        served[:] = right.replace(b'entityID="', b'entityID="new-', 1)
+        assert kept.get()["idp"]["entityId"] == f"new-{found['idp']['entityId']}", "it is asked for again"
+
+
+def test_while_one_asks_again_others_go_on_with_what_was_known(saml: SamlProvider, settings: Any) -> None:
+    kept = new_description(kept_for=0)
+    with serving(document(saml).encode()) as settings.SAML_METADATA_URL:
+        found = kept.get()
+    port = urlsplit(settings.SAML_METADATA_URL).port or 0
+    with socket.create_server(("127.0.0.1", port)) as silent, ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(kept.get)
+        asked_for, _address = silent.accept()
+        began = time.monotonic()
+        assert kept.get() == found and time.monotonic() - began < 1 and not asking.done()
+        asked_for.close()
+        assert asking.result() == found
 
 
 # --- at start --------------------------------------------------------------------------------------------------------
