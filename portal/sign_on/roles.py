@@ -59,8 +59,7 @@ def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
     """
     table = [role for role in DirectoryRole.objects.all() if role.provider in ("", provider)]
     held = [role for role in table if role.is_on and role.directory_group in directory_groups]
-    wanted: set[Right] = {(role.group_id, "") for role in held if role.group_id}
-    wanted |= {(None, flag.value) for role in held for flag in role.flags}
+    wanted: set[Right] = {right for role in held for right in _rights_of(role)}
     with transaction.atomic():
         person = User.objects.select_for_update().get(pk=user.pk)
         grants = DirectoryGrant.objects.filter(user=person)
@@ -81,16 +80,22 @@ def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
 def take_back(**_signal: Any) -> None:
     """Take away at once what no row of the table gives any more; called after each change of a row."""
     rows = DirectoryRole.objects.filter(is_on=True)
-    groups = set(rows.exclude(group=None).values_list("group_id", flat=True))
-    flags = {flag.value for role in rows for flag in role.flags}
+    given = {(role.provider, right) for role in rows for right in _rights_of(role)}
     with transaction.atomic():
-        for grant in DirectoryGrant.objects.select_related("user").exclude(
-            Q(group__in=groups) | Q(group=None, flag__in=flags)
-        ):
+        for grant in DirectoryGrant.objects.select_related("user"):
+            right = (grant.group_id, grant.flag)
+            if given & {("", right), (grant.provider, right)}:
+                continue
             person = User.objects.select_for_update().get(pk=grant.user_id)
-            _take(person, {(grant.group_id, grant.flag)})
-            _record(person, gained=set(), lost={(grant.group_id, grant.flag)}, groups=())
+            others = DirectoryGrant.objects.filter(user=person).exclude(pk=grant.pk).values_list("group_id", "flag")
+            _take(person, lost := {right} - set(others))
+            _record(person, gained=set(), lost=lost, groups=())
             grant.delete()
+
+
+def _rights_of(role: DirectoryRole) -> set[Right]:
+    groups: set[Right] = {(role.group_id, "")} if role.group_id else set()
+    return groups | {(None, flag.value) for flag in role.flags}
 
 
 def _memberships(person: User) -> set[Right]:
