@@ -21,7 +21,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from connections.demo.management.commands.seed_demo import PASSWORD
-from portal.concurrency import AtMost, PersonLimit, TooBusy
+from portal.concurrency import AddressLimits, AtMost, PersonLimit, TooBusy
 from portal.sessions import SessionStore
 from tests import catalogs, nginx, processes
 from tests.conftest import missing
@@ -87,6 +87,26 @@ def test_one_person_has_one_limit_in_all_browsers_together() -> None:
         assert limit(_request_of("1")).status_code == 503
         other = pool.submit(limit, _request_of("2"))
         processes.until(lambda: limit._people._runs["2"] == 1)
+        done.set()
+        assert {answer.result(30).status_code for answer in [*held, other]} == {200}
+
+
+def test_who_begins_log_ins_at_a_provider_that_hangs_leaves_threads_for_others() -> None:
+    done = threading.Event()
+    places = sum(settings.REQUESTS_AT_ONCE[("/accounts/oidc/", "/accounts/saml/")])
+
+    def page(_request: HttpRequest) -> HttpResponse:
+        assert done.wait(30)
+        return HttpResponse()
+
+    limits, ask = AddressLimits(page), RequestFactory().get
+    paths = ["/accounts/oidc/login/", "/accounts/saml/login/", "/accounts/oidc/callback/", "/accounts/saml/acs/"]
+    with ThreadPoolExecutor(places + 1) as pool:
+        held = [pool.submit(limits, ask(paths[number % len(paths)])) for number in range(places)]
+        [limit] = [limit for start, limit in limits._limits.items() if paths[0].startswith(start)]
+        processes.until(lambda: limit._entered[None] == places)
+        assert {limits(ask(path)).status_code for path in paths} == {503}
+        other = pool.submit(limits, ask("/accounts/login/"))
         done.set()
         assert {answer.result(30).status_code for answer in [*held, other]} == {200}
 

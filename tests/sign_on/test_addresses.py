@@ -17,7 +17,8 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from portal.sign_on.accounts import Person, Refused, account_of
+from portal.sign_on.accounts import MOST_NAMES, Person, Refused, account_of
+from portal.sign_on.addresses import address_of
 from tests.sign_on.providers import Mock
 from tests.sign_on.test_oidc import MIA, is_in, local
 
@@ -143,6 +144,28 @@ def test_new_accounts_can_be_left_to_administrators(db: None, settings: Any) -> 
         account_of(OIDC)
     User.objects.update(email=OIDC.email)
     assert account_of(OIDC) == account_of(replace(OIDC, email="")) == mia and User.objects.count() == 1
+
+
+@pytest.mark.parametrize("sent", [" mia@example.com ", "\tmia@example.com\n"])
+def test_spaces_around_an_address_make_no_other_one(db: None, sent: str) -> None:
+    mia = local("mia", email="mia@example.com")
+    assert account_of(replace(OIDC, email=address_of(sent))) == mia
+
+
+@pytest.mark.parametrize(
+    "sent", ["mia", "mia@", "mia@example.com, boss@example.com", "mia\0@example.com", "<mia@example.com>", "a" * 300]
+)
+def test_what_is_no_address_is_none(db: None, sent: str) -> None:
+    local("boss", email="boss@example.com")
+    with pytest.raises(Refused, match="names no verified e-mail address"):
+        account_of(replace(OIDC, email=address_of(sent)))
+
+
+def test_however_many_have_the_name_one_gets_in(db: None) -> None:
+    names = ["mia.meyer", *(f"MIA.Meyer.{number}" for number in range(2, MOST_NAMES))]
+    User.objects.bulk_create(User(username=name) for name in names)
+    assert account_of(OIDC).username == f"mia.meyer.{OIDC.uid[:12]}"
+    assert account_of(replace(OIDC, subject="b", name="\u6f22", email="ben@example.com")).username == "ben"
 
 
 def test_people_of_the_same_provider_are_others_and_named_administrators_too(db: None, settings: Any) -> None:

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.test import Client
 from jwt.algorithms import RSAAlgorithm
 
@@ -267,3 +267,25 @@ def test_an_address_is_verified_by_the_document_that_names_it(odd: Odd) -> None:
     client = Client()
     assert log_in(odd, client).status_code == 302
     assert User.objects.get(pk=client.session["_auth_user_id"]).email == "mallory@example.com"
+
+
+def test_signed_groups_are_not_those_of_an_answer_beside_them(odd: Odd, groups: None) -> None:
+    for name, group in (("requesters", "Operators"), ("data-approvers", "Approvers")):
+        DirectoryRole.objects.create(directory_group=name, group=Group.objects.get(name=group))
+    odd.claims |= {"groups": ["requesters"]}
+    odd.answers["/userinfo"] = (200, {"sub": "s-mia", "preferred_username": "mia", "groups": ["data-approvers"]})
+    log_in(odd, Client())
+    assert [group.name for group in User.objects.get().groups.all()] == ["Operators"]
+    odd.claims |= {"groups": None}  # not in the token at all
+    log_in(odd, Client())
+    assert [group.name for group in User.objects.get().groups.all()] == ["Approvers"]
+
+
+@pytest.mark.parametrize("beside", [{"email": "victim@example.com"}, {"email": "mallory@example.com"}, {}])
+def test_no_document_verifies_the_address_of_another(odd: Odd, beside: dict[str, str]) -> None:
+    victim = User.objects.create_user("victim", "victim@example.com", "a-Password-of-mine")
+    odd.claims |= {"email": "victim@example.com"}
+    odd.answers["/userinfo"] = (200, {"sub": "s-mia", **beside, "email_verified": True})
+    answer = log_in(odd, client := Client())
+    assert answer.status_code == 403 and "_auth_user_id" not in client.session
+    assert User.objects.get() == victim
