@@ -45,10 +45,11 @@ def serving(document: bytes | bytearray, tls: ssl.SSLContext | None = None, paus
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            content = bytes(document)  # whoever has read it may change what is served next
             self.send_response(200)
-            self.send_header("Content-Length", str(len(document)))
+            self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            for part in [document] if not pause else [document[i : i + 1] for i in range(len(document))]:
+            for part in [content] if not pause else [content[i : i + 1] for i in range(len(content))]:
                 try:
                     self.wfile.write(part)
                 except OSError:
