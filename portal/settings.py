@@ -347,10 +347,12 @@ SESSION_COOKIE_AGE = int(SESSION_ABSOLUTE_LIMIT.total_seconds())
 # (gunicorn.conf.py), so that some are always free; those that run share the processors with everybody else's pages.
 PASSWORDS_AT_ONCE = 1, 2
 PASSWORD_HASHERS = ["portal.concurrency.LimitedHasher"]
-REQUESTS_AT_ONCE: dict[str | tuple[str, ...], tuple[int, int]] = {  # strangers reach these too
+_COMPANY_DOORS = [door for door, is_on in (("/accounts/oidc/", OIDC_ISSUER), ("/accounts/saml/", SAML_IS_ON)) if is_on]
+REQUESTS_AT_ONCE = {  # strangers reach these too
     "/webhooks/": (1, 2),
     "/handover/": (2, 1),
-    ("/accounts/oidc/", "/accounts/saml/"): (2, 2),
+    # Where there are two, each has its own half: a provider that hangs does not close the other one's door.
+    **{door: (2, 2) if len(_COMPANY_DOORS) == 1 else (1, 1) for door in _COMPANY_DOORS},
 }
 PERSON_REQUESTS_AT_ONCE = 2, 4  # a browser opens six connections
 

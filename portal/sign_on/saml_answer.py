@@ -19,7 +19,7 @@ from onelogin.saml2.settings import OneLogin_Saml2_Settings
 from onelogin.saml2.utils import OneLogin_Saml2_Utils
 
 from portal.logs import one_line
-from portal.sign_on import words
+from portal.sign_on import saml_signature, words
 from portal.sign_on.accounts import Person, Refused
 from portal.sign_on.addresses import address_of
 from portal.sign_on.models import UsedAssertion
@@ -104,6 +104,7 @@ def read(posted: str) -> Answer:
     config = configuration(provider())
     try:
         response = OneLogin_Saml2_Response(config, posted)
+        saml_signature.check(response.document)
         response.is_valid(_request_data(), raise_exceptions=True)
         assertion = response.get_xml_document().find("saml:Assertion", Saml.NSMAP)
         until = _check(response, assertion)

@@ -52,6 +52,18 @@ def test_one_person_has_limits_unless_they_are_set_to_0() -> None:
     assert settings_of({**PRODUCTION, **off}, *names) == dict.fromkeys(names, 0)
 
 
+def test_two_doors_of_the_company_have_places_of_their_own() -> None:
+    pytest.importorskip("onelogin")
+    oidc = {"OIDC_ISSUER": "https://login.example.com", "OIDC_CLIENT_ID": "portal", "OIDC_CLIENT_SECRET": "secret"}
+    saml = {"SAML_METADATA_URL": "https://login.example.com/metadata"}
+    others = {"/webhooks/": [1, 2], "/handover/": [2, 1]}
+    names = ("REQUESTS_AT_ONCE",)
+    assert settings_of(PRODUCTION, *names) == {names[0]: others}
+    assert settings_of({**PRODUCTION, **oidc}, *names) == {names[0]: {**others, "/accounts/oidc/": [2, 2]}}
+    each = {"/accounts/oidc/": [1, 1], "/accounts/saml/": [1, 1]}
+    assert settings_of({**PRODUCTION, **oidc, **saml}, *names) == {names[0]: {**others, **each}}
+
+
 def test_a_start_without_a_secret_key_says_what_to_do() -> None:
     result = run("", {})
     assert result.returncode == 1

@@ -33,8 +33,8 @@ def is_refused(answer: Any, words: str, status: int = 403) -> bool:
     [
         ({"sign_assertion": False}, "No Signature found|not signed"),
         ({"sign_assertion": False, "sign_response": True}, "The Assertion of the Response is not signed"),
-        ({"sign_alg": f"{SHA1}rsa-sha1"}, "Deprecated signature"),
-        ({"digest_alg": f"{SHA1}sha1"}, "Deprecated digest"),
+        ({"sign_alg": f"{SHA1}rsa-sha1"}, "rsa-sha1, which is not accepted"),
+        ({"digest_alg": f"{SHA1}sha1"}, "#sha1, which is not accepted"),
         ({"sp_entity_id": "https://other.example/"}, "not a valid audience"),
         (
             {"destination": "http://localhost/accounts/saml/acs/other"},
