@@ -1,10 +1,13 @@
 """The origin of a request, as browsers state it (W3C Fetch Metadata): pages of other sites may only link here."""
 
 from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 
 OWN = {"same-origin", "none"}  # none: typed, a bookmark, a link in a mail program
@@ -43,3 +46,19 @@ def is_allowed(request: HttpRequest) -> bool:
         return headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") not in EMBEDDED
     # Sites that the company named; the token still counts.
     return headers.get("Origin") in settings.CSRF_TRUSTED_ORIGINS
+
+
+def by_a_click(view: Callable[[HttpRequest], HttpResponseBase]) -> Callable[[HttpRequest], HttpResponseBase]:
+    """A log-in at the company's provider asks nothing there as a rule: no page begins one without its reader's doing.
+
+    Where it is not certain that somebody clicked a link, they come to the log-in page, with the button for it: Safari
+    says of no link of another site that it was clicked.
+    """
+
+    @wraps(view)
+    def guarded(request: HttpRequest) -> HttpResponseBase:
+        if request.headers.get("Sec-Fetch-Site", "none") in OWN or request.headers.get("Sec-Fetch-User") == "?1":
+            return view(request)
+        return redirect_to_login(request.GET.get("next", ""))
+
+    return guarded

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST, require_safe
 
+from portal.fetch_metadata import by_a_click
 from portal.logs import one_line
 from portal.sign_on import words
 from portal.sign_on.accounts import Away, Refused
@@ -30,6 +31,7 @@ LONGEST = 400_000  # characters of an answer; two thousand groups are a quarter 
 
 @login_not_required
 @require_safe
+@by_a_click
 def begin(request: HttpRequest) -> HttpResponseBase:
     """To the provider, whose page posts to `receive`."""
     try:

@@ -19,6 +19,7 @@ from django.http.response import HttpResponseBase
 from django.shortcuts import resolve_url
 from django.views.decorators.http import require_safe
 
+from portal.fetch_metadata import by_a_click
 from portal.sign_on.accounts import Refused
 from portal.sign_on.doors import companies, password_ended
 from portal.sign_on.oidc import UNREACHABLE, CompanyAdapter
@@ -75,6 +76,7 @@ class PasswordResetDone(PasswordResetDoneView):
 
 @login_not_required
 @require_safe
+@by_a_click
 def begin(request: HttpRequest) -> HttpResponseBase:
     """To the provider, which leads back to `finish`."""
     provider = _provider(request)

@@ -390,6 +390,32 @@ def test_an_answer_that_nobody_asked_for_logs_nobody_in(provider: Mock, log_in: 
     assert not User.objects.exists()
 
 
+def sent_by(site: str, user: str) -> dict[str, str]:
+    return {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document", "Sec-Fetch-User": user}
+
+
+@pytest.mark.parametrize("way", ["oidc", "saml"])
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
+def test_a_page_of_another_site_begins_no_log_in_by_itself(provider: Mock, settings: Any, way: str, site: str) -> None:
+    local("ben")
+    client = with_password("ben")
+    answer = client.get(f"/accounts/{way}/login/", {"next": "/requests/?q=a&b"}, headers=sent_by(site, ""))
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/login/?next=/requests/%3Fq%3Da%26b")
+    assert is_in(client) == "ben" and "socialaccount_states" not in client.session
+    page = client.get(answer["Location"], headers=sent_by(site, "")).content.decode()
+    assert "/accounts/oidc/login/?next=/requests/%3Fq%3Da%26b" in page, "one click more"
+    away = client.get(f"/accounts/{way}/login/", {"next": "//evil.example/"}, headers=sent_by(site, ""))
+    assert "evil.example" not in client.get(away["Location"]).content.decode()
+
+
+@pytest.mark.parametrize(
+    ("site", "user"), [("cross-site", "?1"), ("same-site", "?1"), ("same-origin", ""), ("none", "")]
+)
+def test_a_link_of_another_site_that_somebody_clicks_begins_one(provider: Mock, site: str, user: str) -> None:
+    answer = Client().get("/accounts/oidc/login/", headers=sent_by(site, user))
+    assert answer.status_code == 302 and answer["Location"].startswith(provider.url)
+
+
 def test_an_answer_is_good_once(provider: Mock) -> None:
     provider.has("s-mia", **MIA)
     client = Client()
