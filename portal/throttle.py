@@ -2,6 +2,7 @@
 
 import logging
 import math
+import unicodedata
 from datetime import timedelta
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Any
@@ -41,7 +42,9 @@ def counted_name(_request: HttpRequest, credentials: Credentials = None) -> str:
 
 
 def hashed_name(typed: str) -> str:
-    return salted_hmac("portal.throttle", typed, algorithm="sha256").hexdigest()
+    # A directory takes a name in any spelling: each with a counter of its own would be a try more for a guesser.
+    name = " ".join(unicodedata.normalize("NFKC", typed).casefold().split())
+    return salted_hmac("portal.throttle", name, algorithm="sha256").hexdigest()
 
 
 # In the database, so that a flushed cache forgives nobody; and nothing of what was sent is kept. Two limits within

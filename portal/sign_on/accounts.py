@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
 from portal.sign_on import addresses
+from portal.sign_on.local_accounts import is_named
 
 MOST_NAMES = 1_000
 
@@ -59,7 +60,7 @@ def account_of(person: Person) -> User:
     for _ in range(3):  # twice at once, by two tabs or two doors: the second one finds what the first one made
         known = SocialAccount.objects.filter(provider=person.provider, uid=person.uid).select_related("user").first()
         if known is not None:
-            user = _active(known.user)
+            user = _for_the_company(known.user)
             if person.verified_email:
                 addresses.follow(user, person.verified_email)
             return user
@@ -75,7 +76,16 @@ def account_of(person: Person) -> User:
     raise Refused("Your account could not be made just now. Try again.", "an account with this name was made meanwhile")
 
 
-def _active(user: User) -> User:
+def _for_the_company(user: User) -> User:
+    """`user`, where the provider may let somebody into this account."""
+    if is_named(user.username):
+        # It is the way in while the provider is away, behind a password and a second factor of the portal's own: neither
+        # would protect it from whoever writes the provider's answers.
+        raise Refused(
+            "The account with your e-mail address is for the time that your company’s log-in is away. Ask an "
+            "administrator to give it another address.",
+            f"user {user.pk} is one of LOCAL_ADMINISTRATORS",
+        )
     if not user.is_active:
         raise Refused(
             "Your account here is closed. Ask an administrator.", f"the account of user {user.pk} is not active"
@@ -112,10 +122,10 @@ def _with_mail(person: Person) -> User | None:
         )
     # From now on the provider says who this is: a password that is known to somebody would be a second door, which
     # stays open when the person leaves the company.
-    if user.username not in settings.LOCAL_ADMINISTRATORS:
-        user.set_unusable_password()
-        user.save(update_fields=["password"])
-    return _active(user)
+    _for_the_company(user)
+    user.set_unusable_password()
+    user.save(update_fields=["password"])
+    return user
 
 
 def _check_new(person: Person) -> None:

@@ -17,7 +17,7 @@ from portal.concurrency import AtMost
 from portal.logs import one_line
 from portal.sign_on import directory, roles, words
 from portal.sign_on.accounts import Away, Refused, account_of
-from portal.sign_on.local_accounts import is_open_to
+from portal.sign_on.local_accounts import is_named, is_open_to
 
 log = logging.getLogger(__name__)
 # It writes down what was typed as the name, which is sometimes the password.
@@ -55,7 +55,7 @@ class DirectoryAccounts(LDAPBackend):
         """Raises ValidationError where nobody can say whether the password is right: that is no wrong password, and
         nobody is kept waiting for it.
         """
-        if not username or not password or username in settings.LOCAL_ADMINISTRATORS:
+        if not username or not password or is_named(username):
             return None
         try:
             directory.outage.check()

@@ -9,6 +9,11 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest
 
 
+def is_named(username: str) -> bool:
+    """Whether it is, in any spelling, one of LOCAL_ADMINISTRATORS, whom no provider lets in."""
+    return username.strip().casefold() in {name.casefold() for name in settings.LOCAL_ADMINISTRATORS}
+
+
 def is_open_to(username: str) -> bool:
     """Whether a local password is taken for this name at all."""
     return settings.LOCAL_ACCOUNTS or username in settings.LOCAL_ADMINISTRATORS

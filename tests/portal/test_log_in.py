@@ -196,6 +196,13 @@ def test_nothing_that_a_header_says_is_an_error(cast: dict[str, User], text: str
     assert broken({"HTTP_COOKIE": "; ".join(f"{name}={text}" for name in COOKIES)}) == {}
 
 
+def test_every_spelling_of_a_name_is_counted_as_the_same(cast: dict[str, User]) -> None:
+    spellings = ["requester", "Requester", "REQUESTER ", " re\u0071uester", "\uff52equester"]
+    assert len({counted_name(HttpRequest(), {"username": name}) for name in spellings}) == 1
+    assert [wrong(name).status_code for name in spellings] == [200] * 4 + [429]
+    assert wrong("requester2").status_code == 200
+
+
 # --- one name from many places ---------------------------------------------------------------------------------------
 
 

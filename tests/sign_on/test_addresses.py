@@ -176,6 +176,25 @@ def test_people_of_the_same_provider_are_others_and_named_administrators_too(db:
     assert sorted(User.objects.values_list("username", flat=True)) == ["mmeyer", "mmeyer.2", "root"]
 
 
+@pytest.mark.parametrize("spelled", ["root", "Root"])
+def test_no_provider_lets_anybody_into_a_named_administrators_account(db: None, settings: Any, spelled: str) -> None:
+    settings.LOCAL_ADMINISTRATORS = [spelled]
+    root = local("root", email=OIDC.email)
+    with pytest.raises(Refused, match="for the time that your company’s log-in is away"):
+        account_of(OIDC)
+    root.refresh_from_db()
+    assert root.has_usable_password() and not SocialAccount.objects.exists()
+
+
+def test_who_is_named_later_comes_by_the_provider_no_more(db: None, settings: Any) -> None:
+    user = account_of(OIDC)
+    settings.LOCAL_ADMINISTRATORS = [user.username]
+    with pytest.raises(Refused):
+        account_of(replace(OIDC, email="other@example.com"))
+    user.refresh_from_db()
+    assert user.email == OIDC.email, "a link for a forgotten password goes where it went"
+
+
 # --- a change at the provider ----------------------------------------------------------------------------------------
 
 
