@@ -1,11 +1,20 @@
 """Calls to the company's provider, for which a thread and a person wait."""
 
+import socket
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import requests
+import urllib3
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.response import HTTPResponse
 
-PATIENCE = 5.0  # seconds for a call, its answer to the last byte included
+PATIENCE = 5.0  # seconds for a call, its answer to the last byte included; and as many for a handshake of TLS
 LONGEST = 4 * 1024 * 1024  # bytes of an answer
 
 
@@ -15,24 +24,84 @@ class Bounded(requests.Session):
     Raises requests.RequestException.
     """
 
-    def __init__(self, certificates: str = "") -> None:
+    def __init__(self, certificates: str = "", patience: float = PATIENCE) -> None:
         super().__init__()
         self.trust_env = False  # neither a proxy nor a .netrc
         self.verify = certificates or True
+        self._patience = patience
+        for scheme in ("https://", "http://"):
+            self.mount(scheme, _Adapter())
 
     def request(self, method: str | bytes, url: str | bytes, *arguments: Any, **more: Any) -> requests.Response:
-        until = time.monotonic() + PATIENCE
-        more |= {"timeout": PATIENCE, "stream": True, "allow_redirects": False}
-        answer = super().request(method, url, *arguments, **more)
-        found = b""
-        with answer:
-            # `read1` returns with what has come; `content` would wait until its part is full.
-            while part := answer.raw.read1(64 * 1024, decode_content=True):
-                found += part
-                if len(found) > LONGEST or time.monotonic() > until:
-                    raise requests.Timeout("the answer is too long, or takes too long")
+        until = time.monotonic() + self._patience
+        timeout = urllib3.Timeout(total=self._patience)  # to connect, and for each part of the answer
+        more |= {"timeout": timeout, "stream": True, "allow_redirects": False}
+        try:
+            answer = super().request(method, url, *arguments, **more)
+            with answer, _cut_off(answer.raw.shutdown, until - time.monotonic()):
+                found = _body(answer, until)
+        except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
+            if time.monotonic() > until:  # it was cut off here
+                raise requests.ReadTimeout(f"no whole answer within {self._patience:g} seconds") from None
+            if isinstance(error, requests.ConnectionError):
+                raise
+            raise requests.ConnectionError(error) from None  # as `content` would say it
         answer._content, answer._content_consumed = found, True  # type: ignore[attr-defined]  # as `content` stores it
         return answer
+
+
+def _body(answer: requests.Response, until: float) -> bytes:
+    found, part = b"", b" "
+    while part:
+        # `read1` returns with what has come; `content` would wait until its part is full.
+        part = answer.raw.read1(64 * 1024, decode_content=True)
+        found += part
+        if len(found) > LONGEST:
+            raise requests.ConnectionError(f"the answer is longer than {LONGEST} bytes")
+        if time.monotonic() > until:  # also where it ended because it was cut off
+            raise requests.ReadTimeout("the answer takes too long")
+    return found
+
+
+@contextmanager
+def _cut_off(shutdown: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Where the block takes longer, its connection ends: a timeout alone begins anew with each byte that comes."""
+
+    def end() -> None:
+        with suppress(OSError, RuntimeError, ValueError):  # it has ended meanwhile
+            shutdown()
+
+    alarm = threading.Timer(max(seconds, 0), end)
+    alarm.daemon = True
+    alarm.start()
+    try:
+        yield
+    finally:
+        alarm.cancel()
+
+
+class _Plain(HTTPConnection):
+    def getresponse(self) -> HTTPResponse:  # type: ignore[override]  # as urllib3 has it
+        with _cut_off(partial(self.sock.shutdown, socket.SHUT_RDWR), self.timeout or PATIENCE):
+            return super().getresponse()
+
+
+class _Tls(_Plain, HTTPSConnection):
+    pass
+
+
+class _PlainPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _TlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _Tls
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+        super().init_poolmanager(*arguments, **more)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
 
 
 class Kept:

@@ -1,0 +1,83 @@
+"""A call to the provider ends in time and in one kind of error, whatever comes back."""
+
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import trustme
+from django.test import Client
+
+from portal.sign_on.outgoing import Bounded
+from tests.sign_on.providers import Mock, configure
+
+START = b"HTTP/1.1 200 OK\r\n"
+PATIENCE = 0.5
+HANGS, CUT, DRIPS = "hangs", "cut", "drips"
+
+
+@contextmanager
+def answering(sent: bytes, then: str, tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """An address whose answer begins with `sent`, and then hangs, is cut, or goes on by a byte at a time."""
+    over = threading.Event()
+
+    def serve(client: socket.socket) -> None:
+        with suppress(OSError), tls.wrap_socket(client, server_side=True) if tls else client as link:
+            link.recv(65536)
+            link.sendall(sent)
+            while then == DRIPS and not over.wait(0.05):
+                link.sendall(b"a: a\r\n")
+            if then == HANGS:
+                over.wait(30)
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=[server.accept()[0]], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=listen, daemon=True).start()
+        yield f"{'https' if tls else 'http'}://127.0.0.1:{server.getsockname()[1]}"
+        over.set()
+        server.shutdown(socket.SHUT_RDWR)
+
+
+ODD = {
+    "hangs": (START + b"Content-Length: 100\r\n\r\n12345", HANGS),
+    "hangs without a length": (START + b"\r\n12345", HANGS),
+    "is cut off": (START + b"Content-Length: 100\r\n\r\n12345", CUT),
+    "has a bad part": (START + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n", CUT),
+    "is badly compressed": (START + b"Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\n12345", CUT),
+    "drips its headers": (START, DRIPS),
+    "drips its body": (START + b"\r\n", DRIPS),
+}
+
+
+@pytest.mark.parametrize(("sent", "then"), ODD.values(), ids=ODD.keys())
+@pytest.mark.parametrize("with_tls", [False, True], ids=["plain", "TLS"])
+def test_an_answer_that_does_not_end_well_is_one_error_in_time(
+    tmp_path: Path, sent: bytes, then: str, with_tls: bool
+) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with answering(sent, then, context if with_tls else None) as address:
+        began = time.monotonic()
+        with pytest.raises(requests.RequestException), Bounded(str(tmp_path / "ca.pem"), PATIENCE) as session:
+            session.get(address)
+        assert time.monotonic() - began < 3 * PATIENCE
+
+
+@pytest.mark.sql
+@pytest.mark.parametrize("odd", ["is cut off", "is badly compressed"])
+def test_a_person_is_told_that_the_provider_does_not_answer(provider: Mock, settings: Any, odd: str) -> None:
+    with answering(*ODD[odd]) as address:
+        configure(settings, address)
+        answer = Client().get("/accounts/oidc/login/")
+    assert answer.status_code == 503 and "does not answer just now" in answer.content.decode()
