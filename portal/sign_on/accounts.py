@@ -14,8 +14,11 @@ from django.db import IntegrityError, transaction
 
 from portal.sign_on import addresses
 from portal.sign_on.local_accounts import is_named
+from portal.sign_on.record import Topic, put_on_record
 
 MOST_NAMES = 1_000
+_JOINED = "Joined to the company's log-in by the verified e-mail address. The password here has ended."
+_MADE = "Made at the first log-in by the company."
 
 
 class Refused(Exception):
@@ -39,6 +42,7 @@ class Person:
     subject: str
     email: str = ""  # a valid address, or nothing: `addresses.address_of`
     email_is_verified: bool = False
+    other_emails: tuple[str, ...] = ()  # as valid and as verified: an account may have been made with one of them
     name: str = ""  # that they log in with there
     first_name: str = ""
     last_name: str = ""
@@ -66,10 +70,12 @@ def account_of(person: Person) -> User:
             return user
         try:
             with transaction.atomic():
-                user = _with_mail(person) or _new(person)
+                joined = _with_mail(person)
+                user = joined or _new(person)
                 SocialAccount.objects.create(provider=person.provider, uid=person.uid, user=user)
                 if person.verified_email:
                     addresses.give(user, person.verified_email)
+                put_on_record(user, _JOINED if joined else _MADE, topic=Topic.ACCOUNT)
                 return user
         except IntegrityError:
             continue
@@ -79,8 +85,8 @@ def account_of(person: Person) -> User:
 def _for_the_company(user: User) -> User:
     """`user`, where the provider may let somebody into this account."""
     if is_named(user.username):
-        # It is the way in while the provider is away, behind a password and a second factor of the portal's own: neither
-        # would protect it from whoever writes the provider's answers.
+        # The way in while the provider is away, behind a password and a second factor of the portal's own: these would
+        # not protect it from whoever writes the provider's answers.
         raise Refused(
             "The account with your e-mail address is for the time that your company’s log-in is away. Ask an "
             "administrator to give it another address.",
@@ -95,7 +101,7 @@ def _for_the_company(user: User) -> User:
 
 def _with_mail(person: Person) -> User | None:
     """The one account with the address, if the provider has verified it and no other person of the provider has it."""
-    found = addresses.holders(person.email) if person.email else []
+    found = addresses.holders(person.email, *person.other_emails)
     if not found:
         _check_new(person)
         return None
@@ -111,10 +117,16 @@ def _with_mail(person: Person) -> User | None:
             "several accounts have the verified address",
         )
     [user] = found
-    links = SocialAccount.objects.filter(user=user)
-    if links.filter(provider=person.provider, uid=person.uid).exists():
+    links = set(SocialAccount.objects.filter(user=user).values_list("provider", "uid"))
+    if (person.provider, person.uid) in links:
         raise IntegrityError("the same person has joined it meanwhile")
-    if links.exists():
+    if links and person.provider not in {provider for provider, _uid in links}:
+        raise Refused(
+            "The account with your e-mail address is joined to another log-in of your company: use that one, or ask an "
+            "administrator.",
+            f"user {user.pk} has the address, and comes by another provider",
+        )
+    if links:
         raise Refused(
             "The account with your e-mail address belongs to somebody else at your company’s log-in, or you were "
             "given a new identity there. Ask an administrator.",
@@ -133,7 +145,7 @@ def _check_new(person: Person) -> None:
     if person.verified_email:
         return
     joined = SocialAccount.objects.filter(provider=person.provider).values("user")  # they are other people
-    others = User.objects.filter(is_active=True).exclude(pk__in=joined)
+    others = User.objects.exclude(pk__in=joined)  # closed ones too: who was shut out would come back as somebody new
     if others.exclude(username__in=settings.LOCAL_ADMINISTRATORS).exists():
         raise Refused(
             "Your company’s log-in names no verified e-mail address of yours, so the portal cannot tell whether you "

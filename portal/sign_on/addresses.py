@@ -4,13 +4,15 @@ also where two doors make an account at the same moment.
 
 import logging
 import unicodedata
-from collections.abc import Iterable
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from portal.sign_on.record import Topic, put_on_record
 
 log = logging.getLogger(__name__)
 LONGEST = 254
@@ -31,12 +33,17 @@ def folded(address: str) -> str:
     return unicodedata.normalize("NFKC", address).casefold()
 
 
-def holders(address: str) -> list[User]:
-    """The accounts that have the address, closed ones too, locked until the transaction ends."""
-    verified = EmailAddress.objects.filter(email=folded(address), verified=True).values("user")
+def holders(*addresses: str) -> list[User]:
+    """The accounts that have one of the addresses, closed ones too, locked until the transaction ends."""
+    wanted = {folded(address) for address in addresses if address}
+    if not wanted:
+        return []
+    verified = EmailAddress.objects.filter(email__in=wanted, verified=True).values("user")
     users = User.objects.select_for_update()
-    alike: Iterable[User] = users.filter(email__iexact=address) if address else ()
-    found = {user.pk: user for user in alike if folded(user.email) == folded(address)}
+    alike = Q(pk__in=())
+    for address in addresses:
+        alike |= Q(email__iexact=address) if address else Q()
+    found = {user.pk: user for user in users.filter(alike) if folded(user.email) in wanted}
     found |= {user.pk: user for user in users.filter(pk__in=verified).order_by("pk")}
     return list(found.values())
 
@@ -47,8 +54,10 @@ def give(user: User, address: str) -> None:
         user=user, primary=True, defaults={"email": folded(address), "verified": True}
     )
     if folded(user.email) != folded(address):
-        user.email = address
+        old, user.email = user.email, address
         user.save(update_fields=["email"])
+        if old:
+            put_on_record(user, f"The company's log-in changed the e-mail address {old}.", topic=Topic.ACCOUNT)
 
 
 def release(user: User) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import ldap
+import ldap.dn
 import ldap.filter
 from django.conf import settings
 
@@ -35,8 +36,10 @@ class Entry:
     attributes: dict[str, list[bytes]]
 
     def text(self, name: str) -> str:
-        [value, *_more] = self._values(name) or [b""]
-        return value.decode(errors="replace")[:254].replace("\0", "")
+        return next(iter(self.texts(name)), "")
+
+    def texts(self, name: str) -> list[str]:
+        return [value.decode(errors="replace")[:254].replace("\0", "") for value in self._values(name)]
 
     @property
     def subject(self) -> str:
@@ -149,19 +152,26 @@ def groups_of(link: Any, entry: Entry) -> list[str]:
     attribute = settings.LDAP_GROUP_ATTRIBUTE
     found = link.search_s(settings.LDAP_GROUP_SEARCH, ldap.SCOPE_SUBTREE, wanted, [attribute])
     groups = [Entry(dn, attributes) for dn, attributes in found if dn is not None]
-    return [text for group in groups[:MOST] for text in (group.text(attribute), group.dn)]
+    return [text for group in groups[:MOST] for text in (_name_of(group.text(attribute)), group.dn)]
+
+
+def _name_of(text: str) -> str:
+    # Whoever may make a group anywhere could call it by the DN of another one, which the table may name.
+    return "" if ldap.dn.is_dn(text) else text
 
 
 def person_of(entry: Entry) -> Person:
     """Raises Refused where there is no lasting subject."""
     if not entry.subject:
         raise Refused(NO_SUBJECT, f"the entry has not one {settings.LDAP_SUBJECT_ATTRIBUTE} (LDAP_SUBJECT_ATTRIBUTE)")
+    email, *others = [address_of(text) for text in entry.texts("mail")] or [""]
     return Person(
         provider=PROVIDER_ID,
         issuer=settings.LDAP_SUBJECT_ATTRIBUTE.lower(),
         subject=entry.subject,
-        email=address_of(entry.text("mail")),
+        email=email,
         email_is_verified=settings.LDAP_OWNS_ADDRESSES,
+        other_emails=tuple(others),
         name=entry.text(settings.LDAP_USER_ATTRIBUTE),
         first_name=entry.text("givenName"),
         last_name=entry.text("sn"),

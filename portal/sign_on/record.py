@@ -19,6 +19,7 @@ class Topic(StrEnum):
     SECOND_FACTOR = "second_factor"
     LOCAL_LOG_IN = "local_log_in"
     ROLES = "roles"
+    ACCOUNT = "account"
 
 
 def put_on_record(user: User, words: str, *, topic: Topic, by: User | None = None, tell: Iterable[User] = ()) -> None:

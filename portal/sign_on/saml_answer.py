@@ -21,7 +21,7 @@ from onelogin.saml2.utils import OneLogin_Saml2_Utils
 from portal.logs import one_line
 from portal.sign_on import saml_signature, words
 from portal.sign_on.accounts import Person, Refused
-from portal.sign_on.addresses import address_of
+from portal.sign_on.addresses import address_of, folded
 from portal.sign_on.models import UsedAssertion
 from portal.sign_on.saml import PROVIDER_ID
 from portal.sign_on.saml_metadata import provider
@@ -188,12 +188,14 @@ def _moment(text: str | None) -> datetime:
 def _person(response: OneLogin_Saml2_Response, config: OneLogin_Saml2_Settings) -> Person:
     attributes = response.get_attributes()
     found = {key: (_first(attributes, names) or [""])[0] for key, names in settings.SAML_ATTRIBUTES.items()}
+    email, *others = [address_of(text) for text in _first(attributes, settings.SAML_ATTRIBUTES["email"])] or [""]
     return Person(
         provider=PROVIDER_ID,
         issuer=config.get_idp_data()["entityId"],
         subject=_subject(response, attributes),
-        email=address_of(found["email"]),
+        email=email,
         email_is_verified=settings.SAML_OWNS_ADDRESSES,
+        other_emails=tuple(others),
         name=found["name"],
         first_name=found["first_name"],
         last_name=found["last_name"],
@@ -215,7 +217,8 @@ def _subject(response: OneLogin_Saml2_Response, attributes: dict[str, Any]) -> s
         raise Refused(
             words.NO_SUBJECT, f"the assertion has no NameID of the format {wanted} (it has: {one_line(given)[:100]})"
         )
-    return str(value)
+    is_address = wanted == Saml.NAMEID_EMAIL_ADDRESS  # which a provider spells as it likes
+    return folded(str(value)) if is_address else str(value)
 
 
 def _groups(response: OneLogin_Saml2_Response) -> list[str]:

@@ -1,6 +1,9 @@
 """What a person reads who was not logged in; operators read why in the log."""
 
-CANCELLED = "You are not logged in: your company’s log-in was left without an answer."
+CANCELLED = (
+    "Your company’s log-in did not let you in. If you did not break it off yourself, ask its administrators whether "
+    "the portal is assigned to you."
+)
 REFUSED = "Your company’s log-in refused. Its administrators can see why; the portal is told a word at most."
 AWAY = "Your company’s log-in does not answer just now. Try again in a minute."
 BROKEN = "The answer of your company’s log-in could not be used. Begin again."

@@ -13,6 +13,7 @@ import pytest
 from allauth.account.models import EmailAddress
 from allauth.socialaccount.models import SocialAccount
 from django.apps import apps
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
@@ -84,7 +85,7 @@ def _somebody_waits() -> bool:
 @pytest.mark.parametrize("doors", [(OIDC, LDAP), (LDAP, OIDC)], ids=["OIDC first", "LDAP first"])
 def test_two_doors_at_once_make_one_account(doors: tuple[Person, Person]) -> None:
     late = at_the_same_time(*doors)
-    with pytest.raises(Refused, match="has the address|belongs to somebody else"):
+    with pytest.raises(Refused, match="joined to another log-in"):
         late.result()
     [user] = User.objects.all()
     assert SocialAccount.objects.get().user == user == EmailAddress.objects.get().user
@@ -193,6 +194,39 @@ def test_who_is_named_later_comes_by_the_provider_no_more(db: None, settings: An
         account_of(replace(OIDC, email="other@example.com"))
     user.refresh_from_db()
     assert user.email == OIDC.email, "a link for a forgotten password goes where it went"
+
+
+def test_each_verified_address_of_a_person_finds_the_account(db: None) -> None:
+    mia = local("mia", email="mia@example.com")
+    assert account_of(replace(LDAP, email="m.meyer@example.com", other_emails=("", "MIA@example.com"))) == mia
+    local("ben", email="ben@example.com"), local("ben2", email="ben2@example.com")
+    with pytest.raises(Refused, match="More than one account"):
+        account_of(replace(LDAP, subject="62", email="ben@example.com", other_emails=("ben2@example.com",)))
+
+
+def test_who_comes_by_another_provider_is_told_so(db: None) -> None:
+    account_of(OIDC)
+    with pytest.raises(Refused, match="joined to another log-in of your company"):
+        account_of(replace(LDAP, email=OIDC.email))
+
+
+def test_what_a_provider_does_to_an_account_is_on_the_record(db: None) -> None:
+    local("mia", email=OIDC.email)
+    mia = account_of(OIDC)
+    account_of(replace(OIDC, email="mia.smith@example.com"))
+    new = account_of(replace(OIDC, subject="s-ben", email="ben@example.com"))
+    entries = LogEntry.objects.order_by("pk").values_list("user", "change_message")
+    assert [(user, words.partition(".")[0]) for user, words in entries] == [
+        (mia.pk, "Joined to the company's log-in by the verified e-mail address"),
+        (mia.pk, f"The company's log-in changed the e-mail address {OIDC.email.partition('.')[0]}"),
+        (new.pk, "Made at the first log-in by the company"),
+    ]
+
+
+def test_an_account_that_was_closed_does_not_come_back_as_a_new_one(db: None) -> None:
+    User.objects.filter(pk=local("mia").pk).update(is_active=False)
+    with pytest.raises(Refused, match="names no verified e-mail address"):
+        account_of(replace(OIDC, email_is_verified=False))
 
 
 # --- a change at the provider ----------------------------------------------------------------------------------------

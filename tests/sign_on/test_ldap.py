@@ -74,6 +74,24 @@ def test_a_group_may_be_named_by_its_dn(directory: Directory) -> None:
     assert client.get("/approvals/").status_code == 200
 
 
+def test_a_group_that_is_called_by_the_dn_of_another_one_is_not_that_one(directory: Directory, settings: Any) -> None:
+    dn = f"cn=data-approvers,{GROUPS}"
+    role(dn, "Approvers")
+    settings.LDAP_GROUP_ATTRIBUTE = "description"
+    directory.has_group("impostors", directory.has("mia"))
+    directory.change(f"cn=impostors,{GROUPS}", description=dn)
+    log_in(client := Client(), "mia")
+    assert is_logged_in(client) and client.get("/approvals/").status_code == 403
+
+
+def test_each_mail_of_an_entry_may_be_that_of_the_account(directory: Directory, settings: Any) -> None:
+    settings.LDAP_OWNS_ADDRESSES = True
+    User.objects.create_user("m.meyer", email="mia.meyer@example.com", password="local-password")
+    directory.has("mia", mail=["mia@example.com", "mia.meyer@example.com"])
+    log_in(client := Client(), "mia")
+    assert is_logged_in(client) and User.objects.count() == 1
+
+
 def test_no_spelling_of_a_name_makes_a_second_account(directory: Directory) -> None:
     directory.has("mia.meyer")
     for name in ("mia.meyer", "Mia.Meyer", " MIA.MEYER ", "mia.meyer "):

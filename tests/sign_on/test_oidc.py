@@ -363,7 +363,7 @@ def test_a_provider_that_is_down_is_a_sentence(provider: Mock, settings: Any, ca
 
 def test_somebody_who_turns_back_is_told_so(provider: Mock, log_in: LogIn) -> None:
     client = Client()
-    refused(log_in(client, "s-mia", action="deny"), "left without an answer", client)
+    refused(log_in(client, "s-mia", action="deny"), "whether the portal is assigned to you", client)
 
 
 def test_a_refusal_without_a_reason_is_a_sentence_and_a_line_in_the_log(

@@ -108,6 +108,14 @@ def test_another_name_id_counts_where_the_setting_says_so(
     assert saml.log_in(Client(), "mia").status_code == 302
 
 
+def test_an_address_as_name_id_is_one_person_in_every_spelling(saml: SamlProvider, settings: Any) -> None:
+    settings.SAML_NAME_ID = "EMAILADDRESS"
+    for spelled in ("mia@example.com", "Mia@Example.com"):
+        saml.has("mia", **{**MIA, "format": NAME_ID.format("1.1", "emailAddress"), "subject": spelled})
+        assert saml.log_in(Client(), "mia").status_code == 302
+    assert User.objects.count() == 1
+
+
 def test_an_attribute_may_say_who_somebody_is(saml: SamlProvider, settings: Any) -> None:
     settings.SAML_SUBJECT_ATTRIBUTE = "urn:oid:2.16.840.1.113730.3.1.3"
     transient = {"format": NAME_ID.format("2.0", "transient")}
