@@ -92,6 +92,27 @@ def test_a_comment_does_not_cut_a_subject(saml: SamlProvider) -> None:
     assert not is_logged_in(client) or client.session["_auth_user_id"] != str(User.objects.get(username="mia.meyer").pk)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r' Value="[^"]*"', ""),  # of the status
+        (r"<(\w+:)?Status>.*</(\w+:)?Status>", r"<\1Status/>"),
+        (r"<(\w+:)?Response .*", '<a ID="a" Version="2.0"/>'),
+        (r"IssueInstant=\"[^\"]*\"", 'IssueInstant="yesterday"'),
+        (r"(InResponseTo|ID)=\"[^\"]*\"", r'\1=""'),
+    ],
+)
+def test_an_answer_of_another_shape_is_refused(saml: SamlProvider, caplog: Any, old: str, new: str) -> None:
+    saml.has("mia", refuses=[f"{STATUS}AuthnFailed", ""])
+    client = Client()
+    xml = base64.b64decode(saml.answers(begin(client), "mia")).decode()
+    edited = re.sub(old, new, xml, flags=re.DOTALL)
+    assert edited != xml
+    answer = come_back(client, base64.b64encode(edited.encode()).decode())
+    assert answer.status_code == 403 and "nobody was logged in by saml" in caplog.text
+    assert "Traceback" not in caplog.text
+
+
 @pytest.mark.parametrize("posted", ["", "no base64!", "bm8geG1s", "PGE+PC9hPg==", "A" * 900_000, "\0"])
 def test_nonsense_is_refused_and_leaves_nothing(saml: SamlProvider, posted: str) -> None:
     assert is_refused(post(Client(), posted), AGAIN)
