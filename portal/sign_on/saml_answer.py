@@ -80,6 +80,9 @@ def configuration(idp: dict[str, Any]) -> OneLogin_Saml2_Settings:
                 "rejectDeprecatedAlgorithm": True,  # SHA-1
                 "rejectUnsolicitedResponsesWithInResponseTo": True,
                 "allowSingleLabelDomains": True,
+                # It is given to providers as a file: after two days they would take the portal for gone.
+                "metadataValidUntil": "",
+                "metadataCacheDuration": "",
             },
         },
         sp_validation_only=not idp,

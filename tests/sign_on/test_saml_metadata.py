@@ -196,6 +196,11 @@ def test_while_one_asks_again_others_go_on_with_what_was_known(saml: SamlProvide
         assert asking.result() == found
 
 
+def test_the_portals_own_description_does_not_run_out(saml: SamlProvider) -> None:
+    own = Client().get("/accounts/saml/metadata/").content.decode()
+    assert "EntityDescriptor" in own and "validUntil" not in own and "cacheDuration" not in own
+
+
 # --- at start --------------------------------------------------------------------------------------------------------
 
 
