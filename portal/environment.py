@@ -167,7 +167,7 @@ def proxy(name: str) -> str:
     if value and not web_parts(value):  # the address may hold a password, so the error does not repeat it
         raise ImproperlyConfigured(
             f"{name} is no address of a proxy. Set it to one such as http://proxy.example.com:3128, or unset it to "
-            "call Fivetran directly."
+            "go without one."
         )
     return value
 

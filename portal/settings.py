@@ -228,6 +228,7 @@ LOCAL_ADMINISTRATORS = read.names("LOCAL_ADMINISTRATORS")  # who may use one all
 # Groups of the portal whose members with a password here must have a second factor; * for everybody with one.
 SECOND_FACTOR_GROUPS = read.names("SECOND_FACTOR_GROUPS")
 SIGN_ON_NEW_ACCOUNTS = read.flag("SIGN_ON_NEW_ACCOUNTS", default=True)  # for people of the company who have none
+SIGN_ON_PROXY_URL = read.proxy("SIGN_ON_PROXY_URL")  # to the provider of OpenID Connect, and to SAML_METADATA_URL
 OIDC_ISSUER = read.issuer("OIDC_ISSUER")  # empty: nobody logs in by a provider
 OIDC_NAME = read.text("OIDC_NAME", "your company")
 OIDC_GROUPS_CLAIM = read.text("OIDC_GROUPS_CLAIM", "groups")

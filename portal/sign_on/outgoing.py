@@ -10,6 +10,7 @@ from typing import Any
 
 import requests
 import urllib3
+from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
@@ -19,7 +20,8 @@ LONGEST = 4 * 1024 * 1024  # bytes of an answer
 
 
 class Bounded(requests.Session):
-    """Whatever the provider does, a call ends in time, follows no redirect and takes nothing from the environment.
+    """Whatever the provider does, a call ends in time, follows no redirect and takes nothing from the environment; it
+    goes by the proxy of SIGN_ON_PROXY_URL, where there is one.
 
     Raises requests.RequestException.
     """
@@ -28,6 +30,8 @@ class Bounded(requests.Session):
         super().__init__()
         self.trust_env = False  # neither a proxy nor a .netrc
         self.verify = certificates or True
+        if settings.SIGN_ON_PROXY_URL:
+            self.proxies = dict.fromkeys(("https", "http"), settings.SIGN_ON_PROXY_URL)
         self._patience = patience
         for scheme in ("https://", "http://"):
             self.mount(scheme, _Adapter())
@@ -98,10 +102,18 @@ class _TlsPool(urllib3.HTTPSConnectionPool):
     ConnectionCls = _Tls
 
 
+_POOLS: dict[str, type[urllib3.HTTPConnectionPool]] = {"http": _PlainPool, "https": _TlsPool}
+
+
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
         super().init_poolmanager(*arguments, **more)
-        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _TlsPool}
+        self.poolmanager.pool_classes_by_scheme = _POOLS
+
+    def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+        manager = super().proxy_manager_for(*arguments, **more)
+        manager.pool_classes_by_scheme = _POOLS
+        return manager
 
 
 class Kept:

@@ -23,13 +23,21 @@ HANGS, CUT, DRIPS = "hangs", "cut", "drips"
 
 
 @contextmanager
-def answering(sent: bytes, then: str, tls: ssl.SSLContext | None = None) -> Iterator[str]:
-    """An address whose answer begins with `sent`, and then hangs, is cut, or goes on by a byte at a time."""
-    over = threading.Event()
+def answering(
+    sent: bytes, then: str, tls: ssl.SSLContext | None = None, asked: list[bytes] | None = None
+) -> Iterator[str]:
+    """An address whose answer begins with `sent`, and then hangs, is cut, or goes on by a byte at a time.
+
+    It is a proxy as well, for itself, whatever it is asked for; `asked` is what it is sent.
+    """
+    over, heard = threading.Event(), [] if asked is None else asked
 
     def serve(client: socket.socket) -> None:
+        if client.recv(65536, socket.MSG_PEEK).startswith(b"CONNECT "):
+            heard.append(client.recv(65536))
+            client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
         with suppress(OSError), tls.wrap_socket(client, server_side=True) if tls else client as link:
-            link.recv(65536)
+            heard.append(link.recv(65536))
             link.sendall(sent)
             while then == DRIPS and not over.wait(0.05):
                 link.sendall(b"a: a\r\n")
@@ -71,6 +79,27 @@ def test_an_answer_that_does_not_end_well_is_one_error_in_time(
         began = time.monotonic()
         with pytest.raises(requests.RequestException), Bounded(str(tmp_path / "ca.pem"), PATIENCE) as session:
             session.get(address)
+        assert time.monotonic() - began < 3 * PATIENCE
+
+
+@pytest.mark.parametrize("with_tls", [False, True], ids=["plain", "TLS"])
+def test_the_companys_proxy_is_asked_where_there_is_one(tmp_path: Path, settings: Any, with_tls: bool) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("login.example.invalid").configure_cert(context)
+    asked: list[bytes] = []
+    wanted = f"http{'s' if with_tls else ''}://login.example.invalid/metadata"
+    good = START + b"Content-Length: 4\r\n\r\ngood"
+    with answering(good, CUT, context if with_tls else None, asked) as address:
+        settings.SIGN_ON_PROXY_URL = address.replace("https:", "http:")
+        with Bounded(str(tmp_path / "ca.pem"), PATIENCE) as session:
+            assert session.get(wanted).content == b"good"
+        assert asked[0].startswith(b"CONNECT login.example.invalid:443 " if with_tls else f"GET {wanted} ".encode())
+    with answering(START, DRIPS, context if with_tls else None) as address:
+        settings.SIGN_ON_PROXY_URL = address.replace("https:", "http:")
+        began = time.monotonic()
+        with pytest.raises(requests.ReadTimeout), Bounded(str(tmp_path / "ca.pem"), PATIENCE) as session:
+            session.get(wanted)
         assert time.monotonic() - began < 3 * PATIENCE
 
 
