@@ -2,10 +2,12 @@
 
 from typing import Any, cast
 
+from allauth.socialaccount.models import SocialAccount
 from django import forms
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
-from django.contrib.auth.forms import UserChangeForm
+from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -20,6 +22,10 @@ _ONE = "Select one person: each removal has a reason of its own."
 _OWN = "Your own second factor another administrator removes, or you yourself on your page."
 _ABOVE = "Only somebody who may do everything removes the second factor of such a person."
 _NONE = "This person has no second factor."
+_THE_COMPANYS = (
+    "This account is the company’s: it logs in there, and has no password here. Only the accounts that "
+    "LOCAL_ADMINISTRATORS names have both."
+)
 
 _TAKEN = (
     "Another account has this e-mail address. One person has one account: with two, one could approve what the other "
@@ -49,12 +55,23 @@ class PersonForm(UserChangeForm):  # type: ignore[type-arg]  # no parameters at 
         return address
 
 
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # no parameters at run time
+    def clean(self) -> dict[str, Any]:
+        found = dict(super().clean() or self.cleaned_data)
+        # It would be a second door, behind which the directory's word does not reach.
+        is_named = self.user.username in settings.LOCAL_ADMINISTRATORS
+        if found["set_usable_password"] and not is_named and SocialAccount.objects.filter(user=self.user).exists():
+            self.add_error("password1", _THE_COMPANYS)
+        return found
+
+
 admin.site.unregister(User)
 
 
 @admin.register(User)
 class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # no parameters at run time
     form = PersonForm
+    change_password_form = PasswordForm
     list_display = ("username", "email", "first_name", "last_name", "is_staff", "second_factor")
     actions = ("remove_second_factor",)
 

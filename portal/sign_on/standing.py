@@ -42,8 +42,12 @@ def _check(user: User) -> None:
     if settings.LDAP_IS_ON and (known := SocialAccount.objects.filter(user=user, provider="ldap").first()):
         _ask_directory(user, known.extra_data.get("subject", ""))
         return
-    asked = _asked_at_log_in()
-    if has_local_password(user) or not SocialAccount.objects.filter(user=user, provider__in=asked).exists():
+    on = roles.providers_on()
+    asked = on - {"ldap"}  # they tell a person's groups at the log-in alone
+    if not SocialAccount.objects.filter(user=user, provider__in=asked).exists():
+        # The link was deleted, or its provider is off: the directory's word is no less needed for that.
+        if on and not has_local_password(user) and DirectoryLook.objects.filter(user=user).exists():
+            raise NotConfirmed(AGAIN)
         return
     latest = DirectoryLook.objects.filter(user=user, provider__in=asked).aggregate(at=Max("at"))["at"]
     if latest is None or not timedelta() <= timezone.now() - latest <= settings.SESSION_APPROVER_LIMIT:
@@ -63,9 +67,3 @@ def _ask_directory(user: User, subject: str) -> None:
     roles.apply(user, roles.named_groups(groups), "ldap")
     if entry is None:
         raise NotConfirmed(words.GONE)
-
-
-def _asked_at_log_in() -> list[str]:
-    """The providers that tell a person's groups at the log-in alone."""
-    on = {"company": settings.OIDC_ISSUER, "saml": settings.SAML_IS_ON}
-    return [provider for provider, is_on in on.items() if is_on]

@@ -120,6 +120,23 @@ def test_local_administrators_decide_while_the_provider_is_away(cast: dict[str, 
     assert not untouched()
 
 
+@pytest.mark.parametrize("link", ["a password beside it", "deleted", "of a provider that is off"])
+def test_an_account_of_the_company_decides_by_its_word_alone(cast: dict[str, Any], settings: Any, link: str) -> None:
+    settings.OIDC_ISSUER = "https://login.example.com"
+    verb, untouched = verbs(cast)["approve"]
+    by = known_at_provider(factories.person("approver", "ann"), timedelta(minutes=61))
+    if link == "a password beside it":  # as `manage.py changepassword` sets one
+        by.set_password("a-Password-of-mine")
+        by.save()
+    elif link == "deleted":
+        SocialAccount.objects.all().delete()
+    else:
+        SocialAccount.objects.update(provider="saml")
+    with pytest.raises(permissions.Denied, match="log in again"):
+        verb(by)
+    assert untouched()
+
+
 # --- ways to keep a role ---------------------------------------------------------------------------------------------
 
 
