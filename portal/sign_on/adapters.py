@@ -84,6 +84,8 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
         except Refused as refused:
             log.warning("nobody was logged in by %s: %s", sociallogin.person.provider, refused.why)
             raise ImmediateHttpResponse(refusal(request, str(refused), status=403)) from None
+        if sociallogin.groups is None:  # not the same as none: as a rule the provider was not told to send them
+            log.info("%s named no groups of user %s: its answer lacks the claim", sociallogin.person.provider, user.pk)
         roles.apply(user, roles.named_groups(sociallogin.groups), sociallogin.person.provider)
         sociallogin.user = user
         sociallogin.account.user = user

@@ -33,6 +33,10 @@ class DirectoryRoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no para
         # Whoever edits this table could give themselves everything: no lesser right is enough.
         return bool(request.user.is_active and getattr(request.user, "is_superuser", False))
 
+    def get_readonly_fields(self, request: HttpRequest, obj: DirectoryRole | None = None) -> tuple[str, ...]:
+        # Changed, it would come back as it was beside what became of it.
+        return ("provider", "directory_group", "group") if obj and obj.from_setting else ()
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self._mine(request)
 
@@ -42,14 +46,6 @@ class DirectoryRoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no para
     def has_delete_permission(self, request: HttpRequest, obj: DirectoryRole | None = None) -> bool:
         # A row of the environment would come back with the next migration: it is switched off instead.
         return self._mine(request) and not (obj and obj.from_setting)
-
-    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[DirectoryRole]) -> None:
-        for role in queryset:
-            if not role.from_setting:
-                role.delete()
-                continue
-            role.is_on = False
-            role.save()
 
 
 @admin.register(SocialAccount)

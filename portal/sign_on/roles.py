@@ -36,12 +36,20 @@ def _store(setting: str, directory_group: str, names: Collection[str]) -> None:
         if group is None:
             log.error("%s names a group that the portal does not have: %s", setting, one_line(name)[:LONGEST])
             continue
-        DirectoryRole.objects.get_or_create(
+        role, _ = DirectoryRole.objects.get_or_create(
             provider=_PROVIDERS[setting],
             directory_group=directory_group,
             group=group,
             defaults={"from_setting": setting},
         )
+        if not role.from_setting:  # written by hand before; deleted, it would come back as well
+            role.from_setting = setting
+            role.save(update_fields=["from_setting"])
+
+
+def providers_on() -> set[str]:
+    on = {"company": settings.OIDC_ISSUER, "saml": settings.SAML_IS_ON, "ldap": settings.LDAP_IS_ON}
+    return {provider for provider, is_on in on.items() if is_on}
 
 
 def named_groups(claim: Any) -> frozenset[str]:
@@ -63,15 +71,19 @@ def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
     with transaction.atomic():
         person = User.objects.select_for_update().get(pk=user.pk)
         grants = DirectoryGrant.objects.filter(user=person)
-        given: set[Right] = set(grants.filter(provider=provider).values_list("group_id", "flag"))
-        by_others: set[Right] = set(grants.exclude(provider=provider).values_list("group_id", "flag"))
+        others = providers_on() - {provider}
+        # What a provider gave that is no longer set up is nobody's to keep.
+        given: set[Right] = set(grants.exclude(provider__in=others).values_list("group_id", "flag"))
+        by_others: set[Right] = set(grants.filter(provider__in=others).values_list("group_id", "flag"))
         named: set[Right] = {(role.group_id, "") for role in table if role.group_id}
         taken = (given | (named & _memberships(person))) - wanted - by_others
         _take(person, taken)
         _give(person, wanted, provider)
-        DirectoryGrant.objects.filter(_any_of(given - wanted), user=person, provider=provider).delete()
+        grants.exclude(provider__in=others).filter(_any_of(given - wanted)).delete()
         DirectoryLook.objects.update_or_create(user=person, provider=provider, defaults={"at": timezone.now()})
-        _record(person, gained=wanted - given, lost=taken, groups=directory_groups)
+        named_by = sorted({role.directory_group for role in held})
+        told = f"It names {len(directory_groups)} groups of the person; here count: {', '.join(named_by) or 'none'}."
+        _record(person, gained=wanted - given, lost=taken, why=told)
     user.is_superuser, user.is_staff = person.is_superuser, person.is_staff
     for cache in ("_perm_cache", "_user_perm_cache", "_group_perm_cache"):
         user.__dict__.pop(cache, None)
@@ -89,7 +101,7 @@ def take_back(**_signal: Any) -> None:
             person = User.objects.select_for_update().get(pk=grant.user_id)
             others = DirectoryGrant.objects.filter(user=person).exclude(pk=grant.pk).values_list("group_id", "flag")
             _take(person, lost := {right} - set(others))
-            _record(person, gained=set(), lost=lost, groups=())
+            _record(person, gained=set(), lost=lost, why="The table of roles was changed.")
             grant.delete()
 
 
@@ -141,7 +153,7 @@ def _any_of(rights: set[Right]) -> Q:
     return found
 
 
-def _record(person: User, *, gained: set[Right], lost: set[Right], groups: Collection[str]) -> None:
+def _record(person: User, *, gained: set[Right], lost: set[Right], why: str) -> None:
     if not gained and not lost:
         return
     names = dict(Group.objects.values_list("pk", "name"))
@@ -149,10 +161,9 @@ def _record(person: User, *, gained: set[Right], lost: set[Right], groups: Colle
     def in_words(rights: set[Right]) -> str:
         return ", ".join(sorted(names.get(pk, "") if pk else Flag(flag).label for pk, flag in rights)) or "nothing"
 
-    told = f" It named {len(groups)} groups." if groups else ""
     put_on_record(
         person,
-        f"The company's directory gave {in_words(gained)} and took away {in_words(lost)}.{told}",
+        f"The company's directory gave {in_words(gained)} and took away {in_words(lost)}. {why}",
         topic=Topic.ROLES,
     )
     log.info("roles of user %s by the directory: gained %s, lost %s", person.pk, in_words(gained), in_words(lost))

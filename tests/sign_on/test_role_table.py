@@ -1,0 +1,165 @@
+"""The table of roles, its rows from the environment, and what is kept of what it gave."""
+
+from typing import Any
+
+import pytest
+from allauth.socialaccount.models import SocialAccount
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from portal.sign_on import roles
+from portal.sign_on.models import DirectoryRole
+from tests import factories
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
+TABLE = "/admin/sign_on/directoryrole/"
+
+
+@pytest.fixture
+def root(groups: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("root", "root@example.com", "a-Password-of-mine"))
+    return client
+
+
+@pytest.fixture
+def of_setting(groups: None, settings: Any) -> DirectoryRole:
+    settings.OIDC_GROUP_ROLES = {"data-approvers": ["Approvers"]}
+    roles.store_configured()
+    return DirectoryRole.objects.get()
+
+
+def row(name: str, **given: Any) -> DirectoryRole:
+    return DirectoryRole.objects.create(directory_group=name, **given)
+
+
+def linked(**more: Any) -> User:
+    user = factories.person(**more)
+    SocialAccount.objects.create(user=user, provider="company", uid=f"u-{user.pk}")
+    return user
+
+
+# --- rows of the environment -----------------------------------------------------------------------------------------
+
+
+def test_a_row_of_the_environment_is_switched_off_and_not_changed_or_deleted(
+    root: Client, of_setting: DirectoryRole
+) -> None:
+    page = f"{TABLE}{of_setting.pk}/"
+    root.post(f"{page}delete/", {"post": "yes"})
+    answer = root.post(f"{page}change/", {"provider": "", "directory_group": "others", "group": "", "is_on": ""})
+    assert answer.status_code == 302, answer.content.decode()
+    roles.store_configured()
+    [stored] = DirectoryRole.objects.all()
+    assert (stored.directory_group, stored.group.name, stored.is_on) == ("data-approvers", "Approvers", False)  # type: ignore[union-attr]
+
+
+def test_rows_by_hand_are_deleted_and_not_together_with_one_of_the_environment(
+    root: Client, of_setting: DirectoryRole
+) -> None:
+    by_hand = row("by-hand", gives_staff=True)
+    for selected, left in ([of_setting, by_hand], 2), ([by_hand], 1):
+        data = {"action": "delete_selected", "_selected_action": [one.pk for one in selected], "post": "yes"}
+        root.post(TABLE, data)
+        assert DirectoryRole.objects.count() == left
+
+
+def test_a_row_by_hand_that_the_environment_names_too_becomes_its_row(groups: None, settings: Any) -> None:
+    approvers = Group.objects.get(name="Approvers")
+    by_hand = row("data-approvers", provider="company", group=approvers, is_on=False)
+    settings.OIDC_GROUP_ROLES = {"data-approvers": ["Approvers"]}
+    roles.store_configured()
+    by_hand.refresh_from_db()
+    assert by_hand.from_setting == "OIDC_GROUP_ROLES" and not by_hand.is_on
+
+
+# --- what was given --------------------------------------------------------------------------------------------------
+
+
+def test_what_a_provider_gave_that_is_set_up_no_more_goes_with_the_next_log_in(groups: None, settings: Any) -> None:
+    settings.OIDC_ISSUER, person = "https://login.example.com", factories.person()
+    row("deciders", provider="company", group=Group.objects.get(name="Approvers"))
+    roles.apply(person, {"deciders"}, "company")
+    roles.apply(person, set(), "saml")
+    assert person.groups.count() == 1, "the other provider’s word stays, while there is one"
+    settings.OIDC_ISSUER = ""
+    roles.apply(person, set(), "saml")
+    assert not person.groups.exists()
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_a_named_administrator_stays_superuser(groups: None, settings: Any, is_named: bool) -> None:
+    settings.LOCAL_ADMINISTRATORS = ["ann"] if is_named else []
+    User.objects.create_superuser("root")
+    row("superusers", gives_superuser=True)
+    ann = factories.person(username="ann")
+    roles.apply(ann, {"superusers"}, "company")
+    roles.apply(ann, set(), "company")
+    ann.refresh_from_db()
+    assert ann.is_superuser == is_named
+
+
+def test_a_row_that_opens_the_admin_takes_no_more_than_that(groups: None) -> None:
+    row("staff", gives_staff=True)
+    by_hand = factories.person("superuser")
+    User.objects.create_superuser("root")
+    roles.apply(by_hand, {"staff"}, "company")
+    roles.apply(by_hand, set(), "company")
+    by_hand.refresh_from_db()
+    assert by_hand.is_superuser and by_hand.is_staff
+
+
+def test_what_was_given_is_on_the_record_with_the_groups_that_gave_it(groups: None) -> None:
+    person = factories.person()
+    row("admins", gives_staff=True)
+    row("deciders", group=Group.objects.get(name="Approvers"))
+    roles.apply(person, {"admins", "deciders", "canteen"}, "company")
+    roles.apply(person, {"admins", "canteen"}, "company")
+    roles.apply(person, {"admins", "canteen"}, "company")
+    DirectoryRole.objects.filter(directory_group="admins").get().delete()
+    told = [entry.change_message for entry in LogEntry.objects.order_by("pk")]
+    assert told == [
+        "The company's directory gave Approvers, may open the admin and took away nothing. "
+        "It names 3 groups of the person; here count: admins, deciders.",
+        "The company's directory gave nothing and took away Approvers. "
+        "It names 2 groups of the person; here count: admins.",
+        "The company's directory gave nothing and took away may open the admin. The table of roles was changed.",
+    ]
+
+
+# --- one door --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_who_logs_in_at_the_company_gets_no_password_here(root: Client, settings: Any, is_named: bool) -> None:
+    person = linked()
+    settings.LOCAL_ADMINISTRATORS = [person.username] if is_named else []
+    new = {"password1": "a-brand-new-portal-word", "password2": "a-brand-new-portal-word", "usable_password": "true"}
+    answer = root.post(f"/admin/auth/user/{person.pk}/password/", new, follow=True)
+    person.refresh_from_db()
+    assert person.has_usable_password() == is_named
+    assert ("This account is the company’s" in answer.content.decode()) != is_named
+
+
+def test_an_account_that_is_not_the_companys_gets_one(root: Client) -> None:
+    person = factories.person()
+    new = {"password1": "a-brand-new-portal-word", "password2": "a-brand-new-portal-word", "usable_password": "true"}
+    root.post(f"/admin/auth/user/{person.pk}/password/", new)
+    person.refresh_from_db()
+    assert person.has_usable_password()
+
+
+@pytest.mark.parametrize("way", ["one", "many"])
+def test_a_deleted_link_ends_the_sessions_of_its_person(root: Client, way: str) -> None:
+    person = linked()
+    link, theirs = SocialAccount.objects.get(), Client()
+    theirs.force_login(person)
+    assert theirs.get("/requests/").status_code == 200
+    if way == "one":
+        root.post(f"/admin/socialaccount/socialaccount/{link.pk}/delete/", {"post": "yes"})
+    else:
+        data = {"action": "delete_selected", "_selected_action": [link.pk], "post": "yes"}
+        root.post("/admin/socialaccount/socialaccount/", data)
+    assert not SocialAccount.objects.exists()
+    assert theirs.get("/requests/").status_code == 302
