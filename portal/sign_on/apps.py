@@ -13,7 +13,7 @@ class SignOnConfig(AppConfig):
     verbose_name = "Sign-on"
 
     def ready(self) -> None:
-        from portal.sign_on import session_limit
+        from portal.sign_on import checks, session_limit  # noqa: F401  # checks register themselves
         from portal.sign_on.roles import store_configured, take_back
         from portal.sign_on.second_factor import name_unknown_groups, remember_what_is_owed
 

@@ -12,6 +12,7 @@ from axes.models import AccessAttempt
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
+from django.db import connection
 from django.test import Client
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
@@ -19,6 +20,8 @@ from django.utils.http import urlsafe_base64_encode
 from connections import notifications
 from connections.demo.management.commands.seed_demo import PASSWORD
 from connections.models import Notice
+from portal.sign_on import checks
+from tests.portal.test_deploy import CHECK
 from tests.portal.test_settings import PRODUCTION, run
 from tests.sign_on.providers import Mock
 from tests.sign_on.second_factors import code_of, is_in, set_up, type_code, type_password
@@ -106,6 +109,31 @@ def test_a_portal_into_which_nobody_could_log_in_does_not_start() -> None:
     started = run("", PRODUCTION | {"LOCAL_ACCOUNTS": "false"})
     assert started.returncode == 1
     assert "LOCAL_ACCOUNTS is off, and no log-in of the company is set up" in started.stderr
+
+
+def test_check_tells_who_named_nobody_for_the_day_on_which_the_provider_is_away() -> None:
+    alone = {"LOCAL_ACCOUNTS": "false", "OIDC_ISSUER": "https://login.example.com"}
+    alone |= {"OIDC_CLIENT_ID": "portal", "OIDC_CLIENT_SECRET": "secret"}
+    assert "sign_on.W001" in run(CHECK, PRODUCTION | alone).stderr
+    assert "sign_on.W001" not in run(CHECK, PRODUCTION | alone | {"LOCAL_ADMINISTRATORS": "admin"}).stderr
+
+
+def test_check_tells_whom_it_names_without_an_account_or_a_password(cast: dict[str, User], settings: Any) -> None:
+    settings.LOCAL_ADMINISTRATORS = ["admin", "approver", "operator", "Admin", "nobody"]
+    cast["approver"].set_unusable_password()
+    cast["approver"].save()
+    User.objects.filter(username="operator").update(is_active=False)
+    with connection.cursor() as cursor:
+        assert checks.without_password(cursor) == ["approver", "operator", "Admin", "nobody"]
+    settings.LOCAL_ADMINISTRATORS = []
+    assert not list(checks.check_accounts())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_check_asks_the_database(settings: Any) -> None:
+    settings.LOCAL_ADMINISTRATORS = ["nobody"]
+    [warning] = checks.check_accounts()
+    assert warning.id == "sign_on.W002" and "names nobody" in warning.msg
 
 
 # --- who gets in -----------------------------------------------------------------------------------------------------

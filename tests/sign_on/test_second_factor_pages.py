@@ -1,6 +1,7 @@
 """The pages of the second factor, who must have one, how it is stored, and how an administrator removes it."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from connections import notifications
 from connections.demo.management.commands.seed_demo import PASSWORD
 from connections.models import Notice
 from tests.portal.test_log_in import everything_stored
+from tests.portal.test_settings import PRODUCTION, run
 from tests.sign_on.second_factors import (
     CODE,
     OVERVIEW,
@@ -234,6 +236,23 @@ def test_a_group_that_the_portal_does_not_have_is_named_to_who_migrates(
     settings.SECOND_FACTOR_GROUPS = ["*", "Approvers", "Aprovers\n"]
     call_command("migrate", verbosity=0)
     assert caplog.text.count("SECOND_FACTOR_GROUPS names a group") == 1
+
+
+@pytest.mark.parametrize("app", ["contenttypes", "sessions"])
+def test_an_app_can_be_migrated_before_there_are_groups(app: str, tmp_path: Path) -> None:
+    new = {"DATABASE_URL": f"sqlite:///{tmp_path}/new.sqlite3", "SECOND_FACTOR_GROUPS": "Approvers"}
+    done = run(f"import sys; sys.argv[1:] = ['migrate', '{app}']; import manage; manage.main()", PRODUCTION | new)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_right_of_the_group_that_is_held_without_it_counts_as_well(cast: dict[str, User], demanded: None) -> None:
+    requester, mine = cast["requester"], Client()
+    requester.user_permissions.add(Permission.objects.get(codename="operate_portal"))
+    type_password(mine)
+    assert mine.get("/requests/").status_code == 200, "no right of that group"
+    requester.user_permissions.add(Permission.objects.get(codename="approve_request"))
+    type_password(mine := Client())
+    assert mine.get("/requests/")["Location"] == OVERVIEW
 
 
 # --- people of the company's provider --------------------------------------------------------------------------------
