@@ -19,17 +19,28 @@ def has_key_of(token: str, keys: Any) -> bool:
         return False
 
 
+def _key_of(token: str, known: list[jwt.PyJWK]) -> jwt.PyJWK:
+    header = jwt.get_unverified_header(token)
+    fitting = [key for key in known if header.get("kid") in (None, key.key_id) and key.public_key_use in (None, "sig")]
+    if len(fitting) != 1:
+        raise jwt.InvalidKeyError("no one key fits it (kid)")
+    data = fitting[0]._jwk_data
+    # One that does not say for which algorithm it is serves for each of its kind; PyJWT takes the commonest.
+    return fitting[0] if data.get("alg") else jwt.PyJWK(data, algorithm=_asymmetric(header.get("alg")))
+
+
+def _asymmetric(algorithm: object) -> str:
+    if algorithm not in _SIGNED_BY:
+        raise jwt.InvalidAlgorithmError("it is signed in a way that is not taken (alg)")
+    return str(algorithm)
+
+
 def claims_of(token: str, keys: Any, *, audience: str, issuer: str) -> dict[str, Any]:
     """`keys` is the provider's JWK set. Raises OAuth2Error, whose words are for operators."""
     try:
-        known = jwt.PyJWKSet.from_dict(keys).keys
-        wanted = jwt.get_unverified_header(token).get("kid")
-        fitting = [key for key in known if wanted in (None, key.key_id) and key.public_key_use in (None, "sig")]
-        if len(fitting) != 1:
-            raise jwt.InvalidKeyError("no one key fits it (kid)")
         claims = jwt.decode(
             token,
-            key=fitting[0],
+            key=_key_of(token, jwt.PyJWKSet.from_dict(keys).keys),
             algorithms=_SIGNED_BY,
             audience=audience,
             issuer=issuer,

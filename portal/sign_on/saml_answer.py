@@ -23,7 +23,7 @@ from portal.sign_on.accounts import Person, Refused
 from portal.sign_on.addresses import address_of, folded
 from portal.sign_on.models import UsedAssertion
 from portal.sign_on.saml import PROVIDER_ID
-from portal.sign_on.saml_metadata import provider
+from portal.sign_on.saml_metadata import BROKEN, provider
 
 log = logging.getLogger(__name__)
 _TOO_MANY_GROUPS = "http://schemas.microsoft.com/claims/groups.link"  # Entra ID, above 150
@@ -62,6 +62,14 @@ def receiver() -> str:
 
 def configuration(idp: dict[str, Any]) -> OneLogin_Saml2_Settings:
     wanted = Saml.NAMEID_UNSPECIFIED if settings.SAML_SUBJECT_ATTRIBUTE else FORMATS[settings.SAML_NAME_ID]
+    try:
+        return _settings(idp, wanted)
+    except OneLogin_Saml2_Error as error:  # an address that it does not take for one
+        why = f"the description of the provider, or PUBLIC_URL, cannot be used: {one_line(str(error))[:300]}"
+        raise Refused(BROKEN, why) from None
+
+
+def _settings(idp: dict[str, Any], wanted: str) -> OneLogin_Saml2_Settings:
     return OneLogin_Saml2_Settings(
         {
             "strict": True,

@@ -91,7 +91,10 @@ def describe(request: HttpRequest) -> HttpResponse:
     _provider(request)
     from portal.sign_on import saml_answer
 
-    return HttpResponse(saml_answer.own_metadata(), content_type="application/samlmetadata+xml")
+    try:
+        return HttpResponse(saml_answer.own_metadata(), content_type="application/samlmetadata+xml")
+    except Refused as error:
+        return _failed(request, error)
 
 
 def _logged_in(request: HttpRequest, provider: CompanySaml, stored: dict[str, Any]) -> HttpResponse:

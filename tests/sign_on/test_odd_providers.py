@@ -15,6 +15,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 from jwt.algorithms import RSAAlgorithm
 
+from portal.sign_on import oidc
 from portal.sign_on.models import DirectoryRole
 from tests.sign_on.providers import configure
 
@@ -230,6 +231,74 @@ def test_groups_are_asked_for_where_the_provider_has_the_scope(odd: Odd, support
     odd.answers[DISCOVERY][1]["scopes_supported"] = supported
     scope = parse_qs(urlsplit(Client().get("/accounts/oidc/login/")["Location"]).query)["scope"][0]
     assert ("groups" in scope.split()) is asked
+
+
+@pytest.mark.parametrize(
+    "sent", [b'{"error": "invalid_grant", "refresh_token": "s3cret"}', b"it's s3cret", b'{"a": "s3cret"}']
+)
+def test_what_the_token_endpoint_answers_does_not_stand_in_the_log(
+    odd: Odd, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Client()
+    for status in (200, 400):
+        odd.answers["/token"] = (status, sent)
+        nobody(log_in(odd, client), client, "company’s log-in")
+    assert "nobody was logged in by company" in caplog.text and "s3cret" not in caplog.text
+
+
+def test_groups_that_were_not_sent_are_told_from_none(odd: Odd, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    odd.claims["groups"] = []
+    log_in(odd, Client())
+    assert "its answer lacks the claim" not in caplog.text
+    del odd.claims["groups"]
+    log_in(odd, Client())
+    assert "its answer lacks the claim" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("claims", "gets_in"),
+    [
+        ({"aud": ["portal", "another"]}, False),
+        ({"aud": ["portal", "another"], "azp": "another"}, False),
+        ({"aud": ["portal", "another"], "azp": "portal"}, True),
+        ({"aud": ["portal"]}, True),
+    ],
+    ids=str,
+)
+def test_a_token_for_several_is_taken_where_the_portal_asked_for_it(
+    odd: Odd, claims: dict[str, Any], gets_in: bool
+) -> None:
+    odd.claims |= claims
+    assert (log_in(odd, Client()).status_code == 302) is gets_in
+
+
+@pytest.mark.parametrize("algorithm", ["RS256", "RS512", "PS256"])
+def test_a_key_need_not_say_for_which_algorithm_it_is(odd: Odd, algorithm: str) -> None:
+    odd.answers["/jwks"] = (200, {"keys": [{k: v for k, v in JWKS["keys"][0].items() if k != "alg"}]})
+    odd.sign = lambda claims: jwt.encode(claims, KEY, algorithm, {"kid": "one"})
+    assert log_in(odd, Client()).status_code == 302
+
+
+@pytest.mark.parametrize("without_alg", [False, True])
+def test_a_key_is_no_password(odd: Odd, without_alg: bool, caplog: pytest.LogCaptureFixture) -> None:
+    """As in attacks that sign by HMAC with what everybody can read."""
+    key = {k: v for k, v in JWKS["keys"][0].items() if k != "alg" or not without_alg}
+    odd.answers["/jwks"] = (200, {"keys": [key]})
+    odd.sign = lambda claims: jwt.encode(claims, key["n"], "HS256", {"kid": "one"})
+    client = Client()
+    nobody(log_in(odd, client), client, "could not be used")
+    assert "the id_token is not valid" in caplog.text
+
+
+def test_a_key_for_something_else_signs_nothing(odd: Odd) -> None:
+    odd.answers["/jwks"] = (200, {"keys": [{**JWKS["keys"][0], "use": "enc"}]})
+    client = Client()
+    nobody(log_in(odd, client), client, "could not be used")
+    odd.answers["/jwks"] = (200, {"keys": [{**JWKS["keys"][0], "use": "enc", "kid": "e"}, JWKS["keys"][0]]})
+    odd.sign = lambda claims: jwt.encode(claims, KEY, "RS256")  # no kid: the one that signs
+    oidc.keys.clear()
+    assert log_in(odd, client).status_code == 302
 
 
 def test_a_provider_that_hangs_is_given_up(odd: Odd) -> None:

@@ -123,8 +123,9 @@ def test_a_signing_certificate_that_ran_out_is_told(saml: SamlProvider, caplog: 
     assert "no certificate in the SAML metadata holds now (they end on: 20" in caplog.text
 
 
-def test_metadata_that_ran_out_is_told(saml: SamlProvider, settings: Any, caplog: Any) -> None:
-    ended = document(saml).replace("EntityDescriptor ", 'EntityDescriptor validUntil="2020-01-02T00:00:00Z" ', 1)
+@pytest.mark.parametrize("end", ["2020-01-02T00:00:00Z", "2020-01-02T00:00:00"])
+def test_metadata_that_ran_out_is_told(saml: SamlProvider, settings: Any, caplog: Any, end: str) -> None:
+    ended = document(saml).replace("EntityDescriptor ", f'EntityDescriptor validUntil="{end}" ', 1)
     settings.SAML_METADATA_URL, settings.SAML_METADATA = "", ended
     assert asked()[0] == 403 and "the SAML metadata ran out on 2020-01-02" in caplog.text
 
@@ -138,6 +139,12 @@ def test_metadata_that_is_not_usable_is_told(
 ) -> None:
     with serving(document(saml).replace(old, new, 1).encode()) as settings.SAML_METADATA_URL:
         assert asked()[0] == 403 and "of the SAML metadata cannot be read" in caplog.text
+
+
+def test_an_address_that_the_library_does_not_take_is_told(saml: SamlProvider, settings: Any, caplog: Any) -> None:
+    odd = re.sub(r'(SingleSignOnService [^>]*Location=")[^"]*', r"\g<1>https://münchen.example/sso", document(saml))
+    with serving(odd.encode()) as settings.SAML_METADATA_URL:
+        assert asked()[0] == 403 and "the description of the provider, or PUBLIC_URL, cannot be used" in caplog.text
 
 
 def test_a_file_serves_as_well(saml: SamlProvider, settings: Any) -> None:
