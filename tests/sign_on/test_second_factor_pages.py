@@ -154,6 +154,11 @@ def test_each_change_ends_the_other_sessions_of_the_person_alone(cast: dict[str,
     type_password(elsewhere)
     type_code(elsewhere, code_of(secret))
     assert is_in(elsewhere)
+    mine.post(f"{OVERVIEW}recovery-codes/", {"password": PASSWORD})
+    assert [is_in(client) for client in (mine, elsewhere, another)] == [True, False, True]
+    type_password(elsewhere)
+    type_code(elsewhere, code_of(secret, 1))
+    assert is_in(elsewhere)
     mine.post(f"{OVERVIEW}{Authenticator.objects.get(type='totp').pk}/remove/", {"password": PASSWORD})
     assert [is_in(client) for client in (mine, elsewhere, another)] == [True, False, True]
 

@@ -142,6 +142,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
         with transaction.atomic():
             Authenticator.objects.filter(user=user, type=_RECOVERY).delete()
             RecoveryCodes.activate(user)
+            sessions.end_all_of(user.pk, keep=request.session.session_key)
             put_on_record(user, "Made new recovery codes.", topic=Topic.SECOND_FACTOR, tell=[user])
         return redirect("second_factor_codes")
     shown = _codes_shown_once(user) if request.method == "GET" else []
