@@ -14,6 +14,7 @@ import ldap
 import ldap.dn
 import ldap.filter
 from django.conf import settings
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from portal.sign_on.accounts import Away, Person, Refused
 from portal.sign_on.addresses import address_of
@@ -73,11 +74,15 @@ outage = _Outage()
 
 def options() -> dict[int, Any]:
     """Of each connection, in this order: the last one makes those of TLS count."""
-    tls: dict[int, Any] = {ldap.OPT_X_TLS_REQUIRE_CERT: ldap.OPT_X_TLS_DEMAND}
-    if settings.LDAP_CA_BUNDLE:
-        tls[ldap.OPT_X_TLS_CACERTFILE] = settings.LDAP_CA_BUNDLE
+    tls = {ldap.OPT_X_TLS_REQUIRE_CERT: ldap.OPT_X_TLS_DEMAND, ldap.OPT_X_TLS_CACERTFILE: _authorities()}
     waits = {ldap.OPT_NETWORK_TIMEOUT: CONNECTING, ldap.OPT_TIMEOUT: ANSWERING}
     return {ldap.OPT_REFERRALS: 0, **waits, **tls, ldap.OPT_X_TLS_NEWCTX: 0}
+
+
+def _authorities() -> str:
+    # By itself the library trusts those of its own configuration file, and nobody where that is not installed.
+    usual = ssl.get_default_verify_paths().cafile or ldap.get_option(ldap.OPT_X_TLS_CACERTFILE)
+    return str(settings.LDAP_CA_BUNDLE or usual or DEFAULT_CA_BUNDLE_PATH)
 
 
 @contextmanager
