@@ -337,10 +337,35 @@ def document_url(name: str) -> str:
 def directory_url(name: str) -> str:
     """A directory's address: ldaps, or ldap, which then has to change to TLS (StartTLS) unless it is this machine."""
     value = text(name)
-    parts = urlsplit(value)
-    if value and (parts.scheme not in {"ldap", "ldaps"} or not parts.hostname or parts.path.strip("/") or parts.query):
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"ldap", "ldaps"} and parts.hostname and parts.port != 0
+        usable = usable and not (parts.path.strip("/") or parts.query)
+    except ValueError:
+        usable = False
+    if value and not usable:
         raise ImproperlyConfigured(f"{name} is {value!r}. Set it to an address such as ldaps://ldap.example.com.")
     return value
+
+
+def directory_filter(name: str, default: str, places: tuple[str, ...] = ()) -> str:
+    """A filter of LDAP (RFC 4515); with `places`, of which one stands in it, for what is known of a person."""
+    value = text(name, default)
+    # Each part in its brackets becomes a NUL, which no variable holds; of a whole filter one is left.
+    rest, part = value, _COMPARISON
+    while part.search(rest):
+        rest, part = part.sub("\0", rest), _COMBINATION
+    unknown = set(re.findall(r"\{[^{}]*\}", value)) - set(places) if places else set()
+    if rest == "\0" and not unknown and (not places or any(place in value for place in places)):
+        return value
+    needed = f", with {' or '.join(places)} in it" if places else ""
+    raise ImproperlyConfigured(
+        f"{name} is {value!r}. Set it to one whole filter of LDAP in brackets{needed}, such as {default}."
+    )
+
+
+_COMPARISON = re.compile(r"\([^()&|!=\\\0]+=(?:[^()\\\0]|\\[0-9a-fA-F]{2})*\)")
+_COMBINATION = re.compile(r"\(\s*(?:[&|](?:\s*\0)+|!\s*\0)\s*\)")
 
 
 def start_tls(name: str, *, directory: str) -> bool:

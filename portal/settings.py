@@ -274,10 +274,10 @@ LDAP_USER_SEARCH = read.base_of(
     "LDAP_USER_SEARCH", directory=LDAP_URL
 )  # people are below this entry, found by one attribute
 LDAP_USER_ATTRIBUTE = read.text("LDAP_USER_ATTRIBUTE", "uid")
-LDAP_USER_FILTER = read.text("LDAP_USER_FILTER", "(objectClass=*)")  # and only those that it lets pass
+LDAP_USER_FILTER = read.directory_filter("LDAP_USER_FILTER", "(objectClass=*)")  # and only those that it lets pass
 LDAP_SUBJECT_ATTRIBUTE = read.text("LDAP_SUBJECT_ATTRIBUTE", "entryUUID")  # never changes, as objectGUID
 LDAP_GROUP_SEARCH = read.text("LDAP_GROUP_SEARCH")
-LDAP_GROUP_FILTER = read.text("LDAP_GROUP_FILTER", "(member={dn})")
+LDAP_GROUP_FILTER = read.directory_filter("LDAP_GROUP_FILTER", "(member={dn})", ("{dn}", "{name}"))
 LDAP_GROUP_ATTRIBUTE = read.text("LDAP_GROUP_ATTRIBUTE", "cn")
 LDAP_GROUP_ROLES = read.group_roles("LDAP_GROUP_ROLES")
 LDAP_OWNS_ADDRESSES = read.flag("LDAP_OWNS_ADDRESSES", default=False)

@@ -23,6 +23,7 @@ KINDS = {
     "client_of": "text",
     "database_url": "address",
     "flag": "true, false",
+    "directory_filter": "text",
     "directory_url": "address",
     "document_url": "address",
     "fresh_pair": "text",

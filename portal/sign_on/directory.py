@@ -129,7 +129,8 @@ def _refused_certificate() -> str:
 
 def search_by_name() -> str:
     """By one attribute, so that each name finds one person, however it is spelled."""
-    return f"(&{settings.LDAP_USER_FILTER}({settings.LDAP_USER_ATTRIBUTE}=%(user)s))"
+    own = settings.LDAP_USER_FILTER.replace("%", "%%")  # the whole is a template of that kind
+    return f"(&{own}({settings.LDAP_USER_ATTRIBUTE}=%(user)s))"
 
 
 def read(link: Any, dn: str) -> Entry | None:

@@ -197,6 +197,13 @@ def test_whom_the_filter_leaves_out_does_not_get_in(directory: Directory, settin
     assert not is_logged_in(client)
 
 
+def test_a_filter_may_hold_a_percent_sign(directory: Directory, settings: Any) -> None:
+    settings.LDAP_USER_FILTER = "(!(title=100%(a)s))".replace("(a)", "\\28a\\29")
+    directory.has("mia")
+    log_in(client := Client(), "mia")
+    assert is_logged_in(client)
+
+
 def test_named_administrators_are_not_of_the_directory(directory: Directory, settings: Any) -> None:
     settings.LOCAL_ADMINISTRATORS = ["root"]
     directory.has("root")
@@ -282,6 +289,16 @@ def test_the_certificate_is_checked(directory: Directory, settings: Any, tls: st
     assert AWAY in answer.content.decode() and not is_logged_in(client)
 
 
+def test_unless_told_otherwise_it_trusts_whom_this_machine_trusts(
+    directory: Directory, settings: Any, monkeypatch: Any
+) -> None:
+    directory.has("mia")
+    settings.LDAP_URL, settings.LDAP_CA_BUNDLE = directory.tls_url, ""
+    monkeypatch.setenv("SSL_CERT_FILE", directory.certificates)
+    log_in(client := Client(), "mia")
+    assert is_logged_in(client)
+
+
 def test_a_certificate_that_ran_out_is_told(settings: Any, groups: None, directory: Directory, caplog: Any) -> None:
     with slapd.running(ends=datetime(2020, 1, 2, tzinfo=UTC)) as old:
         old.empty()
@@ -353,11 +370,59 @@ def test_nobody_of_the_directory_decides_while_it_is_away(
 # --- at start --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("address", ["http://ldap.example.com", "ldap://", "ldapi:///run/x", "ldaps://h/dc=x?uid"])
+@pytest.mark.parametrize(
+    "address",
+    ["http://ldap.example.com", "ldap://", "ldapi:///run/x", "ldaps://h/dc=x?uid", "ldaps://h:abc", "ldaps://["],
+)
 def test_an_address_that_is_none_is_refused_at_start(monkeypatch: Any, address: str) -> None:
     monkeypatch.setenv("LDAP_URL", address)
     with pytest.raises(ImproperlyConfigured, match="ldaps://"):
         read.directory_url("LDAP_URL")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "(uid",
+        "uid=*",
+        "(uid=*))",
+        "((uid=*))",
+        "(uid=*)(mail=*)",
+        "(&(uid=*)",
+        "(!(uid=*)(mail=*))",
+        "(uid=\\zz)",
+        "(objectClass)",
+        "(&)",
+    ],
+)
+def test_a_filter_that_is_none_is_refused_at_start(monkeypatch: Any, value: str) -> None:
+    monkeypatch.setenv("LDAP_USER_FILTER", value)
+    with pytest.raises(ImproperlyConfigured, match=r"LDAP_USER_FILTER is .* such as \(objectClass=\*\)"):
+        read.directory_filter("LDAP_USER_FILTER", "(objectClass=*)")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "(uid=*)",
+        "(&(objectClass=person)(!(title=disabled)))",
+        "(& (objectClass=user) (| (a=1) (b>=2)) )",
+        "(memberOf:1.2.840.113556.1.4.1941:=cn=staff \\28all\\29,dc=example,dc=com)",
+        "(!(title=100%))",
+    ],
+)
+def test_a_filter_that_is_one_is_taken(monkeypatch: Any, value: str) -> None:
+    monkeypatch.setenv("LDAP_USER_FILTER", value)
+    assert read.directory_filter("LDAP_USER_FILTER", "(objectClass=*)") == value
+
+
+@pytest.mark.parametrize("value", ["(member={dnx})", "(member=*)", "(|(member={dn})(x={Name}))", "(member={dn}"])
+def test_a_filter_of_groups_that_finds_nobodys_is_refused_at_start(monkeypatch: Any, value: str) -> None:
+    monkeypatch.setenv("LDAP_GROUP_FILTER", value)
+    with pytest.raises(ImproperlyConfigured, match=r"with \{dn\} or \{name\} in it"):
+        read.directory_filter("LDAP_GROUP_FILTER", "(member={dn})", ("{dn}", "{name}"))
+    monkeypatch.setenv("LDAP_GROUP_FILTER", good := "(|(member={dn})(memberUid={name}))")
+    assert read.directory_filter("LDAP_GROUP_FILTER", "(member={dn})", ("{dn}", "{name}")) == good
 
 
 def test_the_portal_has_an_account_there() -> None:
