@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.contrib.auth.tokens import default_token_generator
 from django.test import Client
@@ -121,6 +122,7 @@ def test_a_recovery_code_lets_in_once_and_the_person_is_told(requester: User) ->
     client = half_way()
     assert type_code(client, f"{recovery[3][:4]}-{recovery[3][4:]}").status_code == 302
     assert "9 left" in client.get(OVERVIEW).content.decode()
+    assert LogEntry.objects.latest("pk").change_message == "Logged in by a recovery code; 9 are left."
     assert type_code(half_way(), recovery[3]).status_code == 200
     assert type_code(half_way(), recovery[4]).status_code == 302
     assert Notice.objects.filter(recipient=requester, kind="second_factor").count() == 2

@@ -15,6 +15,7 @@ from django.utils import timezone
 from connections import notifications
 from connections.demo.management.commands.seed_demo import PASSWORD
 from connections.models import Notice
+from portal.sign_on import second_factor
 from tests.portal.test_log_in import everything_stored
 from tests.portal.test_settings import PRODUCTION, run
 from tests.sign_on.second_factors import (
@@ -222,6 +223,19 @@ def test_where_it_is_demanded_the_last_one_stays(cast: dict[str, User], demanded
     assert answer.status_code == 403
     assert "Add another one first" in answer.content.decode()
     assert Authenticator.objects.filter(type="totp").exists()
+
+
+def test_of_the_last_two_that_go_at_once_one_stays(cast: dict[str, User], demanded: None) -> None:
+    client = Client()
+    type_password(client, "approver")
+    set_up(client)
+    app, passkey = (
+        Authenticator.objects.get(type="totp"),
+        Authenticator(user=cast["approver"], type="webauthn", data={}),
+    )
+    passkey.save()
+    assert second_factor.may_remove(cast["approver"], app) and second_factor.may_remove(cast["approver"], passkey)
+    assert [second_factor.remove(one) for one in (app, passkey)] == [True, False]  # both were looked at before
 
 
 def test_set_up_in_another_browser_it_is_asked_for_there_too(cast: dict[str, User], demanded: None) -> None:

@@ -71,12 +71,18 @@ def may_remove(user: User, factor: Authenticator) -> bool:
     return main_factors(user).exclude(pk=factor.pk).exists() or not is_demanded(user)
 
 
-def remove(factor: Authenticator) -> None:
-    """Recovery codes go with the last factor that they stand in for."""
+def remove(factor: Authenticator) -> bool:
+    """Whether it was: of two that go at once the last one stays, where one is demanded. Recovery codes go with the last
+    factor that they stand in for.
+    """
     with transaction.atomic():
+        User.objects.select_for_update().get(pk=factor.user_id)
+        if not may_remove(factor.user, factor):
+            return False
         factor.delete()
         if not is_set_up(factor.user):
             Authenticator.objects.filter(user=factor.user).delete()
+    return True
 
 
 def unused_codes(recovery: Authenticator) -> int:

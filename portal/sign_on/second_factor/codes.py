@@ -47,8 +47,8 @@ def check(user: User, typed: str) -> Authenticator | None:
     code = re.sub(r"[\s-]", "", typed)
     if app and claim(user, step_of(secret, code)):
         found = app
-    elif recovery and RecoveryCodes(recovery).validate_code(code):
-        found = recovery
+    elif recovery and (unused := RecoveryCodes(recovery)).validate_code(code):
+        found = unused.instance  # read anew: without the code that was used just now
     else:
         return None
     SecondFactor.objects.filter(user=user).update(wrong_codes=0, wrong_at=None)

@@ -124,7 +124,8 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
     form = WithPassword(request, request.POST or None)
     if form.is_valid():
         with transaction.atomic():
-            second_factor.remove(factor)
+            if not second_factor.remove(factor):
+                return _page(request, "remove", what=what, words=_LAST, form=None, status=403)
             sessions.end_all_of(user.pk, keep=request.session.session_key)
             put_on_record(user, f"Removed a second factor: {what}.", topic=Topic.SECOND_FACTOR, tell=[user])
         return redirect("second_factor")
