@@ -15,6 +15,7 @@ from django.conf import settings
 from django.http import HttpRequest
 from django.urls import reverse
 
+from portal import sessions
 from portal.sign_on import words
 from portal.sign_on.accounts import Person, Refused
 from portal.sign_on.addresses import address_of
@@ -57,6 +58,10 @@ class CompanyProvider(OpenIDConnectProvider):
             "nonce": nonce,
             "auth_params": {**kwargs["auth_params"], "nonce": nonce},
         }
+
+    def stash_redirect_state(self, request: HttpRequest, *arguments: Any, **more: Any) -> str:
+        sessions.hold_briefly(request.session)
+        return str(super().stash_redirect_state(request, *arguments, **more))
 
     def extract_uid(self, data: Mapping[str, Any]) -> str:
         return person_of(data).uid

@@ -6,6 +6,8 @@ from allauth.socialaccount.providers.saml.provider import SAMLProvider
 from django.http import HttpRequest, HttpResponseRedirect
 from django.urls import reverse
 
+from portal import sessions
+
 PROVIDER_ID = "saml"
 
 
@@ -28,6 +30,10 @@ class CompanySaml(SAMLProvider):
         address, number = ask()
         self.stash_redirect_state(request, process, next_url, data, state_id=number, **kwargs)
         return HttpResponseRedirect(address)
+
+    def stash_redirect_state(self, request: HttpRequest, *arguments: Any, **more: Any) -> str:
+        sessions.hold_briefly(request.session)
+        return str(super().stash_redirect_state(request, *arguments, **more))
 
     def extract_uid(self, data: Any) -> str:
         return str(data.person.uid)
