@@ -3,9 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
 from csp.decorators import csp_replace
 from django.contrib import messages
-from django.contrib.auth import login
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
@@ -17,7 +18,6 @@ from connections import context_processors
 from connections.demo import mails
 from connections.demo.management.commands.seed_demo import PASSWORD
 
-_BACKEND = "django.contrib.auth.backends.ModelBackend"
 _STYLES_ALONE = {
     "default-src": ["'none'"],
     "script-src": ["'none'"],
@@ -68,10 +68,12 @@ def log_in(request: HttpRequest) -> HttpResponse:
     if chosen is None or person is None or not person.check_password(PASSWORD):
         messages.error(request, "This log-in is closed: its password was changed. Log in with the password.")
         return redirect("login")
-    login(request, person, backend=_BACKEND)
     wanted = request.POST.get("next", "")
     is_ours = url_has_allowed_host_and_scheme(wanted, {request.get_host()}, require_https=request.is_secure())
-    return redirect(wanted if is_ours else chosen.begins_at)
+    # The click stands for the password alone: whoever has set up a second factor is asked for it.
+    begun = Login(user=person, redirect_url=wanted if is_ours else chosen.begins_at, email_verification="none")
+    answer: HttpResponse = perform_password_login(request, {"username": username}, begun)
+    return answer
 
 
 @require_safe

@@ -11,6 +11,7 @@ from django.urls import URLPattern
 from connections.demo import urls
 from connections.demo.pages import LOG_INS
 from tests.processes import ROOT
+from tests.sign_on.second_factors import CODE_PAGE, code_of, is_in, type_code, with_app
 from tests.views.test_redirects import ELSEWHERE
 from tests.views.test_url_map import ROLES, World, told, world
 
@@ -77,6 +78,16 @@ def test_a_click_opens_no_session_that_somebody_knew_before(demo: None, cast: di
     known = Client()
     known.cookies["sessionid"] = str(before)
     assert known.get("/")["Location"].startswith("/accounts/login/")
+
+
+def test_a_click_stands_for_the_password_alone(demo: None, cast: dict[str, User]) -> None:
+    secret, _ = with_app("requester")
+    client = Client()
+    answer = client.post(LOG_IN, {"username": "requester", "next": "/requests/?q=x"})
+    assert answer["Location"] == CODE_PAGE
+    assert not is_in(client)
+    assert type_code(client, code_of(secret))["Location"] == "/requests/?q=x"
+    assert is_in(client)
 
 
 @pytest.mark.parametrize("who", ["changed", "inactive", "stranger", "sofia", "", "\0", "admin\0"])
