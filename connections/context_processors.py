@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from connections import permissions
 from connections.models.capped_count import CountsForReader, in_words
+from portal.sign_on.local_accounts import has_local_password
 
 FIVETRAN_HOST = "api.fivetran.com"
 COUNTED = 99
@@ -31,6 +32,7 @@ def portal(request: HttpRequest) -> dict[str, Any]:
         "portal_host": urlsplit(settings.PUBLIC_URL).netloc,
         "other_api_root": "" if urlsplit(root).hostname == FIVETRAN_HOST else root,
         "reader_is_approver": lambda: permissions.is_approver(request.user),
+        "reader_has_password": lambda: has_local_password(request.user),
         "navigation": lambda: list(_navigation(request)),
     }
 

@@ -289,6 +289,16 @@ def test_who_joins_the_company_s_log_in_leaves_no_other_door_open(
     assert "There is nothing to set up here" in client.get("/accounts/second-factor/").content.decode()
 
 
+def test_the_menu_offers_to_nobody_what_is_not_theirs(join: Callable[[], Client]) -> None:
+    offered = ("/accounts/password_change/", "/accounts/second-factor/")
+    client = Client()
+    type_password(client)
+    page = client.get("/requests/").content.decode()
+    assert all(path in page for path in offered)
+    page = join().get("/requests/").content.decode()
+    assert not any(path in page for path in offered)
+
+
 def test_a_form_for_a_new_password_that_is_open_while_somebody_joins_saves_nothing(
     join: Callable[[], Client], cast: dict[str, User]
 ) -> None:
