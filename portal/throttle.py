@@ -17,6 +17,7 @@ from django.contrib.auth.signals import user_login_failed
 from django.db.models import F, Max, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.crypto import salted_hmac
 
 from portal.logs import one_line
@@ -165,7 +166,9 @@ def refused(request: HttpRequest, _response: HttpResponse, credentials: Credenti
     seconds = max(1, math.ceil(throttle.wait(request, credentials).total_seconds()))
     wait = f"{seconds} seconds" if seconds < 120 else f"{math.ceil(seconds / 60)} minutes"
     words = _CLOSED if throttle.is_locked(request, credentials) else _EACH_TRY_WAITS
-    answer = render(request, "registration/locked_out.html", {"words": words.format(wait)}, status=429)
+    # Whoever types codes has typed the right password.
+    context = {"words": words.format(wait), "after_codes": request.path == reverse("log_in_code")}
+    answer = render(request, "registration/locked_out.html", context, status=429)
     answer["Retry-After"] = str(seconds)
     return answer
 

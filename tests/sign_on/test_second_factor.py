@@ -274,7 +274,10 @@ def test_after_five_wrong_codes_that_address_waits_for_that_person(cast: dict[st
         assert [type_code(client, wrong).status_code for _ in range(6)] == [200, 200, 200, 200, 429, 429]
         refused = type_code(client, code_of(secret))
         assert (refused.status_code, refused["Retry-After"]) == (429, "900")
-        assert type_password(Client()).status_code == 429, "nor is the password asked for"
+        assert "use a recovery code" in refused.content.decode() and "forgot" not in refused.content.decode()
+        closed = type_password(Client())
+        assert closed.status_code == 429, "nor is the password asked for"
+        assert "If you forgot the password" in closed.content.decode()
         elsewhere = half_way(REMOTE_ADDR="192.0.2.7")
         assert type_code(elsewhere, code_of(secret), REMOTE_ADDR="192.0.2.7").status_code == 302
     with time_machine.travel(now + timedelta(minutes=15, seconds=1), tick=False):
