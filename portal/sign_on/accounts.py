@@ -148,8 +148,8 @@ def _check_new(person: Person) -> None:
     others = User.objects.exclude(pk__in=joined)  # closed ones too: who was shut out would come back as somebody new
     if others.exclude(username__in=settings.LOCAL_ADMINISTRATORS).exists():
         raise Refused(
-            "Your company’s log-in names no verified e-mail address of yours, so the portal cannot tell whether you "
-            "have an account here already. Ask an administrator.",
+            "Your company’s log-in did not confirm your e-mail address, so the portal cannot tell whether you have an "
+            "account here already. Ask an administrator.",
             "no verified address, while there are accounts that nobody of this provider has: one could be theirs",
         )
 

@@ -3,6 +3,7 @@
 import logging
 import re
 from typing import Any
+from urllib.parse import urlencode
 
 import requests
 from allauth.account.adapter import DefaultAccountAdapter
@@ -83,7 +84,8 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
             user = account_of(sociallogin.person)
         except Refused as refused:
             log.warning("nobody was logged in by %s: %s", sociallogin.person.provider, refused.why)
-            raise ImmediateHttpResponse(refusal(request, str(refused), status=403)) from None
+            wanted = str(sociallogin.state.get("next") or "")
+            raise ImmediateHttpResponse(refusal(request, str(refused), status=403, wanted=wanted)) from None
         if sociallogin.groups is None:  # not the same as none: as a rule the provider was not told to send them
             log.info("%s named no groups of user %s: its answer lacks the claim", sociallogin.person.provider, user.pk)
         roles.apply(user, roles.named_groups(sociallogin.groups), sociallogin.person.provider)
@@ -102,14 +104,17 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
             said["error"],
             said["error_description"],
         )
+        wanted = str(((extra_context or {}).get("state") or {}).get("next") or request.GET.get("next", ""))
+        status, told = 403, words.REFUSED if said["error"] else words.BROKEN
         if isinstance(exception, Refused):
-            raise ImmediateHttpResponse(refusal(request, str(exception), status=403))
-        if isinstance(exception, requests.RequestException) and exception.response is None:
-            raise ImmediateHttpResponse(refusal(request, words.AWAY, status=503))
-        cancelled = error == AuthError.CANCELLED or said["error"] == "access_denied"
-        told = words.REFUSED if said["error"] else words.BROKEN
-        told = words.CANCELLED if cancelled else words.STALE if stale else told
-        raise ImmediateHttpResponse(refusal(request, told, status=403))
+            told = str(exception)
+        elif isinstance(exception, requests.RequestException) and exception.response is None:
+            status, told = 503, words.AWAY
+        elif error == AuthError.CANCELLED or said["error"] == "access_denied":
+            told = words.CANCELLED
+        elif stale:
+            told = words.STALE
+        raise ImmediateHttpResponse(refusal(request, told, status=status, wanted=wanted))
 
 
 def describe(error: BaseException) -> str:
@@ -122,7 +127,8 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}"
 
 
-def refusal(request: HttpRequest, told: str, *, status: int) -> HttpResponse:
-    """The page for somebody who was not logged in."""
-    context = {"words": told, "log_in": reverse("login")}
+def refusal(request: HttpRequest, told: str, *, status: int, wanted: str = "") -> HttpResponse:
+    """The page for somebody who was not logged in, and who wanted to open `wanted`; the log-in page judges it."""
+    query = f"?{urlencode({'next': wanted})}" if wanted else ""
+    context = {"words": told, "log_in": f"{reverse('login')}{query}"}
     return render(request, "sign_on/refused.html", context, status=status)

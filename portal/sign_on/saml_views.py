@@ -126,5 +126,5 @@ def _failed(request: HttpRequest, error: Refused | Away) -> HttpResponse:
     why = error.why if isinstance(error, Refused) else f"it does not answer: {error}"
     log.warning("nobody was logged in by %s: %s", PROVIDER_ID, one_line(why)[:500])
     if isinstance(error, Away):
-        return refusal(request, words.AWAY, status=503)
-    return refusal(request, str(error), status=403)
+        return refusal(request, words.AWAY, status=503, wanted=request.GET.get("next", ""))
+    return refusal(request, str(error), status=403, wanted=request.GET.get("next", ""))

@@ -366,17 +366,6 @@ def test_somebody_who_turns_back_is_told_so(provider: Mock, log_in: LogIn) -> No
     refused(log_in(client, "s-mia", action="deny"), "whether the portal is assigned to you", client)
 
 
-def test_a_refusal_without_a_reason_is_a_sentence_and_a_line_in_the_log(
-    provider: Mock, caplog: pytest.LogCaptureFixture
-) -> None:
-    client = Client()
-    state = state_of(client.get("/accounts/oidc/login/")["Location"])
-    answer = client.get("/accounts/oidc/callback/", {"state": state, "error": "server_error\r\nFORGED"})
-    refused(answer, "Your company’s log-in refused", client)
-    [line] = [record.getMessage() for record in caplog.records if record.name.startswith("portal.sign_on")]
-    assert "server_error" in line and "\n" not in line
-
-
 def state_of(address: str) -> str:
     return parse_qs(urlsplit(address).query)["state"][0]
 
