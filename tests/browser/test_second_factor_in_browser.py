@@ -53,8 +53,8 @@ def fits(page: Page) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def add_passkey(page: Page, name: str = "The blue key") -> None:
-    page.goto(f"{OVERVIEW}passkeys/add/")
+def add_passkey(page: Page, name: str = "The blue key", root: str = "") -> None:
+    page.goto(f"{root}{OVERVIEW}passkeys/add/")
     page.get_by_label("A name for it").fill(name)
     page.get_by_role("button", name="Add the passkey").click()
 
@@ -85,7 +85,7 @@ def test_an_app_from_the_menu_to_the_next_log_in(
     with page.expect_download() as download:
         page.get_by_role("link", name="Download as text").click()
     download.value.save_as(tmp_path / "codes.txt")
-    assert re.findall(r"^\d{8}$", (tmp_path / "codes.txt").read_text(), re.MULTILINE) == shown
+    assert re.findall(r"^\d{4} \d{4}$", (tmp_path / "codes.txt").read_text(), re.MULTILINE) == shown
     assert download.value.suggested_filename == "recovery-codes.txt"
     page.get_by_role("link", name="I have kept them").click()
     expect(page.get_by_text("10 left")).to_be_visible()
@@ -124,6 +124,68 @@ def test_a_passkey_is_made_and_lets_in(live_server: Any, cast: dict[str, User], 
     page.get_by_role("button", name="Use a passkey").click()
     page.wait_for_url("**/requests/?q=x")
     assert Authenticator.objects.get(type="webauthn").last_used_at
+
+
+# As when the person presses "Cancel" in the browser's own window.
+CANCELS = """(verb) => {
+    navigator.credentials[verb] = () => Promise.reject(new DOMException("", "NotAllowedError"));
+}"""
+
+
+def test_where_no_passkey_comes_it_says_why(live_server: Any, cast: dict[str, User], page: Page) -> None:
+    def told(button: str) -> str:
+        page.get_by_role("button", name=button).click()
+        problem = page.locator("[data-passkey-problem]")
+        expect(problem).to_be_visible()
+        return problem.inner_text()
+
+    log_in(page, path=f"{live_server.url}/accounts/login/")
+    new_authenticator(page)
+    add_passkey(page, root=live_server.url)
+    expect(page.get_by_text("They are shown only now")).to_be_visible()
+    page.goto(f"{live_server.url}{OVERVIEW}passkeys/add/")
+    page.get_by_label("A name for it").fill("again")
+    assert (
+        told("Add the passkey")
+        == "This device has a passkey here already. Use another device, or remove that passkey first."
+    )
+    page.evaluate(CANCELS, "create")
+    assert told("Add the passkey") == "No passkey was made. Try again, or set up an authenticator app."
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    assert told("Add the passkey") == "Your session has ended. Log in again."
+    page.context.add_cookies([one for one in cookies if one["name"] != "sessionid"])  # type: ignore[misc]
+    assert told("Add the passkey") == "Your session has ended. Log in again."
+
+    log_in(page, path=f"{live_server.url}/accounts/login/")
+    page.evaluate(CANCELS, "get")
+    assert told("Use a passkey") == "No passkey has answered. Try again, or type a code."
+    page.context.set_offline(True)
+    assert told("Use a passkey") == "The portal does not answer just now. Try again in a minute."
+    page.context.set_offline(False)
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.context.add_cookies([one for one in cookies if one["name"] != "sessionid"])  # type: ignore[misc]
+    assert told("Use a passkey") == "Your log-in took too long. Begin again."
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_who_has_a_passkey_alone_reads_what_it_needs(
+    live_server: Any, cast: dict[str, User], browse: Callable[..., Page], script: bool, settings: Any
+) -> None:
+    Authenticator.objects.create(user=cast["requester"], type="webauthn", data={"name": "key", "credential": {}})
+    page = browse(java_script_enabled=script)
+    log_in(page)
+    expect(page.get_by_text("Your passkey needs JavaScript")).to_be_visible(visible=not script)
+    expect(page.get_by_role("button", name="Use a passkey")).to_be_visible(visible=script)
+    settings.PUBLIC_URL = live_server.url.replace("localhost", "127.0.0.1")
+    log_in(page, path=f"{settings.PUBLIC_URL}/accounts/login/")
+    expect(page.get_by_role("button", name="Use a passkey")).to_have_count(0)
+    expect(page.get_by_text("Your passkey does not work here")).to_be_visible()
+    if script:
+        fits(page)
+    page.get_by_role("link", name="Log in at localhost:").click()
+    page.wait_for_url(f"{live_server.url}/**")
 
 
 def test_the_admin_s_door_asks_for_the_passkey_too(

@@ -15,7 +15,7 @@ from connections.demo.management.commands.seed_demo import PASSWORD
 CODE_PAGE = "/accounts/login/code/"
 OVERVIEW = "/accounts/second-factor/"
 SECRET = re.compile(r'<code class="factor-secret">([A-Z2-7 ]+)</code>')
-CODE = re.compile(r"<code>(\d{8})</code>")
+CODE = re.compile(r"<code>(\d{4} \d{4})</code>")
 
 
 def code_of(secret: str, steps: int = 0) -> str:

@@ -1,8 +1,11 @@
 """The pages of the second factor, who must have one, how it is stored, and how an administrator removes it."""
 
+import base64
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 import time_machine
@@ -53,7 +56,7 @@ def test_the_secret_is_a_picture_and_a_text_and_no_page_shows_it_later(requester
     for path in (OVERVIEW, f"{OVERVIEW}app/", f"{OVERVIEW}recovery-codes/"):
         again = client.get(path, follow=True).content.decode()
         assert secret not in again.replace(" ", "")
-        assert not any(code in again for code in recovery)
+        assert not any(code in again or code.replace(" ", "") in again for code in recovery)
 
 
 def test_a_wrong_code_sets_up_nothing(requester: User) -> None:
@@ -107,7 +110,7 @@ def test_it_is_removed_with_the_password_and_the_recovery_codes_go_with_it(reque
     assert client.post(path, {"password": PASSWORD})["Location"] == OVERVIEW
     assert not Authenticator.objects.exists()
     assert type_password(Client())["Location"] == "/"
-    assert client.get(f"{OVERVIEW}recovery-codes/").status_code == 404
+    assert client.get(f"{OVERVIEW}recovery-codes/")["Location"] == OVERVIEW
 
 
 def test_nobody_removes_or_sees_what_is_anothers(cast: dict[str, User]) -> None:
@@ -121,7 +124,9 @@ def test_nobody_removes_or_sees_what_is_anothers(cast: dict[str, User]) -> None:
     assert Authenticator.objects.count() == 2
 
 
-def test_recovery_codes_are_shown_once_downloaded_as_text_and_made_anew_with_the_password(requester: User) -> None:
+def test_recovery_codes_are_shown_once_downloaded_as_text_and_made_anew_with_the_password(
+    requester: User, settings: Any
+) -> None:
     client = Client()
     type_password(client)
     _, old = set_up(client)
@@ -131,9 +136,13 @@ def test_recovery_codes_are_shown_once_downloaded_as_text_and_made_anew_with_the
     page = client.post(path, {"password": PASSWORD}, follow=True).content.decode()
     new = CODE.findall(page)
     assert len(new) == 10 and not {*new} & {*old}
-    assert 'download="recovery-codes.txt"' in page
+    [file] = re.findall(r'href="data:text/plain;charset=utf-8;base64,([^"]+)"\s+download="recovery-codes.txt"', page)
+    text = base64.b64decode(file).decode()
+    assert text.startswith(f"Recovery codes of requester at {settings.PUBLIC_URL}, made on {timezone.localdate()}.")
+    assert all(code in text for code in new)
     assert type_code(half_way(), old[0]).status_code == 200
     assert type_code(half_way(), new[0]).status_code == 302
+    assert type_code(half_way(), new[1].replace(" ", "")).status_code == 302
 
 
 def test_who_sets_one_up_or_removes_it_is_told_by_mail(requester: User, mailoutbox: list[Any]) -> None:
@@ -180,12 +189,48 @@ def test_who_is_in_a_group_sets_one_up_before_anything_else(cast: dict[str, User
     assert client.post("/requests/new/", {})["Location"] == OVERVIEW
     page = client.get(OVERVIEW).content.decode()
     assert "Set one up, then the portal is open to you" in page
+    assert "Your company wants you to have a second factor" in page
     assert 'aria-label="Main"' not in page, "no navigation that leads nowhere"
+    assert "What Fivetran offers" not in page and "data-keys" not in page, "nor a footer"
     secret, _ = set_up(client)
     assert client.get("/approvals/").status_code == 200
     again = half_way("approver")
     assert type_code(again, code_of(secret)).status_code == 302
     assert again.get("/approvals/").status_code == 200
+
+
+def test_who_had_to_set_one_up_is_led_on_to_the_page_that_was_wanted(cast: dict[str, User], demanded: None) -> None:
+    client = Client()
+    type_password(client, "approver", next="/approvals/?q=x")
+    for path in ("/approvals/?q=x", "/requests/"):
+        assert client.get(path)["Location"] == OVERVIEW
+    page = client.get(f"{OVERVIEW}app/").content.decode()
+    secret = SECRET.findall(page)[0].replace(" ", "")
+    page = client.post(f"{OVERVIEW}app/", {"code": code_of(secret)}, follow=True).content.decode()
+    assert re.search(r'href="/approvals/\?q=x"\s*>I have kept them', page)
+    page = client.post(f"{OVERVIEW}recovery-codes/", {"password": PASSWORD}, follow=True).content.decode()
+    assert re.search(rf'href="{OVERVIEW}"\s*>I have kept them', page), "once"
+
+
+def test_the_app_is_told_the_name_that_one_logs_in_with(requester: User) -> None:
+    User.objects.filter(pk=requester.pk).update(email="rae@example.com")
+    client = Client()
+    type_password(client)
+    page = client.get(f"{OVERVIEW}app/").content.decode()
+    assert "totp/requester?" in unquote(page) and "rae@" not in unquote(page)
+
+
+def test_at_an_address_of_numbers_a_passkey_is_offered_at_the_name(requester: User, settings: Any) -> None:
+    client = Client(HTTP_HOST="127.0.0.1:8000")
+    settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    type_password(client)
+    named = {
+        "http://127.0.0.1:8000": 'href="http://localhost:8000/accounts/second-factor/passkeys/add/"',
+        "https://portal.example.com": 'href="https://portal.example.com/accounts/second-factor/passkeys/add/"',
+        "https://192.0.2.1": "Ask an administrator for the portal’s name",
+    }
+    for settings.PUBLIC_URL, words in named.items():
+        assert words in client.get(f"{OVERVIEW}passkeys/add/").content.decode()
 
 
 def test_logging_out_stays_possible(cast: dict[str, User], demanded: None) -> None:
@@ -283,7 +328,7 @@ def test_who_has_no_password_here_is_told_that_their_company_asks(requester: Use
     client = Client()
     client.force_login(requester)
     for path in (OVERVIEW, f"{OVERVIEW}app/", f"{OVERVIEW}passkeys/add/", f"{OVERVIEW}recovery-codes/"):
-        assert "your company, which asks you" in " ".join(client.get(path).content.decode().split()), path
+        assert "with your company, which asks you" in " ".join(client.get(path).content.decode().split()), path
     client.post(f"{OVERVIEW}app/", {"code": "123456"})
     assert not Authenticator.objects.exists()
 
@@ -300,7 +345,7 @@ def test_no_secret_is_stored_as_it_is(requester: User) -> None:
     stored = everything_stored()
     assert secret == offered
     assert secret not in stored
-    assert not any(code in stored for code in recovery)
+    assert not any(code in stored or code.replace(" ", "") in stored for code in recovery)
     seeds = [one.data.get("seed") or one.data["secret"] for one in Authenticator.objects.all()]
     assert all(seed.startswith("gAAAA") for seed in seeds), "encrypted (Fernet)"
     assert secret not in str(dict(client.session))
@@ -366,6 +411,9 @@ def test_an_administrator_removes_it_with_a_reason_on_the_record(
     fresh = Client()
     type_password(fresh)
     assert fresh.get("/requests/")["Location"] == OVERVIEW, "set up anew before anything else"
+    page = fresh.get(OVERVIEW).content.decode()
+    assert "An administrator removed your second factor. Set one up" in page
+    assert ">Needed<" in page and ">Off<" not in page
     set_up(fresh)
     assert is_in(fresh)
 

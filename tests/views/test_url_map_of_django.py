@@ -64,7 +64,8 @@ ACCOUNTS = {
     "second-factor/": (_IN, _NOT_SO),
     "second-factor/passkeys/options/": (_NOT_SO, _IN),
     **dict.fromkeys(("second-factor/app/", "second-factor/passkeys/add/"), (_IN, _IN)),
-    **dict.fromkeys(("second-factor/recovery-codes/", "second-factor/<int:pk>/remove/"), (_NOTHING, _NOTHING)),
+    "second-factor/recovery-codes/": (_OUT, _OUT),  # nobody here has any: to the overview
+    "second-factor/<int:pk>/remove/": (_NOTHING, _NOTHING),
 }
 ADMIN = {
     "": (_staff(200), _staff(200)),

@@ -17,6 +17,7 @@ from portal.sign_on.models import SecondFactor
 log = logging.getLogger(__name__)
 EVERYBODY = "*"
 OWED = "second_factor_owed"  # in the session of somebody who has to set one up before anything else
+WANTED = "second_factor_then"  # and the page that they came for
 _MAIN = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
@@ -52,12 +53,16 @@ def name_unknown_groups() -> None:
             log.error("SECOND_FACTOR_GROUPS names a group that the portal does not have: %s", one_line(name)[:255])
 
 
+def was_removed(user: User) -> bool:
+    """Whether an administrator took the last one, and none was set up since."""
+    return SecondFactor.objects.filter(user=user, is_owed=True).exists()
+
+
 def is_owed(user: User) -> bool:
-    """Whether the person has to set one up now: it is demanded, or an administrator removed the last one."""
+    """Whether the person has to set one up now."""
     if not has_local_password(user):
         return False
-    removed = SecondFactor.objects.filter(user=user, is_owed=True).exists()
-    return (removed or is_demanded(user)) and not is_set_up(user)
+    return (was_removed(user) or is_demanded(user)) and not is_set_up(user)
 
 
 def remember_what_is_owed(sender: type, request: HttpRequest, user: User, **_more: object) -> None:

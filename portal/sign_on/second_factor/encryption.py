@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
+from django.contrib.auth.models import User
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet, MultiFernet
@@ -18,7 +19,10 @@ class Unreadable(Exception):
 
 
 class Secrets(DefaultMFAAdapter):
-    """Where django-allauth asks how secrets are stored."""
+    """Where django-allauth asks how secrets are stored, and what the app calls the account."""
+
+    def get_totp_label(self, user: User) -> str:
+        return user.get_username()  # what is typed at the log-in, for who has two accounts
 
     def encrypt(self, text: str) -> str:
         return _cipher().encrypt(text.encode()).decode()

@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import throttle
@@ -135,9 +136,12 @@ def _form(user: User, data: Any = None) -> Code:
 def _page(
     request: HttpRequest, user: User, form: Code | None = None, *, words: str = "", status: int = 200
 ) -> HttpResponse:
+    has_passkey, possible = bool(passkeys.passkeys_of(user)), passkeys.are_possible(request)
     context = {
         "form": form or _form(user),
         "words": words,
-        "with_passkey": passkeys.are_possible(request) and bool(passkeys.passkeys_of(user)),
+        "with_passkey": has_passkey and possible,
+        "without_name": has_passkey and not possible,
+        "by_name": passkeys.place_with_name(request, reverse("login")),
     }
     return render(request, "sign_on/second_factor/log_in.html", context, status=status)

@@ -6,7 +6,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from portal.sign_on.second_factor import OWED
+from portal.sign_on.second_factor import OWED, WANTED
 
 
 def set_up_first(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -14,6 +14,8 @@ def set_up_first(get_response: Callable[[HttpRequest], HttpResponse]) -> Callabl
 
     def middleware(request: HttpRequest) -> HttpResponse:
         if OWED in request.session and not _stays_open(request.path_info):
+            if request.method == "GET":
+                request.session.setdefault(WANTED, request.get_full_path())
             return redirect("second_factor")
         return get_response(request)
 

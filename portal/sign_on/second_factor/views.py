@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from io import BytesIO
 from typing import Any
@@ -10,13 +11,17 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils.timezone import localdate
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from portal import sessions
+from portal.logs import one_line
 from portal.sign_on import second_factor
 from portal.sign_on.local_accounts import has_local_password
 from portal.sign_on.record import Topic, put_on_record
@@ -28,8 +33,19 @@ _APP, _RECOVERY = Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES
 _NOT_MADE = "The passkey was not made. Try again; if it goes on, use an authenticator app instead."
 _ENOUGH = f"You have {passkeys.MOST} passkeys, which is the most. Remove one that you no longer use."
 _LAST = "It is your last one, and your company wants everybody in your group to have one. Add another one first."
+_WHY = "With a second factor a stolen password alone opens nothing."
+_FIRST = "Set one up, then the portal is open to you. It takes a minute."
 View = Callable[..., HttpResponse]
 _pages = require_http_methods(["GET", "HEAD", "POST"])
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether the second factor is set up, as the overview says it."""
+
+    tone: str
+    tag: str
+    words: str
 
 
 def _for_local_passwords(view: View) -> View:
@@ -58,9 +74,20 @@ def overview(request: HttpRequest) -> HttpResponse:
         app_is_readable=app is None or _is_readable(app),
         passkeys=[(one, one.data["name"]) for one in found],
         is_set_up=bool(app or found),
+        state=_state(request, user, is_set_up=bool(app or found)),
         codes_left=second_factor.unused_codes(recovery) if recovery else 0,
-        is_demanded=second_factor.is_demanded(user),
     )
+
+
+def _state(request: HttpRequest, user: User, *, is_set_up: bool) -> State:
+    if is_set_up:
+        return State("success", "On", "Besides your password the log-in asks for a code or a passkey.")
+    if not request.session.get(second_factor.OWED):
+        is_demanded = second_factor.is_demanded(user)  # since this session began
+        return State("warning", "Needed", _WHY) if is_demanded else State("info", "Off", _WHY)
+    if second_factor.was_removed(user):
+        return State("warning", "Needed", f"An administrator removed your second factor. {_FIRST}")
+    return State("warning", "Needed", f"Your company wants you to have a second factor. {_FIRST}")
 
 
 @_pages
@@ -102,7 +129,15 @@ def add_passkey(request: HttpRequest) -> HttpResponse:
         except passkeys.NotAccepted:
             words = _NOT_MADE
     possible = passkeys.are_possible(request)
-    return _page(request, "passkey", form=form, words=words, possible=possible and not is_full)
+    return _page(
+        request,
+        "passkey",
+        form=form,
+        words=words,
+        possible=possible and not is_full,
+        without_name=not possible,
+        by_name=passkeys.place_with_name(request, request.path),
+    )
 
 
 @require_POST
@@ -137,7 +172,7 @@ def remove(request: HttpRequest, pk: int) -> HttpResponse:
 def recovery_codes(request: HttpRequest) -> HttpResponse:
     user = _person(request)
     if not second_factor.is_set_up(user):
-        raise Http404
+        return redirect("second_factor")
     form = WithPassword(request, request.POST or None)
     if form.is_valid():
         with transaction.atomic():
@@ -147,9 +182,14 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
             put_on_record(user, "Made new recovery codes.", topic=Topic.SECOND_FACTOR, tell=[user])
         return redirect("second_factor_codes")
     shown = _codes_shown_once(user) if request.method == "GET" else []
-    text = "\n".join(["Recovery codes of the connection portal; each works once.", *shown, ""])
-    download = base64.b64encode(text.encode()).decode()
-    return _page(request, "codes", form=form, codes=shown, download=f"data:text/plain;base64,{download}")
+    onwards = request.session.pop(second_factor.WANTED, reverse("second_factor")) if shown else ""
+    return _page(request, "codes", form=form, codes=shown, download=_as_file(user, shown), onwards=onwards)
+
+
+def _as_file(user: User, shown: list[str]) -> str:
+    head = f"Recovery codes of {one_line(user.get_username())} at {settings.PUBLIC_URL}, made on {localdate()}."
+    text = "\n".join([head, "Each works once, in place of the app or the passkey.", "", *shown, ""])
+    return f"data:text/plain;charset=utf-8;base64,{base64.b64encode(text.encode()).decode()}"
 
 
 def _codes_shown_once(user: User) -> list[str]:
@@ -158,7 +198,7 @@ def _codes_shown_once(user: User) -> list[str]:
         return []
     RecoveryCodes(stored).mark_as_viewed()
     found: list[str] = RecoveryCodes(stored).get_unused_codes()
-    return found
+    return [f"{code[:4]} {code[4:]}" for code in found]
 
 
 def _added(request: HttpRequest, user: User, words: str) -> None:
