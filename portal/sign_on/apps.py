@@ -14,7 +14,7 @@ class SignOnConfig(AppConfig):
 
     def ready(self) -> None:
         from portal.sign_on import checks, session_limit  # noqa: F401  # checks register themselves
-        from portal.sign_on.roles import store_configured, take_back
+        from portal.sign_on.roles import store_configured, take_back, take_back_of_link
         from portal.sign_on.second_factor import name_unknown_groups, remember_what_is_owed
 
         _check_doors()
@@ -23,6 +23,7 @@ class SignOnConfig(AppConfig):
 
         for change in (post_save, post_delete):
             change.connect(take_back, sender="sign_on.DirectoryRole", dispatch_uid=f"portal.sign_on.take_back.{change}")
+        post_delete.connect(take_back_of_link, sender="socialaccount.SocialAccount", dispatch_uid="portal.sign_on.link")
         post_migrate.connect(lambda **_kwargs: store_configured(), sender=self, weak=False)
         post_migrate.connect(lambda **_kwargs: name_unknown_groups(), sender=self, weak=False)
         user_logged_in.connect(session_limit.begin, dispatch_uid="portal.sign_on.session_limit")

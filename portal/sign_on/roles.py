@@ -1,9 +1,10 @@
 """What the directory's groups give a person, brought up to date at each log-in."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
@@ -26,8 +27,19 @@ def store_configured() -> None:
     if DirectoryRole._meta.db_table not in connection.introspection.table_names():
         return  # another app is migrated first, or this one is taken back
     for setting in _PROVIDERS:
-        for directory_group, names in getattr(settings, setting).items():
+        configured = getattr(settings, setting)
+        for directory_group, names in configured.items():
             _store(setting, directory_group, names)
+        for role in DirectoryRole.objects.filter(from_setting=setting).select_related("group"):
+            if role.group is None or role.group.name not in configured.get(role.directory_group, ()):
+                _release(role)
+
+
+def _release(role: DirectoryRole) -> None:
+    # Whoever took it out of the setting believes it gone. From now on it is a row like those made by hand.
+    log.warning("%s has no “%s” any more: the row is switched off", role.from_setting, role)
+    role.from_setting, role.is_on = "", False
+    role.save(update_fields=["from_setting", "is_on"])
 
 
 def _store(setting: str, directory_group: str, names: Collection[str]) -> None:
@@ -76,10 +88,10 @@ def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
         given: set[Right] = set(grants.exclude(provider__in=others).values_list("group_id", "flag"))
         by_others: set[Right] = set(grants.filter(provider__in=others).values_list("group_id", "flag"))
         named: set[Right] = {(role.group_id, "") for role in table if role.group_id}
-        taken = (given | (named & _memberships(person))) - wanted - by_others
-        _take(person, taken)
+        lost = (given | (named & _memberships(person))) - wanted - by_others
+        taken = _take(person, lost)
         _give(person, wanted, provider)
-        grants.exclude(provider__in=others).filter(_any_of(given - wanted)).delete()
+        grants.exclude(provider__in=others).filter(_any_of(given - wanted - (lost - taken))).delete()
         DirectoryLook.objects.update_or_create(user=person, provider=provider, defaults={"at": timezone.now()})
         named_by = sorted({role.directory_group for role in held})
         told = f"It names {len(directory_groups)} groups of the person; here count: {', '.join(named_by) or 'none'}."
@@ -100,9 +112,26 @@ def take_back(**_signal: Any) -> None:
                 continue
             person = User.objects.select_for_update().get(pk=grant.user_id)
             others = DirectoryGrant.objects.filter(user=person).exclude(pk=grant.pk).values_list("group_id", "flag")
-            _take(person, lost := {right} - set(others))
-            _record(person, gained=set(), lost=lost, why="The table of roles was changed.")
-            grant.delete()
+            _take_back_one(person, grant, others, "The table of roles was changed.")
+
+
+def take_back_of_link(instance: SocialAccount, origin: Any = None, **_signal: Any) -> None:
+    """Take away what came by a link that is deleted: nobody is asked about it any more."""
+    if getattr(origin, "model", type(origin)) is User:
+        return  # the person is deleted, with all that is theirs
+    with transaction.atomic():
+        person = User.objects.select_for_update().get(pk=instance.user_id)
+        for grant in DirectoryGrant.objects.filter(user=person, provider=instance.provider):
+            others = DirectoryGrant.objects.filter(user=person).exclude(pk=grant.pk).values_list("group_id", "flag")
+            _take_back_one(person, grant, others, "The link to the log-in of the company was deleted.")
+
+
+def _take_back_one(person: User, grant: DirectoryGrant, others: Iterable[Right], why: str) -> None:
+    lost = {(grant.group_id, grant.flag)} - set(others)
+    taken = _take(person, lost)
+    _record(person, gained=set(), lost=taken, why=why)
+    if taken == lost:
+        grant.delete()
 
 
 def _rights_of(role: DirectoryRole) -> set[Right]:
@@ -114,14 +143,17 @@ def _memberships(person: User) -> set[Right]:
     return {(pk, "") for pk in person.groups.values_list("pk", flat=True)}
 
 
-def _take(person: User, rights: set[Right]) -> None:
+def _take(person: User, rights: set[Right]) -> set[Right]:
+    """What of it was taken away; the rest is to be tried again."""
     person.groups.remove(*(pk for pk, _ in rights if pk))
     flags = {flag for _, flag in rights if flag}
-    if Flag.SUPERUSER in flags and not _is_spared(person):
+    spared = Flag.SUPERUSER in flags and _is_spared(person)
+    if Flag.SUPERUSER in flags and not spared:
         person.is_superuser = False
     if flags and not person.is_superuser:
         person.is_staff = person.is_staff and Flag.STAFF not in flags and Flag.SUPERUSER not in flags
     person.save(update_fields=["is_superuser", "is_staff"])
+    return {(pk, flag) for pk, flag in rights if pk or not spared}
 
 
 def _is_spared(person: User) -> bool:

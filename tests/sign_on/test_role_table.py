@@ -55,6 +55,20 @@ def test_a_row_of_the_environment_is_switched_off_and_not_changed_or_deleted(
     assert (stored.directory_group, stored.group.name, stored.is_on) == ("data-approvers", "Approvers", False)  # type: ignore[union-attr]
 
 
+def test_what_the_environment_names_no_more_is_switched_off_and_can_be_deleted(
+    root: Client, of_setting: DirectoryRole, settings: Any
+) -> None:
+    person = factories.person()
+    roles.apply(person, ["data-approvers"], "company")
+    settings.OIDC_GROUP_ROLES = {"data-approvers": ["Operators"]}
+    roles.store_configured()
+    assert not person.groups.exists()
+    of_setting.refresh_from_db()
+    assert (of_setting.is_on, of_setting.from_setting) == (False, "")
+    root.post(f"{TABLE}{of_setting.pk}/delete/", {"post": "yes"})
+    assert [str(one) for one in DirectoryRole.objects.all()] == ["data-approvers: Operators"]
+
+
 def test_rows_by_hand_are_deleted_and_not_together_with_one_of_the_environment(
     root: Client, of_setting: DirectoryRole
 ) -> None:
@@ -98,6 +112,36 @@ def test_a_named_administrator_stays_superuser(groups: None, settings: Any, is_n
     roles.apply(ann, set(), "company")
     ann.refresh_from_db()
     assert ann.is_superuser == is_named
+
+
+def test_the_last_superuser_loses_it_as_soon_as_there_is_another_one(groups: None) -> None:
+    row("admins", gives_superuser=True)
+    person = factories.person()
+    roles.apply(person, ["admins"], "company")
+    roles.apply(person, [], "company")
+    assert person.is_superuser, "nobody else could mend it"
+    assert "took away may do everything" not in LogEntry.objects.latest("pk").change_message
+    User.objects.create_superuser("root2")
+    roles.apply(person, [], "company")
+    assert not person.is_superuser and not person.is_staff
+
+
+def test_a_deleted_link_takes_its_roles_along(groups: None, settings: Any) -> None:
+    settings.OIDC_ISSUER, settings.LDAP_IS_ON = "https://login.example.com", True
+    row("data-approvers", group=Group.objects.get(name="Approvers"))
+    row("data-approvers", group=Group.objects.get(name="Operators"))
+    person = linked()
+    SocialAccount.objects.create(user=person, provider="ldap", uid="61")
+    roles.apply(person, ["data-approvers"], "company")
+    roles.apply(person, ["data-approvers"], "ldap")
+    SocialAccount.objects.get(user=person, provider="company").delete()
+    assert person.groups.count() == 2, "the other one gives them too"
+    SocialAccount.objects.filter(user=person).delete()
+    assert not person.groups.exists() and "link" in LogEntry.objects.latest("pk").change_message
+    again = linked()
+    roles.apply(again, ["data-approvers"], "company")
+    again.delete()
+    assert not User.objects.filter(pk=again.pk).exists()
 
 
 def test_a_row_that_opens_the_admin_takes_no_more_than_that(groups: None) -> None:
