@@ -115,7 +115,7 @@ def test_secrets_volumes_and_networks_are_declared() -> None:
 def test_no_secret_stands_in_the_environment() -> None:
     for service in SERVICES.values():
         for variable in service.get("environment", {}):
-            assert not re.search(r"(PASSWORD|SECRET|SECRET_KEY|API_KEY)$", variable), variable
+            assert not re.search(r"(PASSWORD|SECRET|SECRET_KEY|SECRET_KEY_FALLBACKS|API_KEY)$", variable), variable
 
 
 def test_images_are_pinned_and_ports_stay_on_this_machine() -> None:
@@ -193,6 +193,16 @@ def test_every_variable_reaches_the_containers(name: str) -> None:
         inside = given[name].startswith(("postgresql://", "redis://"))
         fixed = (service, name) == ("migrate", "STATEMENT_TIMEOUT")
         assert inside or fixed or re.match(rf"\$\{{{name}:[-?]", given[name]), given[name]
+
+
+def test_no_secret_is_offered_where_it_reaches_no_container() -> None:
+    example = (ROOT / ".env.example").read_text()
+    for service in OURS:
+        for variable, value in SERVICES[service]["environment"].items():
+            if variable.endswith("_FILE"):
+                assert re.search(rf"> secrets/{Path(value).name}\b", example), variable
+                offered = re.search(rf"^#?{variable.removesuffix('_FILE')}=(.*)", example, re.MULTILINE)
+                assert not offered or f"not here: secrets/{Path(value).name}" in offered[1], variable
 
 
 def test_the_defaults_stand_in_the_settings_alone() -> None:
