@@ -15,8 +15,8 @@ from portal.sign_on.models import DirectoryRole
 
 __all__ = ["people_admin"]
 
-# What allauth would offer and the portal does not use: providers stand in the environment, an account has one address,
-# and a second factor is removed with a reason, on the record.
+# What allauth would offer and the portal does not: providers stand in the environment, an address is changed with its
+# account, and a second factor is removed with a reason, on the record.
 for model in (SocialApp, SocialToken, SocialAccount, EmailAddress, Authenticator):
     if admin.site.is_registered(model):
         admin.site.unregister(model)
@@ -24,10 +24,14 @@ for model in (SocialApp, SocialToken, SocialAccount, EmailAddress, Authenticator
 
 @admin.register(DirectoryRole)
 class DirectoryRoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no parameters at run time
-    list_display = ("provider", "directory_group", "group", "gives_staff", "gives_superuser", "is_on")
+    list_display = ("directory_group", "of", "group", "gives_staff", "gives_superuser", "is_on", "from_setting")
     list_filter = ("is_on", "group")
     search_fields = ("directory_group",)
     fields = ("provider", "directory_group", "group", "gives_staff", "gives_superuser", "is_on")
+
+    @admin.display(description="provider", ordering="provider")
+    def of(self, role: DirectoryRole) -> str:
+        return role.get_provider_display() if role.provider else "any"
 
     def _mine(self, request: HttpRequest) -> bool:
         # Whoever edits this table could give themselves everything: no lesser right is enough.

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db import models
 
 PROVIDERS = (("company", "OpenID Connect"), ("saml", "SAML"), ("ldap", "LDAP"))
@@ -37,6 +38,10 @@ class DirectoryRole(models.Model):
     def __str__(self) -> str:
         given = [*([self.group.name] if self.group else []), *(flag.label for flag in self.flags)]
         return f"{self.directory_group}: {', '.join(given) or 'nothing'}"
+
+    def clean(self) -> None:
+        if not (self.group_id or self.flags):
+            raise ValidationError("Say what the members get: a portal group, or one of the two rights below it.")
 
     @property
     def flags(self) -> "list[Flag]":

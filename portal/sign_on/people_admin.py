@@ -15,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from portal import sessions
-from portal.sign_on import addresses, second_factor
+from portal.sign_on import addresses, local_accounts, second_factor
 from portal.sign_on.record import Topic, put_on_record
 
 _ONE = "Select one person: each removal has a reason of its own."
@@ -72,7 +72,7 @@ admin.site.unregister(User)
 class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # no parameters at run time
     form = PersonForm
     change_password_form = PasswordForm
-    list_display = ("username", "email", "first_name", "last_name", "is_staff", "second_factor")
+    list_display = ("username", "email", "first_name", "last_name", "is_staff", "has_second_factor")
     actions = ("remove_second_factor",)
 
     def get_queryset(self, request: HttpRequest) -> "QuerySet[User]":
@@ -85,9 +85,11 @@ class PeopleAdmin(UserAdmin):  # type: ignore[type-arg]  # no parameters at run 
         if "email" in form.changed_data:
             addresses.release(obj)
 
-    @admin.display(description="second factor", boolean=True)
-    def second_factor(self, person: User) -> bool:
-        return bool(person.has_second_factor)  # type: ignore[attr-defined]  # by get_queryset()
+    @admin.display(description="second factor")
+    def has_second_factor(self, person: User) -> str:
+        if not local_accounts.has_local_password(person):
+            return "not asked for here"
+        return "set up" if person.has_second_factor else "none"  # type: ignore[attr-defined]  # by get_queryset()
 
     @admin.action(description="Remove the second factor…", permissions=["change"])
     def remove_second_factor(self, request: HttpRequest, queryset: "QuerySet[User]") -> HttpResponse | None:

@@ -92,6 +92,13 @@ def test_each_mail_of_an_entry_may_be_that_of_the_account(directory: Directory, 
     assert is_logged_in(client) and User.objects.count() == 1
 
 
+def test_people_of_the_directory_do_not_read_that_somebody_asks_for_a_second_factor(directory: Directory) -> None:
+    directory.has("mia")
+    log_in(client := Client(), "mia")
+    page = client.get("/accounts/second-factor/").content.decode()
+    assert "beside which nothing else is asked for" in page and "asks you for a second factor" not in page
+
+
 def test_no_spelling_of_a_name_makes_a_second_account(directory: Directory) -> None:
     directory.has("mia.meyer")
     for name in ("mia.meyer", "Mia.Meyer", " MIA.MEYER ", "mia.meyer "):

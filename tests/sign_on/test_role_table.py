@@ -69,6 +69,23 @@ def test_what_the_environment_names_no_more_is_switched_off_and_can_be_deleted(
     assert [str(one) for one in DirectoryRole.objects.all()] == ["data-approvers: Operators"]
 
 
+def test_a_row_that_gives_nothing_is_not_taken(root: Client) -> None:
+    answer = root.post(f"{TABLE}add/", {"provider": "", "directory_group": "others", "group": "", "is_on": "on"})
+    assert "Say what the members get" in answer.content.decode() and not DirectoryRole.objects.exists()
+
+
+def test_the_tables_say_whose_rows_they_are_and_who_is_asked_elsewhere(root: Client, of_setting: DirectoryRole) -> None:
+    row("others", group=Group.objects.get(name="Approvers"))
+    page = root.get(TABLE).content.decode()
+    assert f'{of_setting.pk}/change/">data-approvers' in page and "OIDC_GROUP_ROLES" in page
+    assert '<td class="field-of">any' in page
+    person = linked()
+    person.set_unusable_password()
+    person.save()
+    people = root.get("/admin/auth/user/").content.decode()
+    assert "not asked for here" in people and ">none<" in people
+
+
 def test_rows_by_hand_are_deleted_and_not_together_with_one_of_the_environment(
     root: Client, of_setting: DirectoryRole
 ) -> None:

@@ -11,6 +11,7 @@ from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -35,6 +36,8 @@ _ENOUGH = f"You have {passkeys.MOST} passkeys, which is the most. Remove one tha
 _LAST = "It is your last one, and your company wants everybody in your group to have one. Add another one first."
 _WHY = "With a second factor a stolen password alone opens nothing."
 _FIRST = "Set one up, then the portal is open to you. It takes a minute."
+_ASKED_THERE = "You log in with your company, which asks you for a second factor itself."
+_NOT_ASKED = "You log in with the password of your company’s directory, beside which nothing else is asked for."
 View = Callable[..., HttpResponse]
 _pages = require_http_methods(["GET", "HEAD", "POST"])
 
@@ -54,7 +57,10 @@ def _for_local_passwords(view: View) -> View:
     @wraps(view)
     def shown(request: HttpRequest, *arguments: Any, **more: Any) -> HttpResponse:
         if not has_local_password(request.user):
-            return _page(request, "not_here")
+            is_of_ldap = (
+                settings.LDAP_IS_ON and SocialAccount.objects.filter(user=request.user, provider="ldap").exists()
+            )
+            return _page(request, "not_here", words=_NOT_ASKED if is_of_ldap else _ASKED_THERE)
         return view(request, *arguments, **more)
 
     return shown
