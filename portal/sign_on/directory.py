@@ -2,8 +2,6 @@
 
 import socket
 import ssl
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,11 +16,11 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from portal.sign_on.accounts import Away, Person, Refused
 from portal.sign_on.addresses import address_of
+from portal.sign_on.outgoing import Outage
 from portal.sign_on.words import NO_SUBJECT
 
 PROVIDER_ID = "ldap"
 CONNECTING, ANSWERING = 3, 5  # seconds, in which a thread waits
-ASKED_EVERY = 5  # seconds, while it is away
 MOST = 2_000  # groups of one person
 # Not those of one question: who types a strange name must not close the door to all others.
 _NO_ANSWER = (ldap.BUSY, ldap.CONNECT_ERROR, ldap.SERVER_DOWN, ldap.TIMEOUT, ldap.UNAVAILABLE)
@@ -52,24 +50,7 @@ class Entry:
         return next((values for key, values in self.attributes.items() if key.lower() == name.lower()), [])
 
 
-class _Outage:
-    """Remembers for some seconds that the directory does not answer, so that not every thread waits for it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._of, self._until = "", 0.0
-
-    def check(self) -> None:
-        with self._lock:
-            if self._of == settings.LDAP_URL and time.monotonic() < self._until:
-                raise Away("it did not answer a moment ago")
-
-    def begins(self) -> None:
-        with self._lock:
-            self._of, self._until = settings.LDAP_URL, time.monotonic() + ASKED_EVERY
-
-
-outage = _Outage()
+outage = Outage()
 
 
 def options() -> dict[int, Any]:
@@ -88,7 +69,7 @@ def _authorities() -> str:
 @contextmanager
 def connection() -> Iterator[Any]:
     """Bound as the portal's own account. Raises Away."""
-    outage.check()
+    outage.check(settings.LDAP_URL)
     try:
         link = ldap.initialize(settings.LDAP_URL)
         for option, value in options().items():
@@ -106,11 +87,12 @@ def connection() -> Iterator[Any]:
 
 def away(error: BaseException) -> Away:
     """What `error` of the directory is for operators. Where it does not answer at all nobody asks again at once."""
-    if isinstance(error, _NO_ANSWER):
-        outage.begins()
     said = error.args[0] if error.args and isinstance(error.args[0], dict) else {}
     why = _refused_certificate() if isinstance(error, ldap.SERVER_DOWN) else ""
-    return Away(f"{type(error).__name__}: {said.get('desc', '')} {why or said.get('info', '')}".strip())
+    found = Away(f"{type(error).__name__}: {said.get('desc', '')} {why or said.get('info', '')}".strip())
+    if isinstance(error, _NO_ANSWER):
+        outage.begins(settings.LDAP_URL, found)
+    return found
 
 
 def _refused_certificate() -> str:

@@ -58,7 +58,7 @@ class DirectoryAccounts(LDAPBackend):
         if not username or not password or is_named(username):
             return None
         try:
-            directory.outage.check()
+            directory.outage.check(settings.LDAP_URL)
             with self._places.place():
                 user: User | None = super().authenticate(request, username=username, password=password)
         except Refused as refused:

@@ -23,7 +23,7 @@ from portal.sign_on.outgoing import Kept
 
 log = logging.getLogger(__name__)
 PROVIDER_ID = "company"
-discovered, keys = Kept(300), Kept(300)
+discovered, keys = Kept[dict[str, Any]](300), Kept[Any](300)  # they change with a new key, a few times a year
 
 
 class CompanyProvider(OpenIDConnectProvider):
@@ -82,15 +82,15 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
 
     @property
     def openid_config(self) -> dict[str, Any]:
-        known = discovered.get(settings.OIDC_ISSUER)
-        if known is not None:
-            return dict(known)
+        return dict(discovered.get(settings.OIDC_ISSUER, self._discover))
+
+    def _discover(self) -> dict[str, Any]:
         config = super().openid_config
         # A document of another issuer would have people of that one taken for the company's (RFC 8414, 3.3).
         if not isinstance(config, dict) or config.get("issuer") != settings.OIDC_ISSUER:
             self.__dict__.pop("_openid_config", None)
             raise ProviderException("the discovery document names another issuer than OIDC_ISSUER")
-        return dict(discovered.put(settings.OIDC_ISSUER, config))
+        return dict(config)
 
     def get_callback_url(self, request: HttpRequest, app: Any) -> str:
         return f"{settings.PUBLIC_URL}{reverse('openid_connect_callback')}"  # as it is registered there
@@ -117,17 +117,16 @@ class CompanyAdapter(OpenIDConnectOAuth2Adapter):
         # allauth trusts TLS here and looks at no signature; nor does it know a clock that is off.
         from portal.sign_on import id_token as tokens  # brings cryptography, 8 MB: only where somebody logs in
 
-        known = keys.get(self.openid_config["jwks_uri"])
-        if known is None or not tokens.has_key_of(id_token, known):
-            known = self._fetch_keys()
+        known = keys.get(
+            self.openid_config["jwks_uri"], self._fetch_keys, lambda found: tokens.has_key_of(id_token, found)
+        )
         return tokens.claims_of(id_token, known, audience=app.client_id, issuer=settings.OIDC_ISSUER)
 
     def _fetch_keys(self) -> Any:
-        address = self.openid_config["jwks_uri"]
         with get_adapter().get_requests_session() as session:
-            answer = session.get(address)
+            answer = session.get(self.openid_config["jwks_uri"])
             answer.raise_for_status()
-        return keys.put(address, answer.json())
+        return answer.json()
 
     def _fetch_user_info(self, access_token: str) -> dict[str, Any]:
         with get_adapter().get_requests_session() as session:

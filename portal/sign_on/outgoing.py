@@ -3,10 +3,10 @@
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import requests
 import urllib3
@@ -16,7 +16,9 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
 
 PATIENCE = 5.0  # seconds for a call, its answer to the last byte included; and as many for a handshake of TLS
+ASKED_EVERY = 5  # seconds, while somebody does not answer
 LONGEST = 4 * 1024 * 1024  # bytes of an answer
+T = TypeVar("T")
 
 
 class Bounded(requests.Session):
@@ -116,20 +118,68 @@ class _Adapter(HTTPAdapter):
         return manager
 
 
-class Kept:
-    """What a provider says of itself, for some minutes: it changes with a new key, a few times a year."""
+class Outage:
+    """Remembers for some seconds that somebody does not answer, so that not every thread waits for it."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float = ASKED_EVERY) -> None:
         self._seconds = seconds
-        self._found: dict[str, tuple[float, Any]] = {}
+        self._of: Hashable = None
+        self._until = 0.0
+        self._error: Exception = OSError()
 
-    def get(self, url: str) -> Any:
-        moment, value = self._found.get(url, (0.0, None))
-        return value if time.monotonic() - moment < self._seconds else None
+    def check(self, whom: Hashable) -> None:
+        """Raises the error with which it began."""
+        if whom == self._of and time.monotonic() < self._until:
+            raise self._error.with_traceback(None)
 
-    def put(self, url: str, value: Any) -> Any:
-        self._found = {url: (time.monotonic(), value)}  # of the one provider
-        return value
+    def begins(self, whom: Hashable, error: Exception) -> None:
+        self._error, self._until, self._of = error, time.monotonic() + self._seconds, whom
+
+
+class Kept(Generic[T]):
+    """What a provider says of itself, for some time: one thread asks anew, and while that fails the old one serves."""
+
+    def __init__(self, seconds: float, asked_every: float = ASKED_EVERY) -> None:
+        self._seconds, self._outage, self._lock = seconds, Outage(asked_every), threading.Lock()
+        self.clear()
 
     def clear(self) -> None:
-        self._found = {}
+        self._source: Hashable = None
+        self._found: T | None = None
+        self._until = 0.0
+
+    def get(self, source: Hashable, ask: Callable[[], T], fits: Callable[[T], bool] = lambda _found: True) -> T:
+        """What `ask` returns for `source`, or raises; what does not fit is asked for at once."""
+        known = self._found if source == self._source else None
+        # Who comes while another one asks takes what is known; without that, there is something to wait for.
+        if known is None or not fits(known):
+            self._lock.acquire()
+        elif not self._lock.acquire(blocking=False):
+            return known
+        try:
+            return self._latest(source, ask, fits)
+        finally:
+            self._lock.release()
+
+    def _latest(self, source: Hashable, ask: Callable[[], T], fits: Callable[[T], bool]) -> T:
+        if source != self._source:
+            self.clear()
+        known = self._found
+        if known is not None and fits(known) and time.monotonic() < self._until:
+            return known
+        try:
+            self._outage.check(source)
+            known = self._ask(source, ask)
+        except Exception:
+            if known is None or not fits(known):
+                raise
+        return known
+
+    def _ask(self, source: Hashable, ask: Callable[[], T]) -> T:
+        try:
+            found = ask()
+        except Exception as error:
+            self._outage.begins(source, error)
+            raise
+        self._source, self._found, self._until = source, found, time.monotonic() + self._seconds
+        return found

@@ -1,8 +1,6 @@
 """The description that the company's SAML provider gives of itself: where people log in, and which keys sign."""
 
 import base64
-import threading
-import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,53 +13,30 @@ from onelogin.saml2.xml_utils import OneLogin_Saml2_XML
 
 from portal import environment
 from portal.sign_on.accounts import Away, Refused
-from portal.sign_on.outgoing import Bounded
+from portal.sign_on.outgoing import ASKED_EVERY, Bounded, Kept
 
 KEPT_FOR = 4 * 3600  # seconds; after that the old one serves as long as the new one cannot be had
-ASKED_EVERY = 5  # seconds, while it is away
 _METADATA = "{urn:oasis:names:tc:SAML:2.0:metadata}"
 BROKEN = "Your company’s log-in is not set up rightly. Its administrators, or the portal’s, have to mend that."
 
 
 class Description:
-    """The latest one, asked for by one thread at a time."""
+    """The latest one."""
 
     def __init__(self, kept_for: float = KEPT_FOR, asked_every: float = ASKED_EVERY) -> None:
-        self._kept_for, self._asked_every = kept_for, asked_every
-        self._lock = threading.Lock()
-        self._source: tuple[str, str] | None = None
-        self._found: dict[str, Any] | None = None
-        self._ask_again = 0.0
-        self._why: Away | Refused = Away("")
+        self._kept = Kept[dict[str, Any]](kept_for, asked_every)
 
     def get(self) -> dict[str, Any]:
-        """Raises Away and Refused."""
-        source = (settings.SAML_METADATA_URL, settings.SAML_METADATA)
-        # Who comes while another one asks takes the description that is known; without any, there is one to wait for.
-        known = self._found if source == self._source else None
-        if self._lock.acquire(blocking=known is None):
-            try:
-                if source != self._source:
-                    self._source, self._found, self._ask_again = source, None, 0.0
-                if time.monotonic() >= self._ask_again:
-                    self._renew(*source)
-                known = self._found
-            finally:
-                self._lock.release()
-        if known is None:
-            raise self._why
-        return known
+        """Raises Away and Refused: a page for maintenance has status 200, too."""
+        return self._kept.get((settings.SAML_METADATA_URL, settings.SAML_METADATA), self._ask)
 
-    def _renew(self, url: str, document: str) -> None:
+    def _ask(self) -> dict[str, Any]:
+        url = settings.SAML_METADATA_URL
         try:
-            self._found = parse(_fetch(url) if url else document.encode())
-            self._ask_again = time.monotonic() + self._kept_for
+            document = _fetch(url) if url else settings.SAML_METADATA.encode()
         except (OSError, requests.RequestException) as error:
-            self._why = Away(f"SAML_METADATA_URL: {type(error).__name__}: {error}")
-            self._ask_again = time.monotonic() + self._asked_every
-        except Refused as refused:  # a page for maintenance, with status 200
-            self._why = refused
-            self._ask_again = time.monotonic() + self._asked_every
+            raise Away(f"SAML_METADATA_URL: {type(error).__name__}: {error}") from None
+        return parse(document)
 
 
 description = Description()

@@ -307,6 +307,9 @@ def test_a_provider_that_hangs_is_given_up(odd: Odd) -> None:
     client = Client()
     nobody(log_in(odd, client), client, "does not answer just now")
     assert time.monotonic() - started < 6.4
+    started = time.monotonic()
+    nobody(log_in(odd, client), client, "does not answer just now")
+    assert time.monotonic() - started < 1, "nobody waits for it again within seconds"
 
 
 def test_an_answer_without_an_end_is_given_up(odd: Odd) -> None:

@@ -14,7 +14,7 @@ import requests
 import trustme
 from django.test import Client
 
-from portal.sign_on.outgoing import Bounded
+from portal.sign_on.outgoing import Bounded, Kept
 from tests.sign_on.providers import Mock, configure
 
 START = b"HTTP/1.1 200 OK\r\n"
@@ -110,3 +110,51 @@ def test_a_person_is_told_that_the_provider_does_not_answer(provider: Mock, sett
         configure(settings, address)
         answer = Client().get("/accounts/oidc/login/")
     assert answer.status_code == 503 and "does not answer just now" in answer.content.decode()
+
+
+class Source:
+    """What `Kept` asks; `answers` are values and errors, one after the other."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    def __call__(self) -> Any:
+        self.asked += 1
+        answer = self.answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+DOWN = requests.ConnectionError("down")
+
+
+def test_what_is_known_is_not_asked_for_until_it_is_old() -> None:
+    kept, source = Kept[str](60), Source("one")
+    assert {kept.get("a", source) for _ in range(3)} == {"one"} and source.asked == 1
+    assert kept.get("b", Source("of b")) == "of b", "another source has another value"
+
+
+def test_an_old_one_serves_while_no_new_one_can_be_had() -> None:
+    kept, source = Kept[str](0, asked_every=60), Source("one", DOWN)
+    assert [kept.get("a", source) for _ in range(3)] == ["one"] * 3
+    assert source.asked == 2, "once in vain, and then not for a minute"
+
+
+def test_without_any_the_error_is_told_and_for_a_while_nobody_asks() -> None:
+    kept, source = Kept[str](60, asked_every=0.2), Source(DOWN, "one")
+    for _ in range(2):
+        with pytest.raises(requests.ConnectionError, match="down"):
+            kept.get("a", source)
+    assert source.asked == 1
+    time.sleep(0.25)
+    assert kept.get("a", source) == "one"
+
+
+def test_what_does_not_fit_is_asked_for_at_once() -> None:
+    kept, source = Kept[str](60), Source("one", "two", DOWN)
+    assert kept.get("a", source) == "one"
+    assert kept.get("a", source, lambda found: found == "two") == "two"
+    with pytest.raises(requests.ConnectionError):
+        kept.get("a", source, lambda found: found == "three")
+    assert kept.get("a", source) == "two"
