@@ -12,12 +12,14 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
-from portal.sign_on import addresses
+from portal.sign_on import addresses, second_factor
 from portal.sign_on.local_accounts import is_named
 from portal.sign_on.record import Topic, put_on_record
 
 MOST_NAMES = 1_000
-_JOINED = "Joined to the company's log-in by the verified e-mail address. The password here has ended."
+_JOINED = (
+    "Joined to the company's log-in by the verified e-mail address. The password here has ended, with its factors."
+)
 _MADE = "Made at the first log-in by the company."
 
 
@@ -52,6 +54,10 @@ class Person:
         return self.email if self.email_is_verified else ""
 
     @property
+    def verified_emails(self) -> tuple[str, ...]:
+        return (self.email, *self.other_emails) if self.verified_email else ()
+
+    @property
     def uid(self) -> str:
         """One value for issuer and subject: the subject of one provider may be another person's at the next."""
         return hashlib.sha256(f"{self.issuer}\n{self.subject}".encode()).hexdigest()
@@ -65,8 +71,7 @@ def account_of(person: Person) -> User:
         known = SocialAccount.objects.filter(provider=person.provider, uid=person.uid).select_related("user").first()
         if known is not None:
             user = _for_the_company(known.user)
-            if person.verified_email:
-                addresses.follow(user, person.verified_email)
+            addresses.follow(user, person.verified_emails)
             return user
         try:
             with transaction.atomic():
@@ -74,7 +79,7 @@ def account_of(person: Person) -> User:
                 user = joined or _new(person)
                 SocialAccount.objects.create(provider=person.provider, uid=person.uid, user=user)
                 if person.verified_email:
-                    addresses.give(user, person.verified_email)
+                    addresses.give(user, addresses.of_account(user, person.verified_emails))
                 put_on_record(user, _JOINED if joined else _MADE, topic=Topic.ACCOUNT)
                 return user
         except IntegrityError:
@@ -137,6 +142,7 @@ def _with_mail(person: Person) -> User | None:
     _for_the_company(user)
     user.set_unusable_password()
     user.save(update_fields=["password"])
+    second_factor.end(user)
     return user
 
 
@@ -146,11 +152,14 @@ def _check_new(person: Person) -> None:
         return
     joined = SocialAccount.objects.filter(provider=person.provider).values("user")  # they are other people
     others = User.objects.exclude(pk__in=joined)  # closed ones too: who was shut out would come back as somebody new
-    if others.exclude(username__in=settings.LOCAL_ADMINISTRATORS).exists():
+    for name in settings.LOCAL_ADMINISTRATORS:
+        others = others.exclude(username__iexact=name)
+    if some := others.values_list("pk", flat=True).first():
         raise Refused(
             "Your company’s log-in did not confirm your e-mail address, so the portal cannot tell whether you have an "
             "account here already. Ask an administrator.",
-            "no verified address, while there are accounts that nobody of this provider has: one could be theirs",
+            "no verified address, while there are accounts that nobody of this provider has: one could be theirs, such "
+            f"as that of user {some}",
         )
 
 

@@ -4,6 +4,7 @@ also where two doors make an account at the same moment.
 
 import logging
 import unicodedata
+from collections.abc import Sequence
 
 from allauth.account.models import EmailAddress
 from django.contrib.auth.models import User
@@ -71,8 +72,16 @@ def other_holder(address: str, user: User) -> User | None:
         return next((holder for holder in holders(address) if holder.pk != user.pk), None)
 
 
-def follow(user: User, address: str) -> None:
-    """The provider has verified this address of somebody who has the account already."""
+def of_account(user: User, addresses: Sequence[str]) -> str:
+    """Of the addresses of a person, which come in any order, the one that the account has; else the first."""
+    return next((address for address in addresses if folded(address) == folded(user.email)), addresses[0])
+
+
+def follow(user: User, verified: Sequence[str]) -> None:
+    """The provider has verified these addresses, if any, of somebody who has the account already."""
+    if not verified:
+        return
+    address = of_account(user, verified)
     is_stored = EmailAddress.objects.filter(user=user, email=folded(address), verified=True).exists()
     if is_stored and folded(user.email) == folded(address):
         return

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from portal.sign_on import people_admin
+from portal.sign_on import people_admin, roles
 from portal.sign_on.models import DirectoryRole
 
 __all__ = ["people_admin"]
@@ -39,7 +39,7 @@ class DirectoryRoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no para
 
     def get_readonly_fields(self, request: HttpRequest, obj: DirectoryRole | None = None) -> tuple[str, ...]:
         # Changed, it would come back as it was beside what became of it.
-        return ("provider", "directory_group", "group") if obj and obj.from_setting else ()
+        return ("provider", "directory_group", "group") if obj and roles.is_configured(obj) else ()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return self._mine(request)
@@ -49,7 +49,7 @@ class DirectoryRoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no para
 
     def has_delete_permission(self, request: HttpRequest, obj: DirectoryRole | None = None) -> bool:
         # A row of the environment would come back with the next migration: it is switched off instead.
-        return self._mine(request) and not (obj and obj.from_setting)
+        return self._mine(request) and not (obj and roles.is_configured(obj))
 
 
 @admin.register(SocialAccount)

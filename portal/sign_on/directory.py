@@ -152,7 +152,7 @@ def person_of(entry: Entry) -> Person:
     """Raises Refused where there is no lasting subject."""
     if not entry.subject:
         raise Refused(NO_SUBJECT, f"the entry has not one {settings.LDAP_SUBJECT_ATTRIBUTE} (LDAP_SUBJECT_ATTRIBUTE)")
-    email, *others = [address_of(text) for text in entry.texts("mail")] or [""]
+    email, *others = list(filter(None, map(address_of, entry.texts("mail")))) or [""]
     return Person(
         provider=PROVIDER_ID,
         issuer=settings.LDAP_SUBJECT_ATTRIBUTE.lower(),

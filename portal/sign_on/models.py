@@ -25,7 +25,8 @@ class DirectoryRole(models.Model):
         "may do everything", default=False, help_text="Members have every right, those to decide included (superuser)."
     )
     is_on = models.BooleanField("in force", default=True)
-    from_setting = models.CharField(max_length=50, blank=True, editable=False)  # the variable that it was read from
+    # The variable that it was read from, or that had it once: `roles.NO_MORE`.
+    from_setting = models.CharField(max_length=50, blank=True, editable=False)
 
     class Meta:
         ordering = ("directory_group", "group__name")

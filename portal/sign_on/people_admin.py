@@ -4,7 +4,6 @@ from typing import Any, cast
 
 from allauth.socialaccount.models import SocialAccount
 from django import forms
-from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm, UserChangeForm
@@ -59,7 +58,7 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]  # no par
     def clean(self) -> dict[str, Any]:
         found = dict(super().clean() or self.cleaned_data)
         # It would be a second door, behind which the directory's word does not reach.
-        is_named = self.user.username in settings.LOCAL_ADMINISTRATORS
+        is_named = local_accounts.is_named(self.user.username)
         if found["set_usable_password"] and not is_named and SocialAccount.objects.filter(user=self.user).exists():
             self.add_error("password1", _THE_COMPANYS)
         return found

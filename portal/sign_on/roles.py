@@ -18,6 +18,7 @@ from portal.sign_on.record import Topic, put_on_record
 log = logging.getLogger(__name__)
 MOST_GROUPS = 2_000  # of one person; Entra ID itself leaves the list out above 200
 LONGEST = 255
+NO_MORE = " (no more)"  # behind the name of a setting that had the row
 _PROVIDERS = {"OIDC_GROUP_ROLES": "company", "SAML_GROUP_ROLES": "saml", "LDAP_GROUP_ROLES": "ldap"}
 Right = tuple[int | None, str]  # a portal group, or a flag of the account
 
@@ -30,15 +31,17 @@ def store_configured() -> None:
         configured = getattr(settings, setting)
         for directory_group, names in configured.items():
             _store(setting, directory_group, names)
+        if _PROVIDERS[setting] not in providers_on():
+            continue  # a shell without the environment of the portal has no say in it
         for role in DirectoryRole.objects.filter(from_setting=setting).select_related("group"):
             if role.group is None or role.group.name not in configured.get(role.directory_group, ()):
                 _release(role)
 
 
 def _release(role: DirectoryRole) -> None:
-    # Whoever took it out of the setting believes it gone. From now on it is a row like those made by hand.
+    # Whoever took it out of the setting believes it gone. Until it is there again it is a row like those made by hand.
     log.warning("%s has no “%s” any more: the row is switched off", role.from_setting, role)
-    role.from_setting, role.is_on = "", False
+    role.from_setting, role.is_on = role.from_setting + NO_MORE, False
     role.save(update_fields=["from_setting", "is_on"])
 
 
@@ -54,9 +57,17 @@ def _store(setting: str, directory_group: str, names: Collection[str]) -> None:
             group=group,
             defaults={"from_setting": setting},
         )
-        if not role.from_setting:  # written by hand before; deleted, it would come back as well
+        if role.from_setting != setting:  # by hand before, or not in the setting for a while
+            role.is_on = role.is_on or role.from_setting == setting + NO_MORE
             role.from_setting = setting
-            role.save(update_fields=["from_setting"])
+            role.save(update_fields=["from_setting", "is_on"])
+        elif not role.is_on:
+            log.warning("the row “%s” of %s was switched off in the admin, and gives nothing", role, setting)
+
+
+def is_configured(role: DirectoryRole) -> bool:
+    """Whether a setting has it now."""
+    return role.from_setting in _PROVIDERS
 
 
 def providers_on() -> set[str]:
@@ -89,12 +100,12 @@ def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
         by_others: set[Right] = set(grants.filter(provider__in=others).values_list("group_id", "flag"))
         named: set[Right] = {(role.group_id, "") for role in table if role.group_id}
         lost = (given | (named & _memberships(person))) - wanted - by_others
-        taken = _take(person, lost)
+        taken = _take(person, lost, stays=wanted | by_others)
         _give(person, wanted, provider)
         grants.exclude(provider__in=others).filter(_any_of(given - wanted - (lost - taken))).delete()
         DirectoryLook.objects.update_or_create(user=person, provider=provider, defaults={"at": timezone.now()})
         named_by = sorted({role.directory_group for role in held})
-        told = f"It names {len(directory_groups)} groups of the person; here count: {', '.join(named_by) or 'none'}."
+        told = f"Of the groups that it named these count here: {', '.join(named_by) or 'none'}."
         _record(person, gained=wanted - given, lost=taken, why=told)
     user.is_superuser, user.is_staff = person.is_superuser, person.is_staff
     for cache in ("_perm_cache", "_user_perm_cache", "_group_perm_cache"):
@@ -127,8 +138,9 @@ def take_back_of_link(instance: SocialAccount, origin: Any = None, **_signal: An
 
 
 def _take_back_one(person: User, grant: DirectoryGrant, others: Iterable[Right], why: str) -> None:
-    lost = {(grant.group_id, grant.flag)} - set(others)
-    taken = _take(person, lost)
+    stays = set(others)
+    lost = {(grant.group_id, grant.flag)} - stays
+    taken = _take(person, lost, stays=stays)
     _record(person, gained=set(), lost=taken, why=why)
     if taken == lost:
         grant.delete()
@@ -143,17 +155,20 @@ def _memberships(person: User) -> set[Right]:
     return {(pk, "") for pk in person.groups.values_list("pk", flat=True)}
 
 
-def _take(person: User, rights: set[Right]) -> set[Right]:
-    """What of it was taken away; the rest is to be tried again."""
+def _take(person: User, rights: set[Right], *, stays: set[Right]) -> set[Right]:
+    """What of it was taken away; the rest is to be tried again. `stays`: what somebody else gives."""
     person.groups.remove(*(pk for pk, _ in rights if pk))
     flags = {flag for _, flag in rights if flag}
-    spared = Flag.SUPERUSER in flags and _is_spared(person)
-    if Flag.SUPERUSER in flags and not spared:
+    if Flag.SUPERUSER in flags and not _is_spared(person):
         person.is_superuser = False
-    if flags and not person.is_superuser:
-        person.is_staff = person.is_staff and Flag.STAFF not in flags and Flag.SUPERUSER not in flags
+    # A superuser who cannot open the admin would be of no use.
+    keeps_staff = person.is_superuser or any(flag for _, flag in stays)
+    if flags and not keeps_staff:
+        person.is_staff = False
     person.save(update_fields=["is_superuser", "is_staff"])
-    return {(pk, flag) for pk, flag in rights if pk or not spared}
+    kept = {Flag.STAFF.value} if keeps_staff else set()
+    kept |= {Flag.SUPERUSER.value} if person.is_superuser else set()
+    return {(pk, flag) for pk, flag in rights if pk or flag not in kept}
 
 
 def _is_spared(person: User) -> bool:

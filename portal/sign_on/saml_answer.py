@@ -200,7 +200,8 @@ def _moment(text: str | None) -> datetime:
 def _person(response: OneLogin_Saml2_Response, config: OneLogin_Saml2_Settings) -> Person:
     attributes = response.get_attributes()
     found = {key: (_first(attributes, names) or [""])[0] for key, names in settings.SAML_ATTRIBUTES.items()}
-    email, *others = [address_of(text) for text in _first(attributes, settings.SAML_ATTRIBUTES["email"])] or [""]
+    sent = _first(attributes, settings.SAML_ATTRIBUTES["email"])
+    email, *others = list(filter(None, map(address_of, sent))) or [""]
     return Person(
         provider=PROVIDER_ID,
         issuer=config.get_idp_data()["entityId"],

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from allauth.socialaccount.models import SocialAccount
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY, logout
 from django.contrib.auth.models import User
@@ -14,7 +15,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
 from portal import rights
-from portal.sign_on.local_accounts import has_local_password
+from portal.sign_on.local_accounts import has_local_password, is_named
 
 BEGUN = "begun"
 _DECIDES = "connections.approve_request"
@@ -53,8 +54,13 @@ def _is_older(session: SessionBase) -> bool:
 def _is_limited(user: User) -> bool:
     if user.is_superuser:
         return True
-    by_directory = not has_local_password(user)
-    if by_directory and user.is_staff:
-        return True
     rights.read(user)
-    return user.has_perm(_DECIDES) or (by_directory and any(user.has_perm(right) for right in _BY_DIRECTORY))
+    if user.has_perm(_DECIDES):
+        return True
+    may_more = user.is_staff or any(user.has_perm(right) for right in _BY_DIRECTORY)
+    return may_more and _is_the_companys(user)
+
+
+def _is_the_companys(user: User) -> bool:
+    linked = SocialAccount.objects.filter(user=user)
+    return not is_named(user.username) and (not has_local_password(user) or linked.exists())

@@ -6,13 +6,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from importlib import import_module
 from typing import Any
 
 import pytest
 from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from allauth.socialaccount.models import SocialAccount
-from django.apps import apps
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
@@ -158,7 +157,7 @@ def test_spaces_around_an_address_make_no_other_one(db: None, sent: str) -> None
 )
 def test_what_is_no_address_is_none(db: None, sent: str) -> None:
     local("boss", email="boss@example.com")
-    with pytest.raises(Refused, match="names no verified e-mail address"):
+    with pytest.raises(Refused, match="did not confirm your e-mail address"):
         account_of(replace(OIDC, email=address_of(sent)))
 
 
@@ -204,6 +203,20 @@ def test_each_verified_address_of_a_person_finds_the_account(db: None) -> None:
         account_of(replace(LDAP, subject="62", email="ben@example.com", other_emails=("ben2@example.com",)))
 
 
+def test_the_order_of_the_addresses_changes_nothing(db: None) -> None:
+    mia = account_of(replace(LDAP, email="a@example.com", other_emails=("b@example.com",)))
+    account_of(replace(LDAP, email="b@example.com", other_emails=("a@example.com",)))
+    mia.refresh_from_db()
+    assert mia.email == EmailAddress.objects.get().email == "a@example.com"
+
+
+def test_a_second_factor_ends_with_the_password(db: None) -> None:
+    mia = local("mia", email=OIDC.email)
+    Authenticator(user=mia, type="totp", data={}).save()
+    account_of(OIDC)
+    assert not Authenticator.objects.exists()
+
+
 def test_who_comes_by_another_provider_is_told_so(db: None) -> None:
     account_of(OIDC)
     with pytest.raises(Refused, match="joined to another log-in of your company"):
@@ -225,7 +238,7 @@ def test_what_a_provider_does_to_an_account_is_on_the_record(db: None) -> None:
 
 def test_an_account_that_was_closed_does_not_come_back_as_a_new_one(db: None) -> None:
     User.objects.filter(pk=local("mia").pk).update(is_active=False)
-    with pytest.raises(Refused, match="names no verified e-mail address"):
+    with pytest.raises(Refused, match="did not confirm your e-mail address"):
         account_of(replace(OIDC, email_is_verified=False))
 
 
@@ -329,15 +342,3 @@ def test_two_accounts_that_share_one_already_can_still_be_edited(db: None, admin
     _first, second = local("mia", email="mia@example.com"), local("mia2", email="mia@example.com")
     assert change_address(admin_client, second, "mia@example.com").status_code == 302
     assert change_address(admin_client, second, "other@example.com").status_code == 302
-
-
-def test_accounts_of_before_get_the_row_of_their_address(db: None) -> None:
-    alone, twice, again = (local(name, email=f"{name[0]}@Example.com") for name in ("alone", "twice", "twice2"))
-    local("local", email="local@example.com")
-    for user in (alone, twice, again):
-        SocialAccount.objects.create(user=user, provider="company", uid=user.username)
-    migration = import_module("portal.sign_on.migrations.0005_verified_addresses")
-    for _ in range(2):
-        migration.store_addresses(apps, None)
-    row = EmailAddress.objects.get()
-    assert (row.user, row.email, row.verified, row.primary) == (alone, "a@example.com", True, True)

@@ -25,6 +25,7 @@ def root(groups: None) -> Client:
 
 @pytest.fixture
 def of_setting(groups: None, settings: Any) -> DirectoryRole:
+    settings.OIDC_ISSUER = "https://login.example.com"
     settings.OIDC_GROUP_ROLES = {"data-approvers": ["Approvers"]}
     roles.store_configured()
     return DirectoryRole.objects.get()
@@ -64,9 +65,41 @@ def test_what_the_environment_names_no_more_is_switched_off_and_can_be_deleted(
     roles.store_configured()
     assert not person.groups.exists()
     of_setting.refresh_from_db()
-    assert (of_setting.is_on, of_setting.from_setting) == (False, "")
+    assert (of_setting.is_on, of_setting.from_setting) == (False, "OIDC_GROUP_ROLES (no more)")
     root.post(f"{TABLE}{of_setting.pk}/delete/", {"post": "yes"})
     assert [str(one) for one in DirectoryRole.objects.all()] == ["data-approvers: Operators"]
+
+
+def test_a_line_that_comes_back_counts_again_unless_it_was_switched_off_by_hand(
+    of_setting: DirectoryRole, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    configured = settings.OIDC_GROUP_ROLES
+    for by_hand in (False, True):
+        DirectoryRole.objects.update(is_on=not by_hand)
+        for now in ({}, configured) if not by_hand else (configured,):
+            settings.OIDC_GROUP_ROLES = now
+            roles.store_configured()
+        of_setting.refresh_from_db()
+        assert (of_setting.is_on, of_setting.from_setting) == (not by_hand, "OIDC_GROUP_ROLES")
+    assert "was switched off in the admin" in caplog.text
+
+
+def test_a_shell_without_the_settings_switches_nothing_off(of_setting: DirectoryRole, settings: Any) -> None:
+    settings.OIDC_ISSUER, settings.OIDC_GROUP_ROLES = "", {}
+    roles.store_configured()
+    of_setting.refresh_from_db()
+    assert of_setting.is_on
+
+
+def test_who_has_a_right_by_another_row_too_keeps_it(groups: None) -> None:
+    row("admins", gives_superuser=True)
+    row("staff", gives_staff=True)
+    User.objects.create_superuser("root2")
+    person = factories.person()
+    roles.apply(person, ["admins", "staff"], "company")
+    DirectoryRole.objects.filter(gives_superuser=True).get().delete()
+    person.refresh_from_db()
+    assert (person.is_superuser, person.is_staff) == (False, True)
 
 
 def test_a_row_that_gives_nothing_is_not_taken(root: Client) -> None:
@@ -182,9 +215,9 @@ def test_what_was_given_is_on_the_record_with_the_groups_that_gave_it(groups: No
     told = [entry.change_message for entry in LogEntry.objects.order_by("pk")]
     assert told == [
         "The company's directory gave Approvers, may open the admin and took away nothing. "
-        "It names 3 groups of the person; here count: admins, deciders.",
+        "Of the groups that it named these count here: admins, deciders.",
         "The company's directory gave nothing and took away Approvers. "
-        "It names 2 groups of the person; here count: admins.",
+        "Of the groups that it named these count here: admins.",
         "The company's directory gave nothing and took away may open the admin. The table of roles was changed.",
     ]
 

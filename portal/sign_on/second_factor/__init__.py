@@ -103,6 +103,12 @@ def remove_all(user: User) -> None:
         SecondFactor.objects.update_or_create(user=user, defaults={"is_owed": True, "wrong_codes": 0})
 
 
+def end(user: User) -> None:
+    """With the password here, beside which it was asked for."""
+    Authenticator.objects.filter(user=user).delete()
+    SecondFactor.objects.filter(user=user).delete()
+
+
 def settle(request: HttpRequest, user: User) -> None:
     """It is set up: nothing is owed any more."""
     SecondFactor.objects.filter(user=user).update(is_owed=False)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from portal import throttle
 from portal.sign_on import second_factor
+from portal.sign_on.local_accounts import has_local_password
 from portal.sign_on.record import Topic, put_on_record
 from portal.sign_on.second_factor import codes, passkeys
 from portal.sign_on.second_factor.encryption import Unreadable
@@ -42,7 +43,7 @@ class CodeStage(LoginStage):
     def handle(self) -> tuple[HttpResponseBase | None, bool]:
         # People of the company's provider were asked there.
         by_password = "sociallogin" not in (self.login.signal_kwargs or {})
-        if not by_password or not second_factor.is_set_up(self.login.user):
+        if not (by_password and has_local_password(self.login.user) and second_factor.is_set_up(self.login.user)):
             return None, True
         # Neither a session of somebody else, nor one that somebody else may know, goes half-way.
         if self.request.user.is_authenticated:
