@@ -43,8 +43,11 @@ def counted_name(_request: HttpRequest, credentials: Credentials = None) -> str:
 
 
 def hashed_name(typed: str) -> str:
-    # A directory takes a name in any spelling: each with a counter of its own would be a try more for a guesser.
-    name = " ".join(unicodedata.normalize("NFKC", typed).casefold().split())
+    # A directory takes a name in any spelling, Active Directory without accents too (MS-ADTS, NORM_IGNORENONSPACE):
+    # each with a counter of its own would be a try more for a guesser.
+    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", typed).casefold())
+    letters = "".join(letter for letter in apart if unicodedata.category(letter) not in ("Mn", "Cf"))
+    name = " ".join(unicodedata.normalize("NFKC", letters).split())
     return salted_hmac("portal.throttle", name, algorithm="sha256").hexdigest()
 
 
