@@ -125,6 +125,10 @@ def read(posted: str) -> Answer:
         )
     except OneLogin_Saml2_ValidationError as error:
         raise _refused(error, response) from None
+    except OneLogin_Saml2_Error as error:
+        is_encrypted = error.code == OneLogin_Saml2_Error.PRIVATE_KEY_NOT_FOUND
+        why = "the assertion is encrypted" if is_encrypted else f"the answer cannot be read: code {error.code}"
+        raise Refused(words.BROKEN, why) from None
     except Refused:
         raise
     except Exception as error:  # noqa: BLE001  # bytes of strangers, read by a library that raises all kinds

@@ -113,6 +113,16 @@ def test_an_answer_of_another_shape_is_refused(saml: SamlProvider, caplog: Any, 
     assert "Traceback" not in caplog.text
 
 
+def test_an_encrypted_assertion_is_told_to_the_operator(saml: SamlProvider, caplog: Any) -> None:
+    saml.has("mia", **MIA)
+    client = Client()
+    xml = base64.b64decode(saml.answers(begin(client), "mia")).decode()
+    edited = re.sub(r"<(\w+:)Assertion .*</\1Assertion>", r"<\1EncryptedAssertion/>", xml, flags=re.DOTALL)
+    assert edited != xml
+    assert is_refused(come_back(client, base64.b64encode(edited.encode()).decode()), AGAIN)
+    assert "the assertion is encrypted" in caplog.text
+
+
 @pytest.mark.parametrize("posted", ["", "no base64!", "bm8geG1s", "PGE+PC9hPg==", "A" * 900_000, "\0"])
 def test_nonsense_is_refused_and_leaves_nothing(saml: SamlProvider, posted: str) -> None:
     assert is_refused(post(Client(), posted), AGAIN)
