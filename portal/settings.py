@@ -352,8 +352,9 @@ _COMPANY_DOORS = [door for door, is_on in (("/accounts/oidc/", OIDC_ISSUER), ("/
 REQUESTS_AT_ONCE = {  # strangers reach these too
     "/webhooks/": (1, 2),
     "/handover/": (2, 1),
-    # Where there are two, each has its own half: a provider that hangs does not close the other one's door.
-    **{door: (2, 2) if len(_COMPANY_DOORS) == 1 else (1, 1) for door in _COMPANY_DOORS},
+    # Where there are two, each has its own half: a provider that hangs does not close the other one's door. Nobody
+    # waits there, for whoever runs has less to wait for than whoever waits.
+    **{door: (2, 2) if len(_COMPANY_DOORS) == 1 else (2, 0) for door in _COMPANY_DOORS},
 }
 PERSON_REQUESTS_AT_ONCE = 2, 4  # a browser opens six connections
 

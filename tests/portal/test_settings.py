@@ -60,7 +60,7 @@ def test_two_doors_of_the_company_have_places_of_their_own() -> None:
     names = ("REQUESTS_AT_ONCE",)
     assert settings_of(PRODUCTION, *names) == {names[0]: others}
     assert settings_of({**PRODUCTION, **oidc}, *names) == {names[0]: {**others, "/accounts/oidc/": [2, 2]}}
-    each = {"/accounts/oidc/": [1, 1], "/accounts/saml/": [1, 1]}
+    each = {"/accounts/oidc/": [2, 0], "/accounts/saml/": [2, 0]}
     assert settings_of({**PRODUCTION, **oidc, **saml}, *names) == {names[0]: {**others, **each}}
 
 
