@@ -46,10 +46,10 @@ class Bounded(requests.Session):
             answer = super().request(method, url, *arguments, **more)
             with answer, _cut_off(answer.raw.shutdown, until - time.monotonic()):
                 found = _body(answer, until)
-        except (requests.ConnectionError, urllib3.exceptions.HTTPError) as error:
+        except Exception as error:  # of requests, of urllib3, of sockets, of what cannot be sent
             if time.monotonic() > until:  # it was cut off here
                 raise requests.ReadTimeout(f"no whole answer within {self._patience:g} seconds") from None
-            if isinstance(error, requests.ConnectionError):
+            if isinstance(error, requests.RequestException):
                 raise
             raise requests.ConnectionError(error) from None  # as `content` would say it
         answer._content, answer._content_consumed = found, True  # type: ignore[attr-defined]  # as `content` stores it
@@ -93,7 +93,11 @@ class _Plain(HTTPConnection):
 
 
 class _Tls(_Plain, HTTPSConnection):
-    pass
+    def connect(self) -> None:
+        super().connect()
+        link: Any = self.sock
+        if not hasattr(link, "shutdown"):  # by a proxy of https:// it is TLS within TLS
+            link.shutdown = link.socket.shutdown
 
 
 class _PlainPool(urllib3.HTTPConnectionPool):

@@ -1,5 +1,6 @@
 """A call to the provider ends in time and in one kind of error, whatever comes back."""
 
+import select
 import socket
 import ssl
 import threading
@@ -56,6 +57,34 @@ def answering(
         server.shutdown(socket.SHUT_RDWR)
 
 
+@contextmanager
+def behind_tls(address: str, context: ssl.SSLContext) -> Iterator[str]:
+    """A proxy that speaks TLS itself and hands on to the one at `address`."""
+    host, _colon, port = address.rpartition("/")[2].partition(":")
+
+    def serve(client: socket.socket) -> None:
+        with (
+            suppress(OSError),
+            context.wrap_socket(client, server_side=True) as outer,
+            socket.create_connection((host, int(port))) as inner,
+        ):
+            while True:
+                source = outer if outer.pending() else select.select([outer, inner], [], [])[0][0]
+                if not (part := source.recv(65536)):
+                    return
+                (inner if source is outer else outer).sendall(part)
+
+    def listen() -> None:
+        with suppress(OSError):
+            while True:
+                threading.Thread(target=serve, args=[server.accept()[0]], daemon=True).start()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=listen, daemon=True).start()
+        yield f"https://127.0.0.1:{server.getsockname()[1]}"
+        server.shutdown(socket.SHUT_RDWR)
+
+
 ODD = {
     "hangs": (START + b"Content-Length: 100\r\n\r\n12345", HANGS),
     "hangs without a length": (START + b"\r\n12345", HANGS),
@@ -101,6 +130,27 @@ def test_the_companys_proxy_is_asked_where_there_is_one(tmp_path: Path, settings
         with pytest.raises(requests.ReadTimeout), Bounded(str(tmp_path / "ca.pem"), PATIENCE) as session:
             session.get(wanted)
         assert time.monotonic() - began < 3 * PATIENCE
+
+
+def test_the_companys_proxy_may_speak_tls_itself(tmp_path: Path, settings: Any) -> None:
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority.issue_cert("login.example.invalid", "127.0.0.1").configure_cert(context)
+    wanted, authorities = "https://login.example.invalid/metadata", str(tmp_path / "ca.pem")
+    good = START + b"Content-Length: 4\r\n\r\ngood"
+    with answering(good, CUT, context) as address, behind_tls(address, context) as settings.SIGN_ON_PROXY_URL:
+        assert Bounded(authorities).get(wanted).content == b"good"
+    for sent, then in ODD.values():
+        with answering(sent, then, context) as address, behind_tls(address, context) as settings.SIGN_ON_PROXY_URL:
+            began = time.monotonic()
+            with pytest.raises(requests.RequestException), Bounded(authorities, PATIENCE) as session:
+                session.get(wanted)
+            assert time.monotonic() - began < 3 * PATIENCE
+
+
+def test_what_cannot_be_sent_is_the_same_error() -> None:
+    with answering(START, CUT) as address, pytest.raises(requests.RequestException), Bounded() as session:
+        session.get(address, headers={"Authorization": "Bearer \u0101"})
 
 
 @pytest.mark.sql
