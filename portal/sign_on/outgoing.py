@@ -137,7 +137,11 @@ class Outage:
             raise self._error.with_traceback(None)
 
     def begins(self, whom: Hashable, error: Exception) -> None:
-        self._error, self._until, self._of = error, time.monotonic() + self._seconds, whom
+        # Not `error` itself: its frames hold the request and the session of whoever came upon it.
+        self._error = type(error).__new__(type(error))
+        self._error.args = (str(error),)
+        self._error.__dict__.update(vars(error))
+        self._until, self._of = time.monotonic() + self._seconds, whom
 
 
 class Kept(Generic[T]):

@@ -1,10 +1,12 @@
 """A call to the provider ends in time and in one kind of error, whatever comes back."""
 
+import gc
 import select
 import socket
 import ssl
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +17,7 @@ import requests
 import trustme
 from django.test import Client
 
+from portal.sign_on.accounts import Refused
 from portal.sign_on.outgoing import Bounded, Kept
 from tests.sign_on.providers import Mock, configure
 
@@ -199,6 +202,23 @@ def test_without_any_the_error_is_told_and_for_a_while_nobody_asks() -> None:
     assert source.asked == 1
     time.sleep(0.25)
     assert kept.get("a", source) == "one"
+
+
+def test_an_error_that_is_told_again_keeps_nothing_of_the_call() -> None:
+    kept, held = Kept[str](60), []
+
+    def ask() -> str:
+        session = Bounded()
+        held.append(weakref.ref(session))
+        raise Refused("for the person", "for operators")
+
+    with pytest.raises(Refused):
+        kept.get("a", ask)
+    gc.collect()
+    assert held[0]() is None
+    with pytest.raises(Refused, match="for the person") as told:
+        kept.get("a", ask)
+    assert told.value.why == "for operators" and len(held) == 1
 
 
 def test_what_does_not_fit_is_asked_for_at_once() -> None:
