@@ -5,11 +5,13 @@ from datetime import timedelta
 from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.backends.base import VALID_KEY_CHARS, SessionBase
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
-# By the clock of the database, which may be ahead of the one that a session is judged by.
-KEPT = timedelta(hours=1)
+# By the clock of the database: where it is set ahead, a day or two must not log everybody out for good. Sessions of
+# nobody, whom that does no harm, are those of which strangers can make many.
+KEPT, KEPT_OF_NOBODY = timedelta(days=3), timedelta(hours=1)
 ON_THE_WAY = timedelta(minutes=15)  # to the company's provider and back
 _NOBODYS = "nobody"  # how the keys begin of sessions that were made before anybody had logged in
 PRUNED = 5_000  # after a long pause of the sweeper one DELETE of all would take longer than a statement may
@@ -35,8 +37,9 @@ def hold_briefly(session: SessionBase) -> None:
 def prune() -> None:
     """Forget sessions that are over: Django leaves their rows, with what a provider said of somebody at the log-in."""
     store = SessionStore.get_model_class()
-    over = store.objects.filter(expire_date__lt=Now() - KEPT).order_by("expire_date").values_list("pk", flat=True)
-    store.objects.filter(pk__in=list(over[:PRUNED])).delete()
+    nobodys = Q(session_key__startswith=_NOBODYS, expire_date__lt=Now() - KEPT_OF_NOBODY)
+    over = store.objects.filter(Q(expire_date__lt=Now() - KEPT) | nobodys).order_by("expire_date")
+    store.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:PRUNED])).delete()
 
 
 class SessionStore(db.SessionStore):

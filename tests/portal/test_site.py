@@ -26,6 +26,7 @@ from connections.demo.management.commands.seed_demo import PASSWORD, PEOPLE
 from connections.models import BreakerReason, CircuitBreaker, Heartbeat, Process
 from portal.logs import OneLine
 from portal.middleware import client_address
+from portal.sessions import SessionStore
 
 pytestmark = pytest.mark.sql
 
@@ -173,11 +174,21 @@ def test_a_session_is_written_every_five_minutes_only(as_user: AsUser) -> None:
 
 def test_the_sweeper_forgets_sessions_that_are_over(as_user: AsUser) -> None:
     here, gone = as_user("operator"), as_user("operator")
-    ended = timezone.now() - timedelta(hours=2)
-    Session.objects.filter(pk=gone.session.session_key).update(expire_date=ended)
+    stranger = SessionStore()
+    stranger.create()
+    for session, ended in ((gone.session, timedelta(days=4)), (stranger, timedelta(hours=2))):
+        Session.objects.filter(pk=session.session_key).update(expire_date=timezone.now() - ended)
     worker.sweep()
     assert [session.pk for session in Session.objects.all()] == [here.session.session_key]
     assert is_logged_in(here)
+
+
+def test_a_database_whose_clock_was_set_ahead_ends_no_session_for_good(as_user: AsUser) -> None:
+    here = as_user("operator")
+    # As a clock sees it that is two days ahead.
+    Session.objects.update(expire_date=timezone.now() + django_settings.SESSION_ABSOLUTE_LIMIT - timedelta(days=2))
+    worker.sweep()
+    assert Session.objects.filter(pk=here.session.session_key).exists()
 
 
 def test_log_in_changes_the_session_and_deactivation_ends_it(cast: dict[str, User]) -> None:
