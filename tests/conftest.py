@@ -23,7 +23,7 @@ from tests.waiting import may_wait
 
 # Rooms whose tests draw pages and read forms: that every page's and every post's statements run on PostgreSQL too is
 # shown by those of them that say `sql`, above all test_url_map, test_filing and test_guard_rails.
-PAGES = {"forms", "views", "portal"}
+PAGES = {"forms", "views", "portal", "sign_on"}
 IN_CI = os.environ.get("CI", "").lower() in {"1", "true"}
 
 

@@ -26,7 +26,7 @@ from tests.sign_on.saml import SamlProvider, role
 from tests.views.test_admin import confirm, fresh
 from tests.views.test_trust import CERTIFICATE, created
 
-pytestmark = pytest.mark.database
+pytestmark = pytest.mark.sql
 Verb = Callable[[User], Any]
 MIA: dict[str, Any] = {
     "email": "mia.meyer@example.com",
