@@ -14,9 +14,11 @@ document.addEventListener("htmx:beforeSwap", (event) => {
 });
 
 document.addEventListener("htmx:oobBeforeSwap", (event) => {
-  // A reason that is being typed stays until it is sent; the answer to it says what has happened meanwhile.
-  if (typed(event.detail.target)) event.detail.shouldSwap = false;
-  else keep(event.detail.target, event.detail.fragment);
+  const { target, fragment } = event.detail;
+  // A reason that is being typed stays until it is sent; the answer to it says what has happened meanwhile. A test that
+  // goes on is followed by its own part: exchanged meanwhile, that one's answer would find nothing to exchange.
+  if (typed(target) || target.querySelector("#dry-run-live[hx-get]")) event.detail.shouldSwap = false;
+  else keep(target, fragment);
 });
 
 // "An approver decides next" is no longer so once somebody has: the banner of what the reader did goes with the status.
