@@ -6,7 +6,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection
+from django.db import connection
+
+from portal.check_connection import asked
 
 _RIGHTS = """
     SELECT bool_or(pg_has_role(current_user, relowner, 'MEMBER')),
@@ -70,16 +72,7 @@ def check_database_role() -> Iterator[CheckMessage]:
     """What the role of DATABASE_URL may do beyond reading and writing rows; nothing where no database answers."""
     if connection.vendor != "postgresql":
         return
-    alone = connection.copy()
-    alone.settings_dict["OPTIONS"].pop("pool", None)  # its threads would outlive the command
-    try:
-        with alone.cursor() as cursor:
-            found = too_much(cursor)
-    except DatabaseError:
-        return
-    finally:
-        alone.close()
-    if found:
+    if found := asked(too_much):
         yield Warning(
             f"The database role of the portal may {' and '.join(found)}, so that whoever gets hold of it can rewrite "
             "the history.",

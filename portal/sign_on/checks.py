@@ -7,7 +7,8 @@ from django.conf import settings
 from django.contrib.auth.hashers import is_password_usable
 from django.contrib.auth.models import User
 from django.core.checks import CheckMessage, Tags, Warning, register
-from django.db import DatabaseError, connection
+
+from portal.check_connection import asked
 
 
 @register(Tags.security, deploy=True)
@@ -25,19 +26,9 @@ def check_named() -> Iterator[CheckMessage]:
 
 
 def check_accounts() -> Iterator[CheckMessage]:
-    """Nothing where no database answers, or none was migrated."""
     if not settings.LOCAL_ADMINISTRATORS:
         return
-    alone = connection.copy()
-    alone.settings_dict["OPTIONS"].pop("pool", None)  # its threads would outlive the command
-    try:
-        with alone.cursor() as cursor:
-            found = without_password(cursor)
-    except DatabaseError:
-        return
-    finally:
-        alone.close()
-    if found:
+    if found := asked(without_password):
         yield Warning(
             f"LOCAL_ADMINISTRATORS names {', '.join(found)}: there is no open account with a password here by that "
             "name, so it is no way in.",
