@@ -13,7 +13,16 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "Decide": ("ConnectionRequest", "ConnectionChange"),
     "Policy": ("ServiceRule", "PortalPolicy", "Preset", "CatalogEntry"),
     "Connections": ("Connection", "Handover", "SetupTestRun"),
-    "People": ("User", "Group", "DirectoryRole", "SocialAccount", "AccessAttempt", "AccessFailureLog", "AccessLog"),
+    "People": (
+        "User",
+        "Group",
+        "Team",
+        "DirectoryRole",
+        "SocialAccount",
+        "AccessAttempt",
+        "AccessFailureLog",
+        "AccessLog",
+    ),
     "Machinery": ("CircuitBreaker", "Notice", "Event", "Attempt"),
 }
 

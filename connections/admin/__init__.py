@@ -2,6 +2,6 @@
 policy are edited.
 """
 
-from connections.admin import changes, policy, presets, readonly, requests
+from connections.admin import changes, policy, presets, readonly, requests, teams
 
-__all__ = ["changes", "policy", "presets", "requests", "readonly"]
+__all__ = ["changes", "policy", "presets", "requests", "readonly", "teams"]

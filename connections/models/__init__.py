@@ -27,6 +27,7 @@ from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
 from connections.models.state_columns import move, move_one
 from connections.models.step import change_step_of, step_of, store_turn, with_change_step, with_step, with_turn
+from connections.models.team import Team, Writer, filed_for
 from connections.models.transition import StaleRow, claim, open_change, open_request, transition, transition_change
 from connections.models.trust import Trust
 from connections.models.webhook import WebhookDelivery

@@ -80,6 +80,11 @@ class ConnectionRequest(Approvable):
     )
 
     requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_requests")
+    # Whose members see and continue it; a draft only from the moment it is shared.
+    team = models.ForeignKey(
+        "connections.Team", models.SET_NULL, null=True, blank=True, related_name="requests", db_index=False
+    )
+    shared_at = models.DateTimeField(null=True, editable=False)
     source_owner = models.CharField(max_length=254, blank=True)
     reason = models.TextField(blank=True)
     idempotency_key = models.UUIDField(default=uuid.uuid4, editable=False)
@@ -127,6 +132,8 @@ class ConnectionRequest(Approvable):
         indexes = [
             models.Index(F("requester"), F("id").desc(), name="request_by_requester"),
             models.Index(fields=["requester", "status"], name="request_by_requesters_status"),
+            # Partial: the requests of people without a team pay nothing for it.
+            models.Index(F("team"), F("id").desc(), condition=Q(team__isnull=False), name="request_by_team"),
             # The last column, so that connections that exist are counted by the index alone.
             models.Index(F("status"), F("id").desc(), F("deleted_at_fivetran_at"), name="request_by_status"),
             models.Index(F("service"), F("id").desc(), name="request_by_service"),

@@ -14,6 +14,7 @@ from connections.models.event import Event, EventKind
 from connections.models.request import ConnectionRequest
 from connections.models.state_columns import move_one
 from connections.models.step import store_turn
+from connections.models.team import filed_for
 from connections.next_step import next_step
 from connections.states import CHANGE, CHANGE_OPEN, REQUEST, Actor, ChangeStatus, Machine, Status
 
@@ -44,14 +45,17 @@ def open_request(
     by: User | None = None,
     why: str = "",
     detail: dict[str, Any] | None = None,
+    team_id: int | None = None,
     **columns: Any,
 ) -> ConnectionRequest:
     """Insert a new request with its first event, in one transaction. A created one is adopted by an operator (`by`).
-    Raises IllegalTransition, IntegrityError.
+    It is that of the team with `team_id`, if `requester` is in it, else of the requester's only team. Raises
+    IllegalTransition, IntegrityError.
     """
     REQUEST.check(None, status, actor, why)
     with database_transaction.atomic():
         turn = next_step(status).owner.value
+        columns["team_id"] = filed_for(requester.pk, team_id)
         conn_request = ConnectionRequest.objects.create(status=status, requester=requester, turn=turn, **columns)
         _moved(conn_request.pk, None, status, 1, actor, by or requester, why, detail).save()
     conn_request.refresh_from_db()

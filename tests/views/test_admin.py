@@ -27,6 +27,7 @@ from connections.models import (
     Preset,
     ServiceRule,
     SetupTestRun,
+    Team,
 )
 from connections.queue import circuit_breaker
 from connections.states import Status
@@ -51,7 +52,8 @@ POLICY = {
     PortalPolicy,
     ServiceRule,
     Preset,
-}  # the company edits these; tests/catalog/test_policy.py, tests/forms/test_presets.py
+    Team,
+}  # the company edits these; tests/catalog/test_policy.py, tests/forms/test_presets.py, tests/teams/test_team.py
 
 
 def client(user: User) -> Client:

@@ -7,7 +7,7 @@ import pytest
 from allauth.socialaccount.models import SocialAccount
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.apps import apps
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.contrib.auth.tokens import default_token_generator
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -22,6 +22,7 @@ from connections.models import (
     Preset,
     ServiceRule,
     SetupTestRun,
+    Team,
 )
 from portal.sign_on.models import DirectoryRole
 from tests.views.test_url_map import ROLES, World, told, world
@@ -99,6 +100,7 @@ MODELS = {
     **{f"connections/{name}/": WINDOW for name in [*_WINDOWS.split(), "connectionrequest"]},
     **dict.fromkeys(("connections/servicerule/", "connections/preset/", "auth/group/", "auth/user/"), EDITED),
     **dict.fromkeys(("axes/accessattempt/", "axes/accesslog/", "axes/accessfailurelog/"), LOGS),
+    "connections/team/": EDITED | {"<path:object_id>/change/": _SAVED},  # its group is for good
     "sign_on/directoryrole/": EDITED,
     "socialaccount/socialaccount/": LINKS,
     "connections/portalpolicy/": POLICY,
@@ -134,6 +136,7 @@ def addresses(world: World, cast: dict[str, User]) -> dict[str, str]:
     SetupTestRun.objects.create(connection=conn_request.connection)
     ServiceRule.objects.create(service="s3")
     Preset.objects.create(name="Hourly")
+    Team.objects.create(group=Group.objects.create(name="Sales"))
     for single in (CircuitBreaker, PortalPolicy):
         single.objects.get_or_create(pk=1)
     AccessAttempt.objects.create(username="x", failures_since_start=1)
