@@ -75,6 +75,7 @@ MIDDLEWARE = [
     # with a session (OwnPages, SameSite), each answer masks its CSRF token anew, and each length is padded at random.
     "django.middleware.gzip.GZipMiddleware",
     "portal.middleware.no_store",
+    "portal.caller.remember_caller",  # before the session, whose end is an event too
     "portal.concurrency.AddressLimits",
     "connections.health.anonymous_probes",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -15,7 +15,7 @@ from connections.models.connection import (
     tests_in,
 )
 from connections.models.dry_run import DryRun
-from connections.models.event import Event, EventKind
+from connections.models.event import About, Event, EventKind
 from connections.models.handover import Handover, find_owner, owner_or, why_no_mail_reaches, why_not_mailed
 from connections.models.heartbeat import Heartbeat, Process
 from connections.models.notice import Notice, NoticeKind

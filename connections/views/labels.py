@@ -58,6 +58,19 @@ EVENTS: dict[EventKind, tuple[str, str]] = {
     EventKind.CHANGE_APPLIED: ("Change made at Fivetran", "success"),
     EventKind.CHANGE_FAILED: ("Change not made", "danger"),
     EventKind.REFUSAL_MENDED: ("Cause of the refusal mended", "info"),
+    EventKind.EDITED: ("Edited", "secondary"),
+    EventKind.REASSIGNED: ("Handed to somebody else", "warning"),
+    EventKind.SHARED: ("Draft shared", "secondary"),
+    EventKind.UNSHARED: ("Draft no longer shared", "secondary"),
+    EventKind.LOGGED_IN: ("Logged in", "secondary"),
+    EventKind.LOG_IN_REFUSED: ("Log-in refused", "warning"),
+    EventKind.LOGGED_OUT: ("Logged out", "secondary"),
+    EventKind.SECOND_FACTOR_CHANGED: ("Second factor changed", "info"),
+    EventKind.EXPORTED: ("Exported", "info"),
+    EventKind.RULE_CHANGED: ("Rule changed", "info"),
+    EventKind.POLICY_CHANGED: ("Policy changed", "info"),
+    EventKind.RIGHTS_CHANGED: ("Rights changed", "warning"),
+    EventKind.ERASED: ("Personal fields erased", "warning"),
 }
 
 _TEST_TONES = {"PASSED": "success", "SKIPPED": "secondary", "WARNING": "warning", "FAILED": "danger"}

@@ -87,7 +87,7 @@ def _check_history(verdict: Verdict, requests: Iterable[ConnectionRequest]) -> N
     """One event for each version, in a chain of moves that begins at the beginning and ends where the row stands."""
     chains: dict[int, list[Event]] = defaultdict(list)
     for event in Event.objects.filter(kind=EventKind.MOVED).order_by("version"):
-        chains[event.request_id].append(event)
+        chains[event.request_id or 0].append(event)
     for conn_request in requests:
         chain = chains[conn_request.pk]
         versions = [event.version for event in chain]

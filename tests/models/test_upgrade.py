@@ -46,6 +46,7 @@ RENAMED_COLUMNS = {
 ADDED_TABLES = ("dryrun", "team", "writer")
 ADDED_COLUMNS = {"paused_jobs", "turn", "tests_count", "tests_open", "syncs", "syncs_due_at", "syncs_not_before"}
 ADDED_COLUMNS |= {"team_id", "shared_at"}
+ADDED_COLUMNS |= {"address", "typed_name", *(f"about_{name}" for name in ("kind", "id", "name"))}
 # The messages that the workers of the version before may have left in the broker: (task, what its argument numbers).
 ABOUT_ONE: dict[str, type[models.Model]] = {
     "submit": ConnectionRequest,

@@ -21,7 +21,7 @@ MOST = 200  # entries of each kind that a page shows
 MOST_RUNS = 20
 MOST_PASSED = 5  # tests that passed which are shown one by one
 
-_ACTORS = {Actor.WORKER: "the portal", Actor.SWEEPER: "the portal", Actor.RECONCILER: "the portal"}
+_ACTORS: dict[str, str] = {Actor.WORKER: "the portal", Actor.SWEEPER: "the portal", Actor.RECONCILER: "the portal"}
 _ROUTINE = frozenset(Attempt.Call) - {Attempt.Call.CREATE, Attempt.Call.LOOK_UP}
 _TOLD_ELSEWHERE = (EventKind.TESTS_STORED, EventKind.DRY_RUN_ASKED)
 _WHY = {
@@ -161,7 +161,7 @@ def is_routine(attempt: Attempt) -> bool:
 
 def entry_of_event(event: Event) -> Entry:
     detail = event.detail if isinstance(event.detail, dict) else {}
-    who = "" if event.by else detail.get("who") or _ACTORS.get(Actor(event.actor), event.actor)
+    who = "" if event.by else detail.get("who") or _ACTORS.get(event.actor, event.actor)
     if event.kind != EventKind.MOVED:
         title, tone = labels.EVENTS[EventKind(event.kind)]
         return Entry(event.at, title, who, event.reason or str(detail.get("why", "")), tone, event.by)
