@@ -24,7 +24,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d")
 def restored(fivetran: Fivetran, tmp_path: Path) -> Iterator[str]:
     """Until the end of the test this process has the earlier database, as if it was dumped just now; the dump."""
     dump = _as_of_now((HERE / f"before_sign_on.{connection.vendor}.sql").read_text().replace(FIVETRAN, fivetran.url))
-    with _own_database(tmp_path / "restored.sqlite3"):
+    with own_database(tmp_path / "restored.sqlite3"):
         _load(dump)
         yield dump
 
@@ -51,7 +51,7 @@ def _as_of_now(dump: str) -> str:
 
 
 @contextmanager
-def _own_database(file: Path) -> Iterator[None]:
+def own_database(file: Path) -> Iterator[None]:
     """This process, its threads too, has another database, which is empty."""
     database: Any = connection
     before = database.settings_dict["NAME"]
