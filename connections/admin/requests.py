@@ -231,7 +231,7 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
 
     def _say(self, request: HttpRequest, decision: Decision, done: list[str], obstacles: list[str]) -> None:
         """One message of what was done, however many requests there were, and one of what was not."""
-        waiting = ConnectionRequest.objects.filter(status=Status.PENDING).exclude(requester=request.user.pk).count()
+        waiting = permissions.waiting_for(request.user).count()
         left = f"{waiting} left to decide." if waiting else "Nothing is left to decide."
         if len(done) == 1:
             self.message_user(request, f"Request {done[0]} is {decision.done}. {left}", messages.SUCCESS)

@@ -42,7 +42,6 @@ from connections.permissions.requests import (
     check_can_rerun_tests,
     check_can_test,
     check_can_withdraw,
-    check_own,
     not_a_draft,
     sees_all_of,
     visible_to,
@@ -57,9 +56,19 @@ from connections.permissions.rights import (
     is_approver,
     is_operator,
     logged_in,
-    oversees,
     rights_of,
     sees_everything,
+)
+from connections.permissions.teams import (
+    check_own,
+    continued_by,
+    continues,
+    in_a_team,
+    oversees,
+    team_ids,
+    teams_requests,
+    writers_of,
+    wrote,
 )
 from connections.permissions.trust import can_trust, check_can_trust, trust_approvers, trust_waiting_for
 from connections.permissions.turns import needing, own_waiting_for, to_approve, to_go_on_with

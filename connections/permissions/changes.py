@@ -3,16 +3,15 @@
 from connections.models import ConnectionChange, ConnectionRequest
 from connections.models.change import ConnectionChangeQuerySet
 from connections.permissions.requests import check_in_group, of_groups
-from connections.permissions.rights import Denied, Person, is_approver, oversees, sees_everything
+from connections.permissions.rights import Denied, Person, is_approver, sees_everything
+from connections.permissions.teams import continued_by, continues, oversees
 from connections.states import CHANGE_WITHDRAWABLE, ChangeStatus, Status
 
 
 def changes_visible_to(user: Person) -> ConnectionChangeQuerySet:
     if sees_everything(user):
         return ConnectionChange.objects.all()
-    if not user.is_active:
-        return ConnectionChange.objects.none()
-    return ConnectionChange.objects.filter(request__requester_id=user.pk)
+    return ConnectionChange.objects.filter(request__in=continued_by(user))
 
 
 def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
@@ -46,8 +45,10 @@ def _check_change_in(change: ConnectionChange, statuses: frozenset[ChangeStatus]
 
 
 def check_can_withdraw_change(user: Person, change: ConnectionChange) -> None:
-    if not user.is_active or change.requester_id != user.pk:
-        raise Denied(f"Only {change.requester} can withdraw this change.")
+    asked = user.is_active and change.requester_id == user.pk
+    # Whoever asked may have left: the connection's requester and team can take it back as well.
+    if not (asked or continues(user, change.request)):
+        raise Denied(f"Only {change.requester} and who continues the request can withdraw this change.")
     _check_change_in(change, CHANGE_WITHDRAWABLE, "withdraw")
 
 

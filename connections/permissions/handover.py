@@ -3,7 +3,8 @@
 from django.utils.crypto import constant_time_compare
 
 from connections.models import ConnectionRequest, Handover
-from connections.permissions.rights import Denied, Person, as_boolean, oversees
+from connections.permissions.rights import Denied, Person, as_boolean
+from connections.permissions.teams import oversees
 from connections.states import Status
 
 

@@ -1,9 +1,11 @@
 """Requests: who sees them, and who may submit, edit, withdraw, copy and decide them."""
 
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
-from connections.models import Batch, ConnectionRequest, Preset, Trust
+from connections.models import Batch, BatchRow, ConnectionRequest, Preset, Trust, Writer
 from connections.models.request import ConnectionRequestQuerySet
 from connections.permissions.rights import (
     Denied,
@@ -13,18 +15,29 @@ from connections.permissions.rights import (
     holders,
     is_approver,
     is_operator,
-    oversees,
     sees_everything,
+)
+from connections.permissions.teams import (
+    check_own,
+    continued_by,
+    continues,
+    in_a_team,
+    of_teams,
+    oversees,
+    teams_requests,
+    written_by,
+    wrote,
 )
 from connections.permissions.trust import trust_waiting_for
 from connections.states import EDITABLE, TESTS_OPEN, WITHDRAWABLE, Status
 
 
 def not_a_draft(user: Person, request: str = "") -> Q:
-    """A draft is private to its writer, also after it was withdrawn. `request` is the path to the request from another
-    model, with its `__`.
+    """A draft is private to its requester, also after it was withdrawn, until it is shared with the team. `request` is
+    the path to the request from another model, with its `__`.
     """
-    return Q(**{f"{request}submitted_at__isnull": False}) | Q(**{f"{request}requester_id": user.pk})
+    own = Q(**{f"{request}submitted_at__isnull": False}) | Q(**{f"{request}requester_id": user.pk})
+    return own | of_teams(user, request) if in_a_team(user) else own
 
 
 def visible_to(user: Person) -> ConnectionRequestQuerySet:
@@ -34,26 +47,27 @@ def visible_to(user: Person) -> ConnectionRequestQuerySet:
     if not user.is_active:
         return ConnectionRequest.objects.none()
     own = ConnectionRequest.objects.filter(requester_id=user.pk)
-    if not has_right(user, "approve_trust"):
-        return own
-    # Also what a colleague has approved meanwhile: a mail or an open page must not lead to a 404.
+    parts: list[QuerySet[Any, Any]] = [teams_requests(user).values("pk")] if in_a_team(user) else []
+    if has_right(user, "approve_trust"):
+        # Also what a colleague has approved meanwhile: a mail or an open page must not lead to a 404.
+        parts.append(trust_waiting_for(user).order_by().values("request"))
+        parts.append(Trust.objects.order_by().values("request"))
     # A union, because a condition with OR would walk the whole table.
-    waiting, approved = trust_waiting_for(user).order_by().values("request"), Trust.objects.order_by().values("request")
-    return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(waiting, approved))
+    return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(*parts)) if parts else own
 
 
 def can_see(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether `visible_to` holds `conn_request`, which was read already: of one's own no right is asked for."""
     if conn_request.requester_id == user.pk:
         return user.is_active
-    if sees_everything(user):
-        return conn_request.submitted_at is not None
+    if sees_everything(user) and conn_request.submitted_at is not None:
+        return True
     return visible_to(user).filter(pk=conn_request.pk).exists()
 
 
 def sees_all_of(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether the batch and the changes of a request that `user` sees exist for `user` too."""
-    return conn_request.requester_id == user.pk or sees_everything(user)
+    return continues(user, conn_request) or sees_everything(user)
 
 
 def batches_visible_to(user: Person) -> QuerySet[Batch]:
@@ -61,14 +75,21 @@ def batches_visible_to(user: Person) -> QuerySet[Batch]:
         return Batch.objects.all()
     if not user.is_active:
         return Batch.objects.none()
-    return Batch.objects.filter(requester_id=user.pk)
+    # Of a batch that is partly theirs the page shows that part.
+    continued = BatchRow.objects.filter(request__in=continued_by(user)).order_by().values("batch")
+    return Batch.objects.filter(pk__in=Batch.objects.filter(requester_id=user.pk).values("pk").union(continued))
 
 
-def approvers_for(requester: Person, preset: Preset | None = None) -> QuerySet[User]:
-    """The active users who may decide on requests of `requester`, never the requester; of a preset with a group, only
-    the members of that group.
+def approvers_for(
+    requester: Person, preset: Preset | None = None, conn_request: ConnectionRequest | None = None
+) -> QuerySet[User]:
+    """The active users who may decide on requests of `requester`, never the requester, nor who wrote `conn_request`; of
+    a preset with a group, only the members of that group.
     """
     found = holders("approve_request").exclude(pk=requester.pk or 0)
+    if conn_request is not None:
+        writers = Writer.objects.filter(request=conn_request).values("person")
+        found = found.exclude(pk=conn_request.requester_id).exclude(pk__in=writers)
     return found.filter(groups=preset.approvers_id) if preset is not None and preset.approvers_id else found
 
 
@@ -76,7 +97,7 @@ def waiting_for(user: Person) -> ConnectionRequestQuerySet:
     if not is_approver(user):
         return ConnectionRequest.objects.none()
     waiting = ConnectionRequest.objects.filter(of_groups(user), status=Status.PENDING)
-    return waiting.exclude(requester_id=user.pk).order_by("submitted_at", "id")
+    return waiting.exclude(requester_id=user.pk).exclude(written_by(user)).order_by("submitted_at", "id")
 
 
 def of_groups(user: Person, preset: str = "preset") -> Q:
@@ -107,11 +128,6 @@ def check_can_file(user: Person, preset: Preset | None = None, approvers: QueryS
     raise Denied("Nobody can approve this request yet: ask an administrator to add an approver.")
 
 
-def check_own(user: Person, conn_request: ConnectionRequest, verb: str) -> None:
-    if not user.is_active or conn_request.requester_id != user.pk:
-        raise Denied(f"Only {conn_request.requester} can {verb} this request.")
-
-
 def check_can_edit(user: Person, conn_request: ConnectionRequest) -> None:
     check_own(user, conn_request, "edit")
     if conn_request.state not in EDITABLE:
@@ -137,8 +153,9 @@ def check_can_test(user: Person, conn_request: ConnectionRequest) -> None:
 
 
 def check_can_copy_live(user: Person, connection_id: str) -> None:
-    asked = ConnectionRequest.objects.filter(connection_id=connection_id, requester_id=user.pk)
-    if not (is_approver(user) or is_operator(user) or (user.is_active and asked.exists())):
+    if is_approver(user) or is_operator(user):
+        return
+    if not continued_by(user).filter(connection_id=connection_id).exists():
         raise Denied("Only approvers, operators and who asked for a connection can copy it as it is at Fivetran.")
 
 
@@ -147,6 +164,8 @@ def check_can_decide(user: Person, conn_request: ConnectionRequest) -> None:
         raise Denied("Only approvers can decide on requests.")
     if conn_request.requester_id == user.pk:
         raise Denied("Nobody can decide on their own request.")
+    if wrote(user, conn_request):
+        raise Denied("You wrote a part of this request, so somebody else decides on it.")
     check_in_group(user, conn_request.preset, "requests")
     if conn_request.state is not Status.PENDING:
         by = f" by {conn_request.decided_by}" if conn_request.decided_by and conn_request.decided_at else ""

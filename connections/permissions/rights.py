@@ -69,17 +69,11 @@ def is_operator(user: Person) -> bool:
 
 def rights_of(user: Person) -> tuple[bool, ...]:
     """All that decides what `user` sees, besides who `user` is."""
-    return tuple(has_right(user, name) for name in (*_SEE_EVERYTHING, "approve_trust"))
+    return tuple(has_right(user, name) for name in (*_SEE_EVERYTHING, "approve_trust", "work_in_team"))
 
 
 def sees_everything(user: Person) -> bool:
     return any(has_right(user, name) for name in _SEE_EVERYTHING)
-
-
-def oversees(user: Person, conn_request: ConnectionRequest) -> bool:
-    """Whether `user` looks after the connection of this request, whatever its state."""
-    own = user.is_active and conn_request.requester_id == user.pk
-    return own or is_operator(user) or is_approver(user)
 
 
 def as_boolean(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:

@@ -3,8 +3,9 @@
 from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
-from connections.models import Connection, ConnectionRequest
+from connections.models import Connection, ConnectionRequest, Writer
 from connections.permissions.rights import Denied, Person, as_boolean, has_right, holders
+from connections.permissions.teams import written_by, wrote
 from connections.states import Status
 
 
@@ -13,12 +14,15 @@ def check_can_trust(user: Person, conn_request: ConnectionRequest) -> None:
         raise Denied("Only people with the right to approve certificates and fingerprints can do this.")
     if conn_request.requester_id == user.pk:
         raise Denied("Nobody can approve what is to be trusted for their own request.")
+    if wrote(user, conn_request):
+        raise Denied("You wrote a part of this request, so somebody else approves what is to be trusted for it.")
     if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:
         raise Denied("There is no connection to approve it for.")
 
 
 def trust_approvers(conn_request: ConnectionRequest) -> QuerySet[User]:
-    return holders("approve_trust").exclude(pk=conn_request.requester_id)
+    writers = Writer.objects.filter(request=conn_request).values("person")
+    return holders("approve_trust").exclude(pk=conn_request.requester_id).exclude(pk__in=writers)
 
 
 def trust_waiting_for(user: Person) -> QuerySet[Connection]:
@@ -26,7 +30,8 @@ def trust_waiting_for(user: Person) -> QuerySet[Connection]:
     if not has_right(user, "approve_trust"):
         return Connection.objects.none()
     waiting = Connection.objects.filter(trust_since__isnull=False, request__deleted_at_fivetran_at=None)
-    return waiting.exclude(request__requester_id=user.pk).order_by("trust_since", "pk")
+    others = waiting.exclude(request__requester_id=user.pk).exclude(written_by(user, "request"))
+    return others.order_by("trust_since", "pk")
 
 
 can_trust = as_boolean(check_can_trust)

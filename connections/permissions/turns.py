@@ -9,6 +9,7 @@ from connections.models.request import ConnectionRequestQuerySet
 from connections.permissions.changes import changes_waiting_for
 from connections.permissions.requests import waiting_for
 from connections.permissions.rights import Person, is_operator
+from connections.permissions.teams import in_a_team, teams_requests
 from connections.permissions.trust import trust_waiting_for
 from connections.states import Owner, Status
 
@@ -21,8 +22,12 @@ _WAITS_FOR_REQUESTER = (
 
 
 def own_waiting_for(user: Person) -> ConnectionRequestQuerySet:
-    """The requests of `user` that `user` has to go on with, drafts among them."""
-    return ConnectionRequest.objects.filter(_WAITS_FOR_REQUESTER, requester_id=user.pk)
+    """The requests that `user` has to go on with: the own ones with drafts, and those of colleagues who have left."""
+    own = ConnectionRequest.objects.filter(_WAITS_FOR_REQUESTER, requester_id=user.pk)
+    if not in_a_team(user):
+        return own
+    left = teams_requests(user).filter(_WAITS_FOR_REQUESTER, requester__is_active=False).exclude(status=Status.DRAFT)
+    return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(left.values("pk")))
 
 
 def to_approve(user: Person) -> QuerySet[Any, Any]:

@@ -129,7 +129,7 @@ def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
 
 
 def actor_of(by: User, conn_request: ConnectionRequest) -> Actor:
-    if by.pk == conn_request.requester_id:
+    if permissions.continues(by, conn_request):
         return Actor.REQUESTER
     return Actor.OPERATOR if permissions.is_operator(by) else Actor.APPROVER
 

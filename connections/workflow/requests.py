@@ -12,7 +12,7 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from connections import interactive, limits, notifications, permissions, tasks
-from connections.models import ConnectionRequest, NoticeKind, Preset, StaleRow, open_request, transition
+from connections.models import ConnectionRequest, NoticeKind, Preset, StaleRow, Writer, open_request, transition
 from connections.spec import payloads, source_key
 from connections.states import Actor, Status
 
@@ -47,13 +47,13 @@ class Filing:
         return payloads.Asked(self.values)
 
 
-def _columns(filing: Filing, by: User) -> dict[str, Any]:
+def _columns(filing: Filing, requester: User) -> dict[str, Any]:
     """The columns that hold what was typed, and those that lists and filters read."""
     values = dict(filing.values)
     limits.check_size(payloads.canonical(values))
     service, group_id = str(values.get("service") or ""), str(values.get("group_id") or "")
     schema = filing.asked.name
-    words = (schema, service, filing.service_name, group_id, filing.group_name, by.get_username())
+    words = (schema, service, filing.service_name, group_id, filing.group_name, requester.get_username())
     texts = {
         "reason": str(values.get("reason") or ""),
         "source_owner": str(values.get("source_owner") or ""),
@@ -93,12 +93,14 @@ def save_draft(*, by: User, filing: Filing, conn_request: ConnectionRequest | No
     permissions.check_can_edit(by, conn_request)
     if conn_request.state is not Status.DRAFT:
         raise permissions.Denied("It was submitted already: submit the changes, or leave it as it is.")
-    columns = _columns(filing, by)
+    columns = _columns(filing, conn_request.requester)
     if columns["values"] != conn_request.values:  # else it is the same draft, and what was tested is what it holds
         columns["version"] = F("version") + 1
     drafts = ConnectionRequest.objects.filter(status=Status.DRAFT, version=conn_request.version)
-    if drafts.filter(pk=conn_request.pk).update(**columns) != 1:
-        raise StaleRow("The draft was changed in another window.")
+    with transaction.atomic():
+        if drafts.filter(pk=conn_request.pk).update(**columns) != 1:
+            raise StaleRow("The draft was changed in another window.")
+        _record_writer(by, conn_request)
     conn_request.refresh_from_db()
     return conn_request
 
@@ -131,7 +133,7 @@ def submit(
     """
     stored = conn_request or _existing(by, filing)
     preset = stored.preset if stored else filing.preset
-    approvers = permissions.approvers_for(by, preset)
+    approvers = permissions.approvers_for(by, preset, stored)
     permissions.check_can_file(by, preset, approvers)
     if conn_request is None:
         conn_request = stored
@@ -173,12 +175,19 @@ def _to_pending(by: User, filing: Filing, conn_request: ConnectionRequest | None
         Status.PENDING,
         actor=Actor.REQUESTER,
         by=by,
-        columns={**_columns(filing, by), **_body_columns(filing)},
+        columns={**_columns(filing, conn_request.requester), **_body_columns(filing)},
         decided_by=None,
         decided_at=None,
         decision_reason="",
     )
+    _record_writer(by, conn_request)
     return conn_request
+
+
+def _record_writer(by: User, conn_request: ConnectionRequest) -> None:
+    """A colleague who wrote a version can never decide on the request."""
+    if by.pk != conn_request.requester_id:
+        Writer.objects.get_or_create(request=conn_request, person=by)
 
 
 def _take_latest_draft(conn_request: ConnectionRequest) -> None:
@@ -189,7 +198,7 @@ def _take_latest_draft(conn_request: ConnectionRequest) -> None:
 
 
 def withdraw(*, by: User, conn_request: ConnectionRequest, reason: str = "") -> None:
-    """Take back an own request that no worker has claimed."""
+    """Take back a request that no worker has claimed."""
     permissions.check_can_withdraw(by, conn_request)
     with transaction.atomic():
         _take_latest_draft(conn_request)

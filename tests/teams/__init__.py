@@ -14,6 +14,11 @@ def team(*members: User, name: str = "Finance") -> Team:
     return made
 
 
+def fresh(user: User) -> User:
+    """The same person without the rights that were read before."""
+    return User.objects.get(pk=user.pk)
+
+
 def pair(role: str = "requester", other: str = "requester") -> tuple[User, User]:
     """Two people of one team."""
     first, second = factories.person(role), factories.person(other)

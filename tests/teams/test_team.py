@@ -10,14 +10,9 @@ from django.test.utils import CaptureQueriesContext
 
 from connections.models import ConnectionRequest, Team, Writer
 from tests import factories
-from tests.teams import team
+from tests.teams import fresh, team
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
-
-
-def fresh(user: User) -> User:
-    """The same person without the rights that were read before."""
-    return User.objects.get(pk=user.pk)
 
 
 def test_a_request_is_filed_for_the_only_team_of_its_requester() -> None:

@@ -166,7 +166,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
         change,
         lambda: workflow.withdraw_change(by=queries.reader(request), change=change),
         f"Change #{pk} is withdrawn. Nothing is changed.",
-        entitled=change.requester_id == request.user.pk,
+        entitled=change.requester_id == request.user.pk or permissions.continues(request.user, change.request),
     )
 
 

@@ -97,7 +97,6 @@ def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = No
         change.state is ChangeStatus.PENDING and permissions.is_approver(user),
     )
     rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
-    own = change.requester_id == user.pk
     operates = step is ChangeStep.REFUSED_FOR_OPERATORS and permissions.is_operator(user)
     return ChangePage(
         change=change,
@@ -106,7 +105,7 @@ def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = No
         decides=decides,
         denied_reason=queries.denied_reason(permissions.check_can_approve_change, user, change) if decides else "",
         rejects=rejects,
-        withdraws=own and not queries.denied_reason(permissions.check_can_withdraw_change, user, change),
+        withdraws=not queries.denied_reason(permissions.check_can_withdraw_change, user, change),
         evidence=evidence_of_change(change) if decides else [],
         form=form or ReasonForm(),
         act=refusals.act_on_change(change.failure_code) if operates else "",

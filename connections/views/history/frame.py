@@ -35,7 +35,9 @@ class Frame:
     heads: SafeString
     addresses: dict[Tab, str]
 
-    def tabs(self, chosen: Filters, counts: dict[Tab, int]) -> list[tuple[str, str, str, str]]:
+    def tabs(
+        self, chosen: Filters, counts: dict[Tab, int], hidden: tuple[Tab, ...] = ()
+    ) -> list[tuple[str, str, str, str]]:
         """(address, words, size, aria-current); sizes are known where nothing else narrows the list."""
         return [
             (
@@ -45,6 +47,7 @@ class Frame:
                 "page" if tab is chosen.tab else "false",
             )
             for tab, address in self.addresses.items()
+            if tab not in hidden or tab is chosen.tab
         ]
 
 

@@ -55,7 +55,7 @@ def history(request: HttpRequest) -> HttpResponse:
     frame = frame_of(request, chosen)
     context = {
         "frame": frame,
-        "tabs": frame.tabs(chosen, counts),
+        "tabs": frame.tabs(chosen, counts, hidden=tabs.hidden(reader)),
         "pairs": list(chosen.pairs()),
         "page": page,
         "parts": [f"connections/history/_{name}.html" for name in (("table", "pages") if page.rows else ("none",))],
@@ -77,7 +77,7 @@ def _none(chosen: Filters, edge: Edge | None, sees_everything: bool) -> dict[str
     """What an empty list says, and where it leads."""
     start = reverse("connections:history")
     if not (edge or chosen.within_tab or chosen.tab):
-        whose = "" if sees_everything else " that you made"
+        whose = "" if sees_everything else " that you or your team made"
         sentence = f"Here stands every request for a connection{whose}, with what became of it. There is none yet."
         return {"sentence": sentence, "links": [(reverse("connections:new"), "Ask for the first one")]}
     if not (edge or chosen.within_tab):

@@ -20,6 +20,7 @@ COUNTED = 1000
 class Tab(Labelled):
     ALL = "", "All"
     NEEDS_ME = "needs-me", "Needs me"
+    TEAM = "team", "My team"
     WAITING = "waiting", "Waiting"
     LIVE = "live", "Live"
     FAILED = "failed", "Failed"
@@ -28,6 +29,7 @@ class Tab(Labelled):
 
 NOTHING = {
     Tab.NEEDS_ME: "Nothing waits for you.",
+    Tab.TEAM: "Nobody in your teams has asked for anything, or you are in no team.",
     Tab.WAITING: "Nothing is on its way: every request is decided and settled.",
     Tab.LIVE: "No connection exists yet.",
     Tab.FAILED: "Fivetran refused nothing.",
@@ -42,6 +44,8 @@ def rows_of(tab: Tab, visible: ConnectionRequestQuerySet, user: Person) -> Conne
     match tab:
         case Tab.NEEDS_ME:
             return submitted.filter(pk__in=permissions.needing(user))
+        case Tab.TEAM:
+            return permissions.teams_requests(user)
         case Tab.WAITING:
             return submitted.filter(status__in=sorted(LIVE))
         case Tab.LIVE:
@@ -59,6 +63,11 @@ def _lists(user: User) -> list[QuerySet[Any, Any]]:
     rest = permissions.to_go_on_with(user, nothing_to_approve=True)
     of_tabs = [rest if tab is Tab.NEEDS_ME else rows_of(tab, visible, user) for tab in Tab]
     return [*of_tabs, permissions.to_approve(user)]
+
+
+def hidden(reader: User) -> tuple[Tab, ...]:
+    """The tabs that can only be empty for `reader`."""
+    return () if permissions.in_a_team(reader) else (Tab.TEAM,)
 
 
 _counts = CountsForReader(_lists, COUNTED)

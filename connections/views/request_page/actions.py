@@ -71,7 +71,7 @@ def actions(user: Person, conn_request: ConnectionRequest) -> list[Action]:
         return Action(name, reverse(f"connections:{view}", args=[conn_request.pk]), reason, **more)
 
     found = []
-    mine = conn_request.requester_id == user.pk
+    mine = permissions.continues(user, conn_request)
     if mine and conn_request.state not in FINAL:
         found.append(action("Edit", "edit", permissions.check_can_edit, link=True))
     tests = connection_of(conn_request) is not None and conn_request.state is Status.CREATED

@@ -107,7 +107,9 @@ def may_act(user: Person, conn_request: ConnectionRequest, step: NextStep) -> bo
             return permissions.changes_waiting_for(user).filter(request=conn_request).exists()
     match step.owner:
         case Owner.REQUESTER:
-            return conn_request.requester_id == user.pk
+            # A colleague can go on with it at any time, and has to once the requester has left.
+            left = not conn_request.requester.is_active and permissions.continues(user, conn_request)
+            return conn_request.requester_id == user.pk or left
         case Owner.SOURCE_OWNER:
             return has_credentials(user, conn_request)
         case Owner.OPERATOR:

@@ -36,7 +36,8 @@ class Line:
 
 
 def lines(user: Person, conn_request: ConnectionRequest) -> Iterator[Line]:
-    yield Line("Requester", by=conn_request.requester)
+    yield Line("Requester", by=conn_request.requester, more=left(conn_request))
+    yield from of_team(conn_request)
     if preset := conn_request.preset:
         yield Line("Preset", str(preset), more=f", decided by {preset.approvers}" if preset.approvers else "")
     yield owner_line(conn_request)
@@ -47,6 +48,19 @@ def lines(user: Person, conn_request: ConnectionRequest) -> Iterator[Line]:
         yield Line("Asked for with others", f"Batch #{place.batch_id}", address=address, more=f", row {place.number}")
     if pk := conn_request.cloned_from_id:
         yield Line("Copy of", f"#{pk}", address=reverse("connections:request", args=[pk]))
+
+
+def left(conn_request: ConnectionRequest) -> str:
+    return "" if conn_request.requester.is_active else ", has no active account any more"
+
+
+def of_team(conn_request: ConnectionRequest) -> Iterator[Line]:
+    if conn_request.team is not None:
+        waits = conn_request.submitted_at is None and conn_request.shared_at is None
+        yield Line("Team", str(conn_request.team), more=", with whom it is not shared" if waits else "")
+    if getattr(conn_request, "has_writers", False):  # no query where nobody else did
+        for person in permissions.writers_of(conn_request):
+            yield Line("Also written by", by=person, more=", who cannot decide on it")
 
 
 def owner_line(conn_request: ConnectionRequest) -> Line:

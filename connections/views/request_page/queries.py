@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar, cast
 
 from django.contrib.auth.models import User
-from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
@@ -22,6 +22,7 @@ from connections.models import (
     Handover,
     Kind,
     Observation,
+    Writer,
     with_step,
 )
 from connections.people import display_name
@@ -51,6 +52,7 @@ def find(user: Person, pk: int, *, with_checks: bool = False) -> ConnectionReque
         "cloned_from",
         "preset__approvers",
         "batch_row",
+        "team__group",
         "handover__owner",
         "dry_run__asked_by",
     )
@@ -60,6 +62,7 @@ def find(user: Person, pk: int, *, with_checks: bool = False) -> ConnectionReque
     changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
     rows = rows.annotate(
+        has_writers=Exists(Writer.objects.filter(request=OuterRef("pk"))),
         latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
         listed_at=Subquery(Observation.objects.filter(pk=1).values("finished_at")),
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),

@@ -1,0 +1,97 @@
+"""Teams: whose requests somebody may see and continue besides their own, and who wrote a request."""
+
+from django.contrib.auth.models import User
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from connections.models import ConnectionRequest, Team, Writer
+from connections.models.request import ConnectionRequestQuerySet
+from connections.permissions.rights import Denied, Person, has_right, is_approver, is_operator
+
+_TEAMS, _WRITERS = "_team_ids", "_writer_ids"
+
+
+def in_a_team(user: Person) -> bool:
+    """Whether `user` may be in a team: known from the rights, so that people without one cost no query."""
+    return has_right(user, "work_in_team")
+
+
+def of_teams(user: Person, request: str = "") -> Q:
+    """The requests of the teams of `user`, and the drafts that were shared with them. `request` is the path to the
+    request from another model, with its `__`.
+    """
+    open_to_team = Q(**{f"{request}submitted_at__isnull": False}) | Q(**{f"{request}shared_at__isnull": False})
+    return Q(**{f"{request}team__in": Team.objects.of(user.pk).values("pk")}) & open_to_team
+
+
+def teams_requests(user: Person) -> ConnectionRequestQuerySet:
+    if not in_a_team(user):
+        return ConnectionRequest.objects.none()
+    return ConnectionRequest.objects.filter(of_teams(user))
+
+
+def continued_by(user: Person) -> ConnectionRequestQuerySet:
+    """The requests that `user` may continue: the own ones, and those of the own teams."""
+    if not user.is_active:
+        return ConnectionRequest.objects.none()
+    own = ConnectionRequest.objects.filter(requester_id=user.pk)
+    if not in_a_team(user):
+        return own
+    # A union, because a condition with OR would walk the whole table.
+    return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(teams_requests(user).values("pk")))
+
+
+def continues(user: Person, conn_request: ConnectionRequest) -> bool:
+    """Whether `user` is the requester, or in the team of the request; a draft is the team's once it is shared."""
+    if conn_request.requester_id == user.pk:
+        return user.is_active
+    if conn_request.team_id is None or (conn_request.submitted_at is None and conn_request.shared_at is None):
+        return False
+    return in_a_team(user) and conn_request.team_id in team_ids(user)
+
+
+def team_ids(user: Person) -> frozenset[int]:
+    """Read once for each `user` that a page or a verb has read."""
+    known: frozenset[int] | None = getattr(user, _TEAMS, None)
+    if known is None:
+        known = frozenset(Team.objects.of(user.pk).values_list("pk", flat=True))
+        setattr(user, _TEAMS, known)
+    return known
+
+
+def check_own(user: Person, conn_request: ConnectionRequest, verb: str) -> None:
+    if not continues(user, conn_request):
+        team = f" and the team “{conn_request.team}”" if conn_request.team_id else ""
+        raise Denied(f"Only {conn_request.requester}{team} can {verb} this request.")
+
+
+def oversees(user: Person, conn_request: ConnectionRequest) -> bool:
+    """Whether `user` looks after the connection of this request, whatever its state."""
+    if conn_request.requester_id == user.pk:
+        return user.is_active
+    return is_operator(user) or is_approver(user) or continues(user, conn_request)
+
+
+# --- who wrote it ----------------------------------------------------------------------------------------------------
+def wrote(user: Person, conn_request: ConnectionRequest) -> bool:
+    """Whether `user` is the requester, was it, or wrote any version: then never the one who decides."""
+    return conn_request.requester_id == user.pk or user.pk in _writer_ids(conn_request)
+
+
+def writers_of(conn_request: ConnectionRequest) -> QuerySet[User]:
+    return User.objects.filter(pk__in=_writer_ids(conn_request)).order_by("username")
+
+
+def _writer_ids(conn_request: ConnectionRequest) -> frozenset[int]:
+    # As of the version that was read: who writes another one makes a decision about this one stale.
+    known: frozenset[int] | None = getattr(conn_request, _WRITERS, None)
+    if known is None:
+        # A page that has read with the request that there are none need not ask again.
+        some = getattr(conn_request, "has_writers", True)
+        known = frozenset(conn_request.writers.values_list("person_id", flat=True)) if some else frozenset()
+        setattr(conn_request, _WRITERS, known)
+    return known
+
+
+def written_by(user: Person, request: str = "pk") -> Exists:
+    """For rows of requests; `request` is the path to the request's id from another model."""
+    return Exists(Writer.objects.filter(request=OuterRef(request), person=user.pk))
