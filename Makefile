@@ -2,9 +2,10 @@
 #             (EMPTY=1: without the data of the demo)
 # make lint   formatter, linter, types, templates                       make bench  the benchmarks
 # make pictures  those of docs/, from the demo                          (BASE=<commit>: that commit, measured in turn)
+# make audit  known vulnerabilities of what the lock files name (needs the network)
 # make chaos  a run full of faults (SEED=7 REQUESTS=400 UNIQUE_NAMES=0)
 .DEFAULT_GOAL := run
-.PHONY: run test lint bench chaos pictures lock clean
+.PHONY: run test lint bench chaos audit pictures lock clean
 
 PYTHON ?= python3
 PY := .venv/bin/python
@@ -37,6 +38,12 @@ pictures: .venv/.dev-ready
 # make exports what is given on its command line, so SEED=7 arrives in the environment
 chaos: .venv/.dev-ready
 	@$(PY) -m tests.chaos
+
+# Outside of .ci/run: what is known changes without a commit. Fails unless every package was audited and none is bad.
+audit:
+	@{ $(PYTHON) -m venv .venv-audit && .venv-audit/bin/python -m pip install --quiet --disable-pip-version-check \
+	  'pip-audit>=2.10,<3'; } || echo "pip-audit could not be installed (see above)"
+	@$(PYTHON) -m tests.audit .venv-audit/bin/pip-audit
 
 # The virtual environment. Debian ships Python without the part that makes one (python3-venv): then virtualenv makes it.
 .venv/bin/python:
@@ -89,4 +96,4 @@ lock:
 	@$(COMPILE) --upgrade --group clients -o requirements-clients.txt
 
 clean:
-	@rm -rf .venv .venv-clients .venv-lock .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache staticfiles
+	@rm -rf .venv .venv-clients .venv-lock .venv-audit .venv-bootstrap .mypy_cache .ruff_cache .pytest_cache staticfiles
