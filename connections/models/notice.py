@@ -15,6 +15,7 @@ class NoticeKind(models.TextChoices):
     FAILED = "failed", "Refused by Fivetran"
     ATTENTION = "attention", "Needs an operator"
     MENDED = "mended", "Can be submitted again"
+    REASSIGNED = "reassigned", "Has another requester"
     HANDOVER = "handover", "Your credentials are needed"
     HANDOVER_CODE = "handover_code", "Your code"
     HANDOVER_REMINDER = "handover_reminder", "Your credentials are still needed"

@@ -72,6 +72,7 @@ _SAID = {
         "an operator mended what Fivetran refused this request for. Nothing was created yet: submit a copy from its "
         "page:"
     ),
+    (NoticeKind.REASSIGNED, ""): "an operator handed this request to another person, who answers for it from now on:",
     (NoticeKind.ATTENTION, "for operators"): (
         "Fivetran does not do what this request asks for{code}, and its requester cannot mend that: {act}"
     ),
@@ -205,6 +206,8 @@ def of_request(notice: Notice, conn_request: ConnectionRequest) -> Mail:
         case NoticeKind.REJECTED | NoticeKind.CHANGES_REQUESTED:
             facts.append(("Decided by", _named(conn_request.decided_by)))
             quotes = [("Their reason", conn_request.decision_reason)]
+        case NoticeKind.REASSIGNED:
+            facts.append(("Requester", _named(conn_request.requester)))
         case NoticeKind.MENDED:
             quotes = [("What the operator did", conn_request.failure_message)]
     return Mail(

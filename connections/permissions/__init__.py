@@ -60,6 +60,9 @@ from connections.permissions.rights import (
     sees_everything,
 )
 from connections.permissions.teams import (
+    check_can_share,
+    check_can_take_over,
+    check_in_team,
     check_own,
     continued_by,
     continues,

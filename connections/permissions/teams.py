@@ -5,7 +5,9 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from connections.models import ConnectionRequest, Team, Writer
 from connections.models.request import ConnectionRequestQuerySet
+from connections.people import display_name
 from connections.permissions.rights import Denied, Person, has_right, is_approver, is_operator
+from connections.states import Status
 
 _TEAMS, _WRITERS = "_team_ids", "_writer_ids"
 
@@ -62,6 +64,35 @@ def check_own(user: Person, conn_request: ConnectionRequest, verb: str) -> None:
     if not continues(user, conn_request):
         team = f" and the team “{conn_request.team}”" if conn_request.team_id else ""
         raise Denied(f"Only {conn_request.requester}{team} can {verb} this request.")
+
+
+def check_can_share(user: Person, conn_request: ConnectionRequest) -> None:
+    if conn_request.requester_id != user.pk or not user.is_active:
+        raise Denied(f"Only {conn_request.requester} can share this draft.")
+    if conn_request.state is not Status.DRAFT:
+        raise Denied("It was submitted, and the team sees what was submitted.")
+    if not team_ids(user):
+        raise Denied("You are in no team, so there is nobody to share it with: ask an administrator.")
+
+
+def check_in_team(user: Person, team: Team) -> None:
+    if team.pk not in team_ids(user):
+        raise Denied("You are not in this team.")
+
+
+def check_can_take_over(to: User, conn_request: ConnectionRequest) -> None:
+    """Whether `to` can become the requester. The reason is for the operator who hands it over."""
+    name, number = display_name(to), f"request #{conn_request.pk}"
+    if not to.is_active:
+        raise Denied(f"{name} has no active account.")
+    if conn_request.requester_id == to.pk:
+        raise Denied(f"{name} has {number} already.")
+    if conn_request.approved_by_id == to.pk:
+        raise Denied(f"{name} approved it, so {number} goes to somebody else: nobody approves their own request.")
+    if conn_request.trusts.filter(approved_by=to).exists():
+        raise Denied(f"{name} approved what is trusted for it, so {number} goes to somebody else.")
+    if conn_request.changes.open().filter(approved_by=to).exists():
+        raise Denied(f"{name} approved a change of it that is on its way, so {number} goes to somebody else for now.")
 
 
 def oversees(user: Person, conn_request: ConnectionRequest) -> bool:

@@ -42,5 +42,6 @@ from connections.workflow.requests import (
     withdraw,
 )
 from connections.workflow.setup_tests import rerun_tests
+from connections.workflow.teams import reassign, share_draft, stop_sharing
 from connections.workflow.trust import approve_trust
 from connections.workflow.webhooks import Forged, Unusable, take_webhook

@@ -262,6 +262,19 @@ def revoke(*, by: Person, handover: Handover) -> None:
         _note_overseen(handover, EventKind.HANDOVER_REVOKED, by, f"Of {handover.owner_shown}", "")
 
 
+def follow_requester(*, by: User, conn_request: ConnectionRequest, former: User) -> None:
+    """Where the credentials were waited for from `former`, as the requester, the requester of now is asked."""
+    handover = Handover.objects.live().filter(request=conn_request, owner=former).first()
+    if handover is None:
+        return
+    handover.request, before = conn_request, handover.owner_shown
+    asked: dict[str, Any] = {"owner": conn_request.requester, "sent_at": Now(), "last_notified_at": Now()}
+    _renew(handover, HandoverState.WAITING, Actor.OPERATOR, reminders=0, **asked)
+    why = f"From {before} to {handover.owner_shown}"
+    Event.objects.note(conn_request, EventKind.HANDOVER_PASSED_ON, actor=Actor.OPERATOR, by=by, detail={"why": why})
+    notifications.tell_owner(handover, NoticeKind.HANDOVER)
+
+
 def _renew(handover: Handover, state: HandoverState, actor: Actor, **columns: Any) -> None:
     """Make everything that was given out invalid. Raises StaleRow if the row changed since it was read."""
     rows = Handover.objects.filter(pk=handover.pk, nonce=handover.nonce, state=handover.state)
