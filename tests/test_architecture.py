@@ -120,7 +120,8 @@ WRITERS: dict[str, dict[str, set[str]]] = {
     "state": MOVES,  # begins with the default of the column
     "tests": MOVES | {"models/connection.py": {"described"}},
     # Of the circuit breaker; the others are why somebody did something.
-    "reason": MOVES | {"models/event.py": {"note", "record"}, "permissions/rights.py": {"__init__"}},
+    "reason": MOVES
+    | {"models/event.py": {"note", "record"}, "worker/erase.py": {"_erase"}, "permissions/rights.py": {"__init__"}},
     "turn": MOVES
     | {
         "models/transition.py": {"open_request"},

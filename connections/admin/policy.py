@@ -50,6 +50,7 @@ class PortalPolicyAdmin(Editable):
     fieldsets = (
         ("Services", {"fields": ("only_listed_services",)}),
         ("Names", {"fields": ("naming_template", "naming_help")}),
+        ("Record", {"fields": ("erase_after_days",)}),
     )
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:

@@ -25,6 +25,7 @@ from connections.models.policy import PortalPolicy, ServiceRule, Stance
 from connections.models.preset import Preset
 from connections.models.request import ConnectionRequest
 from connections.models.reset_count import ResetCount
+from connections.models.seal import EventSeal
 from connections.models.state_columns import move, move_one
 from connections.models.step import change_step_of, step_of, store_turn, with_change_step, with_step, with_turn
 from connections.models.team import Team, Writer, filed_for

@@ -1,9 +1,10 @@
 """The company's rules for Fivetran's services and for names; edited in the admin, read by the form."""
 
-from django.core.validators import RegexValidator
+from django.core.validators import MinValueValidator, RegexValidator
 from django.db import models
 
 SERVICE_LENGTH = 100
+ERASE_AFTER_DAYS = 30  # at least; the triggers of the record hold it too
 # Text that a destination name may hold, and {placeholders}; what replaces those is checked as part of the name.
 TEMPLATE_PATTERN = r"^(?:[_a-z0-9]|\{[a-z][a-z0-9_]*\})*\Z"
 
@@ -58,6 +59,14 @@ class PortalPolicy(models.Model):
         "known; any other is asked for. Empty: no rule.",
     )
     naming_help = models.CharField(max_length=300, blank=True, help_text="Said beside the name, in your own words.")
+    erase_after_days = models.PositiveSmallIntegerField(
+        "erase personal fields after",
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(ERASE_AFTER_DAYS)],
+        help_text=f"Days, at least {ERASE_AFTER_DAYS}. Older events then no longer say who, from which address and in "
+        "which words; requests under way keep theirs. The record can still be verified. Empty: never.",
+    )
     changed_at = models.DateTimeField(auto_now=True)
 
     objects = PortalPolicyManager()

@@ -12,9 +12,11 @@ from connections.worker import (
     create,
     database_clock,
     dry_run,
+    erase,
     handover,
     poll_connections,
     reconcile,
+    seal,
     setup_tests,
     sweep,
     sync_history,
@@ -36,6 +38,11 @@ def _refresh_catalog() -> None:
 def _notify() -> None:
     database_clock.heed()
     notifications.send_due()
+
+
+def _erase() -> None:
+    seal.seal_forgotten()
+    erase.erase()
 
 
 JOBS: tuple[Job, ...] = (
@@ -138,6 +145,9 @@ JOBS: tuple[Job, ...] = (
         can_pause=False,
         tidy=(database_clock.put_right_if_set, sessions.prune),
     ),
+    # Nobody pauses the record.
+    Job(name="seal", label="Seal the record", work=seal.seal, every="SEAL_INTERVAL", can_pause=False),
+    Job(name="erase", label="Erase old personal fields", work=_erase, every="ERASE_INTERVAL", can_pause=False),
     # Last, so that nothing waits for a picture.
     Job(
         name="read_syncs",

@@ -43,7 +43,7 @@ RENAMED_COLUMNS = {
     "connectionrequest": {"form_token": "idempotency_key", "gone_at": "deleted_at_fivetran_at"},
     "circuitbreaker": {"closed_since": "open_since"},
 }
-ADDED_TABLES = ("dryrun", "team", "writer")
+ADDED_TABLES = ("dryrun", "eventseal", "team", "writer")
 ADDED_COLUMNS = {"paused_jobs", "turn", "tests_count", "tests_open", "syncs", "syncs_due_at", "syncs_not_before"}
 ADDED_COLUMNS |= {"team_id", "shared_at"}
 ADDED_COLUMNS |= {"address", "typed_name", *(f"about_{name}" for name in ("kind", "id", "name"))}

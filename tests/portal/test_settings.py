@@ -223,7 +223,7 @@ def test_tasks_lanes_and_schedules_are_those_of_the_jobs() -> None:
     assert {name for name in app.tasks if not name.startswith("celery.")} == set(jobs)
     assert app.conf.task_routes == {name: {"queue": job.lane.value} for name, job in jobs.items()}
     scheduled = import_module("connections.tasks").SCHEDULED
-    assert set(scheduled) == {"sweep", "notify", "observe", "refresh_catalog", "probe"}
+    assert set(scheduled) == {"sweep", "notify", "observe", "refresh_catalog", "probe", "seal", "erase"}
     wanted = {name: (getattr(settings, job.every), job.lane.value) for name, job in jobs.items() if job.every}
     assert scheduled == wanted
 
