@@ -11,10 +11,10 @@ from connections.views.handover import connect_card, owner_pages, owners
 from connections.views.history import export as export_file
 from connections.views.history import history
 from connections.views.home import home
-from connections.views.operations import adoption, operations_page
+from connections.views.operations import adoption, operations_page, reassignment
 from connections.views.reference import create_connection
 from connections.views.request_form import drafts, form
-from connections.views.request_page import decision, detail, export, handover_buttons
+from connections.views.request_page import decision, detail, export, handover_buttons, sharing
 
 app_name = "connections"
 urlpatterns = [
@@ -37,6 +37,8 @@ urlpatterns = [
     path("requests/<int:pk>/clone/", form.clone, name="clone"),
     path("requests/<int:pk>/status/", detail.status, name="status"),
     path("requests/<int:pk>/withdraw/", detail.withdraw, name="withdraw"),
+    path("requests/<int:pk>/share/<int:team>/", sharing.share, name="share_draft"),
+    path("requests/<int:pk>/stop-sharing/", sharing.stop, name="stop_sharing"),
     path("requests/<int:pk>/approve/", decision.approve, name="approve"),
     path("requests/<int:pk>/reject/", decision.reject, name="reject"),
     path("requests/<int:pk>/request-changes/", decision.request_changes, name="request_changes"),
@@ -60,6 +62,7 @@ urlpatterns = [
     path("operations/", operations_page.board, name="operations"),
     path("operations/adopt/", adoption.unclaimed, name="adopt_list"),
     path("operations/adopt/<str:connection_id>/", adoption.adopt, name="adopt_one"),
+    path("operations/hand-over/", reassignment.page, name="reassign"),
     path("operations/pause/", operations_page.pause, name="pause"),
     path("operations/resume/", operations_page.resume, name="resume"),
     path("operations/work/<slug:name>/pause/", operations_page.pause_kind, name="pause_kind"),

@@ -59,7 +59,7 @@ def filed_for(person_id: int, chosen: int | None = None) -> Subquery:
     """The id of the team for which `person_id` files: the `chosen` one of theirs, else their only one, else none. It is
     a part of the INSERT, so that filing takes no further statement, and the database has the last word.
     """
-    teams = Team.objects.filter(Q(pk=chosen) if chosen else Q(), group__user=person_id).order_by()
+    teams = Team.objects.filter(Q() if chosen is None else Q(pk=chosen), group__user=person_id).order_by()
     only = teams.values(every=models.Value(1)).annotate(n=Count("pk"), only=Min("pk")).filter(n=1)
     return Subquery(only.values("only"), output_field=BigIntegerField())
 

@@ -68,8 +68,10 @@ from connections.permissions.teams import (
     continues,
     in_a_team,
     oversees,
+    read_for,
     team_ids,
     teams_requests,
+    with_reader,
     writers_of,
     wrote,
 )

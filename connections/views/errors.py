@@ -68,7 +68,7 @@ def is_busy(error: BaseException | None) -> bool:
 
 def decided(
     request: HttpRequest,
-    verb: Callable[[], None],
+    verb: Callable[[], object],
     *,
     done: str,
     back: HttpResponse,

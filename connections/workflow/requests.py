@@ -41,6 +41,7 @@ class Filing:
     idempotency_key: uuid.UUID | None = None
     cloned_from: ConnectionRequest | None = None
     preset: Preset | None = None
+    team: int | None = None  # its id, where the requester is in several; 0 for none of them
 
     @cached_property
     def asked(self) -> payloads.Asked:
@@ -93,7 +94,7 @@ def save_draft(*, by: User, filing: Filing, conn_request: ConnectionRequest | No
     permissions.check_can_edit(by, conn_request)
     if conn_request.state is not Status.DRAFT:
         raise permissions.Denied("It was submitted already: submit the changes, or leave it as it is.")
-    columns = _columns(filing, conn_request.requester)
+    columns = _columns(filing, conn_request.requester) | _team_column(filing, by, conn_request)
     if columns["values"] != conn_request.values:  # else it is the same draft, and what was tested is what it holds
         columns["version"] = F("version") + 1
     drafts = ConnectionRequest.objects.filter(status=Status.DRAFT, version=conn_request.version)
@@ -117,6 +118,7 @@ def _open(status: Status, by: User, filing: Filing, **more: Any) -> ConnectionRe
         requester=by,
         idempotency_key=filing.idempotency_key or uuid.uuid4(),
         cloned_from=filing.cloned_from,
+        team_id=filing.team,
         preset=filing.preset,  # for good: an edit cannot get rid of what it fixes and of who approves
         **_columns(filing, by),
         **more,
@@ -175,13 +177,27 @@ def _to_pending(by: User, filing: Filing, conn_request: ConnectionRequest | None
         Status.PENDING,
         actor=Actor.REQUESTER,
         by=by,
-        columns={**_columns(filing, conn_request.requester), **_body_columns(filing)},
+        columns={
+            **_columns(filing, conn_request.requester),
+            **_body_columns(filing),
+            **_team_column(filing, by, conn_request),
+        },
         decided_by=None,
         decided_at=None,
         decision_reason="",
     )
     _record_writer(by, conn_request)
     return conn_request
+
+
+def _team_column(filing: Filing, by: User, conn_request: ConnectionRequest) -> dict[str, Any]:
+    """The team that the requester chose for a draft: it cannot be changed once others have read of it."""
+    fixed = conn_request.state is not Status.DRAFT or conn_request.shared_at is not None
+    if filing.team is None or fixed or by.pk != conn_request.requester_id:
+        return {}
+    if filing.team and filing.team not in permissions.team_ids(by):
+        raise permissions.Denied("You are not in this team.")
+    return {"team_id": filing.team or None}
 
 
 def _record_writer(by: User, conn_request: ConnectionRequest) -> None:

@@ -38,6 +38,8 @@ def share_draft(*, by: User, conn_request: ConnectionRequest, team: Team | None 
 def stop_sharing(*, by: User, conn_request: ConnectionRequest) -> None:
     """Make a shared draft private again. Who wrote in it stays on record."""
     permissions.check_can_share(by, conn_request)
+    if conn_request.shared_at is None:
+        raise StaleRow("It is not shared.")
     _set_shared(by, conn_request, EventKind.UNSHARED, "", shared_at=None)
 
 

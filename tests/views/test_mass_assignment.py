@@ -83,7 +83,15 @@ def snapshot() -> Snapshot:
     return found
 
 
-REQUEST_FORM = {one.name for one in FIELDS} | {"reason", "source_owner", "action", "form_token", "keep", "preset"}
+REQUEST_FORM = {one.name for one in FIELDS} | {
+    "reason",
+    "source_owner",
+    "action",
+    "form_token",
+    "keep",
+    "preset",
+    "team",
+}
 OFFERED: dict[str, set[str]] = {
     **dict.fromkeys(("new", "clone"), REQUEST_FORM),
     **dict.fromkeys(("edit", "autosave", "discard_draft"), REQUEST_FORM | {"version", "edited", "origin", "user"}),
@@ -93,6 +101,7 @@ OFFERED: dict[str, set[str]] = {
     "change_new": {"kind", "reason", "version"},
     "approve_trust": {"kind", "hash", "shown"},
     "batch_new": {"table", "action", "form_token", "checked", "file"},
+    "reassign": {"kinds", "to", "reason"},
     "adopt_one": {"owner", "reason"},
     **dict.fromkeys(("adopt", "send_again", "close", "pause"), {"decision_reason", "connection_id"}),
     "handover_code": {"code"},
@@ -150,13 +159,14 @@ DOES: dict[str, str] = {
     **dict.fromkeys(("batch_decide", "approve_trust", "refresh_catalog", "handover_pass_on"), "approver"),
     **dict.fromkeys(("handover_revoke", "run_tests", "pause", "resume", "send_again", "close"), "operator"),
     **dict.fromkeys(("adopt", "adopt_one", "hand_back"), "operator"),
-    **dict.fromkeys(("pause_kind", "resume_kind", "try_again"), "operator"),
+    **dict.fromkeys(("pause_kind", "resume_kind", "try_again", "reassign"), "operator"),
     **dict.fromkeys(("handover_code", "handover_send_code"), "nobody"),
     **dict.fromkeys(("handover_give", "handover_card", "handover"), "source owner"),
 }
 # Without Fivetran, without something to trust, or because it is all over in a moment: nothing is stored there.
 STORES_NOTHING = {"config_fields", "review", "webhook", "handover", "adopt", "adopt_one", "resume", "resume_kind"}
 STORES_NOTHING |= {"refresh_catalog", "approve_trust", "handover_send_code", "discard_draft"}
+STORES_NOTHING |= {"reassign", "share_draft", "stop_sharing"}  # of nobody, with no team, of what is not shared
 STORES_NOTHING |= {"password_change", "password_reset"}  # without what they ask for
 
 

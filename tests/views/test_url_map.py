@@ -41,7 +41,7 @@ GETS: dict[str, tuple[str, str]] = {
     "batch": ("batch", _MINE),
     "filter": ("", "L L 302 302 302 302 302 302"),  # to the clean address of the list
     "approvals": ("", _DECIDES),
-    **dict.fromkeys(("operations", "adopt_list"), ("", _OPERATES)),
+    **dict.fromkeys(("operations", "adopt_list", "reassign"), ("", _OPERATES)),
     "adopt_one": ("stranger", _OPERATES),
     "handover": (
         "link",
@@ -58,6 +58,9 @@ _OWN = "L L 302 404 403 403 403 403"
 _WHY = {"decision_reason": "x"}
 POSTS: dict[str, tuple[str, dict[str, str], str]] = {
     **dict.fromkeys(("new", "config_fields", "review", "batch_new"), ("", {}, _PAGE)),
+    "reassign": ("", {}, _OPERATES),
+    "share_draft": ("draft in team", {}, "L L 404 404 404 404 404 404"),  # of another team than the requester's
+    "stop_sharing": ("draft", {}, "L L 302 404 404 404 404 404"),
     "autosave": ("", {}, "L L 409 409 409 409 409 409"),  # a draft without a form
     "discard_draft": ("", {}, "L L 204 204 204 204 204 204"),
     "delete_draft": ("draft", {}, "L L 302 404 404 404 404 404"),  # a draft is its writer's alone
@@ -127,9 +130,11 @@ def world(cast: dict[str, User]) -> World:
     pending = factories.submitted(mine)
     given_up = Notice.objects.filter(request=pending)[0]
     Notice.objects.filter(pk=given_up.pk).update(tries=notifications.TRIES)
+    draft = factories.draft(mine)
     rows: dict[str, list[Any]] = {
         "": [],
-        "draft": [factories.draft(mine).pk],
+        "draft": [draft.pk],
+        "draft in team": [draft.pk, 0],
         "pending": [pending.pk],
         "attention": [factories.request_in(Status.ATTENTION, mine, decides).pk],
         "refused": [refused.pk],

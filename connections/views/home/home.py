@@ -64,6 +64,7 @@ def _waiting(request: HttpRequest) -> dict[str, Any]:
         "handovers": [rows.of_handover(handover) for handover in handovers],
         "waiting": [*map(rows.of_trust, to_trust), *map(rows.to_go_on_with, waiting)],
         "recent": [rows.of_request(row) for row in newest[:SHOWN]],
+        "team": _of_team(request.user),
         "everybody": [] if newest else _of_everybody(request.user),
         "health": [rows.of_connection(row) for row in newest if rows.is_live(row)][:CARDS],
         **drafts_of(request.user, mine_to_act),
@@ -78,13 +79,21 @@ def _sections(context: dict[str, Any]) -> Iterator[str]:
     # Somebody new reads first what this is, unless something waits already, or others' requests are theirs to read.
     is_new = not (context["recent"] or context["everybody"])
     yield from ("first", "waiting") if is_new and context["nothing_waits"] else ("waiting",)
-    yield from (name for name in ("drafts", "health", "everybody", "presets") if context[name])
+    yield from (name for name in ("drafts", "team", "health", "everybody", "presets") if context[name])
     if context["recent"]:
         yield from ("tiles", "recent")
     elif context["everybody"] or context.get("decide_links"):
         yield "tiles"
     elif not context["nothing_waits"]:
         yield "first"
+
+
+def _of_team(user: Person) -> list[rows.Row]:
+    """The newest of what colleagues asked for; no query for people without a team."""
+    if not permissions.in_a_team(user):
+        return []
+    theirs = permissions.teams_requests(user).exclude(requester_id=user.pk).order_by("-id")
+    return [rows.of_request(row) for row in theirs.values(*_COLUMNS, *rows.WHO, "saved_at", "preset__name")[:LISTED]]
 
 
 def _of_everybody(user: Person) -> list[rows.Row]:

@@ -22,6 +22,7 @@ from connections.states import Status
 from connections.views import labels
 from connections.views.errors import decided
 from connections.views.operations import charts
+from connections.views.operations.reassignment import left_behind
 from connections.views.request_page import queries
 from connections.workflow import jobs, operations
 
@@ -133,9 +134,16 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         "charts": charts.charts(hours),
         "processes": _processes_context(),
         "form": failed or pause,
+        "left_behind": _left_behind(),
         "pause_form": pause,
     }
     return board | {"sections": [f"connections/operations/_{name}.html" for name in _sections(board)]}
+
+
+def _left_behind() -> str:
+    count = len(left_behind().values_list("pk")[: COUNTED + 1])
+    who = "person without an active account has" if count == 1 else "people without an active account have"
+    return f": {in_words(count, COUNTED)} {who} something open" if count else ""
 
 
 def _sections(board: dict[str, Any]) -> list[str]:

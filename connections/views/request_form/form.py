@@ -81,7 +81,7 @@ def review(request: HttpRequest) -> HttpResponse:
 
 def own_request(request: HttpRequest, pk: int, *, tested: bool = False) -> ConnectionRequest:
     """404 where it does not exist for the reader, 403 where they may only read it; `tested` with its dry run."""
-    related = ("preset", "dry_run__asked_by") if tested else ("preset",)
+    related = ("preset", "team__group", "dry_run__asked_by") if tested else ("preset",)
     found = get_object_or_404(permissions.visible_to(queries.reader(request)).select_related(*related), pk=pk)
     permissions.check_own(queries.reader(request), found, "edit")
     return found
@@ -168,6 +168,7 @@ def filing_of(page: Page, form: RequestForm, *, submitting: bool) -> Filing:
         idempotency_key=page.token,
         cloned_from=page.origin,
         preset=page.preset,
+        team=page.team,
     )
 
 

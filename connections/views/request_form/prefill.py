@@ -2,6 +2,7 @@
 
 import uuid
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import Group, User
@@ -11,14 +12,15 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.text import Truncator
 
-from connections import workflow
+from connections import permissions, workflow
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.strangers import named, strangers, words_of_path
 from connections.forms.typed_text import tidy
-from connections.models import ConnectionRequest, Preset
+from connections.models import ConnectionRequest, Preset, Team
 from connections.people import display_name
 from connections.spec import characters
 from connections.states import Status
+from connections.views.request_page import sharing
 
 _NO_PRESET = "That preset is no longer offered. Below is what you typed, without it."
 _LOOKED_AT = "This request is waiting for approval. When you submit the changes, approvers have to look at it anew."
@@ -46,6 +48,7 @@ class Page:
     origin: ConnectionRequest | None = None
     live_origin: str = ""
     preset: Preset | None = None
+    team: int | None = None  # as it was posted; 0 for none
     token: uuid.UUID = field(default_factory=uuid.uuid4)
     banners: list[str] = field(default_factory=list)
     posted: bool = False
@@ -117,6 +120,26 @@ class Page:
     def keep(self) -> str:
         # The browser keeps texts under this name: another form, or another version, has another name.
         return f"{self.edited.pk}.{self.edited.version}" if self.edited else str(self.token)
+
+    @cached_property
+    def teams(self) -> list[tuple[int, str, bool]]:
+        """(id, name, whether it is chosen) of the requester's teams, where there are several to choose from."""
+        if not self.is_draft or (self.edited and self.edited.requester_id != self.by.pk):
+            return []
+        if not permissions.in_a_team(self.by):
+            return []
+        chosen = self.team if self.team is not None else self.edited.team_id if self.edited else None
+        mine = list(Team.objects.of(self.by.pk).select_related("group").order_by("group__name"))
+        return [(team.pk, str(team), team.pk == chosen) for team in mine] if len(mine) > 1 else []
+
+    @cached_property
+    def sharing(self) -> list[tuple[str, str]]:
+        """The buttons of a draft that is stored, for people in a team."""
+        return list(sharing.buttons(self.by, self.edited)) if self.edited else []
+
+    @property
+    def seen_by(self) -> str:
+        return sharing.words(self.edited) if self.edited else ""
 
     @property
     def back(self) -> str:
@@ -220,6 +243,7 @@ def not_taken_words(form: RequestForm, *, sent: bool) -> str:
 
 def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestForm:
     # The preset of a stored request is that request's for good; a new one has the preset it was opened with.
+    page.team = number(request.POST["team"]) if "team" in request.POST else None
     wanted = request.POST.get("preset", "")
     stored = page.edited or ConnectionRequest.objects.filter(requester=page.by, idempotency_key=page.token).first()
     if stored is not None:

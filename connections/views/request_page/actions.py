@@ -16,6 +16,7 @@ from connections.next_step import NextStep
 from connections.permissions import Person
 from connections.spec.refusals import Refusal, refusal_of
 from connections.states import FINAL, Status
+from connections.views.request_page import sharing
 from connections.views.request_page.head import may_act
 from connections.views.request_page.queries import connection_of, denied_reason
 from connections.views.request_page.sections import Section
@@ -32,6 +33,7 @@ class Action:
     denied_reason: str = ""
     link: bool = False
     tone: str = "outline-secondary"
+    in_sight: bool = False  # however long the menu is
     said_by: str = ""  # slug of the action beside which the same reason stands
 
     @property
@@ -74,6 +76,7 @@ def actions(user: Person, conn_request: ConnectionRequest) -> list[Action]:
     mine = permissions.continues(user, conn_request)
     if mine and conn_request.state not in FINAL:
         found.append(action("Edit", "edit", permissions.check_can_edit, link=True))
+    found += [Action(name, url, in_sight=True) for name, url in sharing.buttons(user, conn_request)]
     tests = connection_of(conn_request) is not None and conn_request.state is Status.CREATED
     if tests and permissions.oversees(user, conn_request):
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
@@ -88,6 +91,9 @@ def actions(user: Person, conn_request: ConnectionRequest) -> list[Action]:
         url = f"{reverse('connections:new')}?from_connection={conn_request.connection_id}"
         found.append(Action("Copy as it is at Fivetran", url, link=True))
     found += changing[-1:]  # what cannot be taken back comes last
+    if permissions.is_operator(user) and conn_request.submitted_at is not None:
+        address = f"{reverse('connections:reassign')}?request={conn_request.pk}"
+        found.append(Action("Hand over to somebody else", address, link=True))
     if mine and conn_request.state not in FINAL:
         found.append(action("Withdraw", "withdraw", permissions.check_can_withdraw, tone="outline-danger"))
     return found
@@ -150,7 +156,8 @@ def actions_of(user: Person, conn_request: ConnectionRequest, step: NextStep, fi
     found, leads = actions(user, conn_request), first.shown is not None
     if not leads and may_act(user, conn_request, step):
         found = [*review_of(conn_request, step), *with_primary(found, _PRIMARY.get(step, ""))]
-    in_sight = [one for one in found if one.is_primary or (one.name in _IN_SIGHT and not one.denied_reason)]
+    wanted = [one for one in found if (one.in_sight or one.name in _IN_SIGHT) and not one.denied_reason]
+    in_sight = [one for one in found if one.is_primary or one in wanted]
     return Actions(
         tasks=[first] if leads else [],
         buttons=sorted(in_sight, key=lambda one: not one.is_primary),

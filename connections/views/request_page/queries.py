@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar, cast
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, Max, OuterRef, QuerySet, Subquery
+from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.db.models.fields.json import KT
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
@@ -22,7 +22,6 @@ from connections.models import (
     Handover,
     Kind,
     Observation,
-    Writer,
     with_step,
 )
 from connections.people import display_name
@@ -62,7 +61,6 @@ def find(user: Person, pk: int, *, with_checks: bool = False) -> ConnectionReque
     changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
     rows = rows.annotate(
-        has_writers=Exists(Writer.objects.filter(request=OuterRef("pk"))),
         latest_event=Subquery(latest.annotate(last=Max("pk")).values("last")),
         listed_at=Subquery(Observation.objects.filter(pk=1).values("finished_at")),
         latest_attempt=Subquery(attempt.annotate(last=Max("pk")).values("last")),
@@ -72,7 +70,8 @@ def find(user: Person, pk: int, *, with_checks: bool = False) -> ConnectionReque
         group_told_at=Subquery(catalog_rows(Kind.GROUP, "group_id").values("detail_at")),
         **{f"breaker_{name}": Subquery(_BREAKER.values(name)) for name in _BREAKER_COLUMNS},
     )
-    found = get_object_or_404(with_step(rows), pk=pk)
+    found = get_object_or_404(with_step(permissions.with_reader(rows, user)), pk=pk)
+    permissions.read_for(user, found)
     if not permissions.can_see(user, found):
         raise Http404
     return found

@@ -1,0 +1,53 @@
+"""Whose requests are handed over, which of them, to whom, and why."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+
+from connections.forms.decisions import Prose
+from connections.forms.summary import PLAIN, Marked, Summed
+
+KINDS = (
+    ("requests", "Requests without a connection"),
+    ("connections", "Connections that exist"),
+    ("drafts", "Drafts, which you do not read"),
+)
+
+
+class ReassignForm(Summed):
+    """`with_kinds`: for all of one person's; else for one request."""
+
+    bound_field_class = Marked
+    kinds = forms.MultipleChoiceField(
+        label="What is handed over",
+        choices=KINDS,
+        initial=[kind for kind, _ in KINDS],
+        error_messages={"required": "Tick at least one"},
+        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
+    )
+    to = forms.CharField(
+        label="To",
+        help_text="The user name of who answers for it from now on. They are told by mail.",
+        max_length=150,
+        error_messages={"required": "Enter the user name of who answers for it from now on"},
+        widget=forms.TextInput(attrs=PLAIN),
+    )
+    reason = Prose(
+        label="Reason",
+        help_text="It stays with each request, where everybody who sees the request can read it.",
+        max_length=1000,
+        error_messages={"required": "Enter the reason: it stays with the requests"},
+        widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
+    )
+
+    def __init__(self, data: Any = None, *, with_kinds: bool) -> None:
+        super().__init__(data)
+        if not with_kinds:
+            del self.fields["kinds"]
+
+    def clean_to(self) -> User:
+        found = User.objects.filter(username=self.cleaned_data["to"].strip(), is_active=True).first()
+        if found is None:
+            raise forms.ValidationError("Enter the user name of somebody with an active account in this portal")
+        return found

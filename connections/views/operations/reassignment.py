@@ -1,0 +1,139 @@
+"""Handing the requests of a person, or one request, to somebody else."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.db.models import Exists, OuterRef, Q
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from connections import permissions, workflow
+from connections.forms.reassign import ReassignForm
+from connections.models import ConnectionRequest, StaleRow
+from connections.models.capped_count import CappedCount, in_words
+from connections.models.request import ConnectionRequestQuerySet
+from connections.people import display_name
+from connections.spec.characters import visible
+from connections.states import LIVE, Status
+from connections.views.request_form.prefill import number
+from connections.views.request_page import queries
+
+AT_ONCE = 200  # of one person in one go: each is a few statements
+LISTED = 50
+COUNTED = 1000
+# What of a person somebody has to answer for. A draft that was thrown away is nobody's business.
+_KINDS = {
+    "requests": Q(submitted_at__isnull=False) & ~Q(status=Status.CREATED),
+    "connections": Q(status=Status.CREATED),
+    "drafts": Q(status=Status.DRAFT),
+}
+_WORDS = {"requests": "request{} without a connection", "connections": "connection{}", "drafts": "draft{}"}
+_OPEN = Q(status__in=[Status.DRAFT, *sorted(LIVE)]) | Q(status=Status.CREATED, deleted_at_fivetran_at=None)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is handed over: all of `person`, or `conn_request` alone."""
+
+    person: User
+    conn_request: ConnectionRequest | None = None
+
+    @property
+    def title(self) -> str:
+        what = f"request #{self.conn_request.pk}" if self.conn_request else "the requests"
+        return f"Hand over {what} of {visible(display_name(self.person))}"
+
+    @property
+    def query(self) -> str:
+        one = self.conn_request
+        return f"?{urlencode({'request': one.pk} if one else {'person': self.person.get_username()})}"
+
+    def rows(self, kinds: Iterable[str]) -> ConnectionRequestQuerySet:
+        if self.conn_request is not None:
+            return ConnectionRequest.objects.filter(pk=self.conn_request.pk)
+        chosen = Q(pk__in=[])
+        for kind in kinds:
+            chosen |= _KINDS[kind]
+        return ConnectionRequest.objects.filter(chosen, requester=self.person).order_by("id")
+
+    @property
+    def counts(self) -> list[str]:
+        if self.conn_request is not None:
+            return []
+        counted = {kind: CappedCount(self.rows([kind]), COUNTED) for kind in _KINDS}
+        found = User.objects.filter(pk=self.person.pk).values_list(*counted.values()).get()
+        return [
+            f"{in_words(count, COUNTED)} {_WORDS[kind].format('' if count == 1 else 's')}"
+            for kind, count in zip(counted, found, strict=True)
+        ]
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def page(request: HttpRequest) -> HttpResponse:
+    permissions.check_can_operate(request.user)
+    subject = _subject(request)
+    if subject is None:
+        return _people(request)
+    form = ReassignForm(request.POST if request.method == "POST" else None, with_kinds=not subject.conn_request)
+    if request.method == "POST" and form.is_valid():
+        return _handed_over(request, subject, form)
+    listed = subject.rows(("requests", "connections")).order_by("-id")[:LISTED]
+    context = {"subject": subject, "form": form, "rows": listed, "counts": subject.counts}
+    return render(request, "connections/operations/reassign.html", context)
+
+
+def _subject(request: HttpRequest) -> Subject | None:
+    if pk := number(request.GET.get("request", "")):
+        conn_request = queries.find(request.user, pk)
+        return Subject(conn_request.requester, conn_request)
+    wanted = request.GET.get("person", "").replace("\0", "").strip()[:150]
+    person = User.objects.filter(username=wanted).first() if wanted else None
+    if wanted and person is None:
+        messages.warning(request, "Nobody has this user name.")
+    return Subject(person) if person is not None else None
+
+
+def _people(request: HttpRequest) -> HttpResponse:
+    return render(request, "connections/operations/reassign_people.html", {"people": list(left_behind()[:LISTED])})
+
+
+def left_behind() -> Any:
+    """The people without an active account who have something that somebody must answer for."""
+    theirs = ConnectionRequest.objects.filter(_OPEN, requester=OuterRef("pk"))
+    return User.objects.filter(Exists(theirs), is_active=False).order_by("username")
+
+
+def _handed_over(request: HttpRequest, subject: Subject, form: Any) -> HttpResponse:
+    given, by = form.cleaned_data, queries.reader(request)
+    rows = subject.rows(given.get("kinds", ())).select_related("requester")
+    done, obstacles = 0, []
+    for conn_request in rows[:AT_ONCE]:
+        try:
+            workflow.reassign(by=by, conn_request=conn_request, to=given["to"], reason=given["reason"])
+            done += 1
+        except (permissions.Denied, StaleRow) as obstacle:
+            obstacles.append(str(obstacle))
+    for level, words in _said(done, obstacles, display_name(given["to"]), rows.exists()):
+        messages.add_message(request, level, words)
+    if done and subject.conn_request is not None:
+        return redirect("connections:request", subject.conn_request.pk)
+    return redirect(f"{reverse('connections:reassign')}{subject.query if obstacles or rows.exists() else ''}")
+
+
+def _said(done: int, obstacles: list[str], name: str, more: bool) -> Iterator[tuple[int, str]]:
+    if done:
+        what = "1 is" if done == 1 else f"{done} are"
+        yield messages.SUCCESS, f"{what} handed over to {visible(name)}, who is told by mail."
+    if obstacles:
+        shown = " ".join(dict.fromkeys(obstacles[:10]))
+        yield messages.WARNING, f"{len(obstacles)} not handed over: {shown}"
+    if done == AT_ONCE and more:
+        yield messages.INFO, f"{AT_ONCE} are handed over at once: send the form again for the rest."
+    if not done and not obstacles:
+        yield messages.WARNING, "There was nothing of that kind to hand over."
