@@ -13,7 +13,11 @@ from portal.check_connection import asked
 _RIGHTS = """
     SELECT bool_or(pg_has_role(current_user, relowner, 'MEMBER')),
            bool_or(has_table_privilege(current_user, oid, 'TRUNCATE')),
-           bool_or(has_table_privilege(current_user, oid, 'TRIGGER'))
+           bool_or(has_table_privilege(current_user, oid, 'TRIGGER')),
+           bool_or(
+               relname IN ('connections_event', 'connections_eventseal')
+               AND has_table_privilege(current_user, oid, 'UPDATE, DELETE')
+           )
     FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
 """
 _SHORT = 32  # characters; a shorter secret of a webhook is not a random one
@@ -74,9 +78,10 @@ def check_database_role() -> Iterator[CheckMessage]:
         return
     if found := asked(too_much):
         yield Warning(
-            f"The database role of the portal may {' and '.join(found)}, so that whoever gets hold of it can rewrite "
+            f"The database role of the portal may {', '.join(found)}, so that whoever gets hold of it can rewrite "
             "the history.",
-            hint="Let one role own the tables and migrate, and another one run: docs/postgresql-roles.sql.",
+            hint="Let one role own the tables and migrate, and another one run: docs/postgresql-roles.sql, and then "
+            "docs/postgresql-record.sql.",
             id="connections.W006",
         )
 
@@ -84,5 +89,10 @@ def check_database_role() -> Iterator[CheckMessage]:
 def too_much(cursor: Any) -> list[str]:
     """What PostgreSQL lets the role of `cursor` do to the tables that a portal never does, in words."""
     cursor.execute(_RIGHTS)
-    words = ("change and drop tables and switch off their triggers", "empty tables (TRUNCATE)", "add triggers")
+    words = (
+        "change and drop tables and switch off their triggers",
+        "empty tables (TRUNCATE)",
+        "add triggers",
+        "change and delete rows of the record",
+    )
     return [text for text, may in zip(words, cursor.fetchone(), strict=True) if may]

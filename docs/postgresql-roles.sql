@@ -7,6 +7,7 @@
 -- then set a password for each (\password portal_owner, \password portal_app) and use
 --     DATABASE_URL=postgresql://portal_owner:…  STATEMENT_TIMEOUT=0  python manage.py migrate
 --     DATABASE_URL=postgresql://portal_app:…    for everything else.
+-- After the first migration: docs/postgresql-record.sql, without which portal_app can delete events.
 -- A database that one role made so far: first, as a superuser, REASSIGN OWNED BY old_role TO portal_owner.
 CREATE EXTENSION IF NOT EXISTS pg_trgm;
 CREATE ROLE portal_owner LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;

@@ -1,11 +1,16 @@
 """The roles of docs/postgresql-roles.sql, tried: the running one keeps the history whole, and the check sees others."""
 
+from datetime import timedelta
+
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
-from connections import checks
+from connections import checks, worker
+from connections.models import PortalPolicy
 from tests import factories
 from tests.processes import ROOT
+from tests.record import findings, write
 
 pytestmark = [
     pytest.mark.sql,
@@ -13,6 +18,7 @@ pytestmark = [
     pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no roles"),
 ]
 SQL = (ROOT / "docs/postgresql-roles.sql").read_text()
+RECORD = (ROOT / "docs/postgresql-record.sql").read_text()
 FORBIDDEN = (
     "TRUNCATE connections_event",
     "TRUNCATE connections_connectionrequest CASCADE",
@@ -26,22 +32,43 @@ FORBIDDEN = (
     "CREATE TABLE mine (id int)",
     "SET session_replication_role = replica",
     "SET ROLE portal_owner",
-    "DELETE FROM connections_event",  # the trigger
+    "DELETE FROM connections_event",
+    "DELETE FROM connections_eventseal",
+    "TRUNCATE connections_eventseal",
+    "ALTER TABLE connections_eventseal DISABLE TRIGGER seals_only_erased",
+    "UPDATE connections_event SET kind = 'exported'",
+    "UPDATE connections_event SET at = now()",
+    "UPDATE connections_event SET address = ''",  # it may, and the trigger refuses it: what is young stays
+    "UPDATE connections_eventseal SET digest = ''",
+    "UPDATE connections_eventseal SET salt = ''",
 )
 
 
 def test_the_running_role_keeps_the_history_whole() -> None:
+    [old] = write(at=timezone.now() - timedelta(days=40), reason="so")
     conn_request = factories.submitted()
+    PortalPolicy.objects.create(pk=1, erase_after_days=30)
     with connection.cursor() as cursor:
-        assert len(checks.too_much(cursor)) == 3  # the tests' superuser
+        assert len(checks.too_much(cursor)) == 4  # the tests' superuser
         cursor.execute(SQL)
+        cursor.execute("SET SESSION AUTHORIZATION portal_app")
+        assert checks.too_much(cursor) == ["change and delete rows of the record"]
+        cursor.execute("RESET SESSION AUTHORIZATION")
+        cursor.execute(RECORD)
+        cursor.execute(RECORD)
         cursor.execute("SET SESSION AUTHORIZATION portal_app")
         try:
             assert checks.too_much(cursor) == []
+            worker.run("seal")
             for statement in FORBIDDEN:
                 with pytest.raises(DatabaseError), transaction.atomic():
                     cursor.execute(statement)
             assert factories.submitted().pk > conn_request.pk  # and the portal works
+            worker.run("seal")
+            worker.run("erase")
+            old.refresh_from_db()
+            assert (old.address, old.reason) == ("", "")
+            assert findings() == []
         finally:
             cursor.execute("RESET SESSION AUTHORIZATION")
 
@@ -59,3 +86,22 @@ def test_what_a_later_migration_makes_can_be_written() -> None:
         with pytest.raises(DatabaseError), transaction.atomic():
             cursor.execute("TRUNCATE later")
         cursor.execute("RESET SESSION AUTHORIZATION")
+
+
+def test_without_the_right_to_erase_nothing_is_erased() -> None:
+    PortalPolicy.objects.create(pk=1, erase_after_days=30)
+    with connection.cursor() as cursor:
+        cursor.execute(SQL)
+        cursor.execute(RECORD)
+        cursor.execute("REVOKE portal_eraser FROM portal_app")
+        cursor.execute("SET SESSION AUTHORIZATION portal_app")
+        try:
+            old = write(at=timezone.now() - timedelta(days=40), reason="so")[0]
+            worker.run("seal")
+            with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic():
+                worker.run("erase")
+            old.refresh_from_db()
+            assert old.reason == "so"
+            assert findings() == []
+        finally:
+            cursor.execute("RESET SESSION AUTHORIZATION")
