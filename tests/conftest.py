@@ -82,6 +82,7 @@ def groups(db: None) -> None:
     """The groups of the migration, which a test with real transactions finds flushed away."""
     import_module("connections.migrations.0002_groups").create_groups(apps, None)
     import_module("connections.migrations.0015_trust").give_right(apps, None)
+    import_module("connections.migrations.0039_access_rules").narrow_approvers(apps, None)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import itertools
 import uuid
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Any
 
@@ -11,7 +12,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 
 from connections import permissions, workflow
-from connections.models import ConnectionRequest, step_of, transition, with_step
+from connections.models import AccessRule, ConnectionRequest, step_of, transition, with_step
 from connections.states import Actor, Status
 from connections.worker import outcome
 from connections.workflow import Filing
@@ -42,7 +43,28 @@ def group(name: str) -> Group:
     if not Group.objects.filter(name=name).exists():
         import_module("connections.migrations.0002_groups").create_groups(apps, None)
         import_module("connections.migrations.0015_trust").give_right(apps, None)
+        import_module("connections.migrations.0039_access_rules").narrow_approvers(apps, None)
     return Group.objects.get(name=name)
+
+
+def rule(
+    destination: str = "projected_sickle",
+    *,
+    ask: Iterable[User] = (),
+    approve: Iterable[User] = (),
+    services: Iterable[str] = (),
+    **columns: Any,
+) -> AccessRule:
+    """An access rule for one destination, with a group of its own for each of the two rights."""
+    made = AccessRule.objects.create(name=f"Rule {next(_number)}", **columns)
+    made.destinations.create(group_id=destination, name=destination.title())
+    for service in services:
+        made.services.create(service=service)
+    for right, people in (("may_request", ask), ("may_approve", approve)):
+        members = Group.objects.create(name=f"{made.name} {right}")
+        members.user_set.add(*people)
+        made.groups.create(group=members, **{right: True})
+    return made
 
 
 def values(**changes: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from connections.views.changes import change_labels
 
 @admin.register(ConnectionChange)
 class ConnectionChangeAdmin(Asked, ReadOnlyAdmin):
+    to_request = "request__"
     list_display = ("id", "kind", "label", "request", "asked_by", "created_at", "decided_by")
     list_filter = ("status", "kind", "created_at")
     list_select_related = ("request", "requester", "decided_by")

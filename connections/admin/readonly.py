@@ -34,8 +34,12 @@ class Searched(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class ta
 
 class ReadOnly:
     # Records are evidence: nobody adds, changes or deletes them by hand, superusers included.
+    to_request: str | None = None  # the way to the request, as `permissions.seen` takes it; None where there is none
+
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return permissions.sees_everything(request.user)
+        # What belongs to no request is for who sees everything.
+        sees = permissions.sees_everything if self.to_request is None else permissions.sees_others
+        return sees(request.user)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -50,11 +54,12 @@ class ReadOnlyAdmin(ReadOnly, Searched):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     drafts = False  # whether drafts, or what is known of them, are among the rows
-    to_request = ""  # the way to the request, as `permissions.not_a_draft` takes it
 
     def get_queryset(self, request: HttpRequest) -> Any:
-        rows = super().get_queryset(request)
-        return rows.filter(permissions.not_a_draft(request.user, self.to_request)) if self.drafts else rows
+        rows, path = super().get_queryset(request), self.to_request
+        if path is not None and (self.drafts or not permissions.sees_everything(request.user)):
+            return rows.filter(permissions.seen(request.user, path))
+        return rows
 
 
 class Asked:
@@ -85,6 +90,7 @@ class Editable(Searched):
 
 class ReadOnlyInline(ReadOnly, admin.TabularInline):  # type: ignore[type-arg]  # as above
     extra = 0
+    to_request = ""  # of a page that exists for the reader
     template = "admin/connections/_records.html"  # Django's own has heads without a word, and scrolls sideways
 
 
@@ -114,6 +120,7 @@ class EventAdmin(ReadOnlyAdmin):
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):
+    to_request = "request__"
     list_display = ("id", "started_at", "request", "call", "ending", "http_status", "code", "duration_ms")
     list_filter = ("call", "ending", "started_at")
     list_select_related = ("request",)
@@ -122,6 +129,7 @@ class AttemptAdmin(ReadOnlyAdmin):
 
 @admin.register(Connection)
 class ConnectionAdmin(ReadOnlyAdmin):
+    to_request = "request__"
     list_display = ("request", "setup_state", "tests", "adopted", "seen_at")
     list_filter = ("tests", "adopted")
     list_select_related = ("request",)
@@ -130,6 +138,7 @@ class ConnectionAdmin(ReadOnlyAdmin):
 
 @admin.register(Handover)
 class HandoverAdmin(ReadOnlyAdmin):
+    to_request = "request__"
     # Whoever reads `nonce`, `code_nonce` or `return_hash` could build a link or a code: they are not shown.
     list_display = ("request", "owner", "address", "state", "sent_at", "opened_at", "card_at", "returned_at", "done_at")
     list_filter = ("state",)
@@ -140,6 +149,7 @@ class HandoverAdmin(ReadOnlyAdmin):
 
 @admin.register(SetupTestRun)
 class SetupTestRunAdmin(ReadOnlyAdmin):
+    to_request = "connection__request__"
     list_display = ("id", "finished_at", "connection", "setup_state", "asked_by")
     list_select_related = ("connection", "asked_by")
     inlines = (SetupTestInline,)
@@ -152,6 +162,7 @@ class CircuitBreakerAdmin(ReadOnlyAdmin):
 
 @admin.register(Notice)
 class NoticeAdmin(ReadOnlyAdmin):
+    to_request = "request__"
     list_display = ("id", "request", "kind", "recipient", "created_at", "sent_at", "tries", "error")
     list_filter = ("kind", "sent_at")
     list_select_related = ("request", "recipient")

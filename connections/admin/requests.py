@@ -72,7 +72,7 @@ class DecisionBar:
 @admin.register(ConnectionRequest)
 class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
     # Each decision has a confirmation page with the body and its digest: nobody approves what they have not seen.
-    drafts = True
+    drafts, to_request = True, ""
     list_display = ("number", "label", "wanted", "asked_by", "submitted", "whose_turn")
     list_filter = ("status", "submitted_at")
     list_select_related = ("requester",)
@@ -163,7 +163,7 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
         context["title"] = f"Request #{conn_request.pk}"
         context["subtitle"] = f"{conn_request.service_name} → {conn_request.group_name}: {conn_request.schema}"
         context["panel"] = panel_of(conn_request, request.path)
-        if conn_request.state is Status.PENDING and permissions.is_approver(request.user):
+        if conn_request.state is Status.PENDING and permissions.approves(request.user, conn_request):
             denied = denied_reason(permissions.check_can_decide, request.user, conn_request)
             context["decision"] = DecisionBar(ReasonForm(), denied)
         return super().render_change_form(request, context, *args, **kwargs)

@@ -1,12 +1,15 @@
 """The connections that exist at Fivetran, as in its last list: their names and, where known, their sources."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from django.contrib.auth.models import AnonymousUser
 from django.db.models import Q, QuerySet
+from django.db.models.fields.json import KT
 
 from connections.models import CatalogEntry, ConnectionRequest, Kind
+from connections.permissions import Person, let_approve
 
 _KEPT = ("id", "group_id", "service", "schema", "created_at")
 _LONGEST = 300
@@ -18,6 +21,7 @@ class LiveConnection:
     group_id: str
     service: str
     schema: str
+    is_told: bool = False  # whether it was read for somebody who may approve such a connection
 
 
 def kept(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -41,11 +45,13 @@ def held(names: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
     return {(entry.data.get("group_id", ""), entry.name) for entry in entries} & set(names)
 
 
-def of_sources(source_keys: Collection[str], most: int) -> dict[str, list[LiveConnection]]:
-    """Key -> connections, at most `most` in all."""
+def of_sources(source_keys: Collection[str], most: int, by: Person | None = None) -> dict[str, list[LiveConnection]]:
+    """Key -> connections, at most `most` in all; `is_told` where `by` is one of those who approve them."""
+    rows = CatalogEntry.objects.filter(kind=Kind.CONNECTION, source_key__in=set(source_keys) - {""})
+    rows = rows.annotate(is_told=let_approve(by or AnonymousUser(), KT("data__group_id"), KT("data__service")))
     found: dict[str, list[LiveConnection]] = {}
-    for entry in CatalogEntry.objects.filter(kind=Kind.CONNECTION, source_key__in=set(source_keys) - {""})[:most]:
-        found.setdefault(entry.source_key, []).append(live_connection(entry))
+    for entry in rows[:most]:
+        found.setdefault(entry.source_key, []).append(replace(live_connection(entry), is_told=entry.is_told))
     return found
 
 

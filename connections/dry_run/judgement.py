@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.exceptions import NON_FIELD_ERRORS
 
-from connections import catalog
+from connections import catalog, permissions
 from connections.catalog.metadata import Config, parse
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.config_controls import Separator
@@ -65,7 +65,8 @@ def asked_body(conn_request: ConnectionRequest) -> dict[str, Any]:
 
 def judged(conn_request: ConnectionRequest, metadata: Mapping[str, Any], *, is_live: bool = False) -> Judgement:
     """By `metadata`, the service's; empty where it is not known."""
-    form = RequestForm.from_values(asked_values(conn_request), Purpose.SUBMIT, metadata)
+    may_ask = permissions.may_ask(conn_request.requester)
+    form = RequestForm.from_values(asked_values(conn_request), Purpose.SUBMIT, metadata, may_ask)
     body = conn_request.payload or payloads.build_body(form.values())
     told = catalog.service_config_of(dict(metadata))
     config = parse(told, str(body.get("service") or ""))

@@ -39,8 +39,8 @@ class Readers:
     requests: dict[str, list[ConnectionRequest]] = field(default_factory=dict)
     hidden: dict[str, set[int]] = field(default_factory=dict)
     live: dict[str, list[LiveConnection]] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)  # how many more there are of each
     groups: Mapping[str, str] = field(default_factory=dict)
-    sees_everything: bool = False
 
     def of(self, source: Source | None, key: str, *, without: int | None = None) -> SameSource:
         """What reads the source with this key, except the request `without`."""
@@ -50,17 +50,15 @@ class Readers:
         shown = [found_request(conn_request) for conn_request in requests[:MOST]]
         # A person who may not see everything learns that something reads the source, and not whose it is.
         hidden = len(self.hidden.get(key, set()) - {without})
-        if self.sees_everything:
-            for one in self.live.get(key, []):
-                group = self.groups.get(one.group_id, one.group_id)
-                shown.append(Finding(f"Connection {one.id} at Fivetran, into {group} as {one.schema}"))
-            rest = len(requests) + len(self.live.get(key, [])) - MOST
-            more = [Finding(f"{rest} more connections or requests")] if rest > 0 else []
-        else:
-            hidden += len(self.live.get(key, []))
+        live = self.live.get(key, [])
+        for one in live:
+            group = self.groups.get(one.group_id, one.group_id)
+            shown.append(Finding(f"Connection {one.id} at Fivetran, into {group} as {one.schema}"))
+        rest = len(requests) + len(live) - MOST
+        more = [Finding(f"{rest} more connections or requests")] if rest > 0 else []
+        if hidden := hidden + self.others.get(key, 0):
             what = "A connection or request" if hidden == 1 else f"{hidden} connections or requests"
-            words = f"{what} of somebody else. Ask the platform team before you connect it again."
-            more = [Finding(words)] if hidden else []
+            more.append(Finding(f"{what} of somebody else. Ask the platform team before you connect it again."))
         value = source.value if source and len(source.value) <= 100 else f"{source.value[:100]}…" if source else ""
         return SameSource(f"{source.what} {value}" if source else "source", (*shown[:MOST], *more))
 
@@ -70,23 +68,27 @@ def readers_of(keys: Collection[str], by: Person) -> Readers:
     wanted = {key for key in keys if key}
     if not wanted:
         return Readers()
-    everything = permissions.sees_everything(by)
-    rows = ConnectionRequest.objects.of_sources(wanted).select_related("requester").order_by("-id")[:_READ]
-    seen = (
-        None
-        if everything
-        else set(permissions.visible_to(by).filter(source_key__in=wanted).values_list("pk", flat=True))
-    )
+    everything, approver = permissions.sees_everything(by), permissions.is_approver(by)
+    rows = ConnectionRequest.objects.of_sources(wanted).select_related("requester").order_by("-id")
+    seen = None
+    if approver:  # what an approver sees is told by the row itself
+        rows = rows.annotate(**permissions.answers(by))
+    elif not everything:
+        seen = set(permissions.visible_to(by).filter(source_key__in=wanted).values_list("pk", flat=True))
     requests: dict[str, list[ConnectionRequest]] = {}
     hidden: dict[str, set[int]] = {}
-    for conn_request in rows:
-        if seen is None or conn_request.pk in seen:
+    for conn_request in rows[:_READ]:
+        if approver:
+            permissions.keep_answer(by, conn_request, conn_request)
+        if everything or (permissions.can_see(by, conn_request) if seen is None else conn_request.pk in seen):
             requests.setdefault(conn_request.source_key, []).append(conn_request)
         else:
             hidden.setdefault(conn_request.source_key, set()).add(conn_request.pk)
-    live = _not_ours(catalog.existing_connections.of_sources(wanted, most=_READ))
-    groups = catalog.group_names({one.group_id for found in live.values() for one in found}) if everything else {}
-    return Readers(requests, hidden, live, groups, everything)
+    live = _not_ours(catalog.existing_connections.of_sources(wanted, most=_READ, by=by))
+    told = {key: [one for one in several if everything or (approver and one.is_told)] for key, several in live.items()}
+    others = {key: len(live[key]) - len(told[key]) for key in live}
+    groups = catalog.group_names({one.group_id for several in told.values() for one in several})
+    return Readers(requests, hidden, told, others, groups)
 
 
 def same_source_of(body: Mapping[str, Any], *, by: User, edited: ConnectionRequest | None = None) -> SameSource:

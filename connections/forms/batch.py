@@ -15,6 +15,7 @@ from connections.forms.offers import read_once
 from connections.forms.request import Purpose, RequestForm
 from connections.forms.strangers import meant, nearest
 from connections.forms.typed_text import NUL_SIGN, is_separator, one_line_end, tidy, trimmed
+from connections.permissions import EVERYTHING, MayAsk
 from connections.spec import payloads
 from connections.spec.fields import FIELDS, NAMING
 
@@ -215,14 +216,14 @@ def holds_secret(column: str) -> bool:
 
 
 # --- judging -------------------------------------------------------------------------------------------------------
-def judge(table: Table, *, seconds: float = CHECK_SECONDS) -> list[Row]:
+def judge(table: Table, *, seconds: float = CHECK_SECONDS, may_ask: MayAsk = EVERYTHING) -> list[Row]:
     """Every row, judged as the form would, except that a value in a field that does not apply is an error here."""
     ends, rows = time.monotonic() + seconds, []
     with read_once():
         for number, texts in enumerate(table.rows, 1):
             row = Row(number, texts)
             if time.monotonic() < ends:
-                judge_row(row)
+                judge_row(row, may_ask)
             else:  # the page must not time out, and says how to go on
                 row.problems.append("Not checked yet: Fivetran answers slowly. Check the table again.")
             rows.append(row)
@@ -234,8 +235,8 @@ def judge(table: Table, *, seconds: float = CHECK_SECONDS) -> list[Row]:
     return rows
 
 
-def judge_row(row: Row) -> None:
-    row.form = form = RequestForm.from_link(row.texts)
+def judge_row(row: Row, may_ask: MayAsk) -> None:
+    row.form = form = RequestForm.from_link(row.texts, may_ask)
     idle = {path.replace(".", "__") for path in form.verdict.hidden} if form.errors else set()
     for name, sentences in form.errors.items():
         if name in form.fields:  # of a field that does not apply, only that is worth saying
@@ -244,7 +245,7 @@ def judge_row(row: Row) -> None:
         if name not in row.errors:
             row.refuse(name, missing.enter or f"Enter the {missing.label.lower()}")
     if not form.naming.known:  # only a submission says which mixtures of names mean nothing
-        strict = RequestForm(dict(form.data), purpose=Purpose.SUBMIT, given=form.given)
+        strict = RequestForm(dict(form.data), purpose=Purpose.SUBMIT, given=form.given, may_ask=may_ask)
         for name, sentences in strict.errors.items():
             if name in strict.fields and name not in row.errors:
                 row.errors[name] = [str(sentence) for sentence in sentences]

@@ -4,15 +4,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC
 
 from django.utils.formats import date_format
 from django.utils.timesince import timesince
 
 from connections import catalog
-from connections.catalog import Option
+from connections.catalog import Option, Service
 from connections.models import Kind
+from connections.permissions import EVERYTHING, MayAsk, Services
 from connections.spec.rules import Rule
 
 Choices = tuple[tuple[str, str], ...]
@@ -82,6 +83,42 @@ def offer(path: str) -> Offer | None:
     if path not in kept:
         kept[path] = _read(source)
     return kept[path]
+
+
+_CLOSED = "The access rules open no destination to you: ask an administrator to add you to a group of one."
+
+
+def open_to(may_ask: MayAsk, offers: Mapping[str, Offer]) -> dict[str, Offer]:
+    """`offers` (path -> offer) without destinations, services and agents that `may_ask` closes."""
+    if may_ask == EVERYTHING:
+        return dict(offers)
+    found = {path: replace(one, options=tuple(_open(may_ask, path, one))) for path, one in offers.items()}
+    places = found["group_id"]
+    if places.known and offers["group_id"].options:
+        if not places.options:
+            found["group_id"] = replace(places, note=f"{_CLOSED} {places.note}".strip())
+        found["service"] = _services_for(found["service"], [may_ask.services(one.id) for one in places.options])
+    return found
+
+
+def services_open_to(may_ask: MayAsk) -> list[Service]:
+    found = {path: _read(_SOURCES[path]) for path in ("service", "group_id")}
+    return [one for one in open_to(may_ask, found)["service"].options if isinstance(one, Service)]
+
+
+def _open(may_ask: MayAsk, path: str, offered: Offer) -> Iterator[Option]:
+    for option in offered.options:
+        place = option.id if path == "group_id" else option.group if path != "service" else ""
+        if not place or may_ask.is_open(place):
+            yield option
+
+
+def _services_for(offered: Offer, allowed: Sequence[Services]) -> Offer:
+    """Those that some destination takes."""
+    if None in allowed:
+        return offered
+    taken = frozenset(service for services in allowed for service in services or ())
+    return replace(offered, options=tuple(one for one in offered.options if one.id in taken))
 
 
 def _read(source: _Source) -> Offer:

@@ -14,11 +14,12 @@ from connections.forms.config import Naming, ServiceConfig, Setting, config_for,
 from connections.forms.config_controls import ANOTHER, TYPE_IT, config_control, wrong_with
 from connections.forms.controls import Text, as_cards, control, own_return_address, refuse, truth
 from connections.forms.layout import BELOW_METHOD, config_layout, form_helper, place_of, request_layout
-from connections.forms.offers import Offer, fitting, offer
+from connections.forms.offers import Offer, fitting, offer, open_to
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
 from connections.forms.summary import Marked
 from connections.forms.typed_text import from_codes, is_separator, tidy, trimmed
+from connections.permissions import EVERYTHING, NOWHERE, MayAsk
 from connections.spec.fields import FIELDS, NAMING, NAMING_SHAPES, Field, Type
 from connections.spec.payloads import SECRETS_KEYS, is_of_service, is_secret
 from connections.spec.rules import RULES, Effect, Rule, Verdict, as_json, check
@@ -40,7 +41,7 @@ class RequestForm(forms.Form):
 
     `texts` are name -> text, complete with defaults; `given` are the names that a person or a link filled. What the
     texts mean is in `values()` and `kept()`. `metadata` is the service's where the caller has just read it; else that
-    of the catalog counts.
+    of the catalog counts. `may_ask`: what the person who fills it may ask for.
     """
 
     use_required_attribute = False
@@ -54,11 +55,13 @@ class RequestForm(forms.Form):
         purpose: Purpose,
         given: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
+        may_ask: MayAsk = EVERYTHING,
     ) -> None:
         action = texts.get("action", "") if purpose is not Purpose.LINK else ""
         super().__init__(data=tidied({name: tidy(name, text) for name, text in texts.items()}, action))
         self.typing = frozenset(name for name, text in self.data.items() if text == ANOTHER)
         self.data = {**self.data, **dict.fromkeys(self.typing, "")}
+        self.may_ask = may_ask
         self.purpose, self.given = purpose, frozenset(tidied(dict.fromkeys(given, "")))
         self.missing: dict[str, Field] = {}
         self._told: tuple[tuple[str, ...], dict[str, Any]] | None = None  # what `values` found
@@ -71,7 +74,8 @@ class RequestForm(forms.Form):
         # By default the source owner is asked where the service has something that only they may enter.
         self.suggests_card = bool(self.config.secrets) or catalog.needs_authorisation(detail)
         self.data = {CARD: text_of(self.suggests_card), **self.data}
-        self.offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
+        offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
+        self.offers, self._all_services = open_to(may_ask, offers), offers["service"]
         self.of_offers = fitting(self.offers)
         self.rules: tuple[Rule, ...] = (*RULES, *self.of_offers, *self.config.rules)
         self.of_request = tuple(field for field in FIELDS if not field.constant)
@@ -80,29 +84,34 @@ class RequestForm(forms.Form):
             self.fields[field.name] = self._control(field)
 
     @classmethod
-    def from_post(cls, post: Mapping[str, str], purpose: Purpose) -> "RequestForm":
+    def from_post(cls, post: Mapping[str, str], purpose: Purpose, may_ask: MayAsk = EVERYTHING) -> "RequestForm":
         """An absent checkbox is off, any other absent control has its default."""
         unticked = {field.name: "" for field in FIELDS if field.type is Type.BOOLEAN}
         texts = {**default_texts(), **unticked, **{name: post[name] for name in post}}
         if is_to_be_redrawn(post):
             del texts[CARD]
-        return cls(texts, purpose=purpose, given=post)
+        return cls(texts, purpose=purpose, given=post, may_ask=may_ask)
 
     @classmethod
-    def from_link(cls, query: Mapping[str, str]) -> "RequestForm":
+    def from_link(cls, query: Mapping[str, str], may_ask: MayAsk = EVERYTHING) -> "RequestForm":
         """A new form, pre-filled by the parameters of a link."""
         given = with_underscores({name: query[name] for name in query if tidy(name, query[name])})
         # Who asks for the tests at once asks for no hand-over, which comes before them.
         card = {CARD: ""} if truth(given.get("run_setup_tests", "")) else {}
-        return cls({**default_texts(), **card, **told_method(given), **given}, purpose=Purpose.LINK, given=given)
+        texts = {**default_texts(), **card, **told_method(given), **given}
+        return cls(texts, purpose=Purpose.LINK, given=given, may_ask=may_ask)
 
     @classmethod
     def from_values(
-        cls, values: Mapping[str, Any], purpose: Purpose = Purpose.KEEP, metadata: Mapping[str, Any] | None = None
+        cls,
+        values: Mapping[str, Any],
+        purpose: Purpose = Purpose.KEEP,
+        metadata: Mapping[str, Any] | None = None,
+        may_ask: MayAsk = EVERYTHING,
     ) -> "RequestForm":
         """Of a draft, of a request that is edited, or of one that is cloned."""
         texts = unfolded(values)
-        return cls({**default_texts(), **texts}, purpose=purpose, given=texts, metadata=metadata)
+        return cls({**default_texts(), **texts}, purpose=purpose, given=texts, metadata=metadata, may_ask=may_ask)
 
     @cached_property
     def _in_order(self) -> dict[str, Field]:
@@ -132,11 +141,19 @@ class RequestForm(forms.Form):
             made.keep(text)
         if getattr(made, "warning", ""):
             made.widget.attrs["aria-describedby"] = f"id_{field.name}_warning id_{field.name}_helptext"
-        if field.path == "service" and not (offered and offered.name_of(text)) and (why := catalog.refusal(text)):
+        if why := self._closed(field.path, text):
             refuse(made, why)
         if field.path == "service" and offered and offered.known:
             made.widget.attrs["data-services"] = reverse("connections:services")
         return made
+
+    def _closed(self, path: str, text: str) -> str:
+        """Why the company, or its access rules, refuse this service or destination; empty where they do not."""
+        if path == "group_id":
+            return self.may_ask.refusal(text, self.data.get("service", ""), self.offers[path].name_of(text))
+        if path != "service" or self.offers[path].name_of(text):
+            return ""
+        return NOWHERE if self._all_services.name_of(text) else catalog.refusal(text)
 
     def _read(self, name: str, made: forms.Field) -> str:
         # A spreadsheet changes texts ("3:00" for 03:00): the control shows the value that was meant.

@@ -1,5 +1,6 @@
 """The rows of the portal. Each family has a module of its own; import from here."""
 
+from connections.models.access import AccessDestination, AccessGroup, AccessRule, AccessService
 from connections.models.attempt import Attempt, Ending, ended
 from connections.models.batch import Batch, BatchRow
 from connections.models.catalog import CatalogEntry, CatalogRefresh, Kind, known_account

@@ -67,6 +67,12 @@ class PortalPolicy(models.Model):
         help_text=f"Days, at least {ERASE_AFTER_DAYS}. Older events then no longer say who, from which address and in "
         "which words; requests under way keep theirs. The record can still be verified. Empty: never.",
     )
+    closed_without_rule = models.BooleanField(
+        "destinations without a rule are closed",
+        default=False,
+        help_text="Off: everybody may ask for a destination that no access rule names, and every approver decides. On: "
+        "nobody asks for it, and nobody approves into it.",
+    )
     changed_at = models.DateTimeField(auto_now=True)
 
     objects = PortalPolicyManager()

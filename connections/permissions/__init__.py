@@ -3,6 +3,26 @@
 The reason stands on the disabled button and on the 403 page. Whether the status allows it is part of the answer.
 """
 
+from connections.permissions import coverage
+from connections.permissions.access import (
+    EVERYTHING,
+    NOWHERE,
+    Into,
+    MayAsk,
+    Right,
+    Services,
+    answers,
+    approves,
+    as_stored,
+    check_requester_asks,
+    keep_answer,
+    let_approve,
+    let_in,
+    let_into,
+    may_ask,
+    may_ask_into,
+    reads_whole,
+)
 from connections.permissions.changes import (
     changes_visible_to,
     changes_waiting_for,
@@ -42,7 +62,12 @@ from connections.permissions.requests import (
     check_can_rerun_tests,
     check_can_test,
     check_can_withdraw,
+    may_approve_into,
+    may_copy_from,
+    nobody_decides,
     not_a_draft,
+    rows_visible_to,
+    seen,
     sees_all_of,
     visible_to,
     waiting_for,
@@ -50,7 +75,6 @@ from connections.permissions.requests import (
 from connections.permissions.rights import (
     Denied,
     Person,
-    as_stored,
     check_standing,
     holders,
     is_approver,
@@ -58,6 +82,7 @@ from connections.permissions.rights import (
     logged_in,
     rights_of,
     sees_everything,
+    sees_others,
 )
 from connections.permissions.teams import (
     check_can_share,

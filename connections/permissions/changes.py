@@ -1,7 +1,10 @@
 """Changes of connections: who sees them, asks for them and decides them."""
 
+from django.db.models import Q
+
 from connections.models import ConnectionChange, ConnectionRequest
 from connections.models.change import ConnectionChangeQuerySet
+from connections.permissions.access import Right, check_approves_into, let_in
 from connections.permissions.requests import check_in_group, of_groups
 from connections.permissions.rights import Denied, Person, is_approver, sees_everything
 from connections.permissions.teams import continued_by, continues, oversees
@@ -11,13 +14,17 @@ from connections.states import CHANGE_WITHDRAWABLE, ChangeStatus, Status
 def changes_visible_to(user: Person) -> ConnectionChangeQuerySet:
     if sees_everything(user):
         return ConnectionChange.objects.all()
-    return ConnectionChange.objects.filter(request__in=continued_by(user))
+    own = Q(request__in=continued_by(user))
+    return ConnectionChange.objects.filter(
+        own | Q(let_in(user, Right.APPROVE, "request__")) if is_approver(user) else own
+    )
 
 
 def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
     if not is_approver(user):
         return ConnectionChange.objects.none()
-    waiting = ConnectionChange.objects.filter(of_groups(user, "request__preset"), status=ChangeStatus.PENDING)
+    mine = of_groups(user, "request__preset"), let_in(user, Right.APPROVE, "request__")
+    waiting = ConnectionChange.objects.filter(*mine, status=ChangeStatus.PENDING)
     return waiting.exclude(requester_id=user.pk).order_by("created_at", "id")
 
 
@@ -57,6 +64,7 @@ def check_can_decide_change(user: Person, change: ConnectionChange) -> None:
         raise Denied("Only approvers can decide on changes.")
     if change.requester_id == user.pk:
         raise Denied("Nobody can decide on a change they asked for themselves.")
+    check_approves_into(user, change.request)
     check_in_group(user, change.request.preset, "connections")
     _check_change_in(change, frozenset({ChangeStatus.PENDING}), "decide")
 

@@ -3,10 +3,21 @@
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
 from connections.models import Batch, BatchRow, ConnectionRequest, Preset, Trust, Writer
 from connections.models.request import ConnectionRequestQuerySet
+from connections.permissions.access import (
+    Into,
+    Right,
+    answer,
+    check_approves_into,
+    denied_words,
+    let_in,
+    let_into,
+    may_ask_into,
+    reads_whole,
+)
 from connections.permissions.rights import (
     Denied,
     Person,
@@ -16,6 +27,7 @@ from connections.permissions.rights import (
     is_approver,
     is_operator,
     sees_everything,
+    sees_others,
 )
 from connections.permissions.teams import (
     check_own,
@@ -42,16 +54,17 @@ def not_a_draft(user: Person, request: str = "") -> Q:
 
 def visible_to(user: Person) -> ConnectionRequestQuerySet:
     """The requests that exist for `user`; every page, export and fragment starts from it."""
-    if sees_everything(user):
-        return ConnectionRequest.objects.filter(not_a_draft(user))
     if not user.is_active:
         return ConnectionRequest.objects.none()
+    if sees_others(user):
+        return ConnectionRequest.objects.filter(seen(user))
     own = ConnectionRequest.objects.filter(requester_id=user.pk)
     parts: list[QuerySet[Any, Any]] = [teams_requests(user).values("pk")] if in_a_team(user) else []
     if has_right(user, "approve_trust"):
         # Also what a colleague has approved meanwhile: a mail or an open page must not lead to a 404.
         parts.append(trust_waiting_for(user).order_by().values("request"))
-        parts.append(Trust.objects.order_by().values("request"))
+        approved = Trust.objects.filter(let_in(user, Right.APPROVE, "request__"))
+        parts.append(approved.order_by().values("request"))
     # A union, because a condition with OR would walk the whole table.
     return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(*parts)) if parts else own
 
@@ -60,16 +73,28 @@ def can_see(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether `visible_to` holds `conn_request`, which was read already: of one's own no right is asked for."""
     if conn_request.requester_id == user.pk:
         return user.is_active
-    if sees_everything(user) and conn_request.submitted_at is not None:
+    if conn_request.submitted_at is not None and reads_whole(user, conn_request):
         return True
     if continues(user, conn_request):  # a page asks this anyway, and again
         return True
     return visible_to(user).filter(pk=conn_request.pk).exists()
 
 
+def seen(user: Person, path: str = "") -> Q:
+    """`visible_to` for a query of what has a request at `path` (with its `__`)."""
+    if sees_everything(user):
+        return not_a_draft(user, path)
+    own = Q(**{f"{path}requester_id": user.pk})
+    if in_a_team(user):
+        own |= of_teams(user, path)
+    if not is_approver(user):
+        return own
+    return own | Q(let_in(user, Right.APPROVE, path), **{f"{path}submitted_at__isnull": False})
+
+
 def sees_all_of(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether the batch and the changes of a request that `user` sees exist for `user` too."""
-    return continues(user, conn_request) or sees_everything(user)
+    return continues(user, conn_request) or reads_whole(user, conn_request)
 
 
 def batches_visible_to(user: Person) -> QuerySet[Batch]:
@@ -79,26 +104,53 @@ def batches_visible_to(user: Person) -> QuerySet[Batch]:
         return Batch.objects.none()
     # Of a batch that is partly theirs the page shows that part.
     continued = BatchRow.objects.filter(request__in=continued_by(user)).order_by().values("batch")
-    return Batch.objects.filter(pk__in=Batch.objects.filter(requester_id=user.pk).values("pk").union(continued))
+    own = Q(pk__in=Batch.objects.filter(requester_id=user.pk).values("pk").union(continued))
+    if not is_approver(user):
+        return Batch.objects.filter(own)
+    decided = BatchRow.objects.filter(let_in(user, Right.APPROVE, "request__"), batch=OuterRef("pk"))
+    return Batch.objects.filter(own | Q(Exists(decided)))
+
+
+def rows_visible_to(user: Person, batch: Batch) -> QuerySet[BatchRow]:
+    return batch.rows.filter(request__in=visible_to(user))
 
 
 def approvers_for(
-    requester: Person, preset: Preset | None = None, conn_request: ConnectionRequest | None = None
+    requester: Person,
+    preset: Preset | None = None,
+    conn_request: ConnectionRequest | None = None,
+    into: Into | None = None,
 ) -> QuerySet[User]:
     """The active users who may decide on requests of `requester`, never the requester, nor who wrote `conn_request`; of
-    a preset with a group, only the members of that group.
+    a preset with a group, only the members of that group. With `into` those whom the rules let approve there, each with
+    `requester_asks`: whether they let the requester ask.
     """
     found = holders("approve_request").exclude(pk=requester.pk or 0)
     if conn_request is not None:
         writers = Writer.objects.filter(request=conn_request).values("person")
         found = found.exclude(pk=conn_request.requester_id).exclude(pk__in=writers)
+    if into is not None:
+        found = found.filter(let_into(Right.APPROVE, into))
+        found = found.annotate(requester_asks=let_into(Right.REQUEST, into, Value(requester.pk or 0)))
     return found.filter(groups=preset.approvers_id) if preset is not None and preset.approvers_id else found
+
+
+def nobody_decides(conn_request: ConnectionRequest) -> str:
+    """Who can mend that nobody may decide on a pending request, in words; empty where somebody may."""
+    into = Into.of(conn_request)
+    if approvers_for(conn_request.requester, conn_request.preset, conn_request, into).exists():
+        return ""
+    return (
+        f"Nobody can decide on this request at the moment: besides who wrote it, no active approver is let in for "
+        f"{into.words}. An administrator can add one to a group of its access rule, or give somebody the right to "
+        "approve."
+    )
 
 
 def waiting_for(user: Person) -> ConnectionRequestQuerySet:
     if not is_approver(user):
         return ConnectionRequest.objects.none()
-    waiting = ConnectionRequest.objects.filter(of_groups(user), status=Status.PENDING)
+    waiting = ConnectionRequest.objects.filter(of_groups(user), let_in(user, Right.APPROVE), status=Status.PENDING)
     return waiting.exclude(requester_id=user.pk).exclude(written_by(user)).order_by("submitted_at", "id")
 
 
@@ -114,14 +166,28 @@ def check_in_group(user: Person, preset: Preset | None, what: str) -> None:
         raise Denied(f"Only approvers in the group “{group}” can decide on {what} of the preset “{preset}”.")
 
 
-def check_can_file(user: Person, preset: Preset | None = None, approvers: QuerySet[User] | None = None) -> None:
-    """Raise Denied unless `user` is active and somebody else can approve. A caller that has read `approvers` already
-    gives them.
+def check_can_file(
+    user: Person,
+    preset: Preset | None = None,
+    approvers: QuerySet[User] | None = None,
+    into: Into | None = None,
+    *,
+    looks_after: bool = False,
+) -> None:
+    """Raise Denied unless `user` is active, may ask for connections `into` the destination or `looks_after` one there,
+    and somebody else can approve. A caller that has read `approvers` already, with `into`, gives them.
     """
     if not user.is_active:
         raise Denied("Your account is not active.")
-    if approvers if approvers is not None else approvers_for(user, preset).exists():
+    found: Any = approvers if approvers is not None else approvers_for(user, preset, into=into)[:1]
+    if into and not looks_after and not (found[0].requester_asks if found else may_ask_into(user, into)):
+        raise Denied(denied_words(into))
+    if found:
         return
+    if into and approvers_for(user, preset).exists():
+        raise Denied(
+            f"The access rules let nobody else approve {into.words} yet: ask an administrator to add an approver there."
+        )
     if preset is not None and preset.approvers:
         raise Denied(
             f"Nobody in the group “{preset.approvers}” can approve requests of the preset “{preset}” yet: ask an "
@@ -152,6 +218,13 @@ def check_can_clone(user: Person, conn_request: ConnectionRequest) -> None:
 def check_can_test(user: Person, conn_request: ConnectionRequest) -> None:
     if not can_see(user, conn_request):
         raise Denied("This request is not yours to see.")
+    # A dry run asks Fivetran about the destination, and tells what has the name there.
+    into = Into.of(conn_request)
+    if not (into.group_id and into.service) or reads_whole(user, conn_request):
+        return
+    own = conn_request.requester_id == user.pk
+    if not (answer(user, conn_request).requester_asks if own else may_ask_into(user, into)):
+        raise Denied(denied_words(into))
 
 
 def check_can_copy_live(user: Person, connection_id: str) -> None:
@@ -161,6 +234,17 @@ def check_can_copy_live(user: Person, connection_id: str) -> None:
         raise Denied("Only approvers, operators and who asked for a connection can copy it as it is at Fivetran.")
 
 
+def may_copy_from(user: Person, connection_id: str, into: Into) -> bool:
+    """Whether `user`, who can copy connections in general, may read this one, which is `into` a destination."""
+    own = continued_by(user).filter(connection_id=connection_id)
+    return is_operator(user) or own.exists() or may_approve_into(user, into)
+
+
+def may_approve_into(user: Person, into: Into) -> bool:
+    found = User.objects.filter(pk=user.pk or 0).values_list(let_into(Right.APPROVE, into), flat=True).first()
+    return is_approver(user) and bool(found)
+
+
 def check_can_decide(user: Person, conn_request: ConnectionRequest) -> None:
     if not is_approver(user):
         raise Denied("Only approvers can decide on requests.")
@@ -168,6 +252,7 @@ def check_can_decide(user: Person, conn_request: ConnectionRequest) -> None:
         raise Denied("Nobody can decide on their own request.")
     if wrote(user, conn_request):
         raise Denied("You wrote a part of this request, so somebody else decides on it.")
+    check_approves_into(user, conn_request)
     check_in_group(user, conn_request.preset, "requests")
     if conn_request.state is not Status.PENDING:
         by = f" by {conn_request.decided_by}" if conn_request.decided_by and conn_request.decided_at else ""

@@ -7,10 +7,9 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
 from connections.models import ConnectionRequest
-from portal import rights
 from portal.sign_on import standing
 
-_SEE_EVERYTHING = ("view_all_requests", "approve_request", "operate_portal")
+_SEE_EVERYTHING = ("view_all_requests", "operate_portal")
 Person = User | AnonymousUser
 # Named, because `with_perm` needs the one backend that stores rights.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -41,15 +40,6 @@ def check_standing(by: User) -> None:
         raise Denied(str(reason)) from None
 
 
-def as_stored(by: User) -> User:
-    """`by` with the rights of this moment: somebody may have taken them away while the page was open. Raises Denied."""
-    stored = User.objects.filter(pk=by.pk).first()
-    if stored is None or not stored.is_active:
-        raise Denied("Your account is not active.")
-    rights.read(stored)
-    return stored
-
-
 def has_right(user: Person, codename: str) -> bool:
     return bool(user.is_active and user.has_perm(f"connections.{codename}"))
 
@@ -69,11 +59,17 @@ def is_operator(user: Person) -> bool:
 
 def rights_of(user: Person) -> tuple[bool, ...]:
     """All that decides what `user` sees, besides who `user` is."""
-    return tuple(has_right(user, name) for name in (*_SEE_EVERYTHING, "approve_trust", "work_in_team"))
+    names = (*_SEE_EVERYTHING, "approve_request", "approve_trust", "work_in_team")
+    return tuple(has_right(user, name) for name in names)
 
 
 def sees_everything(user: Person) -> bool:
     return any(has_right(user, name) for name in _SEE_EVERYTHING)
+
+
+def sees_others(user: Person) -> bool:
+    """Whether there is anything of somebody else among what `user` sees, if only into some destinations."""
+    return sees_everything(user) or is_approver(user)
 
 
 def as_boolean(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:

@@ -6,7 +6,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from connections.models import ConnectionRequest, Team, Writer
 from connections.models.request import ConnectionRequestQuerySet
 from connections.people import display_name
-from connections.permissions.rights import Denied, Person, has_right, is_approver, is_operator
+from connections.permissions.access import Into, approves, may_ask_into
+from connections.permissions.rights import Denied, Person, has_right, is_operator
 from connections.states import Status
 
 _TEAMS, _WRITERS = "_team_ids", "_writer_ids"
@@ -91,6 +92,9 @@ def check_can_take_over(to: User, conn_request: ConnectionRequest) -> None:
         raise Denied(f"{name} has {number} already.")
     if conn_request.approved_by_id == to.pk:
         raise Denied(f"{name} approved it, so {number} goes to somebody else: nobody approves their own request.")
+    into = Into.of(conn_request)
+    if into.group_id and into.service and not may_ask_into(to, into):
+        raise Denied(f"The access rules do not let {name} ask for {into.words}, so {number} goes to somebody else.")
     if conn_request.trusts.filter(approved_by=to).exists():
         raise Denied(f"{name} approved what is trusted for it, so {number} goes to somebody else.")
     if conn_request.changes.open().filter(approved_by=to).exists():
@@ -101,7 +105,7 @@ def oversees(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether `user` looks after the connection of this request, whatever its state."""
     if conn_request.requester_id == user.pk:
         return user.is_active
-    return is_operator(user) or is_approver(user) or continues(user, conn_request)
+    return is_operator(user) or approves(user, conn_request) or continues(user, conn_request)
 
 
 # --- who wrote it ----------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import blake2s
 from typing import Any
 
 from django.contrib import messages
@@ -16,6 +17,7 @@ from django.views.decorators.http import condition, require_POST, require_safe
 
 from connections import catalog, permissions
 from connections.catalog.search import aliases, search
+from connections.forms.offers import services_open_to
 from connections.models import CatalogEntry, CatalogRefresh, Kind, PortalPolicy, ServiceRule, StaleRow, Stance
 from connections.views import labels
 from connections.workflow import operations
@@ -31,7 +33,12 @@ def list_version(request: HttpRequest) -> str:
     fetched = CatalogRefresh.objects.filter(kind=Kind.SERVICE).values_list("fetched_at", flat=True).first()
     rules = ServiceRule.objects.aggregate(number=Count("pk"), last=Max("changed_at"))
     policy = PortalPolicy.objects.values_list("changed_at", flat=True).first()
-    return f'"{_SHAPE}/{fetched}/{rules["number"]}/{rules["last"]}/{policy}"'.replace(" ", "_")
+    # And what the access rules open to the reader: another reader of the same browser may ask for other services.
+    may_ask = permissions.may_ask(request.user)
+    opened = (
+        "" if may_ask == permissions.EVERYTHING else f"/{blake2s(repr(may_ask).encode(), digest_size=9).hexdigest()}"
+    )
+    return f'"{_SHAPE}/{fetched}/{rules["number"]}/{rules["last"]}/{policy}{opened}"'.replace(" ", "_")
 
 
 @require_safe
@@ -40,7 +47,10 @@ def list_version(request: HttpRequest) -> str:
 def services_json(request: HttpRequest) -> HttpResponse:
     """Each service as [id, name, category, lifecycle, guide, recommended, note], in the order to show."""
     fetched_at = catalog.freshness(Kind.SERVICE).fetched_at
-    rows = [[s.id, s.name, s.group, s.lifecycle, s.guide, s.recommended, s.note] for s in catalog.services()]
+    rows = [
+        [s.id, s.name, s.group, s.lifecycle, s.guide, s.recommended, s.note]
+        for s in services_open_to(permissions.may_ask(request.user))
+    ]
     told = {"fetched_at": fetched_at, "services": rows, "aliases": aliases()}
     return JsonResponse(told, json_dumps_params={"separators": (",", ":")})
 

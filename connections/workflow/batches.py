@@ -71,13 +71,17 @@ def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
             requests.append(_ask(by=by, filing=own, announce=False))
         except NameTaken as taken:
             raise RowTaken(number, taken.holder) from None
+        except Denied as denied:
+            raise Denied(f"Row {number}: {denied.reason}") from None
         except limits.TooLarge as large:
             raise limits.TooLarge(f"Row {number}: {large}") from None
     BatchRow.objects.bulk_create(
         BatchRow(batch=batch, request=conn_request, number=number) for number, conn_request in enumerate(requests, 1)
     )
-    # Once for the whole batch.
-    notifications.notify(requests[0], NoticeKind.SUBMITTED, *permissions.approvers_for(by), batch=batch)
+    # Once for the whole batch, and whoever may decide on some of its rows.
+    places = dict.fromkeys(one.into for one in filings)
+    told = {person.pk: person for into in places for person in permissions.approvers_for(by, into=into)}
+    notifications.notify(requests[0], NoticeKind.SUBMITTED, *told.values(), batch=batch)
     tasks.enqueue_on_commit("notify")
     return batch
 
@@ -91,7 +95,7 @@ def decide_batch(*, by: User, batch: Batch, decisions: Mapping[int, Decision]) -
         raise Denied("Only approvers can decide on requests.")
     outcomes: list[Outcome] = []
     approved: list[int] = []
-    for row in batch.rows.select_related("request__requester", "request__decided_by"):
+    for row in permissions.rows_visible_to(by, batch).select_related("request__requester", "request__decided_by"):
         decision = decisions.get(row.request_id)
         if decision is None or not (decision.approve or decision.reason.strip()):
             continue

@@ -52,7 +52,11 @@ def ask_for_change(
     open, IllegalTransition where nothing would change or the reason is missing.
     """
     permissions.check_can_ask_for_change(by, conn_request)
-    permissions.check_can_file(by, conn_request.preset)
+    into = permissions.Into.of(conn_request)
+    approvers = permissions.approvers_for(by, conn_request.preset, into=into)
+    # Who looks after the connection of somebody else need not be let in to ask for one.
+    own = permissions.continues(by, conn_request)
+    permissions.check_can_file(by, conn_request.preset, approvers, into, looks_after=not own)
     before, body = _before_and_body(conn_request, kind, values or {})
     try:
         with transaction.atomic():
@@ -67,7 +71,6 @@ def ask_for_change(
                 digest=payloads.digest(body),
                 before=before,
             )
-            approvers = permissions.approvers_for(by, conn_request.preset)
             _tell(change, NoticeKind.CHANGE_SUBMITTED, *approvers)
     except IntegrityError:
         if not conn_request.changes.open().exists():
@@ -112,7 +115,7 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
     """Approve exactly the body with this digest, for the present Fivetran account. Raises StaleRow."""
     permissions.check_standing(by)
     with transaction.atomic():
-        permissions.check_can_approve_change(permissions.as_stored(by), change)
+        permissions.check_can_approve_change(permissions.as_stored(by, change.request), change)
         columns = approval(by, digest)
         transition_change(change, ChangeStatus.APPROVED, actor=Actor.APPROVER, by=by, guard=Q(digest=digest), **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
@@ -122,7 +125,7 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
 def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
     permissions.check_standing(by)
     with transaction.atomic():
-        permissions.check_can_decide_change(permissions.as_stored(by), change)
+        permissions.check_can_decide_change(permissions.as_stored(by, change.request), change)
         columns = decision(by, reason)
         transition_change(change, ChangeStatus.REJECTED, actor=Actor.APPROVER, by=by, reason=reason, **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester)

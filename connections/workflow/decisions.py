@@ -30,6 +30,7 @@ def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce:
     permissions.check_standing(by)
     with transaction.atomic():
         _check(by, conn_request, digest)
+        permissions.check_requester_asks(by, conn_request)
         transition(
             conn_request,
             Status.APPROVED,
@@ -56,7 +57,7 @@ def request_changes(*, by: User, conn_request: ConnectionRequest, reason: str, d
 
 
 def _check(by: User, conn_request: ConnectionRequest, digest: str | None) -> None:
-    permissions.check_can_decide(permissions.as_stored(by), conn_request)
+    permissions.check_can_decide(permissions.as_stored(by, conn_request), conn_request)
     if digest not in (None, conn_request.digest):
         raise StaleRow("The body changed since it was shown.")
 

@@ -249,7 +249,7 @@ def hand_over(*, by: User, conn_request: ConnectionRequest, to: str) -> Handover
 
 def _meant(by: Person, conn_request: ConnectionRequest, to: str) -> tuple[User | None, str]:
     """The user or the address that `by` names. Raises NobodyFound for people who may know every user."""
-    if permissions.sees_everything(by) and (why := why_not_mailed(to.strip())):
+    if permissions.reads_whole(by, conn_request) and (why := why_not_mailed(to.strip())):
         raise NobodyFound(why)
     return owner_or(conn_request.requester, to.strip())
 

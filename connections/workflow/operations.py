@@ -99,6 +99,9 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
         raise NoOwner(f"The account of {owner} is not active.")
     data = _existing(connection_id)
     columns = _adopted_columns(data, owner)
+    into = permissions.Into(columns["group_id"], columns["service"], columns["group_name"])
+    if not permissions.may_ask_into(owner, into):  # who may not ask for it gets it by no other way
+        raise NoOwner(f"The access rules do not let {owner} ask for {into.words}: name somebody whom they let in.")
     try:
         with transaction.atomic():
             conn_request = open_request(

@@ -43,6 +43,11 @@ class Filing:
     preset: Preset | None = None
     team: int | None = None  # its id, where the requester is in several; 0 for none of them
 
+    @property
+    def into(self) -> permissions.Into:
+        group_id, service = (str(self.values.get(path) or "") for path in ("group_id", "service"))
+        return permissions.Into(group_id, service, self.group_name)
+
     @cached_property
     def asked(self) -> payloads.Asked:
         return payloads.Asked(self.values)
@@ -135,8 +140,8 @@ def submit(
     """
     stored = conn_request or _existing(by, filing)
     preset = stored.preset if stored else filing.preset
-    approvers = permissions.approvers_for(by, preset, stored)
-    permissions.check_can_file(by, preset, approvers)
+    approvers = permissions.approvers_for(by, preset, stored, filing.into)
+    permissions.check_can_file(by, preset, approvers, filing.into)
     if conn_request is None:
         conn_request = stored
         if conn_request is not None and conn_request.state is not Status.DRAFT:
@@ -235,6 +240,8 @@ def live_values(*, by: User, connection_id: str) -> dict[str, Any]:
     """
     permissions.check_can_copy_live(by, connection_id)
     data = interactive.existing(connection_id)
-    if data is None:
+    into = permissions.Into(str((data or {}).get("group_id")), str((data or {}).get("service")))
+    # Whoever may not read it does not learn that it is there.
+    if data is None or not permissions.may_copy_from(by, connection_id, into):
         raise Unknown("Fivetran knows no connection with this id.")
     return payloads.described(data)

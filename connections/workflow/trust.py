@@ -32,7 +32,7 @@ def approve_trust(
     """
     permissions.check_standing(by)
     with transaction.atomic():
-        by = permissions.as_stored(by)
+        by = permissions.as_stored(by, conn_request)
         permissions.check_can_trust(by, conn_request)
         limits.check_action(by, limits.TRUSTED)
         run = SetupTestRun.objects.filter(connection__request=conn_request).first()

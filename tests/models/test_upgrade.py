@@ -43,9 +43,10 @@ RENAMED_COLUMNS = {
     "connectionrequest": {"form_token": "idempotency_key", "gone_at": "deleted_at_fivetran_at"},
     "circuitbreaker": {"closed_since": "open_since"},
 }
-ADDED_TABLES = ("dryrun", "eventseal", "team", "writer")
+_OF_ACCESS = ("accessrule", "accessgroup", "accessdestination", "accessservice")
+ADDED_TABLES = ("dryrun", "eventseal", "team", "writer", *_OF_ACCESS)
 ADDED_COLUMNS = {"paused_jobs", "turn", "tests_count", "tests_open", "syncs", "syncs_due_at", "syncs_not_before"}
-ADDED_COLUMNS |= {"team_id", "shared_at"}
+ADDED_COLUMNS |= {"team_id", "shared_at", "closed_without_rule"}
 ADDED_COLUMNS |= {"address", "typed_name", *(f"about_{name}" for name in ("kind", "id", "name"))}
 # The messages that the workers of the version before may have left in the broker: (task, what its argument numbers).
 ABOUT_ONE: dict[str, type[models.Model]] = {

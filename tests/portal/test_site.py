@@ -346,7 +346,7 @@ def test_readyz_before_the_first_migration_is_degraded(as_user: AsUser) -> None:
 def test_the_migration_makes_the_groups_with_their_rights(groups: None) -> None:
     rights = {group.name: set(group.permissions.values_list("codename", flat=True)) for group in Group.objects.all()}
     assert rights == {
-        "Approvers": {"approve_request", "approve_trust", "view_all_requests"},
+        "Approvers": {"approve_request", "approve_trust"},
         "Operators": {"operate_portal", "approve_trust", "view_all_requests"},
         "Auditors": {"view_all_requests"},
     }

@@ -133,8 +133,8 @@ def _show(
 
 
 def _shown(request: HttpRequest, batch: Batch, obstacles: Mapping[int, str]) -> list[Shown]:
-    mine = batch.rows.filter(request__in=permissions.visible_to(request.user))
-    rows = mine.select_related("request__requester", "request__decided_by", "request__connection")
+    visible = permissions.rows_visible_to(request.user, batch)
+    rows = visible.select_related("request__requester", "request__decided_by", "request__connection")
     waiting = [row.request for row in rows if row.request.state is Status.PENDING]
     evidence = evidence_of(waiting, request.user) if permissions.is_approver(request.user) else {}
     return [

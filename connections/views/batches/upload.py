@@ -206,7 +206,7 @@ def _read(request: HttpRequest, sheet: Sheet) -> bool:
         sheet.notes.append(
             f"{name} was left out: the source owner enters secrets in Fivetran’s Connect Card, never here."
         )
-    sheet.rows = tables.judge(table)
+    sheet.rows = tables.judge(table, may_ask=permissions.may_ask(request.user))
     _refuse_large(sheet)
     _refuse_taken(request, sheet.rows)
     _note_existing(sheet)

@@ -92,9 +92,11 @@ def _ask(request: HttpRequest, conn_request: ConnectionRequest, form: ChangeForm
 
 # --- the page --------------------------------------------------------------------------------------------------------
 def find(user: Person, pk: int) -> ConnectionChange:
-    rows = with_change_step(permissions.changes_visible_to(user))
+    rows = with_change_step(permissions.changes_visible_to(user)).annotate(**permissions.answers(user, "request__"))
     related = ("request__requester", "request__preset__approvers", "requester", "decided_by", "approved_by")
-    return get_object_or_404(rows.select_related(*related), pk=pk)
+    change = get_object_or_404(rows.select_related(*related), pk=pk)
+    permissions.keep_answer(user, change.request, change)
+    return change
 
 
 @require_safe
@@ -171,7 +173,7 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
 
 
 def _decides(user: Person, change: ConnectionChange) -> bool:
-    return permissions.is_approver(user) and change.requester_id != user.pk
+    return permissions.approves(user, change.request) and change.requester_id != user.pk
 
 
 def _decide_or_explain(

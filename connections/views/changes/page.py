@@ -94,7 +94,7 @@ class ChangePage:
 def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = None) -> ChangePage:
     step, decides = (
         change_step_of(change),
-        change.state is ChangeStatus.PENDING and permissions.is_approver(user),
+        change.state is ChangeStatus.PENDING and permissions.approves(user, change.request),
     )
     rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
     operates = step is ChangeStep.REFUSED_FOR_OPERATORS and permissions.is_operator(user)

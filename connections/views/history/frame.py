@@ -52,13 +52,15 @@ class Frame:
 
 
 def frame_of(request: HttpRequest, chosen: Filters) -> Frame:
-    everything = permissions.sees_everything(request.user)
-    return _frame(chosen, 0 if everything else request.user.pk or -1, int(time.monotonic() // KEPT))
+    minute = int(time.monotonic() // KEPT)
+    if permissions.sees_everything(request.user):
+        return _frame(chosen, 0, False, minute)
+    return _frame(chosen, request.user.pk or -1, permissions.is_approver(request.user), minute)
 
 
 @lru_cache(maxsize=512)
-def _frame(chosen: Filters, requester: int, minute: int) -> Frame:
-    names = pickers.names_in_use(requester, minute)
+def _frame(chosen: Filters, reader: int, is_approver: bool, minute: int) -> Frame:
+    names = pickers.names_in_use(reader, is_approver, minute)
     context = {
         "chosen": chosen,
         "chips": chosen.chips(dict(pair for options in names for pair in options)),
@@ -68,7 +70,7 @@ def _frame(chosen: Filters, requester: int, minute: int) -> Frame:
             *(pair for pair in chosen.pairs() if pair[0] in ("tab", "sort")),
             *(("status", status.value) for status in chosen.status[1:]),
         ],
-        "searched": f"Name, service, destination{'' if requester else ', requester'}",
+        "searched": f"Name, service, destination{', requester' if names[2] else ''}",
     }
     heads = [_head(chosen, words, key) for words, key in _HEADS.items()]
     return Frame(

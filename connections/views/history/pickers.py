@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from connections import permissions
 from connections.models import CatalogEntry, ConnectionRequest, Kind
 from connections.people import display_name
 from connections.spec.characters import visible
@@ -41,11 +42,17 @@ def controls(chosen: Filters, services: Options, destinations: Options, people: 
 
 
 @lru_cache(maxsize=256)
-def names_in_use(requester: int, _minute: int) -> tuple[Options, Options, Options]:
-    requests = ConnectionRequest.objects.filter(requester_id=requester) if requester else ConnectionRequest.objects
+def names_in_use(reader: int, is_approver: bool, _minute: int) -> tuple[Options, Options, Options]:
+    """Among the requests that somebody sees; `reader` 0 sees all."""
+    requests = ConnectionRequest.objects.all()
+    if reader:
+        own = Q(requester_id=reader)
+        requests = requests.filter(
+            own | Q(permissions.let_in(User(pk=reader), permissions.Right.APPROVE)) if is_approver else own
+        )
     # Who sees own requests only has nobody to choose from.
     asked = Exists(requests.filter(requester=OuterRef("pk")))
-    people = User.objects.none() if requester else User.objects.filter(asked)[:MOST]
+    people = User.objects.filter(asked)[:MOST] if is_approver or not reader else User.objects.none()
     return (
         _entries(Kind.SERVICE, Exists(requests.filter(service=OuterRef("fivetran_id")))),
         _entries(Kind.GROUP, Exists(requests.filter(group_id=OuterRef("fivetran_id")))),

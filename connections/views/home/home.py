@@ -40,7 +40,8 @@ CARDS = 6
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    context = _waiting(request) | {"figures": kept.figures(), "tiles": kept.services(), "presets": prefill.offered()}
+    presets = prefill.offered(lambda: permissions.may_ask(request.user))
+    context = _waiting(request) | {"figures": kept.figures(), "tiles": kept.services(), "presets": presets}
     context["sections"] = [f"connections/home/_{name}.html" for name in _sections(context)]
     return render(request, "connections/home/home.html", context)
 

@@ -129,6 +129,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         ],
         "kinds": [_kind_context(kind) for kind in jobs.kinds()],
         "gave_up": [_gave_up_context(row) for row in jobs.gave_up()],
+        "undecided": [_undecided_context(one) for one in permissions.coverage.read().stranded()[:SHOWN]],
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "hours": hours,
         "charts": charts.charts(hours),
@@ -148,7 +149,8 @@ def _left_behind() -> str:
 
 def _sections(board: dict[str, Any]) -> list[str]:
     """The parts of the page in order: what a person has to settle comes first."""
-    waiting = [name for name, rows in (("attention", board["attention"]), ("refusals", board["refused"])) if rows]
+    urgent = (("attention", "attention"), ("refusals", "refused"), ("undecided", "undecided"))
+    waiting = [name for name, rows in urgent if board[rows]]
     return [*waiting, *(name for name in SECTIONS if name not in waiting)]
 
 
@@ -165,6 +167,11 @@ def _kind_context(kind: jobs.Kind) -> dict[str, Any]:
         "url": reverse(f"connections:{verb}_kind", args=[kind.name]),
         "button": verb.title(),
     }
+
+
+def _undecided_context(one: permissions.coverage.Open) -> dict[str, str]:
+    view = "change" if one.is_change else "request"
+    return {"words": one.words, "address": reverse(f"connections:{view}", args=[one.first])}
 
 
 def _gave_up_context(row: jobs.GaveUp) -> dict[str, Any]:

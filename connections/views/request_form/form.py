@@ -65,13 +65,13 @@ def config_fields(request: HttpRequest) -> HttpResponse:
     texts = request.POST.dict() if request.method == "POST" else request.GET.dict()
     if request.method != "POST":
         texts.pop("action", None)  # a link presses no button
-    form = prefill.drawn_form(texts)
+    form = prefill.drawn_form(texts, queries.reader(request))
     return render(request, "connections/request_form/_config_fields.html", {"form": form})
 
 
 @require_POST
 def review(request: HttpRequest) -> HttpResponse:
-    form = prefill.drawn_form(request.POST.dict())
+    form = prefill.drawn_form(request.POST.dict(), queries.reader(request))
     number = prefill.number(request.POST.get("edited", ""))
     edited = own_request(request, number) if number else None
     shown = review_of(form, by=queries.reader(request), edited=edited)

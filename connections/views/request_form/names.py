@@ -113,7 +113,7 @@ def hint_for(field: Field, typed: str) -> Hint | None:
 def proposed(form: RequestForm, field: Field, by: User) -> str:
     """The service's own name, with a number where that is taken; only a one-part name can be."""
     name = naming_rule.normalized(form.data.get("service", ""))[: field.max_length - 3].rstrip("_")
-    group_id = form.data.get("group_id", "")
+    group_id = str(form.values().get("group_id") or "")  # not one that is refused: what is taken there is not told
     candidates = [name, *(f"{name}_{number}" for number in range(2, 6))]
     free = (one for one in candidates if not group_id or not taken_name(group_id, one, by=by).words)
     return next(free, "") if naming_rule.is_usable(name) else ""
@@ -150,8 +150,10 @@ def taken_words(by: User, holder: ConnectionRequest | None) -> str:
 
 
 def words_of_existing(by: User, held: LiveConnection) -> str:
-    # The id of a connection is for people who see everything.
-    what = f"the connection {held.id}" if permissions.sees_everything(by) else "a connection"
+    # The id of a connection is for who sees everything, or approves into its destination.
+    into = permissions.Into(held.group_id, held.service)
+    knows = permissions.sees_everything(by) or permissions.may_approve_into(by, into)
+    what = f"the connection {held.id}" if knows else "a connection"
     fetched_at = catalog.freshness(Kind.CONNECTION).fetched_at
     when = f" (seen {date_format(fetched_at.astimezone(UTC), 'j M Y H:i')} UTC)" if fetched_at else ""
     return f"“{held.schema}” is taken in this destination by {what} at Fivetran{when}. Choose another name."

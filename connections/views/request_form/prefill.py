@@ -1,6 +1,7 @@
 """What a new request begins with: nothing, a link, a preset, or a connection as it is at Fivetran now."""
 
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -52,6 +53,10 @@ class Page:
     token: uuid.UUID = field(default_factory=uuid.uuid4)
     banners: list[str] = field(default_factory=list)
     posted: bool = False
+
+    @cached_property
+    def may_ask(self) -> permissions.MayAsk:
+        return permissions.may_ask(self.by)
 
     @property
     def title(self) -> str:
@@ -147,14 +152,35 @@ class Page:
         return reverse("connections:request", args=[other.pk]) if other else reverse("connections:home")
 
 
-def offered() -> list[Preset]:
-    return list(Preset.objects.offered().select_related("approvers"))
+def offered(may_ask: Callable[[], permissions.MayAsk]) -> list[Preset]:
+    """Without those that are fixed to a destination or service which the person may not ask for."""
+    found = list(Preset.objects.offered().select_related("approvers"))
+    if not any(place_of(one)[0] for one in found):
+        return found  # and no rule need be read
+    told = may_ask()
+    return [one for one in found if is_open(one, told)]
+
+
+def place_of(preset: Preset) -> tuple[str, str]:
+    """The destination and the service to which it is fixed."""
+    imposed = presets.imposed_values(preset)
+    return str(imposed.get("group_id") or ""), str(imposed.get("service") or "")
+
+
+def is_open(preset: Preset, may_ask: permissions.MayAsk) -> bool:
+    group_id, service = place_of(preset)
+    return not group_id or may_ask.is_open(group_id, service)
+
+
+def preset_of(number: int, may_ask: permissions.MayAsk) -> Preset | None:
+    preset = Preset.objects.offered().filter(pk=number).first()
+    return preset if preset is not None and is_open(preset, may_ask) else None
 
 
 def to_choose(page: Page) -> list[Preset]:
     # A form that is about something already offers no preset.
     busy = page.posted or page.edited or page.origin or page.preset or page.live_origin
-    return [] if busy else offered()
+    return [] if busy else offered(lambda: page.may_ask)
 
 
 def number(text: str) -> int:
@@ -165,18 +191,17 @@ def number(text: str) -> int:
 def new_form(request: HttpRequest, page: Page) -> RequestForm:
     """As the query string wants it; the banners say what could not be done."""
     query = _read_once(request, page)
-    for name in _OF_GALLERY:
-        query.pop(name, None)
     wanted = query.pop("preset", "")
-    page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
+    page.preset = preset_of(number(wanted), page.may_ask) if wanted else None
     if wanted and page.preset is None:
         page.banners.append("That preset is no longer offered. Here is the whole form.")
     if connection_id := query.pop("from_connection", "").replace("\0", ""):
         _leave_out(query, page)
         return _form_of_existing(connection_id, page)
-    fixed = presets.imposed(page.preset)
-    refused = [name for name, text in fixed.items() if tidy(name, query.get(name, "")) not in ("", text)]
-    form = RequestForm.from_link(presets.laid_over({**presets.beginning(page.preset), **query}, page.preset))
+    fixed = presets.imposed(page.preset).items()
+    refused = [name for name, text in fixed if tidy(name, query.get(name, "")) not in ("", text)]
+    begun = {**presets.beginning(page.preset), **query}
+    form = RequestForm.from_link(presets.laid_over(begun, page.preset), page.may_ask)
     if refused:
         labels = ", ".join(str(form.fields[name].label) for name in refused if name in form.fields)
         page.banners.append(f"The preset “{page.preset}” decides these, whatever the link says: {labels}.")
@@ -188,7 +213,7 @@ def _read_once(request: HttpRequest, page: Page) -> dict[str, str]:
     # Of a parameter that is there more than once the last counts, as in all of Django.
     if twice := [name for name, texts in request.GET.lists() if len(set(texts)) > 1]:
         page.banners.append(f"The link has these more than once, and the last one counts: {named(twice)}.")
-    return request.GET.dict()
+    return {name: text for name, text in request.GET.dict().items() if name not in _OF_GALLERY}
 
 
 def _leave_out(query: dict[str, str], page: Page) -> None:
@@ -202,17 +227,17 @@ def _form_of_existing(connection_id: str, page: Page) -> RequestForm:
         values = workflow.live_values(by=page.by, connection_id=connection_id)
     except workflow.Unreachable:
         page.banners.append("Fivetran does not answer just now, so its connection cannot be copied. Try again later.")
-        return RequestForm.from_link({})
+        return RequestForm.from_link({}, page.may_ask)
     except workflow.Unknown as unknown:
         page.banners.append(str(unknown))
-        return RequestForm.from_link({})
+        return RequestForm.from_link({}, page.may_ask)
     page.live_origin = connection_id
-    return RequestForm.from_values(values)
+    return RequestForm.from_values(values, may_ask=page.may_ask)
 
 
 def stored_form(page: Page, values: dict[str, object]) -> RequestForm:
     """The form for stored `values`; the banners say what it cannot keep of them."""
-    form = RequestForm.from_values({**values, **presets.imposed_values(page.preset)})
+    form = RequestForm.from_values({**values, **presets.imposed_values(page.preset)}, may_ask=page.may_ask)
     presets.lock(form, page.preset)
     if lost := form.without_control:
         page.banners.append(_lost_words(form, lost))
@@ -249,18 +274,22 @@ def posted_form(request: HttpRequest, page: Page, purpose: Purpose) -> RequestFo
     if stored is not None:
         page.preset = stored.preset
     elif wanted:
-        page.preset = Preset.objects.offered().filter(pk=number(wanted)).first()
+        page.preset = preset_of(number(wanted), page.may_ask)
         if page.preset is None:
             page.banners.append(_NO_PRESET)
-    form = RequestForm.from_post(presets.laid_over(request.POST.dict(), page.preset), purpose)
+    form = RequestForm.from_post(presets.laid_over(request.POST.dict(), page.preset), purpose, page.may_ask)
     presets.lock(form, page.preset)
     return form
 
 
-def drawn_form(texts: dict[str, str]) -> RequestForm:
-    # Nothing of a drawn form is stored, so a preset that is no longer offered is drawn too.
+def drawn_form(texts: dict[str, str], by: User) -> RequestForm:
+    # Nothing of a drawn form is stored, so a preset that is no longer offered is drawn too; but not what somebody else
+    # presets for a destination that is closed to the reader.
+    may_ask = permissions.may_ask(by)
     preset = Preset.objects.filter(pk=number(texts.get("preset", ""))).first()
-    form = RequestForm.from_post(presets.laid_over(texts, preset), Purpose.KEEP)
+    if preset is not None and not is_open(preset, may_ask) and not preset.requests.filter(requester=by).exists():
+        preset = None
+    form = RequestForm.from_post(presets.laid_over(texts, preset), Purpose.KEEP, may_ask)
     form.edited = number(texts.get("edited", ""))
     presets.lock(form, preset)
     return form

@@ -205,7 +205,7 @@ def connection_page(api_root: str, connection_id: str) -> str:
 
 
 def awaits_decision_of(user: Person, conn_request: ConnectionRequest) -> bool:
-    return conn_request.state is Status.PENDING and permissions.is_approver(user)
+    return conn_request.state is Status.PENDING and permissions.approves(user, conn_request)
 
 
 def decision(user: Person, conn_request: ConnectionRequest, form: ReasonForm | None) -> Decision | None:

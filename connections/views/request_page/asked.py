@@ -115,8 +115,8 @@ def noticed(user: Person, conn_request: ConnectionRequest, evidence: list[Eviden
 
 
 def shown_evidence(user: Person, conn_request: ConnectionRequest) -> list[Evidence]:
-    # For who sees everything: all of it while somebody has to decide, then what the request itself tells.
-    if not permissions.sees_everything(user):
+    # For who reads more than its requester: all of it while somebody has to decide, then what the request itself tells.
+    if not permissions.reads_whole(user, conn_request):
         return []
     decided = conn_request.state not in (Status.PENDING, Status.ATTENTION)
     return evidence_of_body(conn_request) if decided else evidence_of([conn_request], user)[conn_request.pk]

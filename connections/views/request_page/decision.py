@@ -67,7 +67,7 @@ def _again(request: HttpRequest, conn_request: ConnectionRequest, form: ReasonFo
 def _moved_on(request: HttpRequest, conn_request: ConnectionRequest, obstacle: StaleRow | permissions.Denied) -> str:
     """Who was first, and with what decision; raises a denial that has another cause."""
     conn_request.refresh_from_db()
-    may_decide = permissions.is_approver(request.user) and not permissions.wrote(request.user, conn_request)
+    may_decide = permissions.approves(request.user, conn_request) and not permissions.wrote(request.user, conn_request)
     if isinstance(obstacle, permissions.Denied) and not (may_decide and conn_request.state is not Status.PENDING):
         raise obstacle
     if conn_request.state is Status.PENDING:

@@ -141,14 +141,14 @@ def lead(user: Person, conn_request: ConnectionRequest, *, busy: bool) -> Lead |
     mine = person is not None and person.pk == user.pk
     again = " again" if handover is not None and handover.state == HandoverState.DONE else ""
     # Whoever may not know every user reads what was typed: a real name behind it would tell who has an account.
-    known = is_requester or (handover is not None and handover.owner) or permissions.sees_everything(user)
+    known = is_requester or (handover is not None and handover.owner) or permissions.reads_whole(user, conn_request)
     return Lead(
         button=f"Enter the credentials{again}" if mine else f"Hand over{' again' if handover else ''}",
         url=reverse(f"connections:{view}", args=[conn_request.pk]),
         to=to,
         by="you" if mine else display_name(person) if person and known else to,
         # Others are not told who has an account.
-        typed=permissions.sees_everything(user) and bool(why_no_mail_reaches(person, address)),
+        typed=permissions.reads_whole(user, conn_request) and bool(why_no_mail_reaches(person, address)),
     )
 
 

@@ -55,8 +55,14 @@ def head(
     return Head(
         turn="yours" if acts else turn(conn_request, step),
         next=f"{sentence}{more_of(conn_request, step)}",
-        notices=list(notices(conn_request, step, waiting, newest, edited=edited)),
+        notices=[*stranded(conn_request, acts=acts), *notices(conn_request, step, waiting, newest, edited=edited)],
     )
+
+
+def stranded(conn_request: ConnectionRequest, *, acts: bool) -> Iterator[Section]:
+    # A reader who can decide is somebody who can: no query.
+    if conn_request.state is Status.PENDING and not acts and (words := permissions.nobody_decides(conn_request)):
+        yield Section("note", words)
 
 
 def more_of(conn_request: ConnectionRequest, step: NextStep) -> str:

@@ -68,10 +68,12 @@ def find(user: Person, pk: int, *, with_checks: bool = False) -> ConnectionReque
         open_change=Subquery(changes.filter(status__in=sorted(CHANGE_OPEN)).values("pk")[:1]),
         guide=Subquery(catalog_rows(Kind.SERVICE, "service").values(link=KT("data__link_to_docs"))),
         group_told_at=Subquery(catalog_rows(Kind.GROUP, "group_id").values("detail_at")),
+        **permissions.answers(user),
         **{f"breaker_{name}": Subquery(_BREAKER.values(name)) for name in _BREAKER_COLUMNS},
     )
     found = get_object_or_404(with_step(permissions.with_reader(rows, user)), pk=pk)
     permissions.read_for(user, found)
+    permissions.keep_answer(user, found, found)
     if not permissions.can_see(user, found):
         raise Http404
     return found

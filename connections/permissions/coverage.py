@@ -1,0 +1,242 @@
+"""Whom the access rules leave with anybody to ask and to decide: read before and after an administrator's change.
+
+Everything is read into memory: it is asked for in the admin and by operators, never on a page of requests.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Count, Min, QuerySet
+
+from connections.models import (
+    AccessDestination,
+    AccessGroup,
+    AccessService,
+    ConnectionChange,
+    ConnectionRequest,
+    PortalPolicy,
+    Writer,
+)
+from connections.people import display_name
+from connections.permissions.access import Right
+from connections.permissions.rights import holders
+from connections.states import ChangeStatus, Status
+
+_OPEN = (Status.PENDING, Status.CHANGES_REQUESTED)
+LISTED = 20  # requests that a sentence names
+
+
+@dataclass(frozen=True)
+class Rule:
+    destinations: frozenset[str]
+    services: frozenset[str]  # empty: every one
+    groups: Mapping[Right, frozenset[int]]
+
+    def is_about(self, group_id: str, service: str) -> bool:
+        return group_id in self.destinations and (not self.services or service in self.services)
+
+
+@dataclass(frozen=True)
+class Open:
+    """Requests, or changes of connections, of one kind that wait for a decision: their number, and the first one's."""
+
+    group_id: str
+    group_name: str
+    service: str
+    requester: int
+    preset_group: int | None
+    count: int
+    first: int
+    is_change: bool = False
+    writers: frozenset[int] = frozenset()
+
+    @property
+    def words(self) -> str:
+        what = "change" if self.is_change else "request"
+        rest = f" and {self.count - 1} more" if self.count > 1 else ""
+        return f"{what} {self.first}{rest} into “{self.group_name or self.group_id}”"
+
+
+@dataclass(frozen=True)
+class Coverage:
+    rules: tuple[Rule, ...]
+    closed: bool
+    people: Mapping[int, str]  # the active ones, by name
+    approvers: frozenset[int]  # those of them who hold the right to approve
+    members: Mapping[int, frozenset[int]]  # group -> people
+    open: tuple[Open, ...]
+    names: Mapping[str, str] = field(default_factory=dict)  # of the destinations that a rule names
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        return frozenset().union(*(rule.destinations for rule in self.rules))
+
+    def let_in(self, right: Right, group_id: str, service: str = "") -> frozenset[int]:
+        """The people who may do what `right` is; `service` "" is any that no rule names."""
+        able = self.approvers if right is Right.APPROVE else frozenset(self.people)
+        if group_id not in self.named:
+            return frozenset() if self.closed else able
+        groups = (rule.groups[right] for rule in self.rules if rule.is_about(group_id, service))
+        members = (self.members.get(group, frozenset()) for found in groups for group in found)
+        return able & frozenset().union(*members)
+
+    def services_of(self, group_id: str) -> list[str]:
+        """Those that a rule of the destination names, and "" for all others."""
+        found = {service for rule in self.rules if group_id in rule.destinations for service in rule.services}
+        return ["", *sorted(found)]
+
+    def shut(self) -> dict[str, str]:
+        """Destination with a rule -> why nobody can get a connection into it."""
+        return {group_id: why for group_id in sorted(self.named) if (why := self._why_shut(group_id))}
+
+    def _why_shut(self, group_id: str) -> str:
+        asking = {service: self.let_in(Right.REQUEST, group_id, service) for service in self.services_of(group_id)}
+        if not any(asking.values()):
+            return "nobody may ask"
+        for service, askers in asking.items():
+            deciding = self.let_in(Right.APPROVE, group_id, service)
+            if askers and not deciding:
+                return f"nobody may approve{f' {service}' if service else ''}"
+        return ""
+
+    def stranded(self) -> list[Open]:
+        """What waits for a decision that nobody may take."""
+        return [one for one in self.open if not self.deciding(one)]
+
+    def deciding(self, one: Open) -> frozenset[int]:
+        found = self.let_in(Right.APPROVE, one.group_id, one.service) - {one.requester} - one.writers
+        return found if one.preset_group is None else found & self.members.get(one.preset_group, frozenset())
+
+    def is_open_anywhere(self) -> bool:
+        return not self.closed or any(group_id not in self.shut() for group_id in self.named)
+
+
+def read() -> Coverage:
+    """As it is now, within the caller's transaction."""
+    members: dict[int, set[int]] = defaultdict(set)
+    for group, person in User.groups.through.objects.filter(user__is_active=True).values_list("group_id", "user_id"):
+        members[group].add(person)
+    rules, names = _rules()
+    return Coverage(
+        rules=rules,
+        closed=PortalPolicy.objects.filter(closed_without_rule=True).exists(),
+        people={person.pk: display_name(person) for person in User.objects.filter(is_active=True)},
+        approvers=frozenset(holders("approve_request").values_list("pk", flat=True)),
+        members={group: frozenset(people) for group, people in members.items()},
+        open=(*_open_requests(), *_open_changes()),
+        names=names,
+    )
+
+
+def _rules() -> tuple[tuple[Rule, ...], dict[str, str]]:
+    destinations: dict[int, set[str]] = defaultdict(set)
+    services: dict[int, set[str]] = defaultdict(set)
+    groups: dict[int, dict[Right, set[int]]] = defaultdict(lambda: {right: set() for right in Right})
+    names: dict[str, str] = {}
+    for rule, group_id, name in AccessDestination.objects.filter(rule__active=True).values_list(
+        "rule", "group_id", "name"
+    ):
+        destinations[rule].add(group_id)
+        names[group_id] = name or group_id
+    for rule, service in AccessService.objects.filter(rule__active=True).values_list("rule", "service"):
+        services[rule].add(service)
+    for one in AccessGroup.objects.filter(rule__active=True):
+        for right in Right:
+            if getattr(one, right.value):
+                groups[one.rule_id][right].add(one.group_id)
+    found = tuple(
+        Rule(
+            frozenset(named),
+            frozenset(services[rule]),
+            {right: frozenset(ids) for right, ids in groups[rule].items()},
+        )
+        for rule, named in destinations.items()
+    )
+    return found, names
+
+
+def _open_requests() -> Iterator[Open]:
+    columns = ("group_id", "group_name", "service", "requester", "preset__approvers")
+    rows = ConnectionRequest.objects.filter(status__in=_OPEN)
+    yield from _counted(rows.filter(writers=None), columns)
+    for one in rows.exclude(writers=None).values_list(*columns, "pk").distinct():
+        writers = Writer.objects.filter(request=one[5]).values_list("person", flat=True)
+        yield Open(one[0], one[1], one[2], one[3], one[4], 1, one[5], writers=frozenset(writers))
+
+
+def _open_changes() -> Iterator[Open]:
+    columns = (
+        "request__group_id",
+        "request__group_name",
+        "request__service",
+        "requester",
+        "request__preset__approvers",
+    )
+    yield from _counted(ConnectionChange.objects.filter(status=ChangeStatus.PENDING), columns, is_change=True)
+
+
+def _counted(rows: QuerySet[Any], columns: tuple[str, ...], *, is_change: bool = False) -> Iterator[Open]:
+    for row in rows.order_by().values_list(*columns).annotate(count=Count("pk"), first=Min("pk")):
+        yield replace(Open(*row), is_change=is_change)
+
+
+# --- refusing --------------------------------------------------------------------------------------------------------
+def objections(before: Coverage, after: Coverage) -> list[str]:
+    """Why a change must not be: what it shuts, or strands, that was not shut or stranded before."""
+    shut = before.shut()
+    found = [
+        f"Of “{after.names[group_id]}” {why}: an access rule needs active people for both."
+        for group_id, why in after.shut().items()
+        if group_id not in shut
+    ]
+    if before.is_open_anywhere() and not after.is_open_anywhere():
+        found.append("Nobody could ask for any destination: first make a rule for those that are to stay open.")
+    if stranded := newly_stranded(before, after):
+        listed = "; ".join(one.words for one in stranded[:LISTED])
+        more = f"; and {len(stranded) - LISTED} more groups of requests" if len(stranded) > LISTED else ""
+        found.append(f"Nobody else could decide on what waits for approval: {listed}{more}.")
+    return found
+
+
+def newly_stranded(before: Coverage, after: Coverage) -> list[Open]:
+    known = set(before.stranded())
+    return [one for one in after.stranded() if one not in known]
+
+
+# --- before saving ---------------------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Difference:
+    """What changes for some destinations, of one right: names of people, and who may then."""
+
+    destinations: tuple[str, ...]
+    right: Right
+    let_in: tuple[str, ...]
+    shut_out: tuple[str, ...]
+    then: tuple[str, ...]
+
+
+def differences(before: Coverage, after: Coverage, group_ids: Iterable[str]) -> list[Difference]:
+    """For the destinations of a rule; those for which the same changes are told together."""
+    alike: dict[tuple[Right, frozenset[int], frozenset[int], frozenset[int]], list[str]] = defaultdict(list)
+    for group_id in sorted(set(group_ids)):
+        for right in Right:
+            was, now = _all_let_in(before, right, group_id), _all_let_in(after, right, group_id)
+            alike[right, now - was, was - now, now].append(group_id)
+    names = {**before.names, **after.names}
+    people = {**before.people, **after.people}
+
+    def named(found: Iterable[int]) -> tuple[str, ...]:
+        return tuple(sorted((people.get(person, str(person)) for person in found), key=str.lower))
+
+    return [
+        Difference(tuple(names.get(one, one) for one in places), right, named(more), named(less), named(now))
+        for (right, more, less, now), places in alike.items()
+    ]
+
+
+def _all_let_in(coverage: Coverage, right: Right, group_id: str) -> frozenset[int]:
+    return frozenset().union(*(coverage.let_in(right, group_id, one) for one in coverage.services_of(group_id)))
