@@ -11,7 +11,7 @@ from django.utils.decorators import method_decorator
 # Group -> the models in it; what stands in none of them is at the end of the last one.
 GROUPS: dict[str, tuple[str, ...]] = {
     "Decide": ("ConnectionRequest", "ConnectionChange"),
-    "Policy": ("ServiceRule", "PortalPolicy", "Preset", "CatalogEntry"),
+    "Policy": ("AccessRule", "ServiceRule", "PortalPolicy", "Preset", "CatalogEntry"),
     "Connections": ("Connection", "Handover", "SetupTestRun"),
     "People": (
         "User",

@@ -2,6 +2,6 @@
 policy are edited.
 """
 
-from connections.admin import changes, policy, presets, readonly, requests, teams
+from connections.admin import access, changes, policy, presets, readonly, refusing, requests, teams
 
-__all__ = ["changes", "policy", "presets", "requests", "readonly", "teams"]
+__all__ = ["access", "changes", "policy", "presets", "readonly", "refusing", "requests", "teams"]

@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from connections.admin.readonly import Editable, ReadOnlyAdmin
+from connections.admin.refusing import Refusing
 from connections.models import CatalogEntry, Kind, PortalPolicy, ServiceRule, Stance
 
 
@@ -45,10 +46,11 @@ class ServiceRuleAdmin(Editable):
 
 
 @admin.register(PortalPolicy)
-class PortalPolicyAdmin(Editable):
+class PortalPolicyAdmin(Refusing, Editable):
     # One row holds the rules for all services, so the list leads straight to it.
     fieldsets = (
         ("Services", {"fields": ("only_listed_services",)}),
+        ("Destinations", {"fields": ("closed_without_rule",)}),
         ("Names", {"fields": ("naming_template", "naming_help")}),
         ("Record", {"fields": ("erase_after_days",)}),
     )

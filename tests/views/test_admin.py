@@ -12,6 +12,7 @@ from django.urls import reverse
 
 from connections import workflow
 from connections.models import (
+    AccessRule,
     Attempt,
     CatalogEntry,
     ChangeKind,
@@ -49,6 +50,7 @@ WINDOWS: list[type[Model]] = [
     Notice,
 ]
 POLICY = {
+    AccessRule,
     PortalPolicy,
     ServiceRule,
     Preset,

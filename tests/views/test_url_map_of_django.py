@@ -15,6 +15,7 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
 from connections.models import (
+    AccessRule,
     Attempt,
     CircuitBreaker,
     ConnectionRequest,
@@ -90,15 +91,19 @@ WINDOW = {  # to be looked into by all staff who may see everything, to be chang
     "<path:object_id>/change/": (_SEEN, _NOBODY),
     "<path:object_id>/": (_TO_CHANGE, _TO_CHANGE),
 }
+# What belongs to no request is for who sees everything, and not for approvers.
+OVERSEEN = {route: tuple(_SUPERUSER if one == _SEEN else one for one in codes) for route, codes in WINDOW.items()}
 EDITED = dict.fromkeys(WINDOW, (_SUPERUSER, _SUPERUSER)) | {"<path:object_id>/": (_TO_CHANGE, _TO_CHANGE)}
 _SAVED = (_SUPERUSER, _model(403, 302))  # no field is required
 LINKS = {**EDITED, "add/": (_NOBODY, _NOBODY), "<path:object_id>/change/": (_SUPERUSER, _NOBODY)}
 LOGS = EDITED | {"add/": (_NOBODY, _NOBODY), "<path:object_id>/change/": _SAVED}
 POLICY = LOGS | {"": (_model(403, 302), _model(403, 302)), "<path:object_id>/delete/": (_NOBODY, _NOBODY)}
-_WINDOWS = "event attempt connection handover setuptestrun circuitbreaker notice connectionchange catalogentry"
+_WINDOWS = "event attempt connection handover setuptestrun notice connectionchange"
 MODELS = {
     **{f"connections/{name}/": WINDOW for name in [*_WINDOWS.split(), "connectionrequest"]},
     **dict.fromkeys(("connections/servicerule/", "connections/preset/", "auth/group/", "auth/user/"), EDITED),
+    "connections/accessrule/": EDITED,
+    **dict.fromkeys(("connections/circuitbreaker/", "connections/catalogentry/"), OVERSEEN),
     **dict.fromkeys(("axes/accessattempt/", "axes/accesslog/", "axes/accessfailurelog/"), LOGS),
     "connections/team/": EDITED | {"<path:object_id>/change/": _SAVED},  # its group is for good
     "sign_on/directoryrole/": EDITED,
@@ -135,6 +140,7 @@ def addresses(world: World, cast: dict[str, User]) -> dict[str, str]:
     Attempt.objects.create(request=conn_request, call=Attempt.Call.CREATE)
     SetupTestRun.objects.create(connection=conn_request.connection)
     ServiceRule.objects.create(service="s3")
+    AccessRule.objects.create(name="Finance")
     Preset.objects.create(name="Hourly")
     Team.objects.create(group=Group.objects.create(name="Sales"))
     for single in (CircuitBreaker, PortalPolicy):
