@@ -8,23 +8,21 @@ from django.contrib.auth.models import User
 from connections.forms.decisions import Prose
 from connections.forms.summary import PLAIN, Marked, Summed
 
+ALL = "all"
 KINDS = (
+    (ALL, "Everything: requests, connections and drafts"),
     ("requests", "Requests without a connection"),
-    ("connections", "Connections that exist"),
+    ("connections", "Connections"),
     ("drafts", "Drafts, which you do not read"),
 )
 
 
 class ReassignForm(Summed):
-    """`with_kinds`: for all of one person's; else for one request."""
+    """`with_kind`: of one person's requests; else for one request."""
 
     bound_field_class = Marked
-    kinds = forms.MultipleChoiceField(
-        label="What is handed over",
-        choices=KINDS,
-        initial=[kind for kind, _ in KINDS],
-        error_messages={"required": "Tick at least one"},
-        widget=forms.CheckboxSelectMultiple(attrs={"class": "form-check-input"}),
+    kind = forms.ChoiceField(
+        label="What is handed over", choices=KINDS, widget=forms.Select(attrs={"class": "form-select"})
     )
     to = forms.CharField(
         label="To",
@@ -41,10 +39,10 @@ class ReassignForm(Summed):
         widget=forms.Textarea(attrs={"rows": 3, "class": "form-control"}),
     )
 
-    def __init__(self, data: Any = None, *, with_kinds: bool) -> None:
+    def __init__(self, data: Any = None, *, with_kind: bool) -> None:
         super().__init__(data)
-        if not with_kinds:
-            del self.fields["kinds"]
+        if not with_kind:
+            del self.fields["kind"]
 
     def clean_to(self) -> User:
         found = User.objects.filter(username=self.cleaned_data["to"].strip(), is_active=True).first()

@@ -64,6 +64,15 @@ def notify(
     _write(conn_request, kind, dedup_key, for_each)
 
 
+def askers(conn_request: ConnectionRequest) -> list[User]:
+    """The requester and, of a team's request, the colleagues in the team who wrote in it."""
+    if conn_request.team_id is None:  # no statement where there is no team
+        return [conn_request.requester]
+    writers = conn_request.writers.values("person")
+    colleagues = User.objects.filter(pk__in=writers, groups__team=conn_request.team_id, is_active=True)
+    return [conn_request.requester, *colleagues.exclude(pk=conn_request.requester_id)]
+
+
 def _write(
     conn_request: ConnectionRequest, kind: NoticeKind, dedup_key: int, for_each: Iterable[Mapping[str, Any]]
 ) -> None:
@@ -88,11 +97,12 @@ def tell_of_trust(conn_request: ConnectionRequest, connection: Connection) -> No
 
 
 def of_creation(conn_request: ConnectionRequest, setup_state: str) -> list[Model]:
-    """What is inserted with the move to `created`: a notice to the requester and, where a Connect Card is wanted, the
+    """What is inserted with the move to `created`: notices to who asked and, where a Connect Card is wanted, the
     hand-over with its event and mail. Whoever is not active gets no mail.
     """
     about: dict[str, Any] = {"request": conn_request, "version": F("version")}
-    rows: list[Model] = [Notice(kind=NoticeKind.CREATED, recipient_id=conn_request.requester_id, **about)]
+    told = [conn_request.requester_id] if conn_request.team_id is None else [one.pk for one in askers(conn_request)]
+    rows: list[Model] = [Notice(kind=NoticeKind.CREATED, recipient_id=pk, **about) for pk in told]
     if (handover := Handover.objects.begun(conn_request, setup_state)) is not None:
         sent: dict[str, Any] = {"kind": EventKind.HANDOVER_SENT, "actor": Actor.WORKER}
         to = {"recipient": handover.owner, "address": handover.address, "dedup_key": handover.mails}

@@ -286,4 +286,4 @@ def give_up_call(conn_request: ConnectionRequest) -> None:
 def expire(conn_request: ConnectionRequest) -> None:
     why = f"Nobody decided in {settings.EXPIRE_DAYS} days."
     transition(conn_request, Status.EXPIRED, actor=Actor.SWEEPER, reason=why)
-    notifications.notify(conn_request, NoticeKind.EXPIRED, conn_request.requester)
+    notifications.notify(conn_request, NoticeKind.EXPIRED, *notifications.askers(conn_request))

@@ -115,7 +115,7 @@ def to_failed(conn_request: ConnectionRequest, code: str, message: str, guard: Q
     """Fivetran refused, and nothing exists."""
     with atomic():
         _end(conn_request, Status.FAILED, Actor.WORKER, guard, failure_code=code, failure_message=message)
-        notifications.notify(conn_request, NoticeKind.FAILED, conn_request.requester)
+        notifications.notify(conn_request, NoticeKind.FAILED, *notifications.askers(conn_request))
         # The code says whose turn it is.
         if next_step(conn_request.status, failure_code=code) is NextStep.REFUSED_FOR_OPERATORS:
             notifications.notify(conn_request, NoticeKind.ATTENTION, *notifications.operators())

@@ -42,7 +42,7 @@ def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce:
             **approval(by, digest),
         )
         if announce:
-            notifications.notify(conn_request, NoticeKind.APPROVED, conn_request.requester)
+            notifications.notify(conn_request, NoticeKind.APPROVED, *notifications.askers(conn_request))
             tasks.enqueue_on_commit("submit", conn_request.pk)
 
 
@@ -69,5 +69,5 @@ def _decide(
     with transaction.atomic():
         _check(by, conn_request, digest)
         transition(conn_request, target, actor=Actor.APPROVER, by=by, reason=reason, **decision(by, reason))
-        notifications.notify(conn_request, kind, conn_request.requester)
+        notifications.notify(conn_request, kind, *notifications.askers(conn_request))
         tasks.enqueue_on_commit("notify")

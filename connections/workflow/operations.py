@@ -198,7 +198,7 @@ def close(*, by: User, conn_request: ConnectionRequest, reason: str) -> None:
     with transaction.atomic():
         failure: dict[str, Any] = {"failure_code": "closed_by_operator", "failure_message": _reason(reason)}
         transition(conn_request, Status.FAILED, actor=Actor.OPERATOR, by=by, reason=reason, **failure)
-        notifications.notify(conn_request, NoticeKind.FAILED, conn_request.requester)
+        notifications.notify(conn_request, NoticeKind.FAILED, *notifications.askers(conn_request))
 
 
 def hand_back(*, by: User, conn_request: ConnectionRequest, reason: str) -> None:
@@ -214,7 +214,7 @@ def hand_back(*, by: User, conn_request: ConnectionRequest, reason: str) -> None
             raise StaleRow("Somebody else handed it back a moment ago.")
         said: dict[str, Any] = {"reason": reason, "detail": {"why": f"It was {conn_request.failure_code}."}}
         Event.objects.note(conn_request, EventKind.REFUSAL_MENDED, actor=Actor.OPERATOR, by=by, **said)
-        notifications.notify(conn_request, NoticeKind.MENDED, conn_request.requester)
+        notifications.notify(conn_request, NoticeKind.MENDED, *notifications.askers(conn_request))
         tasks.enqueue_on_commit("notify")
 
 

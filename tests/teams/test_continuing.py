@@ -10,7 +10,7 @@ from connections import permissions, workflow
 from connections.models import ChangeKind, ConnectionRequest, EventKind, IllegalTransition, Notice, NoticeKind
 from connections.permissions import Denied
 from connections.states import Actor, Status
-from connections.worker import outcome
+from connections.worker import create, outcome
 from connections.workflow import batches
 from tests import factories
 from tests.handover import handed_over
@@ -136,6 +136,26 @@ def test_a_batch_shows_its_reader_the_rows_that_exist_for_them() -> None:
         browser.force_login(reader)
         page = browser.get(f"/batches/{batch.pk}/").content.decode()
         assert page.count("data-request-id=") == count
+
+
+@pytest.mark.parametrize("status", [Status.CREATED, Status.REJECTED, Status.FAILED, Status.EXPIRED])
+def test_the_colleague_who_continued_it_is_told_what_became_of_it(status: Status) -> None:
+    robin, kim = pair()
+    dana, ada = factories.person(), factories.person("approver")
+    dana.groups.add(*kim.groups.all())
+    conn_request = factories.submitted(robin)
+    conn_request = workflow.submit(by=fresh(kim), filing=again(conn_request), conn_request=conn_request)
+    User.objects.filter(pk=robin.pk).update(is_active=False)
+    conn_request = ConnectionRequest.objects.get(pk=conn_request.pk)
+    if status is Status.REJECTED:
+        workflow.reject(by=ada, conn_request=conn_request, reason="No budget")
+    elif status is Status.EXPIRED:
+        create.expire(conn_request)
+    else:
+        workflow.approve(by=ada, conn_request=conn_request, digest=conn_request.digest)
+        factories._work(conn_request, status)
+    told = Notice.objects.filter(kind=status.value).values_list("recipient__username", flat=True)
+    assert kim.username in told and dana.username not in told
 
 
 # --- handing over ----------------------------------------------------------------------------------------------------

@@ -250,7 +250,7 @@ def test_operators_see_who_left_something_and_hand_it_over(
     page = read(client, HAND_OVER, person="robin")
     assert f'data-request-id="{conn_request.pk}"' in page and f'data-request-id="{draft.pk}"' not in page
     assert "1 draft" in page and "a private thought" not in page and "1 request without a connection" in page
-    sent = {"kinds": ["requests", "drafts"], "to": "kim", "reason": "Robin left"}
+    sent = {"kind": "all", "to": "kim", "reason": "Robin left"}
     page = client.post(f"{HAND_OVER}?person=robin", sent, follow=True).content.decode()
     assert "2 are handed over to kim" in page and "Nobody who has left" in page
     assert {one.requester_id for one in ConnectionRequest.objects.all()} == {kim.pk}

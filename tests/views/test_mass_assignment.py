@@ -101,7 +101,7 @@ OFFERED: dict[str, set[str]] = {
     "change_new": {"kind", "reason", "version"},
     "approve_trust": {"kind", "hash", "shown"},
     "batch_new": {"table", "action", "form_token", "checked", "file"},
-    "reassign": {"kinds", "to", "reason"},
+    "reassign": {"kind", "to", "reason"},
     "adopt_one": {"owner", "reason"},
     **dict.fromkeys(("adopt", "send_again", "close", "pause"), {"decision_reason", "connection_id"}),
     "handover_code": {"code"},

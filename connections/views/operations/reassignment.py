@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from connections import permissions, workflow
-from connections.forms.reassign import ReassignForm
+from connections.forms.reassign import ALL, ReassignForm
 from connections.models import ConnectionRequest, StaleRow
 from connections.models.capped_count import CappedCount, in_words
 from connections.models.request import ConnectionRequestQuerySet
@@ -80,7 +80,7 @@ def page(request: HttpRequest) -> HttpResponse:
     subject = _subject(request)
     if subject is None:
         return _people(request)
-    form = ReassignForm(request.POST if request.method == "POST" else None, with_kinds=not subject.conn_request)
+    form = ReassignForm(request.POST if request.method == "POST" else None, with_kind=not subject.conn_request)
     if request.method == "POST" and form.is_valid():
         return _handed_over(request, subject, form)
     listed = subject.rows(("requests", "connections")).order_by("-id")[:LISTED]
@@ -111,7 +111,8 @@ def left_behind() -> Any:
 
 def _handed_over(request: HttpRequest, subject: Subject, form: Any) -> HttpResponse:
     given, by = form.cleaned_data, queries.reader(request)
-    rows = subject.rows(given.get("kinds", ())).select_related("requester")
+    kind = given.get("kind", ALL)
+    rows = subject.rows(_KINDS if kind == ALL else [kind]).select_related("requester")
     done, obstacles = 0, []
     for conn_request in rows[:AT_ONCE]:
         try:
