@@ -228,3 +228,23 @@ def test_it_is_refused_in_words(operator: User) -> None:
     for role in ("requester", "approver", "auditor"):
         with pytest.raises(Denied, match="Only operators"):
             workflow.reassign(by=factories.person(role), conn_request=conn_request, to=operator, reason="Mine")
+
+
+def test_nobody_gets_what_the_rules_do_not_let_them_ask_for(operator: User) -> None:
+    inside, outside = factories.person(), factories.person(username="otto")
+    factories.person("approver")
+    factories.rule("finance_warehouse", ask=[inside], approve=[factories.person("approver")])
+    conn_request = factories.submitted(inside, group_id="finance_warehouse")
+    with pytest.raises(Denied, match="do not let otto ask"):
+        workflow.reassign(by=operator, conn_request=conn_request, to=outside, reason="Left")
+
+
+def test_a_colleague_whom_the_rules_do_not_let_ask_reads_and_does_not_submit() -> None:
+    robin, kim = pair()
+    factories.rule("finance_warehouse", ask=[robin], approve=[factories.person("approver")])
+    conn_request = factories.submitted(fresh(robin), group_id="finance_warehouse")
+    assert seen_by(kim) == {conn_request.pk}
+    name = conn_request.values["config.schema"]
+    filing = factories.filing(config__schema=name, group_id="finance_warehouse", reason="Better")
+    with pytest.raises(Denied, match="do not let you ask"):
+        workflow.submit(by=fresh(kim), filing=filing, conn_request=conn_request)
