@@ -33,7 +33,7 @@ from connections.models import (
 from connections.notifications import mails
 from connections.notifications.layout import Mail
 from connections.notifications.mails import GATHERED
-from connections.permissions import holders, trust_approvers
+from connections.permissions import LetIn, Right, holders, trust_approvers
 from connections.spec import characters
 from connections.spec.refusals import BAD_KEY, TOLD
 from connections.states import Actor, ChangeStatus, Status
@@ -251,7 +251,7 @@ def _send(notice: Notice, together: Sequence[Notice]) -> bool:
 
 def _standing(together: Sequence[Notice]) -> list[Notice]:
     """Without what was withdrawn, and of each request or batch only the latest notice."""
-    withdrawn = _withdrawn(together)
+    withdrawn = _withdrawn(together) | _shut_out(together)
     left = [notice for notice in together if notice.pk not in withdrawn]
     return list({(notice.batch_id, notice.batch_id or notice.request_id): notice for notice in left}.values())
 
@@ -269,6 +269,15 @@ def _withdrawn(together: Sequence[Notice]) -> set[int]:
         )
         return {notice.pk for notice in together if notice.dedup_key in gone}
     return set()
+
+
+def _shut_out(together: Sequence[Notice]) -> set[int]:
+    """The ids of notices that ask somebody to approve whom the access rules no longer let approve there."""
+    if together[0].kind not in (NoticeKind.SUBMITTED, NoticeKind.CHANGE_SUBMITTED, NoticeKind.TRUST_NEEDED):
+        return set()
+    let = LetIn(Right.APPROVE, person="recipient", group="request__group_id", service="request__service")
+    asked = Notice.objects.filter(pk__in=[notice.pk for notice in together], recipient__isnull=False)
+    return set(asked.exclude(let).values_list("pk", flat=True))
 
 
 def _made(standing: Sequence[Notice]) -> Mail | None:

@@ -8,6 +8,7 @@ from connections.permissions.access import (
     EVERYTHING,
     NOWHERE,
     Into,
+    LetIn,
     MayAsk,
     Right,
     Services,

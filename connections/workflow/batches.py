@@ -79,9 +79,12 @@ def _store(by: User, filings: Sequence[Filing], token: uuid.UUID) -> Batch:
         BatchRow(batch=batch, request=conn_request, number=number) for number, conn_request in enumerate(requests, 1)
     )
     # Once for the whole batch, and whoever may decide on some of its rows.
-    places = dict.fromkeys(one.into for one in filings)
-    told = {person.pk: person for into in places for person in permissions.approvers_for(by, into=into)}
-    notifications.notify(requests[0], NoticeKind.SUBMITTED, *told.values(), batch=batch)
+    first = dict(reversed([(filing.into, row) for filing, row in zip(filings, requests, strict=True)]))
+    told: set[int] = set()
+    for into, conn_request in reversed(first.items()):
+        people = [person for person in permissions.approvers_for(by, into=into) if person.pk not in told]
+        notifications.notify(conn_request, NoticeKind.SUBMITTED, *people, batch=batch)
+        told |= {person.pk for person in people}
     tasks.enqueue_on_commit("notify")
     return batch
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from connections import permissions, workflow
-from connections.models import AccessRule, ChangeKind, ConnectionRequest, PortalPolicy
+from connections import notifications, permissions, workflow
+from connections.models import AccessRule, ChangeKind, ConnectionRequest, Notice, PortalPolicy
 from connections.permissions import Denied, Into, Right
 from connections.states import Status
 from connections.workflow import batches
@@ -104,6 +104,14 @@ def test_who_approves_is_told_and_nobody_else(people: dict[str, User]) -> None:
     assert [notice.recipient for notice in conn_request.notices.all()] == [people["frank"]]
 
 
+def test_who_was_let_in_no_longer_when_a_mail_goes_out_gets_none(people: dict[str, User], mailoutbox: Any) -> None:
+    into(FINANCE, people["fiona"])
+    people["frank"].groups.remove(*people["frank"].groups.exclude(name="Approvers"))
+    notifications.send_due()
+    assert [mail.to for mail in mailoutbox] == []
+    assert Notice.objects.get(recipient=people["frank"]).error == notifications.NO_LONGER_DUE
+
+
 def test_a_rule_for_some_services_is_about_those(people: dict[str, User]) -> None:
     factories.rule(FINANCE, ask=[people["sam"]], approve=[people["sofia"]], services=["google_sheets"])
     conn_request = into(FINANCE, people["sam"])
@@ -179,10 +187,8 @@ def test_a_batch_shows_and_lets_decide_only_the_rows_of_ones_own_destinations(pe
     decisions = {row.pk: batches.Decision(row.digest, approve=True) for row in (finance, sales)}
     outcomes = batches.decide_batch(by=people["frank"], batch=batch, decisions=decisions)
     assert [(outcome.request, outcome.obstacle) for outcome in outcomes] == [(finance, "")]
-    assert {notice.recipient for notice in finance.notices.filter(kind="submitted")} == {
-        people["frank"],
-        people["sofia"],
-    }
+    told = Notice.objects.filter(kind="submitted", batch=batch)
+    assert {(one.request, one.recipient) for one in told} == {(finance, people["frank"]), (sales, people["sofia"])}
 
 
 def test_changes_go_by_the_rules_too(people: dict[str, User]) -> None:
