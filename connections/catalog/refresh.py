@@ -16,6 +16,7 @@ from connections.fivetran import configured
 from connections.fivetran.client import FivetranClient
 from connections.fivetran.errors import FivetranError, RateLimited, Unauthorized, Unknown
 from connections.models import CatalogEntry, CatalogRefresh, Kind, ServiceRule, Stance
+from connections.spec.characters import visible
 
 log = logging.getLogger(__name__)
 # The budget: 800 services, 150 destinations and their groups, the links and agents take 8 list calls. The metadata of
@@ -119,7 +120,22 @@ def entry_of(kind: Kind, source: _Source, item: Mapping[str, Any]) -> CatalogEnt
     if not isinstance(fivetran_id, str) or not 0 < len(fivetran_id) <= 200:
         return None
     name = next((str(item[key]) for key in source.names if item.get(key)), fivetran_id)
-    return CatalogEntry(kind=kind, fivetran_id=fivetran_id, name=name[:_NAME_LENGTH], data=source.kept(item))
+    return CatalogEntry(
+        kind=kind, fivetran_id=fivetran_id, name=visible(name)[:_NAME_LENGTH], data=_marked(source.kept(item))
+    )
+
+
+def _marked(value: Any) -> Any:
+    """What nobody sees is marked in every text, which pages show in many places."""
+    match value:
+        case str():
+            return visible(value)
+        case dict():
+            return {key: _marked(inner) for key, inner in value.items()}
+        case list():
+            return [*map(_marked, value)]
+        case _:
+            return value
 
 
 def refresh_service(service: str, *, client: FivetranClient | None = None) -> bool:

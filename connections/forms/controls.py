@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from connections.forms.offers import Offer
 from connections.forms.typed_text import is_grouped, odd_blanks_in, readings, unseen_in, whole
+from connections.spec.characters import visible
 from connections.spec.fields import BY_PATH, NAME_PATTERN, NAMING, Field, Type
 from connections.spec.rules import RULES, Effect
 
@@ -106,7 +107,7 @@ class Chosen(forms.TypedChoiceField):
         # Nothing that came in may turn into something else: a text that is not offered is shown as the chosen one.
         if text and not self.valid_value(text):
             shown = text if len(text) <= 80 else f"{text[:80]}…"
-            self.widget.choices = [*list(self.widget.choices), (text, f"{shown} (not offered)")]
+            self.widget.choices = [*list(self.widget.choices), (text, f"{visible(shown)} (not offered)")]
 
 
 class WholeNumber(Integer):

@@ -13,6 +13,7 @@ from django.utils.text import Truncator
 from connections.forms.config import Piece, Rows, Setting, settings_in
 from connections.forms.config_controls import UNLISTED
 from connections.forms.rows import CONTROLS
+from connections.spec.characters import visible
 from connections.spec.fields import FIELDS, NAMING, Field, Section, Type
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def of_networking(form: "RequestForm") -> Block:
 def of_naming(form: "RequestForm") -> Block:
     hints = [] if form.naming.known else [_NO_SERVICE]
     if form.naming.service and not form.naming.known:
-        hints = [_UNKNOWN_NAMES.format(Truncator(form.naming.service).chars(60))]
+        hints = [_UNKNOWN_NAMES.format(visible(Truncator(form.naming.service).chars(60)))]
     return Block("_of_service.html", *[field.name for field in form.naming.fields], key="name-fields", hints=hints)
 
 

@@ -6,6 +6,7 @@ from difflib import get_close_matches
 
 from connections.catalog.metadata import words_of
 from connections.forms.rows import is_number
+from connections.spec.characters import visible
 from connections.spec.fields import FIELDS, NAMING
 
 _NAMED = 8  # names that one sentence lists, each at most this long:
@@ -55,7 +56,9 @@ def meant(name: str, known: Iterable[str]) -> str:
 
 def unknown_words(names: Collection[str], known: Collection[str]) -> list[str]:
     listed, all_known = list(names), (*known, *_OF_A_LINK)
-    sentences = [f"There is no field {n[:_LONGEST]}: it is left out.{meant(n, all_known)}" for n in listed[:_NAMED]]
+    sentences = [
+        f"There is no field {visible(n[:_LONGEST])}: it is left out.{meant(n, all_known)}" for n in listed[:_NAMED]
+    ]
     if len(listed) > _NAMED:
         sentences.append(f"{len(listed) - _NAMED} more names that no request has are left out.")
     return sentences
@@ -64,4 +67,4 @@ def unknown_words(names: Collection[str], known: Collection[str]) -> list[str]:
 def words_of_path(path: str) -> str:
     """The path of a setting without a control as a label: "Files 1: Table name"."""
     words = (f"{int(p) + 1}:" if is_number(p) else words_of(p[:_LONGEST]) for p in path.split(".")[1:])
-    return " ".join(words)
+    return visible(" ".join(words))

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from connections import catalog, limits, permissions
 from connections.forms import batch as tables
 from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unreadable
-from connections.forms.typed_text import in_sight, one_line_end
+from connections.forms.typed_text import NUL_SIGN, in_sight, one_line_end
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
 from connections.spec import payloads
@@ -191,9 +191,9 @@ def _submit(request: HttpRequest, sheet: Sheet) -> HttpResponse:
 def _read(request: HttpRequest, sheet: Sheet) -> bool:
     """Fill `sheet` from what was posted; whether it is exactly the table that was checked before."""
     form = TableForm(request.POST, request.FILES)
-    sheet.text = one_line_end(str(form.data.get("table", "")))
+    sheet.text = one_line_end(str(form.data.get("table", ""))).replace("\0", NUL_SIGN)
     try:
-        sheet.text = form.text
+        sheet.text = form.text.replace("\0", NUL_SIGN)  # a page cannot hold it either
         table = tables.read_table(sheet.text)
     except Unreadable as why:
         sheet.unreadable, sheet.is_too_large = str(why), isinstance(why, TooLargeTable)

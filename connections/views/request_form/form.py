@@ -185,9 +185,9 @@ def _filed(request: HttpRequest, stored: ConnectionRequest, action: str) -> Http
     else:
         messages.success(request, f"Draft {stored.pk} was saved. Nobody is asked before you submit it.")
         answer = redirect("connections:edit", stored.pk)
-    answer.set_cookie(
-        FILED, request.POST.get("keep", "")[:80], max_age=_DAY, secure=request.is_secure(), samesite="Lax"
-    )
+    kept = request.POST.get("keep", "")[:80]
+    filed = kept if kept.isascii() else ""  # the script's own name is; no header can hold another
+    answer.set_cookie(FILED, filed, max_age=_DAY, secure=request.is_secure(), samesite="Lax")
     return answer
 
 

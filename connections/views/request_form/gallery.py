@@ -9,6 +9,7 @@ from django.http import QueryDict
 from connections.catalog import Service
 from connections.catalog.search import popular, search
 from connections.forms import RequestForm
+from connections.forms.typed_text import NUL_SIGN
 
 SHOWN = 60  # tiles at once: nobody looks through more, and the page stays small
 _OTHER = "Other"  # of services without a category
@@ -48,7 +49,8 @@ def gallery_of(form: RequestForm, query: QueryDict) -> Gallery | None:
         return None
     category, words = query.get("category", "")[:60], query.get("q", "")[:200]
     kept = QueryDict(mutable=True)  # of the address what the form knows, and nothing that may be a secret
-    kept.update({name: str(query[name]) for name in query if name in form.fields and name != "service"})
+    known = [name for name in query if name in form.fields and name != "service"]
+    kept.update({name: str(query[name]).replace("\0", NUL_SIGN) for name in known})
     heading, found = chosen(services, category, words)
     counts = Counter(one.group or _OTHER for one in services)
     return Gallery(

@@ -14,6 +14,7 @@ from connections.forms import RequestForm
 from connections.models import ConnectionRequest, Kind, PortalPolicy
 from connections.people import display_name
 from connections.spec import naming_rule
+from connections.spec.characters import visible
 from connections.spec.fields import Field
 from connections.spec.payloads import Asked
 
@@ -107,7 +108,7 @@ def hint_for(field: Field, typed: str) -> Hint | None:
     better = naming_rule.normalized(typed)[: field.max_length].rstrip("_")
     if not typed or naming_rule.is_usable(typed) or not naming_rule.is_usable(better):
         return None
-    return Hint(f"id_{field.name}", f"“{typed[:80]}” cannot be a name.", better)
+    return Hint(f"id_{field.name}", f"“{visible(typed[:80])}” cannot be a name.", better)
 
 
 def proposed(form: RequestForm, field: Field, by: User) -> str:
