@@ -85,6 +85,25 @@ def test_the_tests_that_a_document_names_are_there() -> None:
         assert [test for test in re.findall(r"test_\w+", tests) if f"def {test}(" not in source] == [], path
 
 
+# The sections of ASVS 5.0 with requirements of levels 1 and 2, and how many; those of level 3 come behind them.
+SECTIONS = """
+1.1:2 1.2:9 1.3:11 1.4:3 1.5:2 2.1:3 2.2:3 2.3:4 2.4:1 3.2:2 3.3:4 3.4:6 3.5:5 3.7:2 4.1:3 4.2:1 4.3:2 4.4:4 5.1:1
+5.2:3 5.3:2 5.4:3 6.1:3 6.2:12 6.3:4 6.4:4 6.5:5 6.6:3 6.8:4 7.1:3 7.2:4 7.3:2 7.4:5 7.5:2 7.6:2 8.1:2 8.2:3 8.3:1
+8.4:1 9.1:3 9.2:4 10.1:2 10.2:2 10.3:4 10.4:11 10.5:5 10.6:2 10.7:3 11.1:2 11.2:3 11.3:3 11.4:4 11.5:1 11.6:1 12.1:3
+12.2:2 12.3:4 13.1:1 13.2:5 13.3:2 13.4:5 14.1:2 14.2:4 14.3:3 15.1:3 15.2:3 15.3:7 16.1:1 16.2:5 16.3:4 16.4:3 16.5:3
+17.1:1 17.2:4 17.3:2
+"""
+NONE_HERE = {"10.3", "10.4", "10.6", "10.7", "17.1", "17.2", "17.3"}  # said above their chapters' tables
+
+
+def test_every_requirement_of_asvs_in_scope_has_one_answer() -> None:
+    rows = tables(text_of(ASVS), "number", "what is asked", "answer")
+    sections = {name: int(count) for name, _, count in (pair.partition(":") for pair in SECTIONS.split())}
+    asked = [f"{name}.{n}" for name, count in sections.items() if name not in NONE_HERE for n in range(1, count + 1)]
+    assert [number for number, *_ in rows] == asked
+    assert [number for number, what, answer in rows if not what or not answer] == []
+
+
 def test_the_readme_is_short_and_begins_with_the_two_commands() -> None:
     text = text_of(ROOT / "README.md")
     assert len(text.splitlines()) <= 120
