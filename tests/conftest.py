@@ -18,6 +18,7 @@ from django.test import Client
 from connections.demo.management.commands.seed_demo import create_people
 from connections.fivetran import rate_limit
 from tests import processes
+from tests.lessons import BY_TEST
 from tests.sandbox_client import Fivetran
 from tests.waiting import may_wait
 
@@ -213,6 +214,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.workers)
             if Path(item.path).parent.name not in PAGES or _commits(item, fixtures):
                 item.add_marker(pytest.mark.sql)
+        if found := BY_TEST.get(
+            f"{Path(item.path).relative_to(processes.ROOT / 'tests')}::{item.name.partition('[')[0]}"
+        ):
+            item.add_marker(pytest.mark.lesson(*found))
+            item.extra_keyword_matches.add(f"lesson_{found[0]:02d}")
         if any(item.iter_markers("slow")) or any(item.iter_markers("browser")):
             waiting.append(item.path)
     if strange := [path for path in {*waiting} if not may_wait(path)]:
