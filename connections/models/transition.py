@@ -16,6 +16,7 @@ from connections.models.state_columns import move_one
 from connections.models.step import store_turn
 from connections.models.team import filed_for
 from connections.next_step import next_step
+from connections.spec.differences import changed_fields
 from connections.states import CHANGE, CHANGE_OPEN, REQUEST, Actor, ChangeStatus, Machine, Status
 
 _EVENTS = {
@@ -70,7 +71,8 @@ def open_change(*, conn_request: ConnectionRequest, requester: User, actor: Acto
     CHANGE.check(None, status, actor, reason)
     with database_transaction.atomic():
         change = ConnectionChange.objects.create(request=conn_request, requester=requester, status=status, **columns)
-        _note_change(change, None, status, actor, requester, reason)
+        changed = {"changed": changed_fields(change.before, change.values)}
+        _note_change(change, None, status, actor, requester, reason, changed)
         store_turn(conn_request.pk)
     change.refresh_from_db()
     return change
@@ -124,13 +126,14 @@ def transition_change(
     reason: str = "",
     why: str = "",
     guard: Q | None = None,
+    detail: dict[str, Any] | None = None,
     **columns: Any,
 ) -> None:
     """Move `change` in the same way; the timeline shows `reason` or `why`."""
     source = change.state
     with database_transaction.atomic():
         _move(CHANGE, change, source, target, actor, reason, guard, columns)
-        _note_change(change, source, target, actor, by, reason.strip() or why)
+        _note_change(change, source, target, actor, by, reason.strip() or why, detail)
         store_turn(change.request_id)
 
 
@@ -190,6 +193,7 @@ def _note_change(
     actor: Actor,
     by: User | None,
     said: str,
+    detail: dict[str, Any] | None = None,
 ) -> None:
     waits = source is ChangeStatus.RUNNING and target in CHANGE_OPEN
     words = f"{change.get_kind_display()} (change #{change.pk})"
@@ -199,5 +203,5 @@ def _note_change(
         actor=actor,
         by=by,
         reason=f"{words}: {said}" if said else words,
-        detail={"change": change.pk, "status": str(target)},
+        detail={"change": change.pk, "status": str(target), **(detail or {})},
     )

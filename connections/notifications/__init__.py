@@ -135,9 +135,10 @@ def tell_of_reset(accounts: Iterable[User]) -> None:
 
 def tell_of_account(topic: str, entry: LogEntry, recipients: Iterable[User], **_more: object) -> None:
     """What happened to somebody's account is told by mail; the mail says what stands in the admin's log."""
-    kind = NoticeKind(topic)
     Notice.objects.bulk_create(
-        Notice(kind=kind, recipient=person, dedup_key=entry.pk) for person in recipients if person.is_active
+        Notice(kind=NoticeKind(topic), recipient=person, dedup_key=entry.pk)
+        for person in recipients
+        if person.is_active
     )
 
 

@@ -16,6 +16,7 @@ from connections.workflow.changes import (
 )
 from connections.workflow.decisions import approve, reject, request_changes
 from connections.workflow.dry_run import ask_for_dry_run
+from connections.workflow.exports import record_export
 from connections.workflow.handover import (
     NobodyFound,
     WrongCode,

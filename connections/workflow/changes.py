@@ -21,7 +21,7 @@ from connections.models import (
 )
 from connections.spec import drift, payloads
 from connections.states import Actor, ChangeStatus
-from connections.workflow.decisions import approval, decision
+from connections.workflow.decisions import approval, decision, seen
 
 _PLAIN_SCHEDULE = ("sync_frequency", "daily_sync_time")  # null at Fivetran where a schedule has no single cadence
 
@@ -116,7 +116,7 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
     permissions.check_standing(by)
     with transaction.atomic():
         permissions.check_can_approve_change(permissions.as_stored(by, change.request), change)
-        columns = approval(by, digest)
+        columns = {**approval(by, digest), "detail": {"seen": seen(digest, change.version)}}
         transition_change(change, ChangeStatus.APPROVED, actor=Actor.APPROVER, by=by, guard=Q(digest=digest), **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
         tasks.enqueue_on_commit("apply_change", change.pk)
@@ -126,7 +126,7 @@ def reject_change(*, by: User, change: ConnectionChange, reason: str) -> None:
     permissions.check_standing(by)
     with transaction.atomic():
         permissions.check_can_decide_change(permissions.as_stored(by, change.request), change)
-        columns = decision(by, reason)
+        columns = {**decision(by, reason), "detail": {"seen": seen(change.digest, change.version)}}
         transition_change(change, ChangeStatus.REJECTED, actor=Actor.APPROVER, by=by, reason=reason, **columns)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester)
 

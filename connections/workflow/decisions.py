@@ -23,6 +23,11 @@ def approval(by: User, digest: str) -> dict[str, Any]:
     return {**of_body, **decision(by), "next_try_at": Now()}
 
 
+def seen(digest: str, version: int) -> dict[str, Any]:
+    """What exactly whoever decided had before them, for the record."""
+    return {"digest": digest, "version": version}
+
+
 def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce: bool = True) -> None:
     """Approve exactly the body with this digest, for the present Fivetran account. Raises StaleRow. Without `announce`
     the caller tells and enqueues.
@@ -37,7 +42,7 @@ def approve(*, by: User, conn_request: ConnectionRequest, digest: str, announce:
             actor=Actor.APPROVER,
             by=by,
             guard=Q(digest=digest),
-            detail={"digest": digest},
+            detail={"digest": digest, "seen": seen(digest, conn_request.version)},
             note="",
             **approval(by, digest),
         )
@@ -68,6 +73,8 @@ def _decide(
     permissions.check_standing(by)
     with transaction.atomic():
         _check(by, conn_request, digest)
-        transition(conn_request, target, actor=Actor.APPROVER, by=by, reason=reason, **decision(by, reason))
+        detail = {"seen": seen(digest or conn_request.digest, conn_request.version)}
+        columns = decision(by, reason)
+        transition(conn_request, target, actor=Actor.APPROVER, by=by, reason=reason, detail=detail, **columns)
         notifications.notify(conn_request, kind, *notifications.askers(conn_request))
         tasks.enqueue_on_commit("notify")

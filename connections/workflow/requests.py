@@ -12,8 +12,19 @@ from django.db.models import F
 from django.db.models.functions import Now
 
 from connections import interactive, limits, notifications, permissions, tasks
-from connections.models import ConnectionRequest, NoticeKind, Preset, StaleRow, Writer, open_request, transition
+from connections.models import (
+    ConnectionRequest,
+    Event,
+    EventKind,
+    NoticeKind,
+    Preset,
+    StaleRow,
+    Writer,
+    open_request,
+    transition,
+)
 from connections.spec import payloads, source_key
+from connections.spec.differences import changed_fields
 from connections.states import Actor, Status
 
 Unreachable = interactive.Unreachable  # pages know the verbs and not who asks Fivetran for them
@@ -100,6 +111,7 @@ def save_draft(*, by: User, filing: Filing, conn_request: ConnectionRequest | No
     if conn_request.state is not Status.DRAFT:
         raise permissions.Denied("It was submitted already: submit the changes, or leave it as it is.")
     columns = _columns(filing, conn_request.requester) | _team_column(filing, by, conn_request)
+    changed = changed_fields(conn_request.values, filing.values)
     if columns["values"] != conn_request.values:  # else it is the same draft, and what was tested is what it holds
         columns["version"] = F("version") + 1
     drafts = ConnectionRequest.objects.filter(status=Status.DRAFT, version=conn_request.version)
@@ -107,6 +119,9 @@ def save_draft(*, by: User, filing: Filing, conn_request: ConnectionRequest | No
         if drafts.filter(pk=conn_request.pk).update(**columns) != 1:
             raise StaleRow("The draft was changed in another window.")
         _record_writer(by, conn_request)
+        if changed and conn_request.shared_at:  # what somebody types for nobody else is nobody else's to read
+            detail = {"changed": changed}
+            Event.objects.note(conn_request, EventKind.EDITED, actor=Actor.REQUESTER, by=by, detail=detail)
     conn_request.refresh_from_db()
     return conn_request
 
@@ -176,12 +191,14 @@ def _to_pending(by: User, filing: Filing, conn_request: ConnectionRequest | None
     if conn_request is None:
         return _open(Status.PENDING, by, filing, **_body_columns(filing))
     _take_latest_draft(conn_request)
+    was_submitted = conn_request.state is not Status.DRAFT
     # A new version and digest: an approver who looked at the old ones cannot approve it any more.
     transition(
         conn_request,
         Status.PENDING,
         actor=Actor.REQUESTER,
         by=by,
+        detail={"changed": changed_fields(conn_request.values, filing.values)} if was_submitted else None,
         columns={
             **_columns(filing, conn_request.requester),
             **_body_columns(filing),

@@ -20,6 +20,7 @@ from connections.models import (
 from connections.models.connection import FINE
 from connections.spec import trust_candidates
 from connections.states import Actor
+from connections.workflow.decisions import seen
 
 _CHANGED = "What Fivetran asks to trust has changed since you looked, so nothing was approved. Please look again."
 
@@ -45,7 +46,8 @@ def approve_trust(
         # Locked last, as by the worker that tells Fivetran. Beside a run that is stored now, the later one counts.
         Connection.objects.select_for_update().get(request=conn_request).count_trust()
         store_turn(conn_request.pk)
-        Event.objects.note(conn_request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail={"why": why[:600]})
+        detail = {"why": why[:600], "seen": seen(shown, conn_request.version)}
+        Event.objects.note(conn_request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail=detail)
         tasks.enqueue_on_commit("send_trust", row.pk)
 
 

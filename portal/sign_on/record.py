@@ -11,7 +11,7 @@ from django.db.models import Q, QuerySet
 from django.dispatch import Signal
 
 log = logging.getLogger(__name__)
-# Sent with `topic`, `entry` (a LogEntry) and `recipients`: whoever sends mails listens.
+# Sent with `topic`, `entry` (a LogEntry) and `recipients`, perhaps none: who sends mails and keeps the record listens.
 recorded = Signal()
 
 
@@ -25,8 +25,7 @@ class Topic(StrEnum):
 def put_on_record(user: User, words: str, *, topic: Topic, by: User | None = None, tell: Iterable[User] = ()) -> None:
     """Write `words` about `user` into the admin's log, done by `by` or the person, and tell `tell`."""
     entry = LogEntry.objects.log_actions((by or user).pk, [user], CHANGE, change_message=words, single_object=True)
-    if recipients := list(tell):
-        recorded.send(sender=Topic, topic=topic, entry=entry, recipients=recipients)
+    recorded.send(sender=Topic, topic=topic, entry=entry, recipients=list(tell))
 
 
 def of_local_log_in(user: User, address: str) -> None:

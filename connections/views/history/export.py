@@ -10,8 +10,8 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.utils import timezone
 from django.views.decorators.http import require_safe
 
-from connections import permissions
-from connections.models import search, with_turn
+from connections import permissions, workflow
+from connections.models import About, search, with_turn
 from connections.spec import characters, payloads
 from connections.timezones import zone_of
 from connections.views.history import filters
@@ -53,7 +53,7 @@ _HEADINGS = [
 ]
 
 
-def filtered_chunks(request: HttpRequest, *more: str) -> Iterator[list[tuple[Any, ...]]]:
+def filtered_chunks(request: HttpRequest, form: str, *more: str) -> Iterator[list[tuple[Any, ...]]]:
     # Each chunk is a query of its own: an export holds neither a transaction nor the rows. The filters are read before
     # the stream begins, since an answer that has begun cannot become a 400.
     chosen = filters.read(request.GET)
@@ -61,6 +61,7 @@ def filtered_chunks(request: HttpRequest, *more: str) -> Iterator[list[tuple[Any
     if ticked := filters.ids_in(request.GET):
         rows = rows.filter(pk__in=ticked)
     rows = search.contain(with_turn(rows), search.words_of(chosen.q)).order_by("-id")
+    _record(request, form, rows.count(), chosen.query(**({"id": ",".join(map(str, ticked))} if ticked else {})))
 
     def read() -> Iterator[list[tuple[Any, ...]]]:
         last = filters.MAX_ID
@@ -69,6 +70,12 @@ def filtered_chunks(request: HttpRequest, *more: str) -> Iterator[list[tuple[Any
             yield chunk
 
     return read()
+
+
+def _record(request: HttpRequest, form: str, rows: int, query: str) -> None:
+    about = About("page", request.path, "Requests")
+    by = permissions.logged_in(request.user)
+    workflow.record_export(by=by, about=about, form=form, rows=rows, filters=query.removesuffix("?"))
 
 
 _FORMULA = frozenset("=+-@＝＋－＠")
@@ -95,7 +102,7 @@ def safe_cell(value: Any) -> Any:
 def export_csv(request: HttpRequest) -> StreamingHttpResponse:
     # The byte order mark: without it Excel takes UTF-8 for ANSI.
     write = csv.writer(_Echo()).writerow
-    chunks = filtered_chunks(request)
+    chunks = filtered_chunks(request, "csv")
 
     def lines() -> Iterator[str]:
         yield f"\ufeff{write(_HEADINGS)}"
@@ -109,7 +116,7 @@ def export_csv(request: HttpRequest) -> StreamingHttpResponse:
 @filters.refuse_unusable
 def export_json(request: HttpRequest) -> StreamingHttpResponse:
     # Secrets in the bodies are masked.
-    chunks = filtered_chunks(request, "payload")
+    chunks = filtered_chunks(request, "json", "payload")
 
     def lines() -> Iterator[str]:
         separator = "["

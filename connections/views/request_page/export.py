@@ -9,7 +9,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
-from connections import workflow
+from connections import permissions, workflow
 from connections.models import ConnectionRequest
 from connections.spec import export, payloads
 from connections.views.request_page import queries
@@ -84,6 +84,7 @@ WAYS = {
 def page(request: HttpRequest, pk: int) -> HttpResponse:
     conn_request = queries.find(request.user, pk)
     asked = _asked(request, conn_request)
+    _record(request, conn_request, "page")
     context = {
         "row": conn_request,
         "note": note_of(conn_request),
@@ -104,7 +105,12 @@ def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
         "X-Content-Type-Options": "nosniff",
     }
     text = (way.file or way.text)(_asked(request, conn_request))
+    _record(request, conn_request, kind)
     return HttpResponse(text, content_type=f"{way.content_type}; charset=utf-8", headers=headers)
+
+
+def _record(request: HttpRequest, conn_request: ConnectionRequest, form: str) -> None:
+    workflow.record_export(by=permissions.logged_in(request.user), about=conn_request, form=form)
 
 
 def _asked(request: HttpRequest, conn_request: ConnectionRequest) -> Asked:
