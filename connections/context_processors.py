@@ -44,6 +44,8 @@ def _navigation(request: HttpRequest) -> Iterator[tuple[str, str, str]]:
         yield "connections:approvals", "Approvals", _waiting(request)
     if permissions.is_operator(request.user):
         yield "connections:operations", "Operations", ""
+    if permissions.reads_record(request.user):
+        yield "connections:audit", "Record", ""
 
 
 def _waiting(request: HttpRequest) -> str:

@@ -5,6 +5,8 @@ from django.urls import path
 from connections import health
 from connections.views import accounts, catalog, webhooks
 from connections.views.approvals import inbox
+from connections.views.audit import export as audit_export
+from connections.views.audit import page as audit_page
 from connections.views.batches import batch_page, upload
 from connections.views.changes import change_page
 from connections.views.handover import connect_card, owner_pages, owners
@@ -59,6 +61,9 @@ urlpatterns = [
     path("batches/<int:pk>/", batch_page.detail, name="batch"),
     path("batches/<int:pk>/decide/", batch_page.decide, name="batch_decide"),
     path("approvals/", inbox.inbox, name="approvals"),
+    path("audit/", audit_page.page, name="audit"),
+    path("audit/export.csv", audit_export.export_csv, name="audit_csv"),
+    path("audit/export.json", audit_export.export_json, name="audit_json"),
     path("operations/", operations_page.board, name="operations"),
     path("operations/adopt/", adoption.unclaimed, name="adopt_list"),
     path("operations/adopt/<str:connection_id>/", adoption.adopt, name="adopt_one"),

@@ -84,6 +84,7 @@ def groups(db: None) -> None:
     import_module("connections.migrations.0002_groups").create_groups(apps, None)
     import_module("connections.migrations.0015_trust").give_right(apps, None)
     import_module("connections.migrations.0039_access_rules").narrow_approvers(apps, None)
+    import_module("connections.migrations.0040_auditors").give_right(apps, None)
 
 
 @pytest.fixture

@@ -117,6 +117,12 @@ class EventAdmin(ReadOnlyAdmin):
     list_select_related = ("request", "by")
     search_fields = ("=request__id", "by__username")
 
+    def get_queryset(self, request: HttpRequest) -> Any:
+        # What concerns no request, as who logged in from where, is for whoever reads the record.
+        if permissions.reads_record(request.user):
+            return permissions.events_visible_to(request.user).order_by("-id")
+        return super().get_queryset(request)
+
 
 @admin.register(Attempt)
 class AttemptAdmin(ReadOnlyAdmin):

@@ -128,6 +128,7 @@ class ConnectionRequest(Approvable):
             ("approve_request", "Can approve, reject and ask for changes"),
             ("view_all_requests", "Can see everybody's requests"),
             ("operate_portal", "Can settle requests that need a person, and pause sending"),
+            ("read_record", "Can read and export the record of what everybody did"),
         ]
         indexes = [
             models.Index(F("requester"), F("id").desc(), name="request_by_requester"),

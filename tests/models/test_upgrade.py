@@ -29,6 +29,7 @@ from connections.models import (
 from connections.states import ChangeStatus, Status
 from portal.celery import app
 from tests.models.old_rows import OldRows
+from tests.record import behind_the_back
 from tests.sandbox_client import Fivetran
 from tests.views.test_filing import hidden
 
@@ -78,6 +79,8 @@ def rows_of(found: list[type[models.Model]]) -> Rows:
 def upgraded(fivetran: Fivetran, group: str, cast: dict[str, User]) -> Iterator[tuple[OldRows, Rows]]:
     """The rows of the version before, and all that stood in the database just before it was migrated."""
     try:
+        with behind_the_back() as cursor:  # what the cast's making left on record, which that version cannot hold
+            cursor.execute("DELETE FROM connections_event")
         call_command("migrate", *BEFORE, verbosity=0)
         if connection.vendor == "sqlite":  # made the table of requests anew on the way back
             import_module("connections.migrations.0003_search").create_index(None, connection.schema_editor())

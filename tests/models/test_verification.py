@@ -15,8 +15,9 @@ from connections import worker
 from connections.models import Event, EventKind, EventSeal
 from connections.models.seal import digest_of
 from tests import processes
-from tests.record import behind_the_back, findings, write
+from tests.record import behind_the_back, findings, people_off_the_record, write
 
+__all__ = ["people_off_the_record"]  # the fixture
 pytestmark = pytest.mark.sql
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has no TRUNCATE")
 

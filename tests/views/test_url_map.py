@@ -41,6 +41,7 @@ GETS: dict[str, tuple[str, str]] = {
     "batch": ("batch", _MINE),
     "filter": ("", "L L 302 302 302 302 302 302"),  # to the clean address of the list
     "approvals": ("", _DECIDES),
+    **dict.fromkeys(("audit", "audit_csv", "audit_json"), ("", "L L 403 403 403 403 200 200")),
     **dict.fromkeys(("operations", "adopt_list", "reassign"), ("", _OPERATES)),
     "adopt_one": ("stranger", _OPERATES),
     "handover": (

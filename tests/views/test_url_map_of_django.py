@@ -130,7 +130,9 @@ def routes(resolver: URLResolver, before: str = "") -> Iterator[str]:
 def row_of(route: str) -> str:
     """The number of the first row that the admin's page is about."""
     _admin, app, model, *_rest = route.split("/")
-    return str(apps.get_model(app, model)._default_manager.order_by("pk").values_list("pk", flat=True)[0])
+    rows = apps.get_model(app, model)._default_manager.order_by("pk")
+    rows = rows.exclude(request=None) if model == "event" else rows  # the others are for whoever reads the record
+    return str(rows.values_list("pk", flat=True)[0])
 
 
 @pytest.fixture

@@ -14,8 +14,9 @@ from connections.models.seal import hashes_of
 from connections.states import Status
 from connections.worker.erase import erase
 from tests import factories
-from tests.record import behind_the_back, findings, write
+from tests.record import behind_the_back, findings, people_off_the_record, write
 
+__all__ = ["people_off_the_record"]  # the fixture
 pytestmark = [pytest.mark.sql, pytest.mark.django_db]
 OLD = timedelta(days=61)
 EMPTY = {"by": None, "address": "", "typed_name": "", "reason": "", "about_id": "", "about_name": ""}

@@ -17,8 +17,9 @@ from connections.models import About, Event, EventKind, EventSeal
 from connections.states import Status
 from connections.worker.seal import seal_forgotten
 from tests import factories, processes
-from tests.record import behind_the_back, chain, findings, write
+from tests.record import behind_the_back, chain, findings, people_off_the_record, write
 
+__all__ = ["people_off_the_record"]  # the fixture
 pytestmark = pytest.mark.sql
 on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite has one writer at a time")
 

@@ -76,7 +76,9 @@ def test_the_same_form_sent_twice_is_one_request() -> None:
     filing = factories.filing()
     first = workflow.submit(by=by, filing=filing)
     assert workflow.submit(by=by, filing=filing) == first
-    assert ConnectionRequest.objects.count() == Event.objects.exclude(request=None).count() == Notice.objects.count() == 1
+    assert (
+        ConnectionRequest.objects.count() == Event.objects.exclude(request=None).count() == Notice.objects.count() == 1
+    )
 
 
 @pytest.mark.django_db

@@ -81,7 +81,7 @@ def _record(request: HttpRequest, form: str, rows: int, query: str) -> None:
 _FORMULA = frozenset("=+-@＝＋－＠")
 
 
-class _Echo:
+class Echo:
     # csv.writer needs a file; this one hands each line back instead of keeping it.
     def write(self, line: str) -> str:
         return line
@@ -101,7 +101,7 @@ def safe_cell(value: Any) -> Any:
 @filters.refuse_unusable
 def export_csv(request: HttpRequest) -> StreamingHttpResponse:
     # The byte order mark: without it Excel takes UTF-8 for ANSI.
-    write = csv.writer(_Echo()).writerow
+    write = csv.writer(Echo()).writerow
     chunks = filtered_chunks(request, "csv")
 
     def lines() -> Iterator[str]:
@@ -134,7 +134,9 @@ def json_text(value: Any) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
 
 
-def attachment(lines: Iterator[str], content_type: str, extension: str) -> StreamingHttpResponse:
-    name = f"connection-requests-{timezone.now():%Y-%m-%d}.{extension}"
+def attachment(
+    lines: Iterator[str], content_type: str, extension: str, name: str = "connection-requests"
+) -> StreamingHttpResponse:
+    name = f"{name}-{timezone.now():%Y-%m-%d}.{extension}"
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "X-Content-Type-Options": "nosniff"}
     return StreamingHttpResponse(lines, content_type=content_type, headers=headers)

@@ -144,7 +144,8 @@ def refuse_unusable(view: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return view(request, *args, **kwargs)
         except Unusable as problem:
-            return render(request, "connections/history/bad_filter.html", {"sentence": str(problem)}, status=400)
+            context = {"sentence": str(problem), "start": reverse("connections:history")}
+            return render(request, "connections/history/bad_filter.html", context, status=400)
 
     return wrapped
 

@@ -48,6 +48,10 @@ def lines(user: Person, conn_request: ConnectionRequest) -> Iterator[Line]:
         yield Line("Asked for with others", f"Batch #{place.batch_id}", address=address, more=f", row {place.number}")
     if pk := conn_request.cloned_from_id:
         yield Line("Copy of", f"#{pk}", address=reverse("connections:request", args=[pk]))
+    if permissions.reads_record(user):
+        yield Line(
+            "Record", "Everything on record", address=f"{reverse('connections:audit')}?request={conn_request.pk}"
+        )
 
 
 def left(conn_request: ConnectionRequest) -> str:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
 from typing import Any
@@ -13,6 +13,7 @@ from django.utils.html import format_html
 from connections.models import Attempt, Connection, ConnectionRequest, Ending, Event, EventKind, SetupTestRun
 from connections.people import display_name
 from connections.spec import characters
+from connections.spec.fields import BY_PATH
 from connections.states import Actor, Status
 from connections.views import labels
 from connections.views.request_page import compare_runs
@@ -33,6 +34,15 @@ _WHY = {
 
 
 @dataclass(frozen=True)
+class Changed:
+    """A field in the words of the form, with what it held and holds."""
+
+    field: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
 class Entry:
     """`by` is the account of who did it; `machine` marks a step of the portal on the way of a request."""
 
@@ -44,6 +54,7 @@ class Entry:
     by: User | None = None
     machine: bool = False
     is_call: bool = False
+    changed: list["Changed"] = field(default_factory=list)
 
     @property
     def template(self) -> str:
@@ -164,7 +175,8 @@ def entry_of_event(event: Event) -> Entry:
     who = "" if event.by else detail.get("who") or _ACTORS.get(event.actor, event.actor)
     if event.kind != EventKind.MOVED:
         title, tone = labels.EVENTS[EventKind(event.kind)]
-        return Entry(event.at, title, who, event.reason or str(detail.get("why", "")), tone, event.by)
+        text = event.reason or str(detail.get("why", ""))
+        return Entry(event.at, title, who, text, tone, event.by, changed=changed_of(detail))
     target = Status(event.target)
     if event.source == target:
         title = "Changed and submitted again"
@@ -176,7 +188,28 @@ def entry_of_event(event: Event) -> Entry:
         title = "Adopted: it was made elsewhere" if detail.get("adopted") else target.label
     why = detail.get("why", "")
     text, machine = event.reason or _WHY.get(str(why), str(why)), Actor(event.actor) in _ACTORS
-    return Entry(event.at, title, who, text, labels.tone(target), event.by, machine)
+    tone = labels.tone(target)
+    return Entry(event.at, title, who, text, tone, event.by, machine, changed=changed_of(detail))
+
+
+def changed_of(detail: dict[str, Any]) -> list[Changed]:
+    """What an event tells of fields, as people read it; nothing where its detail has another shape."""
+    told = detail.get("changed")
+    rows = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
+    return [
+        Changed(_label(str(one.get("field", ""))), *(_words(one.get(k)) for k in ("before", "after"))) for one in rows
+    ]
+
+
+def _label(path: str) -> str:
+    found = BY_PATH.get(path)
+    return found.label if found else path.removeprefix("config.").replace("_", " ")
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "—" if value in (None, "", [], {}) else str(value)
 
 
 def entry_of_attempt(attempt: Attempt) -> Entry:

@@ -1,0 +1,87 @@
+"""The record: everything that anybody did, for auditors, filtered, in pages without an offset."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.views.decorators.http import require_safe
+
+from connections import permissions
+from connections.models.search import Edge
+from connections.timezones import zone_of
+from connections.views.audit import filters
+from connections.views.audit.filters import DATES, KINDS, TEXTS, Filters
+from connections.views.audit.rows import row_of
+from connections.views.history.filters import Unusable, cursor, read_cursor
+
+PAGE = 50
+
+
+@dataclass(frozen=True)
+class Control:
+    name: str
+    label: str
+    value: str
+    kind: str = "text"
+    hint: str = ""
+
+
+def refuse_unusable(view: Any) -> Any:
+    """Answer 400, with a page that offers to clear the filters, where the view raises Unusable."""
+
+    @wraps(view)
+    def wrapped(request: HttpRequest) -> Any:
+        try:
+            return view(request)
+        except Unusable as problem:
+            context = {"sentence": str(problem), "start": reverse("connections:audit")}
+            return render(request, "connections/history/bad_filter.html", context, status=400)
+
+    return wrapped
+
+
+@require_safe
+@refuse_unusable
+def page(request: HttpRequest) -> HttpResponse:
+    visible = permissions.events_visible_to(request.user)
+    chosen = filters.read(request.GET)
+    edge = read_cursor(request.GET.get("cursor", ""))
+    events = chosen.events(visible, zone_of(request)).select_related("by", "request", "seal")
+    if edge is not None:
+        events = events.filter(id__gt=edge.id) if edge.newer else events.filter(id__lt=edge.id)
+    found = list(events.order_by("id" if edge and edge.newer else "-id")[: PAGE + 1])
+    more, found = len(found) > PAGE, found[:PAGE]
+    if edge and edge.newer:
+        found.reverse()
+    context = {
+        "chosen": chosen,
+        "pairs": list(chosen.pairs()),
+        "controls": list(controls(chosen)),
+        "kinds": [(value, label, value == chosen.kind) for value, label in sorted(KINDS.items(), key=lambda k: k[1])],
+        "rows": [row_of(event) for event in found],
+        "page": {"links": list(links(chosen, edge, [event.pk for event in found], more))},
+    }
+    return render(request, "connections/audit/audit.html", context)
+
+
+def controls(chosen: Filters) -> Iterator[Control]:
+    for name, (label, hint) in TEXTS.items():
+        yield Control(name, label, getattr(chosen, name), hint=hint)
+    for name, label in DATES.items():
+        yield Control(name, label, str(getattr(chosen, name) or ""), kind="date")
+
+
+def links(chosen: Filters, edge: Edge | None, ids: list[int], more: bool) -> Iterator[SafeString]:
+    link = '<a href="{}" rel="{}">{}</a>'
+    if ids and edge is not None and (more or not edge.newer):
+        yield format_html(link, chosen.query(cursor=cursor(Edge(ids[0], newer=True))), "prev", "← Newer")
+    if ids and (more or (edge is not None and edge.newer)):
+        yield format_html(link, chosen.query(cursor=cursor(Edge(ids[-1]))), "next", "Older →")
+    if edge:
+        yield format_html('<a href="{}">Newest</a>', chosen.query())

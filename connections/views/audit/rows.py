@@ -1,0 +1,103 @@
+"""An event as a row of the record: who, what, about what, and what unfolds below it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from connections.models import Event
+from connections.states import Status
+from connections.views.request_page.timeline import Changed, changed_of, entry_of_event
+
+_WRONG = {"code": "The password was right, the code of the second factor was not.", "password": "Wrong password."}
+_NOUNS = {
+    "user": "Account",
+    "servicerule": "Rule of the service",
+    "preset": "Preset",
+    "portalpolicy": "",
+    "directoryrole": "Role of the directory",
+    "page": "List",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """`by` is an account, `who` what is known of somebody without one; `seen` is what a decision was about."""
+
+    pk: int
+    at: datetime
+    by: User | None
+    who: str
+    title: str
+    tone: str
+    about: str
+    link: str
+    address: str
+    text: str
+    changed: list[Changed]
+    seen: dict[str, str]
+
+    @property
+    def more(self) -> str:
+        """What unfolds, in words; nothing where nothing does."""
+        number = len(self.changed)
+        fields = f"{number} field{'' if number == 1 else 's'} changed" if number else ""
+        return " · ".join(filter(None, (fields, "what was seen" if self.seen else "")))
+
+
+def row_of(event: Event) -> Row:
+    entry = entry_of_event(event)
+    detail = event.detail if isinstance(event.detail, dict) else {}
+    return Row(
+        pk=event.pk,
+        at=event.at,
+        by=event.by,
+        who="" if event.by else event.typed_name or entry.who or _nobody(event),
+        title=entry.title,
+        tone=entry.tone,
+        about=_about(event),
+        link=reverse("connections:request", args=[event.request_id]) if event.request_id else "",
+        address=event.address,
+        text=" ".join(filter(None, (entry.text, *_more(detail)))),
+        changed=changed_of(detail),
+        seen=_seen(event, detail),
+    )
+
+
+def _nobody(event: Event) -> str:
+    seal = getattr(event, "seal", None)
+    # Without its salt a seal no longer tells who it was.
+    return "erased by the retention rule" if seal and seal.hashes and not seal.salt else "nobody who was logged in"
+
+
+def _about(event: Event) -> str:
+    if event.request is not None:
+        conn_request = event.request
+        name = conn_request.schema or conn_request.service_name
+        return f"#{conn_request.pk} {name} → {conn_request.group_name}"
+    noun = _NOUNS.get(event.about_kind, event.about_kind.capitalize())
+    return f"{noun} {event.about_name or event.about_id}".strip()
+
+
+def _more(detail: dict[str, Any]) -> list[str]:
+    found = [_WRONG.get(str(detail.get("wrong", "")), "")]
+    if "rows" in detail:
+        rows = detail["rows"]
+        found.append(f"{rows} row{'' if rows == 1 else 's'} as {detail.get('format')}. {detail.get('filters', '')}")
+    if detail.get("deleted"):
+        found.append("Deleted.")
+    return found
+
+
+def _seen(event: Event, detail: dict[str, Any]) -> dict[str, str]:
+    seen = detail.get("seen")
+    if not isinstance(seen, dict):
+        return {}
+    digest = str(seen.get("digest", ""))
+    told = {"Digest of the body": digest, "Version": str(seen.get("version", ""))}
+    if event.request is not None and event.target in set(Status):
+        same = digest == event.request.digest
+        told["The request today"] = "holds this body" if same else "holds another body: it was edited since"
+    return told

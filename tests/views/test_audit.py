@@ -1,0 +1,153 @@
+"""The record as a page and as files: who reads it, what it shows and finds, and that taking it is on record."""
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from connections import workflow
+from connections.models import About, Event, EventKind
+from tests import factories
+
+pytestmark = [pytest.mark.django_db, pytest.mark.sql]
+
+
+@pytest.fixture
+def auditor(as_user: Callable[[str], Client]) -> Client:
+    """The auditor's browser."""
+    return as_user("auditor")
+
+
+def text(answer: Any) -> str:
+    assert answer.status_code == 200, answer.status_code
+    return (b"".join(answer.streaming_content) if answer.streaming else answer.content).decode()
+
+
+def ids(page: str) -> list[int]:
+    return [int(part.partition('"')[0]) for part in page.split('data-event="')[1:]]
+
+
+def test_auditors_and_superusers_read_the_record_and_others_are_told_why_not(as_user: Callable[[str], Client]) -> None:
+    for name in ("auditor", "admin"):
+        assert 'href="/audit/"' in text(as_user(name).get("/audit/"))
+    for name in ("requester", "approver", "operator"):
+        browser = as_user(name)
+        for path in ("/audit/", "/audit/export.csv", "/audit/export.json"):
+            answer = browser.get(path)
+            assert answer.status_code == 403 and "Only auditors can read the record." in answer.content.decode()
+        assert 'href="/audit/"' not in text(browser.get("/"))
+
+
+def test_an_auditor_sees_who_let_it_in_what_was_seen_and_what_changed_since(
+    auditor: Client, cast: dict[str, User]
+) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    seen = conn_request.digest
+    workflow.request_changes(by=cast["approver"], conn_request=conn_request, reason="Another table", digest=seen)
+    edited = workflow.Filing(values=conn_request.values | {"config.table": "returns"})
+    workflow.submit(by=cast["requester"], conn_request=conn_request, filing=edited)
+    page = text(auditor.get(f"/audit/?request={conn_request.pk}"))
+    for words in (seen, "holds another body: it was edited since", "1 field changed", "returns", "Another table"):
+        assert words in page, words
+    own = text(auditor.get(f"/requests/{conn_request.pk}/"))
+    assert f'href="/audit/?request={conn_request.pk}"' in own and "data-changed" in own
+
+
+def test_filters(auditor: Client, cast: dict[str, User]) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    other = factories.submitted(cast["requester2"], group_id="another_place")
+    record = Event.objects.record
+    refused = record(EventKind.LOG_IN_REFUSED, by=None, about=cast["requester"], typed_name="requester")
+    far = record(EventKind.RULE_CHANGED, by=cast["admin"], about=About("servicerule", "1", "stripe"), reason="Kept")
+    found = {
+        query: ids(text(auditor.get(f"/audit/?{query}")))
+        for query in (
+            "person=requester&kind=log_in_refused",
+            "kind=moved:pending&person=requester",
+            f"request=%23{conn_request.pk}",
+            "destination=another_place",
+            "q=stripe+kept",
+            "kind=rule_changed&before=2001-01-01",
+            "address=192.0.2.200",
+            "person=nobody-of-this-name",
+        )
+    }
+    first = [event.pk for event in conn_request.events.all()]
+    assert list(found.values()) == [
+        [refused.pk],
+        first,
+        first,
+        [one.pk for one in other.events.all()],
+        [far.pk],
+        [],
+        [],
+        [],
+    ]
+
+
+@pytest.mark.parametrize("query", ["request=x", "request=" + "9" * 30, "kind=no", "after=x", "cursor=x", "q=%00"])
+def test_a_filter_that_cannot_be_used_is_a_sentence(auditor: Client, query: str) -> None:
+    answer = auditor.get(f"/audit/?{query}")
+    assert answer.status_code == 400 and 'href="/audit/"' in answer.content.decode()
+
+
+def test_pages_neither_skip_nor_repeat(auditor: Client, cast: dict[str, User]) -> None:
+    for number in range(120):
+        Event.objects.record(EventKind.EXPORTED, by=cast["admin"], about=About("page", str(number)))
+    path, seen = "/audit/?kind=exported", []
+    for _ in range(3):
+        page = text(auditor.get(path))
+        seen += ids(page)
+        path = "/audit/" + (page.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0]).replace(
+            "&amp;", "&"
+        )
+    assert seen == list(Event.objects.filter(kind=EventKind.EXPORTED).values_list("pk", flat=True)[:120])
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
+        auditor.get("/audit/")
+    assert len(queries) <= 6, [one["sql"] for one in queries]
+
+
+def test_drafts_are_not_on_the_record(auditor: Client, cast: dict[str, User]) -> None:
+    draft = factories.draft(cast["requester"], reason="A private thought")
+    assert ids(text(auditor.get(f"/audit/?request={draft.pk}"))) == []
+    exported = text(auditor.get("/audit/export.json"))
+    assert all(one["request"] != draft.pk for one in json.loads(exported))
+
+
+def test_what_was_typed_is_text(auditor: Client, cast: dict[str, User]) -> None:
+    bad = "<script>alert(1)</script>"
+    detail = {
+        "changed": [{"field": bad, "before": bad, "after": [bad]}, "no row"],
+        "seen": {"digest": bad},
+        "rows": bad,
+    }
+    Event.objects.record(EventKind.POLICY_CHANGED, by=None, about=About(bad, bad, bad), detail=detail, reason=bad)
+    broken: dict[str, Any]
+    for broken in ({"changed": 5, "seen": 5}, {"changed": [{}]}):
+        Event.objects.record(EventKind.EDITED, by=None, detail=broken)
+    page = text(auditor.get("/audit/"))
+    assert bad not in page and "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("form", ["csv", "json"])
+def test_an_export_of_any_size_is_an_event_itself(auditor: Client, cast: dict[str, User], form: str) -> None:
+    for number in range(1100):
+        Event.objects.record(EventKind.LOGGED_OUT, by=cast["admin"], about=About("n", str(number)), reason="=1+1")
+    answer = auditor.get(f"/audit/export.{form}?kind=logged_out&person=admin", REMOTE_ADDR="192.0.2.8")
+    taken = Event.objects.get(kind=EventKind.EXPORTED)
+    assert answer.streaming
+    content = text(answer)
+    rows = json.loads(content) if form == "json" else list(csv.DictReader(io.StringIO(content.removeprefix("\ufeff"))))
+    assert [row["about_id"] for row in rows] == [str(number) for number in reversed(range(1100))]
+    assert {row["reason"] for row in rows} == {"=1+1" if form == "json" else "'=1+1"}
+    assert (taken.by, taken.address, taken.about_id) == (cast["auditor"], "192.0.2.8", f"/audit/export.{form}")
+    assert taken.detail == {"format": form, "rows": 1100, "filters": "?person=admin&kind=logged_out"}
