@@ -33,6 +33,7 @@ def portal(request: HttpRequest) -> dict[str, Any]:
         "other_api_root": "" if urlsplit(root).hostname == FIVETRAN_HOST else root,
         "reader_is_approver": lambda: permissions.is_approver(request.user),
         "reader_has_password": lambda: has_local_password(request.user),
+        "reader_writes": lambda: not permissions.reads_only(request.user),
         "navigation": lambda: list(_navigation(request)),
     }
 
@@ -42,7 +43,7 @@ def _navigation(request: HttpRequest) -> Iterator[tuple[str, str, str]]:
     yield "connections:history", "Requests", ""
     if permissions.is_approver(request.user):
         yield "connections:approvals", "Approvals", _waiting(request)
-    if permissions.is_operator(request.user):
+    if permissions.is_operator(request.user) or permissions.reads_record(request.user):
         yield "connections:operations", "Operations", ""
     if permissions.reads_record(request.user):
         yield "connections:audit", "Record", ""

@@ -14,7 +14,7 @@ from django.db.models import Exists, OuterRef
 from connections.models.event import PERSON, Event
 
 BEGINNING = "0" * 64  # what stands before the first digest
-PERSONAL_DETAIL = ("who", "why", "changed")  # keys of `detail` whose values may name people
+PERSONAL_DETAIL = ("who", "why", "changed", "filters")  # keys of `detail` whose values may name people
 
 
 class EventSealManager(models.Manager["EventSeal"]):

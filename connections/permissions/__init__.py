@@ -48,6 +48,7 @@ from connections.permissions.operations import (
     check_can_operate,
     check_can_refresh,
     check_can_settle,
+    check_sees_operations,
 )
 from connections.permissions.record import check_can_read_record, events_visible_to, reads_record
 from connections.permissions.requests import (
@@ -78,10 +79,12 @@ from connections.permissions.rights import (
     Denied,
     Person,
     check_standing,
+    check_writes,
     holders,
     is_approver,
     is_operator,
     logged_in,
+    reads_only,
     rights_of,
     sees_everything,
     sees_others,

@@ -6,7 +6,7 @@ from connections.models import ConnectionChange, ConnectionRequest
 from connections.models.change import ConnectionChangeQuerySet
 from connections.permissions.access import Right, check_approves_into, let_in
 from connections.permissions.requests import check_in_group, of_groups
-from connections.permissions.rights import Denied, Person, is_approver, sees_everything
+from connections.permissions.rights import Denied, Person, check_writes, is_approver, sees_everything
 from connections.permissions.teams import continued_by, continues, oversees
 from connections.states import CHANGE_WITHDRAWABLE, ChangeStatus, Status
 
@@ -29,6 +29,7 @@ def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
 
 
 def check_can_ask_for_change(user: Person, conn_request: ConnectionRequest) -> None:
+    check_writes(user)
     if not oversees(user, conn_request):
         raise Denied("Only the requester, approvers and operators can ask for a change of a connection.")
     if conn_request.state is not Status.CREATED:
@@ -52,6 +53,7 @@ def _check_change_in(change: ConnectionChange, statuses: frozenset[ChangeStatus]
 
 
 def check_can_withdraw_change(user: Person, change: ConnectionChange) -> None:
+    check_writes(user)
     asked = user.is_active and change.requester_id == user.pk
     # Whoever asked may have left: the connection's requester and team can take it back as well.
     if not (asked or continues(user, change.request)):

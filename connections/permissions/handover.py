@@ -3,7 +3,7 @@
 from django.utils.crypto import constant_time_compare
 
 from connections.models import ConnectionRequest, Handover
-from connections.permissions.rights import Denied, Person, as_boolean
+from connections.permissions.rights import Denied, Person, as_boolean, check_writes
 from connections.permissions.teams import oversees
 from connections.states import Status
 
@@ -25,6 +25,7 @@ def check_is_source_owner(user: Person, handover: Handover, proof: str = "") -> 
 
 
 def check_can_hand_over(user: Person, conn_request: ConnectionRequest) -> None:
+    check_writes(user)
     if not oversees(user, conn_request):
         raise Denied("Only the requester, approvers and operators can hand a connection over.")
     if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:
@@ -46,6 +47,7 @@ def check_can_pass_on(user: Person, handover: Handover, proof: str = "") -> None
 
 
 def check_can_revoke(user: Person, handover: Handover) -> None:
+    check_writes(user)
     if not oversees(user, handover.request):
         raise Denied("Only the requester, approvers and operators can revoke a hand-over.")
     if not handover.is_live:

@@ -2,13 +2,19 @@
 
 from connections.models import ConnectionRequest
 from connections.next_step import NextStep, next_step
-from connections.permissions.rights import Denied, Person, as_boolean, is_approver, is_operator
+from connections.permissions.rights import Denied, Person, as_boolean, has_right, is_approver, is_operator
 from connections.states import Status
 
 
 def check_can_operate(user: Person) -> None:
     if not is_operator(user):
         raise Denied("Only operators can do this.")
+
+
+def check_sees_operations(user: Person) -> None:
+    """Auditors look, and have no button."""
+    if not has_right(user, "read_record"):
+        check_can_operate(user)
 
 
 def check_can_refresh(user: Person) -> None:

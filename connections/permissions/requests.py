@@ -22,6 +22,7 @@ from connections.permissions.rights import (
     Denied,
     Person,
     as_boolean,
+    check_writes,
     has_right,
     holders,
     is_approver,
@@ -179,6 +180,7 @@ def check_can_file(
     """
     if not user.is_active:
         raise Denied("Your account is not active.")
+    check_writes(user)
     found: Any = approvers if approvers is not None else approvers_for(user, preset, into=into)[:1]
     if into and not looks_after and not (found[0].requester_asks if found else may_ask_into(user, into)):
         raise Denied(denied_words(into))
@@ -211,11 +213,13 @@ def check_can_withdraw(user: Person, conn_request: ConnectionRequest) -> None:
 
 
 def check_can_clone(user: Person, conn_request: ConnectionRequest) -> None:
+    check_writes(user)
     if not visible_to(user).filter(pk=conn_request.pk).exists():  # a copy holds no secret, for none is stored
         raise Denied("This request is not yours to see.")
 
 
 def check_can_test(user: Person, conn_request: ConnectionRequest) -> None:
+    check_writes(user)
     if not can_see(user, conn_request):
         raise Denied("This request is not yours to see.")
     # A dry run asks Fivetran about the destination, and tells what has the name there.
@@ -228,6 +232,7 @@ def check_can_test(user: Person, conn_request: ConnectionRequest) -> None:
 
 
 def check_can_copy_live(user: Person, connection_id: str) -> None:
+    check_writes(user)
     if is_approver(user) or is_operator(user):
         return
     if not continued_by(user).filter(connection_id=connection_id).exists():
@@ -260,6 +265,7 @@ def check_can_decide(user: Person, conn_request: ConnectionRequest) -> None:
 
 
 def check_can_rerun_tests(user: Person, conn_request: ConnectionRequest) -> None:
+    check_writes(user)
     if not oversees(user, conn_request):
         raise Denied("Only the requester, approvers and operators can run the setup tests.")
     if conn_request.state is not Status.CREATED or conn_request.deleted_at_fivetran_at:

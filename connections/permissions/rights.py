@@ -10,6 +10,8 @@ from connections.models import ConnectionRequest
 from portal.sign_on import standing
 
 _SEE_EVERYTHING = ("view_all_requests", "operate_portal")
+_OF_AUDITORS = {"connections.view_all_requests", "connections.read_record"}
+_READS_ONLY = "_reads_only"
 Person = User | AnonymousUser
 # Named, because `with_perm` needs the one backend that stores rights.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -70,6 +72,28 @@ def sees_everything(user: Person) -> bool:
 def sees_others(user: Person) -> bool:
     """Whether there is anything of somebody else among what `user` sees, if only into some destinations."""
     return sees_everything(user) or is_approver(user)
+
+
+def reads_only(user: Person) -> bool:
+    """Whether `user` is an auditor and nothing else. Whoever is in another group too keeps what that group may."""
+    if not has_right(user, "view_all_requests") or user.is_staff or user.is_superuser:
+        return False
+    if user.get_all_permissions() - _OF_AUDITORS:
+        return False
+    # The rights are known; a group that gives none, as one of the directory, only the database knows: once a page.
+    known: bool | None = getattr(user, _READS_ONLY, None)
+    if known is None:
+        known = not user.groups.exclude(permissions__codename="view_all_requests").exists()
+        setattr(user, _READS_ONLY, known)
+    return known
+
+
+def check_writes(user: Person) -> None:
+    """Raise Denied for an auditor: whoever looks into everything changes nothing."""
+    if reads_only(user):
+        raise Denied(
+            "You read everything as an auditor, so you change nothing: ask an administrator for another group."
+        )
 
 
 def as_boolean(check: Callable[[Person, ConnectionRequest], None]) -> Callable[[Person, ConnectionRequest], bool]:

@@ -7,7 +7,7 @@ from connections.models import ConnectionRequest, Team, Writer
 from connections.models.request import ConnectionRequestQuerySet
 from connections.people import display_name
 from connections.permissions.access import Into, approves, may_ask_into
-from connections.permissions.rights import Denied, Person, has_right, is_operator
+from connections.permissions.rights import Denied, Person, check_writes, has_right, is_operator, reads_only
 from connections.states import Status
 
 _TEAMS, _WRITERS = "_team_ids", "_writer_ids"
@@ -33,8 +33,8 @@ def teams_requests(user: Person) -> ConnectionRequestQuerySet:
 
 
 def continued_by(user: Person) -> ConnectionRequestQuerySet:
-    """The requests that `user` may continue: the own ones, and those of the own teams."""
-    if not user.is_active:
+    """The requests that `user` may continue: the own ones, and those of the own teams; of an auditor none."""
+    if not user.is_active or reads_only(user):
         return ConnectionRequest.objects.none()
     own = ConnectionRequest.objects.filter(requester_id=user.pk)
     if not in_a_team(user):
@@ -46,7 +46,7 @@ def continued_by(user: Person) -> ConnectionRequestQuerySet:
 def continues(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether `user` is the requester, or in the team of the request; a draft is the team's once it is shared."""
     if conn_request.requester_id == user.pk:
-        return user.is_active
+        return user.is_active and not reads_only(user)
     if conn_request.team_id is None or (conn_request.submitted_at is None and conn_request.shared_at is None):
         return False
     # A page that has read with the request whether it is of a team of its reader need not ask again.
@@ -64,12 +64,14 @@ def team_ids(user: Person) -> frozenset[int]:
 
 
 def check_own(user: Person, conn_request: ConnectionRequest, verb: str) -> None:
+    check_writes(user)
     if not continues(user, conn_request):
         team = f" and the team “{conn_request.team}”" if conn_request.team_id else ""
         raise Denied(f"Only {conn_request.requester}{team} can {verb} this request.")
 
 
 def check_can_share(user: Person, conn_request: ConnectionRequest) -> None:
+    check_writes(user)
     if conn_request.requester_id != user.pk or not user.is_active:
         raise Denied(f"Only {conn_request.requester} can share this draft.")
     if conn_request.state is not Status.DRAFT:
@@ -104,7 +106,7 @@ def check_can_take_over(to: User, conn_request: ConnectionRequest) -> None:
 def oversees(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether `user` looks after the connection of this request, whatever its state."""
     if conn_request.requester_id == user.pk:
-        return user.is_active
+        return user.is_active and not reads_only(user)
     return is_operator(user) or approves(user, conn_request) or continues(user, conn_request)
 
 

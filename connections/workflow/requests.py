@@ -95,6 +95,7 @@ def _body_columns(filing: Filing) -> dict[str, Any]:
 
 def save_draft(*, by: User, filing: Filing, conn_request: ConnectionRequest | None = None) -> ConnectionRequest:
     """Keep what was typed, complete or not. Raises LimitReached for a draft too many, or too much text."""
+    permissions.check_writes(by)
     if conn_request is None:
         try:
             if stored := _existing(by, filing):

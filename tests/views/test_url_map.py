@@ -25,14 +25,18 @@ pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 # In this order in every line below. An L leads to the log-in and back.
 ROLES = ("nobody", "source owner", "requester", "requester2", "approver", "operator", "auditor", "admin")
 _PAGE, _MINE = "L L 200 200 200 200 200 200", "L L 200 404 200 200 200 200"
+_ASKS = "L L 200 200 200 200 403 200"  # whoever may change something
 _OPERATES, _DECIDES = "L L 403 403 403 200 403 200", "L L 403 403 200 403 403 200"
 _OPEN = "200 200 200 200 200 200 200 200"
 _OWNER_ONLY = "302 200 302 302 302 302 302 302"  # the others are led to the page that asks for the code
 # name -> (the row it is asked for, what each role gets)
+_COPIES = "L L 200 404 200 200 403 200"
 GETS: dict[str, tuple[str, str]] = {
-    **dict.fromkeys(("home", "history", "export_csv", "export_json", "new", "config_fields", "services"), ("", _PAGE)),
-    **dict.fromkeys(("batch_new", "batch_template", "catalog", "reference"), ("", _PAGE)),
-    **dict.fromkeys(("request", "status", "clone", "test_request"), ("pending", _MINE)),
+    **dict.fromkeys(("home", "history", "export_csv", "export_json", "config_fields", "services"), ("", _PAGE)),
+    **dict.fromkeys(("batch_template", "catalog", "reference"), ("", _PAGE)),
+    **dict.fromkeys(("new", "batch_new"), ("", _ASKS)),
+    **dict.fromkeys(("request", "status", "test_request"), ("pending", _MINE)),
+    "clone": ("pending", _COPIES),
     "edit": ("pending", "L L 200 404 403 403 403 403"),
     "export": ("created", _MINE),
     "export_file": ("file", _MINE),
@@ -42,7 +46,8 @@ GETS: dict[str, tuple[str, str]] = {
     "filter": ("", "L L 302 302 302 302 302 302"),  # to the clean address of the list
     "approvals": ("", _DECIDES),
     **dict.fromkeys(("audit", "audit_csv", "audit_json"), ("", "L L 403 403 403 403 200 200")),
-    **dict.fromkeys(("operations", "adopt_list", "reassign"), ("", _OPERATES)),
+    "operations": ("", "L L 403 403 403 200 200 200"),  # an auditor looks
+    **dict.fromkeys(("adopt_list", "reassign"), ("", _OPERATES)),
     "adopt_one": ("stranger", _OPERATES),
     "handover": (
         "link",
@@ -58,20 +63,21 @@ _OVERSEES = "L L 302 404 302 302 403 302"
 _OWN = "L L 302 404 403 403 403 403"
 _WHY = {"decision_reason": "x"}
 POSTS: dict[str, tuple[str, dict[str, str], str]] = {
-    **dict.fromkeys(("new", "config_fields", "review", "batch_new"), ("", {}, _PAGE)),
+    **dict.fromkeys(("new", "review", "batch_new"), ("", {}, _ASKS)),
+    "config_fields": ("", {}, _PAGE),  # a part of the form, of which nothing is kept
     "reassign": ("", {}, _OPERATES),
     "share_draft": ("draft in team", {}, "L L 404 404 404 404 404 404"),  # of another team than the requester's
     "stop_sharing": ("draft", {}, "L L 302 404 404 404 404 404"),
-    "autosave": ("", {}, "L L 409 409 409 409 409 409"),  # a draft without a form
-    "discard_draft": ("", {}, "L L 204 204 204 204 204 204"),
+    "autosave": ("", {}, "L L 409 409 409 409 403 409"),  # a draft without a form
+    "discard_draft": ("", {}, "L L 204 204 204 204 403 204"),
     "delete_draft": ("draft", {}, "L L 302 404 404 404 404 404"),  # a draft is its writer's alone
     "edit": ("pending", {}, "L L 200 404 403 403 403 403"),
-    "clone": ("pending", {}, _MINE),
+    "clone": ("pending", {}, _COPIES),
     "withdraw": ("pending", {}, _OWN),
     "approve": ("pending", {}, _VERB),
     **dict.fromkeys(("reject", "request_changes"), ("pending", _WHY, _VERB)),
     "run_tests": ("created", {}, _OVERSEES),
-    "test_request": ("pending", {}, "L L 302 404 302 302 302 302"),  # whoever sees the request
+    "test_request": ("pending", {}, "L L 302 404 302 302 403 302"),  # whoever sees the request and is no auditor
     "change_new": ("created", {"kind": "pause", "reason": "x"}, _OVERSEES),
     "change_approve": ("change", {}, _VERB),
     "change_reject": ("change", _WHY, _VERB),
@@ -191,7 +197,7 @@ def test_who_may_press_which_button(world: World, settings: Any) -> None:
 # A form that says of which row it is: as the row's own address.
 NAMED = {
     "pending": "L L {} 404 403 403 403 403",
-    "draft": "L L {} 404 404 404 404 404",
+    "draft": "L L {} 404 404 404 403 404",
 }
 
 

@@ -161,6 +161,7 @@ class Sheet:
 
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
+    permissions.check_writes(request.user)
     if request.method != "POST":
         return _show(request, Sheet())
     sheet = Sheet(token=form_token(request.POST.get("form_token", "")))

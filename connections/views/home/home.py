@@ -36,13 +36,16 @@ _COLUMNS = (
 _OF_CONNECTION = ("connection__sync_state", "connection__succeeded_at", "connection__failed_at")
 LOOKED_AT = 40  # the reader's newest requests, among which the connections are
 CARDS = 6
+ASKING = ("first", "tiles", "presets")  # parts of the page that lead to the form
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     presets = prefill.offered(lambda: permissions.may_ask(request.user))
     context = _waiting(request) | {"figures": kept.figures(), "tiles": kept.services(), "presets": presets}
-    context["sections"] = [f"connections/home/_{name}.html" for name in _sections(context)]
+    asks = not permissions.reads_only(request.user)
+    shown = [name for name in _sections(context) if asks or name not in ASKING]
+    context["sections"] = [f"connections/home/_{name}.html" for name in shown]
     return render(request, "connections/home/home.html", context)
 
 

@@ -34,8 +34,9 @@ LATE = timedelta(minutes=5)  # since the oldest row was due, when somebody shoul
 
 @require_safe
 def board(request: HttpRequest) -> HttpResponse:
-    permissions.check_can_operate(request.user)
-    return render(request, "connections/operations/operations.html", _board())
+    permissions.check_sees_operations(request.user)
+    context = _board() | {"operates": permissions.is_operator(request.user)}
+    return render(request, "connections/operations/operations.html", context)
 
 
 @require_POST
@@ -135,6 +136,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         "charts": charts.charts(hours),
         "processes": _processes_context(),
         "form": failed or pause,
+        "operates": True,
         "left_behind": _left_behind(),
         "pause_form": pause,
     }

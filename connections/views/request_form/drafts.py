@@ -25,6 +25,7 @@ _OTHER = "The draft is not saved: somebody else is logged in now. What you typed
 @require_POST
 def autosave(request: HttpRequest) -> HttpResponse:
     """Answers JSON: the draft, or (409, 422, 429) why it was not saved."""
+    permissions.check_writes(request.user)
     if request.POST.get("user") != str(request.user.pk):
         return refused(_OTHER)
     page = _page_of_draft(request)
@@ -45,6 +46,7 @@ def autosave(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def discard(request: HttpRequest) -> HttpResponse:
+    permissions.check_writes(request.user)
     # A draft that was changed elsewhere holds more than this form, and stays.
     draft = _page_of_draft(request).edited
     if draft is not None and draft.state is Status.DRAFT and has_last_version(request, draft):

@@ -30,6 +30,7 @@ _DAY = 86400
 @require_http_methods(["GET", "POST"])
 def new(request: HttpRequest) -> HttpResponse:
     # The query string of a GET fills it in.
+    permissions.check_writes(request.user)
     page = Page(queries.reader(request))
     if request.method == "POST":
         return _posted(request, page)
@@ -51,6 +52,7 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def clone(request: HttpRequest, pk: int) -> HttpResponse:
     origin = get_object_or_404(permissions.visible_to(queries.reader(request)), pk=pk)
+    permissions.check_writes(request.user)
     page = Page(
         queries.reader(request), origin=origin, preset=origin.preset if origin.preset and origin.preset.active else None
     )
@@ -71,6 +73,7 @@ def config_fields(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def review(request: HttpRequest) -> HttpResponse:
+    permissions.check_writes(request.user)
     form = prefill.drawn_form(request.POST.dict(), queries.reader(request))
     number = prefill.number(request.POST.get("edited", ""))
     edited = own_request(request, number) if number else None

@@ -82,7 +82,8 @@ def actions(user: Person, conn_request: ConnectionRequest) -> list[Action]:
         found.append(action("Run setup tests again", "run_tests", permissions.check_can_rerun_tests))
     changing = change_links(user, conn_request)
     found += changing[:-1]
-    found.append(action("Clone", "clone", None, link=True))
+    if not permissions.reads_only(user):
+        found.append(action("Clone", "clone", None, link=True))
     if (
         conn_request.connection_id
         and not conn_request.deleted_at_fivetran_at
