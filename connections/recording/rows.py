@@ -7,20 +7,20 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
-from connections.models import AccessRule, Event, EventKind, PortalPolicy, Preset, ServiceRule, Team
+from connections.models import Event, EventKind, PortalPolicy, Preset, ServiceRule, Team
 from connections.spec.differences import Changed, changed_fields
 from portal.caller import person_calling
 from portal.sign_on.models import DirectoryRole
 
 _BEFORE = "_before_it_was_saved"
 _ALL: tuple[str, ...] = ()
-# model -> the kind of its events, and the columns that count, or all
+# model -> the kind of its events, and the columns that count, or all. An access rule is several rows and one event,
+# which its page writes.
 WATCHED: dict[type[Model], tuple[EventKind, tuple[str, ...]]] = {
     User: (EventKind.RIGHTS_CHANGED, ("is_active", "is_staff", "is_superuser")),
     Group: (EventKind.RIGHTS_CHANGED, ("name",)),
     Team: (EventKind.RIGHTS_CHANGED, _ALL),
     DirectoryRole: (EventKind.RIGHTS_CHANGED, _ALL),
-    AccessRule: (EventKind.RULE_CHANGED, _ALL),
     ServiceRule: (EventKind.RULE_CHANGED, _ALL),
     Preset: (EventKind.RULE_CHANGED, _ALL),
     PortalPolicy: (EventKind.POLICY_CHANGED, _ALL),
