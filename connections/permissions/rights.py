@@ -1,8 +1,11 @@
 """Who holds which right."""
 
+import time
 from collections.abc import Callable
+from datetime import datetime
+from functools import lru_cache
 
-from django.contrib.auth.models import AnonymousUser, User
+from django.contrib.auth.models import AnonymousUser, Group, User
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 
@@ -11,7 +14,6 @@ from portal.sign_on import standing
 
 _SEE_EVERYTHING = ("view_all_requests", "operate_portal")
 _OF_AUDITORS = {"connections.view_all_requests", "connections.read_record"}
-_READS_ONLY = "_reads_only"
 Person = User | AnonymousUser
 # Named, because `with_perm` needs the one backend that stores rights.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -76,16 +78,24 @@ def sees_others(user: Person) -> bool:
 
 def reads_only(user: Person) -> bool:
     """Whether `user` is an auditor and nothing else. Whoever is in another group too keeps what that group may."""
-    if not has_right(user, "view_all_requests") or user.is_staff or user.is_superuser:
+    if not isinstance(user, User) or user.is_staff or user.is_superuser or not has_right(user, "view_all_requests"):
         return False
     if user.get_all_permissions() - _OF_AUDITORS:
         return False
-    # The rights are known; a group that gives none, as one of the directory, only the database knows: once a page.
-    known: bool | None = getattr(user, _READS_ONLY, None)
-    if known is None:
-        known = not user.groups.exclude(permissions__codename="view_all_requests").exists()
-        setattr(user, _READS_ONLY, known)
-    return known
+    # The rights are known; of a group that gives none, as one of the directory, only the database knows. It is asked
+    # once a minute for each log-in, for every page would cost one query more.
+    if user.last_login is None:
+        return not _other_groups(user.pk)
+    return not _in_other_group(user.pk, user.last_login, int(time.monotonic() // 60))
+
+
+def _other_groups(person_id: int) -> bool:
+    return Group.objects.filter(user=person_id).exclude(permissions__codename="view_all_requests").exists()
+
+
+@lru_cache(maxsize=512)
+def _in_other_group(person_id: int, _log_in: datetime, _minute: int) -> bool:
+    return _other_groups(person_id)
 
 
 def check_writes(user: Person) -> None:

@@ -1,11 +1,13 @@
 """Who sees what and who holds which right; what each verb allows is tried in test_transitions."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, Permission, User
 
 from connections import permissions
+from connections.models import ConnectionRequest
 from connections.permissions import Denied
 from connections.permissions.rights import as_boolean
 from connections.states import Status
@@ -34,10 +36,18 @@ def test_what_a_role_may_in_general(role: str) -> None:
     assert {name for name, yes in held.items() if yes} == set(RIGHTS[role].split())
 
 
+def writer(role: str, write: Callable[[User], ConnectionRequest]) -> tuple[User, ConnectionRequest]:
+    """Somebody in `role` with a request; an auditor wrote it before becoming one."""
+    user = factories.person("requester" if role == "auditor" else role)
+    own = write(user)
+    if role == "auditor":
+        user.groups.add(factories.group("Auditors"))
+    return User.objects.get(pk=user.pk), own
+
+
 @pytest.mark.parametrize("role", RIGHTS)
 def test_a_deactivated_account_holds_no_right_and_sees_nothing(role: str) -> None:
-    user = factories.person(role)
-    own = factories.draft(user)
+    user, own = writer(role, factories.draft)
     user.is_active = False
     user.save()
     user = type(user).objects.get(pk=user.pk)
@@ -49,8 +59,7 @@ def test_a_deactivated_account_holds_no_right_and_sees_nothing(role: str) -> Non
 
 @pytest.mark.parametrize("role", RIGHTS)
 def test_which_requests_exist_for_a_role(role: str) -> None:
-    user = factories.person(role)
-    own, foreign = factories.submitted(user), factories.submitted()
+    (user, own), foreign = writer(role, factories.submitted), factories.submitted()
     expected = {own, foreign} if RIGHTS[role] else {own}  # without access rules an approver decides on all of them
     assert set(permissions.visible_to(user)) == expected
 
@@ -108,7 +117,8 @@ def test_who_can_decide_for_a_requester_is_told_apart_from_who_cannot() -> None:
         ("check_can_edit", "approver", Status.DRAFT, "Only robin can edit this request."),
         ("check_can_withdraw", "approver", Status.DRAFT, "Only robin can withdraw this request."),
         ("check_can_clone", "requester", Status.CREATED, "This request is not yours to see."),
-        ("check_can_rerun_tests", "auditor", Status.CREATED, "Only the requester, approvers and operators can"),
+        ("check_can_rerun_tests", "staff", Status.CREATED, "Only the requester, approvers and operators can"),
+        ("check_can_rerun_tests", "auditor", Status.CREATED, "You read everything as an auditor"),
         ("check_can_rerun_tests", "operator", Status.FAILED, "There is no connection to test."),
     ],
 )

@@ -59,9 +59,7 @@ def history(request: HttpRequest) -> HttpResponse:
         "pairs": list(chosen.pairs()),
         "page": page,
         "parts": [f"connections/history/_{name}.html" for name in (("table", "pages") if page.rows else ("none",))],
-        "none": None
-        if page.rows
-        else _none(chosen, edge, permissions.sees_others(reader), permissions.reads_only(reader)),
+        "none": None if page.rows else _none(chosen, edge, reader),
         "short_reach": search.SHORT_NEWEST,
     }
     return render(request, "connections/history/history.html", context)
@@ -75,13 +73,13 @@ def apply(request: HttpRequest) -> HttpResponse:
     return redirect(f"{reverse('connections:history')}{'?' if pairs else ''}{urlencode(pairs)}")
 
 
-def _none(chosen: Filters, edge: Edge | None, sees_others: bool, reads_only: bool) -> dict[str, Any]:
+def _none(chosen: Filters, edge: Edge | None, reader: User) -> dict[str, Any]:
     """What an empty list says, and where it leads."""
     start = reverse("connections:history")
     if not (edge or chosen.within_tab or chosen.tab):
-        whose = "" if sees_others else " that you or your team made"
+        whose = "" if permissions.sees_others(reader) else " that you or your team made"
         sentence = f"Here stands every request for a connection{whose}, with what became of it. There is none yet."
-        ask = [] if reads_only else [(reverse("connections:new"), "Ask for the first one")]
+        ask = [] if permissions.reads_only(reader) else [(reverse("connections:new"), "Ask for the first one")]
         return {"sentence": sentence, "links": ask}
     if not (edge or chosen.within_tab):
         return {"sentence": tabs.NOTHING[chosen.tab], "links": [(start, "All requests")]}
