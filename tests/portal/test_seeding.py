@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
+from connections import worker
 from connections.demo import sandbox_control, seeding
 from connections.demo.company import COLLEAGUES, TEAMS
 from connections.demo.management.commands.seed_demo import PEOPLE, create_people
@@ -40,6 +41,7 @@ from connections.states import ChangeStatus, HandoverState, Status
 from connections.worker.handover import REMINDERS
 from tests import factories
 from tests.processes import Sandbox
+from tests.record import findings
 
 REQUESTS, LIVE = 40, 24
 
@@ -164,6 +166,8 @@ def lawful() -> None:
     connection.check_constraints()
     moments = [*Event.objects.order_by("pk").values_list("at", flat=True)]
     assert moments == sorted(moments) and moments[-1] <= datetime.now(UTC)
+    worker.run("seal")
+    assert findings() == []
     assert not Notice.objects.filter(sent_at=None).exists()
     for conn_request in ConnectionRequest.objects.exclude(status=Status.DRAFT):
         assert conn_request.digest == digest(conn_request.payload or {})
