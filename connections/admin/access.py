@@ -17,7 +17,7 @@ from connections.permissions.coverage import Difference
 
 SEEN = "seen"  # the control that says which preview was on the screen
 NAMED = 20  # people of whom a preview tells the names
-_ASK = {Right.REQUEST: "may ask", Right.APPROVE: "may approve"}
+_ASK = {Right.REQUEST: "may ask for connections into", Right.APPROVE: "may approve them into"}
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Line:
         return [
             ("Let in", names(self.of.let_in)),
             ("Shut out", names(self.of.shut_out)),
-            (f"{self.right.capitalize()} then", names(self.of.then)),
+            ("Who may then", names(self.of.then)),
         ]
 
 

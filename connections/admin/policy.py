@@ -100,5 +100,8 @@ class CatalogEntryAdmin(ReadOnlyAdmin):
         stance_action(Stance.DENIED, "Deny the selected services"),
     )
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) or self.has_rule_permission(request)
+
     def has_rule_permission(self, request: HttpRequest) -> bool:
         return request.user.has_perms(["connections.add_servicerule", "connections.change_servicerule"])

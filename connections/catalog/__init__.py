@@ -15,6 +15,7 @@ from connections.catalog.offers import (
     every_service,
     freshness,
     freshness_of,
+    freshness_of_all,
     group_names,
     guide_at,
     hybrid_agents,

@@ -77,6 +77,11 @@ def freshness(kind: Kind) -> Freshness:
     return freshness_of(CatalogRefresh.objects.filter(kind=kind).first())
 
 
+def freshness_of_all() -> dict[str, Freshness]:
+    """By kind; one query for all lists of a page."""
+    return {row.kind: freshness_of(row) for row in CatalogRefresh.objects.all()}
+
+
 def freshness_of(row: CatalogRefresh | None) -> Freshness:
     return Freshness(row.fetched_at, row.error) if row else Freshness(None, "")
 

@@ -1,7 +1,7 @@
 """What is in the lists of the request form: the catalog's options, and how much the portal knows about them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -59,6 +59,7 @@ _SOURCES: Mapping[str, _Source] = {
 }
 
 
+_NEVER = catalog.freshness_of(None)
 _kept: ContextVar[dict[str, Offer] | None] = ContextVar("offers", default=None)
 
 
@@ -85,6 +86,15 @@ def offer(path: str) -> Offer | None:
     return kept[path]
 
 
+def offers(paths: Iterable[str]) -> dict[str, Offer]:
+    """Those of `paths` for which the catalog has a list; what is known of them all is read at once."""
+    wanted = [path for path in paths if path in _SOURCES]
+    if _kept.get() is not None:
+        return {path: found for path in wanted if (found := offer(path)) is not None}
+    fresh = catalog.freshness_of_all()
+    return {path: _read(_SOURCES[path], fresh.get(_SOURCES[path].kind, _NEVER)) for path in wanted}
+
+
 _CLOSED = "The access rules open no destination to you: ask an administrator to add you to a group of one."
 
 
@@ -102,6 +112,8 @@ def open_to(may_ask: MayAsk, offers: Mapping[str, Offer]) -> dict[str, Offer]:
 
 
 def services_open_to(may_ask: MayAsk) -> list[Service]:
+    if may_ask == EVERYTHING:
+        return catalog.services()
     found = {path: _read(_SOURCES[path]) for path in ("service", "group_id")}
     return [one for one in open_to(may_ask, found)["service"].options if isinstance(one, Service)]
 
@@ -121,8 +133,8 @@ def _services_for(offered: Offer, allowed: Sequence[Services]) -> Offer:
     return replace(offered, options=tuple(one for one in offered.options if one.id in taken))
 
 
-def _read(source: _Source) -> Offer:
-    fresh = catalog.freshness(source.kind)
+def _read(source: _Source, fresh: catalog.Freshness | None = None) -> Offer:
+    fresh = fresh or catalog.freshness(source.kind)
     if fresh.fetched_at is None:
         return Offer((), known=False, note="Fivetran has not told the portal what there is: type the id.")
     options, notes = tuple(source.read()), []

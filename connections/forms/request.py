@@ -14,7 +14,7 @@ from connections.forms.config import Naming, ServiceConfig, Setting, config_for,
 from connections.forms.config_controls import ANOTHER, TYPE_IT, config_control, wrong_with
 from connections.forms.controls import Text, as_cards, control, own_return_address, refuse, truth
 from connections.forms.layout import BELOW_METHOD, config_layout, form_helper, place_of, request_layout
-from connections.forms.offers import Offer, fitting, offer, open_to
+from connections.forms.offers import fitting, offers, open_to
 from connections.forms.rows import MOST, folded, text_of, tidied, too_many, unfolded
 from connections.forms.strangers import meant, strangers, unknown_words, with_underscores, words_of_path
 from connections.forms.summary import Marked
@@ -74,8 +74,8 @@ class RequestForm(forms.Form):
         # By default the source owner is asked where the service has something that only they may enter.
         self.suggests_card = bool(self.config.secrets) or catalog.needs_authorisation(detail)
         self.data = {CARD: text_of(self.suggests_card), **self.data}
-        offers: dict[str, Offer] = {field.path: o for field in FIELDS if (o := offer(field.path)) is not None}
-        self.offers, self._all_services = open_to(may_ask, offers), offers["service"]
+        told = offers(field.path for field in FIELDS)
+        self.offers, self._all_services = open_to(may_ask, told), told["service"]
         self.of_offers = fitting(self.offers)
         self.rules: tuple[Rule, ...] = (*RULES, *self.of_offers, *self.config.rules)
         self.of_request = tuple(field for field in FIELDS if not field.constant)

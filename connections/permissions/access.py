@@ -223,8 +223,8 @@ EVERYTHING = MayAsk({})
 NOWHERE = f"The access rules do not let you ask for connections of this service into any destination. {_MEND}"
 
 
-def may_ask(user: Person) -> MayAsk:
-    """Two queries."""
+def may_ask(user: Person, *, closed: bool | None = None) -> MayAsk:
+    """Two queries; one where the caller has read whether destinations without a rule are `closed`."""
     lets = AccessGroup.objects.filter(rule=OuterRef("rule"), may_request=True, group__user=user.pk or 0)
     rows = AccessDestination.objects.filter(rule__active=True).order_by()
     named: dict[str, Services] = {}
@@ -232,4 +232,6 @@ def may_ask(user: Person) -> MayAsk:
         before = named.get(group_id, frozenset())
         more = frozenset[str]() if not mine else None if service is None else frozenset({service})
         named[group_id] = None if before is None or more is None else before | more
-    return MayAsk(named, PortalPolicy.objects.filter(closed_without_rule=True).exists())
+    if closed is None:
+        closed = PortalPolicy.objects.filter(closed_without_rule=True).exists()
+    return MayAsk(named, closed)

@@ -28,17 +28,37 @@ _RECOMMENDED, _OTHER = "Recommended", "Other"
 _UNDER_WAY = timedelta(minutes=1)  # the longest time for which the page waits for an answer
 
 
-def list_version(request: HttpRequest) -> str:
-    # The ETag: a browser's copy of the list is good as long as none of these has changed.
+@dataclass(frozen=True)
+class Version:
+    """What the list for one reader depends on."""
+
+    fetched_at: Any
+    may_ask: permissions.MayAsk
+    tag: str
+
+
+def version_of(request: HttpRequest) -> Version:
+    """Read once for the tag and the list."""
+    found: Version | None = getattr(request, "services_version", None)
+    if found is None:
+        found = request.services_version = _version(request)  # type: ignore[attr-defined]
+    return found
+
+
+def _version(request: HttpRequest) -> Version:
+    # A browser's copy of the list is good as long as none of these has changed.
     fetched = CatalogRefresh.objects.filter(kind=Kind.SERVICE).values_list("fetched_at", flat=True).first()
     rules = ServiceRule.objects.aggregate(number=Count("pk"), last=Max("changed_at"))
-    policy = PortalPolicy.objects.values_list("changed_at", flat=True).first()
-    # And what the access rules open to the reader: another reader of the same browser may ask for other services.
-    may_ask = permissions.may_ask(request.user)
-    opened = (
-        "" if may_ask == permissions.EVERYTHING else f"/{blake2s(repr(may_ask).encode(), digest_size=9).hexdigest()}"
-    )
-    return f'"{_SHAPE}/{fetched}/{rules["number"]}/{rules["last"]}/{policy}{opened}"'.replace(" ", "_")
+    policy = PortalPolicy.objects.filter(pk=1).first()
+    may_ask = permissions.may_ask(request.user, closed=policy is not None and policy.closed_without_rule)
+    tag = f'"{_SHAPE}/{fetched}/{rules["number"]}/{rules["last"]}/{policy and policy.changed_at}'
+    if may_ask != permissions.EVERYTHING:  # another reader of the same browser may ask for other services
+        tag += f"/{blake2s(repr(may_ask).encode(), digest_size=9).hexdigest()}"
+    return Version(fetched, may_ask, f'{tag}"'.replace(" ", "_"))
+
+
+def list_version(request: HttpRequest) -> str:
+    return version_of(request).tag
 
 
 @require_safe
@@ -46,12 +66,10 @@ def list_version(request: HttpRequest) -> str:
 @condition(etag_func=list_version)
 def services_json(request: HttpRequest) -> HttpResponse:
     """Each service as [id, name, category, lifecycle, guide, recommended, note], in the order to show."""
-    fetched_at = catalog.freshness(Kind.SERVICE).fetched_at
-    rows = [
-        [s.id, s.name, s.group, s.lifecycle, s.guide, s.recommended, s.note]
-        for s in services_open_to(permissions.may_ask(request.user))
-    ]
-    told = {"fetched_at": fetched_at, "services": rows, "aliases": aliases()}
+    version = version_of(request)
+    services = services_open_to(version.may_ask)
+    rows = [[s.id, s.name, s.group, s.lifecycle, s.guide, s.recommended, s.note] for s in services]
+    told = {"fetched_at": version.fetched_at, "services": rows, "aliases": aliases()}
     return JsonResponse(told, json_dumps_params={"separators": (",", ":")})
 
 

@@ -31,7 +31,7 @@ def company(cast: dict[str, Any]) -> dict[str, Any]:
 
 def choose(page: Page, field: str, words: str) -> None:
     page.locator(f"#id_{field}_from").select_option(label=words)
-    page.locator(f"#id_{field}_from").press("Enter")
+    page.locator(f"#id_{field}_add").click()
 
 
 def test_a_rule_is_made_and_counts_at_once(browser: Any, live_server: Any, company: dict[str, Any]) -> None:

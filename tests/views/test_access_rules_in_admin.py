@@ -13,6 +13,7 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 ADD = "/admin/connections/accessrule/add/"
 FINANCE = "finance_warehouse"
+ASKS, APPROVES = "may ask for connections into", "may approve them into"
 
 
 @pytest.fixture
@@ -59,8 +60,8 @@ def test_nothing_is_saved_before_its_preview_was_on_the_screen(root: Client, gro
     page = answer.content.decode()
     assert answer.status_code == 200 and not AccessRule.objects.exists()
     told = {(line.right, heading): people for line in answer.context["preview"].lines for heading, people in line.cells}
-    assert told["may ask", "May ask then"] == "Fiona Bell" and "Ann Hale" in told["may ask", "Shut out"]
-    assert told["may approve", "Shut out"] == "Ann Hale, root" and told["may approve", "Let in"] == "nobody"
+    assert told[ASKS, "Who may then"] == "Fiona Bell" and "Ann Hale" in told[ASKS, "Shut out"]
+    assert told[APPROVES, "Shut out"] == "Ann Hale, root" and told[APPROVES, "Let in"] == "nobody"
     assert "Finance warehouse" in page and "nothing is saved yet" in page and "Please correct" not in page
     other = root.post(ADD, filled(groups, name="Other", seen="something"))
     assert not AccessRule.objects.exists()
