@@ -44,7 +44,8 @@ class Into:
 
 
 # --- in SQL ----------------------------------------------------------------------------------------------------------
-# The three lists depend on the person alone, so that a database makes each once, however many rows it compares.
+# The three lists depend on the person alone, so that a database makes each once, however many rows it compares; and
+# where there is no rule it looks at none.
 _LETTING = """
     FROM connections_accessdestination d
     JOIN connections_accessrule r ON r.id = d.rule_id AND r.active
@@ -52,7 +53,9 @@ _LETTING = """
     JOIN auth_user_groups m ON m.group_id = g.group_id AND m.user_id = {person}
 """
 _CONDITION = """(
-    {group} IN (SELECT d.group_id LETTING
+    NOT EXISTS (SELECT 1 FROM connections_accessrule r WHERE r.active
+        UNION ALL SELECT 1 FROM connections_portalpolicy p WHERE p.closed_without_rule)
+    OR {group} IN (SELECT d.group_id LETTING
         WHERE NOT EXISTS (SELECT 1 FROM connections_accessservice s WHERE s.rule_id = r.id))
     OR ({group}, {service}) IN (SELECT d.group_id, s.service LETTING
         JOIN connections_accessservice s ON s.rule_id = r.id)

@@ -56,7 +56,7 @@ def test_a_request_that_was_never_tested_has_the_button(as_user: Login, cast: Ca
 
 def test_whoever_sees_it_asks_and_the_page_follows(as_user: Login, cast: Cast) -> None:
     conn_request = factories.submitted(cast["requester"])
-    for role in ("requester", "approver", "auditor"):
+    for role in ("requester", "approver", "operator"):
         answer = as_user(role).post(f"/requests/{conn_request.pk}/test-request/")
         assert (answer.status_code, answer["Location"]) == (302, f"/requests/{conn_request.pk}/#dry-run")
         assert DryRun.objects.get().asked_by == cast[role]

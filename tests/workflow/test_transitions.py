@@ -29,7 +29,7 @@ withdraw        | draft pending changes_requested approved | {OWNERS}          |
 approve         | pending                                  | approver superuser | approved          | 1
 reject          | pending                                  | approver superuser | rejected          | 1
 request_changes | pending                                  | approver superuser | changes_requested | 1
-clone           | {" ".join(Status)}                       | {OWNERS} approver operator auditor superuser | = | 0
+clone           | {" ".join(Status)}                       | {OWNERS} approver operator superuser | = | 0
 rerun_tests     | created                                  | {OWNERS} approver operator superuser         | = | 1
 """
 ALLOWED: dict[str, tuple[set[str], set[str], str, int]] = {
