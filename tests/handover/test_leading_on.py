@@ -69,7 +69,7 @@ def test_others_hand_it_over_to_the_source_owner(role: str) -> None:
 def test_an_auditor_has_no_button_and_a_stranger_no_page() -> None:
     conn_request = broken()
     auditor = factories.person("auditor")
-    assert first_action(auditor, conn_request) == "Clone"
+    assert first_action(auditor, conn_request) == "Open in Fivetran"
     url = f"/requests/{conn_request.pk}/handover/begin/"
     assert logged_in(auditor).post(url, {"to": "olga"}).status_code == 403
     assert logged_in(factories.person()).post(url, {"to": "olga"}).status_code == 404

@@ -348,7 +348,7 @@ def test_the_migration_makes_the_groups_with_their_rights(groups: None) -> None:
     assert rights == {
         "Approvers": {"approve_request", "approve_trust"},
         "Operators": {"operate_portal", "approve_trust", "view_all_requests"},
-        "Auditors": {"view_all_requests"},
+        "Auditors": {"view_all_requests", "read_record"},
     }
 
 

@@ -66,7 +66,7 @@ def test_the_form_offers_what_one_may_ask_for(as_: Login) -> None:
 
 
 def test_who_may_ask_for_nothing_reads_whom_to_ask(as_: Login) -> None:
-    page = as_("audrey").get("/requests/new/").content.decode()
+    page = as_("oscar").get("/requests/new/").content.decode()
     assert "The access rules open no destination to you" in page
 
 

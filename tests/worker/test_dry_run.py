@@ -202,7 +202,7 @@ def test_a_run_that_cannot_be_made_ends_all_the_same(fivetran: Fivetran, setting
 
 def test_two_people_who_ask_first_at_once(fivetran: Fivetran) -> None:
     conn_request = factories.submitted(**postgres())
-    people, errors, together = [conn_request.requester, factories.person("auditor")], [], threading.Barrier(2)
+    people, errors, together = [conn_request.requester, factories.person("operator")], [], threading.Barrier(2)
 
     def ask(by: User) -> None:
         try:
