@@ -88,6 +88,7 @@ from connections.permissions.rights import (
     rights_of,
     sees_everything,
     sees_others,
+    who_only_read,
 )
 from connections.permissions.teams import (
     check_can_share,

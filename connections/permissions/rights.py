@@ -1,19 +1,18 @@
 """Who holds which right."""
 
-import time
 from collections.abc import Callable
-from datetime import datetime
-from functools import lru_cache
 
-from django.contrib.auth.models import AnonymousUser, Group, User
+from django.contrib.auth.models import AnonymousUser, Group, Permission, User
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
-from connections.models import ConnectionRequest
+from connections.models import AccessGroup, ConnectionRequest
+from portal import rights
 from portal.sign_on import standing
 
 _SEE_EVERYTHING = ("view_all_requests", "operate_portal")
 _OF_AUDITORS = {"connections.view_all_requests", "connections.read_record"}
+_RULED = "_is_in_a_rule"  # kept on a user as it was read, as Django keeps the rights
 Person = User | AnonymousUser
 # Named, because `with_perm` needs the one backend that stores rights.
 _BACKEND = "django.contrib.auth.backends.ModelBackend"
@@ -45,6 +44,8 @@ def check_standing(by: User) -> None:
 
 
 def has_right(user: Person, codename: str) -> bool:
+    if isinstance(user, User):
+        rights.read(user)
     return bool(user.is_active and user.has_perm(f"connections.{codename}"))
 
 
@@ -77,25 +78,33 @@ def sees_others(user: Person) -> bool:
 
 
 def reads_only(user: Person) -> bool:
-    """Whether `user` is an auditor and nothing else. Whoever is in another group too keeps what that group may."""
+    """Whether `user` is an auditor and nothing else. Whoever is in another group too keeps what that group gives: a
+    right, or a place in an access rule. The group of a department gives nothing.
+    """
     if not isinstance(user, User) or user.is_staff or user.is_superuser or not has_right(user, "view_all_requests"):
         return False
-    if user.get_all_permissions() - _OF_AUDITORS:
+    if not all(_only_looks(right) for right in user.get_all_permissions()):
         return False
-    # The rights are known; of a group that gives none, as one of the directory, only the database knows. It is asked
-    # once a minute for each log-in, for every page would cost one query more.
-    if user.last_login is None:
-        return not _other_groups(user.pk)
-    return not _in_other_group(user.pk, user.last_login, int(time.monotonic() // 60))
+    # A group that gives no right may be one of the access rules all the same.
+    if not hasattr(user, _RULED):
+        others = [group for group, given in rights.by_group(user).items() if not given & _OF_AUDITORS]
+        setattr(user, _RULED, bool(others) and AccessGroup.objects.filter(group__in=others).exists())
+    return not getattr(user, _RULED)
 
 
-def _other_groups(person_id: int) -> bool:
-    return Group.objects.filter(user=person_id).exclude(permissions__codename="view_all_requests").exists()
+def who_only_read() -> QuerySet[User]:
+    """The active users of whom `reads_only` is true."""
+    more = Permission.objects.exclude(Q(codename__startswith="view_") | Q(codename="read_record"))
+    auditors = Permission.objects.filter(codename__in=[right.partition(".")[2] for right in _OF_AUDITORS])
+    found = holders("view_all_requests").filter(is_staff=False, is_superuser=False)
+    found = found.exclude(user_permissions__in=more).exclude(groups__permissions__in=more)
+    ruled = Group.objects.filter(pk__in=AccessGroup.objects.values("group")).exclude(permissions__in=auditors)
+    return found.exclude(groups__in=ruled)
 
 
-@lru_cache(maxsize=512)
-def _in_other_group(person_id: int, _log_in: datetime, _minute: int) -> bool:
-    return _other_groups(person_id)
+def _only_looks(right: str) -> bool:
+    codename = right.partition(".")[2]
+    return codename.startswith("view_") or codename == "read_record"
 
 
 def check_writes(user: Person) -> None:

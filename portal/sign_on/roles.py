@@ -12,6 +12,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from portal.logs import one_line
+from portal.rights import forget
 from portal.sign_on.models import DirectoryGrant, DirectoryLook, DirectoryRole, Flag
 from portal.sign_on.record import Topic, put_on_record
 
@@ -108,8 +109,7 @@ def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
         told = f"Of the groups that it named these count here: {', '.join(named_by) or 'none'}."
         _record(person, gained=wanted - given, lost=taken, why=told)
     user.is_superuser, user.is_staff = person.is_superuser, person.is_staff
-    for cache in ("_perm_cache", "_user_perm_cache", "_group_perm_cache"):
-        user.__dict__.pop(cache, None)
+    forget(user)
 
 
 def take_back(**_signal: Any) -> None:

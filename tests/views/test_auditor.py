@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 
 from connections import permissions, workflow
@@ -25,6 +25,12 @@ RECORD = (Event, EventSeal)
 def fresh(user: User) -> User:
     """With the rights of this moment."""
     return User.objects.get(pk=user.pk)
+
+
+def named(group: Group) -> Group:
+    """`group` in an access rule, of the destination that nobody asks for here."""
+    factories.rule("elsewhere").groups.create(group=group, may_request=True)
+    return group
 
 
 def rows() -> dict[str, list[Any]]:
@@ -94,7 +100,10 @@ def test_an_auditor_reads_operations_and_the_record(as_user: Callable[[str], Cli
 @pytest.mark.parametrize("group", ["Finance", "Operators", "Approvers"])
 def test_whoever_is_in_another_group_too_keeps_what_it_may(cast: dict[str, User], group: str) -> None:
     auditor = cast["auditor"]
-    auditor.groups.add(Group.objects.get_or_create(name=group)[0])
+    auditor.groups.add(made := Group.objects.get_or_create(name=group)[0])
+    if group == "Finance":  # which gives nothing before a rule names it
+        assert permissions.reads_only(fresh(auditor))
+        named(made)
     auditor = fresh(auditor)
     assert not permissions.reads_only(auditor) and permissions.reads_record(auditor)
     conn_request = workflow.submit(by=auditor, filing=factories.filing())
@@ -103,6 +112,38 @@ def test_whoever_is_in_another_group_too_keeps_what_it_may(cast: dict[str, User]
     other = factories.submitted(cast["requester"])
     assert permissions.can_decide(auditor, other) is (group == "Approvers")
     assert ConnectionRequest.objects.filter(requester=auditor).count() == 1
+
+
+def test_rights_to_look_leave_an_auditor_one(cast: dict[str, User]) -> None:
+    looks = Permission.objects.filter(codename__in=["view_event", "view_user"])
+    Group.objects.get(name="Auditors").permissions.add(*looks)
+    assert permissions.reads_only(fresh(cast["auditor"]))
+    changes = Permission.objects.get(codename="change_preset")
+    Group.objects.get(name="Auditors").permissions.add(changes)
+    assert not permissions.reads_only(fresh(cast["auditor"]))
+
+
+def test_the_other_group_counts_until_it_is_taken_away_and_no_moment_longer(
+    as_user: Callable[[str], Client], cast: dict[str, User]
+) -> None:
+    browser, group = as_user("auditor"), named(Group.objects.create(name="Finance"))
+    cast["auditor"].groups.add(group)
+    assert browser.get("/requests/new/").status_code == 200
+    cast["auditor"].groups.remove(group)
+    assert browser.get("/requests/new/").status_code == 403
+
+
+def test_whoever_only_reads_is_found_by_the_database_as_well(cast: dict[str, User]) -> None:
+    for group in ("Finance", "Operators", "Approvers"):
+        factories.person("auditor").groups.add(Group.objects.get_or_create(name=group)[0])
+    named(Group.objects.create(name="Marketing")).user_set.add(factories.person("auditor"))
+    named(Group.objects.get(name="Auditors"))
+    factories.person("auditor").user_permissions.add(Permission.objects.get(codename="approve_trust"))
+    User.objects.filter(pk=factories.person("auditor").pk).update(is_staff=True)
+    one = factories.person("auditor")
+    one.user_permissions.add(Permission.objects.get(codename="view_event"))
+    by_database = set(permissions.who_only_read())
+    assert by_database == {user for user in User.objects.all() if permissions.reads_only(user)} >= {one}
 
 
 @pytest.mark.parametrize("flag", ["is_staff", "is_superuser"])
