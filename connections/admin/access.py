@@ -14,6 +14,7 @@ from connections.forms.access_rule import AccessRuleForm, pictured
 from connections.models import AccessRule, Event, EventKind
 from connections.permissions import Right, coverage
 from connections.permissions.coverage import Difference
+from connections.spec.differences import changed_fields
 
 SEEN = "seen"  # the control that says which preview was on the screen
 NAMED = 20  # people of whom a preview tells the names
@@ -135,12 +136,7 @@ class AccessRuleAdmin(Refusing, Editable):
 def put_on_record(request: HttpRequest, rule: AccessRule, before: dict[str, Any], *, gone: bool = False) -> None:
     """Put on record what was changed, field by field: a rule is several rows, and one event."""
     after = {} if gone else dict(pictured(rule))
-    changed = [
-        {"field": name, "before": before.get(name, ""), "after": after.get(name, "")}
-        for name in {**before, **after}
-        if before.get(name) != after.get(name)
-    ]
-    if changed:
+    if changed := changed_fields(before, after):
         detail: dict[str, Any] = {"changed": changed, **({"deleted": True} if gone else {})}
         Event.objects.record(EventKind.RULE_CHANGED, by=request.user, about=rule, detail=detail)
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Min, QuerySet
+from django.db.models import Count, Min, QuerySet, Value
 
 from connections.models import (
     AccessDestination,
@@ -23,7 +23,7 @@ from connections.models import (
 )
 from connections.people import display_name
 from connections.permissions.access import Right
-from connections.permissions.rights import holders
+from connections.permissions.rights import holders, who_only_read
 from connections.states import ChangeStatus, Status
 
 _OPEN = (Status.PENDING, Status.CHANGES_REQUESTED)
@@ -67,6 +67,7 @@ class Coverage:
     closed: bool
     people: Mapping[int, str]  # the active ones, by name
     approvers: frozenset[int]  # those of them who hold the right to approve
+    readers: frozenset[int]  # those of them who only read
     members: Mapping[int, frozenset[int]]  # group -> people
     open: tuple[Open, ...]
     names: Mapping[str, str] = field(default_factory=dict)  # of the destinations that a rule names
@@ -77,7 +78,7 @@ class Coverage:
 
     def let_in(self, right: Right, group_id: str, service: str = "") -> frozenset[int]:
         """The people who may do what `right` is; `service` "" is any that no rule names."""
-        able = self.approvers if right is Right.APPROVE else frozenset(self.people)
+        able = self.approvers if right is Right.APPROVE else frozenset(self.people) - self.readers
         if group_id not in self.named:
             return frozenset() if self.closed else able
         groups = (rule.groups[right] for rule in self.rules if rule.is_about(group_id, service))
@@ -99,8 +100,9 @@ class Coverage:
             return "nobody may ask"
         for service, askers in asking.items():
             deciding = self.let_in(Right.APPROVE, group_id, service)
-            if askers and not deciding:
-                return f"nobody may approve{f' {service}' if service else ''}"
+            if askers and not any(deciding - {one} for one in askers):
+                nobody = "nobody else" if deciding else "nobody"
+                return f"{nobody} may approve{f' {service}' if service else ''}"
         return ""
 
     def stranded(self) -> list[Open]:
@@ -126,6 +128,7 @@ def read() -> Coverage:
         closed=PortalPolicy.objects.filter(closed_without_rule=True).exists(),
         people={person.pk: display_name(person) for person in User.objects.filter(is_active=True)},
         approvers=frozenset(holders("approve_request").values_list("pk", flat=True)),
+        readers=frozenset(who_only_read().values_list("pk", flat=True)),
         members={group: frozenset(people) for group, people in members.items()},
         open=(*_open_requests(), *_open_changes()),
         names=names,
@@ -163,9 +166,11 @@ def _open_requests() -> Iterator[Open]:
     columns = ("group_id", "group_name", "service", "requester", "preset__approvers")
     rows = ConnectionRequest.objects.filter(status__in=_OPEN)
     yield from _counted(rows.filter(writers=None), columns)
-    for one in rows.exclude(writers=None).values_list(*columns, "pk").distinct():
-        writers = Writer.objects.filter(request=one[5]).values_list("person", flat=True)
-        yield Open(one[0], one[1], one[2], one[3], one[4], 1, one[5], writers=frozenset(writers))
+    writers: dict[int, set[int]] = defaultdict(set)
+    for request, person in Writer.objects.filter(request__status__in=_OPEN).values_list("request", "person"):
+        writers[request].add(person)
+    for one in rows.filter(pk__in=writers).values_list(*columns, Value(1), "pk"):
+        yield replace(Open(*one), writers=frozenset(writers[one[-1]]))
 
 
 def _open_changes() -> Iterator[Open]:

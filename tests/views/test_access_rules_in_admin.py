@@ -87,6 +87,17 @@ def test_a_rule_that_shuts_everybody_out_is_refused_with_what_it_would_strand(
     assert "finance approvers" in page and 'value="Finance"' in page  # what was typed is kept
 
 
+def test_a_rule_needs_somebody_else_who_approves(root: Client, groups: dict[str, Group]) -> None:
+    page = saved(root, ADD, filled(groups, requesters=[groups["decide"].pk]))
+    assert "nobody else may approve" in page and not AccessRule.objects.exists()
+
+
+def test_a_rule_needs_somebody_who_does_not_only_read(root: Client, groups: dict[str, Group]) -> None:
+    factories.person("auditor")
+    page = saved(root, ADD, filled(groups, requesters=[Group.objects.get(name="Auditors").pk]))
+    assert "nobody may ask" in page and not AccessRule.objects.exists()
+
+
 def test_the_only_one_who_could_decide_may_not_be_who_asked(root: Client, groups: dict[str, Group]) -> None:
     waiting = factories.submitted(User.objects.get(username="frank"), group_id=FINANCE)
     page = saved(root, ADD, filled(groups))
@@ -101,7 +112,7 @@ def test_each_change_of_a_rule_is_on_record_field_by_field(root: Client, groups:
     saved(root, f"/admin/connections/accessrule/{rule.pk}/change/", filled(groups, name="Money"))
     root.post(f"/admin/connections/accessrule/{rule.pk}/delete/", {"post": "yes"})
     made, renamed, gone = Event.objects.filter(kind="rule_changed").order_by("pk")
-    assert {one["field"]: one["after"] for one in made.detail["changed"]}["requesters"] == ["finance"]
+    assert {one["field"]: one["after"] for one in made.detail["changed"]}["requesters"] == "finance"
     assert renamed.detail == {"changed": [{"field": "name", "before": "Finance", "after": "Money"}]}
     assert gone.detail["deleted"] and made.by and made.by.username == "root" and made.about_kind == "accessrule"
 
