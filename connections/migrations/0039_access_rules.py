@@ -5,20 +5,25 @@ from django.db import migrations, models
 
 
 def narrow_approvers(apps, schema_editor):
-    """Whoever is to read everything is an auditor or an operator; what else the group may do stays."""
-    rights = apps.get_model("auth", "Permission").objects.filter(
-        content_type__app_label="connections", codename="view_all_requests"
-    )
-    for group in apps.get_model("auth", "Group").objects.filter(name="Approvers"):
-        group.permissions.remove(*rights)
+    """Whoever is to read everything is an auditor or an operator; what else the groups may do stays."""
+    for group in _approvers(apps):
+        group.permissions.remove(*_rights(apps, "view_all_requests"))
 
 
 def widen_approvers(apps, schema_editor):
-    rights = apps.get_model("auth", "Permission").objects.filter(
-        content_type__app_label="connections", codename="view_all_requests"
-    )
-    for group in apps.get_model("auth", "Group").objects.filter(name="Approvers"):
-        group.permissions.add(*rights)
+    for group in _approvers(apps):
+        group.permissions.add(*_rights(apps, "view_all_requests"))
+
+
+def _approvers(apps):
+    """Whatever they are called: a company may have renamed the group, or made another one."""
+    groups = apps.get_model("auth", "Group").objects.filter(permissions__in=_rights(apps, "approve_request"))
+    return groups.exclude(permissions__in=_rights(apps, "operate_portal")).distinct()
+
+
+def _rights(apps, codename):
+    rights = apps.get_model("auth", "Permission").objects
+    return rights.filter(content_type__app_label="connections", codename=codename)
 
 
 class Migration(migrations.Migration):
