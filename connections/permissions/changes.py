@@ -4,9 +4,9 @@ from django.db.models import Q
 
 from connections.models import ConnectionChange, ConnectionRequest
 from connections.models.change import ConnectionChangeQuerySet
-from connections.permissions.access import Right, check_approves_into, let_in
+from connections.permissions.access import Into, Right, answer, check_approves_into, let_in, may_ask_into
 from connections.permissions.requests import check_in_group, of_groups
-from connections.permissions.rights import Denied, Person, check_writes, is_approver, sees_everything
+from connections.permissions.rights import Denied, Person, check_writes, is_approver, is_operator, sees_everything
 from connections.permissions.teams import continued_by, continues, oversees
 from connections.states import CHANGE_WITHDRAWABLE, ChangeStatus, Status
 
@@ -75,3 +75,17 @@ def check_can_approve_change(user: Person, change: ConnectionChange) -> None:
     check_can_decide_change(user, change)  # the connection's end leaves only its rejection
     if change.request.deleted_at_fivetran_at:
         raise Denied("The connection is no longer at Fivetran, so there is nothing to approve. It can be rejected.")
+    _check_still_asks(user, change)
+
+
+def _check_still_asks(user: Person, change: ConnectionChange) -> None:
+    """For whoever approves: the rules may have changed since it was asked for. Approvers and operators look after
+    connections for which they need not ask.
+    """
+    asked, conn_request = change.requester, change.request
+    if not asked.is_active or is_approver(asked) or is_operator(asked):
+        return
+    own = asked.pk == conn_request.requester_id
+    if not (answer(user, conn_request).requester_asks if own else may_ask_into(asked, Into.of(conn_request))):
+        into = Into.of(conn_request).words
+        raise Denied(f"{asked} may no longer ask for {into}, so the change can only be rejected.")

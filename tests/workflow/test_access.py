@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from connections import notifications, permissions, workflow
-from connections.models import AccessRule, ChangeKind, ConnectionRequest, Notice, PortalPolicy
-from connections.permissions import Denied, Into, Right
+from connections.models import AccessRule, ChangeKind, ConnectionRequest, Notice, PortalPolicy, Writer
+from connections.permissions import Denied, Into, Right, coverage
 from connections.states import Status
 from connections.workflow import batches
 from tests import factories
@@ -63,8 +65,8 @@ def test_a_rule_that_is_off_counts_for_nothing(people: dict[str, User]) -> None:
 
 
 @pytest.mark.parametrize("is_closed", [False, True])
-def test_sql_and_the_form_judge_alike(is_closed: bool) -> None:
-    one, other = factories.person(), factories.person()
+def test_sql_the_form_and_the_preview_judge_alike(is_closed: bool) -> None:
+    one, other = factories.person("approver"), factories.person("approver")
     factories.rule("a", ask=[one])
     factories.rule("b", ask=[one], services=["postgres", "mysql"])
     factories.rule("b", ask=[other])
@@ -74,11 +76,15 @@ def test_sql_and_the_form_judge_alike(is_closed: bool) -> None:
     factories.rule("e", ask=[one], services=["mysql"])
     if is_closed:
         closed()
+    previewed = coverage.read()
     for person in (one, other):
         told = permissions.may_ask(person)
         for place, service in itertools.product("abcdef", ("postgres", "mysql", "s3")):
             by_sql = permissions.may_ask_into(person, Into(place, service))
             assert by_sql is told.is_open(place, service) is not bool(told.refusal(place, service)), (place, service)
+            assert by_sql is (person.pk in previewed.let_in(Right.REQUEST, place, service)), (place, service)
+            approves = permissions.may_approve_into(person, Into(place, service))
+            assert approves is (person.pk in previewed.let_in(Right.APPROVE, place, service)), (place, service)
     assert permissions.may_ask(one).services("e") == frozenset({"postgres", "mysql"})
 
 
@@ -205,6 +211,34 @@ def test_changes_go_by_the_rules_too(people: dict[str, User]) -> None:
     with pytest.raises(Denied, match="do not let you approve"):
         workflow.approve_change(by=people["sofia"], change=change, digest=change.digest)
     workflow.approve_change(by=people["frank"], change=change, digest=change.digest)
+
+
+def test_a_change_whose_requester_may_no_longer_ask_is_rejected_and_not_approved(people: dict[str, User]) -> None:
+    conn_request = factories.request_in(Status.CREATED, people["fiona"], people["frank"], group_id=FINANCE)
+    change = workflow.ask_for_change(by=people["fiona"], conn_request=conn_request, kind=ChangeKind.PAUSE, reason="x")
+    people["fiona"].groups.clear()
+    with pytest.raises(Denied, match="fiona may no longer ask"):
+        workflow.approve_change(by=people["frank"], change=change, digest=change.digest)
+    workflow.reject_change(by=people["frank"], change=change, reason="Left finance")
+
+
+def test_a_change_that_an_approver_asks_for_needs_no_right_to_ask(people: dict[str, User]) -> None:
+    factories.rule(FINANCE, ask=[], approve=[people["ann"]])
+    conn_request = factories.request_in(Status.CREATED, people["fiona"], people["frank"], group_id=FINANCE)
+    change = workflow.ask_for_change(by=people["frank"], conn_request=conn_request, kind=ChangeKind.PAUSE, reason="x")
+    workflow.approve_change(by=people["ann"], change=change, digest=change.digest)
+
+
+def test_what_colleagues_wrote_costs_no_statement_each(people: dict[str, User]) -> None:
+    numbers = []
+    for _ in range(2):
+        for _ in range(3):
+            conn_request = factories.submitted(people["fiona"], group_id=FINANCE)
+            Writer.objects.create(request=conn_request, person=factories.person())
+        with CaptureQueriesContext(connection) as captured:
+            coverage.read()
+        numbers.append(len(captured))
+    assert numbers[0] == numbers[1]
 
 
 def test_who_was_shut_out_sees_what_is_theirs_and_asks_for_no_change(people: dict[str, User]) -> None:
