@@ -65,6 +65,7 @@ from connections.permissions.requests import (
     check_can_rerun_tests,
     check_can_test,
     check_can_withdraw,
+    check_somebody_decides,
     may_approve_into,
     may_copy_from,
     nobody_decides,
@@ -92,6 +93,7 @@ from connections.permissions.rights import (
 )
 from connections.permissions.teams import (
     check_can_share,
+    check_can_stop_sharing,
     check_can_take_over,
     check_in_team,
     check_own,

@@ -7,6 +7,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 
 from connections.models import Batch, BatchRow, ConnectionRequest, Preset, Trust, Writer
 from connections.models.request import ConnectionRequestQuerySet
+from connections.people import display_name
 from connections.permissions.access import (
     Into,
     Right,
@@ -146,6 +147,14 @@ def nobody_decides(conn_request: ConnectionRequest) -> str:
         f"{into.words}. An administrator can add one to a group of its access rule, or give somebody the right to "
         "approve."
     )
+
+
+def check_somebody_decides(to: User, conn_request: ConnectionRequest) -> None:
+    """Whether somebody is left to decide on an open request once it is of `to`."""
+    into, number = Into.of(conn_request), f"request #{conn_request.pk}"
+    waits = conn_request.state in (Status.PENDING, Status.CHANGES_REQUESTED)
+    if waits and not approvers_for(to, conn_request.preset, conn_request, into).exists():
+        raise Denied(f"Nobody else could decide on {number} then, so it does not go to {display_name(to)}.")
 
 
 def waiting_for(user: Person) -> ConnectionRequestQuerySet:

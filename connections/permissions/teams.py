@@ -71,13 +71,22 @@ def check_own(user: Person, conn_request: ConnectionRequest, verb: str) -> None:
 
 
 def check_can_share(user: Person, conn_request: ConnectionRequest) -> None:
+    _check_own_draft(user, conn_request)
+    if not team_ids(user):
+        raise Denied("You are in no team, so there is nobody to share it with: ask an administrator.")
+
+
+def check_can_stop_sharing(user: Person, conn_request: ConnectionRequest) -> None:
+    """Also for whoever has left the team since."""
+    _check_own_draft(user, conn_request)
+
+
+def _check_own_draft(user: Person, conn_request: ConnectionRequest) -> None:
     check_writes(user)
     if conn_request.requester_id != user.pk or not user.is_active:
         raise Denied(f"Only {conn_request.requester} can share this draft.")
     if conn_request.state is not Status.DRAFT:
         raise Denied("It was submitted, and the team sees what was submitted.")
-    if not team_ids(user):
-        raise Denied("You are in no team, so there is nobody to share it with: ask an administrator.")
 
 
 def check_in_team(user: Person, team: Team) -> None:
@@ -85,18 +94,26 @@ def check_in_team(user: Person, team: Team) -> None:
         raise Denied("You are not in this team.")
 
 
-def check_can_take_over(to: User, conn_request: ConnectionRequest) -> None:
-    """Whether `to` can become the requester. The reason is for the operator who hands it over."""
+def check_can_take_over(to: User, conn_request: ConnectionRequest, by: User) -> None:
+    """Whether `to` can become the requester. The reason is for `by`, the operator who hands it over."""
     name, number = display_name(to), f"request #{conn_request.pk}"
     if not to.is_active:
         raise Denied(f"{name} has no active account.")
+    if reads_only(to):
+        raise Denied(f"{name} is an auditor, who changes nothing, so {number} goes to somebody else.")
     if conn_request.requester_id == to.pk:
         raise Denied(f"{name} has {number} already.")
     if conn_request.approved_by_id == to.pk:
         raise Denied(f"{name} approved it, so {number} goes to somebody else: nobody approves their own request.")
+    if conn_request.submitted_at is None:  # private, and an operator reads none of it by handing it over
+        if conn_request.requester.is_active:
+            raise Denied(f"{display_name(conn_request.requester)} has an active account, and hands over no draft.")
+        if to.pk == by.pk:
+            raise Denied("A draft goes to a colleague of who wrote it, not to the operator who hands it over.")
     into = Into.of(conn_request)
     if into.group_id and into.service and not may_ask_into(to, into):
-        raise Denied(f"The access rules do not let {name} ask for {into.words}, so {number} goes to somebody else.")
+        words = into.words if conn_request.submitted_at else "what the draft is about"
+        raise Denied(f"The access rules do not let {name} ask for {words}, so {number} goes to somebody else.")
     if conn_request.trusts.filter(approved_by=to).exists():
         raise Denied(f"{name} approved what is trusted for it, so {number} goes to somebody else.")
     if conn_request.changes.open().filter(approved_by=to).exists():

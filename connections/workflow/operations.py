@@ -97,6 +97,8 @@ def adopt_foreign(*, by: User, connection_id: str, owner: User, reason: str) -> 
         raise NoOwner("Name somebody else: adopting stands for the approval, and nobody approves their own connection.")
     if not owner.is_active:
         raise NoOwner(f"The account of {owner} is not active.")
+    if permissions.reads_only(owner):
+        raise NoOwner(f"{owner} is an auditor, who changes nothing: name somebody else.")
     data = _existing(connection_id)
     columns = _adopted_columns(data, owner)
     into = permissions.Into(columns["group_id"], columns["service"], columns["group_name"])

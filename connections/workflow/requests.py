@@ -9,7 +9,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import F
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 
 from connections import interactive, limits, notifications, permissions, tasks
 from connections.models import (
@@ -20,6 +20,7 @@ from connections.models import (
     Preset,
     StaleRow,
     Writer,
+    filed_for,
     open_request,
     transition,
 )
@@ -214,13 +215,21 @@ def _to_pending(by: User, filing: Filing, conn_request: ConnectionRequest | None
 
 
 def _team_column(filing: Filing, by: User, conn_request: ConnectionRequest) -> dict[str, Any]:
-    """The team that the requester chose for a draft: it cannot be changed once others have read of it."""
-    fixed = conn_request.state is not Status.DRAFT or conn_request.shared_at is not None
-    if filing.team is None or fixed or by.pk != conn_request.requester_id:
+    """The team of a draft. It cannot be changed once others have read of it, and is another one once its requester has
+    left it.
+    """
+    if conn_request.state is not Status.DRAFT or by.pk != conn_request.requester_id:
+        return {}
+    if conn_request.shared_at is not None and conn_request.team_id in permissions.team_ids(by):
         return {}
     if filing.team and filing.team not in permissions.team_ids(by):
         raise permissions.Denied("You are not in this team.")
-    return {"team_id": filing.team or None}
+    if filing.team is not None:
+        return {"team_id": filing.team or None, "shared_at": None}
+    if conn_request.team_id is None:
+        return {}
+    kept = Coalesce(filed_for(by.pk, conn_request.team_id), filed_for(by.pk))
+    return {"team_id": kept, "shared_at": None}
 
 
 def _record_writer(by: User, conn_request: ConnectionRequest) -> None:

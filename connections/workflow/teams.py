@@ -37,7 +37,7 @@ def share_draft(*, by: User, conn_request: ConnectionRequest, team: Team | None 
 
 def stop_sharing(*, by: User, conn_request: ConnectionRequest) -> None:
     """Make a shared draft private again. Who wrote in it stays on record."""
-    permissions.check_can_share(by, conn_request)
+    permissions.check_can_stop_sharing(by, conn_request)
     if conn_request.shared_at is None:
         raise StaleRow("It is not shared.")
     _set_shared(by, conn_request, EventKind.UNSHARED, "", shared_at=None)
@@ -61,7 +61,8 @@ def reassign(*, by: User, conn_request: ConnectionRequest, to: User, reason: str
     with transaction.atomic():
         permissions.check_can_operate(permissions.as_stored(by))
         former = conn_request.requester
-        permissions.check_can_take_over(permissions.as_stored(to), conn_request)
+        permissions.check_can_take_over(permissions.as_stored(to), conn_request, by)
+        permissions.check_somebody_decides(to, conn_request)
         row = ConnectionRequest.objects.filter(_as_read(conn_request))
         if row.update(**_columns(conn_request, to)) != 1:
             raise StaleRow("The request changed in the meantime. Look at it again.")

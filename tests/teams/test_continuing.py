@@ -74,6 +74,28 @@ def test_only_the_requester_shares_and_only_with_an_own_team() -> None:
         workflow.share_draft(by=alone, conn_request=factories.draft(alone))
 
 
+def test_whoever_left_the_team_takes_a_shared_draft_back() -> None:
+    robin, kim = pair()
+    draft, other = factories.draft(robin), factories.draft(robin)
+    for one in (draft, other):
+        workflow.share_draft(by=fresh(robin), conn_request=one)
+    robin.groups.clear()
+    workflow.stop_sharing(by=fresh(robin), conn_request=draft)
+    assert seen_by(kim) == {other.pk}
+    workflow.save_draft(by=fresh(robin), filing=again(other), conn_request=other)
+    assert not seen_by(kim) and other.shared_at is None and other.team is None
+
+
+def test_a_draft_goes_along_into_the_next_team() -> None:
+    robin, kim = pair()
+    draft = factories.draft(robin)
+    factories.person("approver")
+    robin.groups.clear()
+    sales = team(robin, name="Sales")
+    workflow.submit(by=fresh(robin), filing=again(draft), conn_request=draft)
+    assert draft.team == sales and not seen_by(kim)
+
+
 def test_in_several_teams_one_says_with_which() -> None:
     robin, kim = pair()
     sales = team(robin, name="Sales")
@@ -182,7 +204,9 @@ def test_within_the_team_the_request_stays_the_teams(operator: User) -> None:
     robin, kim = pair()
     conn_request, draft = factories.submitted(robin), factories.draft(robin)
     workflow.share_draft(by=fresh(robin), conn_request=draft)
+    User.objects.filter(pk=robin.pk).update(is_active=False)
     for one in (conn_request, draft):
+        one.refresh_from_db()
         workflow.reassign(by=operator, conn_request=one, to=kim, reason="Robin left")
         assert one.team is not None and one.requester == kim
     assert draft.shared_at is not None
@@ -191,6 +215,8 @@ def test_within_the_team_the_request_stays_the_teams(operator: User) -> None:
 @pytest.mark.parametrize("status", sorted(set(Status)))
 def test_a_request_in_every_status_is_handed_over(operator: User, status: Status) -> None:
     conn_request, dana = factories.request_in(status), factories.person()
+    User.objects.filter(pk=conn_request.requester_id).update(is_active=False)
+    conn_request.refresh_from_db()
     workflow.reassign(by=operator, conn_request=conn_request, to=dana, reason="Robin left")
     conn_request.refresh_from_db()
     assert conn_request.requester == dana and conn_request.state is status
@@ -228,6 +254,35 @@ def test_it_is_refused_in_words(operator: User) -> None:
     for role in ("requester", "approver", "auditor"):
         with pytest.raises(Denied, match="Only operators"):
             workflow.reassign(by=factories.person(role), conn_request=conn_request, to=operator, reason="Mine")
+
+
+def test_no_operator_reads_a_draft_by_handing_it_over(operator: User) -> None:
+    robin, dana = factories.person(username="robin"), factories.person()
+    draft = factories.draft(robin)
+    with pytest.raises(Denied, match="robin has an active account"):
+        workflow.reassign(by=operator, conn_request=draft, to=dana, reason="Urgent")
+    User.objects.filter(pk=robin.pk).update(is_active=False)
+    draft = ConnectionRequest.objects.get(pk=draft.pk)
+    with pytest.raises(Denied, match="not to the operator"):
+        workflow.reassign(by=operator, conn_request=draft, to=operator, reason="Left")
+    factories.rule("finance_warehouse", ask=[robin], approve=[factories.person("approver")])
+    ConnectionRequest.objects.filter(pk=draft.pk).update(group_id="finance_warehouse", group_name="Finance")
+    draft.refresh_from_db()
+    with pytest.raises(Denied) as denied:
+        workflow.reassign(by=operator, conn_request=draft, to=dana, reason="Left")
+    assert "Finance" not in denied.value.reason
+
+
+def test_it_goes_to_nobody_who_could_not_go_on_with_it(operator: User) -> None:
+    conn_request, auditor = factories.submitted(), factories.person("auditor")
+    with pytest.raises(Denied, match="is an auditor"):
+        workflow.reassign(by=operator, conn_request=conn_request, to=auditor, reason="Left")
+    (only,) = permissions.approvers_for(conn_request.requester)
+    with pytest.raises(Denied, match="Nobody else could decide"):
+        workflow.reassign(by=operator, conn_request=conn_request, to=only, reason="Left")
+    factories.person("approver")
+    workflow.reassign(by=operator, conn_request=conn_request, to=only, reason="Left")
+    assert conn_request.requester == only
 
 
 def test_nobody_gets_what_the_rules_do_not_let_them_ask_for(operator: User) -> None:

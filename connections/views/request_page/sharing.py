@@ -20,10 +20,12 @@ from connections.views.request_page import queries
 def buttons(user: Person, conn_request: ConnectionRequest) -> Iterator[tuple[str, str]]:
     """(words, address) of each button of the requester; none for people without a team."""
     mine = conn_request.requester_id == user.pk and conn_request.state is Status.DRAFT
-    if not mine or not permissions.in_a_team(user):
+    if not mine:
         return
     if conn_request.shared_at is not None and conn_request.team_id is not None:
         yield "Stop sharing", reverse("connections:stop_sharing", args=[conn_request.pk])
+        return
+    if not permissions.in_a_team(user):
         return
     for team in Team.objects.of(user.pk).select_related("group").order_by("group__name"):
         yield f"Share with {visible(str(team))}", reverse("connections:share_draft", args=[conn_request.pk, team.pk])
