@@ -8,7 +8,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Coalesce, Now
 
 from connections import interactive, limits, notifications, permissions, tasks
@@ -116,9 +116,9 @@ def save_draft(*, by: User, filing: Filing, conn_request: ConnectionRequest | No
     changed = changed_fields(conn_request.values, filing.values)
     if columns["values"] != conn_request.values:  # else it is the same draft, and what was tested is what it holds
         columns["version"] = F("version") + 1
-    drafts = ConnectionRequest.objects.filter(status=Status.DRAFT, version=conn_request.version)
+    drafts = ConnectionRequest.objects.filter(_still_open_to(by, conn_request), status=Status.DRAFT)
     with transaction.atomic():
-        if drafts.filter(pk=conn_request.pk).update(**columns) != 1:
+        if drafts.filter(pk=conn_request.pk, version=conn_request.version).update(**columns) != 1:
             raise StaleRow("The draft was changed in another window.")
         _record_writer(by, conn_request)
         if changed and conn_request.shared_at:  # what somebody types for nobody else is nobody else's to read
@@ -193,14 +193,15 @@ def _to_pending(by: User, filing: Filing, conn_request: ConnectionRequest | None
     if conn_request is None:
         return _open(Status.PENDING, by, filing, **_body_columns(filing))
     _take_latest_draft(conn_request)
-    was_submitted = conn_request.state is not Status.DRAFT
+    others_read = conn_request.state is not Status.DRAFT or conn_request.shared_at is not None
     # A new version and digest: an approver who looked at the old ones cannot approve it any more.
     transition(
         conn_request,
         Status.PENDING,
         actor=Actor.REQUESTER,
         by=by,
-        detail={"changed": changed_fields(conn_request.values, filing.values)} if was_submitted else None,
+        guard=_still_open_to(by, conn_request),
+        detail={"changed": changed_fields(conn_request.values, filing.values)} if others_read else None,
         columns={
             **_columns(filing, conn_request.requester),
             **_body_columns(filing),
@@ -238,9 +239,16 @@ def _record_writer(by: User, conn_request: ConnectionRequest) -> None:
         Writer.objects.get_or_create(request=conn_request, person=by)
 
 
+def _still_open_to(by: User, conn_request: ConnectionRequest) -> Q:
+    """For the write itself: a draft may have become private again since a colleague read it."""
+    is_draft = conn_request.state is Status.DRAFT
+    return Q(shared_at__isnull=False) if is_draft and by.pk != conn_request.requester_id else Q()
+
+
 def _take_latest_draft(conn_request: ConnectionRequest) -> None:
-    # What happens to a draft counts for what was saved a moment ago, perhaps by its form in another window.
-    if conn_request.state is Status.DRAFT:
+    # What happens to a draft counts for what was saved a moment ago, perhaps by its form in another window; what was
+    # saved in one that is shared may be a colleague's.
+    if conn_request.state is Status.DRAFT and conn_request.shared_at is None:
         drafts = ConnectionRequest.objects.select_for_update()
         conn_request.refresh_from_db(fields=["version"], from_queryset=drafts)
 

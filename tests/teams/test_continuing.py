@@ -7,7 +7,15 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from connections import permissions, workflow
-from connections.models import ChangeKind, ConnectionRequest, EventKind, IllegalTransition, Notice, NoticeKind
+from connections.models import (
+    ChangeKind,
+    ConnectionRequest,
+    EventKind,
+    IllegalTransition,
+    Notice,
+    NoticeKind,
+    StaleRow,
+)
 from connections.permissions import Denied
 from connections.states import Actor, Status
 from connections.worker import create, outcome
@@ -72,6 +80,43 @@ def test_only_the_requester_shares_and_only_with_an_own_team() -> None:
     alone = factories.person()
     with pytest.raises(Denied, match="You are in no team"):
         workflow.share_draft(by=alone, conn_request=factories.draft(alone))
+
+
+def test_nobody_writes_over_what_a_colleague_saved_in_a_shared_draft() -> None:
+    robin, kim = pair()
+    factories.person("approver")
+    draft = factories.draft(robin)
+    workflow.share_draft(by=fresh(robin), conn_request=draft)
+    as_read_by_kim = ConnectionRequest.objects.get(pk=draft.pk)
+    workflow.save_draft(by=fresh(robin), filing=again(draft, "Robin's"), conn_request=draft)
+    with pytest.raises(StaleRow):
+        workflow.submit(by=fresh(kim), filing=again(draft, "Kim's"), conn_request=as_read_by_kim)
+    draft.refresh_from_db()
+    assert draft.state is Status.DRAFT and draft.reason == "Robin's"
+
+
+@pytest.mark.parametrize("verb", [workflow.save_draft, workflow.submit])
+def test_nobody_writes_in_a_draft_that_became_private_meanwhile(verb: Any) -> None:
+    robin, kim = pair()
+    factories.person("approver")
+    draft = factories.draft(robin)
+    workflow.share_draft(by=fresh(robin), conn_request=draft)
+    as_read_by_kim = ConnectionRequest.objects.get(pk=draft.pk)
+    workflow.stop_sharing(by=fresh(robin), conn_request=draft)
+    with pytest.raises(StaleRow):
+        verb(by=fresh(kim), filing=again(draft, "Kim's"), conn_request=as_read_by_kim)
+    draft.refresh_from_db()
+    assert draft.state is Status.DRAFT and draft.reason != "Kim's"
+
+
+def test_what_a_colleague_changed_in_submitting_a_shared_draft_is_on_record() -> None:
+    robin, kim = pair()
+    factories.person("approver")
+    draft = factories.draft(robin)
+    workflow.share_draft(by=fresh(robin), conn_request=draft)
+    workflow.submit(by=fresh(kim), filing=again(draft, "Kim's"), conn_request=draft)
+    (changed,) = draft.events.latest("pk").detail["changed"]
+    assert (changed["field"], changed["after"]) == ("reason", "Kim's")
 
 
 def test_whoever_left_the_team_takes_a_shared_draft_back() -> None:
