@@ -7,8 +7,8 @@ from connections.models import ConnectionRequest, Team, Writer
 from connections.models.request import ConnectionRequestQuerySet
 from connections.people import display_name
 from connections.permissions.access import Into, approves, may_ask_into
-from connections.permissions.rights import Denied, Person, check_writes, has_right, is_operator, reads_only
-from connections.states import Status
+from connections.permissions.rights import Denied, Person, check_writes, has_right, is_approver, is_operator, reads_only
+from connections.states import ChangeStatus, Status
 
 _TEAMS, _WRITERS = "_team_ids", "_writer_ids"
 
@@ -118,6 +118,12 @@ def check_can_take_over(to: User, conn_request: ConnectionRequest, by: User) -> 
         raise Denied(f"{name} approved what is trusted for it, so {number} goes to somebody else.")
     if conn_request.changes.open().filter(approved_by=to).exists():
         raise Denied(f"{name} approved a change of it that is on its way, so {number} goes to somebody else for now.")
+    asked = conn_request.changes.filter(status=ChangeStatus.PENDING, requester=conn_request.requester_id)
+    if is_approver(to) and (change := asked.first()):
+        raise Denied(
+            f"{name} could approve change #{change.pk}, which {display_name(conn_request.requester)} asked for: let "
+            f"somebody decide on it first, or give {number} to somebody else."
+        )
 
 
 def oversees(user: Person, conn_request: ConnectionRequest) -> bool:

@@ -210,3 +210,13 @@ def test_16_adopting_a_connection_for_oneself(sandbox: Any) -> None:
     operator = factories.person("operator")
     with pytest.raises(operations.NoOwner):
         operations.adopt_foreign(by=operator, connection_id="any", owner=operator, reason="Mine")
+
+
+def test_17_an_open_change_of_a_connection_that_was_handed_to_the_approver(ada: User, ben: User) -> None:
+    robin, operator = factories.person(username="robin"), factories.person("operator")
+    conn_request = factories.request_in(Status.CREATED, robin, ben)
+    change = workflow.ask_for_change(by=robin, conn_request=conn_request, kind=ChangeKind.DELETE, reason="Unused")
+    with pytest.raises(Denied, match="could approve change"):
+        workflow.reassign(by=operator, conn_request=conn_request, to=ada, reason="Robin left")
+    workflow.reject_change(by=ben, change=change, reason="Robin left")
+    workflow.reassign(by=operator, conn_request=conn_request, to=ada, reason="Robin left")
