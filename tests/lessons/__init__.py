@@ -34,6 +34,10 @@ LESSONS: dict[int, Lesson] = {
             "models/test_constraints.py::test_an_approved_request_cannot_be_handed_to_its_approver",
             "workflow/test_transitions.py::test_transition_by_role",
             "worker/test_trust.py::test_nobody_approves_for_an_own_request_not_even_in_the_database",
+            "teams/test_self_approval.py::test_3_a_shared_draft_that_the_approver_submitted",
+            "teams/test_self_approval.py::test_6_a_request_that_was_handed_to_the_approver",
+            "teams/test_self_approval.py::test_8_an_operator_who_hands_the_own_request_away_to_approve_it",
+            "teams/test_self_approval.py::test_17_an_open_change_of_a_connection_that_was_handed_to_the_approver",
         ),
     ),
     3: Lesson(
@@ -117,6 +121,8 @@ LESSONS: dict[int, Lesson] = {
             "views/test_url_map.py::test_who_may_press_which_button",
             "views/test_url_map.py::test_who_may_name_which_row_in_a_form",
             "workflow/test_permissions.py::test_which_requests_exist_for_a_role",
+            "views/test_access.py::test_no_route_leads_to_another_destination",
+            "teams/test_pages.py::test_another_team_finds_nothing_there",
         ),
     ),
     12: Lesson(
@@ -127,6 +133,10 @@ LESSONS: dict[int, Lesson] = {
             "forms/test_batch.py::test_nobody_files_where_nobody_can_decide",
             "workflow/test_requests.py::test_without_an_approver_nobody_waits_in_vain",
             "forms/test_presets.py::test_only_the_presets_group_is_told_sees_it_in_the_inbox_and_decides",
+            "workflow/test_access.py::test_the_rules_of_a_destination_alone_count_and_other_destinations_stay_open",
+            "workflow/test_access.py::test_a_rule_for_some_services_is_about_those",
+            "workflow/test_access.py::test_without_an_approver_whom_a_rule_lets_in_nothing_is_filed",
+            "views/test_access.py::test_the_pages_say_who_can_mend_that_nobody_may_decide",
         ),
     ),
     13: Lesson(
@@ -137,6 +147,9 @@ LESSONS: dict[int, Lesson] = {
             "lessons/test_lessons.py::test_a_group_with_a_new_name_decides_as_before",
             "workflow/test_permissions.py::test_a_deactivated_account_holds_no_right_and_sees_nothing",
             "workflow/test_notifications.py::test_who_has_no_address_or_has_left_is_not_written_to",
+            "teams/test_continuing.py::test_an_operator_hands_a_request_over_with_a_reason",
+            "teams/test_continuing.py::test_what_a_colleague_who_left_has_to_do_waits_for_the_team",
+            "views/test_access_rules_in_admin.py::test_a_group_may_be_renamed",
         ),
     ),
     14: Lesson(

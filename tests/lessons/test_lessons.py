@@ -2,6 +2,8 @@
 
 import json
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -48,10 +50,14 @@ def test_each_lesson_has_tests_that_exist(number: int) -> None:
         assert f"def {function}(" in (ROOT / "tests" / path).read_text(), test
 
 
-def test_a_lesson_is_found_by_its_number(request: pytest.FixtureRequest) -> None:
-    node: Any = request.node
-    assert "lesson_00" not in node.extra_keyword_matches
-    assert [mark.args for item in node.session.items for mark in item.iter_markers("lesson")]
+def test_a_lesson_is_found_by_its_number() -> None:
+    lesson = LESSONS[4]
+    paths = sorted({f"tests/{test.partition('::')[0]}" for test in lesson.tests})
+    command = [sys.executable, "-m", "pytest", "-q", "--collect-only", "-p", "no:xdist", "-k", "lesson_04", *paths]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False).stdout
+    assert {line.partition("[")[0] for line in found.splitlines() if "::" in line} == {
+        f"tests/{test}" for test in lesson.tests
+    }
 
 
 # --- 3 ---------------------------------------------------------------------------------------------------------------
