@@ -164,8 +164,8 @@ LESSONS: dict[int, Lesson] = {
     15: Lesson(
         "an upgrade goes on with requests in every status",
         (
-            "upgrade/test_before_sign_on.py::test_every_row_is_there_and_turns_search_and_history_are_as_they_were",
-            "upgrade/test_before_sign_on.py::test_what_waited_is_sent_once_and_what_is_unclear_is_looked_up",
+            "upgrade/test_before_rights.py::test_every_row_is_there_and_turns_search_and_history_are_as_they_were",
+            "upgrade/test_before_rights.py::test_what_waited_is_sent_once_and_what_is_unclear_is_looked_up",
             "models/test_upgrade.py::test_everything_goes_on_after_the_upgrade",
         ),
     ),

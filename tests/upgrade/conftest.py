@@ -23,7 +23,7 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d([ T])\d\d:\d\d:\d\d")
 @pytest.fixture
 def restored(fivetran: Fivetran, tmp_path: Path) -> Iterator[str]:
     """Until the end of the test this process has the earlier database, as if it was dumped just now; the dump."""
-    dump = _as_of_now((HERE / f"before_sign_on.{connection.vendor}.sql").read_text().replace(FIVETRAN, fivetran.url))
+    dump = _as_of_now((HERE / f"before_rights.{connection.vendor}.sql").read_text().replace(FIVETRAN, fivetran.url))
     with own_database(tmp_path / "restored.sqlite3"):
         _load(dump)
         yield dump

@@ -61,6 +61,7 @@ class Life:
         self.preset()
         self.dry_run()
         self.left()
+        self.mapped()
 
     def request(self, status: Any, name: str, **more: Any) -> Any:
         from tests import factories
@@ -154,6 +155,16 @@ class Life:
         factories.submitted(leaver, group_id=GROUP, config__schema="kept_leaver")
         leaver.is_active = False
         leaver.save(update_fields=["is_active"])
+
+    def mapped(self) -> None:
+        """An auditor by the company's directory."""
+        from django.contrib.auth.models import Group
+
+        from portal.sign_on.models import DirectoryGrant, DirectoryRole
+
+        given: dict[str, Any] = {"provider": "company", "group": Group.objects.get(name="Auditors")}
+        DirectoryRole.objects.create(directory_group="portal-auditors", **given)
+        DirectoryGrant.objects.create(user=self.cast["auditor"], **given)
 
 
 if __name__ == "__main__":

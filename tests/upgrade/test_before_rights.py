@@ -1,4 +1,4 @@
-"""A database from before log-in by the company and rights by destination is migrated, and everything in it goes on."""
+"""A database from before rights by destination, teams and the record is migrated, and everything in it goes on."""
 
 import re
 import time
@@ -7,20 +7,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.core import mail
 from django.core.management import call_command
 from django.db import DatabaseError, connection, transaction
 from django.test import Client
 from django.urls import reverse
 
-from connections import worker
+from connections import permissions, worker
 from connections.models import (
+    AccessRule,
     Attempt,
     Connection,
     ConnectionChange,
     ConnectionRequest,
     Event,
+    EventSeal,
     Handover,
     Notice,
     Preset,
@@ -30,6 +32,7 @@ from connections.models import (
 )
 from connections.states import ChangeStatus, HandoverState, Status, TrustState
 from portal.celery import app
+from tests.record import findings
 from tests.sandbox_client import Fivetran
 from tests.views.test_filing import hidden
 from tests.workflow.test_gathered_mail import a_minute_later
@@ -89,7 +92,7 @@ def test_every_row_is_there_and_turns_search_and_history_are_as_they_were(upgrad
     before, now = rows_in(upgraded), {}
     with connection.cursor() as cursor:
         for table in before:
-            if table.startswith(("connections_", "auth_user")) and "_search" not in table:
+            if table.startswith(("connections_", "auth_user", "sign_on_")) and "_search" not in table:
                 cursor.execute(f"SELECT count(*) FROM {table}")  # noqa: S608
                 now[table] = cursor.fetchone()[0]
     assert len(now) > 18 and now == {table: before[table] for table in now}
@@ -111,7 +114,8 @@ def _addresses(username: str) -> Iterator[str]:
     """The pages that this person has most to do with."""
     own, staff = username == "requester", username in {"approver", "superuser"}
     names = ("home", "history", "approvals", "operations", "new", "batch_new", "catalog", "export_csv", "export_json")
-    yield from map(reverse, [f"connections:{name}" for name in names])
+    of_the_record = ("audit", "audit_csv", "audit_json")
+    yield from map(reverse, [f"connections:{name}" for name in (*names, *of_the_record)])
     for pk in ConnectionRequest.objects.values_list("pk", flat=True):
         yield f"/requests/{pk}/"
         yield from (f"/requests/{pk}/clone/", f"/requests/{pk}/edit/") if own else ()
@@ -129,6 +133,38 @@ def test_every_page_answers(upgraded: str) -> None:
             assert answer.status_code < 500, (username, address)
             answers[answer.status_code] += 1
         assert answers[200] >= least, (username, answers)
+
+
+# --- who sees what, and the record ---
+def seen_by(username: str) -> int:
+    return permissions.visible_to(User.objects.get(username=username)).count()
+
+
+def test_who_saw_everything_sees_it_still_and_approvers_by_no_right_of_their_own(restored: str) -> None:
+    rights = Group.objects.filter(permissions__codename="view_all_requests")
+    assert set(rights.values_list("name", flat=True)) == {"Approvers", "Operators", "Auditors"}
+    call_command("migrate", verbosity=0)
+    assert set(rights.values_list("name", flat=True)) == {"Operators", "Auditors"}
+    assert Group.objects.get(permissions__codename="read_record").name == "Auditors"
+    filed = ConnectionRequest.objects.exclude(submitted_at=None).count()
+    assert filed >= len(Status) - 1
+    assert [seen_by(name) for name in ("approver", "operator", "auditor")] == [filed] * 3
+    # As soon as a rule names the destination, only the rule counts.
+    rule = AccessRule.objects.create(name="Harbour")
+    rule.destinations.create(group_id=GROUP)
+    rule.groups.create(group=Group.objects.create(name="Harbour people"), may_request=True, may_approve=True)
+    assert [seen_by(name) for name in ("approver", "operator", "auditor")] == [0, filed, filed]
+
+
+def test_the_events_of_before_are_sealed_and_stand_in_the_record(upgraded: str) -> None:
+    old = rows_in(upgraded)["connections_event"]
+    assert old > 40 and Event.objects.count() == old
+    worker.run("seal")
+    assert EventSeal.objects.count() == old and findings() == []
+    address = {"request": kept("pending").pk}
+    assert "kept_pending" in log_in("auditor").get(reverse("connections:audit"), address).content.decode()
+    worker.run("seal")
+    assert EventSeal.objects.count() == Event.objects.count() > old and findings() == []  # with this log-in
 
 
 # --- what was under way goes on --------------------------------------------------------------------------------------
