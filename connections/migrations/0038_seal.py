@@ -25,7 +25,7 @@ POSTGRESQL = (
             AND NEW.about_id = (CASE WHEN about_person THEN '' ELSE OLD.about_id END)
             AND NEW.about_name = (CASE WHEN about_person THEN '' ELSE OLD.about_name END)
             AND NEW.detail = (CASE WHEN jsonb_typeof(OLD.detail) = 'object'
-                THEN OLD.detail - ARRAY['who', 'why', 'changed'] ELSE OLD.detail END)
+                THEN OLD.detail - ARRAY['who', 'why', 'changed', 'filters'] ELSE OLD.detail END)
             AND OLD.at < now() - INTERVAL '30 days'
             AND EXISTS (SELECT 1 FROM connections_eventseal WHERE event_id = OLD.id)
         THEN
@@ -95,7 +95,7 @@ SQLITE = (
         AND NEW.by_id IS NULL AND NEW.address = '' AND NEW.typed_name = '' AND NEW.reason = ''
         AND NEW.about_id = CASE WHEN OLD.about_kind = 'user' THEN '' ELSE OLD.about_id END
         AND NEW.about_name = CASE WHEN OLD.about_kind = 'user' THEN '' ELSE OLD.about_name END
-        AND json(NEW.detail) = json_remove(OLD.detail, '$.who', '$.why', '$.changed')
+        AND json(NEW.detail) = json_remove(OLD.detail, '$.who', '$.why', '$.changed', '$.filters')
         AND julianday(OLD.at) < julianday('now', '-30 days')
         AND EXISTS (SELECT 1 FROM connections_eventseal WHERE event_id = OLD.id)
     ) {REFUSE}

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection, transaction
 
 from connections import tasks, worker
 from connections.models import Event, EventKind, EventSeal, PortalPolicy
-from connections.models.seal import hashes_of
+from connections.models.seal import PERSONAL_DETAIL, hashes_of
 from connections.states import Status
 from connections.worker.erase import erase
 from tests import factories
@@ -31,7 +31,8 @@ def rule(days: int | None) -> None:
 
 
 def old_event(person: User, **columns: Any) -> Event:
-    detail = {"who": "Eve Ö", "why": "x", "changed": [{"before": "a"}], "digest": "d", "n": [1, 2.50], "ü": "\\u00fc é"}
+    personal = dict.fromkeys(PERSONAL_DETAIL, "Eve Ö") | {"changed": [{"before": "a"}]}
+    detail = {**personal, "digest": "d", "n": [1, 2.50], "ü": "\\u00fc é"}
     about = {"about_kind": "user", "about_id": str(person.pk), "about_name": "Ann Lee"}
     told = {"at": ago(OLD), "by": person, "reason": "so", "typed_name": "ann", **about, "detail": detail}
     [event] = write(1, **{**told, **columns})
