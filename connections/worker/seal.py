@@ -5,7 +5,6 @@ import time
 from datetime import timedelta
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Max
 from django.db.models.functions import Now
 
 from connections.models import Event, EventSeal
@@ -33,11 +32,14 @@ def seal() -> None:
 
 def seal_forgotten() -> None:
     """The look from the beginning: for events whose transaction was open for longer than SETTLED."""
-    until = Event.objects.aggregate(last=Max("pk"))["last"] or 0
-    for after in range(0, until, RANGE):
-        if EventSeal.objects.unsealed(after).filter(pk__lte=after + RANGE).exists():
+    after = 0
+    # From each range to the next key that there is: between two of them may lie more keys than anybody can count.
+    while first := Event.objects.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True).first():
+        after, end = first - 1, first + RANGE - 1
+        if EventSeal.objects.unsealed(after).filter(pk__lte=end).exists():
             _seal_all(after, time.monotonic() + LONGEST)
             return
+        after = end
 
 
 def _settled_key() -> int:

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 import pytest
 from django.contrib.auth.models import User
@@ -146,6 +147,17 @@ def test_an_event_of_a_transaction_that_was_open_for_longer_is_found_by_the_look
     assert chain() == [(1, last.pk)]
     seal_forgotten()
     assert chain() == [(1, last.pk), (2, 100_001)]
+
+
+@pytest.mark.django_db
+def test_the_look_from_the_beginning_skips_keys_that_no_event_has(
+    django_assert_max_num_queries: Callable[[int], AbstractContextManager[object]],
+) -> None:
+    for key in (100_000_000, 2**63 - 1):
+        write(pk=key)
+        worker.run("seal")
+        with django_assert_max_num_queries(5):
+            seal_forgotten()
 
 
 @pytest.mark.slow
