@@ -1,4 +1,10 @@
-"""Teams, and who wrote a request: whoever did can never approve it, whichever program writes the row."""
+"""Teams, and who wrote a request: whoever did can never approve it, whichever program writes the row.
+
+`drop_triggers` and `create_triggers` are for later migrations: where SQLite makes one of these tables anew, it loses
+the table's triggers, and stops at those of other tables that name it.
+"""
+
+from importlib import import_module
 
 import django.db.models.deletion
 import django.db.models.functions.datetime
@@ -93,12 +99,18 @@ SQLITE_REVERSE = tuple(
 )
 
 
-def refuse(apps, schema_editor):
+def create_search_index(apps, schema_editor):
+    """Where SQLite made the table of requests anew, it lost the triggers of the search with the old one."""
+    import_module("connections.migrations.0025_turn").create_search_index(apps, schema_editor)
+
+
+def create_triggers(apps, schema_editor):
     for statement in SQLITE if schema_editor.connection.vendor == "sqlite" else POSTGRESQL:
         schema_editor.execute(statement)
+    create_search_index(apps, schema_editor)
 
 
-def allow(apps, schema_editor):
+def drop_triggers(apps, schema_editor):
     for statement in SQLITE_REVERSE if schema_editor.connection.vendor == "sqlite" else POSTGRESQL_REVERSE:
         schema_editor.execute(statement)
 
@@ -111,6 +123,8 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        # The way back, of which this is the last step, takes a column from the table of requests.
+        migrations.RunPython(migrations.RunPython.noop, create_search_index, elidable=False),
         migrations.CreateModel(
             name="Writer",
             fields=[
@@ -183,5 +197,5 @@ class Migration(migrations.Migration):
             model_name="writer",
             constraint=models.UniqueConstraint(fields=("request", "person"), name="one_writer_per_request"),
         ),
-        migrations.RunPython(refuse, allow, elidable=False),
+        migrations.RunPython(create_triggers, drop_triggers, elidable=False),
     ]
