@@ -17,7 +17,8 @@ _RIGHTS = """
            bool_or(
                relname IN ('connections_event', 'connections_eventseal')
                AND has_table_privilege(current_user, oid, 'UPDATE, DELETE')
-           )
+           ),
+           has_database_privilege(current_user, current_database(), 'TEMPORARY')
     FROM pg_class WHERE relkind = 'r' AND relnamespace = current_schema()::regnamespace
 """
 _SHORT = 32  # characters; a shorter secret of a webhook is not a random one
@@ -94,5 +95,6 @@ def too_much(cursor: Any) -> list[str]:
         "empty tables (TRUNCATE)",
         "add triggers",
         "change and delete rows of the record",
+        "make temporary tables",
     )
     return [text for text, may in zip(words, cursor.fetchone(), strict=True) if may]

@@ -5,6 +5,8 @@
 -- several times do no harm:
 --     psql --set ON_ERROR_STOP=1 --dbname portal --file docs/postgresql-record.sql
 REVOKE UPDATE, DELETE, TRUNCATE, TRIGGER ON connections_event, connections_eventseal FROM portal_app;
+-- As in postgresql-roles.sql; a database that is made anew for a backup has its own rights.
+DO $$ BEGIN EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database()); END $$;
 DO $$ BEGIN
     IF NOT EXISTS (SELECT 1 FROM pg_roles WHERE rolname = 'portal_eraser') THEN
         CREATE ROLE portal_eraser NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;

@@ -11,6 +11,17 @@ import django.db.models.functions.datetime
 from django.conf import settings
 from django.db import migrations, models
 
+
+def asks_own_tables(function):
+    """Otherwise a temporary table of the same name answers the function: it comes before all others."""
+    return f"""
+    DO $$ BEGIN
+        EXECUTE 'ALTER FUNCTION {function}() SET search_path = pg_catalog, '
+            || quote_ident(current_schema()) || ', pg_temp';
+    END $$
+    """
+
+
 POSTGRESQL = (
     """
     CREATE OR REPLACE FUNCTION connections_refuse_writer() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -58,6 +69,7 @@ POSTGRESQL = (
     CREATE TRIGGER approvers_never_write BEFORE INSERT OR UPDATE ON connections_writer
     FOR EACH ROW EXECUTE FUNCTION connections_refuse_approver()
     """,
+    *map(asks_own_tables, ("connections_refuse_writer", "connections_refuse_trust", "connections_refuse_approver")),
 )
 POSTGRESQL_REVERSE = (
     "DROP TRIGGER IF EXISTS writers_never_approve ON connections_connectionrequest",

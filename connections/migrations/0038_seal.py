@@ -10,6 +10,8 @@ import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
+asks_own_tables = import_module("connections.migrations.0035_teams").asks_own_tables
+
 # To be erased an event must be older than 30 days and sealed. Nothing changes then but the personal fields, which get
 # empty, those of `about` only where it is a person. A seal loses its salt after that, and nothing else ever.
 POSTGRESQL = (
@@ -46,6 +48,8 @@ POSTGRESQL = (
         RAISE EXCEPTION 'the record cannot be changed' USING ERRCODE = 'integrity_constraint_violation';
     END $$
     """,
+    asks_own_tables("connections_only_erase_event"),
+    asks_own_tables("connections_only_erase_salt"),
     "DROP TRIGGER IF EXISTS events_append_only ON connections_event",
     """
     CREATE TRIGGER events_append_only BEFORE DELETE ON connections_event

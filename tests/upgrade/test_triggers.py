@@ -1,18 +1,26 @@
-"""The triggers: migrations there and back keep them, and SQLite's new tables do too."""
+"""The triggers: migrations there and back keep them, SQLite's new tables too, and nobody feeds them other tables."""
 
 import re
+from datetime import timedelta
 from importlib import import_module
 
 import pytest
 from django.apps import apps
 from django.core.management import call_command
-from django.db import connection, migrations, models
+from django.db import IntegrityError, connection, migrations, models, transaction
 from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from connections import worker
+from connections.models import Writer
+from tests import factories
+from tests.record import write
 
 pytestmark = pytest.mark.sql
 BEFORE_RIGHTS = ("connections", "0034_account_mails")
 on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL makes no table anew")
+on_postgresql = pytest.mark.skipif(connection.vendor != "postgresql", reason="SQLite's triggers see no other database")
 
 
 def triggers() -> dict[str, str]:
@@ -87,3 +95,54 @@ def test_a_table_that_is_made_anew_by_the_recipe_keeps_its_triggers(upgraded: st
                 (migration.apply if there else migration.unapply)(state, editor)
             made = any(f'CREATE TABLE "new__connections_{table}"' in query["sql"] for query in queries)
             assert (made, triggers()) == (there, before), table
+
+
+# --- PostgreSQL looks for tables among the temporary ones first ------------------------------------------------------
+def refused(words: str, statement: str, *values: int) -> None:
+    with pytest.raises(IntegrityError, match=words), transaction.atomic():
+        run(statement, *values)
+
+
+def run(statement: str, *values: int) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, values)
+
+
+@on_postgresql
+@pytest.mark.django_db
+def test_no_temporary_table_makes_an_event_look_old_or_sealed() -> None:
+    # Where it is sealed, the triggers let this pass: nothing personal is left, and it is old enough.
+    at = timezone.now() - timedelta(days=40)
+    [young], [old] = write(), write(at=at, address="")
+    worker.run("seal")
+    [unsealed] = write(at=at, address="")
+    run("CREATE TEMPORARY TABLE connections_event AS SELECT * FROM connections_event WHERE id = %s", old.pk)
+    run("UPDATE pg_temp.connections_event SET id = %s", young.pk)
+    run("CREATE TEMPORARY TABLE connections_eventseal AS SELECT %s::bigint AS event_id", unsealed.pk)
+    change = "UPDATE public.connections_event SET address = '' WHERE id = %s"
+    run(change, old.pk)
+    refused("cannot be changed", change, unsealed.pk)
+    salt = "UPDATE public.connections_eventseal SET salt = '' WHERE event_id = %s"
+    run(salt, old.pk)
+    refused("cannot be changed", salt, young.pk)
+
+
+@on_postgresql
+@pytest.mark.django_db
+def test_no_temporary_table_hides_who_wrote_a_request_or_approved_it() -> None:
+    conn_request, approver = factories.approved(), factories.person("approver", "other")
+    former = conn_request.approved_by_id
+    assert former is not None
+    Writer.objects.create(request=conn_request, person=approver)
+    run("CREATE TEMPORARY TABLE connections_writer (request_id bigint, person_id int)")
+    run("CREATE TEMPORARY TABLE connections_connectionrequest (id bigint, approved_by_id int)")
+    approve = "UPDATE public.connections_connectionrequest SET approved_by_id = %s WHERE id = %s"
+    refused("writers_never_approve", approve, approver.pk, conn_request.pk)
+    writer = "INSERT INTO public.connections_writer (request_id, person_id) VALUES (%s, %s)"
+    refused("approvers_never_write", writer, conn_request.pk, former)
+    trust = """
+        INSERT INTO public.connections_trust
+            (request_id, approved_by_id, requester_id, kind, hash, proof, shown, state, attempts, message)
+        VALUES (%s, %s, %s, 'certificate', 'h', '', '', 'due', 0, '')
+    """
+    refused("writers_never_trust", trust, conn_request.pk, approver.pk, conn_request.requester_id)
