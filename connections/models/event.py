@@ -1,5 +1,6 @@
 """The portal's one record: a row for every transition of a request, and for every other thing that somebody did."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -13,6 +14,7 @@ from connections.states import Actor, Status
 from portal.caller import address_of_caller
 
 LENGTHS = {"typed_name": 254, "about_kind": 30, "about_id": 200, "about_name": 300}
+_AT_ONCE = 1000  # rows in one statement
 PERSON = "user"  # `about_kind` of an event about a person
 
 
@@ -121,6 +123,12 @@ class EventManager(models.Manager["Event"]):
             actor=actor or "",
             **_columns_about(about),
         )
+
+    def record_each(self, kind: EventKind, *, by: Any, about: Iterable[models.Model], detail: dict[str, Any]) -> None:
+        """As `record`, the same of many rows."""
+        person = by if by is not None and by.pk else None
+        rows = (self.model(kind=kind, by=person, detail=detail, **_columns_about(one)) for one in about)
+        self.bulk_create(rows, batch_size=_AT_ONCE)
 
 
 def _columns_about(about: models.Model | About | None) -> dict[str, Any]:

@@ -72,10 +72,13 @@ def linked(
     if pk_set is not None:
         links = links.filter(**{f"{theirs}__in": pk_set})
     others = list(model._base_manager.filter(pk__in=links.values(theirs)))
-    pairs = [(other, instance) for other in others] if reverse else [(instance, other) for other in others]
-    for owner in dict.fromkeys(owner for owner, _ in pairs):
-        told = [str(other) for one, other in pairs if one == owner]
-        _record(owner, [_link(field.name, name, added=action == "post_add") for name in told])
+    if not others:
+        return
+    # One event of each owner: of everybody who comes into a group, or of the one who comes into several.
+    owners, targets = (others, [instance]) if reverse else ([instance], others)
+    told = [_link(field.name, str(other), added=action == "post_add") for other in targets]
+    kind, _ = WATCHED[type(owners[0])]
+    Event.objects.record_each(kind, by=person_calling(), about=owners, detail={"changed": told})
 
 
 def _link(field: str, name: str, *, added: bool) -> Changed:

@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission, User
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from connections.models import Event, EventKind, PortalPolicy, Preset, ServiceRule, Stance, Team
 from portal.sign_on.models import DirectoryRole
@@ -46,6 +48,19 @@ def test_a_group_gets_members_from_its_own_side(cast: dict[str, User], group: Gr
     assert {one.about_id for one in found} == {str(cast["requester"].pk), str(cast["requester2"].pk)}
     group.user_set.clear()
     assert changed(last()) == [("groups", "Finance", "")]
+
+
+def test_who_comes_into_a_group_costs_no_statement_each(group: Group) -> None:
+    people = User.objects.bulk_create(User(username=f"new{number}") for number in range(300))
+    known = Event.objects.latest("pk").pk
+    with CaptureQueriesContext(connection) as few:
+        group.user_set.add(*people[:3])
+    with CaptureQueriesContext(connection) as many:
+        group.user_set.add(*people[3:])
+    written = [one for one in many if one["sql"].startswith('INSERT INTO "connections_event"')]
+    assert len(many) - len(few) == len(written) - 1 < 20  # SQLite has a limit of parameters in one
+    assert Event.objects.filter(pk__gt=known).values("about_id").distinct().count() == 300
+    assert changed(last()) == [("groups", "", "Finance")] and last().at is not None
 
 
 def test_a_group_that_goes_takes_its_members_and_rights_along(cast: dict[str, User], group: Group) -> None:
