@@ -5,12 +5,13 @@ from collections.abc import Sequence
 
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import AnonymousUser, User
 from django.contrib.auth.tokens import default_token_generator
 from django.urls import reverse
 from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 
+from connections import permissions
 from connections.fivetran.configured import card_host
 from connections.models import (
     Batch,
@@ -154,7 +155,7 @@ _REAL_NAME = re.compile(r"[^\W\d_]([^\W\d_]|['’-]){0,30}( [^\W\d_]([^\W\d_]|['
 
 def of_several(standing: Sequence[Notice]) -> Mail:
     words, page = GATHERED[NoticeKind(standing[0].kind)]
-    counted = sum(notice.batch.rows.count() if notice.batch else 1 for notice in standing)
+    counted = sum(map(_requests_of, standing))
     heading = words.format(f"{counted:,}")
     lines = [_line(notice) for notice in standing[:LISTED]]
     if len(standing) > LISTED:
@@ -176,8 +177,15 @@ def _line(notice: Notice) -> str:
     return f"{what}, asked for by {who}" if who else what
 
 
+def _requests_of(notice: Notice) -> int:
+    """Of a batch those that the page shows to the reader, who may approve into one destination of several."""
+    if notice.batch is None:
+        return 1
+    return permissions.rows_visible_to(notice.recipient or AnonymousUser(), notice.batch).count()
+
+
 def of_batch(notice: Notice, batch: Batch) -> Mail:
-    counted = batch.rows.count()
+    counted = _requests_of(notice)
     submitted = notice.kind == NoticeKind.SUBMITTED
     return Mail(
         f"{notice.get_kind_display()}: batch #{batch.pk} of {counted} requests",

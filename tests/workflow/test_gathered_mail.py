@@ -1,5 +1,6 @@
 """Mail that is gathered: the first at once, what follows within a minute in one, and nothing of what was taken back."""
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.db.models.functions import Now
 from connections import notifications, workflow
 from connections.models import ChangeKind, ConnectionRequest, Notice, NoticeKind
 from connections.states import Status
+from connections.workflow import batches
 from tests import factories
 from tests.forms.test_batch import filed
 from tests.workflow.test_requests import at_once
@@ -123,6 +125,23 @@ def test_a_batch_in_a_gathered_mail_counts_its_rows() -> None:
     assert subjects() == ["4 requests wait for approval"]
     body = str(mail.outbox[0].body)
     assert f"Batch #{batch.pk}, asked for by {by}" in body and f"Request #{conn_request.pk}, asked for by {by}" in body
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_mail_about_a_batch_counts_what_its_reader_may_see(*, alone: bool) -> None:
+    by, approver, elsewhere = factories.person(), factories.person("approver"), factories.person("approver")
+    factories.rule("projected_sickle", ask=[by], approve=[approver])
+    factories.rule("other_place", ask=[by], approve=[elsewhere])
+    filings = [factories.filing(), factories.filing(), *[factories.filing(group_id="other_place") for _ in range(3)]]
+    batch = batches.file_batch(by=by, filings=filings, token=uuid.uuid4())
+    if not alone:
+        factories.submitted(by)
+        factories.submitted(by, group_id="other_place")
+    notifications.send_due()
+    told = {message.to[0]: message.subject for message in mail.outbox}
+    for person, counted in ((approver, 2), (elsewhere, 3)):
+        one = f"batch #{batch.pk} of {counted} requests"
+        assert (one if alone else f"{counted + 1} requests wait for approval") in told[person.email]
 
 
 def test_kinds_and_people_do_not_wait_for_each_other() -> None:
