@@ -1,5 +1,6 @@
 """The request form: every field of `POST /v1/connections` with our own beside them, judged by the server's rules."""
 
+import re
 from collections.abc import Iterable, Mapping
 from enum import Enum, auto
 from functools import cached_property
@@ -26,6 +27,7 @@ from connections.spec.rules import RULES, Effect, Rule, Verdict, as_json, check
 from connections.spec.service_rules import FOLLOWING, IN_SIGHT, method_of
 
 _EMPTY = (None, "")
+_GROUP_ID = re.compile(r"[a-z0-9_-]+")
 CARD = "use_connect_card"
 DRAWN_FOR = "drawn_for"  # the service for which the posted controls were drawn
 
@@ -150,6 +152,9 @@ class RequestForm(forms.Form):
     def _closed(self, path: str, text: str) -> str:
         """Why the company, or its access rules, refuse this service or destination; empty where they do not."""
         if path == "group_id":
+            # While Fivetran's list is unknown: written in another way it would be no destination that a rule names.
+            if trimmed(text) and not self.offers[path].known and not _GROUP_ID.fullmatch(trimmed(text)):
+                return "Enter the destination’s id as Fivetran shows it: small letters, digits, _ and -"
             return self.may_ask.refusal(text, self.data.get("service", ""), self.offers[path].name_of(text))
         if path != "service" or self.offers[path].name_of(text):
             return ""

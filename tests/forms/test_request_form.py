@@ -458,3 +458,27 @@ def test_a_box_that_is_off_sends_on_when_somebody_ticks_it(client: Client) -> No
     boxes = re.findall(r'<input type="checkbox"[^>]*>', text)
     assert len(boxes) >= 5
     assert not [box for box in boxes if 'value="false"' in box or 'value=""' in box]
+
+
+def test_a_destination_is_spelled_in_one_way_while_the_list_is_unknown(as_user: Any) -> None:
+    client = as_user("requester")
+    factories.rule("finance", ask=[], approve=[factories.person("approver")])
+    spellings = [
+        "Finance",
+        "finance/",
+        "../groups/finance",
+        "finance?x=1",
+        "ｆinance",
+        "finance",
+        " finance ",
+        "finance\u00a0",
+    ]
+    for text in spellings:
+        answer = client.post(NEW, {**COMPLETE, "group_id": text, "action": "submit"})
+        assert error_of(page(answer), "group_id"), text
+    assert not ConnectionRequest.objects.exists()
+    for text in ("other_place", " another1 ", "_moonbeam", "other-place"):
+        answer = client.post(NEW, {**COMPLETE, "group_id": text, "action": "submit"})
+        assert answer.status_code == 302, answer.context["form"].errors
+    found = ConnectionRequest.objects.order_by("pk").values_list("group_id", flat=True)
+    assert list(found) == ["other_place", "another1", "_moonbeam", "other-place"]
