@@ -1,6 +1,9 @@
 """The history of requests becomes the portal's one record: of log-ins, exports and rules too, with the address.
 
 PostgreSQL adds these columns without writing the rows anew.
+
+The way back removes the events that the version before cannot read: those about no request, and those of a kind that it
+does not know. Export the record before you take it.
 """
 
 from importlib import import_module
@@ -9,6 +12,20 @@ import django.db.models.deletion
 from django.db import migrations, models
 
 import portal.caller
+
+NEW_KINDS = (
+    *("edited", "reassigned", "draft_shared", "draft_unshared"),
+    *("logged_in", "log_in_refused", "logged_out", "second_factor_changed"),
+    *("exported", "rule_changed", "policy_changed", "rights_changed", "erased"),
+)
+
+
+def remove_unreadable(apps, schema_editor):
+    triggers = import_module("connections.migrations.0004_events_append_only")
+    triggers.allow_changes(apps, schema_editor)
+    unreadable = models.Q(request=None) | models.Q(kind__in=NEW_KINDS)
+    apps.get_model("connections", "Event").objects.filter(unreadable).delete()
+    triggers.refuse_changes(apps, schema_editor)
 
 
 def refuse_changes(apps, schema_editor):
@@ -142,5 +159,5 @@ class Migration(migrations.Migration):
             name="version",
             field=models.PositiveIntegerField(default=0),
         ),
-        migrations.RunPython(refuse_changes, migrations.RunPython.noop, elidable=False),
+        migrations.RunPython(refuse_changes, remove_unreadable, elidable=False),
     ]
