@@ -9,13 +9,14 @@ does not know. Export the record before you take it.
 from importlib import import_module
 
 import django.db.models.deletion
+from django.conf import settings
 from django.db import migrations, models
 
 import portal.caller
 
 NEW_KINDS = (
     *("edited", "reassigned", "draft_shared", "draft_unshared"),
-    *("logged_in", "log_in_refused", "logged_out", "second_factor_changed"),
+    *("logged_in", "log_in_refused", "logged_out", "second_factor_changed", "account_changed"),
     *("exported", "rule_changed", "policy_changed", "rights_changed", "erased"),
 )
 
@@ -37,6 +38,7 @@ def refuse_changes(apps, schema_editor):
 class Migration(migrations.Migration):
     dependencies = [
         ("connections", "0035_teams"),
+        migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
@@ -135,6 +137,7 @@ class Migration(migrations.Migration):
                     ("log_in_refused", "Log In Refused"),
                     ("logged_out", "Logged Out"),
                     ("second_factor_changed", "Second Factor Changed"),
+                    ("account_changed", "Account Changed"),
                     ("exported", "Exported"),
                     ("rule_changed", "Rule Changed"),
                     ("policy_changed", "Policy Changed"),
@@ -158,6 +161,30 @@ class Migration(migrations.Migration):
             model_name="event",
             name="version",
             field=models.PositiveIntegerField(default=0),
+        ),
+        # The index of person and time finds the person too: there are as many to write as before.
+        migrations.AlterField(
+            model_name="event",
+            name="by",
+            field=models.ForeignKey(
+                db_index=False,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to=settings.AUTH_USER_MODEL,
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(condition=~models.Q(address=""), fields=["address", "-id"], name="event_by_address"),
+        ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(condition=~models.Q(kind="moved"), fields=["kind", "-id"], name="event_by_kind"),
+        ),
+        migrations.AddIndex(
+            model_name="event",
+            index=models.Index(condition=models.Q(about_kind="user"), fields=["about_id"], name="event_about_person"),
         ),
         migrations.RunPython(refuse_changes, remove_unreadable, elidable=False),
     ]

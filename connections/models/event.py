@@ -64,6 +64,7 @@ class EventKind(StrEnum):
     LOG_IN_REFUSED = "log_in_refused"
     LOGGED_OUT = "logged_out"
     SECOND_FACTOR_CHANGED = "second_factor_changed"
+    ACCOUNT_CHANGED = "account_changed"  # its name, its addresses, its password, and by whom it is let in
     EXPORTED = "exported"
     RULE_CHANGED = "rule_changed"
     POLICY_CHANGED = "policy_changed"
@@ -156,7 +157,7 @@ class Event(models.Model):
     source = models.CharField(max_length=20, blank=True, choices=Status.choices())
     target = models.CharField(max_length=20, blank=True, choices=Status.choices())
     actor = models.CharField(max_length=20, blank=True, choices=[(a.value, a.value) for a in Actor])
-    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, db_index=False, related_name="+")
     # Defaults of the database too: processes of the version before write rows while a new one is rolled out.
     address = models.CharField(max_length=39, blank=True, default=address_of_caller, db_default=Value(""))
     typed_name = models.CharField(max_length=LENGTHS["typed_name"], blank=True, default="", db_default=Value(""))
@@ -174,7 +175,13 @@ class Event(models.Model):
         verbose_name = "event"
         verbose_name_plural = "events"
         ordering = ["-id"]
-        indexes = [models.Index(fields=["by", "at"], name="event_by_person")]
+        indexes = [
+            models.Index(fields=["by", "at"], name="event_by_person"),
+            # For the record's filters. The many moves of requests are in as few of them as can be.
+            models.Index(fields=["address", "-id"], condition=~models.Q(address=""), name="event_by_address"),
+            models.Index(fields=["kind", "-id"], condition=~models.Q(kind=EventKind.MOVED), name="event_by_kind"),
+            models.Index(fields=["about_id"], condition=models.Q(about_kind=PERSON), name="event_about_person"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["request", "version"], condition=models.Q(kind=EventKind.MOVED), name="one_event_per_move"

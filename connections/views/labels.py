@@ -66,6 +66,7 @@ EVENTS: dict[EventKind, tuple[str, str]] = {
     EventKind.LOG_IN_REFUSED: ("Log-in refused", "warning"),
     EventKind.LOGGED_OUT: ("Logged out", "secondary"),
     EventKind.SECOND_FACTOR_CHANGED: ("Second factor changed", "info"),
+    EventKind.ACCOUNT_CHANGED: ("Account changed", "info"),
     EventKind.EXPORTED: ("Exported", "info"),
     EventKind.RULE_CHANGED: ("Rule changed", "info"),
     EventKind.POLICY_CHANGED: ("Policy changed", "info"),

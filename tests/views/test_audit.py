@@ -14,7 +14,10 @@ from django.test.utils import CaptureQueriesContext
 
 from connections import workflow
 from connections.models import About, Event, EventKind
+from connections.models.search import Edge
+from connections.views.history.filters import cursor
 from tests import factories
+from tests.record import write
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
@@ -32,6 +35,13 @@ def text(answer: Any) -> str:
 
 def ids(page: str) -> list[int]:
     return [int(part.partition('"')[0]) for part in page.split('data-event="')[1:]]
+
+
+def following(page: str) -> str:
+    """The address of the next page; nothing after the last one."""
+    before, link, _ = page.partition('rel="next"')
+    query = before.rpartition('href="')[2].partition('"')[0].replace("&amp;", "&")
+    return f"/audit/{query}" if link else ""
 
 
 def test_auditors_and_superusers_read_the_record_and_others_are_told_why_not(as_user: Callable[[str], Client]) -> None:
@@ -105,15 +115,58 @@ def test_pages_neither_skip_nor_repeat(auditor: Client, cast: dict[str, User]) -
     for _ in range(3):
         page = text(auditor.get(path))
         seen += ids(page)
-        path = "/audit/" + (page.partition('rel="next"')[0].rpartition('href="')[2].partition('"')[0]).replace(
-            "&amp;", "&"
-        )
+        path = following(page)
     assert seen == list(Event.objects.filter(kind=EventKind.EXPORTED).values_list("pk", flat=True)[:120])
     with CaptureQueriesContext(
         connection,
     ) as queries:
         auditor.get("/audit/")
     assert len(queries) <= 6, [one["sql"] for one in queries]
+
+
+def test_a_search_looks_at_a_stretch_of_the_record_and_says_how_far(auditor: Client, cast: dict[str, User]) -> None:
+    [old] = write(pk=1_000_000, reason="zebra", kind=EventKind.POLICY_CHANGED)
+    [young] = write(pk=1_300_000)
+    path, pages = "/audit/?q=zebra", []
+    while path:
+        page = text(auditor.get(path))
+        pages.append((ids(page), "data-searched-until" in page))
+        path = following(page)
+    assert pages == [([], True), ([], True), ([], True), ([old.pk], True)] + [([], True)] * 9 + [([], False)]
+    newest = text(auditor.get(f"/audit/?q=zebra&cursor={cursor(Edge(1, newer=True))}"))
+    assert ids(newest) == [] and "Search newer events" in newest
+    # What an index finds is found at once.
+    assert ids(text(auditor.get("/audit/?kind=policy_changed&address=192.0.2.1"))) == [old.pk]
+    for form in ("csv", "json"):
+        assert "zebra" in text(auditor.get(f"/audit/export.{form}?q=zebra"))
+        assert Event.objects.filter(kind=EventKind.EXPORTED).latest("pk").detail["rows"] == 1
+    assert young.pk in ids(text(auditor.get("/audit/")))
+
+
+def test_the_filters_of_the_record_have_indexes(auditor: Client, cast: dict[str, User]) -> None:
+    queries = {
+        "kind=policy_changed": "event_by_kind",
+        "person=nobody-at-all": "event_by_kind",
+        "address=192.0.2.200": "event_by_address",
+        "person=requester": "event_about_person",
+    }
+    for query, index in queries.items():
+        with CaptureQueriesContext(connection) as found:
+            auditor.get(f"/audit/?{query}")
+        [statement] = [one["sql"] for one in found if "connections_eventseal" in one["sql"]]
+        assert index in plan_of(statement), query
+
+
+def plan_of(statement: str) -> str:
+    """How the database would read it, where walking the table was out of the question."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            for way in ("seqscan", "indexscan"):
+                cursor.execute(f"SET LOCAL enable_{way} = off")
+            cursor.execute(f"EXPLAIN {statement}")
+        else:
+            cursor.execute(f"EXPLAIN QUERY PLAN {statement}")
+        return str(cursor.fetchall())
 
 
 def test_drafts_are_not_on_the_record(auditor: Client, cast: dict[str, User]) -> None:

@@ -9,12 +9,12 @@ from django.http import HttpRequest, StreamingHttpResponse
 from django.views.decorators.http import require_safe
 
 from connections import permissions, workflow
-from connections.models import About, Event
+from connections.models import About
 from connections.timezones import zone_of
 from connections.views.audit import filters
 from connections.views.audit.page import refuse_unusable
+from connections.views.audit.stretches import count_of, newest_key, rows_of
 from connections.views.history.export import CHUNK, Echo, attachment, json_text, safe_cell
-from connections.views.history.filters import MAX_ID
 
 _COLUMNS = {
     "id": "id",
@@ -38,22 +38,15 @@ _COLUMNS = {
 
 
 def chunks_of(request: HttpRequest, form: str) -> Iterator[list[tuple[Any, ...]]]:
-    # Each chunk is a query of its own: an export holds neither a transaction nor the rows.
     visible = permissions.events_visible_to(request.user)
     chosen = filters.read(request.GET)
-    events = chosen.events(visible, zone_of(request)).order_by("-id")
+    events = chosen.events(visible, zone_of(request))
+    # What happens while the file is written, this export too, stands in the next one.
+    below = newest_key() + 1
     about, by = About("page", request.path, "Record"), permissions.logged_in(request.user)
-    query = chosen.query().removesuffix("?")
-    workflow.record_export(by=by, about=about, form=form, rows=events.count(), filters=query)
-
-    def read() -> Iterator[list[tuple[Any, ...]]]:
-        # What happens while the file is written, this export too, stands in the next one.
-        last = Event.objects.filter(by=by).order_by("-id").values_list("id", flat=True)[:1].get()
-        while chunk := list(events.filter(id__lt=min(last, MAX_ID)).values_list(*_COLUMNS)[:CHUNK]):
-            last = chunk[-1][0]
-            yield chunk
-
-    return read()
+    query, rows = chosen.query().removesuffix("?"), count_of(events, below)
+    workflow.record_export(by=by, about=about, form=form, rows=rows, filters=query)
+    return rows_of(events, list(_COLUMNS), below, CHUNK)
 
 
 @require_safe

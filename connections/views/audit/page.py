@@ -18,9 +18,8 @@ from connections.timezones import zone_of
 from connections.views.audit import filters
 from connections.views.audit.filters import DATES, KINDS, TEXTS, Filters
 from connections.views.audit.rows import row_of
+from connections.views.audit.stretches import STRETCH, Page, page_of
 from connections.views.history.filters import Unusable, cursor, read_cursor
-
-PAGE = 50
 
 
 @dataclass(frozen=True)
@@ -53,19 +52,17 @@ def page(request: HttpRequest) -> HttpResponse:
     chosen = filters.read(request.GET)
     edge = read_cursor(request.GET.get("cursor", ""))
     events = chosen.events(visible, zone_of(request)).select_related("by", "request", "seal")
-    if edge is not None:
-        events = events.filter(id__gt=edge.id) if edge.newer else events.filter(id__lt=edge.id)
-    found = list(events.order_by("id" if edge and edge.newer else "-id")[: PAGE + 1])
-    more, found = len(found) > PAGE, found[:PAGE]
-    if edge and edge.newer:
-        found.reverse()
+    found = page_of(events, edge, in_stretches=chosen.in_stretches)
     context = {
         "chosen": chosen,
         "pairs": list(chosen.pairs()),
         "controls": list(controls(chosen)),
         "kinds": [(value, label, value == chosen.kind) for value, label in sorted(KINDS.items(), key=lambda k: k[1])],
-        "rows": [row_of(event) for event in found],
-        "page": {"links": list(links(chosen, edge, [event.pk for event in found], more))},
+        "rows": [row_of(event) for event in found.events],
+        "page": {"links": list(links(chosen, edge, found))},
+        "searched_until": found.end_at,
+        "stretch": f"{STRETCH:,}",
+        "nothing": "Nothing fits so far." if found.end else "Nothing on record fits.",
     }
     return render(request, "connections/audit/audit.html", context)
 
@@ -77,11 +74,22 @@ def controls(chosen: Filters) -> Iterator[Control]:
         yield Control(name, label, str(getattr(chosen, name) or ""), kind="date")
 
 
-def links(chosen: Filters, edge: Edge | None, ids: list[int], more: bool) -> Iterator[SafeString]:
-    link = '<a href="{}" rel="{}">{}</a>'
-    if ids and edge is not None and (more or not edge.newer):
-        yield format_html(link, chosen.query(cursor=cursor(Edge(ids[0], newer=True))), "prev", "← Newer")
-    if ids and (more or (edge is not None and edge.newer)):
-        yield format_html(link, chosen.query(cursor=cursor(Edge(ids[-1]))), "next", "Older →")
+def links(chosen: Filters, edge: Edge | None, found: Page) -> Iterator[SafeString]:
+    for rel, words, beyond in edges(edge, found):
+        yield format_html('<a href="{}" rel="{}">{}</a>', chosen.query(cursor=cursor(beyond)), rel, words)
     if edge:
         yield format_html('<a href="{}">Newest</a>', chosen.query())
+
+
+def edges(edge: Edge | None, found: Page) -> Iterator[tuple[str, str, Edge]]:
+    """What lies beyond the page, on both of its sides."""
+    ids = [event.pk for event in found.events]
+    newer = edge is not None and edge.newer
+    if newer and found.end and not found.more:
+        yield "prev", "← Search newer events", Edge(found.end, newer=True)
+    elif ids and edge is not None and (found.more or not newer):
+        yield "prev", "← Newer", Edge(ids[0], newer=True)
+    if not newer and found.end and not found.more:
+        yield "next", "Search older events →", Edge(found.end)
+    elif ids and (found.more or newer):
+        yield "next", "Older →", Edge(ids[-1])

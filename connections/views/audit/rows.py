@@ -11,13 +11,31 @@ from connections.models import Event
 from connections.states import Status
 from connections.views.request_page.timeline import Changed, changed_of, entry_of_event
 
-_WRONG = {"code": "The password was right, the code of the second factor was not.", "password": "Wrong password."}
+_WRONG = {
+    "code": "The password was right, the code of the second factor was not.",
+    "password": "Wrong password.",
+    "account": "The account is closed.",
+    "closed": "Too many wrong passwords or codes: logging in from there is closed for a quarter of an hour.",
+}
+_DOORS = {
+    "password": "By a password here.",
+    "company": "By the company’s log-in (OpenID Connect).",
+    "saml": "By the company’s log-in (SAML).",
+    "ldap": "By the company’s directory (LDAP).",
+}
+_FACTORS = {
+    "totp": "And by a code of an app.",
+    "webauthn": "And by a passkey.",
+    "recovery_codes": "By a recovery code.",
+}
+_TOLD = {"wrong": _WRONG, "door": _DOORS, "factor": _FACTORS}
 _NOUNS = {
     "user": "Account",
     "servicerule": "Rule of the service",
     "preset": "Preset",
     "portalpolicy": "",
     "directoryrole": "Role of the directory",
+    "accessrule": "Access rule",
     "page": "List",
 }
 
@@ -82,7 +100,9 @@ def _about(event: Event) -> str:
 
 
 def _more(detail: dict[str, Any]) -> list[str]:
-    found = [_WRONG.get(str(detail.get("wrong", "")), "")]
+    found = [words.get(str(detail.get(name, "")), "") for name, words in _TOLD.items()]
+    if detail.get("while_local_accounts_are_off"):
+        found.append("While local accounts are off.")
     if "rows" in detail:
         rows = detail["rows"]
         found.append(f"{rows} row{'' if rows == 1 else 's'} as {detail.get('format')}. {detail.get('filters', '')}")
