@@ -7,24 +7,41 @@ from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
-from connections.models import Event, EventKind, PortalPolicy, Preset, ServiceRule, Team
+from connections.models import (
+    AccessDestination,
+    AccessGroup,
+    AccessRule,
+    AccessService,
+    Event,
+    EventKind,
+    PortalPolicy,
+    Preset,
+    ServiceRule,
+    Team,
+)
 from connections.spec.differences import Changed, changed_fields
-from portal.caller import person_calling
+from portal.caller import acting_instead, person_calling
 from portal.sign_on.models import DirectoryRole
 
 _BEFORE = "_before_it_was_saved"
 _ALL: tuple[str, ...] = ()
-# model -> the kind of its events, and the columns that count, or all. An access rule is several rows and one event,
-# which its page writes.
+_OF_ACCOUNT = ("username", "email", "password")
+# model -> the kind of its events, and the columns that count, or all.
 WATCHED: dict[type[Model], tuple[EventKind, tuple[str, ...]]] = {
-    User: (EventKind.RIGHTS_CHANGED, ("is_active", "is_staff", "is_superuser")),
+    User: (EventKind.RIGHTS_CHANGED, ("is_active", "is_staff", "is_superuser", *_OF_ACCOUNT)),
     Group: (EventKind.RIGHTS_CHANGED, ("name",)),
     Team: (EventKind.RIGHTS_CHANGED, _ALL),
     DirectoryRole: (EventKind.RIGHTS_CHANGED, _ALL),
     ServiceRule: (EventKind.RULE_CHANGED, _ALL),
     Preset: (EventKind.RULE_CHANGED, _ALL),
     PortalPolicy: (EventKind.POLICY_CHANGED, _ALL),
+    AccessRule: (EventKind.RULE_CHANGED, ("name", "active")),
+    AccessGroup: (EventKind.RULE_CHANGED, ("group", "may_request", "may_approve")),
+    AccessDestination: (EventKind.RULE_CHANGED, ("group_id",)),
+    AccessService: (EventKind.RULE_CHANGED, ("service",)),
 }
+# An access rule is several rows, and where a person edits it one event, which its page writes.
+_BY_ITS_PAGE: tuple[type[Model], ...] = (AccessRule, AccessGroup, AccessDestination, AccessService)
 
 
 def listen() -> None:
@@ -38,7 +55,7 @@ def listen() -> None:
 def read_before(sender: type[Model], instance: Model, update_fields: Iterable[str] | None, **more: Any) -> None:
     """The row as it is stored; nothing where no column is written that counts, as by a log-in."""
     written = set(_columns(sender)) if update_fields is None else set(_columns(sender)) & set(update_fields)
-    if more["raw"] or not written:
+    if more["raw"] or not written or (written == {"password"} and _only_hashed_anew(instance)):
         setattr(instance, _BEFORE, None)
         return
     stored = sender._base_manager.filter(pk=instance.pk).first() if instance.pk else None
@@ -90,10 +107,22 @@ def _field_of(through: type[Model]) -> Any:
     return next(field for field in links if field.remote_field.through is through)
 
 
+def _only_hashed_anew(person: Any) -> bool:
+    """At a log-in Django stores the same password by a newer way of hashing."""
+    return person._password is None and bool(person.has_usable_password())
+
+
 def _record(row: Model, changed: list[Changed], *, gone: bool = False) -> None:
+    by = person_calling()
+    if by is not None and isinstance(row, _BY_ITS_PAGE):
+        return
     kind, _ = WATCHED[type(row)]
+    if isinstance(row, User) and all(one["field"] in _OF_ACCOUNT for one in changed):
+        kind = EventKind.ACCOUNT_CHANGED
     detail: dict[str, Any] = {"changed": changed} | ({"deleted": True} if gone else {})
-    Event.objects.record(kind, by=person_calling(), about=row, detail=detail)
+    if who := acting_instead():
+        detail["who"] = who
+    Event.objects.record(kind, by=by, about=getattr(row, "rule", row), detail=detail)
 
 
 def _columns(model: type[Model]) -> list[str]:

@@ -12,10 +12,12 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 
+from portal.caller import acting
 from portal.sign_on import addresses, second_factor
 from portal.sign_on.local_accounts import is_named
 from portal.sign_on.record import Topic, put_on_record
 
+THE_COMPANY = "The company’s log-in"
 MOST_NAMES = 1_000
 _JOINED = (
     "Joined to the company's log-in by the verified e-mail address. The password here has ended, with its factors."
@@ -26,9 +28,9 @@ _MADE = "Made at the first log-in by the company."
 class Refused(Exception):
     """Nobody is logged in. The text is for the person; `why`, for operators, holds nothing that was typed."""
 
-    def __init__(self, words: str, why: str) -> None:
+    def __init__(self, words: str, why: str, user: User | None = None) -> None:
         super().__init__(words)
-        self.why = why
+        self.why, self.user = why, user
 
 
 class Away(Exception):
@@ -58,6 +60,10 @@ class Person:
         return (self.email, *self.other_emails) if self.verified_email else ()
 
     @property
+    def known_as(self) -> str:
+        return self.email or self.name or self.subject
+
+    @property
     def uid(self) -> str:
         """One value for issuer and subject: the subject of one provider may be another person's at the next."""
         return hashlib.sha256(f"{self.issuer}\n{self.subject}".encode()).hexdigest()
@@ -71,10 +77,11 @@ def account_of(person: Person) -> User:
         known = SocialAccount.objects.filter(provider=person.provider, uid=person.uid).select_related("user").first()
         if known is not None:
             user = _for_the_company(known.user)
-            addresses.follow(user, person.verified_emails)
+            with acting(THE_COMPANY):
+                addresses.follow(user, person.verified_emails)
             return user
         try:
-            with transaction.atomic():
+            with transaction.atomic(), acting(THE_COMPANY):
                 joined = _with_mail(person)
                 user = joined or _new(person)
                 SocialAccount.objects.create(provider=person.provider, uid=person.uid, user=user)
@@ -96,10 +103,11 @@ def _for_the_company(user: User) -> User:
             "The account with your e-mail address is for the time that your company’s log-in is away. Ask an "
             "administrator to give it another address.",
             f"user {user.pk} is one of LOCAL_ADMINISTRATORS",
+            user,
         )
     if not user.is_active:
         raise Refused(
-            "Your account here is closed. Ask an administrator.", f"the account of user {user.pk} is not active"
+            "Your account here is closed. Ask an administrator.", f"the account of user {user.pk} is not active", user
         )
     return user
 

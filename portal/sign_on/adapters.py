@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 import requests
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.exceptions import ImmediateHttpResponse
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.providers.base.constants import AuthError
@@ -21,7 +22,7 @@ from portal.middleware import client_address
 from portal.sign_on import roles, words
 from portal.sign_on.accounts import Refused, account_of
 from portal.sign_on.outgoing import Bounded
-from portal.sign_on.record import of_local_log_in
+from portal.sign_on.record import not_let_in, of_local_log_in
 
 log = logging.getLogger(__name__)
 
@@ -33,9 +34,19 @@ class LocalAccounts(DefaultAccountAdapter):
         return False
 
     def login(self, request: HttpRequest, user: Any) -> None:
+        user.door = self._door(request, user)
         # One name for every door: a session says by it where the person is looked up.
         user.backend = "django.contrib.auth.backends.ModelBackend"
         super().login(request, user)
+
+    def _door(self, request: HttpRequest, user: Any) -> dict[str, Any]:
+        """How the person came in: by which provider or password, and with which second factor."""
+        found = {"door": "ldap" if "ldap" in getattr(user, "backend", "") else "password"}
+        for step in get_authentication_records(request, user):
+            found |= {"door": step["provider"]} if "provider" in step else {}
+            found |= {"factor": step["type"]} if step["method"] == "mfa" else {}
+        emergency = found["door"] == "password" and not settings.LOCAL_ACCOUNTS
+        return {**found, "while_local_accounts_are_off": True} if emergency else {**found}
 
     def get_login_stages(self) -> list[str]:
         return ["portal.sign_on.second_factor.log_in.CodeStage"]
@@ -60,6 +71,7 @@ class LocalAccounts(DefaultAccountAdapter):
         pass
 
     def respond_user_inactive(self, request: HttpRequest, user: Any) -> HttpResponse:
+        not_let_in("password", "the account is not active", user=user)
         return refusal(request, "Your account here is closed. Ask an administrator.", status=403)
 
 
@@ -83,7 +95,9 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
                 raise Refused(words.BROKEN, "the token is of another log-in (claim nonce)")
             user = account_of(sociallogin.person)
         except Refused as refused:
-            log.warning("nobody was logged in by %s: %s", sociallogin.person.provider, refused.why)
+            person = sociallogin.person
+            log.warning("nobody was logged in by %s: %s", person.provider, refused.why)
+            not_let_in(person.provider, refused.why, user=refused.user, name=person.known_as)
             wanted = str(sociallogin.state.get("next") or "")
             raise ImmediateHttpResponse(refusal(request, str(refused), status=403, wanted=wanted)) from None
         if sociallogin.groups is None:  # not the same as none: as a rule the provider was not told to send them
@@ -104,6 +118,7 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
             said["error"],
             said["error_description"],
         )
+        not_let_in(provider.app.provider_id, why_in_short(stale, exception, said["error"]))
         wanted = str(((extra_context or {}).get("state") or {}).get("next") or request.GET.get("next", ""))
         status, told = 403, words.REFUSED if said["error"] else words.BROKEN
         if isinstance(exception, Refused):
@@ -115,6 +130,17 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
         elif stale:
             told = words.STALE
         raise ImmediateHttpResponse(refusal(request, told, status=status, wanted=wanted))
+
+
+def why_in_short(stale: bool, exception: BaseException | None, said: str) -> str:
+    """For the record: nothing of what somebody may have written into the address."""
+    if isinstance(exception, Refused):
+        return exception.why
+    if said:
+        return "the provider turned the person away, or the person turned back"
+    if stale:
+        return "the answer belongs to no log-in"
+    return f"the answer could not be used: {type(exception).__name__}" if exception else "the answer could not be used"
 
 
 def describe(error: BaseException) -> str:

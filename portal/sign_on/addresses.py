@@ -58,7 +58,7 @@ def give(user: User, address: str) -> None:
         old, user.email = user.email, address
         user.save(update_fields=["email"])
         if old:
-            put_on_record(user, f"The company's log-in changed the e-mail address {old}.", topic=Topic.ACCOUNT)
+            put_on_record(user, f"The company's log-in changed the e-mail address {old}.", topic=Topic.ADDRESS)
 
 
 def release(user: User) -> None:

@@ -18,6 +18,7 @@ from portal.logs import one_line
 from portal.sign_on import directory, roles, words
 from portal.sign_on.accounts import Away, Refused, account_of
 from portal.sign_on.local_accounts import is_named, is_open_to
+from portal.sign_on.record import not_let_in
 
 log = logging.getLogger(__name__)
 # It writes down what was typed as the name, which is sometimes the password.
@@ -63,11 +64,13 @@ class DirectoryAccounts(LDAPBackend):
                 user: User | None = super().authenticate(request, username=username, password=password)
         except Refused as refused:
             log.warning("nobody was logged in by ldap: %s", refused.why)
+            not_let_in(directory.PROVIDER_ID, refused.why, user=refused.user, name=username)  # whose password is right
             raise ValidationError(str(refused)) from None
         except Away as away:
             log.warning("nobody was logged in by ldap: it does not answer: %s", one_line(str(away))[:300])
             if _has_password_here(username):  # the wrong one was typed, as far as anybody can see
                 return None
+            not_let_in(directory.PROVIDER_ID, "the directory does not answer")
             raise ValidationError(words.DIRECTORY_AWAY) from None
         return user
 

@@ -13,6 +13,8 @@ from django.dispatch import Signal
 log = logging.getLogger(__name__)
 # Sent with `topic`, `entry` (a LogEntry) and `recipients`, perhaps none: who sends mails and keeps the record listens.
 recorded = Signal()
+# Sent with what `not_let_in` takes, where no wrong password is told of by Django's own signal.
+turned_away = Signal()
 
 
 class Topic(StrEnum):
@@ -20,12 +22,18 @@ class Topic(StrEnum):
     LOCAL_LOG_IN = "local_log_in"
     ROLES = "roles"
     ACCOUNT = "account"
+    ADDRESS = "address"
 
 
 def put_on_record(user: User, words: str, *, topic: Topic, by: User | None = None, tell: Iterable[User] = ()) -> None:
     """Write `words` about `user` into the admin's log, done by `by` or the person, and tell `tell`."""
     entry = LogEntry.objects.log_actions((by or user).pk, [user], CHANGE, change_message=words, single_object=True)
     recorded.send(sender=Topic, topic=topic, entry=entry, recipients=list(tell))
+
+
+def not_let_in(door: str, why: str, *, user: User | None = None, name: str = "") -> None:
+    """Somebody was not let in: `user`, or who `name` is at the provider. `why` holds nothing that was typed."""
+    turned_away.send(sender=Topic, door=door, why=why, user=user, name=name)
 
 
 def of_local_log_in(user: User, address: str) -> None:

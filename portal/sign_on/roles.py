@@ -11,6 +11,7 @@ from django.db import connection, transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from portal.caller import acting
 from portal.logs import one_line
 from portal.rights import forget
 from portal.sign_on.models import DirectoryGrant, DirectoryLook, DirectoryRole, Flag
@@ -92,7 +93,7 @@ def apply(user: User, directory_groups: Collection[str], provider: str) -> None:
     table = [role for role in DirectoryRole.objects.all() if role.provider in ("", provider)]
     held = [role for role in table if role.is_on and role.directory_group in directory_groups]
     wanted: set[Right] = {right for role in held for right in _rights_of(role)}
-    with transaction.atomic():
+    with transaction.atomic(), acting("The company’s directory"):
         person = User.objects.select_for_update().get(pk=user.pk)
         grants = DirectoryGrant.objects.filter(user=person)
         others = providers_on() - {provider}

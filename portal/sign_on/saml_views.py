@@ -21,6 +21,7 @@ from portal.logs import one_line
 from portal.sign_on import words
 from portal.sign_on.accounts import Away, Refused
 from portal.sign_on.adapters import refusal
+from portal.sign_on.record import not_let_in
 from portal.sign_on.saml import PROVIDER_ID, CompanySaml
 
 log = logging.getLogger(__name__)
@@ -125,6 +126,7 @@ def _store(key: str | None = None) -> Any:
 def _failed(request: HttpRequest, error: Refused | Away) -> HttpResponse:
     why = error.why if isinstance(error, Refused) else f"it does not answer: {error}"
     log.warning("nobody was logged in by %s: %s", PROVIDER_ID, one_line(why)[:500])
+    not_let_in(PROVIDER_ID, "the provider does not answer" if isinstance(error, Away) else error.why)
     if isinstance(error, Away):
         return refusal(request, words.AWAY, status=503, wanted=request.GET.get("next", ""))
     return refusal(request, str(error), status=403, wanted=request.GET.get("next", ""))

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from connections.models import Event, EventKind, PortalPolicy, Preset, ServiceRule, Stance, Team
+from connections.models import AccessRule, Event, EventKind, PortalPolicy, Preset, ServiceRule, Stance, Team
 from portal.sign_on.models import DirectoryRole
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
@@ -129,3 +130,57 @@ def test_teams_and_roles_of_the_directory_are_rights(group: Group) -> None:
     assert ("gives_superuser", "", True) in changed(last())
     role.delete()
     assert last().detail["deleted"] and last().about_kind == "directoryrole"
+
+
+def test_an_access_rule_that_a_command_changes_is_on_record_part_by_part(group: Group) -> None:
+    rule = AccessRule.objects.create(name="Finance warehouse")
+    rule.destinations.create(group_id="amber_harbor")
+    access = rule.groups.create(group=group, may_request=True)
+    rule.services.create(service="s3")
+    access.may_approve = True
+    access.save()
+    rule.active = False
+    rule.save()
+    rule.delete()
+    events = Event.objects.filter(kind=EventKind.RULE_CHANGED).order_by("pk")
+    assert {(one.about_kind, one.about_name, one.by) for one in events} == {("accessrule", "Finance warehouse", None)}
+    found = [change for event in events for change in changed(event)]
+    assert found[:2] == [("name", "", "Finance warehouse"), ("active", "", True)]
+    for expected in (
+        ("group_id", "", "amber_harbor"),
+        ("group", "", "Finance"),
+        ("service", "", "s3"),
+        ("may_approve", False, True),
+        ("active", True, False),
+        ("group_id", "amber_harbor", ""),
+        ("name", "Finance warehouse", ""),
+    ):
+        assert expected in found, expected
+
+
+def test_who_changed_the_name_the_address_and_the_password_of_an_account(
+    cast: dict[str, User], as_user: Callable[[str], Client]
+) -> None:
+    person = cast["requester"]
+    person.email = "new@example.com"
+    person.save()
+    event = last(EventKind.ACCOUNT_CHANGED)
+    assert [(name, after) for name, _before, after in changed(event)] == [("email", "new@example.com")]
+    answer = as_user("admin").post(
+        f"/admin/auth/user/{person.pk}/password/",
+        {"usable_password": "true", "password1": "a-Long-enough-1", "password2": "a-Long-enough-1"},
+    )
+    assert answer.status_code == 302, answer.content.decode()
+    event = last(EventKind.ACCOUNT_CHANGED)
+    assert (event.by, event.about_id) == (cast["admin"], str(person.pk))
+    assert changed(event) == [("password", "******", "******")]
+
+
+def test_a_password_that_is_hashed_anew_at_a_log_in_was_not_changed(cast: dict[str, User], settings: Any) -> None:
+    person = cast["requester"]
+    person.password = make_password("x")
+    person.save()
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher", *settings.PASSWORD_HASHERS]
+    before = last(EventKind.ACCOUNT_CHANGED)
+    assert person.check_password("x") and person.password.startswith("scrypt")
+    assert last(EventKind.ACCOUNT_CHANGED) == before

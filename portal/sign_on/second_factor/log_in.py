@@ -18,7 +18,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from portal import throttle
 from portal.sign_on import second_factor
 from portal.sign_on.local_accounts import has_local_password
-from portal.sign_on.record import Topic, put_on_record
+from portal.sign_on.record import Topic, not_let_in, put_on_record
 from portal.sign_on.second_factor import codes, passkeys
 from portal.sign_on.second_factor.encryption import Unreadable
 from portal.sign_on.second_factor.forms import Code
@@ -65,6 +65,7 @@ def ask(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return _page(request, user)
     if (closed := throttle.closed_to(request, user)) is not None:
+        not_let_in("password", "too many wrong passwords or codes from this address", user=user)
         return closed
     if "credential" in request.POST:
         return _by_passkey(request, stage)
@@ -89,6 +90,7 @@ def _by_passkey(request: HttpRequest, stage: LoginStage) -> HttpResponseBase:
     try:
         passkey = webauthn.check(request, stage.login.user, request.POST["credential"])
     except passkeys.NotAccepted:
+        not_let_in("password", "the passkey was not accepted", user=stage.login.user)
         return _page(request, stage.login.user, words=_NOT_ACCEPTED, status=403)
     return _let_in(request, stage, passkey)
 
@@ -101,8 +103,10 @@ def _by_code(request: HttpRequest, stage: LoginStage) -> HttpResponseBase:
             return _let_in(request, stage, form.factor)
     except Unreadable:
         codes.log.error("the second factor of user %s was encrypted by another SECRET_KEY", user.pk)
+        not_let_in("password", "the second factor cannot be read", user=user)
         return _page(request, user, words=_UNREADABLE, status=403)
     except codes.TooManyWrong:
+        not_let_in("password", "too many wrong codes for this account", user=user)
         return _page(request, user, words=_TOO_MANY, status=429)
     throttle.count_wrong(request, user)  # the page that says so is the middleware's
     return _page(request, user, form)
