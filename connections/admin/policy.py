@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
+from connections.admin.previewing import Previewing
 from connections.admin.readonly import Editable, ReadOnlyAdmin
-from connections.admin.refusing import Refusing
 from connections.models import CatalogEntry, Kind, PortalPolicy, ServiceRule, Stance
+from connections.permissions.rule_effects import UNNAMED
 
 
 class ServiceRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameters at run time
@@ -46,7 +47,7 @@ class ServiceRuleAdmin(Editable):
 
 
 @admin.register(PortalPolicy)
-class PortalPolicyAdmin(Refusing, Editable):
+class PortalPolicyAdmin(Previewing, Editable):
     # One row holds the rules for all services, so the list leads straight to it.
     fieldsets = (
         ("Services", {"fields": ("only_listed_services",)}),
@@ -61,6 +62,10 @@ class PortalPolicyAdmin(Refusing, Editable):
         if PortalPolicy.objects.filter(pk=1).exists():
             return redirect(reverse("admin:connections_portalpolicy_change", args=[1]))
         return redirect(reverse("admin:connections_portalpolicy_add"))
+
+    def affected(self, request: HttpRequest, form: Any) -> list[str]:
+        switched = form.cleaned_data["closed_without_rule"] != request.before.closed  # type: ignore[attr-defined]
+        return [UNNAMED] if switched else []
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return super().has_add_permission(request) and not PortalPolicy.objects.exists()

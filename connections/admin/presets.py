@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from connections import permissions
 from connections.admin.readonly import Editable
+from connections.admin.refusing import Refusing
 from connections.forms.preset_editor import PresetForm
 from connections.models import Preset
 from connections.spec import payloads
@@ -16,7 +17,7 @@ _REQUESTERS_OWN = ("reason", "source_owner", "service", "group_id")
 
 
 @admin.register(Preset)
-class PresetAdmin(Editable):
+class PresetAdmin(Refusing, Editable):
     form = PresetForm
     list_display = ("name", "service", "group_id", "approvers", "position", "active")
     list_editable = ("position", "active")
@@ -46,9 +47,10 @@ class PresetAdmin(Editable):
             "fixed": ["service"],
         }
 
-    def save_model(self, request: HttpRequest, obj: Preset, form: Any, change: bool) -> None:
+    def look(self, request: HttpRequest, form: Any) -> None:
         # A preset whose group has no approver is kept, with a warning: its requests could not be submitted.
-        super().save_model(request, obj, form, change)
-        if obj.approvers and not permissions.approvers_for(AnonymousUser(), obj).exists():
-            words = f"Nobody in the group “{obj.approvers}” may approve yet, so requests of this preset are refused."
+        super().look(request, form)
+        preset: Preset = form.instance
+        if preset.approvers and not permissions.approvers_for(AnonymousUser(), preset).exists():
+            words = f"Nobody in the group “{preset.approvers}” may approve yet, so requests of this preset are refused."
             self.message_user(request, words, messages.WARNING)

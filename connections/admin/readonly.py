@@ -74,6 +74,10 @@ class Editable(Searched):
     """Pages for whoever holds Django's own permission; each change is in the admin's log."""
 
     list_per_page = 100
+    about = ""  # what the rows of the list are, with the template that says it
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {**(extra_context or {}), "about": self.about})
 
     def get_changelist_form(self, request: HttpRequest, **kwargs: Any) -> Any:
         # A control in a row of the list has no label beside it.

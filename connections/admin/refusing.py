@@ -11,11 +11,20 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 
-from connections.permissions import coverage
+from connections import permissions
+from connections.models import AccessGroup, ConnectionRequest
+from connections.permissions import coverage, rule_effects
+from connections.permissions.coverage import Coverage, Open
+from connections.spec.characters import visible
 from portal.sign_on.people_admin import PeopleAdmin
 
 _MORE = "Nothing was saved."
+_UNTOLD = "relationships"  # Django's own rows between two tables, which it can only call “object (12)”
+LISTED = 20  # requests that a sentence names
 
 
 class Undone(Exception):
@@ -55,13 +64,17 @@ class Refusing(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class ta
 
     def look(self, request: HttpRequest, form: Any) -> None:
         """Raises Undone. All is saved, in a transaction that is still open."""
-        if lines := coverage.objections(request.before, coverage.read()):  # type: ignore[attr-defined]
-            raise Undone(lines)
+        _object(request, request.before)  # type: ignore[attr-defined]
 
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         lines: list[str] | None = getattr(request, "objections", None)
         return form if lines is None else _refusing(form, lines)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        found, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        told = {words: count for words, count in counts.items() if not str(words).endswith(_UNTOLD)}
+        return _without_unnamed(found), told, lacking, _without_unnamed(protected)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
         return self._or_say(request, lambda: super(Refusing, self).delete_view(request, object_id, extra_context))
@@ -81,18 +94,63 @@ class Refusing(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class ta
         with transaction.atomic():
             before = coverage.read()
             super().delete_model(request, obj)
-            _object(before)
+            _object(request, before)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
         with transaction.atomic():
             before = coverage.read()
             super().delete_queryset(request, queryset)
-            _object(before)
+            _object(request, before)
 
 
-def _object(before: coverage.Coverage) -> None:
-    if lines := coverage.objections(before, coverage.read()):
+def _object(request: HttpRequest, before: Coverage) -> None:
+    if lines := objections(request, before, coverage.read()):
         raise Undone(lines)
+
+
+def objections(request: HttpRequest, before: Coverage, after: Coverage) -> list[str]:
+    """Why the change must not be, with links to what it would strand."""
+    lines = rule_effects.objections(before, after)
+    if stranded := rule_effects.newly_stranded(before, after):
+        listed = _linked(request.user, stranded[:LISTED])
+        rest = f"; and {len(stranded) - LISTED} more groups of requests" if len(stranded) > LISTED else ""
+        words = "Nobody could decide any more on what waits for approval: {}{}."
+        lines.append(format_html(words, listed, rest))
+    return lines
+
+
+def _linked(user: Any, stranded: list[Open]) -> SafeString:
+    """Those that `user` may see by name, the others by number."""
+    requests = [one.first for one in stranded if not one.is_change]
+    changes = [one.first for one in stranded if one.is_change]
+    names = {(False, one.pk): _name(one) for one in permissions.visible_to(user).filter(pk__in=requests)}
+    for change in permissions.changes_visible_to(user).filter(pk__in=changes).select_related("request"):
+        names[True, change.pk] = _name(change.request)
+    return format_html_join("; ", "{}", ((_link(one, names.get((one.is_change, one.first), "")),) for one in stranded))
+
+
+def _name(conn_request: ConnectionRequest) -> str:
+    return visible(f" {conn_request.service_name} {conn_request.schema}")
+
+
+def _link(one: Open, name: str) -> SafeString:
+    view, what = ("change", f"change #{one.first} of") if one.is_change else ("request", f"#{one.first}")
+    rest = f" and {one.count - 1} more" if one.count > 1 else ""
+    address = reverse(f"connections:{view}", args=[one.first])
+    return format_html(
+        '<a href="{}"><bdi>{}{}</bdi></a> into “<bdi>{}</bdi>”{}',
+        address,
+        what if name else what.removesuffix(" of"),
+        name,
+        visible(one.group_name or one.group_id),
+        rest,
+    )
+
+
+def _without_unnamed(nested: list[Any]) -> list[Any]:
+    """Django's list of what goes with something, without the rows that have no words of their own."""
+    kept = (one for one in nested if not (isinstance(one, str) and " relationship: " in one))
+    return [_without_unnamed(one) if isinstance(one, list) else one for one in kept]
 
 
 def _refusing(form: Any, lines: list[str]) -> Any:
@@ -116,4 +174,14 @@ class PersonAdmin(Refusing, PeopleAdmin):
 
 @admin.register(Group)
 class PeopleGroupAdmin(Refusing, GroupAdmin):
-    pass
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        found, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        named = AccessGroup.objects.filter(group__in=list(objs)).select_related("rule", "group").order_by("rule__name")
+        others = [one for one in protected if not str(one).startswith("Access group: ")]
+        return found, counts, lacking, [*map(_needed_by, named), *others]
+
+
+def _needed_by(one: AccessGroup) -> SafeString:
+    address = reverse("admin:connections_accessrule_change", args=[one.rule_id])
+    words = 'The access rule <a href="{}">“<bdi>{}</bdi>”</a> names “<bdi>{}</bdi>”.'
+    return format_html(words, address, visible(one.rule.name), visible(one.group.name))

@@ -33,6 +33,11 @@ class TeamForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class tak
 @admin.register(Team)
 class TeamAdmin(Editable):
     form = TeamForm
+    change_list_template = "admin/connections/about/change_list.html"
+    about = (
+        "The members of a team see and continue each other’s requests. Make the group of people first, "
+        "then make it a team here. docs/teams.md tells more."
+    )
     list_display = ("name", "members", "requests")
     list_select_related = ("group",)
     search_fields = ("group__name",)

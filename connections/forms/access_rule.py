@@ -36,7 +36,7 @@ class NamedField(forms.MultipleChoiceField):
 
 
 class AccessRuleForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class takes no parameters at run time
-    requesters = GroupField("Groups that may ask", "Their members ask for connections into the destinations below.")
+    requesters = GroupField("Groups that may ask", "Their members ask for connections into the destinations above.")
     approvers = GroupField(
         "Groups that may approve",
         "Those of their members who hold the right to approve decide on such requests. The rule does not give that "

@@ -4,7 +4,7 @@ Everything is read into memory: it is asked for in the admin and by operators, n
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -15,9 +15,12 @@ from django.db.models import Count, Min, QuerySet, Value
 from connections.models import (
     AccessDestination,
     AccessGroup,
+    AccessRule,
     AccessService,
+    CatalogEntry,
     ConnectionChange,
     ConnectionRequest,
+    Kind,
     PortalPolicy,
     Writer,
 )
@@ -27,7 +30,6 @@ from connections.permissions.rights import holders, who_only_read
 from connections.states import ChangeStatus, Status
 
 _OPEN = (Status.PENDING, Status.CHANGES_REQUESTED)
-LISTED = 20  # requests that a sentence names
 
 
 @dataclass(frozen=True)
@@ -71,38 +73,48 @@ class Coverage:
     members: Mapping[int, frozenset[int]]  # group -> people
     open: tuple[Open, ...]
     names: Mapping[str, str] = field(default_factory=dict)  # of the destinations that a rule names
+    services: Mapping[str, str] = field(default_factory=dict)  # the names of the services that a rule names
 
     @cached_property
     def named(self) -> frozenset[str]:
         return frozenset().union(*(rule.destinations for rule in self.rules))
 
+    def able(self, right: Right) -> frozenset[int]:
+        """Those who may where no rule narrows it."""
+        return self.approvers if right is Right.APPROVE else frozenset(self.people) - self.readers
+
     def let_in(self, right: Right, group_id: str, service: str = "") -> frozenset[int]:
         """The people who may do what `right` is; `service` "" is any that no rule names."""
-        able = self.approvers if right is Right.APPROVE else frozenset(self.people) - self.readers
         if group_id not in self.named:
-            return frozenset() if self.closed else able
+            return frozenset() if self.closed else self.able(right)
         groups = (rule.groups[right] for rule in self.rules if rule.is_about(group_id, service))
         members = (self.members.get(group, frozenset()) for found in groups for group in found)
-        return able & frozenset().union(*members)
+        return self.able(right) & frozenset().union(*members)
 
     def services_of(self, group_id: str) -> list[str]:
         """Those that a rule of the destination names, and "" for all others."""
         found = {service for rule in self.rules if group_id in rule.destinations for service in rule.services}
         return ["", *sorted(found)]
 
+    def service_name(self, service: str) -> str:
+        return self.services.get(service, service)
+
     def shut(self) -> dict[str, str]:
-        """Destination with a rule -> why nobody can get a connection into it."""
+        """Destination with a rule -> why nobody can get a connection into it, in a sentence."""
         return {group_id: why for group_id in sorted(self.named) if (why := self._why_shut(group_id))}
 
     def _why_shut(self, group_id: str) -> str:
+        into = f"into “{self.names.get(group_id, group_id)}”"
         asking = {service: self.let_in(Right.REQUEST, group_id, service) for service in self.services_of(group_id)}
         if not any(asking.values()):
-            return "nobody may ask"
+            return f"Nobody may ask for connections {into}: its access rules need a group with active people who may."
         for service, askers in asking.items():
             deciding = self.let_in(Right.APPROVE, group_id, service)
             if askers and not any(deciding - {one} for one in askers):
-                nobody = "nobody else" if deciding else "nobody"
-                return f"{nobody} may approve{f' {service}' if service else ''}"
+                nobody = "Nobody else" if deciding else "Nobody"
+                what = self.service_name(service) or "what is asked for"
+                need = "somebody else who may approve" if deciding else "somebody who may approve"
+                return f"{nobody} may approve {what} {into}: its access rules need a group with {need}."
         return ""
 
     def stranded(self) -> list[Open]:
@@ -117,12 +129,12 @@ class Coverage:
         return not self.closed or any(group_id not in self.shut() for group_id in self.named)
 
 
-def read() -> Coverage:
-    """As it is now, within the caller's transaction."""
+def read(*, without: int | None = None) -> Coverage:
+    """As it is now, within the caller's transaction; or as it would be without one of the rules."""
     members: dict[int, set[int]] = defaultdict(set)
     for group, person in User.groups.through.objects.filter(user__is_active=True).values_list("group_id", "user_id"):
         members[group].add(person)
-    rules, names = _rules()
+    rules, names, services = _rules(without)
     return Coverage(
         rules=rules,
         closed=PortalPolicy.objects.filter(closed_without_rule=True).exists(),
@@ -132,22 +144,25 @@ def read() -> Coverage:
         members={group: frozenset(people) for group, people in members.items()},
         open=(*_open_requests(), *_open_changes()),
         names=names,
+        services=services,
     )
 
 
-def _rules() -> tuple[tuple[Rule, ...], dict[str, str]]:
+def _rules(without: int | None) -> tuple[tuple[Rule, ...], dict[str, str], dict[str, str]]:
+    """And the names of their destinations and services."""
+    counted = AccessRule.objects.filter(active=True).exclude(pk=without or 0).order_by()
     destinations: dict[int, set[str]] = defaultdict(set)
     services: dict[int, set[str]] = defaultdict(set)
     groups: dict[int, dict[Right, set[int]]] = defaultdict(lambda: {right: set() for right in Right})
     names: dict[str, str] = {}
-    for rule, group_id, name in AccessDestination.objects.filter(rule__active=True).values_list(
+    for rule, group_id, name in AccessDestination.objects.filter(rule__in=counted).values_list(
         "rule", "group_id", "name"
     ):
         destinations[rule].add(group_id)
         names[group_id] = name or group_id
-    for rule, service in AccessService.objects.filter(rule__active=True).values_list("rule", "service"):
+    for rule, service in AccessService.objects.filter(rule__in=counted).values_list("rule", "service"):
         services[rule].add(service)
-    for one in AccessGroup.objects.filter(rule__active=True):
+    for one in AccessGroup.objects.filter(rule__in=counted):
         for right in Right:
             if getattr(one, right.value):
                 groups[one.rule_id][right].add(one.group_id)
@@ -159,7 +174,12 @@ def _rules() -> tuple[tuple[Rule, ...], dict[str, str]]:
         )
         for rule, named in destinations.items()
     )
-    return found, names
+    return found, names, _named(frozenset().union(*services.values()))
+
+
+def _named(services: frozenset[str]) -> dict[str, str]:
+    offered = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id__in=services)
+    return {one: name for one, name in offered.values_list("fivetran_id", "name") if name} if services else {}
 
 
 def _open_requests() -> Iterator[Open]:
@@ -187,61 +207,3 @@ def _open_changes() -> Iterator[Open]:
 def _counted(rows: QuerySet[Any], columns: tuple[str, ...], *, is_change: bool = False) -> Iterator[Open]:
     for row in rows.order_by().values_list(*columns).annotate(count=Count("pk"), first=Min("pk")):
         yield replace(Open(*row), is_change=is_change)
-
-
-# --- refusing --------------------------------------------------------------------------------------------------------
-def objections(before: Coverage, after: Coverage) -> list[str]:
-    """Why a change must not be: what it shuts, or strands, that was not shut or stranded before."""
-    shut = before.shut()
-    found = [
-        f"Of “{after.names[group_id]}” {why}: an access rule needs active people for both."
-        for group_id, why in after.shut().items()
-        if group_id not in shut
-    ]
-    if before.is_open_anywhere() and not after.is_open_anywhere():
-        found.append("Nobody could ask for any destination: first make a rule for those that are to stay open.")
-    if stranded := newly_stranded(before, after):
-        listed = "; ".join(one.words for one in stranded[:LISTED])
-        more = f"; and {len(stranded) - LISTED} more groups of requests" if len(stranded) > LISTED else ""
-        found.append(f"Nobody else could decide on what waits for approval: {listed}{more}.")
-    return found
-
-
-def newly_stranded(before: Coverage, after: Coverage) -> list[Open]:
-    known = set(before.stranded())
-    return [one for one in after.stranded() if one not in known]
-
-
-# --- before saving ---------------------------------------------------------------------------------------------------
-@dataclass(frozen=True)
-class Difference:
-    """What changes for some destinations, of one right: names of people, and who may then."""
-
-    destinations: tuple[str, ...]
-    right: Right
-    let_in: tuple[str, ...]
-    shut_out: tuple[str, ...]
-    then: tuple[str, ...]
-
-
-def differences(before: Coverage, after: Coverage, group_ids: Iterable[str]) -> list[Difference]:
-    """For the destinations of a rule; those for which the same changes are told together."""
-    alike: dict[tuple[Right, frozenset[int], frozenset[int], frozenset[int]], list[str]] = defaultdict(list)
-    for group_id in sorted(set(group_ids)):
-        for right in Right:
-            was, now = _all_let_in(before, right, group_id), _all_let_in(after, right, group_id)
-            alike[right, now - was, was - now, now].append(group_id)
-    names = {**before.names, **after.names}
-    people = {**before.people, **after.people}
-
-    def named(found: Iterable[int]) -> tuple[str, ...]:
-        return tuple(sorted((people.get(person, str(person)) for person in found), key=str.lower))
-
-    return [
-        Difference(tuple(names.get(one, one) for one in places), right, named(more), named(less), named(now))
-        for (right, more, less, now), places in alike.items()
-    ]
-
-
-def _all_let_in(coverage: Coverage, right: Right, group_id: str) -> frozenset[int]:
-    return frozenset().union(*(coverage.let_in(right, group_id, one) for one in coverage.services_of(group_id)))

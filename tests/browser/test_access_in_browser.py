@@ -1,5 +1,6 @@
 """Access rules in a browser: an administrator makes one, and from then on finance sees and asks for its own alone."""
 
+import re
 from typing import Any
 
 import pytest
@@ -49,14 +50,16 @@ def test_a_rule_is_made_and_counts_at_once(browser: Any, live_server: Any, compa
     choose(admin, "approvers", "finance approvers")
     admin.get_by_role("button", name="Save", exact=True).click()
     preview = admin.locator("[data-preview]")
-    expect(preview).to_contain_text("nothing is saved yet")
+    expect(preview).to_contain_text("Who may ask for connections into Finance warehouse")
+    expect(preview.get_by_role("heading", name="Not saved yet")).to_be_focused()
+    expect(admin).to_have_title(re.compile("^Not saved yet"))
     expect(preview).to_contain_text("frank")
     expect(admin.locator(".errornote")).to_have_count(0)
     assert not AccessRule.objects.exists()
     for width in (1280, 390):
         admin.set_viewport_size({"width": width, "height": 900})
         assert admin.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), width
-    admin.get_by_role("button", name="Save", exact=True).click()
+    preview.get_by_role("button", name="Save it like this").click()
     expect(admin.locator(".messagelist")).to_contain_text("was added successfully")
 
     answer = sofia.goto(f"{live_server.url}/requests/{waiting.pk}/")

@@ -78,7 +78,7 @@ ADMIN = {
     "autocomplete/": (_staff(403), _staff(405)),
     "jsi18n/": (_staff(200), _staff(405)),
     "r/<path:content_type_id>/<path:object_id>/": (_staff(404), _staff(404)),
-    "^(?P<app_label>connections|auth|sign_on|socialaccount|axes)/$": (_staff(200), _staff(200)),
+    "^(?P<app_label>auth|connections|sign_on|socialaccount|axes)/$": (_staff(200), _staff(200)),
     "(?P<url>.*)$": (_staff(404), _staff(404)),
     "auth/user/<id>/password/": (_SUPERUSER, _SUPERUSER),
 }
@@ -163,7 +163,7 @@ def addresses(world: World, cast: dict[str, User]) -> dict[str, str]:
         path = path.replace("<int:pk>", "999999999") if route.startswith("accounts/") else path
         path = path.replace("<uidb64>", urlsafe_base64_encode(force_bytes(user.pk)))
         path = path.replace("<token>", default_token_generator.make_token(user))
-        path = path.replace("^(?P<app_label>connections|auth|sign_on|socialaccount|axes)/$", "connections/")
+        path = path.replace("^(?P<app_label>auth|connections|sign_on|socialaccount|axes)/$", "connections/")
         found[route] = path.replace("(?P<url>.*)$", "nothing/")
     return found
 
