@@ -86,6 +86,7 @@ POSTGRESQL_REVERSE = (
     "DROP FUNCTION IF EXISTS connections_only_erase_event()",
     "DROP FUNCTION IF EXISTS connections_only_erase_salt()",
 )
+# INSERT OR REPLACE takes rows away without a trigger for DELETE.
 REFUSE = "BEGIN SELECT RAISE(ABORT, 'the record cannot be changed'); END"
 SQLITE = (
     "DROP TRIGGER IF EXISTS events_append_only",
@@ -104,7 +105,18 @@ SQLITE = (
         AND EXISTS (SELECT 1 FROM connections_eventseal WHERE event_id = OLD.id)
     ) {REFUSE}
     """,  # noqa: S608
+    f"""
+    CREATE TRIGGER events_never_replaced BEFORE INSERT ON connections_event
+    WHEN EXISTS (SELECT 1 FROM connections_event WHERE id = NEW.id) OR (NEW.kind = 'moved' AND EXISTS (
+        SELECT 1 FROM connections_event
+        WHERE kind = 'moved' AND request_id = NEW.request_id AND version = NEW.version
+    )) {REFUSE}
+    """,  # noqa: S608
     f"CREATE TRIGGER seals_append_only BEFORE DELETE ON connections_eventseal {REFUSE}",
+    f"""
+    CREATE TRIGGER seals_never_replaced BEFORE INSERT ON connections_eventseal
+    WHEN EXISTS (SELECT 1 FROM connections_eventseal WHERE position = NEW.position OR event_id = NEW.event_id) {REFUSE}
+    """,  # noqa: S608
     f"""
     CREATE TRIGGER seals_only_erased BEFORE UPDATE ON connections_eventseal
     WHEN NOT (
@@ -119,7 +131,14 @@ SQLITE = (
 )
 SQLITE_REVERSE = tuple(
     f"DROP TRIGGER IF EXISTS {name}"
-    for name in ("events_append_only", "events_only_erased", "seals_append_only", "seals_only_erased")
+    for name in (
+        "events_append_only",
+        "events_only_erased",
+        "events_never_replaced",
+        "seals_append_only",
+        "seals_only_erased",
+        "seals_never_replaced",
+    )
 )
 
 

@@ -13,9 +13,9 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connections import worker
-from connections.models import Writer
+from connections.models import EventKind, EventSeal, Writer
 from tests import factories
-from tests.record import write
+from tests.record import findings, write
 
 pytestmark = pytest.mark.sql
 BEFORE_RIGHTS = ("connections", "0034_account_mails")
@@ -146,3 +146,28 @@ def test_no_temporary_table_hides_who_wrote_a_request_or_approved_it() -> None:
         VALUES (%s, %s, %s, 'certificate', 'h', '', '', 'due', 0, '')
     """
     refused("writers_never_trust", trust, conn_request.pk, approver.pk, conn_request.requester_id)
+
+
+# --- another way of SQLite to change a row ---------------------------------------------------------------------------
+@on_sqlite
+@pytest.mark.django_db
+@pytest.mark.parametrize("of", ["id", "move", "seal by position", "seal by event"])
+def test_nothing_on_record_is_replaced(of: str) -> None:
+    moved = factories.submitted().events.get(kind=EventKind.MOVED)
+    worker.run("seal")
+    seal = EventSeal.objects.get(event=moved)
+    moved.reason = "Something else"
+    if of == "move":
+        moved.pk = None
+    elif of == "seal by event":
+        seal.position += 1000
+    elif of == "seal by position":
+        seal.event_id += 1000
+    row: models.Model = seal if "seal" in of else moved
+    fields = [field for field in row._meta.concrete_fields if not (field.primary_key and row.pk is None)]
+    values = [field.get_db_prep_save(field.value_from_object(row), connection) for field in fields]
+    names, marks = ", ".join(str(field.column) for field in fields), ", ".join(["%s"] * len(fields))
+    statement = f"INSERT OR REPLACE INTO {row._meta.db_table} ({names}) VALUES ({marks})"  # noqa: S608
+    with connection.cursor() as cursor, pytest.raises(IntegrityError, match="cannot be changed"), transaction.atomic():
+        cursor.execute(statement, values)
+    assert findings() == []
