@@ -96,6 +96,7 @@ from connections.permissions.teams import (
     check_can_stop_sharing,
     check_can_take_over,
     check_in_team,
+    check_not_handed_to,
     check_own,
     continued_by,
     continues,

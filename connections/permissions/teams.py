@@ -126,6 +126,15 @@ def check_can_take_over(to: User, conn_request: ConnectionRequest, by: User) -> 
         )
 
 
+def check_not_handed_to(user: Person, conn_request: ConnectionRequest) -> None:
+    """For whoever approves a part of it, once its connection is locked. A hand-over locks it too: of two at once the
+    second sees what the first did.
+    """
+    was_mine = conn_request.requester_id == user.pk
+    if not was_mine and ConnectionRequest.objects.filter(pk=conn_request.pk, requester=user.pk).exists():
+        raise Denied("It was handed to you in the meantime, and nobody approves what is their own.")
+
+
 def oversees(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether `user` looks after the connection of this request, whatever its state."""
     if conn_request.requester_id == user.pk:

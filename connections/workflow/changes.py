@@ -118,6 +118,7 @@ def approve_change(*, by: User, change: ConnectionChange, digest: str) -> None:
         permissions.check_can_approve_change(permissions.as_stored(by, change.request), change)
         columns = {**approval(by, digest), "detail": {"seen": seen(digest, change.version)}}
         transition_change(change, ChangeStatus.APPROVED, actor=Actor.APPROVER, by=by, guard=Q(digest=digest), **columns)
+        permissions.check_not_handed_to(by, change.request)
         _tell(change, NoticeKind.CHANGE_DECIDED, change.requester, change.request.requester)
         tasks.enqueue_on_commit("apply_change", change.pk)
 

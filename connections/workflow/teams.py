@@ -10,6 +10,7 @@ from django.db.models.functions import Now
 
 from connections import notifications, permissions, tasks
 from connections.models import (
+    Connection,
     ConnectionRequest,
     Event,
     EventKind,
@@ -60,6 +61,8 @@ def reassign(*, by: User, conn_request: ConnectionRequest, to: User, reason: str
         raise IllegalTransition("Enter the reason.")
     with transaction.atomic():
         permissions.check_can_operate(permissions.as_stored(by))
+        # Whoever approves what is trusted for it, or a change of it, locks this too.
+        list(Connection.objects.select_for_update().filter(request=conn_request).values_list("pk"))
         former = conn_request.requester
         permissions.check_can_take_over(permissions.as_stored(to), conn_request, by)
         permissions.check_somebody_decides(to, conn_request)

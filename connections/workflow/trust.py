@@ -45,6 +45,7 @@ def approve_trust(
         why = f"{found.kind.value.capitalize()} {found.name or found.type}, hash {found.hash}"
         # Locked last, as by the worker that tells Fivetran. Beside a run that is stored now, the later one counts.
         Connection.objects.select_for_update().get(request=conn_request).count_trust()
+        permissions.check_not_handed_to(by, conn_request)
         store_turn(conn_request.pk)
         detail = {"why": why[:600], "seen": seen(shown, conn_request.version)}
         Event.objects.note(conn_request, EventKind.TRUST_APPROVED, actor=actor, by=by, detail=detail)
