@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
 
 from connections import notifications, workflow
-from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Handover, Kind, Notice
+from connections.models import CatalogEntry, ChangeKind, ConnectionRequest, Event, EventKind, Handover, Kind, Notice
 from connections.people import display_name
 from connections.states import Status
 from connections.workflow.handover import CODES_AN_HOUR
@@ -192,6 +192,24 @@ def test_who_may_press_which_button(world: World, settings: Any) -> None:
     settings.FIVETRAN_WEBHOOK_SECRET = "known-to-both"
     found = {name: line(world, "post", name, kind, data) for name, (kind, data, _codes) in POSTS.items()}
     assert found == {name: codes for name, (_kind, _data, codes) in POSTS.items()}
+
+
+# What holds nobody's data: the empty table of a batch.
+EMPTY = {"batch_template"}
+# A page whose texts are there to be taken along.
+TAKEN = {"export"}
+
+
+def test_whatever_leaves_as_a_file_is_on_record(world: World) -> None:
+    files = set()
+    for name, (kind, _codes) in GETS.items():
+        known = Event.objects.filter(kind=EventKind.EXPORTED).count()
+        answer: Any = world.clients["admin"].get(address(world, name, kind), ASKED.get(name))
+        if answer.streaming or "attachment" in answer.get("Content-Disposition", ""):
+            files.add(name)
+        written = Event.objects.filter(kind=EventKind.EXPORTED).count() - known
+        assert written == int(name in (files | TAKEN) - EMPTY), f"{name}: an export writes one event"
+    assert files == {"export_csv", "export_json", "export_file", "audit_csv", "audit_json", *EMPTY}
 
 
 # A form that says of which row it is: as the row's own address.
