@@ -5,16 +5,39 @@ import hmac
 import json
 import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 
 from django.db import models
 from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
 
+from connections.models.capped_count import in_words
 from connections.models.event import PERSON, Event
 
+SEALED_WITHIN = timedelta(minutes=2)
+COUNTED = 1000  # unsealed events; a count beyond this reads "1,000+"
 BEGINNING = "0" * 64  # what stands before the first digest
 PERSONAL_DETAIL = ("who", "why", "changed", "filters")  # keys of `detail` whose values may name people
+
+
+class Standing(NamedTuple):
+    """How far the record is sealed."""
+
+    last: "EventSeal | None"
+    waiting: int  # events without a seal, at most COUNTED + 1
+    late: bool  # whether one of them is older than it may be
+
+    @property
+    def waiting_in_words(self) -> str:
+        if not self.waiting:
+            return ""
+        some = "1 event waits for its seal" if self.waiting == 1 else f"{self.counted} events wait for their seal"
+        return f"{some}, longer than two minutes: no worker seals them." if self.late else f"{some}."
+
+    @property
+    def counted(self) -> str:
+        return in_words(self.waiting, COUNTED)
 
 
 class EventSealManager(models.Manager["EventSeal"]):
@@ -23,6 +46,13 @@ class EventSealManager(models.Manager["EventSeal"]):
         # The second condition says nothing new; by it PostgreSQL reads the end of the index, and not the whole table.
         sealed = self.filter(event=OuterRef("pk"), event__gt=after)
         return Event.objects.filter(~Exists(sealed), pk__gt=after).order_by("pk")
+
+    def standing(self) -> Standing:
+        last = self.last()
+        # The look from the beginning finds those with lower keys, of transactions that were open for long.
+        unsealed = self.unsealed(last.event_id if last else 0).annotate(now=Now()).values_list("at", "now")
+        waiting = list(unsealed[: COUNTED + 1])
+        return Standing(last, len(waiting), any(at < now - SEALED_WITHIN for at, now in waiting))
 
     def last(self) -> "EventSeal | None":
         return self.order_by("-position").first()

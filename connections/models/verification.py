@@ -9,10 +9,9 @@ from django.db.models import Max
 from django.db.models.functions import Now
 
 from connections.models.event import Event
-from connections.models.seal import BEGINNING, EventSeal, digest_of, hashes_of, personal_of
+from connections.models.seal import BEGINNING, SEALED_WITHIN, EventSeal, digest_of, hashes_of, personal_of
 
 CHUNK = 1000
-SEALED_WITHIN = timedelta(minutes=2)
 # Events are sealed in the order of their keys, and transactions are short: none says to be that much older than one
 # that was sealed before it.
 OUT_OF_ORDER = timedelta(minutes=10)
@@ -34,7 +33,6 @@ class Verification:
     erased: int = 0
     position: int = field(init=False)
     _newest: datetime | None = field(init=False, default=None)
-    _events: set[int] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         self.position = self.after

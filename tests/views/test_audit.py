@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,8 +13,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from connections import workflow
+from connections import worker, workflow
 from connections.models import About, Event, EventKind
 from connections.models.search import Edge
 from connections.views.history.filters import cursor
@@ -66,6 +69,13 @@ def test_an_auditor_sees_who_let_it_in_what_was_seen_and_what_changed_since(
     page = text(auditor.get(f"/audit/?request={conn_request.pk}"))
     for words in (seen, "holds another body: it was edited since", "1 field changed", "returns", "Another table"):
         assert words in page, words
+    since = f"/audit/?request={conn_request.pk}&kind=edited"
+    assert since.replace("&", "&amp;") in page
+    [edit] = ids(text(auditor.get(since)))
+    assert Event.objects.get(pk=edit).detail["changed"][0]["after"] == "returns"
+    workflow.approve(by=cast["approver"], conn_request=conn_request, digest=conn_request.digest)
+    approved = text(auditor.get(f"/audit/?request={conn_request.pk}&kind=moved:approved"))
+    assert "holds this body" in approved and f'href="/requests/{conn_request.pk}/export/"' in approved
     own = text(auditor.get(f"/requests/{conn_request.pk}/"))
     assert f'href="/audit/?request={conn_request.pk}"' in own and "data-changed" in own
 
@@ -143,6 +153,9 @@ def test_a_search_looks_at_a_stretch_of_the_record_and_says_how_far(auditor: Cli
     assert young.pk in ids(text(auditor.get("/audit/")))
 
 
+READ = 'SELECT "connections_event"."id"'
+
+
 def test_the_filters_of_the_record_have_indexes(auditor: Client, cast: dict[str, User]) -> None:
     queries = {
         "kind=policy_changed": "event_by_kind",
@@ -153,7 +166,7 @@ def test_the_filters_of_the_record_have_indexes(auditor: Client, cast: dict[str,
     for query, index in queries.items():
         with CaptureQueriesContext(connection) as found:
             auditor.get(f"/audit/?{query}")
-        [statement] = [one["sql"] for one in found if "connections_eventseal" in one["sql"]]
+        [statement] = [one["sql"] for one in found if one["sql"].startswith(READ)]
         assert index in plan_of(statement), query
 
 
@@ -204,3 +217,41 @@ def test_an_export_of_any_size_is_an_event_itself(auditor: Client, cast: dict[st
     assert {row["reason"] for row in rows} == {"=1+1" if form == "json" else "'=1+1"}
     assert (taken.by, taken.address, taken.about_id) == (cast["auditor"], "192.0.2.8", f"/audit/export.{form}")
     assert taken.detail == {"format": form, "rows": 1100, "filters": "?person=admin&kind=logged_out"}
+
+
+def test_how_far_the_record_is_sealed_and_operators_are_told_when_it_is_late(
+    auditor: Client, as_user: Callable[[str], Client]
+) -> None:
+    operator = as_user("operator")
+    worker.run("seal")
+    page = sealed_line(auditor)
+    assert f"Sealed up to event {Event.objects.latest('pk').pk}, " in page and "wait" not in page
+    write(1)
+    assert "1 event waits for its seal. " in sealed_line(auditor)
+    assert "The record is not sealed" not in text(operator.get("/operations/"))
+    write(1200, at=timezone.now() - timedelta(minutes=3))
+    late = "1,000+ events wait for their seal, longer than two minutes: no worker seals them."
+    assert late in sealed_line(auditor)
+    page = text(operator.get("/operations/"))
+    assert late in page and "The record is not sealed" in page
+
+
+def sealed_line(auditor: Client) -> str:
+    line = text(auditor.get("/audit/")).partition("data-sealed>")[2].partition("</p>")[0]
+    return " ".join(re.sub(r"<[^>]*>", " ", line).split()) + " "
+
+
+def test_in_the_admin_too_only_readers_of_the_record_see_what_concerns_no_request(
+    auditor: Client, as_user: Callable[[str], Client], cast: dict[str, User]
+) -> None:
+    User.objects.filter(pk__in=[cast["auditor"].pk, cast["operator"].pk]).update(is_staff=True)
+    event = Event.objects.record(EventKind.LOGGED_IN, by=cast["requester"], about=cast["requester"])
+    own = f"/admin/connections/event/{event.pk}/change/"
+    admin, operator = as_user("admin"), as_user("operator")
+    for browser in (auditor, admin):
+        assert own in text(browser.get("/admin/connections/event/"))
+        page = text(browser.get(own))
+        assert "logged_in" in page.lower().replace(" ", "_") and 'name="_save"' not in page
+        assert browser.post(own, {"reason": "better"}).status_code == 403
+    assert own not in text(operator.get("/admin/connections/event/"))
+    assert operator.get(own).status_code == 302

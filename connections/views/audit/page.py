@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
 
 from connections import permissions
+from connections.models import EventSeal
 from connections.models.search import Edge
 from connections.timezones import zone_of
 from connections.views.audit import filters
@@ -60,6 +61,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "kinds": [(value, label, value == chosen.kind) for value, label in sorted(KINDS.items(), key=lambda k: k[1])],
         "rows": [row_of(event) for event in found.events],
         "page": {"links": list(links(chosen, edge, found))},
+        "sealed": EventSeal.objects.standing(),
         "searched_until": found.end_at,
         "stretch": f"{STRETCH:,}",
         "nothing": "Nothing fits so far." if found.end else "Nothing on record fits.",

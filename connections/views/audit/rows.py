@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from connections.models import Event
+from connections.models import Event, EventKind
 from connections.states import Status
 from connections.views.request_page.timeline import Changed, changed_of, entry_of_event
 
@@ -56,6 +56,7 @@ class Row:
     text: str
     changed: list[Changed]
     seen: dict[str, str]
+    leads: tuple[str, str]  # from what was seen to what is there now: words and address
 
     @property
     def more(self) -> str:
@@ -81,6 +82,7 @@ def row_of(event: Event) -> Row:
         text=" ".join(filter(None, (entry.text, *_more(detail)))),
         changed=changed_of(detail),
         seen=_seen(event, detail),
+        leads=_leads(event, detail),
     )
 
 
@@ -121,3 +123,12 @@ def _seen(event: Event, detail: dict[str, Any]) -> dict[str, str]:
         same = digest == event.request.digest
         told["The request today"] = "holds this body" if same else "holds another body: it was edited since"
     return told
+
+
+def _leads(event: Event, detail: dict[str, Any]) -> tuple[str, str]:
+    seen = _seen(event, detail)
+    if "The request today" not in seen or event.request is None:
+        return "", ""
+    if seen["Digest of the body"] == event.request.digest:
+        return "Open this body", reverse("connections:export", args=[event.request_id])
+    return "What was edited", f"{reverse('connections:audit')}?request={event.request_id}&kind={EventKind.EDITED}"

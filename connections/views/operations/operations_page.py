@@ -14,7 +14,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from connections import permissions
 from connections.forms import PauseForm, SettleForm
-from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Heartbeat, Process
+from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, EventSeal, Heartbeat, Process
 from connections.models.capped_count import in_words
 from connections.spec.characters import visible
 from connections.spec.refusals import refusal_of
@@ -131,6 +131,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         "kinds": [_kind_context(kind) for kind in jobs.kinds()],
         "gave_up": [_gave_up_context(row) for row in jobs.gave_up()],
         "undecided": [_undecided_context(one) for one in permissions.coverage.read().stranded()[:SHOWN]],
+        "unsealed": unsealed if (unsealed := EventSeal.objects.standing()).late else None,
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "hours": hours,
         "charts": charts.charts(hours),
@@ -151,7 +152,7 @@ def _left_behind() -> str:
 
 def _sections(board: dict[str, Any]) -> list[str]:
     """The parts of the page in order: what a person has to settle comes first."""
-    urgent = (("attention", "attention"), ("refusals", "refused"), ("undecided", "undecided"))
+    urgent = (("attention", "attention"), ("refusals", "refused"), ("undecided", "undecided"), ("unsealed", "unsealed"))
     waiting = [name for name, rows in urgent if board[rows]]
     return [*waiting, *(name for name in SECTIONS if name not in waiting)]
 
