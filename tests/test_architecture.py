@@ -346,6 +346,11 @@ RULES: dict[str, tuple[Check, list[Path], list[str]]] = {
         MAILS,
         ["{{ reason|safe }}", '<img src="https://a.example/x.png">', "<p style='background: url(x)'>", "<script>go()"],
     ),
+    "tests wait for the page that they look at": (
+        architecture.looks_without_waiting,
+        [path for path in TESTS if path.name != "accessibility.py"],
+        ["from axe_playwright_python.sync_playwright import Axe"],
+    ),
     "scripts make no HTML and no code from text": (
         architecture.unsafe_script,
         SCRIPTS,

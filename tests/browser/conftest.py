@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from connections import catalog
 from connections.worker import account
@@ -12,6 +12,7 @@ from tests import processes
 from tests.sandbox_client import Fivetran
 
 PASSWORD = "demo-portal"  # the demo's people have it
+expect.set_options(timeout=30_000)  # ms; only what fails waits so long, and machines may be busy
 
 
 def aborted(text: str) -> bool:

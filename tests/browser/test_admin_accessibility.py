@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page
 
 from connections import workflow
 from connections.models import ChangeKind, Kind, Preset, ServiceRule
 from connections.states import Status
 from tests import catalogs, factories
-from tests.browser.test_accessibility import ERROR, LONG, RULES
+from tests.browser.accessibility import CONTRAST, NARROWEST, WIDTHS, Expected, finds_nothing
+from tests.browser.test_accessibility import ERROR, LONG
 from tests.browser.test_admin_in_browser import log_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -62,24 +62,19 @@ def admin(browser: Browser, live_server: Any, cast: dict[str, Any]) -> Iterator[
     page.context.close()
 
 
-def is_fine(page: Page, where: str) -> None:
-    """Wide and narrow; in the dark only colours are looked at, since nothing else depends on the theme."""
-    for width in (1280, 390):
-        page.set_viewport_size({"width": width, "height": 900})
-        for scheme, rules in (("light", RULES), ("dark", ["color-contrast"])):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-            found = Axe().run(page, options={"runOnly": rules}).response["violations"]
-            told = [(v["id"], [node["failureSummary"] + node["html"][:200] for node in v["nodes"]]) for v in found]
-            assert told == [], (where, width, scheme)
-    page.set_viewport_size({"width": 320, "height": 900})
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{where} scrolls sideways"
+def is_fine(page: Page, expected: Expected) -> None:
+    """In both themes, wide and narrow."""
+    finds_nothing(page, expected, widths=WIDTHS, narrower=[NARROWEST])
+    page.emulate_media(color_scheme="dark")
+    finds_nothing(page, expected, widths=WIDTHS, rules=CONTRAST)
+    page.emulate_media(color_scheme="light")
 
 
 def test_every_page_that_the_portal_changes(admin: Page, live_server: Any, rows: dict[str, int]) -> None:
     for path in PAGES:
         answer = admin.goto(live_server.url + path.format(**rows))
         assert answer is not None and answer.ok, path
-        is_fine(admin, path)
+        is_fine(admin, answer)
 
 
 @pytest.mark.parametrize("action", ["approve", "reject"])
@@ -88,9 +83,7 @@ def test_the_confirmation_of_a_decision(admin: Page, live_server: Any, rows: dic
     admin.get_by_role("checkbox", name="Select all").check()
     admin.get_by_label("Action:").select_option(action)
     admin.get_by_role("button", name="Run").or_(admin.get_by_role("button", name="Go")).click()
-    expect(admin.get_by_role("heading", name="look at what will be sent")).to_be_visible()
-    is_fine(admin, action)
+    is_fine(admin, "look at what will be sent")
     if action == "reject":  # without the reason that it asks for
         admin.get_by_role("button", name="Reject", exact=True).click()
-        expect(admin.locator("#id_decision_reason_error")).to_be_visible()
-        is_fine(admin, "without a reason")
+        is_fine(admin, admin.locator("#id_decision_reason_error"))

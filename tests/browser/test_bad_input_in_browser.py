@@ -26,7 +26,6 @@ def open_form(page: Page, as_user: Any, live_server: Any) -> Callable[[str], Pag
         (Kind.PRIVATE_LINK, "link_far", {"state": "OK", "region": "AWS_US_EAST_1", "service": "SOURCE_AWS"}),
     ):
         CatalogEntry.objects.create(kind=kind, fivetran_id=number, name=number, data=data)
-    page.set_default_timeout(10_000)
     log_in(page, as_user, live_server)
 
     def open_one(answers: str) -> Page:

@@ -1,37 +1,25 @@
 """Several at once, in a browser: paste, correct in place, submit, and one decision; both themes, wide and narrow."""
 
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from connections.models import Batch
 from connections.states import Status
 from connections.workflow import batches
 from tests import catalogs
-from tests.browser.test_accessibility import RULES, open_as  # noqa: F401  # the fixture
+from tests.browser.accessibility import NARROWEST, WIDTHS, Expected, finds_nothing
+from tests.browser.test_accessibility import open_as  # noqa: F401  # the fixture
 from tests.forms.test_batch import filed, line, requests_of, text
 
 pytestmark = pytest.mark.django_db(transaction=True)
 OpenAs = Callable[[str, int], Page]
 
 
-def look(page: Page, name: str) -> None:
-    """Nothing that axe finds, at no width anything beyond the side; a picture where PICTURES names a folder."""
-    for width in (1280, 390, 320):
-        page.set_viewport_size({"width": width, "height": 900})
-        found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
-        assert [(v["id"], [node["failureSummary"] + node["html"][:200] for node in v["nodes"]]) for v in found] == []
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (
-            f"{name} scrolls sideways at {width}"
-        )
-        if folder := os.environ.get("PICTURES"):
-            theme = page.evaluate("document.documentElement.dataset.bsTheme")
-            page.screenshot(path=Path(folder) / f"{name}-{width}-{theme}.png", full_page=True)
+def look(page: Page, name: str, expected: Expected) -> None:
+    finds_nothing(page, expected, widths=[*WIDTHS, NARROWEST], name=name)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
@@ -40,27 +28,25 @@ def test_paste_correct_submit_and_decide(cast: dict[str, Any], open_as: OpenAs) 
     page = open_as("requester", 1280)
     page.goto("/requests/")
     page.get_by_role("link", name="Several at once").click()
-    look(page, "empty")
+    look(page, "empty", "Several at once")
     page.get_by_label("Table", exact=True).fill(
         text(line(1), line(2, sync_frequency="7"), line(3, daily_sync_time="9:00"))
     )
     page.get_by_role("button", name="Check the table").click()
     expect(page.get_by_role("alert")).to_be_focused()
-    look(page, "wrong")
+    look(page, "wrong", page.get_by_role("alert"))
     page.get_by_label("Row 2, sync_frequency").fill("60")
     page.get_by_label("Row 3, daily_sync_time").fill("")
     page.get_by_role("button", name="Check again").click()
-    expect(page.get_by_role("button", name="Submit for approval")).to_be_visible()
-    look(page, "right")
+    look(page, "right", page.get_by_role("button", name="Submit for approval"))
     with page.expect_navigation():
         page.get_by_role("button", name="Submit for approval").click()
     batch = Batch.objects.get()
     expect(page).to_have_url(f"{page.url.split('/batches')[0]}/batches/{batch.pk}/")
-    look(page, "submitted")
+    look(page, "submitted", f"Batch #{batch.pk}")
 
     page = open_as("approver", 1280)
-    page.goto("/approvals/")
-    look(page, "inbox")
+    look(page, "inbox", page.goto("/approvals/"))
     page.get_by_role("link", name=f"Batch #{batch.pk}").click()
     expect(page.get_by_role("checkbox", checked=True)).to_have_count(0)
     page.get_by_role("button", name="Tick all rows").click()
@@ -73,7 +59,7 @@ def test_paste_correct_submit_and_decide(cast: dict[str, Any], open_as: OpenAs) 
     page.get_by_label("Approve row 2").uncheck()
     page.get_by_label("Approve row 3").uncheck()
     page.get_by_label("Reason to reject row 3").fill("No budget for this one")
-    look(page, "deciding")
+    look(page, "deciding", f"Batch #{batch.pk}")
     page.get_by_role("button", name="Approve the ticked rows").click()
     expect(page.get_by_text("1 request was approved.")).to_be_visible()
     assert [r.state for r in requests_of(batch)] == [Status.APPROVED, Status.PENDING, Status.PENDING]
@@ -81,7 +67,7 @@ def test_paste_correct_submit_and_decide(cast: dict[str, Any], open_as: OpenAs) 
     page.get_by_role("button", name="Reject the rows with a reason").click()
     expect(page.get_by_text("1 request was rejected.")).to_be_visible()
     assert [r.state for r in requests_of(batch)] == [Status.APPROVED, Status.PENDING, Status.REJECTED]
-    look(page, "decided")
+    look(page, "decided", f"Batch #{batch.pk}")
 
 
 def test_a_decision_that_came_too_late(cast: dict[str, Any], open_as: OpenAs) -> None:  # noqa: F811
@@ -94,7 +80,7 @@ def test_a_decision_that_came_too_late(cast: dict[str, Any], open_as: OpenAs) ->
     page.get_by_role("button", name="Tick all rows").click()
     page.get_by_role("button", name="Approve the ticked rows").click()
     expect(page.get_by_text("it is already “Rejected” by admin")).to_be_visible()
-    look(page, "late")
+    look(page, "late", f"Batch #{batch.pk}")
 
 
 def test_without_scripts(cast: dict[str, Any], browser: Any, live_server: Any, as_user: Any) -> None:

@@ -27,7 +27,6 @@ COVERED = """() => {
 def form(page: Page, as_user: Any, live_server: Any) -> Page:
     offer_many()
     page.emulate_media(reduced_motion="reduce")  # else the page is still scrolling when it is measured
-    page.set_default_timeout(15_000)
     page.on("dialog", lambda dialog: dialog.accept())
     log_in(page, as_user, live_server)
     return page
@@ -110,6 +109,7 @@ def test_the_keyboard_alone_files_a_request(form: Page, live_server: Any) -> Non
     form.goto(live_server.url + NEW)
     form.locator("#id_service_search").focus()
     form.keyboard.type("gsheets")
+    expect(form.locator(".picker-name")).to_have_text("Google Sheets")  # once the list has come, which knows that name
     form.keyboard.press("Enter")
     expect(control(form, "config__table")).to_be_visible()
     for name, keys in {

@@ -101,7 +101,7 @@ def test_changes_are_requested_made_and_approved(portal: Fivetran, browse: Brows
     expect(approver.locator("#id_decision_reason_error")).to_be_visible()
     approver.locator("[name=decision_reason]").fill("Use another table name")
     approver.get_by_role("button", name="Request changes").click()
-    expect(status(requester)).to_have_attribute("data-status", "changes_requested", timeout=8_000)
+    expect(status(requester)).to_have_attribute("data-status", "changes_requested")
     expect(requester.get_by_text("Use another table name").first).to_be_visible()
     requester.get_by_role("button", name="Edit").click()
     requester.locator("[name=config__table]").fill("orders_v2")

@@ -41,7 +41,6 @@ def log_in(world: dict[str, Any], page: Page, live_server: Any) -> Callable[[str
     """`log_in("approver")` is the page on which that person stands after the log-in."""
 
     def enter(username: str) -> Page:
-        page.set_default_timeout(10_000)
         page.set_viewport_size({"width": 1280, "height": 720})
         page.goto(f"{live_server.url}/accounts/login/")
         page.get_by_label("Username").fill(username)

@@ -34,6 +34,5 @@ def test_pages_that_say_one_thing(live_server: Any, cast: dict[str, Any], open_a
     for username, pages in PAGES.items():
         page = open_as(username, 1280)
         for name, path in pages.items():
-            page.goto(path)
-            judge(page, name)
+            judge(page, name, page.goto(path))
             expect(page.locator(".notice .panel").get_by_role("heading", level=1)).to_be_in_viewport()

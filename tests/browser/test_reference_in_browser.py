@@ -1,10 +1,11 @@
 """The reference in a browser: searched while one types, printed whole, and one click from the form and back."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from connections.models import ConnectionRequest
 from tests import catalogs, factories
@@ -21,27 +22,28 @@ def reader(browse: Callable[..., Page]) -> Page:
     return browse("requester")
 
 
-def shown(page: Page) -> list[str]:
-    return page.locator("[data-entry]:visible h3 code").all_inner_texts()
+def entries(page: Page) -> Locator:
+    """The names of the fields on show."""
+    return page.locator("[data-entry]:visible h3 code")
 
 
 def test_the_search_follows_what_is_typed_and_the_address_keeps_it(reader: Page) -> None:
     reader.goto(HERE)
-    total = len(shown(reader))
+    total = entries(reader).count()
     reader.keyboard.press("/")
     reader.keyboard.type("Trust Certificates")
     expect(reader.locator("[data-found]")).to_have_text(f"1 of {total} entries")
-    assert shown(reader) == ["trust_certificates"]
+    expect(entries(reader)).to_have_text(["trust_certificates"])
     contents = reader.get_by_role("navigation", name="On this page")
-    assert contents.locator("li li a:visible").all_inner_texts() == ["trust_certificates"]
+    expect(contents.locator("li li a:visible")).to_have_text(["trust_certificates"])
     reader.reload()
-    assert shown(reader) == ["trust_certificates"]
+    expect(entries(reader)).to_have_text(["trust_certificates"])
     box = reader.get_by_role("searchbox", name="Search the fields")
     box.fill("no such thing")
     expect(reader.locator("[data-found]")).to_contain_text("None of")
     box.fill("")
     expect(reader.locator("[data-found]")).to_have_text(f"{total} entries")
-    assert reader.url.endswith(HERE)
+    expect(reader).to_have_url(re.compile(f"{HERE}$"))
 
 
 @pytest.mark.parametrize("words", ["1440", "ssh", "required", "compare nothing", "schema prefix"])
@@ -50,13 +52,13 @@ def test_the_script_finds_what_the_server_finds(browse: Callable[..., Page], rea
     plain.goto(f"{HERE}?service=postgres&q={words}")
     reader.goto(f"{HERE}?service=postgres")
     reader.get_by_role("searchbox", name="Search the fields").fill(words)
-    assert shown(reader) == shown(plain)
+    expect(entries(reader)).to_have_text(entries(plain).all_inner_texts())
 
 
 def test_a_link_to_a_field_that_the_search_hides_ends_the_search(reader: Page) -> None:
     reader.goto(f"{HERE}?q=daily#field-paused")
     expect(reader.locator("[id='field-paused']")).to_be_in_viewport()
-    assert len(shown(reader)) > 20
+    assert entries(reader).count() > 20
 
 
 def test_from_a_field_of_the_form_to_its_reference_and_to_the_control(reader: Page) -> None:

@@ -35,6 +35,7 @@ def test_a_colleague_continues_the_request_of_somebody_who_left(
     approver.goto(url)
     approver.get_by_label("Reason").first.fill("Take the other table")
     approver.get_by_role("button", name="Request changes").click()
+    expect(status(approver)).to_have_attribute("data-status", "changes_requested")
     left(cast)
     colleague = browse("requester2")
     colleague.goto("/requests/?tab=team")
@@ -67,10 +68,11 @@ def test_a_draft_is_shared_continued_and_taken_back(
     colleague.goto(address)
     colleague.locator("[name=reason]").fill("Monthly sales report")
     colleague.get_by_role("button", name="Save draft").click()
-    colleague.wait_for_load_state("networkidle")
+    expect(colleague.get_by_text("was saved")).to_be_visible()
     owner.goto(address)
     expect(owner.locator("[name=reason]")).to_have_value("Monthly sales report")
     owner.get_by_role("button", name="Stop sharing").click()
+    expect(owner.get_by_role("button", name="Share with Finance")).to_be_visible()
     assert colleague.request.get(address).status == 404
 
 
@@ -81,6 +83,7 @@ def test_an_operator_hands_over_what_somebody_left(live_server: Any, browse: Bro
     operator = browse("operator")
     operator.goto("/operations/")
     operator.get_by_role("link", name="Hand over the requests of a person").click()
+    expect(operator.get_by_role("heading", name="Hand over the requests of a person")).to_be_visible()
     operator.get_by_role("link", name=re.compile("Hand over")).last.click()
     operator.get_by_label("To", exact=True).fill("requester2")
     operator.get_by_label("Reason").fill("Left the company")

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from connections.models import Trust, TrustState
 from connections.states import Actor, Status
 from connections.worker import outcome
 from tests import factories
-from tests.browser.test_accessibility import RULES, open_as
+from tests.browser.accessibility import NARROWEST, finds_nothing
+from tests.browser.test_accessibility import open_as
 from tests.browser.test_journey import ask, status
 from tests.sandbox_client import Fivetran
 
@@ -73,11 +73,7 @@ def test_the_page_with_both_is_accessible_and_narrow(
     data = factories.created_data(conn_request, setup_tests=TESTS, status={"setup_state": "incomplete"})
     outcome.to_created(conn_request, Actor.WORKER, data)
     page = open_as(username, 1280)
-    page.goto(f"/requests/{conn_request.pk}/")
+    answer = page.goto(f"/requests/{conn_request.pk}/")
     expect(page.locator("[data-trust]")).to_have_count(1)
     expect(page.locator("[data-diagnosis]")).to_have_count(4)
-    found = Axe().run(page, options={"runOnly": RULES}).response["violations"]
-    assert [(v["id"], [node["failureSummary"] + node["html"][:200] for node in v["nodes"]]) for v in found] == []
-    for width in (390, 320):
-        page.set_viewport_size({"width": width, "height": 900})
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    finds_nothing(page, answer, narrower=[390, NARROWEST])

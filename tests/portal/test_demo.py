@@ -17,10 +17,10 @@ from typing import Any
 import psutil
 import pytest
 import requests
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from connections.states import Status
+from tests.browser.accessibility import finds_nothing
 from tests.processes import ROOT, Process, free_port, until
 from tests.trial import READY, demo, environment
 
@@ -211,17 +211,12 @@ def test_the_demos_own_pages_are_accessible_and_fit_a_phone(
     page.set_viewport_size({"width": 320, "height": 800})
     address = f"http://127.0.0.1:{trial[1]['PORT']}"
 
-    def is_fine() -> None:
-        assert Axe().run(page).violations_count == 0, Axe().run(page).generate_report()
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320
-
-    page.goto(f"{address}/accounts/login/")
-    is_fine()
+    finds_nothing(page, page.goto(f"{address}/accounts/login/"))
     page.get_by_role("button", name="Approver: decide on what waits for you").click()
     page.get_by_role("link", name="Mails").click()
-    is_fine()
+    finds_nothing(page, "Mails of the demo")
     page.locator(".demo-mails a").first.click()
-    is_fine()
+    finds_nothing(page, page.locator(".demo-head"))
 
 
 def test_everything_runs_and_everybody_can_log_in(trial: tuple[Process, dict[str, str]]) -> None:
