@@ -14,6 +14,11 @@ def test_a_killed_run_is_a_failure() -> None:
     assert suite.status_of([sys.executable, "-c", "import os; os.kill(os.getpid(), 9)"], {}) == 137
 
 
+def test_what_a_part_compiled_is_there_for_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert suite.status_of([sys.executable, "-c", "import sys; sys.exit(sys.dont_write_bytecode)"], {}) == 0
+
+
 @pytest.mark.parametrize(
     ("chosen", "together", "alone", "status"),
     [(EVERYTHING, 0, 0, 0), (EVERYTHING, 1, 0, 1), (EVERYTHING, 1, 5, 5), (EVERYTHING, 0, 5, 5)]
