@@ -3,17 +3,33 @@
 from django.contrib.auth.models import Group, User
 
 from connections.demo.management.commands.seed_demo import create_people
-from connections.models import PortalPolicy, Preset, ServiceRule, Stance
+from connections.models import (
+    AccessDestination,
+    AccessGroup,
+    AccessRule,
+    PortalPolicy,
+    Preset,
+    ServiceRule,
+    Stance,
+    Team,
+)
 
+# The auditor is in none: whoever is in a team asks for connections too.
 TEAMS: dict[str, tuple[str, ...]] = {
-    "Finance": ("requester", "auditor"),
+    "Finance": ("requester", "lena"),
     "Marketing": ("requester2",),
     "Sales": ("sofia",),
     "Logistics": ("kenji",),
     "Data Platform": ("approver", "operator", "admin"),
 }
 # Colleagues as whom nobody logs in.
-COLLEAGUES = {"sofia": ("Sofia", "Marin"), "kenji": ("Kenji", "Sato")}
+COLLEAGUES = {"sofia": ("Sofia", "Marin"), "kenji": ("Kenji", "Sato"), "lena": ("Lena", "Vogt")}
+LEFT = "lena"  # the company, at the end of the six weeks
+
+# name -> destination, who may ask, who may approve
+ACCESS_RULES: dict[str, tuple[tuple[str, str], tuple[str, ...], tuple[str, ...]]] = {
+    "Logistics warehouse": (("gentle_prairie", "Logistics"), ("Logistics", "Data Platform"), ("Data Platform",)),
+}
 
 # service -> stance, position, note
 SERVICE_RULES: dict[str, tuple[Stance, int, str]] = {
@@ -94,7 +110,14 @@ def hire() -> dict[str, User]:
     for team, members in TEAMS.items():
         group, _ = Group.objects.get_or_create(name=team)
         group.user_set.add(*(people[name] for name in members))
+        Team.objects.get_or_create(group=group)
     return people
+
+
+def leave(people: dict[str, User]) -> None:
+    """What is left behind waits for the team, and for an operator."""
+    people[LEFT].is_active = False
+    people[LEFT].save(update_fields=["is_active"])
 
 
 def make_rules() -> None:
@@ -105,3 +128,11 @@ def make_rules() -> None:
         )
     PortalPolicy.objects.get_or_create(pk=1, defaults={"naming_template": NAMING_TEMPLATE, "naming_help": NAMING_HELP})
     Preset.objects.bulk_create(PRESETS, ignore_conflicts=True)
+    for name, ((group_id, destination), asking, approving) in ACCESS_RULES.items():
+        rule, new = AccessRule.objects.get_or_create(name=name)
+        if not new:
+            continue
+        AccessDestination.objects.create(rule=rule, group_id=group_id, name=destination)
+        for group in Group.objects.filter(name__in=[*asking, *approving]):
+            rights = {"may_request": group.name in asking, "may_approve": group.name in approving}
+            AccessGroup.objects.create(rule=rule, group=group, **rights)

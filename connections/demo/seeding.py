@@ -65,6 +65,7 @@ def seed() -> int:
     for pk in sync_history.due().values_list("request_id", flat=True):
         worker.run("read_syncs", pk)
     refresh_kind(configured.client(), Kind.CONNECTION)
+    company.leave(people)
     hold_in_place()
     return ConnectionRequest.objects.count()
 

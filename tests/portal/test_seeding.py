@@ -14,9 +14,9 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connection
 
-from connections import worker
+from connections import permissions, worker
 from connections.demo import sandbox_control, seeding
-from connections.demo.company import COLLEAGUES, TEAMS
+from connections.demo.company import COLLEAGUES, LEFT, TEAMS
 from connections.demo.management.commands.seed_demo import PEOPLE, create_people
 from connections.forms import Purpose, RequestForm, presets
 from connections.forms.rows import unfolded
@@ -33,8 +33,10 @@ from connections.models import (
     PortalPolicy,
     Preset,
     ServiceRule,
+    Team,
     Trust,
 )
+from connections.permissions import coverage
 from connections.sandbox.wire import OWN_NAME
 from connections.spec.payloads import digest
 from connections.states import ChangeStatus, HandoverState, Status
@@ -137,9 +139,10 @@ def complete() -> None:
     assert set(counted) == set(Status)
     assert counted[Status.CREATED] == LIVE
     people = User.objects.filter(username__in=[*PEOPLE, *COLLEAGUES])
-    assert people.count() == 8 and all(person.first_name and person.last_name for person in people)
+    assert people.count() == 9 and all(person.first_name and person.last_name for person in people)
     assert set(people.values_list("groups__name", flat=True)) >= set(TEAMS) and len(TEAMS) == 5
     assert not any(User.objects.get(username=name).has_usable_password() for name in COLLEAGUES)
+    teams_and_rules()
     oldest = ConnectionRequest.objects.earliest("created_at").created_at
     # Thirty working days: from a Saturday some hours less than six weeks.
     assert timedelta(days=39) <= datetime.now(UTC) - oldest < timedelta(days=43)
@@ -160,6 +163,19 @@ def complete() -> None:
     owned = ConnectionRequest.objects.exclude(connection_id=None).values("connection_id")
     outside = CatalogEntry.objects.filter(kind=Kind.CONNECTION).exclude(fivetran_id__in=owned)
     assert outside.count() == 2
+
+
+def teams_and_rules() -> None:
+    """The auditor only reads; a team goes on with what somebody left; a rule closes one destination to the others."""
+    by_name = {person.username: person for person in User.objects.all()}
+    assert sorted(map(str, Team.objects.all())) == sorted(TEAMS)
+    assert permissions.reads_only(by_name["auditor"]) and not permissions.reads_only(by_name["requester"])
+    left = ConnectionRequest.objects.filter(requester__is_active=False)
+    assert set(left.values_list("requester__username", flat=True)) == {LEFT}
+    assert set(left.values_list("pk")) <= set(permissions.continued_by(by_name["requester"]).values_list("pk"))
+    closed = permissions.Into("gentle_prairie", "sftp")
+    may = {name for name, person in by_name.items() if permissions.may_ask_into(person, closed)}
+    assert may == {"kenji", *TEAMS["Data Platform"]} and coverage.read().shut() == {}
 
 
 def lawful() -> None:
