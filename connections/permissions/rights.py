@@ -65,7 +65,7 @@ def is_operator(user: Person) -> bool:
 def rights_of(user: Person) -> tuple[bool, ...]:
     """All that decides what `user` sees, besides who `user` is."""
     names = (*_SEE_EVERYTHING, "approve_request", "approve_trust", "work_in_team")
-    return tuple(has_right(user, name) for name in names)
+    return (*(has_right(user, name) for name in names), reads_only(user))
 
 
 def sees_everything(user: Person) -> bool:

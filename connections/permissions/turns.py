@@ -8,7 +8,7 @@ from connections.models import ConnectionRequest, Handover
 from connections.models.request import ConnectionRequestQuerySet
 from connections.permissions.changes import changes_waiting_for
 from connections.permissions.requests import waiting_for
-from connections.permissions.rights import Person, is_operator
+from connections.permissions.rights import Person, is_operator, reads_only
 from connections.permissions.teams import in_a_team, teams_requests
 from connections.permissions.trust import trust_waiting_for
 from connections.states import Owner, Status
@@ -22,7 +22,12 @@ _WAITS_FOR_REQUESTER = (
 
 
 def own_waiting_for(user: Person) -> ConnectionRequestQuerySet:
-    """The requests that `user` has to go on with: the own ones with drafts, and those of colleagues who have left."""
+    """The requests that `user` has to go on with: the own ones with drafts, and those of colleagues who have left.
+
+    An auditor, who may have asked for some before, goes on with none.
+    """
+    if reads_only(user):
+        return ConnectionRequest.objects.none()
     own = ConnectionRequest.objects.filter(_WAITS_FOR_REQUESTER, requester_id=user.pk)
     if not in_a_team(user):
         return own

@@ -70,7 +70,8 @@ def page(request: HttpRequest) -> HttpResponse:
     chosen = chosen_of(request.GET.get("service", row.service if row else "")[:_LONGEST], listed)
     beside = beside_of(row, chosen)
     words = request.GET.get("q", "")[:_LONGEST].strip()
-    controls = Controls(chosen.id, row if row and permissions.can_edit(by, row) else None)
+    edited = row if row and permissions.can_edit(by, row) else None
+    controls = Controls(chosen.id, edited, asks=not permissions.reads_only(by))
     sections = list(sections_of(groups_of(chosen, beside), words, controls))
     found = {"sections": sections, "words": words, "found": found_words(sections, words)}
     context = {"chosen": chosen, "beside": beside, "services": [one.service for one in listed], **found, **_CALL}

@@ -73,13 +73,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Controls:
-    """Where the controls are: in the request that the reader may edit, else in a new form for the service."""
+    """Where the controls are: in the request that the reader may edit, else in a new form for the service; nowhere for
+    who only reads.
+    """
 
     service: str
     edited: ConnectionRequest | None
+    asks: bool = True
 
     def address_of(self, entry: Entry) -> str:
-        if not entry.control:
+        if not (entry.control and self.asks):
             return ""
         if edited := self._form_with(entry):
             return f"{reverse('connections:edit', args=[edited.pk])}#id_{self._in_sight(entry)}"
