@@ -34,8 +34,15 @@ def portal(request: HttpRequest) -> dict[str, Any]:
         "reader_is_approver": lambda: permissions.is_approver(request.user),
         "reader_has_password": lambda: has_local_password(request.user),
         "reader_writes": lambda: not permissions.reads_only(request.user),
-        "navigation": lambda: list(_navigation(request)),
+        "navigation": lambda: list(_marked(request)),
     }
+
+
+def _marked(request: HttpRequest) -> Iterator[tuple[str, str, str, bool]]:
+    """With whether the page is that, or a part of it."""
+    here = request.resolver_match.view_name if request.resolver_match else ""
+    for name, words, count in _navigation(request):
+        yield name, words, count, here == name or here.startswith(f"{name}_")
 
 
 def _navigation(request: HttpRequest) -> Iterator[tuple[str, str, str]]:

@@ -6,7 +6,11 @@ from connections import health
 from connections.views import accounts, catalog, webhooks
 from connections.views.approvals import inbox
 from connections.views.audit import export as audit_export
+from connections.views.audit import mails as audit_mails
 from connections.views.audit import page as audit_page
+from connections.views.audit import people as audit_people
+from connections.views.audit import policy as audit_policy
+from connections.views.audit import rules as audit_rules
 from connections.views.batches import batch_page, upload
 from connections.views.changes import change_page
 from connections.views.handover import connect_card, owner_pages, owners
@@ -64,6 +68,10 @@ urlpatterns = [
     path("audit/", audit_page.page, name="audit"),
     path("audit/export.csv", audit_export.export_csv, name="audit_csv"),
     path("audit/export.json", audit_export.export_json, name="audit_json"),
+    path("audit/mails/", audit_mails.page, name="audit_mails"),
+    path("audit/access-rules/", audit_rules.page, name="audit_rules"),
+    path("audit/policy/", audit_policy.page, name="audit_policy"),
+    path("audit/people/", audit_people.page, name="audit_people"),
     path("operations/", operations_page.board, name="operations"),
     path("operations/adopt/", adoption.unclaimed, name="adopt_list"),
     path("operations/adopt/<str:connection_id>/", adoption.adopt, name="adopt_one"),

@@ -6,13 +6,14 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from connections.admin.previewing import Previewing, names, preview_of
+from connections.admin.previewing import Previewing
 from connections.admin.readonly import Editable
 from connections.admin.refusing import objections
 from connections.forms.access_rule import AccessRuleForm, pictured
 from connections.models import AccessRule, Event, EventKind
 from connections.permissions import coverage
 from connections.spec.differences import changed_fields
+from connections.views.audit.whom import names, preview_of
 
 
 @admin.register(AccessRule)

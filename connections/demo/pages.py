@@ -18,6 +18,7 @@ from connections import context_processors
 from connections.demo import mails
 from connections.demo.management.commands.seed_demo import PASSWORD
 
+_MAILS = "demo:mails"
 _STYLES_ALONE = {
     "default-src": ["'none'"],
     "script-src": ["'none'"],
@@ -49,7 +50,8 @@ LOG_INS: dict[str, LogIn] = {
 def demo(request: HttpRequest) -> dict[str, Any]:
     """For every page, after the portal's own: the way to the mails, and the log-in's buttons."""
     offered = context_processors.portal(request)["navigation"]
-    return {"navigation": lambda: [*offered(), ("demo:mails", "Mails", "")], "demo_log_ins": _log_ins}
+    here = bool(request.resolver_match and request.resolver_match.view_name == _MAILS)
+    return {"navigation": lambda: [*offered(), (_MAILS, "Mails", "", here)], "demo_log_ins": _log_ins}
 
 
 def _log_ins() -> list[dict[str, str]]:

@@ -50,7 +50,7 @@ from connections.permissions.operations import (
     check_can_settle,
     check_sees_operations,
 )
-from connections.permissions.record import check_can_read_record, events_visible_to, reads_record
+from connections.permissions.record import check_can_read_record, events_visible_to, notices_visible_to, reads_record
 from connections.permissions.requests import (
     approvers_for,
     batches_visible_to,

@@ -37,6 +37,7 @@ class Rule:
     destinations: frozenset[str]
     services: frozenset[str]  # empty: every one
     groups: Mapping[Right, frozenset[int]]
+    pk: int = 0
 
     def is_about(self, group_id: str, service: str) -> bool:
         return group_id in self.destinations and (not self.services or service in self.services)
@@ -90,6 +91,9 @@ class Coverage:
         groups = (rule.groups[right] for rule in self.rules if rule.is_about(group_id, service))
         members = (self.members.get(group, frozenset()) for found in groups for group in found)
         return self.able(right) & frozenset().union(*members)
+
+    def without(self, rule: int) -> "Coverage":
+        return replace(self, rules=tuple(one for one in self.rules if one.pk != rule))
 
     def services_of(self, group_id: str) -> list[str]:
         """Those that a rule of the destination names, and "" for all others."""
@@ -171,6 +175,7 @@ def _rules(without: int | None) -> tuple[tuple[Rule, ...], dict[str, str], dict[
             frozenset(named),
             frozenset(services[rule]),
             {right: frozenset(ids) for right, ids in groups[rule].items()},
+            rule,
         )
         for rule, named in destinations.items()
     )

@@ -27,6 +27,7 @@ ROLES = ("nobody", "source owner", "requester", "requester2", "approver", "opera
 _PAGE, _MINE = "L L 200 200 200 200 200 200", "L L 200 404 200 200 200 200"
 _ASKS = "L L 200 200 200 200 403 200"  # whoever may change something
 _OPERATES, _DECIDES = "L L 403 403 403 200 403 200", "L L 403 403 200 403 403 200"
+_LOOKS = "L L 403 403 403 200 200 200"
 _OPEN = "200 200 200 200 200 200 200 200"
 _OWNER_ONLY = "302 200 302 302 302 302 302 302"  # the others are led to the page that asks for the code
 # name -> (the row it is asked for, what each role gets)
@@ -46,7 +47,8 @@ GETS: dict[str, tuple[str, str]] = {
     "filter": ("", "L L 302 302 302 302 302 302"),  # to the clean address of the list
     "approvals": ("", _DECIDES),
     **dict.fromkeys(("audit", "audit_csv", "audit_json"), ("", "L L 403 403 403 403 200 200")),
-    "operations": ("", "L L 403 403 403 200 200 200"),  # an auditor looks
+    # An auditor looks; an operator has to know why something hangs, and whom somebody may hand over to.
+    **dict.fromkeys(("operations", "audit_mails", "audit_rules", "audit_policy", "audit_people"), ("", _LOOKS)),
     **dict.fromkeys(("adopt_list", "reassign"), ("", _OPERATES)),
     "adopt_one": ("stranger", _OPERATES),
     "handover": (

@@ -19,6 +19,7 @@ from connections.timezones import zone_of
 from connections.views.audit import filters
 from connections.views.audit.filters import DATES, KINDS, TEXTS, Filters
 from connections.views.audit.rows import row_of
+from connections.views.audit.sections import sections
 from connections.views.audit.stretches import STRETCH, Page, page_of
 from connections.views.history.filters import Unusable, cursor, read_cursor
 
@@ -55,6 +56,7 @@ def page(request: HttpRequest) -> HttpResponse:
     events = chosen.events(visible, zone_of(request)).select_related("by", "request", "seal")
     found = page_of(events, edge, in_stretches=chosen.in_stretches)
     context = {
+        "sections": sections(request),
         "chosen": chosen,
         "pairs": list(chosen.pairs()),
         "controls": list(controls(chosen)),
