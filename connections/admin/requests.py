@@ -62,11 +62,20 @@ class DecisionBar:
 
     form: ReasonForm
     denied_reason: str
-    buttons = (
-        (APPROVE, "button default"),
-        (REJECT, "button decide-reject"),
-        (REQUEST_CHANGES, "button decide-changes"),
-    )
+    rejects_only: str  # why it cannot be approved, where it can be rejected
+
+    @property
+    def reason(self) -> str:
+        return self.denied_reason or self.rejects_only
+
+    @property
+    def buttons(self) -> list[tuple[Decision, str, str]]:
+        """(decision, look, why not)"""
+        return [
+            (APPROVE, "button" if self.rejects_only else "button default", self.reason),
+            (REJECT, "button decide-reject", self.denied_reason),
+            (REQUEST_CHANGES, "button decide-changes", self.denied_reason),
+        ]
 
 
 @admin.register(ConnectionRequest)
@@ -163,9 +172,10 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
         context["title"] = f"Request #{conn_request.pk}"
         context["subtitle"] = f"{conn_request.service_name} → {conn_request.group_name}: {conn_request.schema}"
         context["panel"] = panel_of(conn_request, request.path)
-        if conn_request.state is Status.PENDING and permissions.approves(request.user, conn_request):
-            denied = denied_reason(permissions.check_can_decide, request.user, conn_request)
-            context["decision"] = DecisionBar(ReasonForm(), denied)
+        if conn_request.state is Status.PENDING and permissions.is_approver(request.user):
+            checks = permissions.check_can_decide, permissions.check_can_approve
+            denied, rejects_only = (denied_reason(check, request.user, conn_request) for check in checks)
+            context["decision"] = DecisionBar(ReasonForm(), denied, "" if denied else rejects_only)
         return super().render_change_form(request, context, *args, **kwargs)
 
     def view_on_site(self, obj: Model) -> str:
@@ -247,7 +257,8 @@ class ConnectionRequestAdmin(Asked, ReadOnlyAdmin):
         if len(rows) > AT_ONCE:
             self.message_user(request, f"Select at most {AT_ONCE} requests, so that each can be read.", messages.ERROR)
             return None
-        evidence, check = evidence_of(rows, permissions.logged_in(request.user)), permissions.check_can_decide
+        evidence = evidence_of(rows, permissions.logged_in(request.user))
+        check = permissions.check_can_approve if decision is APPROVE else permissions.check_can_decide
         shown = [
             (
                 conn_request,

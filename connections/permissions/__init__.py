@@ -57,6 +57,7 @@ from connections.permissions.requests import (
     can_decide,
     can_edit,
     can_see,
+    check_can_approve,
     check_can_clone,
     check_can_copy_live,
     check_can_decide,

@@ -13,6 +13,7 @@ from django.contrib.auth.models import User
 from django.db.models import BooleanField, Exists, Func, OuterRef, Value
 
 from connections.models import AccessDestination, AccessGroup, ConnectionRequest, PortalPolicy
+from connections.people import display_name
 from connections.permissions.rights import Denied, Person, is_approver, sees_everything
 from portal import rights
 
@@ -175,7 +176,8 @@ def check_requester_asks(user: Person, conn_request: ConnectionRequest) -> None:
     # The request of somebody who left is the team's or an operator's to go on with: it is judged as it was submitted.
     if conn_request.requester.is_active and not answer(user, conn_request).requester_asks:
         into = Into.of(conn_request).words
-        raise Denied(f"{conn_request.requester} may no longer ask for {into}, so it can only be rejected. {_MEND}")
+        who = display_name(conn_request.requester)
+        raise Denied(f"{who} may no longer ask for {into}, so it can only be rejected. {_MEND}")
 
 
 def may_ask_into(user: Person, into: Into) -> bool:

@@ -4,6 +4,7 @@ from django.db.models import Q
 
 from connections.models import ConnectionChange, ConnectionRequest
 from connections.models.change import ConnectionChangeQuerySet
+from connections.people import display_name
 from connections.permissions.access import Into, Right, answer, check_approves_into, let_in, may_ask_into
 from connections.permissions.requests import check_in_group, of_groups
 from connections.permissions.rights import Denied, Person, check_writes, is_approver, is_operator, sees_everything
@@ -88,4 +89,4 @@ def _check_still_asks(user: Person, change: ConnectionChange) -> None:
     own = asked.pk == conn_request.requester_id
     if not (answer(user, conn_request).requester_asks if own else may_ask_into(asked, Into.of(conn_request))):
         into = Into.of(conn_request).words
-        raise Denied(f"{asked} may no longer ask for {into}, so the change can only be rejected.")
+        raise Denied(f"{display_name(asked)} may no longer ask for {into}, so the change can only be rejected.")

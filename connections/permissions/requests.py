@@ -13,6 +13,7 @@ from connections.permissions.access import (
     Right,
     answer,
     check_approves_into,
+    check_requester_asks,
     denied_words,
     let_in,
     let_into,
@@ -271,6 +272,11 @@ def check_can_decide(user: Person, conn_request: ConnectionRequest) -> None:
     if conn_request.state is not Status.PENDING:
         by = f" by {conn_request.decided_by}" if conn_request.decided_by and conn_request.decided_at else ""
         raise Denied(f"There is nothing to decide: it is already “{conn_request.state.label}”{by}.")
+
+
+def check_can_approve(user: Person, conn_request: ConnectionRequest) -> None:
+    check_can_decide(user, conn_request)  # what its requester may no longer ask for can still be rejected
+    check_requester_asks(user, conn_request)
 
 
 def check_can_rerun_tests(user: Person, conn_request: ConnectionRequest) -> None:

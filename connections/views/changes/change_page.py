@@ -16,10 +16,8 @@ from connections.models import (
     ConnectionRequest,
     IllegalTransition,
     StaleRow,
-    change_step_of,
     with_change_step,
 )
-from connections.next_step import ChangeStep
 from connections.permissions import Denied, Person
 from connections.states import ChangeStatus
 from connections.views.changes import change_labels
@@ -191,7 +189,9 @@ def _decide_or_explain(
 
     def moved_on(obstacle: StaleRow | Denied) -> str:
         if isinstance(obstacle, Denied):
-            if not entitled or (before is ChangeStatus.PENDING and change_step_of(change) is not ChangeStep.POINTLESS):
+            # What can be rejected is not for nothing: the connection is gone, or who asked may no longer ask.
+            rejects = not queries.denied_reason(permissions.check_can_decide_change, request.user, change)
+            if not entitled or (before is ChangeStatus.PENDING and not rejects):
                 raise obstacle
             return obstacle.reason
         change.refresh_from_db()

@@ -79,6 +79,10 @@ class ChangePage:
         return self.change.kind == ChangeKind.DELETE
 
     @property
+    def approve_look(self) -> str:
+        return "outline-secondary" if self.denied_reason else "danger" if self.deletes else "primary"
+
+    @property
     def warns(self) -> bool:
         return self.deletes and self.change.state not in CHANGE_FINAL
 
@@ -92,10 +96,8 @@ class ChangePage:
 
 
 def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = None) -> ChangePage:
-    step, decides = (
-        change_step_of(change),
-        change.state is ChangeStatus.PENDING and permissions.approves(user, change.request),
-    )
+    step, waits = change_step_of(change), change.state is ChangeStatus.PENDING
+    decides = waits and permissions.is_approver(user)
     rejects = decides and not queries.denied_reason(permissions.check_can_decide_change, user, change)
     operates = step is ChangeStep.REFUSED_FOR_OPERATORS and permissions.is_operator(user)
     return ChangePage(
@@ -106,7 +108,7 @@ def page_of(user: Person, change: ConnectionChange, form: ReasonForm | None = No
         denied_reason=queries.denied_reason(permissions.check_can_approve_change, user, change) if decides else "",
         rejects=rejects,
         withdraws=not queries.denied_reason(permissions.check_can_withdraw_change, user, change),
-        evidence=evidence_of_change(change) if decides else [],
+        evidence=evidence_of_change(change) if waits and permissions.approves(user, change.request) else [],
         form=form or ReasonForm(),
         act=refusals.act_on_change(change.failure_code) if operates else "",
         tone=change_labels.tone(change.status),

@@ -123,6 +123,11 @@ class Decision:
     row: ConnectionRequest
     denied_reason: str
     form: ReasonForm
+    rejects_only: str  # why it cannot be approved, where it can be rejected
+
+    @property
+    def approve_look(self) -> str:
+        return "outline-secondary" if self.rejects_only else "primary"
 
     @property
     def template(self) -> str:
@@ -205,16 +210,13 @@ def connection_page(api_root: str, connection_id: str) -> str:
     return f"{site}/dashboard/connections/{quote(connection_id, safe='')}/status"
 
 
-def awaits_decision_of(user: Person, conn_request: ConnectionRequest) -> bool:
-    return conn_request.state is Status.PENDING and permissions.approves(user, conn_request)
-
-
 def decision(user: Person, conn_request: ConnectionRequest, form: ReasonForm | None) -> Decision | None:
     """For approvers while the request waits."""
-    if not awaits_decision_of(user, conn_request):
+    if conn_request.state is not Status.PENDING or not permissions.is_approver(user):
         return None
     denied = denied_reason(permissions.check_can_decide, user, conn_request)
-    return Decision(conn_request, denied, form or ReasonForm())
+    rejects_only = "" if denied else denied_reason(permissions.check_can_approve, user, conn_request)
+    return Decision(conn_request, denied, form or ReasonForm(), rejects_only)
 
 
 def for_operators(user: Person, conn_request: ConnectionRequest) -> ForOperators | None:

@@ -190,7 +190,7 @@ def top_of(found: Read, step: NextStep) -> list[Section]:
 def sections_of(found: Read, sent: Sent) -> Iterator[Section]:
     """In one order for every state: nothing moves while somebody reads, whether the page follows or is loaded again."""
     user, row, facts = found.user, found.row, found.facts
-    yield Section("not-sent", "" if actions.awaits_decision_of(user, row) else sent.typed)
+    yield Section("not-sent", "" if permissions.can_decide(user, row) else sent.typed)
     yield Section("evidence", found.noticed)
     yield Section("for-operators", actions.for_operators(user, row))
     tells = found.noticed is not None and found.noticed.tested is not None
