@@ -95,7 +95,10 @@ def offers(paths: Iterable[str]) -> dict[str, Offer]:
     return {path: _read(_SOURCES[path], fresh.get(_SOURCES[path].kind, _NEVER)) for path in wanted}
 
 
-_CLOSED = "The access rules open no destination to you: ask an administrator to add you to a group of one."
+CLOSED = (
+    "The access rules open no destination to you, so you cannot ask for a connection. Ask an administrator to add you "
+    "to a group that may."
+)
 
 
 def open_to(may_ask: MayAsk, offers: Mapping[str, Offer]) -> dict[str, Offer]:
@@ -103,12 +106,22 @@ def open_to(may_ask: MayAsk, offers: Mapping[str, Offer]) -> dict[str, Offer]:
     if may_ask == EVERYTHING:
         return dict(offers)
     found = {path: replace(one, options=tuple(_open(may_ask, path, one))) for path, one in offers.items()}
-    places = found["group_id"]
-    if places.known and offers["group_id"].options:
-        if not places.options:
-            found["group_id"] = replace(places, note=f"{_CLOSED} {places.note}".strip())
-        found["service"] = _services_for(found["service"], [may_ask.services(one.id) for one in places.options])
+    if (taken := _taken(may_ask, offers["group_id"])) is not None:
+        services = tuple(one for one in found["service"].options if one.id in taken)
+        found["service"] = replace(found["service"], options=services)
     return found
+
+
+def services_taken(may_ask: MayAsk) -> Services:
+    """Those that may be asked for into some destination; none where all of them are closed."""
+    return None if may_ask == EVERYTHING else _taken(may_ask, _read(_SOURCES["group_id"]))
+
+
+def _taken(may_ask: MayAsk, places: Offer) -> Services:
+    if not (places.known and places.options):
+        return None  # what there is to be closed is not known
+    allowed = [may_ask.services(one.id) for one in places.options]
+    return None if None in allowed else frozenset().union(*(services for services in allowed if services))
 
 
 def services_open_to(may_ask: MayAsk) -> list[Service]:
@@ -123,14 +136,6 @@ def _open(may_ask: MayAsk, path: str, offered: Offer) -> Iterator[Option]:
         place = option.id if path == "group_id" else option.group if path != "service" else ""
         if not place or may_ask.is_open(place):
             yield option
-
-
-def _services_for(offered: Offer, allowed: Sequence[Services]) -> Offer:
-    """Those that some destination takes."""
-    if None in allowed:
-        return offered
-    taken = frozenset(service for services in allowed for service in services or ())
-    return replace(offered, options=tuple(one for one in offered.options if one.id in taken))
 
 
 def _read(source: _Source, fresh: catalog.Freshness | None = None) -> Offer:

@@ -78,6 +78,8 @@ class RequestForm(forms.Form):
         self.data = {CARD: text_of(self.suggests_card), **self.data}
         told = offers(field.path for field in FIELDS)
         self.offers, self._all_services = open_to(may_ask, told), told["service"]
+        # Whether there are destinations, and none is open to whoever fills the form.
+        self.is_closed = bool(told["group_id"].options) and not self.offers["group_id"].options
         self.of_offers = fitting(self.offers)
         self.rules: tuple[Rule, ...] = (*RULES, *self.of_offers, *self.config.rules)
         self.of_request = tuple(field for field in FIELDS if not field.constant)

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from connections import catalog, limits, permissions
 from connections.forms import batch as tables
 from connections.forms.batch import Row, Table, TableForm, TooLargeTable, Unreadable
+from connections.forms.offers import CLOSED, services_taken
 from connections.forms.typed_text import NUL_SIGN, in_sight, one_line_end
 from connections.models import ConnectionRequest
 from connections.permissions import Denied
@@ -93,6 +94,7 @@ class Sheet:
     unreadable: str = ""
     notes: list[str] = field(default_factory=list)
     is_too_large: bool = False
+    is_closed: bool = False  # no destination is open to the reader
 
     @property
     def digest(self) -> str:
@@ -299,6 +301,9 @@ def _file(request: HttpRequest, sheet: Sheet) -> HttpResponse:
 
 
 def _show(request: HttpRequest, sheet: Sheet) -> HttpResponse:
+    sheet.is_closed = services_taken(permissions.may_ask(request.user)) == frozenset()
+    if sheet.is_closed:
+        sheet.notes.append(CLOSED)
     try:
         permissions.check_can_file(queries.reader(request))
     except Denied as denied:

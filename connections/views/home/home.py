@@ -11,6 +11,7 @@ from django.views.decorators.http import require_safe
 
 from connections import limits, permissions
 from connections.context_processors import WAITING
+from connections.forms.offers import CLOSED, services_taken
 from connections.models import BreakerReason, CircuitBreaker, ConnectionRequest, Handover
 from connections.permissions import Person
 from connections.states import Status
@@ -41,10 +42,13 @@ ASKING = ("first", "tiles", "presets")  # parts of the page that lead to the for
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    presets = prefill.offered(lambda: permissions.may_ask(request.user))
-    context = _waiting(request) | {"figures": kept.figures(), "tiles": kept.services(), "presets": presets}
-    asks = not permissions.reads_only(request.user)
-    shown = [name for name in _sections(context) if asks or name not in ASKING]
+    may_ask = permissions.may_ask(request.user)
+    taken, reads_only = services_taken(may_ask), permissions.reads_only(request.user)
+    context = _waiting(request) | {"figures": kept.figures(request.user), "tiles": kept.services(taken)}
+    context["presets"] = prefill.offered(lambda: may_ask)
+    context["closed"] = CLOSED if taken == frozenset() and not reads_only else ""
+    context["asks"] = not (reads_only or context["closed"])
+    shown = [name for name in _sections(context) if context["asks"] or name not in ASKING]
     context["sections"] = [f"connections/home/_{name}.html" for name in shown]
     return render(request, "connections/home/home.html", context)
 

@@ -6,9 +6,11 @@ from statistics import median
 
 from django.db.models import F
 
+from connections import permissions
 from connections.catalog.search import popular
 from connections.models import CatalogEntry, ConnectionRequest, Kind, ServiceRule, Stance
 from connections.models.capped_count import in_words
+from connections.permissions import Person, Services
 from connections.states import Status
 from connections.views.history.pickers import names_in_use
 
@@ -16,12 +18,40 @@ KEPT = 60  # seconds
 COUNTED = 999
 SAMPLE = 100  # the newest requests that a median or a rate is taken from
 SHOWN = 8  # services to begin with
+LOOKED_AT = 200  # services, of which a reader may ask for some
+_WAITING, _ON_THEIR_WAY = "waiting for a decision", "on their way to Fivetran"
 _QUEUE = (Status.APPROVED, Status.CLAIMED, Status.SENDING)
 
 
-def figures() -> list[tuple[str, str]]:
-    """(number, what it says)"""
-    return _figures(int(time.monotonic() // KEPT))
+def figures(user: Person) -> list[tuple[str, str]]:
+    """(number, what it says); what waits is counted of what `user` sees."""
+    minute = int(time.monotonic() // KEPT)
+    kept = _figures(minute)
+    if permissions.sees_everything(user):
+        return kept
+    own = _own(_Reader(user), minute)
+    return [(own.get(words, number), words) for number, words in kept]
+
+
+class _Reader:
+    """Alike for every request within one log-in."""
+
+    def __init__(self, user: Person) -> None:
+        self.user, self.key = user, (user.pk, getattr(user, "last_login", None))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Reader) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+
+@lru_cache(maxsize=256)
+def _own(reader: _Reader, _minute: int) -> dict[str, str]:
+    open_rows = permissions.visible_to(reader.user).filter(status__in=(Status.PENDING, *_QUEUE))
+    found = list(open_rows.order_by().values_list("status", flat=True)[: COUNTED + 1])
+    waiting = sum(status == Status.PENDING for status in found)
+    return {_WAITING: in_words(waiting, COUNTED), _ON_THEIR_WAY: in_words(len(found) - waiting, COUNTED)}
 
 
 @lru_cache(maxsize=2)
@@ -32,9 +62,9 @@ def _figures(_minute: int) -> list[tuple[str, str]]:
     ends = list(requests.filter(status__in=(Status.CREATED, Status.FAILED)).values_list("status", flat=True)[:SAMPLE])
     created = sum(status == Status.CREATED for status in ends)
     return [
-        (_count(Status.PENDING), "waiting for a decision"),
+        (_count(Status.PENDING), _WAITING),
         (span(median(waits)) if waits else "—", "usual time to a decision"),
-        (_count(*_QUEUE), "on their way to Fivetran"),
+        (_count(*_QUEUE), _ON_THEIR_WAY),
         (f"{round(100 * created / len(ends))} %", f"of the last {len(ends)} were created")
         if ends
         else ("—", "created"),
@@ -52,9 +82,10 @@ def span(seconds: float) -> str:
     return f"{round(seconds / 3600)} h" if seconds < 2 * 86400 else f"{round(seconds / 86400)} days"
 
 
-def services() -> tuple[tuple[str, str], ...]:
-    """(service, name): what the company recommends, then what it uses, then what most companies do."""
-    return _services(int(time.monotonic() // KEPT))
+def services(taken: Services) -> list[tuple[str, str]]:
+    """(service, name): what the company recommends, then what it uses, then what most companies do; of `taken`."""
+    found = _services(int(time.monotonic() // KEPT))
+    return [(one, name) for one, name in found if taken is None or one in taken][:SHOWN]
 
 
 @lru_cache(maxsize=2)
@@ -63,6 +94,6 @@ def _services(minute: int) -> tuple[tuple[str, str], ...]:
     recommended = [service for service, stance in stances.items() if stance == Stance.RECOMMENDED]
     used = [service for service, _ in names_in_use(0, False, minute)[0]]
     wanted = [one for one in dict.fromkeys((*recommended, *used, *popular())) if stances.get(one) != Stance.DENIED]
-    known = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id__in=wanted[: 3 * SHOWN])
+    known = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id__in=wanted[:LOOKED_AT])
     names = dict(known.values_list("fivetran_id", "name"))
-    return tuple((one, names[one]) for one in wanted if one in names)[:SHOWN]
+    return tuple((one, names[one]) for one in wanted if one in names)

@@ -11,6 +11,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from connections import limits, permissions, workflow
 from connections.forms import Purpose, RequestForm
+from connections.forms.offers import CLOSED
 from connections.models import ConnectionRequest, StaleRow
 from connections.permissions import Denied
 from connections.states import Status
@@ -213,6 +214,9 @@ def _say_taken(page: Page, form: RequestForm, holder: ConnectionRequest) -> None
 
 
 def _show(request: HttpRequest, page: Page, form: RequestForm, gallery: Gallery | None = None) -> HttpResponse:
+    page.is_closed = form.is_closed
+    if page.is_closed:
+        page.banners.append(CLOSED)
     if page.edited is None and not page.posted:
         try:
             permissions.check_can_file(page.by, page.preset)

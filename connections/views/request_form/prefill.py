@@ -53,6 +53,7 @@ class Page:
     token: uuid.UUID = field(default_factory=uuid.uuid4)
     banners: list[str] = field(default_factory=list)
     posted: bool = False
+    is_closed: bool = False  # no destination is open to `by`
 
     @cached_property
     def may_ask(self) -> permissions.MayAsk:
@@ -108,7 +109,8 @@ class Page:
         # A dry run tests what is stored, and of what was submitted nothing is stored before it is submitted again:
         # the form then says so, and leads to the test of the request as it is.
         of_draft = [("draft", "Save draft", "Saving…"), ("test", "Test request", "Saving…")] if self.is_draft else []
-        return [submit, *((name, words, "btn-outline-secondary", busy) for name, words, busy in of_draft)]
+        others = [(name, words, "btn-outline-secondary", busy) for name, words, busy in of_draft]
+        return others if self.is_closed else [submit, *others]
 
     @property
     def hidden(self) -> list[tuple[str, object]]:
@@ -200,13 +202,21 @@ def new_form(request: HttpRequest, page: Page) -> RequestForm:
         return _form_of_existing(connection_id, page)
     fixed = presets.imposed(page.preset).items()
     refused = [name for name, text in fixed if tidy(name, query.get(name, "")) not in ("", text)]
-    begun = {**presets.beginning(page.preset), **query}
+    begun = {**_begun(page), **query}
     form = RequestForm.from_link(presets.laid_over(begun, page.preset), page.may_ask)
     if refused:
         labels = ", ".join(str(form.fields[name].label) for name in refused if name in form.fields)
         page.banners.append(f"The preset “{page.preset}” decides these, whatever the link says: {labels}.")
     presets.lock(form, page.preset)
     return form
+
+
+def _begun(page: Page) -> dict[str, str]:
+    """What the preset fills in, without a destination that is merely proposed and closed to the reader."""
+    begun = presets.beginning(page.preset)
+    if not page.may_ask.is_open(begun.get("group_id", ""), begun.get("service", "")):
+        begun.pop("group_id", None)
+    return begun
 
 
 def _read_once(request: HttpRequest, page: Page) -> dict[str, str]:
