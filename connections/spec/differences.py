@@ -1,9 +1,10 @@
 """What changed between two states of something, field by field, as the record keeps it."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any, TypedDict
 
-from connections.spec.payloads import MASK, is_secret
+from connections.spec.payloads import MASK, is_secret, masked, secrets_of
 
 LONGEST = 500  # characters of a value that is kept
 MOST = 300  # fields
@@ -44,9 +45,16 @@ def _kept(name: str, values: Mapping[str, Any]) -> Any:
     value = values.get(name)
     if value in (None, ""):
         return ""
-    if any(is_secret(part) for part in name.split(".")):
+    known = secrets_of(str(values.get("service") or ""))
+    if any(part in known or is_secret(part) for part in name.split(".")):
         return MASK
     if isinstance(value, bool | int | float):
         return value
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = _in_words(masked({"": value})[""])
     return text if len(text) <= LONGEST else f"{text[: LONGEST - 1]}…"
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list) and not any(isinstance(one, list | dict) for one in value):
+        return ", ".join(map(str, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

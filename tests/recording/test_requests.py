@@ -112,6 +112,17 @@ def test_a_refused_export_is_none(as_user: Callable[[str], Client]) -> None:
         ({"a": {"b": 1, "c": 2}}, {"a": {"b": 1}}, [("a.c", 2, "")]),
         ({"a": ["x", "y"]}, {"a": ["x"]}, [("a", "x, y", "x")]),
         ({"config.token": "t1"}, {"config.token": "t2"}, [("config.token", "******", "******")]),
+        (
+            {},
+            {"config.x": [{"name": "a", "password": "hunter2"}, {"b": [{"api_key": "k"}]}]},
+            [("config.x", "", '[{"name": "a", "password": "******"}, {"b": [{"api_key": "******"}]}]')],
+        ),
+        ({}, {"a": [["x", "y"], 1]}, [("a", "", '[["x", "y"], 1]')]),
+        (  # no name of a secret, but Fivetran says that it is one for this service
+            {"service": "auth0", "config.audience": "1", "values": {"config.audience": "1"}},
+            {"service": "auth0", "config.audience": "2", "values": {"config.audience": "2"}},
+            [("config.audience", "******", "******"), ("values.config.audience", "******", "******")],
+        ),
         ({"a": "x" * 600}, {"a": ""}, [("a", "x" * 499 + "…", "")]),
     ],
 )
