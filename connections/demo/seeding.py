@@ -2,6 +2,7 @@
 
 import heapq
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -14,7 +15,7 @@ from django.contrib.sessions.models import Session
 from django.core.management.base import CommandError
 from django.core.management.color import no_style
 from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
@@ -25,12 +26,14 @@ from connections.demo.company import COLLEAGUES
 from connections.demo.management.commands.seed_demo import PEOPLE
 from connections.demo.verbs import Verbs, key_of
 from connections.fivetran import configured
-from connections.models import ConnectionRequest, Kind
+from connections.models import ConnectionRequest, Event, EventSeal, Kind
 from connections.states import Status
 from connections.worker import sync_history
 from portal.environment import is_loopback
 
 _SEED = 1
+_RECORD = (EventSeal, Event)
+_HIRED = 46  # working days ago: before anything is asked for
 _QUICK = {"create_seconds": 0.0, "test_seconds": 0.0, "first_sync_seconds": 0.0, "id_seed": _SEED}
 
 
@@ -56,10 +59,13 @@ def seed() -> int:
     """Make the demo's data; returns the number of requests. Raises CommandError where it must not be made."""
     if reason := why_not():
         raise CommandError(reason)
-    people = company.hire()
-    company.make_rules()
     _make_room()
+    # Accounts were made before there was anything to ask for: a record begins weeks ago, or its times go back.
+    _empty(_RECORD)
     with sandbox_control.changed_settings(**_QUICK, behind_seconds=0.0), clock.put_back() as now:
+        now.set(_moment(datetime.now(UTC), _HIRED, "07:00"))
+        people = company.hire()
+        company.make_rules()
         _tell(_turns(Verbs(people)), now)
     worker.run("observe")
     for pk in sync_history.due().values_list("request_id", flat=True):
@@ -67,6 +73,7 @@ def seed() -> int:
     refresh_kind(configured.client(), Kind.CONNECTION)
     company.leave(people)
     hold_in_place()
+    worker.run("seal")  # or whoever verifies the record within the first seconds is told of events without a seal
     return ConnectionRequest.objects.count()
 
 
@@ -151,20 +158,19 @@ def clear() -> None:
     accounts = ConnectionRequest.objects.exclude(approved_account="").values_list("approved_account", flat=True)
     if real := sorted({root for root, *_ in map(str.split, accounts) if not is_loopback(root)}):
         raise CommandError(f"There are requests that were approved for {real[0]}: nothing was deleted.")
-    _empty_tables()
+    _empty([*apps.get_app_config("connections").get_models(include_auto_created=True), Session])
+    User.objects.filter(username__in=[*PEOPLE, *COLLEAGUES]).delete()
+    _empty(_RECORD)  # that they went stands there
     sandbox_control.tell("DELETE", "connections")
     shutil.rmtree(Path(settings.EMAIL_FILE_PATH or "/nonexistent"), ignore_errors=True)
 
 
-def _empty_tables() -> None:
+def _empty(tables: Iterable[type[Model]]) -> None:
     # The one place that empties the record, for which its triggers have to go for a moment.
-    models = apps.get_app_config("connections").get_models(include_auto_created=True)
-    tables = [*(model._meta.db_table for model in models), Session._meta.db_table]
+    names = [model._meta.db_table for model in tables]
     record = import_module("connections.migrations.0038_seal")
     editor = connection.schema_editor()
     with transaction.atomic():
         record.drop_triggers(None, editor)
-        connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), tables, reset_sequences=True))
+        connection.ops.execute_sql_flush(connection.ops.sql_flush(no_style(), names, reset_sequences=True))
         record.create_triggers(None, editor)
-    with transaction.atomic():
-        User.objects.filter(username__in=[*PEOPLE, *COLLEAGUES]).delete()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
@@ -142,7 +143,7 @@ def test_the_command_exits_with_status_1(database_url: str) -> None:
     events = write(30)
     worker.run("seal")
     env = {**os.environ, "DATABASE_URL": database_url, "DJANGO_SETTINGS_MODULE": "tests.settings"}
-    command = [sys.executable, "manage.py", "verify_audit", "--skip-checks"]
+    command = [sys.executable, "manage.py", "verify_audit"]
     run = subprocess.run(command, env=env, cwd=processes.ROOT, capture_output=True, text=True, check=False)
     assert (run.returncode, run.stderr) == (0, "")
     with behind_the_back() as cursor:
@@ -151,6 +152,16 @@ def test_the_command_exits_with_status_1(database_url: str) -> None:
     assert (run.returncode, run.stdout) == (1, "")
     assert run.stderr.startswith(f"position 5: event {events[4].pk}: was changed: address\n")
     assert "\nand 6 more\nCommandError: The record is broken, first at position 5. Read: 30 sealed" in run.stderr
+
+
+def test_without_a_record_the_command_says_so(tmp_path: Path) -> None:
+    env = {"PATH": os.environ["PATH"], "SECRET_KEY": "x" * 50, "DATABASE_URL": f"sqlite:///{tmp_path / 'none.sqlite3'}"}
+    command = [sys.executable, "manage.py", "verify_audit"]
+    run = subprocess.run(command, env=env, cwd=processes.ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1 and run.stderr.startswith("CommandError: Nothing was verified: the database has no")
+    del env["SECRET_KEY"]
+    run = subprocess.run(command, env=env, cwd=processes.ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 1 and run.stderr.startswith("portal: SECRET_KEY is not set")
 
 
 # --- the triggers ---

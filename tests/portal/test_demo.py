@@ -121,6 +121,16 @@ def test_it_opens_on_a_company_at_work(trial: tuple[Process, dict[str, str]]) ->
     assert 'data-status="unknown"' in page and 'data-status="expired"' in page
 
 
+def test_its_record_is_whole(trial: tuple[Process, dict[str, str]]) -> None:
+    """As docs/demo.md says: with the demo's key and nothing else."""
+    _, env = trial
+    names = ("PATH", "DATABASE_URL")
+    given = {name: env[name] for name in names} | {"SECRET_KEY_FILE": f"{env['DEMO_DATA']}/secret_key"}
+    command = [sys.executable, "manage.py", "verify_audit"]
+    found = subprocess.run(command, env=given, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert found.returncode == 0 and found.stdout.startswith("The record is whole"), found.stdout + found.stderr
+
+
 def test_what_is_on_its_way_is_held_in_place(trial: tuple[Process, dict[str, str]]) -> None:
     """Longer than a claim lasts without a worker."""
     _, env = trial
