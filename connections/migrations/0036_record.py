@@ -17,6 +17,7 @@ import portal.caller
 NEW_KINDS = (
     *("edited", "reassigned", "draft_shared", "draft_unshared"),
     *("logged_in", "log_in_refused", "logged_out", "second_factor_changed", "account_changed"),
+    *("sending_paused", "sending_resumed", "work_paused", "work_resumed", "catalog_asked_for", "mail_tried_again"),
     *("exported", "rule_changed", "policy_changed", "rights_changed", "erased"),
 )
 
@@ -133,11 +134,17 @@ class Migration(migrations.Migration):
                     ("reassigned", "Reassigned"),
                     ("draft_shared", "Shared"),
                     ("draft_unshared", "Unshared"),
+                    ("mail_tried_again", "Mail Tried Again"),
                     ("logged_in", "Logged In"),
                     ("log_in_refused", "Log In Refused"),
                     ("logged_out", "Logged Out"),
                     ("second_factor_changed", "Second Factor Changed"),
                     ("account_changed", "Account Changed"),
+                    ("sending_paused", "Sending Paused"),
+                    ("sending_resumed", "Sending Resumed"),
+                    ("work_paused", "Work Paused"),
+                    ("work_resumed", "Work Resumed"),
+                    ("catalog_asked_for", "Catalog Asked For"),
                     ("exported", "Exported"),
                     ("rule_changed", "Rule Changed"),
                     ("policy_changed", "Policy Changed"),

@@ -59,12 +59,18 @@ class EventKind(StrEnum):
     REASSIGNED = "reassigned"
     SHARED = "draft_shared"
     UNSHARED = "draft_unshared"
+    MAIL_TRIED_AGAIN = "mail_tried_again"
     # What concerns no request, or many.
     LOGGED_IN = "logged_in"
     LOG_IN_REFUSED = "log_in_refused"
     LOGGED_OUT = "logged_out"
     SECOND_FACTOR_CHANGED = "second_factor_changed"
     ACCOUNT_CHANGED = "account_changed"  # its name, its addresses, its password, and by whom it is let in
+    SENDING_PAUSED = "sending_paused"
+    SENDING_RESUMED = "sending_resumed"
+    WORK_PAUSED = "work_paused"  # of one kind
+    WORK_RESUMED = "work_resumed"
+    CATALOG_ASKED_FOR = "catalog_asked_for"
     EXPORTED = "exported"
     RULE_CHANGED = "rule_changed"
     POLICY_CHANGED = "policy_changed"

@@ -153,8 +153,10 @@ def gave_up() -> QuerySet[Notice]:
     return unsent.select_related("request").order_by("-pk")
 
 
-def again(notice: Notice, _by: User) -> None:
-    gave_up().filter(pk=notice.pk).update(tries=0, next_try_at=Now())
+def again(notice: Notice, by: User) -> None:
+    if gave_up().filter(pk=notice.pk).update(tries=0, next_try_at=Now()):
+        why = f"{notice.get_kind_display()}."
+        Event.objects.note(notice.request, EventKind.MAIL_TRIED_AGAIN, actor=Actor.OPERATOR, by=by, detail={"why": why})
 
 
 def send_due(limit: int = 100, seconds: float = SENDING_SECONDS) -> int:

@@ -59,7 +59,7 @@ def close(attempt: Attempt, result: Answer | FivetranError) -> None:
     attempt.save()
 
 
-def record(
+def recorded(
     conn_request: ConnectionRequest,
     call: Attempt.Call,
     ask: Callable[[], Answer],

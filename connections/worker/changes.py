@@ -156,13 +156,13 @@ def send(held: Claim) -> None:
     connection_id, limit = str(conn_request.connection_id), held.started + START_SECONDS
     if change.attempts_used > retry.MAX_ATTEMPTS:
         ask = partial(client.get_connection, connection_id)
-        call.record(conn_request, Attempt.Call.STATUS, ask, partial(_looked, held), read=True)
+        call.recorded(conn_request, Attempt.Call.STATUS, ask, partial(_looked, held), read=True)
     elif change.kind == ChangeKind.DELETE:
         ask = partial(client.delete_connection, connection_id, give_up_at=limit)
-        call.record(conn_request, Attempt.Call.DELETE, ask, partial(_sent, held))
+        call.recorded(conn_request, Attempt.Call.DELETE, ask, partial(_sent, held))
     else:
         ask = partial(client.update_connection, connection_id, change.body, give_up_at=limit)
-        call.record(conn_request, Attempt.Call.CHANGE, ask, partial(_sent, held))
+        call.recorded(conn_request, Attempt.Call.CHANGE, ask, partial(_sent, held))
 
 
 def _sent(held: Claim, result: Answer | FivetranError) -> None:

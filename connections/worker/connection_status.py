@@ -73,7 +73,7 @@ def check_connection(request_id: int) -> Sequence[Message]:
         return client.get_connection(str(conn_request.connection_id))
 
     try:
-        call.record(conn_request, Attempt.Call.STATUS, ask, partial(_store, connection), read=True)
+        call.recorded(conn_request, Attempt.Call.STATUS, ask, partial(_store, connection), read=True)
     except _OtherAccount:
         mine.update(check_due_at=None)  # every connection of another account is absent from this one
         return ()

@@ -87,7 +87,7 @@ def _run(held: Claim[Connection]) -> bool:
             trust_fingerprints=bool(body.get("trust_fingerprints")),
         )
 
-    return call.record(conn_request, Attempt.Call.TESTS, ask, partial(_store, held)) is not False
+    return call.recorded(conn_request, Attempt.Call.TESTS, ask, partial(_store, held)) is not False
 
 
 def _store(held: Claim[Connection], result: Answer | FivetranError) -> bool:

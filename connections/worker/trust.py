@@ -53,7 +53,7 @@ def send_trust(trust_id: int) -> Sequence[Message]:
         return ()
     approve = client.approve_certificate if row.kind == "certificate" else client.approve_fingerprint
     ask = partial(approve, str(conn_request.connection_id), row.hash, row.proof)
-    return call.record(conn_request, Attempt.Call.TRUST, ask, partial(_store, held)) or ()
+    return call.recorded(conn_request, Attempt.Call.TRUST, ask, partial(_store, held)) or ()
 
 
 def _store(held: Claim[Trust], result: Answer | FivetranError) -> Sequence[Message]:

@@ -8,8 +8,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from connections import permissions, tasks
-from connections.models import CircuitBreaker, ConnectionRequest, StaleRow
+from connections.models import About, CircuitBreaker, ConnectionRequest, Event, EventKind, StaleRow
 from connections.models.capped_count import in_words
+from connections.states import Actor
 
 log = logging.getLogger(__name__)
 COUNTED = 1000  # a count beyond this reads "1,000+"
@@ -87,8 +88,12 @@ def _set_paused(by: User, name: str, *, paused: bool) -> None:
     job = _job(name)
     if paused:
         CircuitBreaker.objects.get_or_create(pk=1)
+    kind = EventKind.WORK_PAUSED if paused else EventKind.WORK_RESUMED
     with transaction.atomic():
         for row in CircuitBreaker.objects.select_for_update().filter(pk=1):
-            left = set(row.paused_jobs) | {job.name} if paused else set(row.paused_jobs) - {job.name}
+            if (job.name in row.paused_jobs) is paused:
+                return
+            left = {*row.paused_jobs} ^ {job.name}
             CircuitBreaker.objects.filter(pk=row.pk).update(paused_jobs=sorted(left))
+            Event.objects.record(kind, by=by, about=About("work", job.name, job.label), actor=Actor.OPERATOR)
     log.warning("user %s has the work %s %s", by.pk, job.name, "paused" if paused else "resumed")

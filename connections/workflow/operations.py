@@ -224,15 +224,22 @@ def pause(*, by: User, reason: str) -> bool:
     """Send nothing more to Fivetran until somebody resumes; False where it was paused already."""
     permissions.check_can_operate(by)
     CircuitBreaker.objects.get_or_create(pk=1)
-    paused = CircuitBreaker.objects.filter(pk=1, paused_at=None)
-    return paused.update(paused_at=Now(), paused_by=by, paused_reason=reason.strip()) == 1
+    not_paused = CircuitBreaker.objects.filter(pk=1, paused_at=None)
+    with transaction.atomic():
+        if not_paused.update(paused_at=Now(), paused_by=by, paused_reason=reason.strip()) != 1:
+            return False
+        Event.objects.record(EventKind.SENDING_PAUSED, by=by, reason=reason, actor=Actor.OPERATOR)
+    return True
 
 
 def resume(*, by: User) -> bool:
     """False where it was not paused."""
     permissions.check_can_operate(by)
     paused = CircuitBreaker.objects.filter(pk=1, paused_at__isnull=False)
-    resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
+    with transaction.atomic():
+        resumed = paused.update(paused_at=None, paused_by=None, paused_reason="") == 1
+        if resumed:
+            Event.objects.record(EventKind.SENDING_RESUMED, by=by, actor=Actor.OPERATOR)
     tasks.enqueue_on_commit("sweep", True)
     return resumed
 
@@ -246,6 +253,7 @@ def refresh_catalog(*, by: User) -> bool:
     if not mine.exclude(recently).update(asked_at=Now()):
         raise StaleRow("Fivetran was asked less than a minute ago. Wait a moment before you ask again.")
     if tasks.enqueue("refresh_catalog"):
+        Event.objects.record(EventKind.CATALOG_ASKED_FOR, by=by)
         return True
     mine.update(asked_at=row.asked_at)
     return False
