@@ -12,6 +12,7 @@ from connections.models import ChangeKind, Event, EventKind, Team
 from connections.spec.differences import changed_fields
 from connections.states import Status
 from tests import factories
+from tests.views.test_request_page import poll_url
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
 
@@ -97,6 +98,38 @@ def test_each_export_is_an_event_with_filters_and_rows(as_user: Callable[[str], 
     for path, form in (("export/", "page"), ("connection.tf", "tf")):
         assert auditor.get(f"/requests/{conn_request.pk}/{path}").status_code == 200
         assert conn_request.events.latest("pk").detail == {"format": form, "rows": 1}
+
+
+def test_looking_at_a_copy_is_for_the_record_alone(as_user: Callable[[str], Client], cast: dict[str, User]) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    page = f"/requests/{conn_request.pk}/"
+    reader, auditor = as_user("requester"), as_user("auditor")
+
+    def seen() -> tuple[str | None, str]:
+        text = body_of_page(reader.get(page))
+        return poll_url(text), text.partition('id="timeline-heading"')[2].partition("</ol>")[0]
+
+    before = seen()
+    for path in ("export/", "export/", "connection.json"):
+        assert auditor.get(page + path).status_code == 200
+    assert seen() == before and "Submitted for approval" in before[1]
+    told = body_of_page(auditor.get(f"/audit/?request={conn_request.pk}&kind=exported"))
+    assert told.count("data-event=") == 3
+
+
+def body_of_page(answer: Any) -> str:
+    return str(answer.content.decode())
+
+
+def test_asking_for_the_head_of_an_export_is_no_export(as_user: Callable[[str], Client], cast: dict[str, User]) -> None:
+    conn_request = factories.submitted(cast["requester"])
+    auditor = as_user("auditor")
+    own = f"/requests/{conn_request.pk}"
+    for path in (f"{own}/export/", f"{own}/connection.sh", "/requests/export.csv", "/requests/export.json"):
+        assert auditor.head(path).status_code == 200
+    for path in ("/audit/export.csv", "/audit/export.json"):
+        assert auditor.head(path).status_code == 200
+    assert not Event.objects.filter(kind=EventKind.EXPORTED).exists()
 
 
 def test_a_refused_export_is_none(as_user: Callable[[str], Client]) -> None:

@@ -75,7 +75,8 @@ def filtered_chunks(request: HttpRequest, form: str, *more: str) -> Iterator[lis
 def _record(request: HttpRequest, form: str, rows: int, query: str) -> None:
     about = About("page", request.path, "Requests")
     by = permissions.logged_in(request.user)
-    workflow.record_export(by=by, about=about, form=form, rows=rows, filters=query.removesuffix("?"))
+    if request.method == "GET":  # HEAD takes nothing along
+        workflow.record_export(by=by, about=about, form=form, rows=rows, filters=query.removesuffix("?"))
 
 
 _FORMULA = frozenset("=+-@＝＋－＠")

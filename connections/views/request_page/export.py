@@ -110,7 +110,8 @@ def download(request: HttpRequest, pk: int, kind: str) -> HttpResponse:
 
 
 def _record(request: HttpRequest, conn_request: ConnectionRequest, form: str) -> None:
-    workflow.record_export(by=permissions.logged_in(request.user), about=conn_request, form=form)
+    if request.method == "GET":  # HEAD takes nothing along
+        workflow.record_export(by=permissions.logged_in(request.user), about=conn_request, form=form)
 
 
 def _asked(request: HttpRequest, conn_request: ConnectionRequest) -> Asked:

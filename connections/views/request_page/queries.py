@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import TypeVar, cast
 
 from django.contrib.auth.models import User
-from django.db.models import Max, OuterRef, QuerySet, Subquery
+from django.db.models import Max, OuterRef, Q, QuerySet, Subquery
 from django.db.models.fields.json import KT
 from django.http import Http404, HttpRequest
 from django.shortcuts import get_object_or_404
@@ -19,6 +19,7 @@ from connections.models import (
     ConnectionChange,
     ConnectionRequest,
     Event,
+    EventKind,
     Handover,
     Kind,
     Observation,
@@ -32,6 +33,8 @@ from connections.states import CHANGE_OPEN
 Subject = TypeVar("Subject")
 _BREAKER = CircuitBreaker.objects.filter(pk=1)
 _BREAKER_COLUMNS = ("paused_at", "paused_jobs", "reason", "not_before")
+# Events that the timeline leaves out: others tell of the first two, and who took a copy along is for the record.
+TOLD_ELSEWHERE = (EventKind.TESTS_STORED, EventKind.DRY_RUN_ASKED, EventKind.EXPORTED)
 SHOWN_DIGEST = 16  # characters of the digest that tell one body of a request from another
 
 
@@ -57,7 +60,7 @@ def find(user: Person, pk: int, *, with_checks: bool = False) -> ConnectionReque
     )
     if not with_checks:  # 30 KB, for buttons, exports and an open page that shows the present state
         rows = rows.defer("dry_run__checks")
-    latest = Event.objects.filter(request=OuterRef("pk")).order_by().values("request")
+    latest = Event.objects.filter(~Q(kind=EventKind.EXPORTED), request=OuterRef("pk")).order_by().values("request")
     changes = ConnectionChange.objects.filter(request=OuterRef("pk")).order_by("-pk")
     attempt = Attempt.objects.filter(request=OuterRef("pk")).order_by().values("request")
     rows = rows.annotate(

@@ -16,7 +16,7 @@ from connections.spec import characters
 from connections.spec.fields import BY_PATH
 from connections.states import Actor, Status
 from connections.views import labels
-from connections.views.request_page import compare_runs
+from connections.views.request_page import compare_runs, queries
 
 MOST = 200  # entries of each kind that a page shows
 MOST_RUNS = 20
@@ -24,7 +24,6 @@ MOST_PASSED = 5  # tests that passed which are shown one by one
 
 _ACTORS: dict[str, str] = {Actor.WORKER: "the portal", Actor.SWEEPER: "the portal", Actor.RECONCILER: "the portal"}
 _ROUTINE = frozenset(Attempt.Call) - {Attempt.Call.CREATE, Attempt.Call.LOOK_UP}
-_TOLD_ELSEWHERE = (EventKind.TESTS_STORED, EventKind.DRY_RUN_ASKED)
 _WHY = {
     "NotSent": "Fivetran was not reached; nothing was sent.",
     "RateLimited": "Fivetran asked us to wait.",
@@ -142,7 +141,7 @@ def rank(status: str) -> int:
 
 def entries(conn_request: ConnectionRequest, attempts: Iterable[Attempt], runs: Iterable[Run]) -> list[Entry]:
     # At the same moment the move comes before the call that it led to.
-    events = conn_request.events.exclude(kind__in=_TOLD_ELSEWHERE).select_related("by")[:MOST]
+    events = conn_request.events.exclude(kind__in=queries.TOLD_ELSEWHERE).select_related("by")[:MOST]
     found = [(event.at, 0, event.pk, entry_of_event(event)) for event in events]
     found += [(one.started_at, 1, one.pk, entry_of_attempt(one)) for one in attempts if not is_routine(one)]
     found += [
