@@ -25,7 +25,7 @@ from portal.sign_on.models import DirectoryRole
 
 _BEFORE = "_before_it_was_saved"
 _ALL: tuple[str, ...] = ()
-_OF_ACCOUNT = ("username", "email", "password")
+_OF_ACCOUNT = ("username", "first_name", "last_name", "email", "password")
 # model -> the kind of its events, and the columns that count, or all.
 WATCHED: dict[type[Model], tuple[EventKind, tuple[str, ...]]] = {
     User: (EventKind.RIGHTS_CHANGED, ("is_active", "is_staff", "is_superuser", *_OF_ACCOUNT)),

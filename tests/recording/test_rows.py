@@ -166,6 +166,10 @@ def test_who_changed_the_name_the_address_and_the_password_of_an_account(
     person.save()
     event = last(EventKind.ACCOUNT_CHANGED)
     assert [(name, after) for name, _before, after in changed(event)] == [("email", "new@example.com")]
+    person.username, person.first_name, person.last_name = "renamed", "Eve", "Adams"
+    person.save()
+    found = [(name, after) for name, _before, after in changed(last(EventKind.ACCOUNT_CHANGED))]
+    assert found == [("username", "renamed"), ("first_name", "Eve"), ("last_name", "Adams")]
     answer = as_user("admin").post(
         f"/admin/auth/user/{person.pk}/password/",
         {"usable_password": "true", "password1": "a-Long-enough-1", "password2": "a-Long-enough-1"},
