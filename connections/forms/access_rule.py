@@ -99,7 +99,8 @@ def pictured(rule: AccessRule) -> Iterator[tuple[str, Any]]:
     """The rule in one flat picture, to be compared with another."""
     yield "name", rule.name
     yield "active", rule.active
-    yield "destinations", sorted(rule.destinations.values_list("group_id", flat=True))
+    into = rule.destinations.values_list("name", "group_id")
+    yield "destinations", sorted(f"{name} ({one})" if name else one for name, one in into)
     yield "services", sorted(rule.services.values_list("service", flat=True))
     for name, column in _RIGHTS.items():
         yield name, sorted(rule.groups.filter(**{column: True}).values_list("group__name", flat=True))

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from connections import worker, workflow
-from connections.models import About, Event, EventKind
+from connections.models import About, CatalogEntry, Event, EventKind, Kind, PortalPolicy, Preset
 from connections.models.search import Edge
 from connections.views.history.filters import cursor
 from tests import factories
@@ -78,6 +78,42 @@ def test_an_auditor_sees_who_let_it_in_what_was_seen_and_what_changed_since(
     assert "holds this body" in approved and f'href="/requests/{conn_request.pk}/export/"' in approved
     own = text(auditor.get(f"/requests/{conn_request.pk}/"))
     assert f'href="/audit/?request={conn_request.pk}"' in own and "data-changed" in own
+
+
+def test_people_are_found_by_their_real_names(auditor: Client, cast: dict[str, User]) -> None:
+    mine, other = factories.submitted(cast["requester"]), factories.submitted(cast["requester2"])
+    for query, expected in {
+        "person=Mara+Lindqvist": mine,
+        "person=lindqvist": mine,
+        "person=Mara+Weber": None,
+        "q=Mara+Lindqvist": mine,
+        "q=Jonas+google": other,
+        "q=Jonas+Lindqvist": None,
+    }.items():
+        found = ids(text(auditor.get(f"/audit/?kind=moved:pending&{query}")))
+        assert found == ([event.pk for event in expected.events.all()] if expected else []), query
+
+
+def test_fields_have_the_labels_of_their_form_and_destinations_their_names(
+    auditor: Client, cast: dict[str, User]
+) -> None:
+    CatalogEntry.objects.create(kind=Kind.GROUP, fivetran_id="calm_lantern", name="Finance", data={})
+    PortalPolicy.objects.create(pk=1, only_listed_services=True)
+    Preset.objects.create(name="Hourly", group_id="calm_lantern", values={"config.host": "a", "sync_frequency": 60})
+    rule = factories.rule("calm_lantern", ask=[cast["requester"]])
+    told = {"changed": [{"field": "requesters", "before": "", "after": "Sales"}]}
+    Event.objects.record(EventKind.RULE_CHANGED, by=cast["admin"], about=rule, detail=told)
+    page = text(auditor.get("/audit/"))
+    for words in (
+        "Offer listed services only",
+        "Groups that may ask",
+        "Finance (calm_lantern)",
+        "Values: Sync frequency",
+        f"Access rule {rule}",
+    ):
+        assert words in page, words
+    for words in ("only_listed_services", "group id", "Accessrule", "requesters"):
+        assert words not in page, words
 
 
 def test_filters(auditor: Client, cast: dict[str, User]) -> None:

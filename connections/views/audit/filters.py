@@ -18,11 +18,12 @@ from connections.views.history.filters import MAX_ID, Unusable, day_in, text_in
 
 # What the page calls each text, and what stands in its empty control.
 TEXTS = {
-    "person": ("Person", "user name"),
+    "person": ("Person", "name or user name"),
     "request": ("Request", "number"),
     "destination": ("Destination", "id or name"),
     "address": ("Address", "as 192.0.2.7"),
 }
+MOST_PEOPLE = 500  # whose names a search looks at
 DATES = {"after": "From", "before": "To"}
 _EDITS = Q(kind=EventKind.EDITED) | Q(
     kind=EventKind.MOVED, target=Status.PENDING, source__in=(Status.PENDING, Status.CHANGES_REQUESTED)
@@ -86,21 +87,39 @@ class Filters:
             yield Q(at__gte=datetime.combine(self.after, time(), zone))
         if self.before:
             yield Q(at__lt=datetime.combine(self.before + timedelta(days=1), time(), zone))
-        for word in self.q.split()[:8]:
+        words = self.q.split()[:8]
+        people = _people_by(words)
+        for word in words:
             yield (
                 Q(reason__icontains=word)
                 | Q(about_name__icontains=word)
                 | Q(typed_name__icontains=word)
                 | Q(request__search__contains=word.lower())
+                | _of_people(people[word])
             )
 
 
-def _about_person(username: str) -> Q:
-    """What somebody did, and what happened to their account."""
-    [person] = User.objects.filter(username__iexact=username).values_list("pk", flat=True)[:1] or [None]
-    if person is None:
-        return _of_kind(EventKind.LOG_IN_REFUSED) & Q(typed_name__iexact=username)
-    return Q(by=person) | Q(about_kind=PERSON, about_id=str(person))
+def _about_person(name: str) -> Q:
+    """What somebody did, and what happened to their account: by user name, else by every word of the real name."""
+    keys = set(User.objects.filter(username__iexact=name).values_list("pk", flat=True)[:1])
+    if keys := keys or set.intersection(*_people_by(name.split()).values()):
+        return _of_people(keys)
+    return _of_kind(EventKind.LOG_IN_REFUSED) & Q(typed_name__iexact=name)
+
+
+def _people_by(words: list[str]) -> dict[str, set[int]]:
+    """The people with each word in their real names; one statement, and none without a word."""
+    condition = Q(pk__in=())
+    for word in words:
+        condition |= Q(first_name__icontains=word) | Q(last_name__icontains=word)
+    rows = list(
+        User.objects.filter(condition).order_by("pk").values_list("pk", "first_name", "last_name")[:MOST_PEOPLE]
+    )
+    return {word: {pk for pk, *names in rows if word.lower() in " ".join(names).lower()} for word in words}
+
+
+def _of_people(keys: set[int]) -> Q:
+    return Q(by__in=keys) | Q(about_kind=PERSON, about_id__in=set(map(str, keys)))
 
 
 def _of_kind(kind: str) -> Q:

@@ -18,7 +18,7 @@ from connections.models.search import Edge
 from connections.timezones import zone_of
 from connections.views.audit import filters
 from connections.views.audit.filters import DATES, KINDS, TEXTS, Filters
-from connections.views.audit.rows import row_of
+from connections.views.audit.rows import rows_of
 from connections.views.audit.sections import sections
 from connections.views.audit.stretches import STRETCH, Page, page_of
 from connections.views.history.filters import Unusable, cursor, read_cursor
@@ -61,7 +61,7 @@ def page(request: HttpRequest) -> HttpResponse:
         "pairs": list(chosen.pairs()),
         "controls": list(controls(chosen)),
         "kinds": [(value, label, value == chosen.kind) for value, label in sorted(KINDS.items(), key=lambda k: k[1])],
-        "rows": [row_of(event) for event in found.events],
+        "rows": rows_of(found.events),
         "page": {"links": list(links(chosen, edge, found))},
         "sealed": EventSeal.objects.standing(),
         "searched_until": found.end_at,

@@ -9,7 +9,8 @@ from django.urls import reverse
 
 from connections.models import Event, EventKind
 from connections.states import Status
-from connections.views.request_page.timeline import Changed, changed_of, entry_of_event
+from connections.views.audit.fields import changed_in, destinations_in
+from connections.views.request_page.timeline import Changed, entry_of_event
 
 _WRONG = {
     "code": "The password was right, the code of the second factor was not.",
@@ -66,7 +67,13 @@ class Row:
         return " · ".join(filter(None, (fields, "what was seen" if self.seen else "")))
 
 
-def row_of(event: Event) -> Row:
+def rows_of(events: list[Event]) -> list[Row]:
+    destinations = destinations_in(events)
+    return [row_of(event, destinations) for event in events]
+
+
+def row_of(event: Event, destinations: dict[str, str]) -> Row:
+    """`destinations`: their names by id."""
     entry = entry_of_event(event)
     detail = event.detail if isinstance(event.detail, dict) else {}
     return Row(
@@ -80,7 +87,7 @@ def row_of(event: Event) -> Row:
         link=reverse("connections:request", args=[event.request_id]) if event.request_id else "",
         address=event.address,
         text=" ".join(filter(None, (entry.text, *_more(detail)))),
-        changed=changed_of(detail),
+        changed=changed_in(event, destinations),
         seen=_seen(event, detail),
         leads=_leads(event, detail),
     )

@@ -1,7 +1,7 @@
 """The timeline of a request, newest first: every move, every run of the setup tests, the calls that tell more."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import groupby
@@ -191,16 +191,17 @@ def entry_of_event(event: Event) -> Entry:
     return Entry(event.at, title, who, text, tone, event.by, machine, changed=changed_of(detail))
 
 
-def changed_of(detail: dict[str, Any]) -> list[Changed]:
+def changed_of(detail: dict[str, Any], label: Callable[[str], str] | None = None) -> list[Changed]:
     """What an event tells of fields, as people read it; nothing where its detail has another shape."""
     told = detail.get("changed")
     rows = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
     return [
-        Changed(_label(str(one.get("field", ""))), *(_words(one.get(k)) for k in ("before", "after"))) for one in rows
+        Changed((label or label_of)(str(one.get("field", ""))), *(_words(one.get(k)) for k in ("before", "after")))
+        for one in rows
     ]
 
 
-def _label(path: str) -> str:
+def label_of(path: str) -> str:
     found = BY_PATH.get(path)
     return found.label if found else path.removeprefix("config.").replace("_", " ")
 
