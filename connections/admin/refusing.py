@@ -1,13 +1,14 @@
 """Changes in the admin that would shut everybody out, or strand what waits for a decision, are refused in words."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import GroupAdmin
 from django.contrib.auth.models import Group, User
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -23,6 +24,7 @@ from connections.spec.characters import visible
 from portal.sign_on.people_admin import PeopleAdmin
 
 _MORE = "Nothing was saved."
+_LOCK = 7_207_911_164_311_552_088  # any number that nothing else in this database uses
 _UNTOLD = "relationships"  # Django's own rows between two tables, which it can only call “object (12)”
 LISTED = 20  # requests that a sentence names
 
@@ -50,9 +52,9 @@ class Refusing(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class ta
 
         if request.method != "POST":
             return show()
-        request.before = coverage.read()  # type: ignore[attr-defined]
         try:
-            with transaction.atomic():
+            with _alone() as before:
+                request.before = before  # type: ignore[attr-defined]
                 return show()
         except Undone as undone:
             request.objections = undone.lines  # type: ignore[attr-defined]
@@ -91,16 +93,26 @@ class Refusing(admin.ModelAdmin):  # type: ignore[type-arg]  # Django's class ta
             return redirect(request.get_full_path())
 
     def delete_model(self, request: HttpRequest, obj: Any) -> None:
-        with transaction.atomic():
-            before = coverage.read()
+        with _alone() as before:
             super().delete_model(request, obj)
             _object(request, before)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
-        with transaction.atomic():
-            before = coverage.read()
+        with _alone() as before:
             super().delete_queryset(request, queryset)
             _object(request, before)
+
+
+@contextmanager
+def _alone() -> Iterator[Coverage]:
+    """A transaction that waits for other administrators: otherwise two who each leave one approver leave none. Yields
+    what was before. SQLite has one writer at a time anyway.
+    """
+    with transaction.atomic():
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        yield coverage.read()
 
 
 def _object(request: HttpRequest, before: Coverage) -> None:
