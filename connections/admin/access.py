@@ -33,6 +33,12 @@ class AccessRuleAdmin(Previewing, Editable):
     )
     change_list_template = "admin/connections/about/change_list.html"
 
+    def get_fieldsets(self, request: HttpRequest, obj: AccessRule | None = None) -> Any:
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        # Django looks for what cannot be changed on the rule itself, which has rows in place of the form's fields.
+        return ((None, {"fields": ("name", "active", "shown_destinations", "shown_services", "asks", "decides")}),)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[AccessRule]:
         rules: QuerySet[AccessRule] = super().get_queryset(request)
         return rules.prefetch_related("destinations", "services", "groups__group")

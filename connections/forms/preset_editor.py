@@ -72,7 +72,8 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class t
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for path in _OWN_FIELDS:
+        # Whoever may only look at a preset gets no controls.
+        for path in (path for path in _OWN_FIELDS if path in self.fields):
             made = control(BY_PATH[path], offer(path))
             made.help_text = self.fields[path].help_text
             if hasattr(made, "keep"):

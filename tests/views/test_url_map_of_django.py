@@ -7,7 +7,7 @@ import pytest
 from allauth.socialaccount.models import SocialAccount
 from axes.models import AccessAttempt, AccessFailureLog, AccessLog
 from django.apps import apps
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 from django.contrib.auth.tokens import default_token_generator
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -190,3 +190,40 @@ def test_who_gets_which_page_of_django(world: World, addresses: dict[str, str], 
     mine = {route: codes for route, codes in TABLE.items() if route.startswith(f"{part}/")}
     found = {route: tuple(line(world, method, addresses[route]) for method in ("get", "post")) for route in mine}
     assert found == mine
+
+
+MAY = ("view", "add", "change", "delete")
+
+
+@pytest.mark.parametrize("right", MAY)
+def test_whoever_holds_one_right_of_a_model_gets_its_pages(addresses: dict[str, str], right: str) -> None:
+    """By GET and by an empty POST: what the right is for; for the rest a refusal or a redirect, and never an error."""
+    staff = User.objects.create(username="staff", is_staff=True)
+    staff.user_permissions.set(Permission.objects.filter(codename__startswith=f"{right}_"))
+    client = Client()
+    client.force_login(staff)
+    found: dict[str, dict[str, int]] = {}
+    for model, table in MODELS.items():
+        for route in table:
+            answers = [client.get(addresses[f"admin/{model}{route}"]), client.post(addresses[f"admin/{model}{route}"])]
+            assert {answer.status_code for answer in answers} <= {200, 302, 403, 404}, (model, route)
+            found.setdefault(model, {})[route] = answers[0].status_code
+    for model in ("accessrule", "preset", "servicerule", "team"):
+        codes = found[f"connections/{model}/"]
+        reads = right in ("view", "change")
+        assert codes["<path:object_id>/change/"] == (200 if reads else 403), model
+        assert codes["add/"] == (200 if right == "add" else 403), model
+        assert codes["<path:object_id>/delete/"] == (200 if right == "delete" else 403), model
+
+
+def test_who_may_only_look_at_a_rule_reads_all_of_it(world: World) -> None:
+    rule = AccessRule.objects.create(name="Finance")
+    rule.destinations.create(group_id="finance", name="Finance warehouse")
+    rule.groups.create(group=Group.objects.create(name="Sales"), may_request=True)
+    staff = User.objects.create(username="staff", is_staff=True)
+    staff.user_permissions.add(Permission.objects.get(codename="view_accessrule"))
+    client = Client()
+    client.force_login(staff)
+    page = client.get(f"/admin/connections/accessrule/{rule.pk}/change/").content.decode()
+    assert all(words in page for words in ("Finance warehouse", "every one", "Sales", "nobody"))
+    assert "<select" not in page and 'name="_save"' not in page
