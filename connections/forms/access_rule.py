@@ -9,6 +9,8 @@ from django.contrib.auth.models import Group
 
 from connections.models import AccessDestination, AccessGroup, AccessRule, AccessService, CatalogEntry, Kind
 
+# Destinations, and services, of one rule: with both and its groups a form stays below Django's limit of 1,000 fields.
+MOST = 400
 GONE = "(no longer at Fivetran)"
 _RIGHTS = {"requesters": "may_request", "approvers": "may_approve"}  # field -> column
 
@@ -26,7 +28,13 @@ class NamedField(forms.MultipleChoiceField):
 
     def __init__(self, label: str, help_text: str, *, required: bool) -> None:
         widget = FilteredSelectMultiple(label.lower(), is_stacked=False)
+        help_text = f"{help_text} At most {MOST}."
         super().__init__(label=label, help_text=help_text, required=required, widget=widget)
+
+    def validate(self, value: list[str]) -> None:
+        super().validate(value)
+        if len(value) > MOST:
+            raise forms.ValidationError(f"Choose {MOST} or fewer, and make another rule for the others.")
 
     def offer(self, known: dict[str, str], kept: dict[str, str]) -> None:
         gone = {one: f"{name} {GONE}" for one, name in kept.items() if one not in known}

@@ -84,42 +84,75 @@ class Coverage:
         """Those who may where no rule narrows it."""
         return self.approvers if right is Right.APPROVE else frozenset(self.people) - self.readers
 
+    @cached_property
+    def _rules_of(self) -> Mapping[str, tuple[Rule, ...]]:
+        found: dict[str, list[Rule]] = defaultdict(list)
+        for rule in self.rules:
+            for group_id in rule.destinations:
+                found[group_id].append(rule)
+        return {group_id: tuple(rules) for group_id, rules in found.items()}
+
+    @cached_property
+    def _let_in(self) -> dict[tuple[Right, tuple[int, ...]], frozenset[int]]:
+        return {}  # (right, the rules that count) -> people: the same for most destinations and services
+
+    def alike(self, group_id: str) -> tuple[int, ...]:
+        """The same for destinations of which the same is true, for they are in the same rules."""
+        return tuple(map(id, self._rules_of.get(group_id, ())))
+
     def let_in(self, right: Right, group_id: str, service: str = "") -> frozenset[int]:
         """The people who may do what `right` is; `service` "" is any that no rule names."""
         if group_id not in self.named:
             return frozenset() if self.closed else self.able(right)
-        groups = (rule.groups[right] for rule in self.rules if rule.is_about(group_id, service))
-        members = (self.members.get(group, frozenset()) for found in groups for group in found)
-        return self.able(right) & frozenset().union(*members)
+        rules = [rule for rule in self._rules_of[group_id] if rule.is_about(group_id, service)]
+        key = right, tuple(map(id, rules))
+        if key not in self._let_in:
+            groups = frozenset[int]().union(*(rule.groups[right] for rule in rules))
+            members = (self.members.get(group, frozenset()) for group in groups)
+            self._let_in[key] = self.able(right) & frozenset[int]().union(*members)
+        return self._let_in[key]
 
     def without(self, rule: int) -> "Coverage":
         return replace(self, rules=tuple(one for one in self.rules if one.pk != rule))
 
     def services_of(self, group_id: str) -> list[str]:
         """Those that a rule of the destination names, and "" for all others."""
-        found = {service for rule in self.rules if group_id in rule.destinations for service in rule.services}
+        found = {service for rule in self._rules_of.get(group_id, ()) for service in rule.services}
         return ["", *sorted(found)]
 
     def service_name(self, service: str) -> str:
         return self.services.get(service, service)
 
-    def shut(self) -> dict[str, str]:
+    def shut(self) -> Mapping[str, str]:
         """Destination with a rule -> why nobody can get a connection into it, in a sentence."""
-        return {group_id: why for group_id in sorted(self.named) if (why := self._why_shut(group_id))}
+        return self._shut
 
-    def _why_shut(self, group_id: str) -> str:
-        into = f"into “{self.names.get(group_id, group_id)}”"
+    @cached_property
+    def _shut(self) -> Mapping[str, str]:
+        known: dict[tuple[int, ...], tuple[str, str] | None] = {}
+        found = {}
+        for group_id in sorted(self.named):
+            alike = self.alike(group_id)
+            if alike not in known:
+                known[alike] = self._why_shut(group_id)
+            if why := known[alike]:
+                found[group_id] = (
+                    f"{why[0]} into “{self.names.get(group_id, group_id)}”: its access rules need {why[1]}."
+                )
+        return found
+
+    def _why_shut(self, group_id: str) -> tuple[str, str] | None:
+        """(who may not do what, what its rules need)."""
         asking = {service: self.let_in(Right.REQUEST, group_id, service) for service in self.services_of(group_id)}
         if not any(asking.values()):
-            return f"Nobody may ask for connections {into}: its access rules need a group with active people who may."
+            return "Nobody may ask for connections", "a group with active people who may"
         for service, askers in asking.items():
             deciding = self.let_in(Right.APPROVE, group_id, service)
             if askers and not any(deciding - {one} for one in askers):
-                nobody = "Nobody else" if deciding else "Nobody"
                 what = self.service_name(service) or "what is asked for"
-                need = "somebody else who may approve" if deciding else "somebody who may approve"
-                return f"{nobody} may approve {what} {into}: its access rules need a group with {need}."
-        return ""
+                nobody, need = ("Nobody else", "somebody else") if deciding else ("Nobody", "somebody")
+                return f"{nobody} may approve {what}", f"a group with {need} who may approve"
+        return None
 
     def stranded(self) -> list[Open]:
         """What waits for a decision that nobody may take."""
@@ -130,22 +163,39 @@ class Coverage:
         return found if one.preset_group is None else found & self.members.get(one.preset_group, frozenset())
 
     def is_open_anywhere(self) -> bool:
-        return not self.closed or any(group_id not in self.shut() for group_id in self.named)
+        return not self.closed or len(self._shut) < len(self.named)
 
 
 def read(*, without: int | None = None) -> Coverage:
     """As it is now, within the caller's transaction; or as it would be without one of the rules."""
+    people = User.objects.filter(is_active=True)
+    found = _read(people, without)
+    return replace(
+        found,
+        people={person.pk: display_name(person) for person in people},
+        readers=frozenset(who_only_read().values_list("pk", flat=True)),
+    )
+
+
+def of_decisions() -> Coverage:
+    """As it is now, of those alone who may decide: what is stranded, without everybody else."""
+    return _read(holders("approve_request"))
+
+
+def _read(people: QuerySet[User], without: int | None = None) -> Coverage:
+    """Without names, and with the groups of `people` alone."""
     members: dict[int, set[int]] = defaultdict(set)
-    for group, person in User.groups.through.objects.filter(user__is_active=True).values_list("group_id", "user_id"):
+    links = User.groups.through.objects.filter(user__in=people.order_by().values("pk"))
+    for group, person in links.values_list("group_id", "user_id"):
         members[group].add(person)
     rules, names, services = _rules(without)
     return Coverage(
         rules=rules,
         closed=PortalPolicy.objects.filter(closed_without_rule=True).exists(),
-        people={person.pk: display_name(person) for person in User.objects.filter(is_active=True)},
+        people={},
         approvers=frozenset(holders("approve_request").values_list("pk", flat=True)),
-        readers=frozenset(who_only_read().values_list("pk", flat=True)),
-        members={group: frozenset(people) for group, people in members.items()},
+        readers=frozenset(),
+        members={group: frozenset(found) for group, found in members.items()},
         open=(*_open_requests(), *_open_changes()),
         names=names,
         services=services,

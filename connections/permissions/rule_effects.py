@@ -13,8 +13,7 @@ _People = frozenset[int]
 
 def objections(before: Coverage, after: Coverage) -> list[str]:
     """Why a change must not be: what it shuts that was not shut before. What it strands is `newly_stranded`."""
-    was = before.shut()
-    found = [why for group_id, why in after.shut().items() if group_id not in was]
+    found = [why for group_id, why in after.shut().items() if group_id not in before.shut()]
     if before.is_open_anywhere() and not after.is_open_anywhere():
         found.append("Nobody could ask for any destination: first make a rule for those that are to stay open.")
     return found
@@ -40,12 +39,16 @@ class Difference:
 
 def differences(before: Coverage, after: Coverage, group_ids: Iterable[str]) -> list[Difference]:
     """For the destinations of a rule; those for which the same changes are told together."""
+    # In the same rules before and after, so the same is told of them: with their people it is worked out once.
+    same: dict[tuple[tuple[int, ...], tuple[int, ...]], list[str]] = defaultdict(list)
+    for group_id in sorted(set(group_ids)):
+        same[before.alike(group_id), after.alike(group_id)].append(group_id)
     alike: dict[tuple[Right, tuple[str, ...], _People, _People], list[str]] = defaultdict(list)
     for right in Right:
-        for group_id in sorted(set(group_ids)):
-            for services, was, now in _by_service(before, after, right, group_id):
-                alike[right, services, was, now].append(group_id)
-    return [_told(before, after, places, *key) for key, places in alike.items()]
+        for places in same.values():
+            for services, was, now in _by_service(before, after, right, places[0]):
+                alike[right, services, was, now] += places
+    return [_told(before, after, sorted(places), *key) for key, places in alike.items()]
 
 
 def _by_service(

@@ -7,6 +7,7 @@ from django.contrib.auth.models import Group, Permission, User
 from django.test import Client
 from django.urls import reverse
 
+from connections.forms.access_rule import MOST
 from connections.models import AccessRule, CatalogEntry, ConnectionRequest, Event, Kind, PortalPolicy, Preset
 from tests import factories
 
@@ -308,3 +309,13 @@ def test_what_refuses_to_be_deleted_says_what_to_do(root: Client, rule: AccessRu
     asked = factories.submitted(User.objects.get(username="ann"), group_id="elsewhere")
     page = root.get(reverse("admin:auth_user_delete", args=[asked.requester_id])).content.decode()
     assert "Take the tick from “Active”" in page and "protected related objects" not in page
+
+
+def test_the_form_says_how_many_destinations_a_rule_may_have(root: Client, groups: dict[str, Group]) -> None:
+    many = [f"place{number}" for number in range(MOST + 1)]
+    entries = (CatalogEntry(kind=Kind.DESTINATION, fivetran_id=one, name=one) for one in many)
+    CatalogEntry.objects.bulk_create(entries)
+    assert root.get(ADD).content.decode().count(f"At most {MOST}.") == 2
+    answer = root.post(ADD, filled(groups, destinations=many))
+    assert f"Choose {MOST} or fewer" in str(answer.context["errors"]) and answer.context["preview"] is None
+    assert root.post(ADD, filled(groups, destinations=many[1:])).context["preview"] is not None

@@ -130,7 +130,7 @@ def _board(failed: SettleForm | PauseForm | None = None) -> dict[str, Any]:
         ],
         "kinds": [_kind_context(kind) for kind in jobs.kinds()],
         "gave_up": [_gave_up_context(row) for row in jobs.gave_up()],
-        "undecided": [_undecided_context(one) for one in permissions.coverage.read().stranded()[:SHOWN]],
+        "undecided": [_undecided_context(one) for one in permissions.coverage.of_decisions().stranded()[:SHOWN]],
         "unsealed": unsealed if (unsealed := EventSeal.objects.standing()).late else None,
         "unknown": list(stuck.filter(status=Status.UNKNOWN)[:SHOWN]),
         "hours": hours,
