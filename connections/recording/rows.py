@@ -95,7 +95,7 @@ def linked(
     owners, targets = (others, [instance]) if reverse else ([instance], others)
     told = [_link(field.name, str(other), added=action == "post_add") for other in targets]
     kind, _ = WATCHED[type(owners[0])]
-    Event.objects.record_each(kind, by=person_calling(), about=owners, detail={"changed": told})
+    Event.objects.record_each(kind, by=person_calling(), about=owners, detail={"changed": told, **_instead()})
 
 
 def _link(field: str, name: str, *, added: bool) -> Changed:
@@ -119,10 +119,13 @@ def _record(row: Model, changed: list[Changed], *, gone: bool = False) -> None:
     kind, _ = WATCHED[type(row)]
     if isinstance(row, User) and all(one["field"] in _OF_ACCOUNT for one in changed):
         kind = EventKind.ACCOUNT_CHANGED
-    detail: dict[str, Any] = {"changed": changed} | ({"deleted": True} if gone else {})
-    if who := acting_instead():
-        detail["who"] = who
+    detail: dict[str, Any] = {"changed": changed, **_instead()} | ({"deleted": True} if gone else {})
     Event.objects.record(kind, by=by, about=getattr(row, "rule", row), detail=detail)
+
+
+def _instead() -> dict[str, str]:
+    """Who it was, where that is no account."""
+    return {"who": who} if (who := acting_instead()) else {}
 
 
 def _columns(model: type[Model]) -> list[str]:
