@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ from django.db.models.functions import Now
 from connections.models.capped_count import in_words
 from connections.models.event import PERSON, Event
 
+RANGE = 50_000  # keys in one statement
 SEALED_WITHIN = timedelta(minutes=2)
 COUNTED = 1000  # unsealed events; a count beyond this reads "1,000+"
 BEGINNING = "0" * 64  # what stands before the first digest
@@ -46,6 +47,17 @@ class EventSealManager(models.Manager["EventSeal"]):
         # The second condition says nothing new; by it PostgreSQL reads the end of the index, and not the whole table.
         sealed = self.filter(event=OuterRef("pk"), event__gt=after)
         return Event.objects.filter(~Exists(sealed), pk__gt=after).order_by("pk")
+
+    def ranges(self) -> Iterator[tuple[int, models.QuerySet[Event]]]:
+        """All events without a seal, range by range: one statement over the whole table could take longer than it may.
+        Each with the key above which it begins.
+        """
+        after = 0
+        # From each range to the next key that there is: between two of them may lie more keys than anybody can count.
+        while first := Event.objects.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True).first():
+            after, end = first - 1, first + RANGE - 1
+            yield after, self.unsealed(after).filter(pk__lte=end)
+            after = end
 
     def standing(self) -> Standing:
         last = self.last()

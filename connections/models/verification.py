@@ -100,9 +100,12 @@ class Verification:
 
 
 def _unsealed() -> Iterator[Finding]:
-    late = EventSeal.objects.unsealed().filter(at__lt=Now() - SEALED_WITHIN)
-    if count := late.count():
-        first = late[0]
+    count, first = 0, None
+    for _after, unsealed in EventSeal.objects.ranges():
+        late = unsealed.filter(at__lt=Now() - SEALED_WITHIN)
+        first = first or late.first()
+        count += late.count() if first else 0
+    if first is not None:
         yield Finding(
             f"{count} unsealed event{'s' if count > 1 else ''} older than two minutes, the first of which is event "
             f"{first.pk} of {_shown(first.at)}: no worker seals them, or they were inserted with an earlier time"

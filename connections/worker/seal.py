@@ -7,7 +7,7 @@ from datetime import timedelta
 from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
-from connections.models import Event, EventSeal
+from connections.models import EventSeal
 from connections.models.seal import BEGINNING, seal_of
 
 log = logging.getLogger(__name__)
@@ -18,7 +18,6 @@ LONGEST = 20.0  # seconds for one message; what is left then waits for the next 
 # Transactions commit in another order than they took their keys, so lower keys appear later. None is open for longer
 # than this; and should one be, the look from the beginning finds its events.
 SETTLED = timedelta(minutes=10)
-RANGE = 50_000  # keys in one statement of the look from the beginning
 _LOCK = 7_207_911_164_311_552_087  # any number that nothing else in this database uses
 
 
@@ -32,14 +31,10 @@ def seal() -> None:
 
 def seal_forgotten() -> None:
     """The look from the beginning: for events whose transaction was open for longer than SETTLED."""
-    after = 0
-    # From each range to the next key that there is: between two of them may lie more keys than anybody can count.
-    while first := Event.objects.filter(pk__gt=after).order_by("pk").values_list("pk", flat=True).first():
-        after, end = first - 1, first + RANGE - 1
-        if EventSeal.objects.unsealed(after).filter(pk__lte=end).exists():
+    for after, unsealed in EventSeal.objects.ranges():
+        if unsealed.exists():
             _seal_all(after, time.monotonic() + LONGEST)
             return
-        after = end
 
 
 def _settled_key() -> int:

@@ -11,6 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from connections import worker
 from connections.models import Event, EventKind, EventSeal
@@ -105,6 +106,23 @@ def test_a_rewritten_seal_breaks_what_comes_after_it(cast: dict[str, User]) -> N
         digest = digest_of(event, second, first.digest)
         cursor.execute(f"UPDATE connections_eventseal SET digest = '{digest}' WHERE position = 2")  # noqa: S608
     assert [position for position, _words in findings()] == [3]
+
+
+@pytest.mark.django_db
+def test_unsealed_events_are_looked_for_range_by_range() -> None:
+    write(2)
+    worker.run("seal")
+    old = datetime.now(UTC) - timedelta(minutes=5)
+    [first] = write(pk=1_000_000, at=old)
+    write(pk=5_000_000, at=old)
+    write(pk=5_000_001)  # just now: its seal may come yet
+    [(position, words)] = findings()
+    assert position is None
+    assert words.startswith(f"2 unsealed events older than two minutes, the first of which is event {first.pk} ")
+    with CaptureQueriesContext(connection) as queries:
+        findings()
+    statements = [one["sql"] for one in queries if "EXISTS" in one["sql"]]
+    assert statements and all('"id" <= ' in sql for sql in statements), "one over the whole table takes too long"
 
 
 # --- the command ---
