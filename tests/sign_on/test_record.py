@@ -55,7 +55,8 @@ def test_by_openid_connect(provider: Mock, log_in: LogIn, cast: dict[str, User])
     assert (closed["of"], closed["name"], closed["door"]) == (mia.username, mia.username, "company")
     assert closed["why"] == f"the account of user {mia.pk} is not active"
     assert (turned_back["of"], turned_back["name"]) == ("", "")
-    assert "turned back" in turned_back["why"] and "turned back" in auditors_page(cast, EventKind.LOG_IN_REFUSED)
+    page = auditors_page(cast, EventKind.LOG_IN_REFUSED)
+    assert "The provider turned the person away, or the person turned back. By the company’s log-in" in page
 
 
 def test_somebody_without_an_account_is_named_as_the_provider_names_them(

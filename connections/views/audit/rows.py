@@ -86,11 +86,16 @@ def row_of(event: Event, destinations: dict[str, str]) -> Row:
         about=_about(event),
         link=reverse("connections:request", args=[event.request_id]) if event.request_id else "",
         address=event.address,
-        text=" ".join(filter(None, (entry.text, *_more(detail)))),
+        text=" ".join(filter(None, (_sentence(entry.text), *_more(detail)))),
         changed=changed_in(event, destinations),
         seen=_seen(event, detail),
         leads=_leads(event, detail),
     )
+
+
+def _sentence(text: str) -> str:
+    """What follows begins a new one."""
+    return f"{text[0].upper()}{text[1:]}{'' if text[-1] in '.!?' else '.'}" if text else ""
 
 
 def _nobody(event: Event) -> str:
