@@ -157,6 +157,17 @@ def test_a_team_that_is_not_ones_own_is_none(robin: User, kim: User, browser: Br
     assert ConnectionRequest.objects.get().team is None
 
 
+def test_the_form_and_the_request_say_who_sees_it(robin: User, kim: User, browser: Browser) -> None:
+    alone = factories.person()
+    assert "your team “Finance” sees it" in read(browser(robin), "/requests/new/")
+    assert "You are in no team" in read(browser(alone), "/requests/new/")
+    team(robin, name="Sales")
+    assert "data-readers" not in read(browser(robin), "/requests/new/")  # the select says it
+    of_team, of_nobody = factories.submitted(kim), factories.submitted(alone)
+    assert "whose members see it and can continue it" in read(browser(kim), f"/requests/{of_team.pk}/")
+    assert "seen by the requester, and by approvers" in read(browser(alone), f"/requests/{of_nobody.pk}/")
+
+
 # --- what others do not see ------------------------------------------------------------------------------------------
 ADDRESSES = (
     "/requests/{pk}/",
@@ -277,6 +288,32 @@ def test_what_cannot_be_handed_over_is_said(robin: User, operator: User, browser
         assert "data-error-summary" in client.post(path, sent).content.decode()
     conn_request.refresh_from_db()
     assert conn_request.requester == robin
+
+
+def test_what_would_move_is_listed_before_it_moves(robin: User, operator: User, browser: Browser) -> None:
+    approver = factories.person("approver", username="ada")
+    stays, moves = factories.approved(robin, approver), factories.submitted(robin)
+    sent = {"kind": "all", "to": "ada", "reason": "Robin left", "action": "look"}
+    page = browser(operator).post(f"{HAND_OVER}?person=robin", sent).content.decode()
+    assert "nothing is handed over yet" in page
+    of_stays = page.partition(f'data-request-id="{stays.pk}"')[2].partition("</p>")[0]
+    of_moves = page.partition(f'data-request-id="{moves.pk}"')[2].partition("</p>")[0]
+    assert "Stays" in of_stays and "ada approved it" in of_stays and "Stays" not in of_moves
+    assert 'value="ada"' in page and "Robin left" in page
+    assert set(ConnectionRequest.objects.values_list("requester", flat=True)) == {robin.pk}
+
+
+def test_what_moved_can_be_handed_back_alone(robin: User, kim: User, operator: User, browser: Browser) -> None:
+    own, came = factories.submitted(kim), factories.submitted(robin)
+    client = browser(operator)
+    sent = {"kind": "all", "to": "kim", "reason": "Robin left"}
+    page = client.post(f"{HAND_OVER}?person=robin", sent, follow=True).content.decode()
+    assert "?person=kim&amp;from=robin" in page
+    page = read(client, HAND_OVER, person="kim", **{"from": "robin"})
+    assert f'data-request-id="{came.pk}"' in page and f'data-request-id="{own.pk}"' not in page
+    client.post(f"{HAND_OVER}?person=kim&from=robin", sent | {"to": "robin", "reason": "A mistake"})
+    own.refresh_from_db(), came.refresh_from_db()
+    assert (own.requester, came.requester) == (kim, robin)
 
 
 def test_a_draft_is_not_handed_over_by_its_number(robin: User, operator: User, browser: Browser) -> None:

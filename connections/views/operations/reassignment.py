@@ -11,11 +11,12 @@ from django.db.models import Exists, OuterRef, Q
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
+from django.utils.html import format_html
 from django.views.decorators.http import require_http_methods
 
 from connections import permissions, workflow
 from connections.forms.reassign import ALL, ReassignForm
-from connections.models import ConnectionRequest, StaleRow
+from connections.models import ConnectionRequest, Event, EventKind, StaleRow
 from connections.models.capped_count import CappedCount, in_words
 from connections.models.request import ConnectionRequestQuerySet
 from connections.people import display_name
@@ -43,6 +44,7 @@ class Subject:
 
     person: User
     conn_request: ConnectionRequest | None = None
+    former: str = ""  # the user name of who had it: only what came from there, to be handed back
 
     @property
     def title(self) -> str:
@@ -52,7 +54,8 @@ class Subject:
     @property
     def query(self) -> str:
         one = self.conn_request
-        return f"?{urlencode({'request': one.pk} if one else {'person': self.person.get_username()})}"
+        chosen = {"request": one.pk} if one else {"person": self.person.get_username(), "from": self.former}
+        return f"?{urlencode({name: value for name, value in chosen.items() if value})}"
 
     def rows(self, kinds: Iterable[str]) -> ConnectionRequestQuerySet:
         if self.conn_request is not None:
@@ -60,7 +63,12 @@ class Subject:
         chosen = Q(pk__in=[])
         for kind in kinds:
             chosen |= _KINDS[kind]
-        return ConnectionRequest.objects.filter(chosen, requester=self.person).order_by("id")
+        found = ConnectionRequest.objects.filter(chosen, requester=self.person).order_by("id")
+        if not self.former:
+            return found
+        words = f"From {self.former} to {self.person.get_username()}: "
+        came = Event.objects.filter(request=OuterRef("pk"), kind=EventKind.REASSIGNED, reason__startswith=words)
+        return found.filter(Exists(came))
 
     @property
     def counts(self) -> list[str]:
@@ -81,11 +89,28 @@ def page(request: HttpRequest) -> HttpResponse:
     if subject is None:
         return _people(request)
     form = ReassignForm(request.POST if request.method == "POST" else None, with_kind=not subject.conn_request)
-    if request.method == "POST" and form.is_valid():
+    looks = request.POST.get("action") == "look"
+    if request.method == "POST" and form.is_valid() and not looks:
         return _handed_over(request, subject, form)
-    listed = subject.rows(("requests", "connections")).order_by("-id")[:LISTED]
-    context = {"subject": subject, "form": form, "rows": listed, "counts": subject.counts}
+    to = getattr(form, "cleaned_data", {}).get("to") if looks else None
+    rows = list(_listed(subject, to, queries.reader(request)))
+    context = {"subject": subject, "form": form, "rows": rows, "counts": subject.counts, "to": to}
     return render(request, "connections/operations/reassign.html", context)
+
+
+def _listed(subject: Subject, to: User | None, by: User) -> Iterator[tuple[ConnectionRequest, str]]:
+    """The newest, drafts not among them; with why it does not move to `to`, where that is known and so."""
+    rows = subject.rows(("requests", "connections")).select_related("requester").order_by("-id")
+    for conn_request in rows[:LISTED]:
+        yield conn_request, _obstacle(conn_request, to, by) if to else ""
+
+
+def _obstacle(conn_request: ConnectionRequest, to: User, by: User) -> str:
+    try:
+        permissions.check_can_take_over(to, conn_request, by)
+    except permissions.Denied as denied:
+        return denied.reason
+    return ""
 
 
 def _subject(request: HttpRequest) -> Subject | None:
@@ -96,7 +121,8 @@ def _subject(request: HttpRequest) -> Subject | None:
     person = User.objects.filter(username=wanted).first() if wanted else None
     if wanted and person is None:
         messages.warning(request, "Nobody has this user name.")
-    return Subject(person) if person is not None else None
+    former = request.GET.get("from", "").replace("\0", "").strip()[:150]
+    return Subject(person, former=former) if person is not None else None
 
 
 def _people(request: HttpRequest) -> HttpResponse:
@@ -122,9 +148,18 @@ def _handed_over(request: HttpRequest, subject: Subject, form: Any) -> HttpRespo
             obstacles.append(str(obstacle))
     for level, words in _said(done, obstacles, display_name(given["to"]), rows.exists()):
         messages.add_message(request, level, words)
+    if done:
+        back = Subject(given["to"], former=subject.person.get_username()).query
+        messages.info(
+            request, format_html('<a href="{}">Hand what moved back</a>, if it was a mistake.', _here() + back)
+        )
     if done and subject.conn_request is not None:
         return redirect("connections:request", subject.conn_request.pk)
-    return redirect(f"{reverse('connections:reassign')}{subject.query if obstacles or rows.exists() else ''}")
+    return redirect(f"{_here()}{subject.query if obstacles or rows.exists() else ''}")
+
+
+def _here() -> str:
+    return reverse("connections:reassign")
 
 
 def _said(done: int, obstacles: list[str], name: str, more: bool) -> Iterator[tuple[int, str]]:

@@ -39,6 +39,9 @@ _OF_GALLERY = ("q", "category")  # parameters that fill in nothing
 _NAMED = 8  # settings that a sentence lists
 
 
+_ALONE = "You are in no team: once it is submitted, you see it, and approvers, operators and auditors."
+
+
 @dataclass
 class Page:
     """One display of the form: what it is about, and the banners above it."""
@@ -131,13 +134,26 @@ class Page:
     @cached_property
     def teams(self) -> list[tuple[int, str, bool]]:
         """(id, name, whether it is chosen) of the requester's teams, where there are several to choose from."""
-        if not self.is_draft or (self.edited and self.edited.requester_id != self.by.pk):
-            return []
-        if not permissions.in_a_team(self.by):
-            return []
         chosen = self.team if self.team is not None else self.edited.team_id if self.edited else None
-        mine = list(Team.objects.of(self.by.pk).select_related("group").order_by("group__name"))
+        mine = self._own_teams
         return [(team.pk, str(team), team.pk == chosen) for team in mine] if len(mine) > 1 else []
+
+    @cached_property
+    def _own_teams(self) -> list[Team]:
+        theirs = self.edited is not None and self.edited.requester_id != self.by.pk
+        if not self.is_draft or theirs or not permissions.in_a_team(self.by):
+            return []
+        return list(Team.objects.of(self.by.pk).select_related("group").order_by("group__name"))
+
+    @property
+    def readers(self) -> list[str]:
+        """Who will see it, in a sentence; nothing where that is chosen, or known already."""
+        mine = self._own_teams
+        if len(mine) == 1:
+            return [
+                f"Once it is submitted, your team “{characters.visible(str(mine[0]))}” sees it and can continue it."
+            ]
+        return [_ALONE] if self.edited is None and not mine else []
 
     @cached_property
     def sharing(self) -> list[tuple[str, str]]:

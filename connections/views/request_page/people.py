@@ -35,6 +35,10 @@ class Line:
         return f"connections/request_page/_person_{kind}.html"
 
 
+_CONTINUES = ", whose members see it and can continue it"
+_ALONE = ": it is seen by the requester, and by approvers, operators and auditors"
+
+
 def lines(user: Person, conn_request: ConnectionRequest) -> Iterator[Line]:
     yield Line("Requester", by=conn_request.requester, more=left(conn_request))
     yield from of_team(conn_request)
@@ -61,7 +65,9 @@ def left(conn_request: ConnectionRequest) -> str:
 def of_team(conn_request: ConnectionRequest) -> Iterator[Line]:
     if conn_request.team is not None:
         waits = conn_request.submitted_at is None and conn_request.shared_at is None
-        yield Line("Team", str(conn_request.team), more=", with whom it is not shared" if waits else "")
+        yield Line("Team", str(conn_request.team), more=", with whom it is not shared" if waits else _CONTINUES)
+    elif conn_request.submitted_at is not None:
+        yield Line("Team", "none", more=_ALONE)
     if getattr(conn_request, "has_writers", False):  # no query where nobody else did
         for person in permissions.writers_of(conn_request):
             yield Line("Also written by", by=person, more=", who cannot decide on it")

@@ -20,7 +20,7 @@ from connections.views.request_page import queries
 def buttons(user: Person, conn_request: ConnectionRequest) -> Iterator[tuple[str, str]]:
     """(words, address) of each button of the requester; none for people without a team."""
     mine = conn_request.requester_id == user.pk and conn_request.state is Status.DRAFT
-    if not mine:
+    if not mine or permissions.reads_only(user):
         return
     if conn_request.shared_at is not None and conn_request.team_id is not None:
         yield "Stop sharing", reverse("connections:stop_sharing", args=[conn_request.pk])
