@@ -86,7 +86,7 @@ def test_a_group_that_is_a_team_is_not_deleted_under_its_requests(as_user: Any, 
     finance = team(cast["requester"])
     factories.submitted(cast["requester"])
     page = as_user("admin").post(f"/admin/auth/group/{finance.group_id}/delete/", {"post": "yes"}).content.decode()
-    assert "protected" in page and Group.objects.filter(pk=finance.group_id).exists()
+    assert "cannot be deleted while it is needed" in page and Group.objects.filter(pk=finance.group_id).exists()
 
 
 def test_the_end_of_a_team_is_told_in_words(as_user: Any, cast: dict[str, User]) -> None:
