@@ -17,7 +17,7 @@ COUNTED = 99
 WAITING = "approvals_waiting"
 # The request's page asks the most, and tells beside its decision what is left.
 _WITHOUT_COUNT = ("connections:request",)
-_counts = CountsForReader(lambda user: [permissions.to_approve(user)], COUNTED)
+_counts = CountsForReader(lambda user: [[permissions.to_approve(user)]], COUNTED)
 
 
 def portal(request: HttpRequest) -> dict[str, Any]:
@@ -63,5 +63,5 @@ def _waiting(request: HttpRequest) -> str:
     count = getattr(request, WAITING, None)
     if count is None:
         reader = permissions.logged_in(request.user)
-        (count,) = _counts.of(reader, permissions.rights_of(reader))
+        (count,) = _counts.of(reader, permissions.sight_of(reader))
     return in_words(count, COUNTED) if count else ""

@@ -46,7 +46,7 @@ class TeamAdmin(Editable):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         counts = {
             "active": Count("group__user", filter=Q(group__user__is_active=True)),
-            "filed": CappedCount(ConnectionRequest.objects.filter(team=OuterRef("pk")), COUNTED),
+            "filed": CappedCount(ConnectionRequest.objects.filter(team=OuterRef("pk")), most=COUNTED),
         }
         found: QuerySet[Team] = super().get_queryset(request).annotate(**counts)
         return found

@@ -79,7 +79,9 @@ class ConnectionRequest(Approvable):
         max_length=20, choices=[(o.value, o.value) for o in Owner], default=Owner.NOBODY.value, editable=False
     )
 
-    requester = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_requests")
+    requester = models.ForeignKey(  # whose index others begin with
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="connection_requests", db_index=False
+    )
     # Whose members see and continue it; a draft only from the moment it is shared.
     team = models.ForeignKey(
         "connections.Team", models.SET_NULL, null=True, blank=True, related_name="requests", db_index=False
@@ -134,11 +136,24 @@ class ConnectionRequest(Approvable):
             models.Index(F("requester"), F("id").desc(), name="request_by_requester"),
             models.Index(fields=["requester", "status"], name="request_by_requesters_status"),
             # Partial: the requests of people without a team pay nothing for it.
-            models.Index(F("team"), F("id").desc(), condition=Q(team__isnull=False), name="request_by_team"),
-            # The last column, so that connections that exist are counted by the index alone.
+            models.Index(
+                *(F("team"), F("id").desc(), F("submitted_at"), F("shared_at")),
+                condition=Q(team__isnull=False),
+                name="request_by_team",
+            ),
+            models.Index(
+                *(F("team"), F("status"), F("id").desc(), F("deleted_at_fivetran_at")),
+                condition=Q(team__isnull=False),
+                name="request_by_teams_status",
+            ),
+            # The last columns, here and below, so that what exists for somebody is counted by the index alone.
             models.Index(F("status"), F("id").desc(), F("deleted_at_fivetran_at"), name="request_by_status"),
             models.Index(F("service"), F("id").desc(), name="request_by_service"),
-            models.Index(F("group_id"), F("id").desc(), name="request_by_group"),
+            models.Index(F("group_id"), F("id").desc(), F("submitted_at"), name="request_by_group"),
+            models.Index(
+                *(F("group_id"), F("status"), F("id").desc(), F("deleted_at_fivetran_at")),
+                name="request_by_groups_status",
+            ),
             models.Index(fields=["submitted_at"], name="request_by_submission"),
             models.Index(fields=["source_key"], name="request_by_source"),
             models.Index(fields=["next_try_at"], condition=Q(status=Status.APPROVED), name="request_due"),

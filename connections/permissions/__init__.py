@@ -5,22 +5,16 @@ The reason stands on the disabled button and on the 403 page. Whether the status
 
 from connections.permissions import coverage
 from connections.permissions.access import (
-    EVERYTHING,
-    NOWHERE,
     Into,
     LetIn,
-    MayAsk,
     Right,
-    Services,
     answers,
     approves,
     as_stored,
     check_requester_asks,
     keep_answer,
     let_approve,
-    let_in,
     let_into,
-    may_ask,
     may_ask_into,
     reads_whole,
 )
@@ -50,6 +44,15 @@ from connections.permissions.operations import (
     check_can_settle,
     check_sees_operations,
 )
+from connections.permissions.reach import (
+    EVERYTHING,
+    NOWHERE,
+    MayAsk,
+    Services,
+    may_ask,
+    sees_every_submitted,
+    sight_of,
+)
 from connections.permissions.record import check_can_read_record, events_visible_to, notices_visible_to, reads_record
 from connections.permissions.requests import (
     approvers_for,
@@ -71,6 +74,7 @@ from connections.permissions.requests import (
     may_copy_from,
     nobody_decides,
     not_a_draft,
+    parts_of,
     rows_visible_to,
     seen,
     sees_all_of,
@@ -83,6 +87,7 @@ from connections.permissions.rights import (
     check_standing,
     check_writes,
     holders,
+    in_a_team,
     is_approver,
     is_operator,
     logged_in,
@@ -101,7 +106,6 @@ from connections.permissions.teams import (
     check_own,
     continued_by,
     continues,
-    in_a_team,
     oversees,
     read_for,
     team_ids,

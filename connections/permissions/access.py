@@ -4,20 +4,19 @@ They narrow, and give nothing: whoever approves holds the right to approve as we
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db.models import BooleanField, Exists, Func, OuterRef, Value
+from django.db.models import BooleanField, Func, Value
 
-from connections.models import AccessDestination, AccessGroup, ConnectionRequest, PortalPolicy
+from connections.models import ConnectionRequest
 from connections.people import display_name
+from connections.permissions.reach import MEND
 from connections.permissions.rights import Denied, Person, is_approver, sees_everything
 from portal import rights
-
-_MEND = "An administrator can change that in the access rules."
 
 
 class Right(StrEnum):
@@ -93,11 +92,6 @@ class LetIn(Func):
         return "".join(texts), tuple(params)
 
 
-def let_in(user: Person, right: Right, path: str = "") -> LetIn:
-    """For a query of requests, or of what has one at `path` (with its `__`)."""
-    return LetIn(right, person=Value(user.pk or 0), group=f"{path}group_id", service=f"{path}service")
-
-
 def let_into(right: Right, into: Into, person: Any = "pk") -> LetIn:
     """For a query of users."""
     return LetIn(right, person=person, group=Value(into.group_id), service=Value(into.service))
@@ -118,9 +112,10 @@ class Answer:
 
 
 def answers(user: Person, path: str = "") -> dict[str, Any]:
-    """The columns in which a query reads the `Answer` with each request; `path` as in `let_in`."""
+    """The columns in which a query of requests, or of what has one at `path` (with its `__`), reads the `Answer`."""
     asks = LetIn(Right.REQUEST, person=f"{path}requester", group=f"{path}group_id", service=f"{path}service")
-    return {"reader_approves": let_in(user, Right.APPROVE, path), "requester_asks": asks}
+    approves = let_approve(user, f"{path}group_id", f"{path}service")
+    return {"reader_approves": approves, "requester_asks": asks}
 
 
 def keep_answer(user: Person, conn_request: ConnectionRequest, read: Any) -> None:
@@ -168,7 +163,7 @@ def reads_whole(user: Person, conn_request: ConnectionRequest) -> bool:
 
 def check_approves_into(user: Person, conn_request: ConnectionRequest) -> None:
     if not answer(user, conn_request).approves:
-        raise Denied(f"The access rules do not let you approve {Into.of(conn_request).words}. {_MEND}")
+        raise Denied(f"The access rules do not let you approve {Into.of(conn_request).words}. {MEND}")
 
 
 def check_requester_asks(user: Person, conn_request: ConnectionRequest) -> None:
@@ -177,7 +172,7 @@ def check_requester_asks(user: Person, conn_request: ConnectionRequest) -> None:
     if conn_request.requester.is_active and not answer(user, conn_request).requester_asks:
         into = Into.of(conn_request).words
         who = display_name(conn_request.requester)
-        raise Denied(f"{who} may no longer ask for {into}, so it can only be rejected. {_MEND}")
+        raise Denied(f"{who} may no longer ask for {into}, so it can only be rejected. {MEND}")
 
 
 def may_ask_into(user: Person, into: Into) -> bool:
@@ -186,57 +181,4 @@ def may_ask_into(user: Person, into: Into) -> bool:
 
 
 def denied_words(into: Into) -> str:
-    return f"The access rules do not let you ask for {into.words}. {_MEND}"
-
-
-# --- of one person, for the form -------------------------------------------------------------------------------------
-Services = frozenset[str] | None  # None: every one
-
-
-@dataclass(frozen=True, repr=False)
-class MayAsk:
-    """What one person may ask for: for each destination with a rule the services, and whether the others are open."""
-
-    named: Mapping[str, Services]
-    closed: bool = False
-
-    def __repr__(self) -> str:
-        # The same in every process, as a version of what depends on it.
-        named = [(group_id, services and sorted(services)) for group_id, services in sorted(self.named.items())]
-        return f"MayAsk({named}, {self.closed})"
-
-    def services(self, group_id: str) -> Services:
-        """Those that may be asked for into the destination; empty where it is closed."""
-        return self.named.get(group_id, frozenset() if self.closed else None)
-
-    def is_open(self, group_id: str, service: str = "") -> bool:
-        """For `service`; without one, for any."""
-        found = self.services(group_id)
-        return found is None or (service in found if service else bool(found))
-
-    def refusal(self, group_id: str, service: str, name: str = "") -> str:
-        """Why not, in words; empty where it may be asked for."""
-        if not group_id or self.is_open(group_id, service):
-            return ""
-        if not self.is_open(group_id):  # its name is not for everybody
-            return f"The access rules do not let you ask for connections into this destination. {_MEND}"
-        into = f"into “{name or group_id}”"
-        return f"The access rules do not let you ask for connections of this service {into}. {_MEND}"
-
-
-EVERYTHING = MayAsk({})
-NOWHERE = f"The access rules do not let you ask for connections of this service into any destination. {_MEND}"
-
-
-def may_ask(user: Person, *, closed: bool | None = None) -> MayAsk:
-    """Two queries; one where the caller has read whether destinations without a rule are `closed`."""
-    lets = AccessGroup.objects.filter(rule=OuterRef("rule"), may_request=True, group__user=user.pk or 0)
-    rows = AccessDestination.objects.filter(rule__active=True).order_by()
-    named: dict[str, Services] = {}
-    for group_id, mine, service in rows.values_list("group_id", Exists(lets), "rule__services__service"):
-        before = named.get(group_id, frozenset())
-        more = frozenset[str]() if not mine else None if service is None else frozenset({service})
-        named[group_id] = None if before is None or more is None else before | more
-    if closed is None:
-        closed = PortalPolicy.objects.filter(closed_without_rule=True).exists()
-    return MayAsk(named, closed)
+    return f"The access rules do not let you ask for {into.words}. {MEND}"

@@ -5,26 +5,27 @@ from django.db.models import Q
 from connections.models import ConnectionChange, ConnectionRequest
 from connections.models.change import ConnectionChangeQuerySet
 from connections.people import display_name
-from connections.permissions.access import Into, Right, answer, check_approves_into, let_in, may_ask_into
+from connections.permissions.access import Into, answer, check_approves_into, may_ask_into
+from connections.permissions.reach import reach_of, sees_every_submitted
 from connections.permissions.requests import check_in_group, of_groups
-from connections.permissions.rights import Denied, Person, check_writes, is_approver, is_operator, sees_everything
+from connections.permissions.rights import Denied, Person, check_writes, is_approver, is_operator
 from connections.permissions.teams import continued_by, continues, oversees
 from connections.states import CHANGE_WITHDRAWABLE, ChangeStatus, Status
 
 
 def changes_visible_to(user: Person) -> ConnectionChangeQuerySet:
-    if sees_everything(user):
+    if sees_every_submitted(user):
         return ConnectionChange.objects.all()
     own = Q(request__in=continued_by(user))
-    return ConnectionChange.objects.filter(
-        own | Q(let_in(user, Right.APPROVE, "request__")) if is_approver(user) else own
-    )
+    if not is_approver(user):
+        return ConnectionChange.objects.filter(own)
+    return ConnectionChange.objects.filter(own | reach_of(user).approves("request__"))
 
 
 def changes_waiting_for(user: Person) -> ConnectionChangeQuerySet:
     if not is_approver(user):
         return ConnectionChange.objects.none()
-    mine = of_groups(user, "request__preset"), let_in(user, Right.APPROVE, "request__")
+    mine = of_groups(user, "request__preset"), reach_of(user).approves("request__")
     waiting = ConnectionChange.objects.filter(*mine, status=ChangeStatus.PENDING)
     return waiting.exclude(requester_id=user.pk).order_by("created_at", "id")
 

@@ -1,5 +1,7 @@
 """Requests: who sees them, and who may submit, edit, withdraw, copy and decide them."""
 
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -15,11 +17,11 @@ from connections.permissions.access import (
     check_approves_into,
     check_requester_asks,
     denied_words,
-    let_in,
     let_into,
     may_ask_into,
     reads_whole,
 )
+from connections.permissions.reach import not_by_index, reach_of, sees_every_submitted
 from connections.permissions.rights import (
     Denied,
     Person,
@@ -27,19 +29,16 @@ from connections.permissions.rights import (
     check_writes,
     has_right,
     holders,
+    in_a_team,
     is_approver,
     is_operator,
-    sees_everything,
-    sees_others,
 )
 from connections.permissions.teams import (
     check_own,
     continued_by,
     continues,
-    in_a_team,
     of_teams,
     oversees,
-    teams_requests,
     written_by,
     wrote,
 )
@@ -57,19 +56,41 @@ def not_a_draft(user: Person, request: str = "") -> Q:
 
 def visible_to(user: Person) -> ConnectionRequestQuerySet:
     """The requests that exist for `user`; every page, export and fragment starts from it."""
+    return ConnectionRequest.objects.filter(seen(user)) if user.is_active else ConnectionRequest.objects.none()
+
+
+def seen(user: Person, path: str = "") -> Q:
+    """`visible_to` for a query of what has a request at `path` (with its `__`)."""
+    return reduce(or_, _reasons(user, path))
+
+
+def parts_of(user: Person, *, submitted: bool = False, in_order: bool = False) -> list[ConnectionRequestQuerySet]:
+    """`visible_to` in parts, which may overlap: an index finds each, and none finds them all. `submitted`: of requests
+    that were submitted; `in_order`: to be read in an order until there are enough.
+    """
     if not user.is_active:
-        return ConnectionRequest.objects.none()
-    if sees_others(user):
-        return ConnectionRequest.objects.filter(seen(user))
-    own = ConnectionRequest.objects.filter(requester_id=user.pk)
-    parts: list[QuerySet[Any, Any]] = [teams_requests(user).values("pk")] if in_a_team(user) else []
-    if has_right(user, "approve_trust"):
+        return [ConnectionRequest.objects.none()]
+    reasons = _reasons(user, submitted=submitted, in_order=in_order)
+    return [ConnectionRequest.objects.filter(reason) for reason in reasons]
+
+
+def _reasons(user: Person, path: str = "", *, submitted: bool = False, in_order: bool = True) -> list[Q]:
+    """Why a request exists for `user`: one of these is enough."""
+    if sees_every_submitted(user):
+        return [Q() if submitted else not_a_draft(user, path)]
+    reasons = [Q(**{f"{path}requester_id": user.pk})]
+    if in_a_team(user):
+        reasons.append(of_teams(user, path, submitted=submitted))
+    if is_approver(user):
+        approves = reach_of(user).approves(path, in_order=in_order)
+        was_submitted = not_by_index(Q(**{f"{path}submitted_at__isnull": False}))
+        reasons.append(approves if submitted else approves & was_submitted)
+    elif has_right(user, "approve_trust"):
         # Also what a colleague has approved meanwhile: a mail or an open page must not lead to a 404.
-        parts.append(trust_waiting_for(user).order_by().values("request"))
-        approved = Trust.objects.filter(let_in(user, Right.APPROVE, "request__"))
-        parts.append(approved.order_by().values("request"))
-    # A union, because a condition with OR would walk the whole table.
-    return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(*parts)) if parts else own
+        approved = Trust.objects.filter(reach_of(user).approves("request__")).order_by().values("request")
+        waiting = trust_waiting_for(user).order_by().values("request")
+        reasons.append(Q(**{f"{path}pk__in": waiting.union(approved)}))
+    return reasons
 
 
 def can_see(user: Person, conn_request: ConnectionRequest) -> bool:
@@ -83,25 +104,13 @@ def can_see(user: Person, conn_request: ConnectionRequest) -> bool:
     return visible_to(user).filter(pk=conn_request.pk).exists()
 
 
-def seen(user: Person, path: str = "") -> Q:
-    """`visible_to` for a query of what has a request at `path` (with its `__`)."""
-    if sees_everything(user):
-        return not_a_draft(user, path)
-    own = Q(**{f"{path}requester_id": user.pk})
-    if in_a_team(user):
-        own |= of_teams(user, path)
-    if not is_approver(user):
-        return own
-    return own | Q(let_in(user, Right.APPROVE, path), **{f"{path}submitted_at__isnull": False})
-
-
 def sees_all_of(user: Person, conn_request: ConnectionRequest) -> bool:
     """Whether the batch and the changes of a request that `user` sees exist for `user` too."""
     return continues(user, conn_request) or reads_whole(user, conn_request)
 
 
 def batches_visible_to(user: Person) -> QuerySet[Batch]:
-    if sees_everything(user):
+    if sees_every_submitted(user):
         return Batch.objects.all()
     if not user.is_active:
         return Batch.objects.none()
@@ -110,7 +119,7 @@ def batches_visible_to(user: Person) -> QuerySet[Batch]:
     own = Q(pk__in=Batch.objects.filter(requester_id=user.pk).values("pk").union(continued))
     if not is_approver(user):
         return Batch.objects.filter(own)
-    decided = BatchRow.objects.filter(let_in(user, Right.APPROVE, "request__"), batch=OuterRef("pk"))
+    decided = BatchRow.objects.filter(reach_of(user).approves("request__"), batch=OuterRef("pk"))
     return Batch.objects.filter(own | Q(Exists(decided)))
 
 
@@ -161,8 +170,8 @@ def check_somebody_decides(to: User, conn_request: ConnectionRequest) -> None:
 def waiting_for(user: Person) -> ConnectionRequestQuerySet:
     if not is_approver(user):
         return ConnectionRequest.objects.none()
-    waiting = ConnectionRequest.objects.filter(of_groups(user), let_in(user, Right.APPROVE), status=Status.PENDING)
-    return waiting.exclude(requester_id=user.pk).exclude(written_by(user)).order_by("submitted_at", "id")
+    waiting = ConnectionRequest.objects.filter(of_groups(user), reach_of(user).approves(), status=Status.PENDING)
+    return waiting.exclude(requester_id=user.pk).exclude(pk__in=written_by(user)).order_by("submitted_at", "id")
 
 
 def of_groups(user: Person, preset: str = "preset") -> Q:

@@ -63,9 +63,14 @@ def is_operator(user: Person) -> bool:
 
 
 def rights_of(user: Person) -> tuple[bool, ...]:
-    """All that decides what `user` sees, besides who `user` is."""
+    """Those by which `user` sees something of somebody else, and whether it ends there."""
     names = (*_SEE_EVERYTHING, "approve_request", "approve_trust", "work_in_team")
     return (*(has_right(user, name) for name in names), reads_only(user))
+
+
+def in_a_team(user: Person) -> bool:
+    """Whether `user` may be in a team: known from the rights, so that people without one cost no query."""
+    return has_right(user, "work_in_team")
 
 
 def sees_everything(user: Person) -> bool:

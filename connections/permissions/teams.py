@@ -1,5 +1,7 @@
 """Teams: whose requests somebody may see and continue besides their own, and who wrote a request."""
 
+from typing import Any
+
 from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -7,23 +9,22 @@ from connections.models import ConnectionRequest, Team, Writer
 from connections.models.request import ConnectionRequestQuerySet
 from connections.people import display_name
 from connections.permissions.access import Into, approves, may_ask_into
-from connections.permissions.rights import Denied, Person, check_writes, has_right, is_approver, is_operator, reads_only
+from connections.permissions.reach import reach_of
+from connections.permissions.rights import Denied, Person, check_writes, in_a_team, is_approver, is_operator, reads_only
 from connections.states import ChangeStatus, Status
 
-_TEAMS, _WRITERS = "_team_ids", "_writer_ids"
+_WRITERS = "_writer_ids"
 
 
-def in_a_team(user: Person) -> bool:
-    """Whether `user` may be in a team: known from the rights, so that people without one cost no query."""
-    return has_right(user, "work_in_team")
-
-
-def of_teams(user: Person, request: str = "") -> Q:
+def of_teams(user: Person, request: str = "", *, submitted: bool = False) -> Q:
     """The requests of the teams of `user`, and the drafts that were shared with them. `request` is the path to the
-    request from another model, with its `__`.
+    request from another model, with its `__`; `submitted`: of requests that were submitted.
     """
+    mine = Q(**{f"{request}team__in": reach_of(user).teams})
+    if submitted:
+        return mine
     open_to_team = Q(**{f"{request}submitted_at__isnull": False}) | Q(**{f"{request}shared_at__isnull": False})
-    return Q(**{f"{request}team__in": Team.objects.of(user.pk).values("pk")}) & open_to_team
+    return mine & open_to_team
 
 
 def teams_requests(user: Person) -> ConnectionRequestQuerySet:
@@ -55,12 +56,7 @@ def continues(user: Person, conn_request: ConnectionRequest) -> bool:
 
 
 def team_ids(user: Person) -> frozenset[int]:
-    """Read once for each `user` that a page or a verb has read."""
-    known: frozenset[int] | None = getattr(user, _TEAMS, None)
-    if known is None:
-        known = frozenset(Team.objects.of(user.pk).values_list("pk", flat=True))
-        setattr(user, _TEAMS, known)
-    return known
+    return frozenset(reach_of(user).teams)
 
 
 def check_own(user: Person, conn_request: ConnectionRequest, verb: str) -> None:
@@ -173,6 +169,6 @@ def read_for(user: Person, conn_request: ConnectionRequest) -> None:
     conn_request.for_reader = (user.pk, conn_request.of_my_team)  # type: ignore[attr-defined]
 
 
-def written_by(user: Person, request: str = "pk") -> Exists:
-    """For rows of requests; `request` is the path to the request's id from another model."""
-    return Exists(Writer.objects.filter(request=OuterRef(request), person=user.pk))
+def written_by(user: Person) -> QuerySet[Writer, Any]:
+    """The ids of the requests of which `user`, who is not their requester, wrote a version."""
+    return Writer.objects.filter(person=user.pk).values("request")

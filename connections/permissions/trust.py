@@ -4,7 +4,8 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from connections.models import Connection, ConnectionRequest, Writer
-from connections.permissions.access import Into, Right, check_approves_into, let_in, let_into
+from connections.permissions.access import Into, Right, check_approves_into, let_into
+from connections.permissions.reach import reach_of
 from connections.permissions.rights import Denied, Person, as_boolean, has_right, holders
 from connections.permissions.teams import written_by, wrote
 from connections.states import Status
@@ -32,9 +33,9 @@ def trust_waiting_for(user: Person) -> QuerySet[Connection]:
     """The connections with something that `user` may approve, those that wait longest first."""
     if not has_right(user, "approve_trust"):
         return Connection.objects.none()
-    mine = let_in(user, Right.APPROVE, "request__")
+    mine = reach_of(user).approves("request__")
     waiting = Connection.objects.filter(mine, trust_since__isnull=False, request__deleted_at_fivetran_at=None)
-    others = waiting.exclude(request__requester_id=user.pk).exclude(written_by(user, "request"))
+    others = waiting.exclude(request__requester_id=user.pk).exclude(request__in=written_by(user))
     return others.order_by("trust_since", "pk")
 
 

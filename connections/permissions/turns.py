@@ -2,14 +2,16 @@
 
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from connections.models import ConnectionRequest, Handover
 from connections.models.request import ConnectionRequestQuerySet
 from connections.permissions.changes import changes_waiting_for
+from connections.permissions.reach import not_by_index
 from connections.permissions.requests import waiting_for
-from connections.permissions.rights import Person, is_operator, reads_only
-from connections.permissions.teams import in_a_team, teams_requests
+from connections.permissions.rights import Person, in_a_team, is_operator, reads_only
+from connections.permissions.teams import of_teams
 from connections.permissions.trust import trust_waiting_for
 from connections.states import Owner, Status
 
@@ -31,7 +33,9 @@ def own_waiting_for(user: Person) -> ConnectionRequestQuerySet:
     own = ConnectionRequest.objects.filter(_WAITS_FOR_REQUESTER, requester_id=user.pk)
     if not in_a_team(user):
         return own
-    left = teams_requests(user).filter(_WAITS_FOR_REQUESTER, requester__is_active=False).exclude(status=Status.DRAFT)
+    leavers = User.objects.filter(is_active=False)
+    theirs = ConnectionRequest.objects.filter(not_by_index(of_teams(user)), requester__in=leavers.values("pk"))
+    left = theirs.filter(_WAITS_FOR_REQUESTER).exclude(status=Status.DRAFT)
     return ConnectionRequest.objects.filter(pk__in=own.values("pk").union(left.values("pk")))
 
 

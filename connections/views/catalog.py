@@ -50,7 +50,7 @@ def _version(request: HttpRequest) -> Version:
     fetched = CatalogRefresh.objects.filter(kind=Kind.SERVICE).values_list("fetched_at", flat=True).first()
     rules = ServiceRule.objects.aggregate(number=Count("pk"), last=Max("changed_at"))
     policy = PortalPolicy.objects.filter(pk=1).first()
-    may_ask = permissions.may_ask(request.user, closed=policy is not None and policy.closed_without_rule)
+    may_ask = permissions.may_ask(request.user)
     tag = f'"{_SHAPE}/{fetched}/{rules["number"]}/{rules["last"]}/{policy and policy.changed_at}'
     if may_ask != permissions.EVERYTHING:  # another reader of the same browser may ask for other services
         tag += f"/{blake2s(repr(may_ask).encode(), digest_size=9).hexdigest()}"

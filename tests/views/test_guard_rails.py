@@ -276,7 +276,7 @@ def test_the_admins_list_finds_what_waits_by_an_index() -> None:
 def test_fifty_rows_render_within_eight_times_an_f_string(reader: Reader) -> None:
     rows.seed(60)
     page = history.read_page(
-        ConnectionRequest.objects.all(), Filters(), None, UTC, User.objects.get(username="person0001")
+        [ConnectionRequest.objects.all()], Filters(), None, UTC, User.objects.get(username="person0001")
     )
     assert len(page.rows) == 50
     template = get_template("connections/history/_table.html")

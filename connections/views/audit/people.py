@@ -75,7 +75,8 @@ def _rights(reader: Person) -> Table:
 
 
 def _teams(reader: Person, members: dict[int, list[User]]) -> Table:
-    filed = CappedCount(ConnectionRequest.objects.filter(team=OuterRef("pk"), submitted_at__isnull=False), COUNTED)
+    submitted = ConnectionRequest.objects.filter(team=OuterRef("pk"), submitted_at__isnull=False)
+    filed = CappedCount(submitted, most=COUNTED)
     teams = Team.objects.select_related("group").annotate(filed=filed).order_by("group__name")
     rows = [
         (

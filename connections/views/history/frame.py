@@ -1,9 +1,11 @@
 """What stands around the rows. It depends on the filters alone, so it is rendered once for each choice of them."""
 
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from django.contrib.auth.models import User
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 from django.utils.html import format_html
@@ -53,14 +55,15 @@ class Frame:
 
 def frame_of(request: HttpRequest, chosen: Filters) -> Frame:
     minute = int(time.monotonic() // KEPT)
-    if permissions.sees_everything(request.user):
-        return _frame(chosen, 0, False, minute)
-    return _frame(chosen, request.user.pk or -1, permissions.is_approver(request.user), minute)
+    reader = permissions.logged_in(request.user)
+    if permissions.sees_every_submitted(reader):
+        return _frame(chosen, None, None, minute)
+    return _frame(chosen, reader, permissions.sight_of(reader), minute)
 
 
 @lru_cache(maxsize=512)
-def _frame(chosen: Filters, reader: int, is_approver: bool, minute: int) -> Frame:
-    names = pickers.names_in_use(reader, is_approver, minute)
+def _frame(chosen: Filters, reader: User | None, sight: Hashable, minute: int) -> Frame:
+    names = pickers.names_in_use(reader, sight, minute)
     context = {
         "chosen": chosen,
         "chips": chosen.chips(dict(pair for options in names for pair in options)),

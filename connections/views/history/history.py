@@ -17,8 +17,8 @@ from django.views.decorators.http import require_safe
 
 from connections import permissions
 from connections.context_processors import WAITING
-from connections.models import search, with_turn
-from connections.models.capped_count import CappedCount, in_words
+from connections.models import ConnectionRequest, search, with_turn
+from connections.models.capped_count import CappedCount, Together, in_words
 from connections.models.request import ConnectionRequestQuerySet
 from connections.models.search import Edge
 from connections.timezones import zone_of
@@ -50,7 +50,7 @@ def history(request: HttpRequest) -> HttpResponse:
     counts = {} if chosen.within_tab else tabs.counts(request)
     if chosen.q:
         setattr(request, WAITING, 0)  # a search may ask twice: the number in the navigation would be one query more
-    visible = permissions.visible_to(reader)
+    visible = tabs.visible_in(chosen.tab, reader, in_order=True)
     page = read_page(visible, chosen, edge, zone_of(request), reader, size=counts.get(chosen.tab))
     frame = frame_of(request, chosen)
     context = {
@@ -90,21 +90,23 @@ def _none(chosen: Filters, edge: Edge | None, reader: User) -> dict[str, Any]:
 
 
 def read_page(
-    visible: ConnectionRequestQuerySet,
+    visible: list[ConnectionRequestQuerySet],
     chosen: Filters,
     edge: Edge | None,
     zone: tzinfo,
     reader: User,
     size: int | None = None,
 ) -> Page:
-    """One query, or two where the words are rare (`connections.models.search`). `size` is the tab's, if known."""
-    narrowed = chosen.rows(visible, zone, reader)
+    """One query, or two where the words are rare (`connections.models.search`). `visible` is in parts, which may
+    overlap; `size` is the tab's, if known.
+    """
     words = search.words_of(chosen.q)
     found: list[tuple[Any, ...]] = []
-    looks = [search.whole(narrowed, words)] if chosen.sort.key else search.stages(narrowed, words, edge)
-    stage = search.Stage(narrowed, complete=True)
-    for stage in looks:
-        found = list(_beyond(stage, chosen, edge, count=size is None)[: PAGE + 1])
+    narrowed = [chosen.rows(part, zone, reader) for part in visible]
+    looks = ([search.whole(part, words)] if chosen.sort.key else search.stages(part, words, edge) for part in narrowed)
+    parts: tuple[search.Stage, ...] = ()
+    for parts in zip(*looks, strict=True):
+        found = list(_beyond(parts, chosen, edge, count=size is None)[: PAGE + 1])
         if len(found) > PAGE:
             break
     more, found = len(found) > PAGE, found[:PAGE]
@@ -116,16 +118,22 @@ def read_page(
         rows=rows.prepared(found, reader, zone),
         links=list(_links(chosen, edge, found, more)),
         count=count_in_words(size, exact=len(found) if not (edge or more) else None),
-        limited=stage.limited,
+        limited=any(stage.limited for stage in parts),
     )
 
 
-def _beyond(stage: search.Stage, chosen: Filters, edge: Edge | None, count: bool) -> Any:
+def _beyond(parts: tuple[search.Stage, ...], chosen: Filters, edge: Edge | None, count: bool) -> Any:
+    if len(parts) == 1:
+        found = parts[0].rows
+    else:
+        firsts = (sorting.ordered(stage.rows, chosen.sort, edge).values("pk")[: PAGE + 1] for stage in parts)
+        found = ConnectionRequest.objects.filter(pk__in=Together(*firsts))
     # The capped count is a part of the query of the rows, so that a page is one query.
-    found = sorting.ordered(with_turn(stage.rows), chosen.sort, edge).annotate(since=sorting.SINCE)
+    found = sorting.ordered(with_turn(found), chosen.sort, edge).annotate(since=sorting.SINCE)
     columns = ["id", *rows.COLUMNS, *(["sorted_by"] if chosen.sort.key else [])]
     if count:
-        counted: Any = CappedCount(stage.rows, COUNTED) if stage.complete else Value(UNCOUNTED)
+        complete = all(stage.complete for stage in parts)
+        counted: Any = CappedCount(*(s.rows for s in parts), most=COUNTED) if complete else Value(UNCOUNTED)
         found, columns = found.annotate(count=counted), [*columns, "count"]
     return found.values_list(*columns)
 

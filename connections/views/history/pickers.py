@@ -1,11 +1,11 @@
 """The filters as controls: statuses, services, destinations and people by name, days."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
 from django.contrib.auth.models import User
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef
 from django.utils.html import escape, format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -42,17 +42,13 @@ def controls(chosen: Filters, services: Options, destinations: Options, people: 
 
 
 @lru_cache(maxsize=256)
-def names_in_use(reader: int, is_approver: bool, _minute: int) -> tuple[Options, Options, Options]:
-    """Among the requests that somebody sees; `reader` 0 sees all."""
-    requests = ConnectionRequest.objects.all()
-    if reader:
-        own = Q(requester_id=reader)
-        requests = requests.filter(
-            own | Q(permissions.let_in(User(pk=reader), permissions.Right.APPROVE)) if is_approver else own
-        )
+def names_in_use(reader: User | None, _sight: Hashable, _minute: int) -> tuple[Options, Options, Options]:
+    """Among the requests that somebody sees, as long as what decides that is the same; without a reader, among all."""
+    requests = permissions.visible_to(reader) if reader else ConnectionRequest.objects.all()
     # Who sees own requests only has nobody to choose from.
     asked = Exists(requests.filter(requester=OuterRef("pk")))
-    people = User.objects.filter(asked)[:MOST] if is_approver or not reader else User.objects.none()
+    sees_others = reader is None or permissions.sees_others(reader)
+    people = User.objects.filter(asked)[:MOST] if sees_others else User.objects.none()
     return (
         _entries(Kind.SERVICE, Exists(requests.filter(service=OuterRef("fivetran_id")))),
         _entries(Kind.GROUP, Exists(requests.filter(group_id=OuterRef("fivetran_id")))),

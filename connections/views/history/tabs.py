@@ -39,30 +39,36 @@ NOTHING = {
 
 def rows_of(tab: Tab, visible: ConnectionRequestQuerySet, user: Person) -> ConnectionRequestQuerySet:
     """The part of the `visible` requests of `user`."""
-    # Only a draft may be hidden from who sees everything: without that condition an index alone answers.
-    submitted = ConnectionRequest.objects.all() if permissions.sees_everything(user) else visible
     match tab:
         case Tab.NEEDS_ME:
-            return submitted.filter(pk__in=permissions.needing(user))
+            return visible.filter(pk__in=permissions.needing(user))
         case Tab.TEAM:
             return permissions.teams_requests(user)
         case Tab.WAITING:
-            return submitted.filter(status__in=sorted(LIVE))
+            return visible.filter(status__in=sorted(LIVE))
         case Tab.LIVE:
-            return submitted.filter(status=Status.CREATED, deleted_at_fivetran_at=None)
+            return visible.filter(status=Status.CREATED, deleted_at_fivetran_at=None)
         case Tab.FAILED:
-            return submitted.filter(status=Status.FAILED)
+            return visible.filter(status=Status.FAILED)
         case Tab.DRAFTS:
             return ConnectionRequest.objects.filter(status=Status.DRAFT, requester_id=user.pk)
     return visible
 
 
-def _lists(user: User) -> list[QuerySet[Any, Any]]:
+def visible_in(tab: Tab, user: Person, *, in_order: bool = False) -> list[ConnectionRequestQuerySet]:
+    """What `user` may see of a tab, in the parts of `permissions.parts_of`; `rows_of` finds the tab in each."""
+    if tab in (Tab.NEEDS_ME, Tab.TEAM, Tab.DRAFTS):
+        return [permissions.visible_to(user)]
+    # Only a draft may be hidden from who sees everything: without that condition an index alone answers.
+    return permissions.parts_of(user, submitted=tab is not Tab.ALL, in_order=in_order)
+
+
+def _lists(user: User) -> list[list[QuerySet[Any, Any]]]:
     """Of the tabs; what needs the reader in two parts, each counted to its cap: the navigation tells the second."""
-    visible = permissions.visible_to(user)
     rest = permissions.to_go_on_with(user, nothing_to_approve=True)
-    of_tabs = [rest if tab is Tab.NEEDS_ME else rows_of(tab, visible, user) for tab in Tab]
-    return [*of_tabs, permissions.to_approve(user)]
+    lists: dict[Tab, list[QuerySet[Any, Any]]]
+    lists = {tab: [rows_of(tab, part, user) for part in visible_in(tab, user)] for tab in Tab}
+    return [*(lists | {Tab.NEEDS_ME: [rest]}).values(), [permissions.to_approve(user)]]
 
 
 def hidden(reader: User) -> tuple[Tab, ...]:
@@ -76,7 +82,7 @@ _counts = CountsForReader(_lists, COUNTED)
 def counts(request: HttpRequest) -> dict[Tab, int]:
     """COUNTED + 1 stands for more."""
     reader = permissions.logged_in(request.user)
-    *found, to_approve = _counts.of(reader, permissions.rights_of(reader))
+    *found, to_approve = _counts.of(reader, permissions.sight_of(reader))
     setattr(request, WAITING, to_approve)
     sizes = dict(zip(Tab, found, strict=True))
     return sizes | {Tab.NEEDS_ME: sizes[Tab.NEEDS_ME] + to_approve}

@@ -92,7 +92,7 @@ def services(taken: Services) -> list[tuple[str, str]]:
 def _services(minute: int) -> tuple[tuple[str, str], ...]:
     stances = dict(ServiceRule.objects.values_list("service", "stance"))
     recommended = [service for service, stance in stances.items() if stance == Stance.RECOMMENDED]
-    used = [service for service, _ in names_in_use(0, False, minute)[0]]
+    used = [service for service, _ in names_in_use(None, None, minute)[0]]
     wanted = [one for one in dict.fromkeys((*recommended, *used, *popular())) if stances.get(one) != Stance.DENIED]
     known = CatalogEntry.objects.filter(kind=Kind.SERVICE, fivetran_id__in=wanted[:LOOKED_AT])
     names = dict(known.values_list("fivetran_id", "name"))

@@ -74,7 +74,7 @@ class Subject:
     def counts(self) -> list[str]:
         if self.conn_request is not None:
             return []
-        counted = {kind: CappedCount(self.rows([kind]), COUNTED) for kind in _KINDS}
+        counted = {kind: CappedCount(self.rows([kind]), most=COUNTED) for kind in _KINDS}
         found = User.objects.filter(pk=self.person.pk).values_list(*counted.values()).get()
         return [
             f"{in_words(count, COUNTED)} {_WORDS[kind].format('' if count == 1 else 's')}"
