@@ -1,7 +1,9 @@
-"""The list, the inbox and a request's page of an approver with 50 access rules, beside the same pages without any."""
+"""The list, the inbox and a request's page of an approver with 50 access rules, beside the same pages without any; and
+the list of somebody in a team, beside the same person's without it.
+"""
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from tests.bench.history import count
 from tests.bench.pages import cookie_of, in_process
@@ -10,17 +12,40 @@ from tests.bench.rows import GROUPS
 
 TIMES = 30
 BAR = 1.15
-# Into how many of the 50 destinations the approver is let in. The pages of who is let in nearly nowhere are reported:
-# without rules that person would see everything, which is another page.
-LET_IN = {"every destination": (GROUPS, BAR), "half of them": (GROUPS // 2, BAR), "one of them": (1, None)}
+LET_IN = {"every destination": GROUPS, "half of them": GROUPS // 2, "one of them": 1}  # of the 50, the approver
+TEAM = 20  # people, who have made a tenth of all requests
 
 
 def with_rules(site: Site) -> list[Reading]:
     """Measured in turns on the same rows, the rules switched on and off between two pages."""
-    return [reading for who, (places, bar) in LET_IN.items() for reading in _of(site, who, places, bar)]
+    return [reading for who, places in LET_IN.items() for reading in _of(site, who, places)]
 
 
-def _of(site: Site, who: str, places: int, bar: float | None) -> list[Reading]:
+def in_a_team(site: Site) -> list[Reading]:
+    """The same person in the team, and out of it: what there is to see is twenty times as much."""
+    from django.contrib.auth.models import Group, User
+
+    from connections.models import ConnectionRequest, Team
+
+    members = User.objects.filter(username__in=[f"person{number:04}" for number in range(TEAM)])
+    group = Group.objects.create(name="team")
+    group.user_set.set(members)
+    ConnectionRequest.objects.filter(requester__in=members).update(team=Team.objects.create(group=group))
+    member = members[0]
+
+    def switch(inside: bool) -> None:
+        (group.user_set.add if inside else group.user_set.remove)(member)
+
+    found = []
+    for page, path in {"list": "/requests/", "filtered list": "/requests/?status=created"}.items():
+        inside, outside = _in_turns(site, path, cookie_of(member.username), switch)
+        found.append(Reading(page, inside / outside, "x", None, f"{inside:.1f} ms, without a team {outside:.1f} ms"))
+        switch(True)
+        found.append(Reading(page, count(path, cookie_of(member.username)), "queries", 6))
+    return found
+
+
+def _of(site: Site, who: str, places: int) -> list[Reading]:
     from connections.models import ConnectionRequest
 
     mine = ConnectionRequest.objects.filter(status="pending").latest("pk")
@@ -29,9 +54,9 @@ def _of(site: Site, who: str, places: int, bar: float | None) -> list[Reading]:
     pages["request"] = f"/requests/{mine.pk}/"
     found = []
     for page, path in pages.items():
-        on, off = _in_turns(site, path, cookie_of(name))
+        on, off = _in_turns(site, path, cookie_of(name), _switch)
         beside = f"{on:.1f} ms, without rules {off:.1f} ms"
-        found.append(Reading(f"{page}, let in to {who}", on / off, "x", bar, beside))
+        found.append(Reading(f"{page}, let in to {who}", on / off, "x", BAR, beside))
         most = 9 if page == "request" else None if page == "inbox" else 6
         found.append(Reading(f"{page}, {who}", count(path, cookie_of(name)), "queries", most))
     return found
@@ -59,13 +84,13 @@ def _rules(who: str, places: int, first: str) -> str:
     return reader.username
 
 
-def _in_turns(site: Site, path: str, cookie: str) -> tuple[float, float]:
-    """Milliseconds with rules, and without."""
+def _in_turns(site: Site, path: str, cookie: str, switch: Callable[[bool], None]) -> tuple[float, float]:
+    """Milliseconds with what is switched on, and without."""
     page = in_process(path, cookie)
     took: dict[bool, list[float]] = {True: [], False: []}
     for turn in range(WARM_UP + TIMES * site.rounds):
         for active in _order(turn):
-            _switch(active)
+            switch(active)
             took[active].append(milliseconds(page))
     on, off = (statistics.median(took[active][WARM_UP:]) for active in (True, False))
     return on, off

@@ -19,6 +19,7 @@ GOALS = {
     "P5": Goal("The list beside driver and f-string", "history", "beside_the_floor"),
     "P6": Goal("Queries a page", "history", "queries"),
     "access": Goal("Pages with 50 access rules", "access", "with_rules", writes=True),
+    "team": Goal("Lists of somebody in a team", "access", "in_a_team", writes=True),
     "P14": Goal("The form beside Django's own rendering", "form", "beside_django", writes=True),
     "config": Goal("The form with 37 settings, and the switch to it", "config", "beside_django", writes=True),
     "filing": Goal("A request filed by the form", "filing", "by_the_form", writes=True),
