@@ -4,6 +4,7 @@ With ids in its condition a list is found by an index; with the rules themselves
 The verbs judge by those (`connections.permissions.access`).
 """
 
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -86,13 +87,14 @@ def not_by_index(condition: Q) -> Q:
 
 # --- read ------------------------------------------------------------------------------------------------------------
 # Written out, because Django takes longer to build these than the database to answer them.
+# A rule's destinations and its services apart: together they would be as many rows as the one times the other.
 _RULES = """
-    SELECT 'rule', d.group_id, s.service, EXISTS (
+    SELECT 'rule', d.group_id, CAST(d.rule_id AS varchar), EXISTS (
         SELECT 1 FROM connections_accessgroup g JOIN auth_user_groups m ON m.group_id = g.group_id
         WHERE g.rule_id = d.rule_id AND g.{right} AND m.user_id = %s)
-    FROM connections_accessdestination d
-    JOIN connections_accessrule r ON r.id = d.rule_id AND r.active
-    LEFT JOIN connections_accessservice s ON s.rule_id = r.id
+    FROM connections_accessdestination d JOIN connections_accessrule r ON r.id = d.rule_id AND r.active
+    UNION ALL SELECT 'service', s.service, CAST(s.rule_id AS varchar), FALSE
+    FROM connections_accessservice s JOIN connections_accessrule r ON r.id = s.rule_id AND r.active
     UNION ALL SELECT 'closed', '', '', FALSE FROM connections_portalpolicy p WHERE p.closed_without_rule
 """
 # Which destinations there are is found in jumps along an index, and not at all where no rule and no policy asks.
@@ -111,7 +113,7 @@ _TEAMS = """
 _ASKING = _RULES.format(right="may_request")
 _APPROVING = f"{_DESTINATIONS.format(rules=_RULES.format(right='may_approve'))} UNION ALL {_TEAMS}"
 _KEPT = "_reach"
-_Row = tuple[str, str, str | None, bool]
+_Row = tuple[str, str, str, bool]  # what it is of, a name or id, its rule, whether the rule lets the person in
 
 
 def may_ask(user: Person) -> MayAsk:
@@ -151,13 +153,22 @@ def _reach(rows: list[_Row]) -> Reach:
 
 def _open(rows: Iterable[_Row]) -> tuple[dict[str, Services], bool]:
     """What `Destinations` are made of. One is open for what any of its rules says."""
-    named: dict[str, Services] = {}
-    for kind, group_id, service, mine in rows:
+    listed: dict[str, set[str]] = defaultdict(set)
+    letting: dict[str, set[str]] = defaultdict(set)
+    closed = False
+    for kind, name, rule, mine in rows:
         if kind == "rule":
-            before = named.get(group_id, frozenset())
-            more = frozenset[str]() if not mine else None if service is None else frozenset({service})
-            named[group_id] = None if before is None or more is None else before | more
-    return named, any(kind == "closed" for kind, *_ in rows)
+            letting[name].update({rule} if mine else ())
+        elif kind == "service":
+            listed[rule].add(name)
+        closed |= kind == "closed"
+    # Once for each set of rules: many destinations are in the same ones.
+    of_rules = {rules: _services(rules, listed) for rules in {frozenset(rules) for rules in letting.values()}}
+    return {name: of_rules[frozenset(rules)] for name, rules in letting.items()}, closed
+
+
+def _services(rules: frozenset[str], listed: Mapping[str, set[str]]) -> Services:
+    return frozenset[str]().union(*(listed[rule] for rule in rules)) if all(rule in listed for rule in rules) else None
 
 
 def _read(sql: str, user: Person) -> list[_Row]:

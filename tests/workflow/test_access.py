@@ -10,8 +10,16 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from connections import notifications, permissions, workflow
-from connections.models import AccessRule, ChangeKind, ConnectionRequest, Notice, PortalPolicy, Writer
-from connections.permissions import Denied, Into, Right, coverage
+from connections.models import (
+    AccessDestination,
+    AccessRule,
+    ChangeKind,
+    ConnectionRequest,
+    Notice,
+    PortalPolicy,
+    Writer,
+)
+from connections.permissions import Denied, Into, Right, coverage, reach
 from connections.states import Status
 from connections.workflow import batches
 from tests import factories
@@ -277,3 +285,15 @@ def test_what_is_asked_costs_no_more_statements_than_without_rules(
     with django_assert_max_num_queries(len(before.captured_queries)):
         into(FINANCE, people["fiona"])
     assert Right.REQUEST.value in str([query["sql"] for query in before.captured_queries])
+
+
+def test_a_rule_is_read_in_as_many_rows_as_it_has_and_not_in_their_product(people: dict[str, User]) -> None:
+    large = factories.rule("place0", ask=[people["sam"]], services=[f"s{number}" for number in range(40)])
+    AccessDestination.objects.bulk_create(AccessDestination(rule=large, group_id=f"place{n}") for n in range(1, 200))
+    rows = reach._read(reach._ASKING, people["sam"])
+    assert len(rows) == 2 + 200 + 40
+    told = permissions.may_ask(people["sam"])
+    assert told.services("place7") == frozenset(f"s{number}" for number in range(40))
+    assert len({id(told.services(f"place{number}")) for number in range(200)}) == 1
+    factories.rule("place7", ask=[people["sam"]])
+    assert permissions.may_ask(people["sam"]).services("place7") is None
