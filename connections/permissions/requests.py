@@ -21,7 +21,7 @@ from connections.permissions.access import (
     may_ask_into,
     reads_whole,
 )
-from connections.permissions.reach import not_by_index, reach_of, sees_every_submitted
+from connections.permissions.reach import may_ask, not_by_index, reach_of, sees_every_submitted
 from connections.permissions.rights import (
     Denied,
     Person,
@@ -243,10 +243,15 @@ def check_can_test(user: Person, conn_request: ConnectionRequest) -> None:
         raise Denied("This request is not yours to see.")
     # A dry run asks Fivetran about the destination, and tells what has the name there.
     into = Into.of(conn_request)
-    if not (into.group_id and into.service) or reads_whole(user, conn_request):
+    if not into.group_id or reads_whole(user, conn_request):
         return
-    own = conn_request.requester_id == user.pk
-    if not (answer(user, conn_request).requester_asks if own else may_ask_into(user, into)):
+    if not into.service:  # a draft
+        allowed = may_ask(user).is_open(into.group_id)
+    elif conn_request.requester_id == user.pk:
+        allowed = answer(user, conn_request).requester_asks
+    else:
+        allowed = may_ask_into(user, into)
+    if not allowed:
         raise Denied(denied_words(into))
 
 

@@ -260,6 +260,17 @@ def test_who_was_shut_out_sees_what_is_theirs_and_asks_for_no_change(people: dic
         workflow.ask_for_dry_run(by=people["fiona"], conn_request=fresh)
 
 
+def test_a_draft_without_a_service_is_not_tested_in_a_closed_destination(people: dict[str, User]) -> None:
+    """It would tell which names are taken there."""
+    for name, allowed in (("sam", False), ("fiona", True)):
+        draft = factories.draft(people[name], group_id=FINANCE, service="")
+        if allowed:
+            workflow.ask_for_dry_run(by=people[name], conn_request=draft)
+            continue
+        with pytest.raises(Denied, match="do not let you ask"):
+            workflow.ask_for_dry_run(by=people[name], conn_request=draft)
+
+
 def test_certificates_are_approved_by_whom_the_rules_let_approve(people: dict[str, User]) -> None:
     conn_request = factories.request_in(Status.CREATED, people["fiona"], people["frank"], group_id=FINANCE)
     assert list(permissions.trust_approvers(conn_request)) == [people["frank"]]
