@@ -64,7 +64,7 @@ class Reach:
     teams: tuple[int, ...] = ()
     everywhere: bool = False
     whole: tuple[str, ...] = ()  # every service of these
-    some: tuple[tuple[str, tuple[str, ...]], ...] = ()  # these services of those
+    some: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = ()  # of these destinations those services
 
     def approves(self, path: str = "", *, in_order: bool = False) -> Q:
         """A condition on requests, or on what has one at `path` (with its `__`); `in_order`: of rows that are read in
@@ -73,9 +73,10 @@ class Reach:
         if self.everywhere:
             return Q()
         found = Q(**{f"{path}group_id__in": self.whole})
-        for place, services in self.some:
-            found |= Q(**{f"{path}group_id": place, f"{path}service__in": services})
-        return not_by_index(found) if path or (in_order and len(self.whole) + len(self.some) > 1) else found
+        for places, services in self.some:
+            found |= Q(**{f"{path}group_id__in": places, f"{path}service__in": services})
+        number = len(self.whole) + sum(len(places) for places, _ in self.some)
+        return not_by_index(found) if path or (in_order and number > 1) else found
 
 
 def not_by_index(condition: Q) -> Q:
@@ -124,8 +125,8 @@ def reach_of(user: Person) -> Reach:
     """Read once for each `user` that a page or a verb has read."""
     kept: Reach | None = getattr(user, _KEPT, None)
     if kept is None:
-        asks_rules = is_approver(user) or has_right(user, "approve_trust")
-        kept = _reach(_read(_APPROVING if asks_rules else _TEAMS, user))
+        approves = is_approver(user) or has_right(user, "approve_trust")
+        kept = _reach(_read(_APPROVING if approves else _TEAMS, user), approves=approves)
         setattr(user, _KEPT, kept)
     return kept
 
@@ -140,14 +141,19 @@ def sight_of(user: Person) -> tuple[tuple[bool, ...], Reach | None]:
     return rights_of(user), reach_of(user) if asks else None
 
 
-def _reach(rows: list[_Row]) -> Reach:
+def _reach(rows: list[_Row], *, approves: bool) -> Reach:
     found = Destinations(*_open(rows))
     places = {group_id: found.services(group_id) for kind, group_id, *_ in rows if kind in ("rule", "used")}
+    # By their services, for many destinations have the same ones and a database takes so many terms and no more.
+    some: defaultdict[tuple[str, ...], list[str]] = defaultdict(list)
+    for place, services in sorted(places.items()):
+        if services:
+            some[tuple(sorted(services))].append(place)
     return Reach(
-        everywhere=not found.closed and all(services is None for services in places.values()),
+        everywhere=approves and not found.closed and all(services is None for services in places.values()),
         teams=tuple(sorted(int(team) for kind, team, *_ in rows if kind == "team")),
         whole=tuple(sorted(place for place, services in places.items() if services is None)),
-        some=tuple(sorted((place, tuple(sorted(services))) for place, services in places.items() if services)),
+        some=tuple((tuple(of), services) for services, of in sorted(some.items())),
     )
 
 

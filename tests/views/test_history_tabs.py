@@ -7,11 +7,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from connections.models import Connection, ConnectionRequest
+from connections.models import CatalogEntry, Connection, ConnectionRequest, Kind
 from connections.states import LIVE, Status
 from connections.views.history import frame, pickers
 from connections.worker import connection_status
@@ -111,6 +112,20 @@ def test_the_form_of_the_filters_leads_to_a_clean_address(as_user: Callable[...,
     assert answer.status_code == 302
     assert answer["Location"] == "/requests/?q=a%26b&tab=live"
     assert as_user("auditor").get("/requests/filter/")["Location"] == LIST
+
+
+@pytest.mark.parametrize("role", ["auditor", "operator", "approver", "requester"])
+def test_no_filter_names_what_is_in_drafts_alone(as_user: Callable[..., Client], role: str) -> None:
+    pickers.names_in_use.cache_clear()
+    frame._frame.cache_clear()
+    client = as_user(role)
+    CatalogEntry.objects.create(kind=Kind.GROUP, fivetran_id="secret_warehouse", name="The secret warehouse")
+    secret = factories.person(username="secretdraft")
+    factories.draft(secret, group_id="secret_warehouse")
+    if role != "auditor":  # who writes none
+        factories.draft(User.objects.get(username=role), group_id="secret_warehouse")
+    page = client.get(LIST).content.decode()
+    assert "secretdraft" not in page and "The secret warehouse" not in page
 
 
 def test_services_destinations_and_people_are_chosen_by_name(

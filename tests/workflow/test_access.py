@@ -308,3 +308,18 @@ def test_a_rule_is_read_in_as_many_rows_as_it_has_and_not_in_their_product(peopl
     assert len({id(told.services(f"place{number}")) for number in range(200)}) == 1
     factories.rule("place7", ask=[people["sam"]])
     assert permissions.may_ask(people["sam"]).services("place7") is None
+
+
+def test_more_destinations_than_a_database_takes_terms(people: dict[str, User]) -> None:
+    service = str(factories.filing().values["service"])
+    large = factories.rule("place0", ask=[people["fiona"]], approve=[people["ann"]], services=[service])
+    AccessDestination.objects.bulk_create(AccessDestination(rule=large, group_id=f"place{n}") for n in range(1, 1200))
+    found = into("place7", people["fiona"])
+    assert set(permissions.visible_to(people["ann"])) == set(permissions.waiting_for(people["ann"])) == {found}
+
+
+def test_somebody_who_approves_nothing_reaches_nothing(people: dict[str, User]) -> None:
+    assert not reach.reach_of(people["sam"]).everywhere
+    AccessRule.objects.all().delete()
+    assert not reach.reach_of(User.objects.get(username="sam")).everywhere
+    assert reach.reach_of(User.objects.get(username="ann")).everywhere

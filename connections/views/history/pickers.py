@@ -43,15 +43,19 @@ def controls(chosen: Filters, services: Options, destinations: Options, people: 
 
 @lru_cache(maxsize=256)
 def names_in_use(reader: User | None, _sight: Hashable, _minute: int) -> tuple[Options, Options, Options]:
-    """Among the requests that somebody sees, as long as what decides that is the same; without a reader, among all."""
-    requests = permissions.visible_to(reader) if reader else ConnectionRequest.objects.all()
+    """Among the requests that somebody sees, as long as what decides that is the same; without a reader, among all that
+    were submitted.
+    """
+    submitted = ConnectionRequest.objects.filter(submitted_at__isnull=False)
+    requests = permissions.visible_to(reader) if reader else submitted
     # Who sees own requests only has nobody to choose from.
     asked = Exists(requests.filter(requester=OuterRef("pk")))
     sees_others = reader is None or permissions.sees_others(reader)
     people = User.objects.filter(asked)[:MOST] if sees_others else User.objects.none()
     return (
         _entries(Kind.SERVICE, Exists(requests.filter(service=OuterRef("fivetran_id")))),
-        _entries(Kind.GROUP, Exists(requests.filter(group_id=OuterRef("fivetran_id")))),
+        # Whoever types an id into a draft does not learn its name.
+        _entries(Kind.GROUP, Exists(requests.filter(group_id=OuterRef("fivetran_id"), submitted_at__isnull=False))),
         tuple(sorted(_people(people), key=lambda one: one[1].lower())),
     )
 
