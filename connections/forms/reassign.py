@@ -26,9 +26,9 @@ class ReassignForm(Summed):
     )
     to = forms.CharField(
         label="To",
-        help_text="The user name of who answers for it from now on. They are told by mail.",
-        max_length=150,
-        error_messages={"required": "Enter the user name of who answers for it from now on"},
+        help_text="The user name or e-mail address of who answers for it from now on. They are told by mail.",
+        max_length=254,
+        error_messages={"required": "Enter the user name or e-mail address of who answers for it from now on"},
         widget=forms.TextInput(attrs=PLAIN),
     )
     reason = Prose(
@@ -45,7 +45,11 @@ class ReassignForm(Summed):
             del self.fields["kind"]
 
     def clean_to(self) -> User:
-        found = User.objects.filter(username=self.cleaned_data["to"].strip(), is_active=True).first()
-        if found is None:
-            raise forms.ValidationError("Enter the user name of somebody with an active account in this portal")
-        return found
+        typed = self.cleaned_data["to"].strip()
+        named = User.objects.filter(username=typed, is_active=True)
+        found = list(named or User.objects.filter(email__iexact=typed, is_active=True)[:2])
+        if len(found) != 1:
+            raise forms.ValidationError(
+                "Enter the user name or e-mail address of one person with an active account in this portal"
+            )
+        return found[0]

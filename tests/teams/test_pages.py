@@ -278,6 +278,19 @@ def test_one_request_is_handed_over_from_its_page(robin: User, kim: User, operat
     assert conn_request.requester == kim
 
 
+def test_whoever_takes_it_over_is_named_by_address_as_well(
+    robin: User, kim: User, operator: User, browser: Browser
+) -> None:
+    conn_request, client = factories.submitted(robin), browser(operator)
+    path, sent = f"{HAND_OVER}?request={conn_request.pk}", {"to": kim.email.upper(), "reason": "Robin moved"}
+    double = factories.person(username="double", email=kim.email)
+    assert "e-mail address of one person" in client.post(path, sent).content.decode()
+    double.delete()
+    client.post(path, sent)
+    conn_request.refresh_from_db()
+    assert conn_request.requester == kim
+
+
 def test_what_cannot_be_handed_over_is_said(robin: User, operator: User, browser: Browser) -> None:
     approver = factories.person("approver", username="ada")
     conn_request = factories.approved(robin, approver)
