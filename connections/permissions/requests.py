@@ -34,6 +34,7 @@ from connections.permissions.rights import (
     is_operator,
 )
 from connections.permissions.teams import (
+    check_can_take_over,
     check_own,
     continued_by,
     continues,
@@ -159,8 +160,9 @@ def nobody_decides(conn_request: ConnectionRequest) -> str:
     )
 
 
-def check_somebody_decides(to: User, conn_request: ConnectionRequest) -> None:
-    """Whether somebody is left to decide on an open request once it is of `to`."""
+def check_can_reassign(to: User, conn_request: ConnectionRequest, by: User) -> None:
+    """Whether `to` can become the requester, and somebody is left to decide then."""
+    check_can_take_over(to, conn_request, by)
     into, number = Into.of(conn_request), f"request #{conn_request.pk}"
     waits = conn_request.state in (Status.PENDING, Status.CHANGES_REQUESTED)
     if waits and not approvers_for(to, conn_request.preset, conn_request, into).exists():

@@ -64,8 +64,7 @@ def reassign(*, by: User, conn_request: ConnectionRequest, to: User, reason: str
         # Whoever approves what is trusted for it, or a change of it, locks this too.
         list(Connection.objects.select_for_update().filter(request=conn_request).values_list("pk"))
         former = conn_request.requester
-        permissions.check_can_take_over(permissions.as_stored(to), conn_request, by)
-        permissions.check_somebody_decides(to, conn_request)
+        permissions.check_can_reassign(permissions.as_stored(to), conn_request, by)
         row = ConnectionRequest.objects.filter(_as_read(conn_request))
         if row.update(**_columns(conn_request, to)) != 1:
             raise StaleRow("The request changed in the meantime. Look at it again.")

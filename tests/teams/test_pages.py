@@ -305,6 +305,7 @@ def test_what_cannot_be_handed_over_is_said(robin: User, operator: User, browser
 
 def test_what_would_move_is_listed_before_it_moves(robin: User, operator: User, browser: Browser) -> None:
     approver = factories.person("approver", username="ada")
+    factories.person("approver")  # who could decide on what is ada's then
     stays, moves = factories.approved(robin, approver), factories.submitted(robin)
     sent = {"kind": "all", "to": "ada", "reason": "Robin left", "action": "look"}
     page = browser(operator).post(f"{HAND_OVER}?person=robin", sent).content.decode()
@@ -327,6 +328,15 @@ def test_what_moved_can_be_handed_back_alone(robin: User, kim: User, operator: U
     client.post(f"{HAND_OVER}?person=kim&from=robin", sent | {"to": "robin", "reason": "A mistake"})
     own.refresh_from_db(), came.refresh_from_db()
     assert (own.requester, came.requester) == (kim, robin)
+
+
+def test_what_nobody_could_decide_on_stays_when_one_looks(robin: User, operator: User, browser: Browser) -> None:
+    factories.person("approver", username="ada")
+    waits = factories.submitted(robin)
+    sent = {"kind": "all", "to": "ada", "reason": "Robin left", "action": "look"}
+    page = browser(operator).post(f"{HAND_OVER}?person=robin", sent).content.decode()
+    row = page.partition(f'data-request-id="{waits.pk}"')[2].partition("</p>")[0]
+    assert "Stays" in row and f"Nobody else could decide on request #{waits.pk} then" in row
 
 
 def test_a_draft_is_not_handed_over_by_its_number(robin: User, operator: User, browser: Browser) -> None:

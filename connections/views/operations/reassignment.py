@@ -107,7 +107,7 @@ def _listed(subject: Subject, to: User | None, by: User) -> Iterator[tuple[Conne
 
 def _obstacle(conn_request: ConnectionRequest, to: User, by: User) -> str:
     try:
-        permissions.check_can_take_over(to, conn_request, by)
+        permissions.check_can_reassign(to, conn_request, by)
     except permissions.Denied as denied:
         return denied.reason
     return ""
