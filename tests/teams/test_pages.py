@@ -330,6 +330,20 @@ def test_what_moved_can_be_handed_back_alone(robin: User, kim: User, operator: U
     assert (own.requester, came.requester) == (kim, robin)
 
 
+def test_what_a_leaver_had_can_only_be_handed_on(robin: User, kim: User, operator: User, browser: Browser) -> None:
+    came, draft = factories.submitted(robin), factories.draft(robin)
+    User.objects.filter(pk=robin.pk).update(is_active=False)
+    client, sent = browser(operator), {"kind": "drafts", "to": "kim", "reason": "Robin left"}
+    page = client.post(f"{HAND_OVER}?person=robin", sent, follow=True).content.decode()
+    assert "1 is handed over" in page and "Hand what moved" not in page
+    page = client.post(f"{HAND_OVER}?person=robin", sent | {"kind": "all"}, follow=True).content.decode()
+    assert "Hand what moved on to somebody else</a>" in page
+    factories.person(username="lee")
+    client.post(f"{HAND_OVER}?person=kim&from=robin", sent | {"kind": "all", "to": "lee", "reason": "A mistake"})
+    came.refresh_from_db(), draft.refresh_from_db()
+    assert (came.requester.get_username(), draft.requester) == ("lee", kim)
+
+
 def test_what_nobody_could_decide_on_stays_when_one_looks(robin: User, operator: User, browser: Browser) -> None:
     factories.person("approver", username="ada")
     waits = factories.submitted(robin)
@@ -337,6 +351,34 @@ def test_what_nobody_could_decide_on_stays_when_one_looks(robin: User, operator:
     page = browser(operator).post(f"{HAND_OVER}?person=robin", sent).content.decode()
     row = page.partition(f'data-request-id="{waits.pk}"')[2].partition("</p>")[0]
     assert "Stays" in row and f"Nobody else could decide on request #{waits.pk} then" in row
+
+
+def test_those_that_are_refused_do_not_hold_up_the_rest(
+    robin: User, kim: User, operator: User, browser: Browser
+) -> None:
+    drafts = [
+        ConnectionRequest(requester=robin, status=Status.DRAFT) for _ in range(200)
+    ]  # of somebody active: each is refused
+    last = max(one.pk for one in ConnectionRequest.objects.bulk_create(drafts))
+    conn_request = factories.submitted(robin)
+    client, sent = browser(operator), {"kind": "all", "to": "kim", "reason": "Robin moved"}
+    answer = client.post(f"{HAND_OVER}?person=robin", sent)
+    assert answer["Location"] == f"{HAND_OVER}?person=robin&after={last}"
+    page = read(client, answer["Location"])
+    assert "200 not handed over" in page and "send the form again" in page and f"tried: up to #{last}" in page
+    answer = client.post(answer["Location"], sent)
+    conn_request.refresh_from_db()
+    assert conn_request.requester == kim
+    assert answer["Location"] == f"{HAND_OVER}?person=robin"  # where those are that were refused
+
+
+def test_where_nothing_is_listed_the_page_says_whether_there_are_drafts(
+    robin: User, operator: User, browser: Browser
+) -> None:
+    client = browser(operator)
+    assert "There is nothing." in read(client, HAND_OVER, person="robin")
+    factories.draft(robin)
+    assert "Drafts alone, which are not listed." in read(client, HAND_OVER, person="robin")
 
 
 def test_a_draft_is_not_handed_over_by_its_number(robin: User, operator: User, browser: Browser) -> None:

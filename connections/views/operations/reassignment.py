@@ -1,7 +1,7 @@
 """Handing the requests of a person, or one request, to somebody else."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +25,7 @@ from connections.states import LIVE, Status
 from connections.views.request_form.prefill import number
 from connections.views.request_page import queries
 
-AT_ONCE = 200  # of one person in one go: each is a few statements
+AT_ONCE = 200  # of one person in one go, also those that are refused: each is a few statements
 LISTED = 50
 COUNTED = 1000
 # What of a person somebody has to answer for. A draft that was thrown away is nobody's business.
@@ -44,7 +44,8 @@ class Subject:
 
     person: User
     conn_request: ConnectionRequest | None = None
-    former: str = ""  # the user name of who had it: only what came from there, to be handed back
+    former: str = ""  # the user name of who had it: only what came from there, to be handed back or on
+    after: int = 0  # the last request that was tried: only later ones
 
     @property
     def title(self) -> str:
@@ -54,7 +55,8 @@ class Subject:
     @property
     def query(self) -> str:
         one = self.conn_request
-        chosen = {"request": one.pk} if one else {"person": self.person.get_username(), "from": self.former}
+        all_of_them = {"person": self.person.get_username(), "from": self.former, "after": self.after}
+        chosen = {"request": one.pk} if one else all_of_them
         return f"?{urlencode({name: value for name, value in chosen.items() if value})}"
 
     def rows(self, kinds: Iterable[str]) -> ConnectionRequestQuerySet:
@@ -63,7 +65,7 @@ class Subject:
         chosen = Q(pk__in=[])
         for kind in kinds:
             chosen |= _KINDS[kind]
-        found = ConnectionRequest.objects.filter(chosen, requester=self.person).order_by("id")
+        found = ConnectionRequest.objects.filter(chosen, requester=self.person, pk__gt=self.after).order_by("id")
         if not self.former:
             return found
         words = f"From {self.former} to {self.person.get_username()}: "
@@ -76,10 +78,15 @@ class Subject:
             return []
         counted = {kind: CappedCount(self.rows([kind]), most=COUNTED) for kind in _KINDS}
         found = User.objects.filter(pk=self.person.pk).values_list(*counted.values()).get()
-        return [
+        rest = [f"Without those that were tried: up to #{self.after}"] if self.after else []
+        return rest + [
             f"{in_words(count, COUNTED)} {_WORDS[kind].format('' if count == 1 else 's')}"
             for kind, count in zip(counted, found, strict=True)
         ]
+
+    @property
+    def without_rows(self) -> str:
+        return "Drafts alone, which are not listed." if self.rows(["drafts"]).exists() else "There is nothing."
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -122,7 +129,8 @@ def _subject(request: HttpRequest) -> Subject | None:
     if wanted and person is None:
         messages.warning(request, "Nobody has this user name.")
     former = request.GET.get("from", "").replace("\0", "").strip()[:150]
-    return Subject(person, former=former) if person is not None else None
+    after = number(request.GET.get("after", ""))
+    return Subject(person, former=former, after=after) if person is not None else None
 
 
 def _people(request: HttpRequest) -> HttpResponse:
@@ -136,26 +144,40 @@ def left_behind() -> Any:
 
 
 def _handed_over(request: HttpRequest, subject: Subject, form: Any) -> HttpResponse:
-    given, by = form.cleaned_data, queries.reader(request)
-    kind = given.get("kind", ALL)
-    rows = subject.rows(_KINDS if kind == ALL else [kind]).select_related("requester")
-    done, obstacles = 0, []
-    for conn_request in rows[:AT_ONCE]:
-        try:
-            workflow.reassign(by=by, conn_request=conn_request, to=given["to"], reason=given["reason"])
-            done += 1
-        except (permissions.Denied, StaleRow) as obstacle:
-            obstacles.append(str(obstacle))
-    for level, words in _said(done, obstacles, display_name(given["to"]), rows.exists()):
+    given = form.cleaned_data
+    kinds = _KINDS if given.get("kind", ALL) == ALL else [given["kind"]]
+    rows = subject.rows(kinds).select_related("requester")
+    tried = list(rows[:AT_ONCE])
+    done, obstacles = _moved(tried, queries.reader(request), given["to"], given["reason"])
+    # From here on by id: those that are refused stay in front of all others.
+    after = tried[-1].pk if len(tried) == AT_ONCE and rows.filter(pk__gt=tried[-1].pk).exists() else 0
+    for level, words in _said(len(done), obstacles, display_name(given["to"]), bool(after)):
         messages.add_message(request, level, words)
-    if done:
-        back = Subject(given["to"], former=subject.person.get_username()).query
-        messages.info(
-            request, format_html('<a href="{}">Hand what moved back</a>, if it was a mistake.', _here() + back)
-        )
+    if any(one.submitted_at for one in done):
+        messages.info(request, _back(subject.person, given["to"]))
     if done and subject.conn_request is not None:
         return redirect("connections:request", subject.conn_request.pk)
-    return redirect(f"{_here()}{subject.query if obstacles or rows.exists() else ''}")
+    rest = replace(subject, after=after)
+    return redirect(f"{_here()}{rest.query if obstacles or rest.rows(kinds).exists() else ''}")
+
+
+def _moved(rows: list[ConnectionRequest], by: User, to: User, reason: str) -> tuple[list[ConnectionRequest], list[str]]:
+    """Those that are handed over, and why others are not."""
+    done, obstacles = [], []
+    for conn_request in rows:
+        try:
+            workflow.reassign(by=by, conn_request=conn_request, to=to, reason=reason)
+            done.append(conn_request)
+        except (permissions.Denied, StaleRow) as obstacle:
+            obstacles.append(str(obstacle))
+    return done, obstacles
+
+
+def _back(former: User, to: User) -> str:
+    """Leads to what went from `former` to `to`. It goes back only to an active account, and of drafts none does."""
+    where = "back" if former.is_active else "on to somebody else"
+    path = _here() + Subject(to, former=former.get_username()).query
+    return format_html('<a href="{}">Hand what moved {}</a>, if it was a mistake.', path, where)
 
 
 def _here() -> str:
@@ -169,7 +191,7 @@ def _said(done: int, obstacles: list[str], name: str, more: bool) -> Iterator[tu
     if obstacles:
         shown = " ".join(dict.fromkeys(obstacles[:10]))
         yield messages.WARNING, f"{len(obstacles)} not handed over: {shown}"
-    if done == AT_ONCE and more:
-        yield messages.INFO, f"{AT_ONCE} are handed over at once: send the form again for the rest."
+    if more:
+        yield messages.INFO, f"{AT_ONCE} are tried at once: send the form again for the rest."
     if not done and not obstacles:
         yield messages.WARNING, "There was nothing of that kind to hand over."
