@@ -26,11 +26,13 @@ _MADE = "Made at the first log-in by the company."
 
 
 class Refused(Exception):
-    """Nobody is logged in. The text is for the person; `why`, for operators, holds nothing that was typed."""
+    """Nobody is logged in. The text is for the person, `why` for the operators' log; of a `why` that quotes what
+    anybody may have sent, `on_record` tells the rest.
+    """
 
-    def __init__(self, words: str, why: str, user: User | None = None) -> None:
+    def __init__(self, words: str, why: str, user: User | None = None, *, on_record: str = "") -> None:
         super().__init__(words)
-        self.why, self.user = why, user
+        self.why, self.user, self.on_record = why, user, on_record or why
 
 
 class Away(Exception):

@@ -97,7 +97,7 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
         except Refused as refused:
             person = sociallogin.person
             log.warning("nobody was logged in by %s: %s", person.provider, refused.why)
-            not_let_in(person.provider, refused.why, user=refused.user, name=person.known_as)
+            not_let_in(person.provider, refused.on_record, user=refused.user, name=person.known_as)
             wanted = str(sociallogin.state.get("next") or "")
             raise ImmediateHttpResponse(refusal(request, str(refused), status=403, wanted=wanted)) from None
         if sociallogin.groups is None:  # not the same as none: as a rule the provider was not told to send them
@@ -135,7 +135,7 @@ class CompanyAccounts(DefaultSocialAccountAdapter):
 def why_in_short(stale: bool, exception: BaseException | None, said: str) -> str:
     """For the record: nothing of what somebody may have written into the address."""
     if isinstance(exception, Refused):
-        return exception.why
+        return exception.on_record
     if said:
         return "the provider turned the person away, or the person turned back"
     if stale:

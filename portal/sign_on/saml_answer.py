@@ -24,6 +24,7 @@ from portal.sign_on.addresses import address_of, folded
 from portal.sign_on.models import UsedAssertion
 from portal.sign_on.saml import PROVIDER_ID
 from portal.sign_on.saml_metadata import BROKEN, provider
+from portal.sign_on.saml_signature import UNUSABLE
 
 log = logging.getLogger(__name__)
 _TOO_MANY_GROUPS = "http://schemas.microsoft.com/claims/groups.link"  # Entra ID, above 150
@@ -151,14 +152,15 @@ def _request_data() -> dict[str, Any]:
 
 
 def _refused(error: OneLogin_Saml2_ValidationError, response: OneLogin_Saml2_Response | None) -> Refused:
-    why = one_line(str(error))[:300]
+    # Perhaps no signature was looked at yet: whatever the answer says of itself, anybody may have written.
+    why, refused = one_line(str(error))[:300], "the provider refused"
     if response is None:
-        return Refused(words.BROKEN, why)
+        return Refused(words.BROKEN, why, on_record=UNUSABLE)
     if error.code == OneLogin_Saml2_ValidationError.STATUS_CODE_IS_NOT_SUCCESS:
-        return Refused(words.REFUSED, f"the provider refused: {_status(response)}")
+        return Refused(words.REFUSED, f"{refused}: {_status(response)}", on_record=refused)
     if error.code in _TOO_SOON_OR_LATE:
-        return Refused(words.STALE, f"{why} {_skew(response)}")
-    return Refused(words.BROKEN, why)
+        return Refused(words.STALE, f"{why} {_skew(response)}", on_record="the answer is too old, or a clock is wrong")
+    return Refused(words.BROKEN, why, on_record=UNUSABLE)
 
 
 def _status(response: OneLogin_Saml2_Response) -> str:

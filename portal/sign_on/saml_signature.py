@@ -16,6 +16,7 @@ _DIGESTS = {"http://www.w3.org/2001/04/xmlenc#sha256", "http://www.w3.org/2001/0
 _SIGNATURES = {f"{_MORE}{kind}-sha{bits}" for kind in ("rsa", "ecdsa") for bits in (256, 384, 512)}
 _PLAIN_ID = re.compile(r"#[\w.-]+")  # as an XPointer it would be an expression to evaluate
 _MOST_PREFIXES = 30
+UNUSABLE = "the answer cannot be used"
 _MOST_ATTRIBUTES = 100  # they are put in order one by one: thirty thousand take ten seconds
 
 
@@ -71,4 +72,4 @@ def _check_algorithm(element: Any, known: set[str]) -> None:
 
 
 def _refused(what: str) -> Refused:
-    return Refused(words.BROKEN, f"a signature of the answer has {what}")
+    return Refused(words.BROKEN, f"a signature of the answer has {what}", on_record=UNUSABLE)

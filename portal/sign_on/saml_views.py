@@ -38,7 +38,7 @@ def begin(request: HttpRequest) -> HttpResponseBase:
     try:
         answer: HttpResponseBase = _provider(request).redirect_from_request(request)
     except (Refused, Away) as error:
-        return _failed(request, error)
+        return _not_let_in(request, error)
     return answer
 
 
@@ -55,7 +55,7 @@ def receive(request: HttpRequest) -> HttpResponseBase:
     try:
         answer = saml_answer.read(request.POST.get("SAMLResponse", "")[:LONGEST])
     except (Refused, Away) as error:
-        return _failed(request, error)
+        return _not_let_in(request, error)
     kept = _store()
     kept["answer"] = answer.as_json()
     kept.set_expiry(ON_ITS_WAY)
@@ -80,7 +80,7 @@ def finish(request: HttpRequest) -> HttpResponse:
             raise Refused(words.STALE, "the browser comes without an answer, or a second time")
         response = _logged_in(request, provider, stored)
     except Refused as error:
-        response = _failed(request, error)
+        response = _not_let_in(request, error)
     response.delete_cookie(COOKIE, path=reverse("saml_finish"), samesite="Lax")
     return response
 
@@ -123,10 +123,14 @@ def _store(key: str | None = None) -> Any:
     return import_module(settings.SESSION_ENGINE).SessionStore(key)
 
 
+def _not_let_in(request: HttpRequest, error: Refused | Away) -> HttpResponse:
+    not_let_in(PROVIDER_ID, "the provider does not answer" if isinstance(error, Away) else error.on_record)
+    return _failed(request, error)
+
+
 def _failed(request: HttpRequest, error: Refused | Away) -> HttpResponse:
     why = error.why if isinstance(error, Refused) else f"it does not answer: {error}"
     log.warning("nobody was logged in by %s: %s", PROVIDER_ID, one_line(why)[:500])
-    not_let_in(PROVIDER_ID, "the provider does not answer" if isinstance(error, Away) else error.why)
     if isinstance(error, Away):
         return refusal(request, words.AWAY, status=503, wanted=request.GET.get("next", ""))
     return refusal(request, str(error), status=403, wanted=request.GET.get("next", ""))

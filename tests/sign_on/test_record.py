@@ -83,6 +83,24 @@ def test_by_saml(saml: SamlProvider) -> None:
     assert Event.objects.latest("pk").address == "192.0.2.8"
 
 
+def test_what_an_answer_of_saml_says_of_itself_is_in_the_log_alone(saml: SamlProvider, caplog: Any) -> None:
+    saml.has("mia", refuses=["urn:oasis:names:tc:SAML:2.0:status:AuthnFailed", "Words-of-a-stranger"])
+    saml.log_in(Client(), "mia")
+    for wrong in ({"issuer": "https://words-of-a-stranger.example/"}, {"sign_alg": "urn:words-of-a-stranger"}):
+        edits = {"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256": wrong["sign_alg"]} if "sign_alg" in wrong else {}
+        saml.has("mia", **MIA_OF_SAML, answer={} if edits else wrong)
+        saml.log_in(Client(), "mia", **edits)
+    why = [one["why"] for one in told(EventKind.LOG_IN_REFUSED)]
+    assert why == ["the provider refused", "the answer cannot be used", "the answer cannot be used"]
+    assert caplog.text.lower().count("words-of-a-stranger") >= 3
+
+
+def test_who_asks_for_the_description_of_the_portal_did_not_try_to_log_in(saml: SamlProvider, settings: Any) -> None:
+    settings.PUBLIC_URL = "nowhere"
+    assert Client().get("/accounts/saml/metadata/").status_code == 403
+    assert told(EventKind.LOG_IN_REFUSED) == []
+
+
 def test_strangers_do_not_bury_the_record(saml: SamlProvider) -> None:
     for _ in range(30):
         Client().post("/accounts/saml/acs/", {"SAMLResponse": "no answer"})
