@@ -151,7 +151,8 @@ def _with_mail(person: Person) -> User | None:
     # stays open when the person leaves the company.
     _for_the_company(user)
     user.set_unusable_password()
-    user.save(update_fields=["password"])
+    # Not by `save`, of which an event would tell once more: the one that the account is joined says it.
+    User.objects.filter(pk=user.pk).update(password=user.password)
     second_factor.end(user)
     return user
 

@@ -101,6 +101,18 @@ def test_who_asks_for_the_description_of_the_portal_did_not_try_to_log_in(saml: 
     assert told(EventKind.LOG_IN_REFUSED) == []
 
 
+def test_an_account_that_is_joined_is_one_event(provider: Mock, log_in: LogIn, cast: dict[str, User]) -> None:
+    mia = User.objects.create_user("mia", email=str(MIA["email"]), password=PASSWORD)
+    before = len(told(EventKind.ACCOUNT_CHANGED))
+    provider.has("s-mia", **MIA)
+    log_in(Client(), "s-mia")
+    mia.refresh_from_db()
+    assert not mia.has_usable_password()
+    [joined] = told(EventKind.ACCOUNT_CHANGED)[before:]
+    assert (joined["of"], joined["who"]) == ("mia", "The company’s log-in")
+    assert "The password here has ended" in Event.objects.filter(kind=EventKind.ACCOUNT_CHANGED).latest("pk").reason
+
+
 def test_strangers_do_not_bury_the_record(saml: SamlProvider) -> None:
     for _ in range(30):
         Client().post("/accounts/saml/acs/", {"SAMLResponse": "no answer"})
