@@ -18,6 +18,7 @@ from django.utils import timezone
 from connections import worker, workflow
 from connections.models import About, CatalogEntry, Event, EventKind, Kind, PortalPolicy, Preset
 from connections.models.search import Edge
+from connections.views.audit.filters import MOST_PEOPLE
 from connections.views.history.filters import cursor
 from tests import factories
 from tests.record import write
@@ -92,6 +93,19 @@ def test_people_are_found_by_their_real_names(auditor: Client, cast: dict[str, U
     }.items():
         found = ids(text(auditor.get(f"/audit/?kind=moved:pending&{query}")))
         assert found == ([event.pk for event in expected.events.all()] if expected else []), query
+
+
+def test_of_many_people_with_a_name_the_last_one_is_found_too(auditor: Client, cast: dict[str, User]) -> None:
+    names = [("Anna", f"Meyer {number}") for number in range(MOST_PEOPLE)] + [("Anna", "Schmidt")]
+    people = [User(username=f"a{at}", first_name=first, last_name=last) for at, (first, last) in enumerate(names)]
+    last = User.objects.bulk_create(people)[-1]
+    [event] = write(1, by=last)
+    for query in ("person=anna+schmidt", "q=anna+schmidt"):
+        assert ids(text(auditor.get(f"/audit/?{query}"))) == [event.pk], query
+        assert len(json.loads(text(auditor.get(f"/audit/export.json?{query}")))) == 1, query
+    too_many = auditor.get("/audit/?person=anna")
+    assert too_many.status_code == 400 and "more than 500 people have this name" in too_many.content.decode()
+    assert event.pk in ids(text(auditor.get("/audit/?q=anna")))
 
 
 def test_fields_have_the_labels_of_their_form_and_destinations_their_names(
