@@ -42,12 +42,12 @@ def chunks_of(request: HttpRequest, form: str) -> Iterator[list[tuple[Any, ...]]
     chosen = filters.read(request.GET)
     events = chosen.events(visible, zone_of(request))
     # What happens while the file is written, this export too, stands in the next one.
-    below = newest_key() + 1
+    newest = newest_key()
     about, by = About("page", request.path, "Record"), permissions.logged_in(request.user)
     if request.method == "GET":  # HEAD takes nothing along
-        query, rows = chosen.query().removesuffix("?"), count_of(events, below)
+        query, rows = chosen.query().removesuffix("?"), count_of(events, newest)
         workflow.record_export(by=by, about=about, form=form, rows=rows, filters=query)
-    return rows_of(events, list(_COLUMNS), below, CHUNK)
+    return rows_of(events, list(_COLUMNS), newest, CHUNK)
 
 
 @require_safe

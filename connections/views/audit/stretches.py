@@ -44,27 +44,34 @@ def page_of(events: _Events, edge: Edge | None, *, in_stretches: bool) -> Page:
 
 def _end(edge: Edge | None) -> int:
     """The last key of the stretch that begins at the edge; 0 where the record ends before that."""
-    newest = newest_key()
     if edge is not None and edge.newer:
-        return edge.id + STRETCH if edge.id + STRETCH < newest else 0
-    return max((edge.id if edge is not None else newest + 1) - STRETCH, 0)
+        first = Event.objects.filter(pk__gt=edge.id).order_by("pk").values_list("pk", flat=True).first() or 0
+        return first + STRETCH if first + STRETCH < newest_key() else 0
+    return max(newest_key(**({"pk__lt": edge.id} if edge is not None else {})) - STRETCH, 0)
 
 
-def newest_key() -> int:
-    return Event.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+def newest_key(**among: int) -> int:
+    return Event.objects.filter(**among).order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
-def count_of(events: _Events, below: int) -> int:
-    """How many of the events have a lower key."""
-    return sum(events.filter(pk__lt=top, pk__gte=top - STRETCH).count() for top in range(below, 0, -STRETCH))
+def count_of(events: _Events, newest: int) -> int:
+    """How many of the events there are, up to the key `newest`."""
+    return sum(events.filter(pk__lte=top, pk__gt=top - STRETCH).count() for top in _tops(newest))
 
 
-def rows_of(events: _Events, columns: list[str], below: int, chunk: int) -> Iterator[list[tuple[Any, ...]]]:
+def rows_of(events: _Events, columns: list[str], newest: int, chunk: int) -> Iterator[list[tuple[Any, ...]]]:
     """Their columns, of which the first is the key, in chunks, newest first."""
     # Each chunk is a query of its own: an export holds neither a transaction nor the rows.
     rows = events.order_by("-pk").values_list(*columns)
-    while below > 0:
-        found = list(rows.filter(pk__lt=below, pk__gte=below - STRETCH)[:chunk])
-        if found:
+    for top in _tops(newest):
+        found = list(rows.filter(pk__lte=top, pk__gt=top - STRETCH)[:chunk])
+        while found:
             yield found
-        below = found[-1][0] if len(found) == chunk else below - STRETCH
+            found = list(rows.filter(pk__lt=found[-1][0], pk__gt=top - STRETCH)[:chunk])
+
+
+def _tops(newest: int) -> Iterator[int]:
+    """The highest key of each stretch, which is one of an event: between two may lie more than anybody can count."""
+    while (newest := newest_key(pk__lte=newest)) > 0:
+        yield newest
+        newest -= STRETCH
