@@ -1,12 +1,15 @@
 """What auditors and operators read beside the events: access rules, the policy, who holds which right, the mails."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from django.utils import timezone
 
+from connections import worker
 from connections.models import (
     AccessDestination,
     AccessGroup,
@@ -26,6 +29,7 @@ from connections.notifications import NO_LONGER_DUE, TRIES
 from connections.views.audit.policy import in_words
 from portal.sign_on.models import DirectoryRole
 from tests import factories
+from tests.record import write
 from tests.teams import team
 
 pytestmark = [pytest.mark.django_db, pytest.mark.sql]
@@ -111,6 +115,32 @@ def test_every_setting_is_told_with_who_changed_it_last(cast: dict[str, User], a
     row = page.partition("How names begin")[2].partition("</tr>")[0]
     assert "{team}_" in row and "admin" in row and 'href="/audit/?person=admin"' in row
     assert 'href="/audit/' not in read(as_user("operator"), "/audit/policy/").partition("<table")[2]
+
+
+def test_what_was_erased_is_said_to_be_and_not_never_to_have_been_changed(
+    cast: dict[str, User], as_user: Browser
+) -> None:
+    # Without events of their own.
+    [policy] = PortalPolicy.objects.bulk_create([PortalPolicy(pk=1, naming_template="{team}_", erase_after_days=30)])
+    [service] = ServiceRule.objects.bulk_create([ServiceRule(service="email", stance="denied")])
+    assert "older changes were" not in read(as_user("auditor"), "/audit/policy/")
+    old = timezone.now() - timedelta(days=40)
+    changed = {"changed": [{"field": "naming_template", "before": "", "after": "{team}_"}]}
+    for kind, about in ((EventKind.POLICY_CHANGED, policy), (EventKind.RULE_CHANGED, service)):
+        row = {"about_kind": about._meta.model_name, "about_id": str(about.pk)}
+        write(1, kind=kind, at=old, by=cast["admin"], detail=changed, **row)
+    Event.objects.record(
+        EventKind.POLICY_CHANGED, by=cast["admin"], about=policy, detail={"changed": [{"field": "naming_help"}]}
+    )
+    worker.run("seal")
+    worker.run("erase")
+    page = read(as_user("auditor"), "/audit/policy/")
+    row_of = {
+        words: page.partition(words)[2].partition("</tr>")[0] for words in ("How names begin", "Said beside", "email")
+    }
+    assert "not on record: older changes were erased by the retention rule" in row_of["How names begin"]
+    assert 'href="/audit/?person=admin"' in row_of["Said beside"]
+    assert "erased by the retention rule" in row_of["email"] and "nobody who" not in row_of["email"]
 
 
 def test_services_and_presets_are_told(cast: dict[str, User], as_user: Browser) -> None:

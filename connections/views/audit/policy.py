@@ -37,11 +37,9 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _settings(reader: Person) -> Table:
-    changes = last_changes_of_fields(EventKind.POLICY_CHANGED)
-    rows = [
-        (Cell(label), Cell(words), changed_cell(reader, changes.get(name)))
-        for name, (label, words) in in_words(PortalPolicy.objects.current()).items()
-    ]
+    settings = in_words(PortalPolicy.objects.current())
+    changes = last_changes_of_fields(reader, EventKind.POLICY_CHANGED, settings)
+    rows = [(Cell(label), Cell(words), changes[name]) for name, (label, words) in settings.items()]
     return Table("Settings", ("Setting", "What it says", "Last changed"), rows)
 
 

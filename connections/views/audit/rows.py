@@ -29,6 +29,7 @@ _FACTORS = {
     "webauthn": "And by a passkey.",
     "recovery_codes": "By a recovery code.",
 }
+ERASED = "erased by the retention rule"
 _TOLD = {"wrong": _WRONG, "door": _DOORS, "factor": _FACTORS}
 _NOUNS = {
     "user": "Account",
@@ -99,9 +100,13 @@ def _sentence(text: str) -> str:
 
 
 def _nobody(event: Event) -> str:
+    return ERASED if was_erased(event) else "nobody who was logged in"
+
+
+def was_erased(event: Event) -> bool:
     seal = getattr(event, "seal", None)
     # Without its salt a seal no longer tells who it was.
-    return "erased by the retention rule" if seal and seal.hashes and not seal.salt else "nobody who was logged in"
+    return bool(seal and seal.hashes and not seal.salt)
 
 
 def _about(event: Event) -> str:

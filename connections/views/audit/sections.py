@@ -14,6 +14,7 @@ from connections import permissions
 from connections.models import Event, EventKind
 from connections.people import display_name
 from connections.permissions import Person
+from connections.views.audit.rows import ERASED, was_erased
 
 NAMED = 20  # people in one cell
 READ = 1000  # the newest events among which who changed something last is looked for
@@ -84,25 +85,27 @@ def _done_by(reader: Person, person: User) -> str:
     return of_events(person=person.get_username()) if permissions.reads_record(reader) else ""
 
 
-def changed_cell(reader: Person, event: Event | None) -> Cell:
-    """Who changed it last, and when; nothing where no change is on record."""
+def changed_cell(reader: Person, event: Event | None, *, never: str = "not since it is on record") -> Cell:
+    """Who changed it last, and when; `never` where no change is on record."""
     if event is None:
-        return Cell("not since it is on record")
+        return Cell(never)
     if event.by is None:
-        return Cell("by nobody who was logged in", at=event.at)  # by a command, or erased
+        return Cell(ERASED if was_erased(event) else "by nobody who was logged in", at=event.at)
     return Cell(people=((event.by, _done_by(reader, event.by)),), at=event.at)
 
 
 def last_changes(kind: EventKind, about: str) -> dict[str, Event]:
     """The id of each row of the model `about` -> the newest event of this kind about it."""
-    events = Event.objects.filter(kind=kind, about_kind=about).select_related("by").order_by("id")
+    events = Event.objects.filter(kind=kind, about_kind=about).select_related("by", "seal").order_by("id")
     return {event.about_id: event for event in reversed(events.reverse()[:READ])}
 
 
-def last_changes_of_fields(kind: EventKind) -> dict[str, Event]:
-    """The name of each field -> the newest event of this kind that changed it."""
-    newest = list(Event.objects.filter(kind=kind).select_related("by").order_by("-id")[:READ])
-    return {name: event for event in reversed(newest) for name in _fields_of(event.detail)}
+def last_changes_of_fields(reader: Person, kind: EventKind, fields: Iterable[str]) -> dict[str, Cell]:
+    """The name of each field -> who changed it last, by the newest event of this kind that did."""
+    newest = list(Event.objects.filter(kind=kind).select_related("by", "seal").order_by("-id")[:READ])
+    found = {name: event for event in reversed(newest) for name in _fields_of(event.detail)}
+    told = {"never": f"not on record: older changes were {ERASED}"} if any(map(was_erased, newest)) else {}
+    return {name: changed_cell(reader, found.get(name), **told) for name in fields}
 
 
 def _fields_of(detail: Any) -> Iterator[str]:
