@@ -12,9 +12,9 @@ from connections import permissions, workflow
 from connections.models import About
 from connections.timezones import zone_of
 from connections.views.audit import filters
-from connections.views.audit.page import refuse_unusable
 from connections.views.audit.stretches import count_of, newest_key, rows_of
 from connections.views.history.export import CHUNK, Echo, attachment, json_text, safe_cell
+from connections.views.history.filters import refuse_unusable
 
 _COLUMNS = {
     "id": "id",
@@ -51,7 +51,7 @@ def chunks_of(request: HttpRequest, form: str) -> Iterator[list[tuple[Any, ...]]
 
 
 @require_safe
-@refuse_unusable
+@refuse_unusable("audit")
 def export_csv(request: HttpRequest) -> StreamingHttpResponse:
     write = csv.writer(Echo()).writerow
     chunks = chunks_of(request, "csv")
@@ -69,7 +69,7 @@ def _cell(value: Any) -> Any:
 
 
 @require_safe
-@refuse_unusable
+@refuse_unusable("audit")
 def export_json(request: HttpRequest) -> StreamingHttpResponse:
     chunks = chunks_of(request, "json")
 

@@ -51,7 +51,7 @@ class Filters:
 
 
 @require_safe
-@refuse_unusable
+@refuse_unusable("audit_mails")
 def page(request: HttpRequest) -> HttpResponse:
     notices = permissions.notices_visible_to(request.user)
     state = request.GET.get("state", "")

@@ -2,12 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import wraps
-from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_safe
@@ -21,7 +18,7 @@ from connections.views.audit.filters import DATES, KINDS, TEXTS, Filters
 from connections.views.audit.rows import rows_of
 from connections.views.audit.sections import sections
 from connections.views.audit.stretches import STRETCH, Page, page_of
-from connections.views.history.filters import Unusable, cursor, read_cursor
+from connections.views.history.filters import cursor, read_cursor, refuse_unusable
 
 
 @dataclass(frozen=True)
@@ -33,22 +30,8 @@ class Control:
     hint: str = ""
 
 
-def refuse_unusable(view: Any) -> Any:
-    """Answer 400, with a page that offers to clear the filters, where the view raises Unusable."""
-
-    @wraps(view)
-    def wrapped(request: HttpRequest) -> Any:
-        try:
-            return view(request)
-        except Unusable as problem:
-            context = {"sentence": str(problem), "start": reverse("connections:audit")}
-            return render(request, "connections/history/bad_filter.html", context, status=400)
-
-    return wrapped
-
-
 @require_safe
-@refuse_unusable
+@refuse_unusable("audit")
 def page(request: HttpRequest) -> HttpResponse:
     visible = permissions.events_visible_to(request.user)
     chosen = filters.read(request.GET)

@@ -99,7 +99,7 @@ def safe_cell(value: Any) -> Any:
 
 
 @require_safe
-@filters.refuse_unusable
+@filters.refuse_unusable("history")
 def export_csv(request: HttpRequest) -> StreamingHttpResponse:
     # The byte order mark: without it Excel takes UTF-8 for ANSI.
     write = csv.writer(Echo()).writerow
@@ -114,7 +114,7 @@ def export_csv(request: HttpRequest) -> StreamingHttpResponse:
 
 
 @require_safe
-@filters.refuse_unusable
+@filters.refuse_unusable("history")
 def export_json(request: HttpRequest) -> StreamingHttpResponse:
     # Secrets in the bodies are masked.
     chunks = filtered_chunks(request, "json", "payload")

@@ -136,18 +136,21 @@ def read(parameters: QueryDict) -> Filters:
     return chosen
 
 
-def refuse_unusable(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Answer 400, with a page that offers to clear the filters, where the view raises Unusable."""
+def refuse_unusable(start: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Answer 400 where the view raises Unusable, with a page that leads to `start`, the list without filters."""
 
-    @wraps(view)
-    def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return view(request, *args, **kwargs)
-        except Unusable as problem:
-            context = {"sentence": str(problem), "start": reverse("connections:history")}
-            return render(request, "connections/history/bad_filter.html", context, status=400)
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            try:
+                return view(request, *args, **kwargs)
+            except Unusable as problem:
+                context = {"sentence": str(problem), "start": reverse(f"connections:{start}")}
+                return render(request, "connections/history/bad_filter.html", context, status=400)
 
-    return wrapped
+        return wrapped
+
+    return decorate
 
 
 def ids_in(parameters: QueryDict) -> list[int]:

@@ -42,7 +42,7 @@ class Page:
 
 
 @require_safe
-@filters.refuse_unusable
+@filters.refuse_unusable("history")
 def history(request: HttpRequest) -> HttpResponse:
     chosen = filters.read(request.GET)
     edge = filters.read_cursor(request.GET.get("cursor", ""), chosen.sort)
