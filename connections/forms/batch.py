@@ -17,6 +17,7 @@ from connections.forms.strangers import meant, nearest
 from connections.forms.typed_text import NUL_SIGN, is_separator, one_line_end, tidy, trimmed
 from connections.permissions import EVERYTHING, MayAsk
 from connections.spec import payloads
+from connections.spec.characters import visible
 from connections.spec.fields import FIELDS, NAMING
 
 MAX_ROWS = 200
@@ -175,7 +176,7 @@ def columns_of(header: Sequence[str]) -> list[str]:
     found = [column_of(heading) for heading in header]
     unknown = [heading for heading, name in zip(header, found, strict=True) if not name]
     if unknown:
-        shown = [f"“{heading[:60]}”" if heading else "one without a name" for heading in unknown[:8]]
+        shown = [f"“{visible(heading[:60])}”" if heading else "one without a name" for heading in unknown[:8]]
         near = [nearest(heading, COLUMNS) for heading in unknown[:8]]
         listed = ", ".join(f"{a} (did you mean {b}?)" if b else a for a, b in zip(shown, near, strict=True))
         raise Unreadable(f"No request has these columns: {listed}. The names are below, under “Columns”.")

@@ -15,6 +15,7 @@ from connections.forms.request import RequestForm
 from connections.forms.rows import unfolded
 from connections.forms.strangers import meant
 from connections.models import Preset
+from connections.spec.characters import visible
 from connections.spec.fields import BY_PATH, NAMING
 from connections.spec.payloads import canonical, is_of_service, is_secret
 
@@ -87,14 +88,15 @@ class PresetForm(forms.ModelForm):  # type: ignore[type-arg]  # Django's class t
             raise ValidationError('Enter a JSON object, such as {"sync_frequency": 60}')
         values = {str(path).replace("__", "."): value for path, value in values.items()}
         for path in values:
+            shown = visible(path[:80])
             if path in _OWN_FIELDS:
                 raise ValidationError(f"{path} has a field of its own above")
             if path.startswith("config.") and any(is_secret(part) for part in path.split(".")[1:]):
                 raise ValidationError(
-                    f"Leave out {path[:80]}: the source owner enters secrets in Fivetran’s Connect Card, never here"
+                    f"Leave out {shown}: the source owner enters secrets in Fivetran’s Connect Card, never here"
                 )
             if not is_known_path(path):
-                raise ValidationError(f"There is no field {path[:80]}.{meant(path, BY_PATH)}")
+                raise ValidationError(f"There is no field {shown}.{meant(path, BY_PATH)}")
         try:
             limits.check_size(canonical(values))
         except (limits.TooLarge, ValueError) as unfit:  # NaN is no JSON, though Python reads it

@@ -51,6 +51,11 @@ def test_quotes_hold_separators_line_breaks_and_quotes() -> None:
     assert read_table(table.as_text()).rows == table.rows
 
 
+def test_what_nobody_sees_in_a_columns_name_is_marked() -> None:
+    with pytest.raises(Unreadable, match=r"“invoice\[U\+202E\]gpj.exe”"):
+        read_table("service,invoice\u202egpj.exe\npostgres,x")
+
+
 def test_empty_lines_and_empty_columns_at_the_end_are_nothing() -> None:
     table = read_table("service,reason,,\n\npostgres,x,,\n,,,\n  \n")
     assert (table.columns, table.rows) == (["service", "reason"], [{"service": "postgres", "reason": "x"}])
