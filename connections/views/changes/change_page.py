@@ -190,7 +190,8 @@ def _decide_or_explain(
     def moved_on(obstacle: StaleRow | Denied) -> str:
         if isinstance(obstacle, Denied):
             # What can be rejected is not for nothing: the connection is gone, or who asked may no longer ask.
-            rejects = not queries.denied_reason(permissions.check_can_decide_change, request.user, change)
+            decider = permissions.as_stored(queries.reader(request))  # with the rights of now
+            rejects = not queries.denied_reason(permissions.check_can_decide_change, decider, change)
             if not entitled or (before is ChangeStatus.PENDING and not rejects):
                 raise obstacle
             return obstacle.reason

@@ -69,7 +69,8 @@ def _moved_on(request: HttpRequest, conn_request: ConnectionRequest, obstacle: S
     conn_request.refresh_from_db()
     may_decide = permissions.approves(request.user, conn_request) and not permissions.wrote(request.user, conn_request)
     if isinstance(obstacle, permissions.Denied) and not (may_decide and conn_request.state is not Status.PENDING):
-        if permissions.can_decide(request.user, conn_request):  # its requester may no longer ask for it
+        # Who may decide still, by the rights of now, may reject: its requester may no longer ask for it.
+        if permissions.can_decide(permissions.as_stored(queries.reader(request)), conn_request):
             return obstacle.reason
         raise obstacle
     if conn_request.state is Status.PENDING:
