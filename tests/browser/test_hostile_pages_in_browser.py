@@ -10,7 +10,7 @@ from django.db import DatabaseError, models, transaction
 from django.utils import timezone
 from playwright.sync_api import Page, Route
 
-from connections.models import ConnectionRequest, DryRun
+from connections.models import About, AccessRule, ConnectionRequest, DryRun, Event, EventKind
 from connections.spec.dry_run import Check, CheckState, Result
 from connections.states import Status
 from connections.views.history.tabs import Tab
@@ -32,7 +32,8 @@ _CHECK = Result(Check.NAME, CheckState.FAILED, ("Taken.",), exchanges=(_EXCHANGE
 _HELD = {
     *(f"ConnectionRequest.{name}" for name in ("approved_digest", "connection_id", "digest", "schema")),
     *(f"Trust.{name}" for name in ("hash", "message", "proof", "shown")),
-    *("Event.reason", "WebhookDelivery.digest"),
+    *(f"Event.{name}" for name in ("about_id", "about_kind", "about_name", "address", "reason", "typed_name")),
+    *("EventSeal.digest", "EventSeal.salt", "WebhookDelivery.digest"),
 }
 
 
@@ -90,6 +91,10 @@ def hostile(
             state, cast["requester"], cast["approver"], **{"config.schema": name, "reason": HOSTILE}
         )
         DryRun.objects.create(request=made, asked_by=cast["requester"], finished_at=timezone.now(), checks=[_CHECK])
+    AccessRule.objects.get().destinations.create(group_id="elsewhere", name="Elsewhere")
+    # Events are never changed, so one is written with what the others cannot hold.
+    about = About("page", HOSTILE, HOSTILE)
+    Event.objects.record(EventKind.LOG_IN_REFUSED, by=None, about=about, typed_name=HOSTILE, reason=HOSTILE)
     assert _fill_columns() == _HELD
     _fill_json()
     own = [f"/requests/{pk}/" for pk in ConnectionRequest.objects.values_list("pk", flat=True)]
