@@ -56,7 +56,7 @@ def _seal_all(after: int, until: float) -> EventSeal | None:
         written = sealed[-1]
         after = written.event_id
         if len(sealed) == BATCH and connection.vendor == "sqlite":
-            time.sleep(SQLITE_PAUSE)
+            time.sleep(SQLITE_PAUSE)  # between two transactions, so that who waits for the place to write gets it
     return written
 
 
